@@ -1,0 +1,26 @@
+"""lrstudy: which learning-rate schedule gets there first, and how sure are we?"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lrstudy.lipschitz import LipschitzLR
+    from lrstudy.store import open_store
+
+__all__ = ["LipschitzLR", "__version__", "open_store"]
+__version__ = "0.1.0"
+
+_LAZY = {"LipschitzLR": "lrstudy.lipschitz", "open_store": "lrstudy.store"}
+
+
+def __getattr__(name: str) -> Any:
+    # Torch and pyarrow load when they are first needed: `lrstudy --help` must not pay for them.
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,8 @@
+"""What a study file can name: every built-in schedule, data set, model, loss and optimizer, as data.
+
+``schedules`` and ``tasks`` implement what is declared here; a test holds the two together.
+"""
+
+from lrstudy.catalog.parameter import REQUIRED, Component, Parameter
+
+__all__ = ["REQUIRED", "Component", "Parameter"]

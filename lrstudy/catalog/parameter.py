@@ -1,0 +1,91 @@
+"""How a component (a schedule, model, data set, …) declares its parameters. Standard library only.
+
+A study file is checked against these declarations before anything heavy is imported.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final, Literal
+
+ParameterType = Literal["float", "int", "bool", "choice", "text", "floats", "ints"]
+
+REQUIRED: Final = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter of a component.
+
+    ``low`` and ``high`` bound a number, or every element of a list (``floats``, ``ints``); ``open_low``
+    and ``open_high`` exclude the bound itself. ``default`` is ``REQUIRED`` where the user must give it;
+    a default of None means "not in effect". ``choices`` are the values of a ``choice``. ``text_choices``
+    are words that may stand in place of the value (``max_lr = "range-test"``). ``tunable`` says whether
+    a study file may give a search space.
+    """
+
+    name: str
+    type: ParameterType
+    doc: str
+    default: object = REQUIRED
+    low: float = -math.inf
+    high: float = math.inf
+    open_low: bool = False
+    open_high: bool = False
+    choices: tuple[str, ...] = ()
+    text_choices: tuple[str, ...] = ()
+    tunable: bool = True
+
+    def problem(self, value: object) -> str | None:
+        """What is wrong with a concrete value, or None.
+
+        >>> Parameter("lr", "float", "", low=0.0, open_low=True).problem(-1)
+        'must be above 0'
+        """
+        if value is None and self.default is None:
+            return None
+        if isinstance(value, str) and value in self.text_choices:
+            return None
+        match self.type:
+            case "bool":
+                return None if isinstance(value, bool) else "must be true or false"
+            case "text":
+                return None if isinstance(value, str) and value else "must be a non-empty text"
+            case "choice":
+                ok = isinstance(value, str) and value in self.choices
+                return None if ok else f"must be one of {', '.join(map(repr, self.choices))}"
+            case "float" | "int":
+                return self._number_problem(value)
+            case "floats" | "ints":
+                if not isinstance(value, list | tuple):
+                    return "must be a list of numbers"
+                return next(filter(None, map(self._number_problem, value)), None)
+
+    def _number_problem(self, value: object) -> str | None:
+        whole = self.type in ("int", "ints")
+        kind = "a whole number" if whole else "a number"
+        if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
+            return f"must be {kind}"
+        assert isinstance(value, int | float)
+        if not math.isfinite(value):
+            return "must be finite"
+        if value < self.low or (self.open_low and value == self.low):
+            return f"must be {'above' if self.open_low else 'at least'} {self.low:g}"
+        if value > self.high or (self.open_high and value == self.high):
+            return f"must be {'below' if self.open_high else 'at most'} {self.high:g}"
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """A named thing that a study file can ask for, with its parameters and where it comes from."""
+
+    name: str
+    doc: str
+    parameters: tuple[Parameter, ...] = ()
+    source: str = ""
+
+    def parameter(self, name: str) -> Parameter | None:
+        """The parameter of that name, or None."""
+        return next((parameter for parameter in self.parameters if parameter.name == name), None)

@@ -1,0 +1,119 @@
+"""Every exception that lrstudy raises on purpose, and the exit code each one gives the command line.
+
+::
+
+    LrStudyError                    1   base of all; the CLI shows its text and nothing else
+    ├── InputError                  2   what the user gave cannot be used: one or more ``Problem``s
+    │   ├── StudyFileError          2   the study file or a ``--set``
+    │   ├── DataError               2   a data set that is missing, truncated or altered
+    │   ├── ContractError           2   a user's own dataset, model or schedule breaks its contract
+    │   ├── StoreError              2   a run folder that cannot be read or belongs to another study
+    │   ├── SchedulerError          2   arguments of a scheduler used on its own (also a ``ValueError``)
+    │   └── ClusterError            2   a Ray cluster that cannot be reached or lacks what was asked
+    └── StudyStopped                3   the study ended before all trials did; it can be resumed
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+EXIT_DONE: Final = 0
+EXIT_TRIALS_FAILED: Final = 1
+EXIT_BAD_INPUT: Final = 2
+EXIT_STOPPED: Final = 3
+EXIT_INTERRUPTED: Final = 130
+
+_NO_VALUE: Final = object()
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong with the input: where it is, what it is, and what to do about it.
+
+    ``where`` is a file, folder or "command line"; ``key`` a dotted path inside it (may be empty);
+    ``value`` the offending value as given.
+    """
+
+    where: str
+    key: str
+    message: str
+    remedy: str
+    value: Any = _NO_VALUE
+    line: int | None = None
+
+    def __str__(self) -> str:
+        place = self.where if self.line is None else f"{self.where}:{self.line}"
+        key = f" {self.key}" if self.key else ""
+        value = "" if self.value is _NO_VALUE else f" = {_shorten(self.value)}"
+        return f"{place}:{key}{value}: {self.message}. {self.remedy}"
+
+
+class LrStudyError(Exception):
+    """Base of every error that lrstudy raises on purpose."""
+
+    exit_code: int = EXIT_TRIALS_FAILED
+
+
+class InputError(LrStudyError):
+    """Input that cannot be used; ``problems`` lists everything that is wrong with it."""
+
+    exit_code = EXIT_BAD_INPUT
+
+    def __init__(self, problems: Problem | Iterable[Problem]) -> None:
+        self.problems: tuple[Problem, ...] = (
+            (problems,) if isinstance(problems, Problem) else tuple(problems)
+        )
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.problems,)
+
+
+class StudyFileError(InputError):
+    """The study file, or a ``--set`` override of it, is unusable."""
+
+
+class DataError(InputError):
+    """A data set is missing, truncated or not the one it should be."""
+
+
+class ContractError(InputError):
+    """A user's own dataset, model or schedule does not keep its side of the contract."""
+
+
+class StoreError(InputError):
+    """A run folder cannot be read, cannot be written, or belongs to another study."""
+
+
+class SchedulerError(InputError, ValueError):
+    """A scheduler was given arguments that it cannot work with."""
+
+
+class ClusterError(InputError):
+    """A Ray cluster cannot be reached, or lacks the resources that were asked for."""
+
+
+class StudyStopped(LrStudyError):
+    """The study ended before all of its trials did; running it again continues it."""
+
+    exit_code = EXIT_STOPPED
+
+
+def did_you_mean(word: str, known: Sequence[str]) -> str:
+    """A remedy that names the closest known word, or all of them.
+
+    >>> did_you_mean("cylic", ["cyclic", "fixed"])
+    "Did you mean 'cyclic'?"
+    >>> did_you_mean("zzz", ["cyclic", "fixed"])
+    'Known: cyclic, fixed.'
+    """
+    close = difflib.get_close_matches(word, known, n=1)
+    return f"Did you mean {close[0]!r}?" if close else f"Known: {', '.join(known)}."
+
+
+def _shorten(value: object, limit: int = 80) -> str:
+    text = repr(value)
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
