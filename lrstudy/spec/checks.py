@@ -1,0 +1,165 @@
+"""What the sections of a study file must mean together: names that exist, values within their range."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lrstudy.catalog import REQUIRED, Component
+from lrstudy.catalog.schedules import SCHEDULES
+from lrstudy.catalog.tasks import DATASETS, LOSSES, MODELS, OPTIMIZERS
+from lrstudy.errors import did_you_mean
+from lrstudy.metrics import METRICS
+from lrstudy.spec.models import ComponentSpec, ScheduleSpec, Target, TaskSpec
+from lrstudy.spec.space import Choices, Range, Trouble, read_value
+
+_OWN = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+_TORCHVISION = "torchvision:"
+
+
+def check_schedules(raw: Any, troubles: list[Trouble]) -> list[ScheduleSpec]:
+    """Read ``[schedules.*]``; returns those that are sound and reports the rest."""
+    if raw is None or raw == {}:
+        troubles.append(
+            Trouble("schedules", "there is no schedule", "Add one, for example [schedules.fixed].", None)
+        )
+        return []
+    if not isinstance(raw, dict):
+        troubles.append(
+            Trouble("schedules", "must be tables", "Write [schedules.NAME] for each schedule.", raw)
+        )
+        return []
+    found = [_schedule(name, table, troubles) for name, table in raw.items()]
+    return [schedule for schedule in found if schedule is not None]
+
+
+def _schedule(name: str, table: Any, troubles: list[Trouble]) -> ScheduleSpec | None:
+    key = f"schedules.{name}"
+    if not isinstance(table, dict):
+        troubles.append(Trouble(key, "must be a table", f"Write [{key}] and its keys below it.", table))
+        return None
+    if not name.strip() or len(name) > 100 or re.search(r"[\x00-\x1f\x7f]", name):
+        troubles.append(Trouble(key, "is not a usable name", "Use 1 to 100 printable characters.", name))
+        return None
+    kind = table.get("kind", name)
+    own = isinstance(kind, str) and _OWN.fullmatch(kind) is not None
+    if not own and (not isinstance(kind, str) or kind not in SCHEDULES):
+        troubles.append(_unknown_kind(key, kind, given="kind" in table))
+        return None
+    component = None if own else SCHEDULES[kind]
+    before = len(troubles)
+    values = {k: _read(f"{key}.{k}", k, v, component, troubles) for k, v in table.items() if k != "kind"}
+    if component is not None:
+        _require(key, component, table, troubles)
+    if len(troubles) > before:
+        return None
+    space = {k: v for k, v in values.items() if isinstance(v, Range | Choices)}
+    fixed = {k: v for k, v in values.items() if k not in space}
+    return ScheduleSpec(name=name, kind=kind, fixed=fixed, space=space)
+
+
+def _unknown_kind(key: str, kind: Any, *, given: bool) -> Trouble:
+    known = sorted(SCHEDULES)
+    if given:
+        hint = did_you_mean(kind, known) if isinstance(kind, str) else f"Known: {', '.join(known)}."
+        return Trouble(
+            f"{key}.kind", "is not a schedule", f'{hint} Your own: kind = "module:attribute".', kind
+        )
+    hint = did_you_mean(str(kind), known)
+    return Trouble(key, "is not a schedule", f'{hint} Or give it a kind: kind = "fixed".', kind)
+
+
+def _read(key: str, name: str, raw: Any, component: Component | None, troubles: list[Trouble]) -> Any:
+    parameter = component.parameter(name) if component is not None else None
+    if component is not None and parameter is None:
+        known = [p.name for p in component.parameters]
+        hint = did_you_mean(name, known) if known else f"{component.name} has no parameters."
+        troubles.append(Trouble(key, f"is not a parameter of {component.name!r}", hint, raw))
+        return None
+    value = read_value(key, raw, parameter)
+    if isinstance(value, list):  # a list of Trouble: values and spaces are never lists
+        troubles.extend(value)
+        return None
+    return value
+
+
+def _require(key: str, component: Component, given: Mapping[str, Any], troubles: list[Trouble]) -> None:
+    for parameter in component.parameters:
+        if parameter.default is REQUIRED and parameter.name not in given:
+            message = f"is missing; {component.name!r} needs it"
+            troubles.append(
+                Trouble(f"{key}.{parameter.name}", message, f"{parameter.doc.rstrip('.')}.", None)
+            )
+
+
+def check_task(task: TaskSpec, troubles: list[Trouble]) -> TaskSpec:
+    """Check that the task's parts exist and take the options they were given."""
+    parts: dict[str, Mapping[str, Component]] = {
+        "dataset": DATASETS,
+        "model": MODELS,
+        "loss": LOSSES,
+        "optimizer": OPTIMIZERS,
+    }
+    for part, known in parts.items():
+        component: ComponentSpec = getattr(task, part)
+        key = f"task.{part}"
+        if _is_open(part, component.name):
+            continue
+        if component.name not in known:
+            own = ' Your own: "module:attribute".' if part in ("dataset", "model") else ""
+            hint = did_you_mean(component.name, sorted(known)) + own
+            troubles.append(Trouble(key, f"is not a {part}", hint, component.name))
+            continue
+        declared = known[component.name]
+        for name, value in component.options.items():
+            _option(f"{key}.{name}", name, value, declared, troubles)
+        _require(key, declared, component.options, troubles)
+    return task
+
+
+def _is_open(part: str, name: str) -> bool:
+    """Whether a part is one whose options only its own code knows."""
+    return part in ("dataset", "model") and (
+        name.startswith(_TORCHVISION) or _OWN.fullmatch(name) is not None
+    )
+
+
+def _option(key: str, name: str, value: Any, component: Component, troubles: list[Trouble]) -> None:
+    parameter = component.parameter(name)
+    if parameter is None:
+        known = [p.name for p in component.parameters]
+        hint = did_you_mean(name, known) if known else f"{component.name} has no options."
+        troubles.append(Trouble(key, f"is not an option of {component.name!r}", hint, value))
+    elif (message := parameter.problem(value)) is not None:
+        troubles.append(Trouble(key, message, f"{parameter.doc.rstrip('.')}.", value))
+
+
+def check_target(
+    target: Target, schedules: Sequence[ScheduleSpec], raw: Any, troubles: list[Trouble]
+) -> Target:
+    """Check the metric, its levels and the reference; fills in the reference where none is named."""
+    known = [name for name in METRICS if name.startswith("val_")]
+    metric = METRICS.get(target.metric) if target.metric in known else None
+    if metric is None:
+        hint = did_you_mean(target.metric, known)
+        troubles.append(Trouble("target.metric", "is not a validation metric", hint, target.metric))
+    elif target.values is not None:
+        if not target.values:
+            remedy = "Name a level, or leave values out to derive them from the reference."
+            troubles.append(Trouble("target.values", "is empty", remedy, []))
+        for index, value in enumerate(target.values):
+            if not metric.low <= value <= metric.high:
+                message = f"is outside the range of {metric.name}, {metric.low:g} to {metric.high:g}"
+                remedy = "Give a level that the metric can take."
+                troubles.append(Trouble(f"target.values[{index}]", message, remedy, value))
+    names = list(raw) if isinstance(raw, dict) else []
+    if target.reference and names and target.reference not in names:
+        hint = did_you_mean(target.reference, names)
+        troubles.append(
+            Trouble("target.reference", "is not a schedule of this study", hint, target.reference)
+        )
+    if target.reference or not schedules:
+        return target
+    default = "fixed" if "fixed" in names else schedules[0].name
+    return target.model_copy(update={"reference": default})

@@ -1,0 +1,143 @@
+"""Reading a study file: TOML to ``Study``, or every problem of it at once."""
+
+from __future__ import annotations
+
+import copy
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from lrstudy.errors import Problem, StudyFileError, did_you_mean
+from lrstudy.spec.checks import check_schedules, check_target, check_task
+from lrstudy.spec.models import Budget, Resources, ScheduleSpec, Study, Target, TaskSpec
+from lrstudy.spec.overrides import apply_overrides
+from lrstudy.spec.problems import section_problems
+from lrstudy.spec.space import Trouble
+
+_SECTIONS: Mapping[str, type[TaskSpec | Budget | Target | Resources]] = {
+    "task": TaskSpec,
+    "budget": Budget,
+    "target": Target,
+    "resources": Resources,
+}
+_TOP_LEVEL = ("name", "seed", *_SECTIONS, "schedules")
+
+
+def load_study(path: Path, overrides: Sequence[str] = ()) -> Study:
+    """Read and check a study file, with ``key.path=value`` overrides applied first.
+
+    Raises ``StudyFileError`` with every problem found. Nothing heavy is imported and nothing written.
+    """
+    where = str(path)
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        raise StudyFileError(_no_file(path)) from None
+    except IsADirectoryError:
+        remedy = "Name the study file itself, for example studies/digits.toml."
+        raise StudyFileError(Problem(where, "", "is a folder, not a study file", remedy)) from None
+    except UnicodeDecodeError as error:
+        remedy = "Save the file as UTF-8; TOML allows nothing else."
+        raise StudyFileError(Problem(where, "", f"is not UTF-8 (byte {error.start})", remedy)) from None
+    except OSError as error:
+        problem = Problem(
+            where, "", f"cannot be read: {error.strerror}", "Check the path and its permissions."
+        )
+        raise StudyFileError(problem) from None
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise StudyFileError(_syntax_problem(where, error)) from None
+    return parse_study(raw, where, overrides, text)
+
+
+def parse_study(raw: Mapping[str, Any], where: str, overrides: Sequence[str] = (), text: str = "") -> Study:
+    """Check a study given as plain data; ``where`` names its origin in messages.
+
+    ``text``, where there is one, is the TOML source: problems then carry the line of their key.
+    """
+    data = copy.deepcopy(dict(raw))
+    problems = apply_overrides(data, overrides)
+    sections: dict[str, Any] = {}
+    troubles = [*_top_level_troubles(data)]
+    for key, model in _SECTIONS.items():
+        value = data.get(key, {})
+        if not isinstance(value, dict):
+            troubles.append(Trouble(key, "must be a table", f"Write [{key}] and its keys below it.", value))
+            continue
+        try:
+            sections[key] = model.model_validate(value)
+        except ValidationError as error:
+            troubles.extend(section_problems(key, model, error))
+    schedules = check_schedules(data.get("schedules"), troubles)
+    if "task" in sections:
+        sections["task"] = check_task(sections["task"], troubles)
+    if "target" in sections:
+        sections["target"] = check_target(sections["target"], schedules, data.get("schedules"), troubles)
+    problems += [
+        Problem(where, t.key, t.message, t.remedy, t.value, line=_line_of(t.key, text)) for t in troubles
+    ]
+    if problems:
+        raise StudyFileError(problems)
+    complete: tuple[ScheduleSpec, ...] = tuple(schedules)
+    return Study(name=data["name"], seed=data.get("seed", 0), schedules=complete, **sections)
+
+
+def _top_level_troubles(data: Mapping[str, Any]) -> Iterator[Trouble]:
+    for key in data:
+        if key not in _TOP_LEVEL:
+            yield Trouble(key, "is not a key of a study file", did_you_mean(key, _TOP_LEVEL), data[key])
+    name = data.get("name")
+    if name is None:
+        yield Trouble("name", "is missing", 'Write name = "my-study"; it names the run folder.', None)
+    elif not isinstance(name, str) or not name.strip() or len(name.encode()) > 200:
+        yield Trouble("name", "must be a text of 1 to 200 bytes", "It names the run folder.", name)
+    elif name in (".", "..") or name.startswith(".") or re.search(r"[/\\\x00-\x1f\x7f]", name):
+        remedy = "Leave out slashes, control characters and a leading dot."
+        yield Trouble("name", "cannot name a folder", remedy, name)
+    seed = data.get("seed", 0)
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
+        yield Trouble("seed", "must be a whole number from 0 to 2^63 - 1", "For example seed = 0.", seed)
+
+
+def _no_file(path: Path) -> Problem:
+    folder = path.parent if path.parent.is_dir() else Path()
+    here = sorted(str(found) for found in folder.glob("*.toml"))
+    hint = did_you_mean(str(path), here) if here else "Write one with `lrstudy init`."
+    return Problem(str(path), "", "there is no such file", hint)
+
+
+def _syntax_problem(where: str, error: tomllib.TOMLDecodeError) -> Problem:
+    message = str(error)
+    match = re.search(r"line (\d+)", message)
+    line = int(match[1]) if match else None
+    message = re.sub(r"\s*\(at (line \d+, column (\d+)|end of document)\)", _column, message)
+    return Problem(where, "", f"is not valid TOML: {message}", "Correct the syntax there.", line=line)
+
+
+def _column(match: re.Match[str]) -> str:
+    return f" (column {match[2]})" if match[2] else " (at the end of the file)"
+
+
+def _line_of(key: str, text: str) -> int | None:
+    """The line on which a dotted key stands, found by its table's header and its own name."""
+    path = re.sub(r"\[\d+\]", "", key).split(".")
+    table: list[str] = []
+    best: tuple[int, int] | None = None
+    for number, line in enumerate(text.splitlines(), start=1):
+        header = re.match(r"\s*\[+\s*([^\[\]]+?)\s*\]+\s*(#.*)?$", line)
+        if header:
+            table = [part.strip().strip("\"'") for part in header[1].split(".")]
+            here = table
+        else:
+            assignment = re.match(r"\s*([\w.\-\"']+)\s*=", line)
+            if not assignment:
+                continue
+            here = table + [part.strip("\"'") for part in assignment[1].split(".")]
+        if here == path[: len(here)] and (best is None or len(here) > best[0]):
+            best = (len(here), number)
+    return best[1] if best else None

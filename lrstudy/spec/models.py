@@ -1,0 +1,162 @@
+"""The study file's sections as frozen values, with their defaults and the range of each field."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny
+
+from lrstudy.spec.space import Choices, Range, Space
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, arbitrary_types_allowed=True)
+
+
+class ComponentSpec(_Section):
+    """A named part of a task with its options; in TOML a name or ``{ name = …, option = … }``."""
+
+    name: str = Field(min_length=1)
+    options: dict[str, Any] = {}
+
+    @property
+    def is_users_own(self) -> bool:
+        """Whether it is given as ``module:attribute``."""
+        return ":" in self.name
+
+
+def _component(raw: Any) -> Any:
+    if isinstance(raw, str):
+        return ComponentSpec(name=raw) if raw else raw
+    if isinstance(raw, dict) and "options" not in raw and isinstance(raw.get("name"), str):
+        return ComponentSpec(name=raw["name"], options={k: v for k, v in raw.items() if k != "name"})
+    return raw
+
+
+_Component = Annotated[SerializeAsAny[ComponentSpec], BeforeValidator(_component)]
+
+
+def _tuple(raw: Any) -> Any:
+    return tuple(raw) if isinstance(raw, list) else raw
+
+
+class TaskSpec(_Section):
+    """What is trained: data, model, loss, base optimizer and training length."""
+
+    dataset: _Component
+    model: _Component
+    loss: _Component = ComponentSpec(name="cross-entropy")
+    optimizer: _Component = ComponentSpec(name="sgd", options={"lr": 0.1})
+    batch_size: int = Field(ge=1)
+    epochs: int = Field(ge=1)
+    validation: float = Field(default=0.2, gt=0, lt=1)
+    test: float = Field(default=0.2, gt=0, lt=1)
+    rows: int | None = Field(default=None, ge=2)
+    augment: Annotated[tuple[str, ...], BeforeValidator(_tuple)] = ()
+    normalize: str | None = None
+    precision: Literal["float32", "bf16", "tf32", "float64"] = "float32"
+    channels_last: bool = False
+    deterministic: bool = False
+    divergence: float | None = Field(default=None, gt=0)
+
+
+class Budget(_Section):
+    """What every schedule may spend, the same for all."""
+
+    trials: int = Field(default=16, ge=1)
+    confirm_seeds: int = Field(default=10, ge=1)
+    search: Literal["tpe", "random", "qmc", "grid"] = "tpe"
+    pruner: Literal["none", "asha"] = "none"
+    objective: Literal["best", "final", "mean"] = "best"
+    generation: int = Field(default=4, ge=1)
+
+
+class Target(_Section):
+    """The levels of the validation metric that count as converged, and the schedule to compare with."""
+
+    metric: str = "val_accuracy"
+    values: Annotated[tuple[float, ...] | None, BeforeValidator(_tuple)] = None
+    reference: str = ""
+    margin: float = Field(default=0.05, gt=0, lt=1)
+
+
+class Resources(_Section):
+    """What each trial occupies, and how many run at once (0: as many as the cluster holds)."""
+
+    cpus: int = Field(default=1, ge=1)
+    gpus: float = Field(default=0.0, ge=0)
+    max_concurrent: int = Field(default=0, ge=0)
+
+
+class ScheduleSpec(_Section):
+    """One schedule under study: its kind, the parameters that are fixed and the space of the others."""
+
+    name: str
+    kind: str
+    fixed: dict[str, Any] = {}
+    space: dict[str, Space] = {}
+
+    def to_json(self) -> dict[str, Any]:
+        """The form it has in a study file, with the kind spelled out."""
+        space = {key: value.to_json() for key, value in self.space.items()}
+        return {"kind": self.kind, **self.fixed, **space}
+
+
+class Study(_Section):
+    """A whole study, checked. ``schedules`` keeps the study file's order."""
+
+    name: str
+    seed: int
+    task: TaskSpec
+    budget: Budget
+    target: Target
+    schedules: tuple[ScheduleSpec, ...]
+    resources: Resources
+
+    def schedule(self, name: str) -> ScheduleSpec:
+        """The schedule of that name; raises ``KeyError`` for another."""
+        for schedule in self.schedules:
+            if schedule.name == name:
+                return schedule
+        raise KeyError(name)
+
+    def tune_trials(self, schedule: ScheduleSpec) -> int:
+        """How many tuning trials a schedule gets: one suffices where there is nothing to search."""
+        return self.budget.trials if schedule.space else 1
+
+    def resolved(self) -> dict[str, Any]:
+        """The study as plain JSON data with every default filled in."""
+        data = self.model_dump(mode="json", exclude={"schedules"})
+        for part in ("dataset", "model", "loss", "optimizer"):
+            component = data["task"][part]
+            data["task"][part] = {"name": component["name"], **component["options"]}
+        data["schedules"] = {schedule.name: schedule.to_json() for schedule in self.schedules}
+        plain: dict[str, Any] = json.loads(json.dumps(data))
+        return plain
+
+    @property
+    def spec_hash(self) -> str:
+        """A digest of everything that decides the trials.
+
+        Leaves out what may change between two runs of the same study: resources, and the targets, the
+        reference and the margin, which only the report reads.
+        """
+        data = self.resolved()
+        data["target"] = {"metric": data["target"]["metric"]}
+        del data["resources"]
+        return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
+
+
+__all__ = [
+    "Budget",
+    "Choices",
+    "ComponentSpec",
+    "Range",
+    "Resources",
+    "ScheduleSpec",
+    "Study",
+    "Target",
+    "TaskSpec",
+]

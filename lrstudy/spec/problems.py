@@ -1,0 +1,68 @@
+"""Pydantic's errors in the words of a study file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from lrstudy.errors import did_you_mean
+from lrstudy.spec.space import Trouble
+
+_TYPES = {
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "bool_type": "must be true or false",
+    "string_type": "must be a text",
+    "tuple_type": "must be a list",
+    "dict_type": "must be a table",
+    "model_type": "must be a name or a table with a name",
+    "string_too_short": "must not be empty",
+    "finite_number": "must be finite",
+}
+
+
+def section_problems(section: str, model: type[BaseModel], error: ValidationError) -> Iterator[Trouble]:
+    """Every error that pydantic found in one section of a study file."""
+    seen: set[tuple[str, str]] = set()
+    for detail in error.errors(include_url=False):
+        trouble = _trouble(section, model, dict(detail))
+        if (trouble.key, trouble.message) not in seen:
+            seen.add((trouble.key, trouble.message))
+            yield trouble
+
+
+def _trouble(section: str, model: type[BaseModel], detail: dict[str, Any]) -> Trouble:
+    location = [
+        part for part in detail["loc"] if not str(part).startswith(("tuple[", "function-", "float", "int"))
+    ]
+    key = section + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+    kind, value, context = detail["type"], detail["input"], detail.get("ctx", {})
+    field = str(location[0]) if location else ""
+    match kind:
+        case "missing":
+            component = field in ("dataset", "model")
+            remedy = f"Add {field} = {'…' if not component else '"name"'} under [{section}]."
+            return Trouble(key, "is missing", remedy, None)
+        case "extra_forbidden":
+            known = list(model.model_fields)
+            return Trouble(key, f"is not a key of [{section}]", did_you_mean(str(location[-1]), known), value)
+        case "literal_error":
+            expected = str(context["expected"])
+            return Trouble(key, f"must be one of {expected}", f"Choose one of {expected}.", value)
+        case "greater_than_equal":
+            return _bound(key, "at least", context["ge"], value)
+        case "greater_than":
+            return _bound(key, "above", context["gt"], value)
+        case "less_than_equal":
+            return _bound(key, "at most", context["le"], value)
+        case "less_than":
+            return _bound(key, "below", context["lt"], value)
+    message = _TYPES.get(kind, detail["msg"][:1].lower() + detail["msg"][1:])
+    return Trouble(key, message, f"Correct {key}.", value)
+
+
+def _bound(key: str, relation: str, bound: float, value: Any) -> Trouble:
+    return Trouble(key, f"must be {relation} {bound:g}", f"Give a value {relation} {bound:g}.", value)

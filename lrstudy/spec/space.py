@@ -1,0 +1,140 @@
+"""Search spaces as data: what a study file may give in place of a value."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from lrstudy.catalog import Parameter
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """All numbers from ``low`` to ``high``, both included; ``log`` searches their logarithm."""
+
+    low: float
+    high: float
+    log: bool = False
+    integer: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """The form it has in a study file."""
+        return {"low": self.low, "high": self.high, "log": self.log}
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """A set of values to choose from, in the order of the study file."""
+
+    values: tuple[Any, ...]
+
+    def to_json(self) -> list[Any]:
+        """The form it has in a study file."""
+        return list(self.values)
+
+
+Space = Range | Choices
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What is wrong with one value of a study file, before its place is known."""
+
+    key: str
+    message: str
+    remedy: str
+    value: Any
+
+
+def read_value(key: str, raw: Any, parameter: Parameter | None) -> Any | Space | list[Trouble]:
+    """Read what a study file gives for one parameter: a fixed value, a ``Range`` or ``Choices``.
+
+    A table is a range, a list is a set of choices. Where the parameter itself is a list of numbers, a
+    flat list is one fixed value and a list of lists is a set of choices. ``parameter`` None (a user's
+    own schedule) accepts any value. Returns a list of ``Trouble`` when the value cannot be used.
+    """
+    if isinstance(raw, dict):
+        troubles = list(_range_troubles(key, raw, parameter))
+        if troubles:
+            return troubles
+        integer = parameter is not None and parameter.type in ("int", "ints")
+        return Range(raw["low"], raw["high"], raw.get("log", False), integer)
+    if isinstance(raw, list) and not _is_one_value(raw, parameter):
+        troubles = list(_choice_troubles(key, raw, parameter))
+        return troubles or Choices(tuple(_freeze(value) for value in raw))
+    message = parameter.problem(raw) if parameter is not None else None
+    if message is not None:
+        return [Trouble(key, message, _remedy(parameter), raw)]
+    return _freeze(raw)
+
+
+def _is_one_value(raw: list[Any], parameter: Parameter | None) -> bool:
+    if parameter is None or parameter.type not in ("floats", "ints"):
+        return False
+    return not any(isinstance(item, list) for item in raw)
+
+
+def _range_troubles(key: str, raw: dict[str, Any], parameter: Parameter | None) -> Iterator[Trouble]:
+    if parameter is not None and not _may_be_searched(parameter, as_range=True):
+        yield Trouble(key, "cannot be searched over a range", _remedy(parameter), raw)
+        return
+    for name in raw.keys() - {"low", "high", "log"}:
+        yield Trouble(f"{key}.{name}", "is not part of a range", "A range has low, high and log.", raw[name])
+    for name in ("low", "high"):
+        if name not in raw:
+            yield Trouble(key, f"has no {name!r}", "Write { low = …, high = …, log = true }.", raw)
+            continue
+        value = raw[name]
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            yield Trouble(f"{key}.{name}", "must be a finite number", "Give a number.", value)
+        elif parameter is not None and (message := parameter.problem(value)) is not None:
+            yield Trouble(f"{key}.{name}", message, _remedy(parameter), value)
+    if not isinstance(raw.get("log", False), bool):
+        yield Trouble(
+            f"{key}.log", "must be true or false", "Write log = true to search the logarithm.", raw["log"]
+        )
+    yield from _order_troubles(key, raw)
+
+
+def _order_troubles(key: str, raw: dict[str, Any]) -> Iterator[Trouble]:
+    low, high = raw.get("low"), raw.get("high")
+    if not all(isinstance(end, int | float) and not isinstance(end, bool) for end in (low, high)):
+        return
+    assert isinstance(low, int | float)
+    assert isinstance(high, int | float)
+    if low > high:
+        yield Trouble(key, f"low ({low:g}) is above high ({high:g})", "Swap them.", raw)
+    elif low == high:
+        yield Trouble(key, "low equals high", f"Write the value itself: {low:g}.", raw)
+    if raw.get("log") is True and low <= 0:
+        yield Trouble(f"{key}.low", "must be above 0 on a log scale", "Raise low, or drop log = true.", low)
+
+
+def _choice_troubles(key: str, raw: list[Any], parameter: Parameter | None) -> Iterator[Trouble]:
+    if parameter is not None and not _may_be_searched(parameter, as_range=False):
+        yield Trouble(key, "cannot be searched over", _remedy(parameter), raw)
+        return
+    if not raw:
+        yield Trouble(key, "is an empty set of choices", "Give at least one value.", raw)
+    for index, value in enumerate(raw):
+        message = parameter.problem(value) if parameter is not None else None
+        if message is not None:
+            yield Trouble(f"{key}[{index}]", message, _remedy(parameter), value)
+        if value in raw[:index]:
+            yield Trouble(f"{key}[{index}]", "stands there twice", "Name each choice once.", value)
+
+
+def _may_be_searched(parameter: Parameter, *, as_range: bool) -> bool:
+    return parameter.tunable and (not as_range or parameter.type in ("float", "int"))
+
+
+def _remedy(parameter: Parameter | None) -> str:
+    if parameter is None:
+        return "Give another value."
+    return f"{parameter.name}: {parameter.doc.rstrip('.')}."
+
+
+def _freeze(value: Any) -> Any:
+    return tuple(_freeze(item) for item in value) if isinstance(value, list) else value
