@@ -79,12 +79,22 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """A named thing that a study file can ask for, with its parameters and where it comes from."""
+    """A named thing that a study file can ask for, with its parameters and where it comes from.
+
+    The last four concern schedules. ``measured``: the rates depend on what happens in training, so they
+    cannot be listed before it. ``tuning_free``: its authors claim that nothing needs tuning.
+    ``replaces_optimizer``: it comes with an optimizer of its own. ``extra``: the optional dependency
+    group that it needs (``pip install lrstudy[extra]``).
+    """
 
     name: str
     doc: str
     parameters: tuple[Parameter, ...] = ()
     source: str = ""
+    measured: bool = False
+    tuning_free: bool = False
+    replaces_optimizer: bool = False
+    extra: str | None = None
 
     def parameter(self, name: str) -> Parameter | None:
         """The parameter of that name, or None."""

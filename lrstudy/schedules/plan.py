@@ -1,0 +1,100 @@
+"""How a curve is made: a torch scheduler on an optimizer of its own, which trains nothing.
+
+torch's schedulers set rates, momenta and helper entries in the groups of the optimizer they hold, some
+of them from the rate they find there. Running them on a stand-in keeps the real optimizer's momentum
+untouched, lets the warm-up and the ratios between groups be applied on top, and makes a schedule's curve
+computable without a model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch.optim.lr_scheduler import LinearLR, LRScheduler
+
+Interval = Literal["step", "epoch"]
+
+
+def stand_in(rate: float) -> torch.optim.SGD:
+    """An optimizer at this rate with nothing to train."""
+    return torch.optim.SGD([torch.zeros(1)], lr=rate)
+
+
+def rate_of(optimizer: torch.optim.Optimizer) -> float:
+    """The first parameter group's rate."""
+    return float(optimizer.param_groups[0]["lr"])
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a curve is built from.
+
+    ``params`` holds every declared parameter. ``rate`` is the schedule's own rate or, where it gives
+    none, the optimizer's. ``steps`` is the length that the curve has to fill, ``total_steps`` that of
+    the whole training; they differ by a warm-up that comes first.
+    """
+
+    params: Mapping[str, Any]
+    rate: float
+    epochs: int
+    steps: int
+    total_steps: int
+    higher_is_better: bool
+
+    @property
+    def carrier(self) -> torch.optim.SGD:
+        """A new stand-in at the schedule's rate."""
+        return stand_in(self.rate)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A torch scheduler over a stand-in, and how often it moves; ``momentum``: it moves that as well."""
+
+    scheduler: LRScheduler
+    interval: Interval = "step"
+    momentum: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How one kind is built. ``after_warmup``: its curve begins when the warm-up is over."""
+
+    build: Callable[[Request], Plan]
+    rate: str = "lr"
+    after_warmup: bool = False
+
+
+class Warmup:
+    """The factor of a linear warm-up over ``steps`` steps: (s + 1)/(steps + 1) at step s, then 1."""
+
+    def __init__(self, steps: int) -> None:
+        self._carrier = stand_in(1.0)
+        self._scheduler = LinearLR(self._carrier, 1.0 / (steps + 1), 1.0, total_iters=steps)
+        quiet(self._scheduler)
+
+    @property
+    def factor(self) -> float:
+        """The factor at the current step."""
+        return rate_of(self._carrier)
+
+    def advance(self) -> None:
+        """Go to the next step."""
+        self._scheduler.step()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain numbers."""
+        return {"rate": self.factor, "scheduler": self._scheduler.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue where the saved warm-up stood."""
+        self._carrier.param_groups[0]["lr"] = state["rate"]
+        self._scheduler.load_state_dict(dict(state["scheduler"]))
+
+
+def quiet(scheduler: LRScheduler) -> None:
+    """Step the stand-in once: torch warns of a scheduler whose optimizer has never stepped."""
+    scheduler.optimizer.step()
