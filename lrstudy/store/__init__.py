@@ -1,0 +1,24 @@
+"""The Parquet store of a study: schema, one writer, any number of readers. No statistics, no torch."""
+
+from __future__ import annotations
+
+from lrstudy.store.location import Location, open_location, study_folder
+from lrstudy.store.reader import Store, open_store
+from lrstudy.store.schema import EPOCHS_SCHEMA, SCHEMA_VERSION, TRIALS_SCHEMA, TrialKey
+from lrstudy.store.study_info import ScheduleInfo, StudyInfo
+from lrstudy.store.writer import StoreWriter
+
+__all__ = [
+    "EPOCHS_SCHEMA",
+    "SCHEMA_VERSION",
+    "TRIALS_SCHEMA",
+    "Location",
+    "ScheduleInfo",
+    "Store",
+    "StoreWriter",
+    "StudyInfo",
+    "TrialKey",
+    "open_location",
+    "open_store",
+    "study_folder",
+]

@@ -1,0 +1,99 @@
+"""A table in chunk files: the Parquet side that the writer and the reader share.
+
+``00000.parquet``, ``00001.parquet``, …: appending encodes the current chunk anew, in full, and replaces its
+file in one step; a full chunk is never touched again. So a kill at any moment leaves whole files without
+doubles, and few of them.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lrstudy.store.location import Location
+from lrstudy.store.schema import SCHEMA_VERSION, SCHEMA_VERSION_KEY, SCHEMAS, SPEC_HASH_KEY, STUDY_KEY
+from lrstudy.store.study_info import StudyInfo
+
+# Encoding and writing a full chunk of epochs takes about 25 ms, so an append costs about half of that;
+# 10 million rows make 306 files. tests/bench/store_append.py measures both.
+CHUNK_ROWS: Final = 32_768
+
+_CHUNK: Final = re.compile(r"\d{5,}\.parquet")
+
+
+class ChunkWriter:
+    """Appends to one table. Rows wait in ``pending`` until a flush has put them in a file."""
+
+    def __init__(self, folder: Location, table: str, study: StudyInfo, chunk_rows: int = CHUNK_ROWS) -> None:
+        self._folder, self._chunk_rows = folder, chunk_rows
+        self._schema = SCHEMAS[table].with_metadata(_metadata(study))
+        self._chunk = self._pending = self._schema.empty_table()
+        self._index = 0
+        folder.create_folder()
+
+    def resume(self) -> None:
+        """Go on where the files end."""
+        indices = [int(name.partition(".")[0]) for name in chunk_names(self._folder)]
+        self._index = max(indices, default=-1) + 1
+        if not indices:
+            return
+        last = self.read(chunk_name(max(indices)))
+        if last.num_rows < self._chunk_rows:
+            self._index, self._chunk = max(indices), last
+
+    def read(self, name: str) -> Any:
+        """A chunk that is known to be sound, with this study's metadata."""
+        with self._folder.filesystem.open_input_file((self._folder / name).path) as file:
+            table = pq.ParquetFile(file).read()
+        return table.select(self._schema.names).cast(self._schema)
+
+    def replace(self, name: str, table: Any) -> None:
+        """Rewrite a chunk with fewer rows, or remove it when none are left."""
+        if table.num_rows:
+            (self._folder / name).write(self._encode(table))
+        else:
+            (self._folder / name).delete()
+
+    def enqueue(self, table: Any) -> None:
+        """Take rows; nothing is written yet."""
+        if table.num_rows:
+            self._pending = pa.concat_tables([self._pending, table.cast(self._schema)])
+
+    def flush(self) -> None:
+        """Write what is pending, chunk by chunk; what could not be written stays pending."""
+        while self._pending.num_rows:
+            room = self._chunk_rows - self._chunk.num_rows
+            grown = pa.concat_tables([self._chunk, self._pending.slice(0, room)]).combine_chunks()
+            (self._folder / chunk_name(self._index)).write(self._encode(grown))
+            self._pending = self._pending.slice(room)
+            self._chunk = grown
+            if grown.num_rows >= self._chunk_rows:
+                self._index, self._chunk = self._index + 1, self._schema.empty_table()
+
+    def _encode(self, table: Any) -> Any:
+        sink = pa.BufferOutputStream()
+        words = [field.name for field in self._schema if field.type == pa.string()]
+        pq.write_table(table, sink, compression="zstd", use_dictionary=[*words, "seed"])
+        return sink.getvalue()
+
+
+def chunk_name(index: int) -> str:
+    """The name of a chunk's file."""
+    return f"{index:05d}.parquet"
+
+
+def chunk_names(folder: Location) -> list[str]:
+    """The chunks that this writer may have made, in order."""
+    names = [name for name in folder.names() if _CHUNK.fullmatch(name)]
+    return sorted(names, key=lambda name: int(name.partition(".")[0]))
+
+
+def _metadata(study: StudyInfo) -> dict[bytes, bytes]:
+    return {
+        STUDY_KEY: study.name.encode(),
+        SPEC_HASH_KEY: study.spec_hash.encode(),
+        SCHEMA_VERSION_KEY: str(SCHEMA_VERSION).encode(),
+    }

@@ -1,0 +1,128 @@
+"""The columns of the store's two tables, and the way from records to tables and back.
+
+The schema follows the records' fields, in their order, so that there is one place to change. The types are
+the plainest there are (no dictionary columns, one unit of time), and they are the same in every file:
+any reader opens all files of a table together. Every column may be null: "not measured".
+"""
+
+from __future__ import annotations
+
+import json
+import types
+import typing
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import pyarrow as pa
+
+from lrstudy.records import EpochRecord, Phase, Status, TrialRecord
+
+SCHEMA_VERSION: Final = 1
+TABLES: Final = ("trials", "epochs")
+
+# What each file says of the study that it belongs to, so that files of two studies cannot pass as one.
+STUDY_KEY: Final = b"lrstudy.study"
+SPEC_HASH_KEY: Final = b"lrstudy.spec_hash"
+SCHEMA_VERSION_KEY: Final = b"lrstudy.schema_version"
+
+_ARROW_TYPES: Final[Mapping[Any, Any]] = {
+    int: pa.int64(),
+    float: pa.float64(),
+    str: pa.string(),
+    Phase: pa.string(),
+    Status: pa.string(),
+    dict: pa.string(),
+    datetime: pa.timestamp("us", tz="UTC"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TrialKey:
+    """The trial that an epoch belongs to: the columns that an epoch row has before the record's own."""
+
+    trial_id: str
+    phase: Phase
+    schedule: str
+    seed: int
+
+
+def _columns(record: type) -> list[Any]:
+    """One nullable Arrow field for each field of a record."""
+    hints = typing.get_type_hints(record)
+    return [pa.field(field.name, _ARROW_TYPES[_plain(hints[field.name])]) for field in fields(record)]
+
+
+def _plain(hint: Any) -> Any:
+    """``float | None`` → ``float``; ``dict[str, object]`` → ``dict``."""
+    if isinstance(hint, types.UnionType):
+        (hint,) = (part for part in typing.get_args(hint) if part is not types.NoneType)
+    return typing.get_origin(hint) or hint
+
+
+TRIALS_SCHEMA: Final = pa.schema(_columns(TrialRecord))
+EPOCHS_SCHEMA: Final = pa.schema(_columns(TrialKey) + _columns(EpochRecord))
+SCHEMAS: Final[Mapping[str, Any]] = {"trials": TRIALS_SCHEMA, "epochs": EPOCHS_SCHEMA}
+
+
+def params_to_json(params: Mapping[str, object]) -> str:
+    """Hyperparameters as strict JSON text, in their order; raises ``ValueError`` for a NaN or infinity."""
+    return json.dumps(dict(params), allow_nan=False)
+
+
+def trials_table(records: Sequence[TrialRecord]) -> Any:
+    """Trial records as a table of ``TRIALS_SCHEMA``."""
+    columns: dict[str, list[Any]] = {
+        name: [getattr(record, name) for record in records] for name in TRIALS_SCHEMA.names
+    }
+    columns["params"] = [params_to_json(record.params) for record in records]
+    for name in ("phase", "status"):
+        columns[name] = [str(value) for value in columns[name]]
+    for name in ("started_at", "ended_at"):
+        columns[name] = [_utc(name, moment) for moment in columns[name]]
+    return _table(columns, TRIALS_SCHEMA)
+
+
+def epochs_table(rows: Sequence[tuple[TrialKey, EpochRecord]]) -> Any:
+    """Epoch records with their trials as a table of ``EPOCHS_SCHEMA``."""
+    columns: dict[str, list[Any]] = {
+        field.name: [getattr(key, field.name) for key, _ in rows] for field in fields(TrialKey)
+    }
+    columns["phase"] = [str(phase) for phase in columns["phase"]]
+    for field in fields(EpochRecord):
+        columns[field.name] = [getattr(record, field.name) for _, record in rows]
+    return _table(columns, EPOCHS_SCHEMA)
+
+
+def trial_records(table: Any) -> list[TrialRecord]:
+    """The records of a table of ``TRIALS_SCHEMA``."""
+    return [_trial_record(row) for row in table.to_pylist()]
+
+
+def epoch_records(table: Any) -> Iterator[tuple[TrialKey, EpochRecord]]:
+    """The records of a table of ``EPOCHS_SCHEMA``, in the table's order."""
+    for batch in table.to_batches(max_chunksize=4096):
+        for row in batch.to_pylist():
+            key = TrialKey(row.pop("trial_id"), Phase(row.pop("phase")), row.pop("schedule"), row.pop("seed"))
+            yield key, EpochRecord(**row)
+
+
+def _trial_record(row: dict[str, Any]) -> TrialRecord:
+    row["phase"], row["status"] = Phase(row["phase"]), Status(row["status"])
+    row["params"] = json.loads(row["params"])
+    for name in ("started_at", "ended_at"):
+        row[name] = row[name].astimezone(UTC)
+    return TrialRecord(**row)
+
+
+def _utc(name: str, moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise ValueError(f"{name} has no time zone: {moment}")
+    return moment.astimezone(UTC)
+
+
+def _table(columns: Mapping[str, Iterable[Any]], schema: Any) -> Any:
+    # from_pandas=False: None becomes null, NaN stays NaN.
+    arrays = [pa.array(columns[field.name], type=field.type, from_pandas=False) for field in schema]
+    return pa.Table.from_arrays(arrays, schema=schema)

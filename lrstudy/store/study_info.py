@@ -1,0 +1,203 @@
+"""``study.json``: what the store says about its study, enough for a report without the study file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from lrstudy.errors import Problem, StoreError
+from lrstudy.metrics import METRICS, Metric
+from lrstudy.store.schema import SCHEMA_VERSION
+
+STUDY_FILE: Final = "study.json"
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleInfo:
+    """A schedule of a study: its kind, its fixed parameters, and for each searched one its space.
+
+    A space is as in a study file: ``{"low": …, "high": …, "log": …}`` or a list of choices.
+    """
+
+    name: str
+    kind: str
+    fixed: Mapping[str, Any]
+    space: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class StudyInfo:
+    """A study as the store knows it.
+
+    ``spec`` is the resolved study file as plain JSON data (sections ``task, budget, target, schedules``).
+    A schedule there is ``{kind, fixed: {…}, space: {…}}``, or flat as in a study file; in a flat one every
+    list counts as a set of choices. ``spec_hash`` is a digest of what decides the trials. ``versions``
+    are package versions by name; ``hardware`` is whatever describes the machines, as plain JSON data.
+    """
+
+    name: str
+    spec: dict[str, Any]
+    spec_hash: str
+    seed: int
+    versions: dict[str, str] = field(default_factory=dict)
+    git_commit: str | None = None
+    hardware: dict[str, Any] = field(default_factory=dict)
+    created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    schema_version: int = SCHEMA_VERSION
+
+    @property
+    def metric(self) -> Metric:
+        """The metric that the study is judged by."""
+        return METRICS[self.spec["target"]["metric"]]
+
+    @property
+    def targets(self) -> list[float] | None:
+        """The levels of the metric that count as converged; None where the report is to choose them."""
+        values = self.spec["target"].get("values")
+        return list(values) if values else None
+
+    @property
+    def reference(self) -> str:
+        """The name of the schedule that the others are compared with."""
+        return str(self.spec["target"]["reference"])
+
+    @property
+    def margin(self) -> float:
+        """The equivalence margin, as a fraction: ratios within it count as equal."""
+        return float(self.spec["target"].get("margin", 0.05))
+
+    @property
+    def schedules(self) -> tuple[ScheduleInfo, ...]:
+        """The schedules in the study file's order."""
+        return tuple(_schedule(name, entry) for name, entry in self.spec["schedules"].items())
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs a trial may train."""
+        return int(self.spec["task"]["epochs"])
+
+    @property
+    def trials(self) -> int:
+        """How many tuning trials a schedule with a search space gets."""
+        return int(self.spec["budget"]["trials"])
+
+    @property
+    def confirm_seeds(self) -> int:
+        """How many fresh seeds each winner is run on."""
+        return int(self.spec["budget"]["confirm_seeds"])
+
+    def to_json(self) -> str:
+        """The text of ``study.json``."""
+        data = asdict(self) | {"created_at": self.created_at.isoformat()}
+        # The order of the schedules is the study file's and means something: keys are not sorted.
+        return json.dumps(data, indent=2, allow_nan=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str | bytes, where: str = STUDY_FILE) -> StudyInfo:
+        """Read ``study.json``; raises ``StoreError`` naming ``where`` and all that is wrong with it."""
+        remedy = "Restore the file from a copy, or run the study again in another folder"
+        try:
+            data = json.loads(text)
+        except ValueError as error:
+            raise StoreError(Problem(where, "", f"is not valid JSON ({error})", remedy)) from error
+        if not isinstance(data, dict):
+            raise StoreError(Problem(where, "", "is not a study's description", remedy))
+        _check_version(data, where, remedy)
+        problems = [Problem(where, key, message, remedy) for key, message in _faults(data)]
+        if problems:
+            raise StoreError(problems)
+        known = {f.name: data[f.name] for f in fields(cls) if f.name in data}
+        return cls(**known | {"created_at": datetime.fromisoformat(data["created_at"])})
+
+
+def _check_version(data: Mapping[str, Any], where: str, remedy: str) -> None:
+    version = data.get("schema_version")
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise StoreError(Problem(where, "schema_version", "must be a whole number from 1", remedy, version))
+    if version > SCHEMA_VERSION:
+        raise StoreError(newer_version(where, version))
+
+
+def newer_version(where: str, version: int) -> Problem:
+    """The problem of a store that a later lrstudy wrote."""
+    message = (
+        f"was written by a newer lrstudy (schema version {version}; this one reads up to {SCHEMA_VERSION})"
+    )
+    return Problem(where, "schema_version", message, "Upgrade lrstudy: pip install -U lrstudy")
+
+
+_SHAPE: Final[Mapping[str, type | tuple[type, ...]]] = {
+    "name": str,
+    "spec": dict,
+    "spec_hash": str,
+    "seed": int,
+    "versions": dict,
+    "git_commit": (str, type(None)),
+    "hardware": dict,
+    "created_at": str,
+    "spec.task": dict,
+    "spec.task.epochs": int,
+    "spec.budget": dict,
+    "spec.budget.trials": int,
+    "spec.budget.confirm_seeds": int,
+    "spec.target": dict,
+    "spec.target.metric": str,
+    "spec.target.reference": str,
+    "spec.schedules": dict,
+}
+
+
+def _faults(data: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The key and the fault of each part of ``study.json`` that a report would stumble over."""
+    faults = []
+    for key, kind in _SHAPE.items():
+        parent, _, name = key.rpartition(".")
+        holder = _at(data, parent)
+        if not isinstance(holder, dict):
+            continue  # reported with the holder itself
+        if name not in holder:
+            faults.append((key, "is missing"))
+        elif not isinstance(holder[name], kind):
+            faults.append((key, "has the wrong type"))
+    if not faults:
+        faults += _deeper_faults(data)
+    return faults
+
+
+def _deeper_faults(data: Mapping[str, Any]) -> list[tuple[str, str]]:
+    faults = []
+    spec = data["spec"]
+    if spec["target"]["metric"] not in METRICS:
+        faults.append(("spec.target.metric", "is not a known metric"))
+    if spec["target"]["reference"] not in spec["schedules"]:
+        faults.append(("spec.target.reference", "is not one of the schedules"))
+    for name, entry in spec["schedules"].items():
+        if not isinstance(entry, dict) or not isinstance(entry.get("kind"), str):
+            faults.append((f"spec.schedules.{name}", "has no kind"))
+    try:
+        datetime.fromisoformat(data["created_at"])
+    except ValueError:
+        faults.append(("created_at", "is not a time"))
+    return faults
+
+
+def _at(data: Any, path: str) -> Any:
+    for part in path.split(".") if path else []:
+        data = data.get(part) if isinstance(data, dict) else None
+    return data
+
+
+def _schedule(name: str, entry: Mapping[str, Any]) -> ScheduleInfo:
+    if isinstance(entry.get("fixed"), dict) and isinstance(entry.get("space"), dict):
+        return ScheduleInfo(name, entry["kind"], entry["fixed"], entry["space"])
+    values = {key: value for key, value in entry.items() if key != "kind"}
+    space = {key: value for key, value in values.items() if _is_space(value)}
+    fixed = {key: value for key, value in values.items() if key not in space}
+    return ScheduleInfo(name, entry["kind"], fixed, space)
+
+
+def _is_space(value: Any) -> bool:
+    return isinstance(value, list) or (isinstance(value, dict) and {"low", "high"} <= value.keys())

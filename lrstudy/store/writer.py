@@ -1,0 +1,201 @@
+"""The one writer of a store: appends epochs and trials, and mends what a kill left behind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from os import PathLike
+from types import TracebackType
+from typing import Any, Self
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lrstudy.errors import Problem, StoreError
+from lrstudy.records import EpochRecord, TrialRecord
+from lrstudy.store.chunks import CHUNK_ROWS, ChunkWriter
+from lrstudy.store.location import Location, open_location
+from lrstudy.store.lock import FolderLock
+from lrstudy.store.reader import Store, open_store
+from lrstudy.store.schema import TABLES, TrialKey, epochs_table, trials_table
+from lrstudy.store.study_info import STUDY_FILE, StudyInfo
+
+
+class StoreWriter:
+    """Writes one study's store; a second writer on the same local folder is refused.
+
+    ``study`` is what ``study.json`` says, and ``resumed`` whether the store was there before. Use
+    ``create_or_open``, then ``close`` (or a ``with`` block).
+    """
+
+    def __init__(
+        self, location: Location, study: StudyInfo, lock: FolderLock | None, *, resumed: bool, chunk_rows: int
+    ) -> None:
+        self.location, self.study, self.resumed = location, study, resumed
+        self._lock = lock
+        self._trials = ChunkWriter(location / "trials", "trials", study, chunk_rows)
+        self._epochs = ChunkWriter(location / "epochs", "epochs", study, chunk_rows)
+        self._last_epoch: dict[str, int] = {}
+        self._ended: set[str] = set()
+
+    @classmethod
+    def create_or_open(
+        cls,
+        location: str | PathLike[str] | Location,
+        study: StudyInfo,
+        *,
+        keep: Mapping[str, int] | None = None,
+        chunk_rows: int = CHUNK_ROWS,
+    ) -> Self:
+        """Start a store in ``location`` (the study's own folder), or go on with the one that is there.
+
+        Epoch rows of a trial that has no trial row are dropped, but for the epochs up to ``keep[trial_id]``,
+        which a checkpoint covers. Raises ``StoreError`` when the folder cannot be written, belongs to another
+        study, is being written by another process, or holds damaged files.
+        """
+        folder = open_location(location)
+        _refuse_other_study(folder, study)
+        folder.create_folder()
+        lock = FolderLock(folder.local) if folder.local is not None else None
+        try:
+            return cls._open(folder, study, lock, dict(keep or {}), chunk_rows)
+        except BaseException:
+            if lock is not None:
+                lock.release()
+            raise
+
+    @classmethod
+    def _open(
+        cls,
+        folder: Location,
+        study: StudyInfo,
+        lock: FolderLock | None,
+        keep: dict[str, int],
+        chunk_rows: int,
+    ) -> Self:
+        before = _refuse_other_study(folder, study)
+        folder.delete_temporary_files()
+        if before is None:
+            (folder / STUDY_FILE).write(study.to_json().encode())
+            return cls(folder, study, lock, resumed=False, chunk_rows=chunk_rows)
+        if before.spec != study.spec:
+            # Targets and resources may differ between two runs of one study: the report reads the latest.
+            (folder / STUDY_FILE).write(replace(before, spec=study.spec).to_json().encode())
+        writer = cls(folder, replace(before, spec=study.spec), lock, resumed=True, chunk_rows=chunk_rows)
+        for table in TABLES:
+            (folder / table).delete_temporary_files()
+        writer._resume(open_store(folder), keep)
+        return writer
+
+    @property
+    def last_epochs(self) -> Mapping[str, int]:
+        """The last epoch that is stored (or waiting to be) of every trial that has any."""
+        return dict(self._last_epoch)
+
+    def append(
+        self,
+        epochs: Sequence[tuple[TrialKey, EpochRecord]] = (),
+        trials: Sequence[TrialRecord] = (),
+    ) -> None:
+        """Store rows; when it returns they are on disk.
+
+        Rows that are stored already (an epoch, a trial's end) are passed over, so that what a retried
+        trial repeats is not doubled. Raises ``StoreError`` when they cannot be written: then they wait, and
+        the next call (or ``flush``) tries again. Raises ``ValueError`` when a trial's epochs leave a gap.
+        """
+        self.append_tables(epochs_table(self._new_epochs(epochs)), trials_table(self._new_trials(trials)))
+
+    def append_tables(self, epochs: Any, trials: Any) -> None:
+        """Store whole tables of ``EPOCHS_SCHEMA`` and ``TRIALS_SCHEMA`` whose rows are known to be new."""
+        self._remember(epochs, trials)
+        self._epochs.enqueue(epochs)
+        self._trials.enqueue(trials)
+        self.flush()
+
+    def flush(self) -> None:
+        """Write what waits. Epochs first: a trial's row says that its epochs are all there."""
+        self._epochs.flush()
+        self._trials.flush()
+
+    def close(self) -> None:
+        """Write what waits and let go of the folder."""
+        try:
+            self.flush()
+        finally:
+            if self._lock is not None:
+                self._lock.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _new_epochs(self, rows: Sequence[tuple[TrialKey, EpochRecord]]) -> list[tuple[TrialKey, EpochRecord]]:
+        last: dict[str, int] = {}
+        new = []
+        for key, record in rows:
+            before = last.get(key.trial_id, self._last_epoch.get(key.trial_id, 0))
+            if record.epoch <= before:
+                continue
+            if record.epoch != before + 1:
+                raise ValueError(f"{key.trial_id}: epoch {record.epoch} follows epoch {before}")
+            last[key.trial_id] = record.epoch
+            new.append((key, record))
+        return new
+
+    def _new_trials(self, records: Sequence[TrialRecord]) -> list[TrialRecord]:
+        first = {record.trial_id: record for record in reversed(records)}
+        return [
+            record
+            for record in records
+            if record.trial_id not in self._ended and first[record.trial_id] is record
+        ]
+
+    def _remember(self, epochs: Any, trials: Any) -> None:
+        last = epochs.group_by("trial_id").aggregate([("epoch", "max")])
+        self._last_epoch.update(
+            zip(*(last[name].to_pylist() for name in ("trial_id", "epoch_max")), strict=True)
+        )
+        self._ended.update(trials["trial_id"].to_pylist())
+
+    def _resume(self, store: Store, keep: Mapping[str, int]) -> None:
+        ended = store.trials(["trial_id"])
+        limits = {trial_id: last for trial_id, last in keep.items() if last > 0}
+        for name in store.files("epochs"):
+            self._drop_orphans(name, store.read_file("epochs", name, ["trial_id", "epoch"]), ended, limits)
+        self._trials.resume()
+        self._epochs.resume()
+        self._remember(store.refreshed().epochs(["trial_id", "epoch"]), ended)
+
+    def _drop_orphans(self, name: str, rows: Any, ended: Any, limits: Mapping[str, int]) -> None:
+        """Remove epochs that no trial row and no checkpoint covers: their trial will be run again."""
+        covered = pc.is_in(rows["trial_id"], value_set=ended["trial_id"].combine_chunks())
+        if limits:
+            place = pc.index_in(rows["trial_id"], value_set=pa.array(list(limits), pa.string()))
+            limit = pc.take(pa.array(list(limits.values()), pa.int64()), place)
+            covered = pc.or_(covered, pc.fill_null(pc.less_equal(rows["epoch"], limit), False))
+        if not pc.all(covered).as_py():
+            self._epochs.replace(name, self._epochs.read(name).filter(covered))
+
+
+def _refuse_other_study(folder: Location, study: StudyInfo) -> StudyInfo | None:
+    """What ``study.json`` says, None where there is no store; raises ``StoreError`` for another study's."""
+    names = folder.names()
+    if STUDY_FILE not in names:
+        if any((folder / table).names() for table in TABLES if table in names):
+            remedy = f"Restore {STUDY_FILE} from a copy, or choose another --out"
+            raise StoreError(Problem(str(folder), "", f"holds tables but no {STUDY_FILE}", remedy))
+        return None
+    file = folder / STUDY_FILE
+    before = StudyInfo.from_json(file.read(), str(file))
+    if (before.name, before.spec_hash) == (study.name, study.spec_hash):
+        return before
+    message = (
+        f"belongs to the study {before.name!r} ({before.spec_hash}), "
+        f"which is not the study {study.name!r} ({study.spec_hash}) as it now stands"
+    )
+    remedy = "Choose another --out or another name, delete the folder, or undo the change to the study file"
+    raise StoreError(Problem(str(folder), "", message, remedy))
