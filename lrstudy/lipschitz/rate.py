@@ -1,0 +1,158 @@
+"""The learning rate as a state machine over measurements: plain numbers in, plain numbers out, no tensors.
+
+``LipschitzLR`` drives one of these; a stacked run that trains many models at once keeps one per lane.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from lrstudy.lipschitz.constants import LossShape, data_constant, l2_term, smoothness, valid_gradient_bound
+from lrstudy.lipschitz.rules import Averages, advance, learning_rate, second_moment
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """What one epoch's measurement found; norms over whole batches, their maximum over the batches.
+
+    ``kz``: Kz, largest ‖A‖_F. ``rows``: m, the rows of the largest batch; 0 if nothing was seen.
+    ``weight_norm``: w̄. ``squares``: S, largest ‖A∘A‖_F. ``ka``: Ka, largest norm of the outputs.
+    ``target_norm``: largest ‖y‖. ``spectral``: largest λ_max(AᵀA). What a rule does not need stays 0.
+    """
+
+    kz: float
+    rows: int
+    weight_norm: float
+    squares: float = 0.0
+    ka: float = 0.0
+    target_norm: float = 0.0
+    spectral: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class RateSettings:
+    """Everything that decides how measurements become rates (see ``LipschitzLR`` for the meaning).
+
+    ``damping`` turns the damped momentum's rate into the optimizer's own: (1 − β)/(1 − dampening).
+    """
+
+    loss: LossShape
+    rule: str = "sgd"
+    beta1: float = 0.0
+    beta2: float = 0.0
+    damping: float = 1.0
+    l2: float = 0.0
+    bound: str = "paper"
+    policy: str = "adaptive"
+    initial_lr: float | None = None
+    scale: float = 1.0
+    max_lr: float | None = None
+    bias_correction: bool = False
+    initial_k1: float = 0.0
+    initial_k2: float = 0.0
+
+    @property
+    def start(self) -> Averages:
+        """The averages before the first measurement; AdaMo's hand-picked x stands in K too."""
+        return Averages(self.initial_lr or 0.0, self.initial_k1, self.initial_k2)
+
+
+def lipschitz_constant(settings: RateSettings, found: Measurement) -> tuple[float, float]:
+    """(L, its data term): with the L2 term λ·w̄, or λ itself where L is the smoothness."""
+    args = (settings.loss, found.kz, found.rows, found.ka, found.target_norm)
+    if settings.bound == "smoothness":
+        data = smoothness(settings.loss, found.spectral, found.rows)
+        return data + settings.l2, data
+    data = valid_gradient_bound(*args) if settings.bound == "valid" else data_constant(*args)
+    return data + l2_term(settings.l2, found.weight_norm), data
+
+
+class LipschitzRate:
+    """The rate that the latest good measurement gave, and what it was made of.
+
+    ``value`` is None until then. ``rejected`` counts the measurements that gave no usable rate (Kz zero,
+    NaN or infinite, or no batch seen): they change nothing, and the first one is logged.
+    """
+
+    def __init__(self, settings: RateSettings) -> None:
+        self.settings = settings
+        self.rejected = 0
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget every measurement, as at the first epoch."""
+        self.averages = self.settings.start
+        self.value: float | None = None
+        self.constant: float | None = None
+        self.kz: float | None = None
+        self.weight_norm: float | None = None
+
+    @property
+    def settled(self) -> bool:
+        """Whether no later measurement can change the rate (``policy="fixed"`` after its one)."""
+        return self.settings.policy == "fixed" and self.value is not None
+
+    def update(self, found: Measurement) -> bool:
+        """Take one epoch's measurement; False if it was rejected."""
+        if self.settled:
+            return True
+        candidate = self._candidate(found)
+        if candidate is None:
+            self._reject(found)
+            return False
+        self.value, self.averages, self.constant = candidate
+        self.kz, self.weight_norm = found.kz, found.weight_norm
+        return True
+
+    def _candidate(self, found: Measurement) -> tuple[float, Averages, float] | None:
+        if found.rows < 1 or not (math.isfinite(found.kz) and found.kz > 0):
+            return None
+        s = self.settings
+        try:
+            constant, data = lipschitz_constant(s, found)
+            moment = second_moment(data / found.kz, found.squares, found.kz, s.l2, found.weight_norm)
+            averages = advance(s.rule, self.averages, constant, moment, s.beta1, s.beta2)
+            rate = learning_rate(
+                s.rule, averages, constant, found.kz, s.beta1, s.beta2, bias_correction=s.bias_correction
+            )
+        except (ArithmeticError, ValueError):  # a norm so large, or so small, that a quotient leaves float64
+            return None
+        rate *= s.scale * s.damping
+        if not (math.isfinite(rate) and rate > 0 and math.isfinite(constant)):
+            return None
+        return (rate if s.max_lr is None else min(rate, s.max_lr)), averages, constant
+
+    def _reject(self, found: Measurement) -> None:
+        self.rejected += 1
+        if self.rejected > 1:
+            return
+        what = "no training batch reached the last linear layer" if found.rows < 1 else f"Kz = {found.kz:g}"
+        _log.warning(
+            "LipschitzLR: %s gives no learning rate (w̄ = %g); the last good one is kept. "
+            "Further ones are counted in .rejected without a message.",
+            what,
+            found.weight_norm,
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain numbers (and None) only."""
+        return {
+            **asdict(self.averages),
+            "value": self.value,
+            "constant": self.constant,
+            "kz": self.kz,
+            "weight_norm": self.weight_norm,
+            "rejected": self.rejected,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from what ``state_dict`` gave."""
+        self.averages = Averages(state["k"], state["k1"], state["k2"], state["t"])
+        self.value, self.constant = state["value"], state["constant"]
+        self.kz, self.weight_norm = state["kz"], state["weight_norm"]
+        self.rejected = state["rejected"]

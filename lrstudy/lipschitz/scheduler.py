@@ -1,0 +1,324 @@
+"""``LipschitzLR``: a torch learning-rate scheduler that needs no rate, only the network's own activations."""
+
+from __future__ import annotations
+
+import math
+import weakref
+from typing import Any
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from lrstudy.errors import Problem, SchedulerError
+from lrstudy.lipschitz.constants import NEEDS_TARGETS
+from lrstudy.lipschitz.head import find_head
+from lrstudy.lipschitz.meter import Batches, Meter
+from lrstudy.lipschitz.rate import LipschitzRate, RateSettings
+from lrstudy.lipschitz.settings import (
+    Complaints,
+    base_rule,
+    check_batches,
+    check_choices,
+    check_numbers,
+    group_of,
+    loss_shape,
+    needed_quantities,
+)
+
+
+class LipschitzLR(LRScheduler):
+    """Sets each epoch's learning rate to the inverse of the loss's Lipschitz constant, as measured.
+
+    Source: R. Yedida, S. Saha and T. Prashanth, LipschitzLR, arXiv 1902.07399. Call ``step()`` once per
+    epoch, after the epoch's last ``optimizer.step()``.
+
+    >>> import torch
+    >>> model = torch.nn.Linear(4, 3)
+    >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    >>> scheduler = LipschitzLR(optimizer, model, loss="cross-entropy")
+    >>> for epoch in range(2):
+    ...     loss = torch.nn.functional.cross_entropy(model(torch.ones(8, 4)), torch.zeros(8).long())
+    ...     loss.backward()
+    ...     optimizer.step()
+    ...     scheduler.step()
+    >>> scheduler.kz  # ‖A‖_F of 8 rows of ones, √32
+    5.656854152679443
+    >>> [round(lr, 4) for lr in scheduler.get_last_lr()]  # 1/L, L = (3 − 1)/(3·8)·Kz
+    [2.1213]
+
+    Args:
+        optimizer: SGD, RMSprop, Adam or AdamW. It decides the rule: ``sgd``, ``adamo`` (SGD with
+            momentum), ``rmsprop``, ``auto-adam``. AdaMo's rate is meant for the damped momentum
+            (``dampening=momentum``); for another dampening it is multiplied by (1 − β)/(1 − dampening),
+            which makes the same steps.
+        model: the model that is trained.
+        loss: ``cross-entropy``, ``clipped-cross-entropy``, ``binary-cross-entropy`` (on a logit),
+            ``least-squares`` (‖a − y‖²/(2m)), ``mse``, ``mae``, ``quantile`` (``tau``), ``huber``
+            (``delta``), or the mean-reduced torch loss module itself.
+        measure: ``hook``: the largest norm over the training steps since the last ``step()``, at almost
+            no cost; the first epoch runs at the optimizer's own rate. ``pass``: an extra pass over
+            ``batches`` in evaluation mode before every epoch, the first included, as the authors do.
+            ``subset``: the same over a random ``fraction`` of the batches, drawn anew every epoch.
+        batches: what a pass goes over, again each epoch: inputs or (input, target) pairs, or
+            a function that gives them anew. With
+            ``measure="hook"``, only its targets are used, once, and only by ``least-squares`` and ``mse``
+            (or give ``target_norm``, the largest norm of a batch's targets).
+        fraction: for ``subset``, in (0, 1].
+        policy: ``adaptive``: a new rate every epoch. ``fixed``: one, computed after one epoch, for good.
+        initial_lr: the rate until the first measurement, in place of the optimizer's own; a pass then
+            begins after the first epoch. With ``adamo`` the average starts there too (the authors' x).
+        scale: a factor on the computed rate.
+        time_decay: Keras's decay: every optimizer step i (from 0) has the rate/(1 + time_decay·i).
+        max_lr: an upper limit of the rates computed, and of ``initial_lr``.
+        norms: for w̄: ``parameters`` or ``all`` (with batch-norm statistics, as in the authors' code).
+        bound: ``paper``: its L. ``valid``: a true bound of the last layer's gradient (√(2/m)·Kz for
+            cross-entropy). ``smoothness``: of the gradient, λ_max(AᵀA)/(2m) for cross-entropy.
+        bias_correction: divide the moving averages by 1 − β^t (§8.4).
+        rule: name the rule instead; also ``rmsprop-paper``, Algorithm 2's form.
+        l2: λ, instead of the largest ``weight_decay`` of the optimizer's groups. A decoupled decay
+            (AdamW) is no part of the loss and counts only if given here.
+        head: the last linear layer or its name, instead of the last ``nn.Linear`` registered.
+        batch_size: m, instead of the rows of the largest batch seen.
+        tau, delta, target_norm: see ``loss`` and ``batches``.
+        initial_k1, initial_k2: start of Auto-Adam's and RMSprop's averages (the authors' rescue: 1, 1e-6).
+        seed: for ``subset``.
+        last_epoch: as in every torch scheduler.
+
+    Several parameter groups keep the ratio of their rates; the group that holds the last linear layer
+    has the computed rate. A measurement that gives no rate (Kz zero, NaN or infinite) leaves the last
+    good one, is counted in ``rejected`` and logged the first time.
+
+    Raises:
+        SchedulerError: (a ``ValueError``) naming every argument that cannot be used, and what can.
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        model: nn.Module,
+        *,
+        loss: str | nn.Module = "cross-entropy",
+        measure: str = "hook",
+        batches: Batches | None = None,
+        fraction: float = 0.1,
+        policy: str = "adaptive",
+        initial_lr: float | None = None,
+        scale: float = 1.0,
+        time_decay: float = 0.0,
+        max_lr: float | None = None,
+        norms: str = "parameters",
+        bound: str = "paper",
+        bias_correction: bool = False,
+        rule: str | None = None,
+        l2: float | None = None,
+        head: nn.Module | str | None = None,
+        batch_size: int | None = None,
+        tau: float = 0.5,
+        delta: float = 1.0,
+        target_norm: float | None = None,
+        initial_k1: float = 0.0,
+        initial_k2: float = 0.0,
+        seed: int = 0,
+        last_epoch: int = -1,
+    ) -> None:
+        last_layer = find_head(model, head)
+        complaints = Complaints()
+        check_choices(complaints, measure=measure, policy=policy, norms=norms, bound=bound)
+        check_numbers(
+            complaints,
+            {
+                "fraction": (fraction, 0, 1, "]"),
+                "initial_lr": (initial_lr, 0, math.inf, ""),
+                "scale": (scale, 0, math.inf, ""),
+                "time_decay": (time_decay, 0, math.inf, "["),
+                "max_lr": (max_lr, 0, math.inf, ""),
+                "l2": (l2, 0, math.inf, "["),
+                "batch_size": (batch_size, 1, math.inf, "["),
+                "target_norm": (target_norm, 0, math.inf, "["),
+                "initial_k1": (initial_k1, 0, math.inf, "["),
+                "initial_k2": (initial_k2, 0, math.inf, "["),
+            },
+        )
+        check_batches(complaints, batches, measure)
+        shape = loss_shape(loss, last_layer, tau, delta, bound, complaints)
+        self._head_group = group_of(last_layer, optimizer)
+        base = base_rule(optimizer, self._head_group, rule, complaints)
+        complaints.raise_any()
+        self.settings = RateSettings(
+            shape,
+            rule=base.rule,
+            beta1=base.beta1,
+            beta2=base.beta2,
+            damping=base.damping,
+            l2=base.l2 if l2 is None else float(l2),
+            bound=bound,
+            policy=policy,
+            initial_lr=initial_lr,
+            scale=scale,
+            max_lr=max_lr,
+            bias_correction=bias_correction,
+            initial_k1=initial_k1,
+            initial_k2=initial_k2,
+        )
+        self.rate = LipschitzRate(self.settings)
+        self._meter = Meter(
+            model,
+            last_layer,
+            needed_quantities(self.settings),
+            way=measure,
+            batches=batches,
+            fraction=fraction,
+            seed=seed,
+            norms=norms,
+            batch_size=batch_size,
+            target_norm=target_norm,
+            needs_targets=shape.name in NEEDS_TARGETS and bound != "smoothness",
+        )
+        self.time_decay = float(time_decay)
+        self.estimate_seconds = 0.0
+        self._steps = 0
+        super().__init__(optimizer, last_epoch)
+        self._watch_steps()
+
+    # -- what set the current rate ------------------------------------------------------------------
+
+    @property
+    def constant(self) -> float | None:
+        """L behind the current rate; None where no measurement set it."""
+        return self.rate.constant
+
+    @property
+    def kz(self) -> float | None:
+        """Kz behind the current rate; None where no measurement set it."""
+        return self.rate.kz
+
+    @property
+    def weight_norm(self) -> float | None:
+        """w̄ behind the current rate; None where no measurement set it."""
+        return self.rate.weight_norm
+
+    @property
+    def rejected(self) -> int:
+        """How many measurements gave no usable rate."""
+        return self.rate.rejected
+
+    # -- the scheduler's contract -------------------------------------------------------------------
+
+    def get_lr(self) -> list[float | Tensor]:
+        """The rates of the coming epoch, one per parameter group; measures when called from ``step()``."""
+        if self._get_lr_called_within_step:
+            self._begin_epoch()
+        decay = 1 + self.time_decay * self._steps
+        return [lr / decay for lr in self._undecayed()]
+
+    def close(self) -> None:
+        """Take the hooks off model and optimizer; the rate then stays as it is. May be called twice."""
+        self._meter.close()
+        self._finalizer()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain numbers (and None, and lists and dicts of them) only; in mid-epoch too."""
+        return {
+            "last_epoch": self.last_epoch,
+            "_step_count": self._step_count,
+            "_last_lr": [float(lr) for lr in self._last_lr],
+            "base_lrs": [float(lr) for lr in self.base_lrs],
+            "steps": self._steps,
+            "estimate_seconds": self.estimate_seconds,
+            "rate": self.rate.state_dict(),
+            "seen": self._meter.state_dict(),
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue the trajectory of the scheduler that gave ``state_dict``.
+
+        As with every torch scheduler, the rates in the optimizer come with the optimizer's own state.
+        ``SchedulerError`` if the state is not a ``LipschitzLR``'s with the same options and groups.
+        """
+        missing = self.state_dict().keys() - state_dict.keys()
+        if missing or len(state_dict["base_lrs"]) != len(self.base_lrs):
+            raise SchedulerError(
+                Problem(
+                    "LipschitzLR",
+                    "state_dict",
+                    f"lacks {', '.join(sorted(missing))}"
+                    if missing
+                    else "has another number of parameter groups",
+                    "Give what LipschitzLR.state_dict() returned for the same optimizer.",
+                )
+            )
+        self.rate.load_state_dict(state_dict["rate"])
+        self._meter.load_state_dict(state_dict["seen"])
+        self.last_epoch, self._step_count = state_dict["last_epoch"], state_dict["_step_count"]
+        self._last_lr, self.base_lrs = list(state_dict["_last_lr"]), list(state_dict["base_lrs"])
+        self._steps, self.estimate_seconds = state_dict["steps"], state_dict["estimate_seconds"]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {key: value for key, value in self.__dict__.items() if key != "_finalizer"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        # A copied optimizer has lost torch's mark of a step taken, without which torch would warn.
+        self._step_count = max(self._step_count, 2)
+        self._watch_steps()
+
+    # -- inside -------------------------------------------------------------------------------------
+
+    def _begin_epoch(self) -> None:
+        """Measure, where this epoch's rate is to come from a measurement."""
+        self.estimate_seconds = 0.0
+        first = self.last_epoch <= 0
+        if first:
+            # Also when SequentialLR steps its first scheduler again, or starts this one at its milestone.
+            self.rate.restart()
+        unmeasured_start = self.settings.initial_lr is not None or self.settings.policy == "fixed"
+        if self._is_initial and (self._meter.way == "hook" or (first and unmeasured_start)):
+            return
+        if self.rate.settled or self._meter.closed:
+            return
+        self.rate.update(self._meter.measure(self.last_epoch))
+        self.estimate_seconds = self._meter.seconds
+
+    def _undecayed(self) -> list[float]:
+        base = [float(lr) for lr in self.base_lrs]
+        rate = self.rate.value
+        if rate is None:
+            rate = self.settings.initial_lr
+            if rate is None:
+                return base
+            rate = min(rate, self.settings.max_lr or math.inf)
+        reference = base[self._head_group]
+        return [rate if lr == reference else rate * lr / reference for lr in base]
+
+    def _watch_steps(self) -> None:
+        """Count optimizer steps, for the time decay; nothing is hooked on without one."""
+        self._finalizer = weakref.finalize(self, _nothing)
+        if self.time_decay:
+            # A weak reference: the optimizer must not keep a dropped scheduler alive.
+            me = weakref.WeakMethod(self._after_optimizer_step)
+
+            def after_step(*_: object) -> None:
+                count_step = me()
+                if count_step is not None:
+                    count_step()
+
+            handle = self.optimizer.register_step_post_hook(after_step)
+            self._finalizer = weakref.finalize(self, handle.remove)
+        self._finalizer.atexit = False
+
+    def _after_optimizer_step(self) -> None:
+        self._steps += 1
+        for group, lr in zip(self.optimizer.param_groups, self.get_lr(), strict=True):
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(lr)
+            else:
+                group["lr"] = lr
+        self._last_lr = [
+            group["lr"].clone() if isinstance(group["lr"], Tensor) else group["lr"]
+            for group in self.optimizer.param_groups
+        ]
+
+
+def _nothing() -> None:
+    pass
