@@ -83,7 +83,7 @@ _CYCLIC: Final = Component(
         Parameter(
             "mode",
             "choice",
-            "triangular; triangular2: half the amplitude after each cycle; exp_range: shrunk by gamma per step",
+            "triangular; triangular2: half the amplitude after each cycle; exp_range: times gamma per step",
             "triangular",
             choices=("triangular", "triangular2", "exp_range"),
         ),
@@ -187,6 +187,16 @@ _LIPSCHITZ_LR: Final = Component(
         ),
         Parameter(
             "bias_correction", "bool", "Divide the moving averages by 1 − β^t (paper §8.4)", default=False
+        ),
+        *(
+            Parameter(
+                name,
+                "float",
+                f"Start of {symbol}, Auto-Adam's and RMSprop's average, at least 0",
+                0.0,
+                low=0.0,
+            )
+            for name, symbol in (("initial_k1", "K1"), ("initial_k2", "K2"))
         ),
         Parameter(
             "rule",

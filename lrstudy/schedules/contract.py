@@ -56,6 +56,10 @@ class Schedule(Protocol):
         """The optimizer to train with and to save: the context's, or one that the schedule brought."""
 
     @property
+    def rate(self) -> float:
+        """The step size in effect: the first group's ``lr``, times what the optimizer itself found."""
+
+    @property
     def measurement(self) -> Measurement:
         """What set the current rate."""
 
@@ -88,6 +92,11 @@ class ScheduleDefaults:
     """The answers of a schedule that measures nothing and trains with the context's optimizer."""
 
     optimizer: Optimizer
+
+    @property
+    def rate(self) -> float:
+        """The first group's ``lr``."""
+        return float(self.optimizer.param_groups[0]["lr"])
 
     @property
     def measurement(self) -> Measurement:

@@ -10,7 +10,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from lrstudy.errors import Problem, SchedulerError
 from lrstudy.schedules.contract import ScheduleContext, ScheduleDefaults
 from lrstudy.schedules.groups import Groups
-from lrstudy.schedules.plan import Kind, Request, Warmup, quiet, rate_of
+from lrstudy.schedules.plan import Kind, Request, Warmup, quiet, rate_of, warmup_length
 from lrstudy.schedules.state import PlainState
 
 
@@ -20,8 +20,8 @@ class CurveSchedule(ScheduleDefaults):
     def __init__(self, name: str, kind: Kind, params: Mapping[str, Any], context: ScheduleContext) -> None:
         self.optimizer = context.optimizer
         self._groups = Groups(context.optimizer)
-        self._last_step = context.total_steps - 1
-        warmup_steps = warmup_length(params, context)
+        self._total_steps = context.total_steps
+        warmup_steps = warmup_length(params["warmup"], context.total_steps)
         self._warmup = Warmup(warmup_steps)
         self._first_step = warmup_steps if kind.after_warmup else 0
         rate = params[kind.rate]
@@ -45,9 +45,9 @@ class CurveSchedule(ScheduleDefaults):
 
     def after_step(self) -> None:
         """Set the rate of the next step; after the last one it stays."""
-        if self._step == self._last_step:
-            return
         self._step += 1
+        if self._step >= self._total_steps:
+            return
         self._warmup.advance()
         if self._plan.interval == "step" and self._step > self._first_step:
             self._plan.scheduler.step()
@@ -55,7 +55,7 @@ class CurveSchedule(ScheduleDefaults):
 
     def after_epoch(self, metric: float | None) -> None:
         """Set the rate of the next epoch, where the curve moves by epochs."""
-        if self._plan.interval != "epoch":
+        if self._plan.interval != "epoch" or self._step >= self._total_steps:
             return
         if not isinstance(self._plan.scheduler, ReduceLROnPlateau):
             self._plan.scheduler.step()
@@ -86,9 +86,3 @@ class CurveSchedule(ScheduleDefaults):
         self._groups.set_rate(rate_of(carrier) * self._warmup.factor)
         if self._plan.momentum:
             self._groups.set_momentum(carrier.param_groups[0]["momentum"])
-
-
-def warmup_length(params: Mapping[str, Any], context: ScheduleContext) -> int:
-    """The warm-up in steps: the nearest number that leaves at least one step after it."""
-    warmup: float = params.get("warmup", 0.0)
-    return min(round(warmup * context.total_steps), context.total_steps - 1)

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor
 from torch.optim import Optimizer
 
 from lrstudy.errors import Problem, SchedulerError
+
+
+def write_rate(group: dict[str, Any], rate: float) -> None:
+    """Set one group's rate."""
+    if isinstance(group["lr"], Tensor):  # captured and compiled steps read this very tensor
+        group["lr"].fill_(rate)
+    else:
+        group["lr"] = rate
 
 
 class Groups:
@@ -27,10 +37,7 @@ class Groups:
             return
         self._written = rate
         for group, ratio in zip(self.optimizer.param_groups, self._ratios, strict=True):
-            if isinstance(group["lr"], Tensor):  # captured and compiled steps read this very tensor
-                group["lr"].fill_(rate * ratio)
-            else:
-                group["lr"] = rate * ratio
+            write_rate(group, rate * ratio)
 
     def forget(self) -> None:
         """Write the next rate whatever it is: someone else may have changed the groups."""

@@ -72,27 +72,39 @@ class Warmup:
     """The factor of a linear warm-up over ``steps`` steps: (s + 1)/(steps + 1) at step s, then 1."""
 
     def __init__(self, steps: int) -> None:
+        self._steps = steps
         self._carrier = stand_in(1.0)
         self._scheduler = LinearLR(self._carrier, 1.0 / (steps + 1), 1.0, total_iters=steps)
         quiet(self._scheduler)
 
     @property
+    def over(self) -> bool:
+        """Whether the factor is 1 from now on."""
+        return self._scheduler.last_epoch >= self._steps
+
+    @property
     def factor(self) -> float:
         """The factor at the current step."""
-        return rate_of(self._carrier)
+        return 1.0 if self.over else rate_of(self._carrier)  # torch's last one is 1 but for rounding
 
     def advance(self) -> None:
         """Go to the next step."""
-        self._scheduler.step()
+        if not self.over:
+            self._scheduler.step()
 
     def state_dict(self) -> dict[str, Any]:
         """Plain numbers."""
-        return {"rate": self.factor, "scheduler": self._scheduler.state_dict()}
+        return {"rate": rate_of(self._carrier), "scheduler": self._scheduler.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue where the saved warm-up stood."""
         self._carrier.param_groups[0]["lr"] = state["rate"]
         self._scheduler.load_state_dict(dict(state["scheduler"]))
+
+
+def warmup_length(fraction: float, total_steps: int) -> int:
+    """The warm-up in steps: the nearest number that leaves at least one step after it."""
+    return min(round(fraction * total_steps), total_steps - 1)
 
 
 def quiet(scheduler: LRScheduler) -> None:

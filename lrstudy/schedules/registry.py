@@ -8,9 +8,12 @@ from typing import Any
 from lrstudy.catalog import REQUIRED, Component
 from lrstudy.catalog.schedules import SCHEDULES
 from lrstudy.errors import Problem, SchedulerError, did_you_mean
+from lrstudy.schedules.competitors import COMPETITORS
 from lrstudy.schedules.contract import Schedule, ScheduleContext
 from lrstudy.schedules.curves import KINDS
 from lrstudy.schedules.following import CurveSchedule
+from lrstudy.schedules.lipschitz import LipschitzSchedule
+from lrstudy.schedules.own import build_own
 
 
 def build_schedule(kind: str, params: Mapping[str, Any], context: ScheduleContext) -> Schedule:
@@ -19,12 +22,18 @@ def build_schedule(kind: str, params: Mapping[str, Any], context: ScheduleContex
     ``kind`` is a built-in one or ``"module:attribute"`` (see ``own``). ``params`` are concrete values;
     those left out take the catalog's defaults. Raises ``SchedulerError`` with every problem at once.
     """
+    if ":" in kind:
+        return build_own(kind, params, context)
     component = SCHEDULES.get(kind)
     if component is None:
         hint = did_you_mean(kind, sorted(SCHEDULES)) + ' Your own: "module:attribute".'
         raise SchedulerError(Problem("schedule", "kind", "is not a schedule", hint, kind))
     complete = complete_params(component, params)
-    return CurveSchedule(kind, KINDS[kind], complete, context)
+    if kind in KINDS:
+        return CurveSchedule(kind, KINDS[kind], complete, context)
+    if kind in COMPETITORS:
+        return COMPETITORS[kind](complete, context)
+    return LipschitzSchedule(complete, context)
 
 
 def complete_params(component: Component, params: Mapping[str, Any]) -> dict[str, Any]:

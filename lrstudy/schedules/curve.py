@@ -1,0 +1,76 @@
+"""A schedule's curve as plain data, computed without a model: for listings, pictures and lanes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from lrstudy.catalog.schedules import SCHEDULES
+from lrstudy.errors import Problem, SchedulerError
+from lrstudy.schedules.contract import ScheduleContext
+from lrstudy.schedules.registry import build_schedule
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """The rate of every step of a training: ``epochs[i]`` is how many epochs are done at step ``i``."""
+
+    kind: str
+    params: dict[str, Any]
+    epochs: tuple[float, ...]
+    rates: tuple[float, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The curve as plain JSON data."""
+        return {
+            "kind": self.kind,
+            "params": self.params,
+            "epochs": list(self.epochs),
+            "rates": list(self.rates),
+        }
+
+
+def has_curve(kind: str) -> bool:
+    """Whether a kind's rates are known before training: they depend on nothing that it measures."""
+    component = SCHEDULES.get(kind)
+    return component is not None and not component.measured and not component.replaces_optimizer
+
+
+def rates(
+    kind: str, params: Mapping[str, Any], epochs: int, steps_per_epoch: int, lr: float = 0.1
+) -> list[float]:
+    """The rate of every step, ``epochs * steps_per_epoch`` of them.
+
+    ``lr`` is the optimizer's own rate, which stands in where ``params`` gives none. Raises
+    ``SchedulerError`` for a kind without a curve (see ``has_curve``) and for unusable parameters.
+    """
+    if ":" not in kind and kind in SCHEDULES and not has_curve(kind):
+        message = "has no curve before training: its rates depend on what is measured there"
+        remedy = f"Kinds that have one: {', '.join(filter(has_curve, SCHEDULES))}."
+        raise SchedulerError(Problem("schedule", "kind", message, remedy, kind))
+    if epochs < 1 or steps_per_epoch < 1:
+        message = "a training has at least one epoch of one step"
+        raise SchedulerError(Problem("schedule", "epochs", message, "Raise it.", (epochs, steps_per_epoch)))
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr)
+    context = ScheduleContext(optimizer, nn.Identity(), "", {}, epochs, steps_per_epoch, list, seed=0)
+    schedule = build_schedule(kind, params, context)
+    found = []
+    for _ in range(epochs):
+        for _ in range(steps_per_epoch):
+            found.append(float(schedule.optimizer.param_groups[0]["lr"]))
+            schedule.optimizer.step()
+            schedule.after_step()
+        schedule.after_epoch(None)
+    schedule.close()
+    return found
+
+
+def curve(kind: str, params: Mapping[str, Any], epochs: int, steps_per_epoch: int, lr: float = 0.1) -> Curve:
+    """A schedule's curve with its axis; arguments and errors are those of ``rates``."""
+    found = rates(kind, params, epochs, steps_per_epoch, lr)
+    axis = tuple(step / steps_per_epoch for step in range(len(found)))
+    return Curve(kind, dict(params), axis, tuple(found))

@@ -1,0 +1,70 @@
+"""The Lipschitz schedule: ``LipschitzLR`` with a study's parameters, on the training at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from torch import Tensor
+
+from lrstudy.lipschitz import LipschitzLR
+from lrstudy.schedules.contract import Measurement, ScheduleContext
+from lrstudy.schedules.direct import DirectSchedule
+from lrstudy.schedules.plan import warmup_length
+
+
+class LipschitzSchedule(DirectSchedule):
+    """``LipschitzLR``, moved once per epoch, under a warm-up where there is one."""
+
+    scheduler: LipschitzLR
+
+    def __init__(self, params: Mapping[str, Any], context: ScheduleContext) -> None:
+        options = {name: value for name, value in params.items() if name != "warmup"}
+        options |= {
+            name: context.loss_options[name] for name in ("tau", "delta") if name in context.loss_options
+        }
+        scheduler = LipschitzLR(
+            context.optimizer,
+            context.model,
+            loss=context.loss_name,
+            batches=_Batches(context.batches, context.steps_per_epoch),
+            seed=context.seed,
+            **options,
+        )
+        self._seconds = scheduler.estimate_seconds  # a pass may have set the very first rate
+        super().__init__(scheduler, "epoch", warmup_length(params["warmup"], context.total_steps), context)
+
+    @property
+    def measurement(self) -> Measurement:
+        """What set the current rate; None until a measurement has."""
+        return Measurement(self.scheduler.constant, self.scheduler.kz, self.scheduler.weight_norm)
+
+    def after_epoch(self, metric: float | None) -> None:
+        """Measure, and set the next epoch's rate."""
+        before = self._step
+        super().after_epoch(metric)
+        if before < self._total_steps:
+            self._seconds += self.scheduler.estimate_seconds
+
+    def take_estimate_seconds(self) -> float:
+        """Seconds spent on measuring since the last call."""
+        taken, self._seconds = self._seconds, 0.0
+        return taken
+
+    def close(self) -> None:
+        """Remove the hooks from the model."""
+        self.scheduler.close()
+
+
+class _Batches:
+    """The training batches, anew at each iteration."""
+
+    def __init__(self, batches: Callable[[], Iterable[tuple[Tensor, Tensor]]], length: int) -> None:
+        self._batches = batches
+        self._length = length
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        return iter(self._batches())
+
+    def __len__(self) -> int:
+        return self._length

@@ -1,0 +1,178 @@
+"""What is refused when a schedule is built, and how users' own are loaded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler, StepLR
+
+from lrstudy.catalog.schedules import SCHEDULES
+from lrstudy.errors import ContractError, SchedulerError
+from lrstudy.schedules import ScheduleContext, build_schedule
+from lrstudy.schedules.curves import KINDS
+from lrstudy.schedules.following import CurveSchedule
+from lrstudy.schedules.registry import complete_params
+
+
+def context(optimizer: torch.optim.Optimizer | None = None, epochs: int = 4) -> ScheduleContext:
+    optimizer = optimizer or torch.optim.SGD([torch.zeros(1)], 0.1)
+    return ScheduleContext(optimizer, torch.nn.Identity(), "", {}, epochs, 5, list, seed=0)
+
+
+def test_an_unknown_kind_is_answered_with_the_nearest() -> None:
+    with pytest.raises(SchedulerError, match=r"'cylic'.*Did you mean 'cyclic'.*module:attribute"):
+        build_schedule("cylic", {}, context())
+
+
+def test_all_problems_are_told_at_once() -> None:
+    with pytest.raises(SchedulerError) as caught:
+        build_schedule("step", {"lr": -1, "gama": 0.1, "milestones": [0.5, 1.0]}, context())
+    assert [problem.key for problem in caught.value.problems] == ["lr", "gama", "milestones"]
+    assert "Did you mean 'gamma'?" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "params", "message"),
+    [
+        ("cyclic", {"max_lr": 0.1, "base_lr": 0.1}, r"base_lr = 0.1: must be below max_lr \(0.1\)"),
+        ("cyclic", {"base_lr": 0.01, "base_ratio": 0.5}, "given together with base_ratio"),
+        ("cyclic", {"base_ratio": 1.0}, "must be below 1"),
+        ("one-cycle", {"three_phase": True, "pct_start": 0.6}, "at most 0.5 with three_phase"),
+        ("fixed", {"warmup": 1.0}, "must be below 1"),
+        ("plateau", {"factor": 1.0}, "must be below 1"),
+    ],
+)
+def test_impossible_values_are_refused(kind, params, message) -> None:
+    with pytest.raises(SchedulerError, match=message):
+        build_schedule(kind, params, context())
+
+
+def test_a_training_too_short_for_one_cycle_is_refused() -> None:
+    short = ScheduleContext(
+        torch.optim.SGD([torch.zeros(1)], 0.1), torch.nn.Identity(), "", {}, 1, 2, list, seed=0
+    )
+    with pytest.raises(SchedulerError, match="does not fit into a training of 2 steps"):
+        build_schedule("one-cycle", {}, short)
+
+
+def test_momentum_cannot_be_cycled_where_there_is_none() -> None:
+    optimizer = torch.optim.Adagrad([torch.zeros(1)], 0.1)
+    with pytest.raises(SchedulerError, match="no momentum to cycle"):
+        build_schedule("cyclic", {"cycle_momentum": True}, context(optimizer))
+
+
+@pytest.mark.parametrize("lr", [0.0, float("inf")])
+def test_an_optimizer_without_a_usable_rate_is_refused(lr) -> None:
+    optimizer = torch.optim.SGD([torch.zeros(1)], 0.1)
+    optimizer.param_groups[0]["lr"] = lr
+    with pytest.raises(SchedulerError, match="finite rate above 0"):
+        build_schedule("fixed", {}, context(optimizer))
+
+
+class Reads(dict[str, Any]):
+    """Parameters that remember which of them were asked for."""
+
+    def __init__(self, values: dict[str, Any]) -> None:
+        super().__init__(values)
+        self.read: set[str] = set()
+
+    def __getitem__(self, key: str) -> Any:
+        self.read.add(key)
+        return super().__getitem__(key)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_curve_uses_exactly_the_declared_parameters(kind) -> None:
+    params = Reads(complete_params(SCHEDULES[kind], {"restarts": 1} if kind == "cosine" else {}))
+    CurveSchedule(kind, KINDS[kind], params, context())
+    assert params.read == {parameter.name for parameter in SCHEDULES[kind].parameters}
+
+
+@pytest.mark.parametrize("kind", [kind for kind, component in SCHEDULES.items() if component.extra is None])
+def test_every_declared_kind_can_be_built(kind) -> None:
+    model = torch.nn.Linear(2, 2)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    at_work = ScheduleContext(optimizer, model, "cross-entropy", {}, 4, 5, list, seed=0)
+    schedule = build_schedule(kind, {}, at_work)
+    assert schedule.optimizer is optimizer
+    assert schedule.rate == optimizer.param_groups[0]["lr"]
+    schedule.close()
+
+
+def halving(optimizer: torch.optim.Optimizer, every: int = 1) -> LRScheduler:
+    return StepLR(optimizer, every, gamma=0.5)
+
+
+def wants_context(optimizer: torch.optim.Optimizer, context: ScheduleContext) -> LRScheduler:
+    return LambdaLR(optimizer, lambda step: 1.0 / (1 + step * context.epochs))
+
+
+def no_scheduler(optimizer: torch.optim.Optimizer) -> str:
+    return "soon"
+
+
+class Counting(LRScheduler):
+    """A scheduler whose state is not plain data."""
+
+    def get_lr(self) -> list[float]:
+        self.seen = {object()}
+        return [0.1]
+
+
+def walk(kind: str, params: dict[str, Any]) -> list[float]:
+    optimizer = torch.optim.SGD([torch.zeros(1)], 0.4)
+    schedule = build_schedule(kind, params, context(optimizer, epochs=3))
+    seen = []
+    for _ in range(3):
+        for _ in range(5):
+            seen.append(optimizer.param_groups[0]["lr"])
+            optimizer.step()
+            schedule.after_step()
+        schedule.after_epoch(0.0)
+    return seen
+
+
+def test_a_users_own_schedule_moves_by_epochs_unless_told_otherwise() -> None:
+    assert walk("test_schedules_building:halving", {}) == [0.4] * 5 + [0.2] * 5 + [0.1] * 5
+    by_steps = walk("test_schedules_building:halving", {"interval": "step", "every": 5})
+    assert by_steps == [0.4] * 5 + [0.2] * 5 + [0.1] * 5
+
+
+def test_a_users_own_schedule_takes_lr_warmup_and_context() -> None:
+    seen = walk("test_schedules_building:wants_context", {"lr": 1.2, "warmup": 0.2})
+    assert seen == pytest.approx([0.3, 0.6, 0.9, 1.2, 1.2] + [0.3] * 5 + [1.2 / 7] * 5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "params", "message"),
+    [
+        ("no.such.module:x", {}, "cannot be loaded: No module named"),
+        ("test_schedules_building:no_such_thing", {}, "cannot be loaded: .*no_such_thing"),
+        ("test_schedules_building:CURVES.x", {}, "cannot be loaded"),
+        ("math:pi", {}, "cannot be called"),
+        ("test_schedules_building:no_scheduler", {}, "returned str"),
+        ("test_schedules_building:halving", {"evry": 1}, "refuses its parameters: .*evry"),
+        ("torch.optim.lr_scheduler:StepLR", {}, "refuses its parameters: .*step_size"),
+    ],
+)
+def test_a_users_own_schedule_that_breaks_its_contract_is_refused(kind, params, message) -> None:
+    with pytest.raises(ContractError, match=message):
+        build_schedule(kind, params, context())
+
+
+@pytest.mark.parametrize("params", [{"lr": 0}, {"warmup": 1}, {"interval": "batch"}])
+def test_a_users_own_schedule_is_held_to_the_reserved_keys(params) -> None:
+    with pytest.raises(SchedulerError, match=next(iter(params))):
+        build_schedule("test_schedules_building:halving", params, context())
+
+
+def test_a_state_that_cannot_be_saved_is_named() -> None:
+    at_work = context()
+    schedule = build_schedule("test_schedules_building:Counting", {}, at_work)
+    at_work.optimizer.step()
+    schedule.after_step()
+    schedule.after_epoch(None)
+    with pytest.raises(ContractError, match="Counting: seen"):
+        schedule.state_dict()
