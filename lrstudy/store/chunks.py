@@ -17,9 +17,12 @@ from lrstudy.store.location import Location
 from lrstudy.store.schema import SCHEMA_VERSION, SCHEMA_VERSION_KEY, SCHEMAS, SPEC_HASH_KEY, STUDY_KEY
 from lrstudy.store.study_info import StudyInfo
 
-# Encoding and writing a full chunk of epochs takes about 25 ms, so an append costs about half of that;
-# 10 million rows make 306 files. tests/bench/store_append.py measures both.
+# Encoding and writing 32,768 rows of epochs takes about 25 ms, so an append to a large store costs half of
+# that on average. Chunks start small, so that the cost stays flat while a study is young, and grow, so that
+# 10 million rows make about 320 files (10,000 rows: 7). tests/bench/store_append.py measures both.
 CHUNK_ROWS: Final = 32_768
+_FIRST_ROWS: Final = 1024
+_CHUNKS_OF_A_SIZE: Final = 4
 
 _CHUNK: Final = re.compile(r"\d{5,}\.parquet")
 
@@ -41,7 +44,7 @@ class ChunkWriter:
         if not indices:
             return
         last = self.read(chunk_name(max(indices)))
-        if last.num_rows < self._chunk_rows:
+        if last.num_rows < self._capacity(max(indices)):
             self._index, self._chunk = max(indices), last
 
     def read(self, name: str) -> Any:
@@ -65,19 +68,31 @@ class ChunkWriter:
     def flush(self) -> None:
         """Write what is pending, chunk by chunk; what could not be written stays pending."""
         while self._pending.num_rows:
-            room = self._chunk_rows - self._chunk.num_rows
+            room = self._capacity(self._index) - self._chunk.num_rows
             grown = pa.concat_tables([self._chunk, self._pending.slice(0, room)]).combine_chunks()
             (self._folder / chunk_name(self._index)).write(self._encode(grown))
             self._pending = self._pending.slice(room)
             self._chunk = grown
-            if grown.num_rows >= self._chunk_rows:
+            if grown.num_rows >= self._capacity(self._index):
                 self._index, self._chunk = self._index + 1, self._schema.empty_table()
+
+    def _capacity(self, index: int) -> int:
+        return min(self._chunk_rows, chunk_capacity(index))
 
     def _encode(self, table: Any) -> Any:
         sink = pa.BufferOutputStream()
         words = [field.name for field in self._schema if field.type == pa.string()]
         pq.write_table(table, sink, compression="zstd", use_dictionary=[*words, "seed"])
         return sink.getvalue()
+
+
+def chunk_capacity(index: int) -> int:
+    """How many rows the chunk of that number takes.
+
+    >>> [chunk_capacity(index) for index in (0, 3, 4, 8, 20, 300)]
+    [1024, 1024, 2048, 4096, 32768, 32768]
+    """
+    return min(CHUNK_ROWS, _FIRST_ROWS << min(index // _CHUNKS_OF_A_SIZE, 16))
 
 
 def chunk_name(index: int) -> str:

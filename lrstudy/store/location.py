@@ -127,8 +127,9 @@ def study_folder(out: Location, name: str) -> Location:
 
     A study may be called anything; a name with other characters gets a digest, so that two stay two.
     """
-    safe = re.sub(r"[^\w.-]+", "-", name).strip(".-")[:80]
-    if safe != name:
+    safe = re.sub(r"[^\w.-]+", "-", name).strip(".-")
+    safe = safe.encode()[:80].decode(errors="ignore")
+    if safe != name or not name:
         safe = f"{safe or 'study'}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
     return out / safe
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,7 +22,9 @@ from lrstudy.store.study_info import STUDY_FILE, StudyInfo, newer_version
 if TYPE_CHECKING:
     import pandas as pd
 
-_DAMAGED = "Restore the file from a copy, or run the study again in another folder"
+# Reading from an object store waits on the network, not on the processor.
+_READERS: Final = 8
+_DAMAGED: Final = "Restore the file from a copy, or run the study again in another folder"
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,8 @@ class Store:
                     )
                 )
         wanted = known if columns is None else pa.schema([known.field(column) for column in columns])
-        parts = [self.read_file(table, name, columns) for name in self._files[table]]
+        with ThreadPoolExecutor(_READERS) as readers:
+            parts = list(readers.map(lambda name: self.read_file(table, name, columns), self._files[table]))
         return pa.concat_tables([wanted.empty_table(), *parts])
 
 
@@ -116,12 +120,7 @@ def open_store(place: str | PathLike[str] | Location, endpoint: str | None = Non
         )
         for table in schema.TABLES
     }
-    problems = [
-        problem
-        for table, table_files in files.items()
-        for name in table_files
-        for problem in _file_problems(folder / table / name, table, study)
-    ]
+    problems = _table_problems(folder, files, study)
     if problems:
         raise StoreError(problems)
     store = Store(folder, study, files)
@@ -137,6 +136,13 @@ def _not_a_store(folder: Location, names: Sequence[str]) -> Problem:
     if inside:
         remedy = f"Name one of the studies in it: {', '.join(str(folder / name) for name in inside)}"
     return Problem(str(folder), "", f"is not a study's store: it has no {STUDY_FILE}", remedy)
+
+
+def _table_problems(folder: Location, files: Mapping[str, Sequence[str]], study: StudyInfo) -> list[Problem]:
+    places = [(folder / table / name, table) for table, names in files.items() for name in names]
+    with ThreadPoolExecutor(_READERS) as readers:
+        found = readers.map(lambda item: list(_file_problems(item[0], item[1], study)), places)
+    return [problem for problems in found for problem in problems]
 
 
 def _file_problems(place: Location, table: str, study: StudyInfo) -> Iterator[Problem]:

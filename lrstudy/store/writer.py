@@ -148,11 +148,7 @@ class StoreWriter:
 
     def _new_trials(self, records: Sequence[TrialRecord]) -> list[TrialRecord]:
         first = {record.trial_id: record for record in reversed(records)}
-        return [
-            record
-            for record in records
-            if record.trial_id not in self._ended and first[record.trial_id] is record
-        ]
+        return [record for name, record in reversed(first.items()) if name not in self._ended]
 
     def _remember(self, epochs: Any, trials: Any) -> None:
         last = epochs.group_by("trial_id").aggregate([("epoch", "max")])

@@ -1,0 +1,177 @@
+"""Places: local paths and URIs, an S3-compatible server, and the names of study folders."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pyarrow import fs
+from store_samples import study, trial
+
+from lrstudy.errors import StoreError
+from lrstudy.store import StoreWriter, open_location, open_store, study_folder
+from lrstudy.store.location import Location
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=120)
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[str]:
+    """A real server that speaks S3, on the loopback address, with one bucket."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    credentials = {
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in credentials.items():
+                patch.setenv(name, value)
+            _wait_for(port)
+            maker = fs.S3FileSystem(
+                endpoint_override=f"127.0.0.1:{port}", scheme="http", allow_bucket_creation=True
+            )
+            maker.create_dir("bucket")
+            yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def _wait_for(port: int) -> None:
+    for _ in range(300):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
+    raise TimeoutError("the S3 server did not start")
+
+
+def everything(place: Location) -> list[str]:
+    return [
+        info.path
+        for info in place.filesystem.get_file_info(fs.FileSelector(place.path, recursive=True))
+        if info.is_file
+    ]
+
+
+def test_a_store_on_s3_is_written_killed_resumed_and_read(endpoint: str) -> None:
+    place = open_location("s3://bucket/runs/digits", endpoint)
+    writer = StoreWriter.create_or_open(place, study(), chunk_rows=4)
+    for number in range(3):
+        writer.append(*trial(number))
+    writer.append(trial(3)[0])
+    del writer  # no close: what a killed driver leaves
+
+    with StoreWriter.create_or_open(place, study(), keep={"fixed-tune-003": 1}, chunk_rows=4) as resumed:
+        assert resumed.resumed
+        assert resumed.last_epochs["fixed-tune-003"] == 1
+        for number in range(5):
+            resumed.append(*trial(number))
+    store = open_store("s3://bucket/runs/digits", endpoint)
+    assert store.study == study()
+    assert [(key.trial_id, record.epoch) for key, record in store.epoch_records()] == [
+        (f"fixed-tune-{number:03d}", epoch) for number in range(5) for epoch in (1, 2, 3)
+    ]
+    names = sorted(name.removeprefix("bucket/runs/digits/") for name in everything(place))
+    assert [name for name in names if "epochs" in name] == [
+        f"epochs/0000{index}.parquet" for index in range(4)
+    ]
+    assert [name for name in names if "epochs" not in name] == [
+        "study.json", "trials/00000.parquet", "trials/00001.parquet",
+    ]  # fmt: skip
+
+
+def test_errors_on_s3_are_store_errors(endpoint: str) -> None:
+    with pytest.raises(StoreError, match=r"s3://bucket/nothing:.* does not exist"):
+        open_store("s3://bucket/nothing", endpoint)
+    with pytest.raises(StoreError, match="s3://no-such-bucket/x"):
+        StoreWriter.create_or_open(open_location("s3://no-such-bucket/x", endpoint), study())
+    place = open_location("s3://bucket/locked", endpoint)
+    StoreWriter.create_or_open(place, study()).close()
+    with pytest.raises(StoreError, match="belongs to the study 'digits'"):
+        StoreWriter.create_or_open(place, study(spec_hash="other"))
+
+
+def test_the_endpoint_may_stand_in_the_uri(endpoint: str) -> None:
+    address = endpoint.removeprefix("http://")
+    uri = f"s3://testing:hush@bucket/inline?scheme=http&endpoint_override={address}&region=us-east-1"
+    with StoreWriter.create_or_open(uri, study()) as writer:
+        writer.append(*trial(0))
+    assert open_store(uri).epochs().num_rows == 3
+
+
+def test_a_password_in_a_uri_is_never_shown() -> None:
+    uri = "s3://me:hush-hush@bucket/x?region=eu-west-1&endpoint_override=127.0.0.1:1&scheme=http"
+    place = open_location(uri)
+    assert str(place / "epochs") == "s3://bucket/x/epochs"
+    with pytest.raises(StoreError) as refusal:
+        open_store(place)
+    assert "hush" not in str(refusal.value)
+    with pytest.raises(StoreError) as refusal:
+        open_location("nosuch://me:hush-hush@bucket/x")
+    assert "hush" not in str(refusal.value)
+    assert "nosuch://bucket/x" in str(refusal.value)
+
+
+def test_local_paths_and_file_uris_are_the_same_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for place in ("runs/a", Path("runs/a"), "~/runs/a", f"file://{tmp_path}/runs/a", tmp_path / "runs" / "a"):
+        assert open_location(place).local == tmp_path / "runs" / "a"
+    monkeypatch.chdir("/")
+    assert open_location("runs").local == Path("/runs")
+
+
+def test_a_relative_path_stays_where_it_was_when_the_process_moves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    writer = StoreWriter.create_or_open("runs", study())
+    monkeypatch.chdir("/")
+    writer.append(*trial(0))
+    writer.close()
+    assert open_store(tmp_path / "runs").epochs().num_rows == 3
+
+
+def test_a_file_system_that_can_only_rename(tmp_path: Path) -> None:
+    # Stands for HDFS and its like: not local to pyarrow's caller, and not an object store.
+    place = Location(fs.SubTreeFileSystem(str(tmp_path), fs.LocalFileSystem()), "runs", "hdfs://runs")
+    with StoreWriter.create_or_open(place, study()) as writer:
+        writer.append(*trial(0))
+        writer.append(*trial(1))
+    assert open_store(place).epochs().num_rows == 6
+    assert not list(tmp_path.rglob("*.tmp"))
+
+
+def test_plain_names_are_their_own_folder() -> None:
+    out = open_location("runs")
+    for name in ("digits", "fashion-mnist_cnn.v2", "études-λ"):
+        assert (out / name).path == study_folder(out, name).path
+
+
+@given(TEXTS, TEXTS)
+def test_any_study_name_gives_one_safe_folder_of_its_own(a: str, b: str) -> None:
+    out = open_location("/runs")
+    folders = [study_folder(out, name).path for name in (a, b)]
+    assert (folders[0] == folders[1]) == (a == b)
+    for folder in folders:
+        parent, _, name = folder.rpartition("/")
+        assert parent == "/runs"
+        assert name not in ("", ".", "..")
+        assert not set(name) & set("/\\<>:\"|?*'`$\n\0 ")
+        assert len(name.encode()) <= 100
