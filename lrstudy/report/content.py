@@ -1,0 +1,82 @@
+"""What a report says apart from its figures, as plain data: sections, tables and sentences.
+
+The page and ``report.md`` are two renderings of the same content. All text is plain text.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lrstudy.report.figures.model import Figure
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One cell of a table: its text, and its interval or second line under it.
+
+    ``schedule`` is the index of the schedule that a row is about; ``verdict`` one of the analysis's words.
+    """
+
+    text: str
+    range: str = ""
+    number: bool = False
+    schedule: int | None = None
+    verdict: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column's title, and whether it holds numbers."""
+
+    title: str
+    number: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Rows under a common title (empty: none)."""
+
+    title: str
+    rows: tuple[tuple[Cell, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NumberTable:
+    """A table that is always in sight, with notes under it."""
+
+    title: str
+    columns: tuple[Column, ...]
+    groups: tuple[Group, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of the report. ``items`` are warnings, ``facts`` name-and-value pairs."""
+
+    key: str
+    title: str
+    intro: tuple[str, ...] = ()
+    tables: tuple[NumberTable, ...] = ()
+    figures: tuple[Figure, ...] = ()
+    items: tuple[str, ...] = ()
+    facts: tuple[tuple[str, str], ...] = ()
+    verbatim_title: str = ""
+    verbatim: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A whole report: the verdict in a sentence first, its conditions, then the sections."""
+
+    study: str
+    headline: str
+    conditions: tuple[str, ...]
+    also: tuple[str, ...]
+    sections: tuple[Section, ...]
+    closing: str
+
+    @property
+    def figures(self) -> tuple[Figure, ...]:
+        """All figures in the order in which they stand."""
+        return tuple(figure for section in self.sections for figure in section.figures)

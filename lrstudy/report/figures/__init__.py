@@ -1,0 +1,1 @@
+"""Figures as data: computed here from the Summary, drawn elsewhere."""

@@ -1,0 +1,178 @@
+"""Figures as the plain data that the page's script draws, and their tables as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from lrstudy.report.figures.model import (
+    TIMES,
+    Axis,
+    Cell,
+    Coordinates,
+    Dots,
+    Estimate,
+    Figure,
+    Line,
+    Mark,
+    Panel,
+    Rule,
+    Table,
+    Values,
+    Zone,
+)
+from lrstudy.report.style import Look
+
+# Digits a drawn coordinate keeps: far below a pixel, and half the page's size.
+_DRAWN_DIGITS = 6
+# Digits a table keeps. float64 has 15 to 17: what is cut is far below any interval.
+_TABLE_DIGITS = 10
+
+
+def payload(figures: Sequence[Figure], names: Sequence[str], looks: Sequence[Look]) -> dict[str, Any]:
+    """Everything the page's script needs, as JSON data."""
+    times = [time for time in TIMES if any(time in figure.times for figure in figures)]
+    return {
+        "schedules": [
+            {"name": name, "light": look.light, "dark": look.dark, "dash": look.dash, "marker": look.marker}
+            for name, look in zip(names, looks, strict=True)
+        ],
+        "times": {time: TIMES[time] for time in times},
+        "time": times[0] if times else "",
+        "figures": [_figure(figure) for figure in figures],
+    }
+
+
+def plain_table(table: Table) -> Table:
+    """The table as it is written everywhere: numbers at ten digits, NaN and infinities as words."""
+    return Table(table.columns, tuple(tuple(_cell(value) for value in row) for row in table.rows))
+
+
+def csv_text(table: Table) -> str:
+    """A table as CSV (RFC 4180), the same text that the page's download gives."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\r\n")
+    plain = plain_table(table)
+    writer.writerow(plain.columns)
+    for row in plain.rows:
+        writer.writerow(["" if value is None else _written(value) for value in row])
+    return file.getvalue()
+
+
+def _figure(figure: Figure) -> dict[str, Any]:
+    table = plain_table(figure.table)
+    return {
+        "key": figure.key,
+        "times": figure.times,
+        "panels": [
+            _panel(panel, stacked=figure.stacked, last=panel is figure.panels[-1]) for panel in figure.panels
+        ],
+        "table": {"columns": table.columns, "rows": table.rows},
+    }
+
+
+def _panel(panel: Panel, *, stacked: bool, last: bool) -> dict[str, Any]:
+    return {
+        # Only the lowest of stacked panels names their common axis.
+        "x": _axis(panel.x) | {"shared": stacked and not last},
+        "y": _axis(panel.y),
+        "marks": [_mark(mark, panel) for mark in panel.marks],
+        "height": 240 if stacked else None,
+    }
+
+
+def _axis(axis: Axis) -> dict[str, Any]:
+    return {
+        "title": axis.title,
+        "log": axis.log,
+        "percent": axis.percent,
+        "time": axis.time,
+        "range": axis.range,
+        "categories": axis.categories,
+    }
+
+
+def _mark(mark: Mark, panel: Panel) -> dict[str, Any]:
+    match mark:
+        case Line():
+            drawn = {"kind": "line", "step": mark.step, "dim": mark.dim}
+            return drawn | {"schedule": mark.schedule, "label": mark.label, "points": _points(mark.points)}
+        case Dots():
+            drawn = {"kind": "dots", "labels": mark.labels, "crossed": mark.crossed}
+            return drawn | {"schedule": mark.schedule, "label": mark.label, "points": _points(mark.points)}
+        case Estimate():
+            return {
+                "kind": "estimate",
+                "schedule": mark.schedule,
+                "row": mark.row,
+                "place": panel.y.categories.index(mark.row),
+                "value": _drawn(mark.value),
+                "low": _drawn(mark.low),
+                "high": _drawn(mark.high),
+                "text": mark.text,
+            }
+        case Rule():
+            return {"kind": "rule", "axis": mark.axis, "value": mark.value, "label": mark.label}
+        case Zone():
+            return {"kind": "zone", "axis": mark.axis, "low": mark.low, "high": mark.high, "label": mark.label}
+
+
+def _points(coordinates: Coordinates) -> dict[str, Any]:
+    return {
+        time: {
+            "x": _numbers(points.x),
+            "y": _numbers(points.y),
+            "low": _numbers(points.low),
+            "high": _numbers(points.high),
+        }
+        for time, points in coordinates.items()
+    }
+
+
+def _numbers(values: Values) -> list[float | None]:
+    return [_drawn(value) for value in values]
+
+
+def _drawn(value: float | None) -> float | None:
+    """A coordinate at its drawn digits; what is not finite is not drawn."""
+    if value is None or not math.isfinite(value):
+        return None
+    return _rounded(value, _DRAWN_DIGITS)
+
+
+def _rounded(value: float, digits: int) -> float:
+    short = float(f"{value:.{digits}g}")
+    return int(short) if short.is_integer() and abs(short) < 2**53 else short
+
+
+def _cell(value: Cell) -> Cell:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if not isinstance(value, float):
+        return value
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "infinity" if value > 0 else "-infinity"
+    return _rounded(value, _TABLE_DIGITS)
+
+
+def _written(value: Cell) -> str:
+    """A cell as JavaScript writes it, so that the page's download and the file agree to the byte.
+
+    >>> _written(1e-07), _written(1.5e-05), _written(3), _written("a")
+    ('1e-7', '0.000015', '3', 'a')
+    """
+    if not isinstance(value, float):
+        return str(value)
+    text = repr(value)
+    if "e" not in text:
+        return text
+    exponent = int(text.partition("e")[2])
+    if -7 < exponent < 21:
+        return f"{value:.{max(_TABLE_DIGITS - exponent, 0)}f}".rstrip("0").rstrip(".")
+    mantissa = text.partition("e")[0].removesuffix(".0")
+    return f"{mantissa}e{'+' if exponent > 0 else '-'}{abs(exponent)}"

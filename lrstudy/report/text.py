@@ -1,0 +1,188 @@
+"""Numbers and lists in words: rounded to what their interval supports, with their units."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from lrstudy.metrics import METRICS
+
+NO_VALUE: Final = "–"
+_METRIC_WORDS: Final = {"accuracy": "accuracy", "error": "error", "loss": "loss", "r2": "R²"}
+_SPLIT_WORDS: Final = {"val": "validation", "train": "training", "test": "test"}
+
+
+def metric_words(metric: str) -> str:
+    """A metric's name in words.
+
+    >>> metric_words("val_accuracy")
+    'validation accuracy'
+    """
+    split, _, kind = metric.partition("_")
+    if split not in _SPLIT_WORDS or kind not in _METRIC_WORDS:
+        return metric
+    return f"{_SPLIT_WORDS[split]} {_METRIC_WORDS[kind]}"
+
+
+def is_share(metric: str) -> bool:
+    """Whether the metric is a share of the examples and is shown in percent."""
+    known = METRICS.get(metric)
+    return known is not None and (known.low, known.high) == (0.0, 1.0)
+
+
+def level(metric: str, value: float) -> str:
+    """A level of the metric exactly as it was asked for, in percent for shares.
+
+    >>> level("val_accuracy", 0.975), level("val_loss", 0.25)
+    ('97.5%', '0.25')
+    """
+    if is_share(metric):
+        return f"{trim(100 * value, 10)}%"
+    return trim(value, 10)
+
+
+def trim(value: float, digits: int = 6) -> str:
+    """A number with at most ``digits`` significant digits and no idle zeros.
+
+    >>> trim(97.50000001), trim(0.001), trim(1e-7), trim(1234567.0, 7)
+    ('97.5', '0.001', '1e-07', '1234567')
+    """
+    return f"{value:.{digits}g}"
+
+
+def decimals(low: float | None, high: float | None, value: float | None = None) -> int:
+    """How many decimals an interval supports: its width keeps two significant digits.
+
+    Without an interval, or with one of no width, the value itself keeps three significant digits.
+
+    >>> decimals(0.98, 1.55), decimals(3.0, 16.0), decimals(None, None, 0.01234)
+    (2, 0, 4)
+    """
+    width = None if low is None or high is None else abs(high - low)
+    if width is not None and math.isfinite(width) and width > 0:
+        return min(max(1 - math.floor(math.log10(width)), 0), 8)
+    if value is None or not math.isfinite(value) or value == 0:
+        return 1
+    return min(max(2 - math.floor(math.log10(abs(value))), 0), 8)
+
+
+def number(value: float | None, low: float | None = None, high: float | None = None) -> str:
+    """A value, rounded to what its interval supports; a dash where there is none.
+
+    >>> number(1.23456, 0.98, 1.55), number(12.3456), number(None), number(float("inf"))
+    ('1.23', '12.3', '–', '∞')
+    """
+    if value is None or math.isnan(value):
+        return NO_VALUE
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    if value != 0 and (low is None or high is None) and not 1e-4 <= abs(value) < 1e6:
+        return f"{value:.2e}"
+    return f"{value:.{decimals(low, high, value)}f}".replace("-", "−")
+
+
+def interval(low: float | None, high: float | None, value: float | None = None) -> str:
+    """An interval, both ends with the decimals that its width supports.
+
+    >>> interval(0.9812, 1.5531), interval(None, None)
+    ('0.98 to 1.55', '–')
+    """
+    if low is None and high is None:
+        return NO_VALUE
+    places = decimals(low, high, value)
+
+    def end(x: float | None) -> str:
+        if x is None or math.isinf(x):
+            return "no limit"
+        return f"{x:.{places}f}".replace("-", "−")
+
+    return f"{end(low)} to {end(high)}"
+
+
+def share(metric: str, value: float | None, low: float | None = None, high: float | None = None) -> str:
+    """A value of the metric with its unit, rounded to what its interval supports.
+
+    >>> share("val_accuracy", 0.97342, 0.969, 0.978), share("val_loss", 0.12345)
+    ('97.34%', '0.123')
+    """
+    if value is None or math.isnan(value) or not is_share(metric):
+        return number(value, low, high)
+    scaled = [None if x is None else 100 * x for x in (value, low, high)]
+    if low is None or high is None or low == high:
+        return f"{scaled[0]:.2f}%"
+    return f"{number(*scaled)}%"
+
+
+def share_interval(metric: str, low: float | None, high: float | None) -> str:
+    """An interval of the metric with its unit.
+
+    >>> share_interval("val_accuracy", 0.969, 0.978), share_interval("val_loss", None, None)
+    ('96.90 to 97.80%', '–')
+    """
+    if low is None or high is None:
+        return NO_VALUE
+    if not is_share(metric):
+        return interval(low, high)
+    return f"{interval(100 * low, 100 * high)}%"
+
+
+def ratio(value: float | None, low: float | None = None, high: float | None = None) -> str:
+    """A ratio with its sign of multiplication.
+
+    >>> ratio(1.2345, 1.1, 1.4), ratio(None)
+    ('1.23×', '–')
+    """
+    text = number(value, low, high)
+    return text if text == NO_VALUE else f"{text}×"
+
+
+def duration(seconds: float | None) -> str:
+    """A span of time in the unit a person would use.
+
+    >>> duration(0.0042), duration(3.14159), duration(150), duration(7300), duration(200000)
+    ('4.2 ms', '3.1 s', '2.5 min', '2.0 h', '2.3 days')
+    """
+    if seconds is None or math.isnan(seconds):
+        return NO_VALUE
+    for limit, scale, unit in ((1, 1e-3, "ms"), (120, 1, "s"), (7200, 60, "min"), (172800, 3600, "h")):
+        if seconds < limit:
+            return f"{seconds / scale:.1f} {unit}"
+    return f"{seconds / 86400:.1f} days"
+
+
+def counted(count: int, one: str, many: str | None = None) -> str:
+    """A count with its noun.
+
+    >>> counted(1, "run"), counted(1200, "epoch"), counted(2, "study", "studies")
+    ('1 run', '1,200 epochs', '2 studies')
+    """
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def listed(words: Sequence[str], joiner: str = "and") -> str:
+    """Words as a list in a sentence.
+
+    >>> listed(["a"]), listed(["a", "b"]), listed(["a", "b", "c"])
+    ('a', 'a and b', 'a, b and c')
+    """
+    if len(words) <= 1:
+        return "".join(words)
+    return f"{', '.join(words[:-1])} {joiner} {words[-1]}"
+
+
+def params(values: Mapping[str, object] | None) -> str:
+    """Hyperparameters in one line, numbers at four significant digits.
+
+    >>> params({"lr": 0.123456, "mode": "triangular"}), params({})
+    ('lr = 0.1235, mode = triangular', 'none')
+    """
+    if not values:
+        return "none"
+    return ", ".join(f"{name} = {_plain(value)}" for name, value in values.items())
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, bool) or not isinstance(value, float):
+        return str(value)
+    return trim(value, 4)
