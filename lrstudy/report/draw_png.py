@@ -57,7 +57,7 @@ _MARKERS: Final = {
     "star": "*",
     "pentagon": "p",
 }
-_SETTINGS: Final = {
+_SETTINGS: Final[dict[Any, Any]] = {
     "font.family": "DejaVu Sans",  # ships with matplotlib: the same picture on every machine
     "font.size": 9,
     "axes.titlesize": 10,
@@ -122,7 +122,12 @@ def _grid(figure: Figure) -> tuple[Canvas, list[Axes]]:
 
 def _legend(canvas: Canvas, figure: Figure, names: Sequence[str], looks: Sequence[Look]) -> None:
     shown = sorted(
-        {mark.schedule for panel in figure.panels for mark in panel.marks if not isinstance(mark, Rule | Zone)}
+        {
+            mark.schedule
+            for panel in figure.panels
+            for mark in panel.marks
+            if not isinstance(mark, Rule | Zone)
+        }
     )
     if not shown or any(panel.y.categories for panel in figure.panels):
         return  # rows of a forest plot carry their names
@@ -154,7 +159,9 @@ def _draw_panel(ax: Axes, panel: Panel, looks: Sequence[Look], time: str | None)
     _scale(ax, "y", panel.y, time)
 
 
-def _draw_mark(ax: Axes, mark: Line | Dots | Estimate | Zone, panel: Panel, looks: Sequence[Look], time: str | None) -> None:
+def _draw_mark(
+    ax: Axes, mark: Line | Dots | Estimate | Zone, panel: Panel, looks: Sequence[Look], time: str | None
+) -> None:
     match mark:
         case Zone():
             span = ax.axvspan if mark.axis == "x" else ax.axhspan
@@ -179,7 +186,7 @@ def _draw_mark(ax: Axes, mark: Line | Dots | Estimate | Zone, panel: Panel, look
 
 
 def _draw_rule(ax: Axes, rule: Rule, place: int) -> None:
-    """A rule with its words at the left end, where rising curves leave room; neighbours stand side by side."""
+    """A rule, its words at the left end, where rising curves leave room; neighbours stand side by side."""
     draw = ax.axvline if rule.axis == "x" else ax.axhline
     draw(rule.value, color=_GREY, linewidth=1, linestyle=(0, (2, 2)))
     if rule.label and rule.axis == "y":

@@ -28,26 +28,30 @@ _DASH_ARRAYS: Final = {
 _MARKER_PATHS: Final = {
     "circle": "M17 2.5a4.5 4.5 0 1 0 .01 0Z",
     "square": "M13 3h8v8h-8Z",
-    "diamond": "M17 1.5l5.5 5.5-5.5 5.5L11.500 7Z",
+    "diamond": "M17 1.5l5.5 5.5-5.5 5.5L11.5 7Z",
     "triangle-up": "M17 2l5 9H12Z",
     "triangle-down": "M17 12l5-9H12Z",
-    "cross": "M15.500 2h3v3.500h3.500v3h-3.500v3.500h-3v-3.500H12v-3h3.500Z",
-    "x": "M13.500 2l3.500 3 3.500-3 1.500 1.500-3 3.500 3 3.500-1.500 1.500-3.500-3-3.500 3-1.500-1.500 3-3.500-3-3.500Z",
-    "star": "M17 1l1.700 4.100 4.400.3-3.400 2.800 1.100 4.300L17 10.200l-3.800 2.300 1.100-4.300-3.400-2.800 4.400-.3Z",
-    "pentagon": "M17 1.500l5.200 3.800-2 6.200h-6.400l-2-6.200Z",
+    "cross": "M15.5 2h3v3.5h3.5v3h-3.5v3.5h-3v-3.5H12v-3h3.5Z",
+    "x": "M13.5 2l3.5 3 3.5-3 1.5 1.5-3 3.5 3 3.5-1.5 1.5-3.5-3-3.5 3-1.5-1.5 3-3.5-3-3.5Z",
+    "star": "M17 1l1.7 4.1 4.4.3-3.4 2.8 1.1 4.3L17 10.2l-3.8 2.3 1.1-4.3-3.4-2.8 4.4-.3Z",
+    "pentagon": "M17 1.5l5.2 3.8-2 6.2h-6.4l-2-6.2Z",
 }
 
 
 def render(template: str, data: dict[str, Any], **content: Any) -> str:
     """A page from a template: ``data`` is what its script draws, ``content`` what its markup shows."""
     scripts = [_script(text) for text in (_plotly_bundle(), _part("plots.js"), _part("page.js"))]
-    return _environment().get_template(template).render(
-        version=__version__,
-        style=Markup(_part("page.css")),  # noqa: S704 - the package's own file
-        scripts=scripts,
-        script_hashes=[_hash(script) for script in scripts],
-        data=_json(data),
-        **content,
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            version=__version__,
+            style=Markup(_part("page.css")),  # noqa: S704 - the package's own file
+            scripts=scripts,
+            script_hashes=[_hash(script) for script in scripts],
+            data=_json(data),
+            **content,
+        )
     )
 
 

@@ -117,7 +117,13 @@ def _mark(mark: Mark, panel: Panel) -> dict[str, Any]:
         case Rule():
             return {"kind": "rule", "axis": mark.axis, "value": mark.value, "label": mark.label}
         case Zone():
-            return {"kind": "zone", "axis": mark.axis, "low": mark.low, "high": mark.high, "label": mark.label}
+            return {
+                "kind": "zone",
+                "axis": mark.axis,
+                "low": mark.low,
+                "high": mark.high,
+                "label": mark.label,
+            }
 
 
 def _points(coordinates: Coordinates) -> dict[str, Any]:
@@ -173,6 +179,7 @@ def _written(value: Cell) -> str:
         return text
     exponent = int(text.partition("e")[2])
     if -7 < exponent < 21:
-        return f"{value:.{max(_TABLE_DIGITS - exponent, 0)}f}".rstrip("0").rstrip(".")
+        plain = f"{value:.{max(_TABLE_DIGITS - exponent, 0)}f}"
+        return plain.rstrip("0").rstrip(".") if "." in plain else plain
     mantissa = text.partition("e")[0].removesuffix(".0")
     return f"{mantissa}e{'+' if exponent > 0 else '-'}{abs(exponent)}"

@@ -47,7 +47,7 @@ def looks(names: Sequence[str], reference: str | None) -> tuple[Look, ...]:
         hue = place % len(_HUES)
         # Beyond seven schedules a colour comes again, with another dash and another marker.
         dash = _DASHES[(place + place // len(_HUES)) % len(_DASHES)]
-        marker = _MARKERS[(place + place // len(_HUES)) % len(_MARKERS)]
+        marker = _MARKERS[(place + 3 * (place // len(_HUES))) % len(_MARKERS)]
         found.append(Look(_HUES[hue], _DARK_HUES[hue], dash, marker))
         place += 1
     return tuple(found)
