@@ -135,6 +135,10 @@ class Averaged(Brought):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue where the saved schedule stood."""
         super().load_state_dict(state)
+        for group in self.optimizer.param_groups:
+            # The package leaves these on the CPU when it loads, and then adds the device's norms to them.
+            for key in {"rbar", "G"} & group.keys():
+                group[key] = group[key].to(group["params"][0].device)
         if self._averager is not None:
             self._averager.load_state_dict(state["averager"])
         self._iterate = None if state["iterate"] is None else _copied(state["iterate"])

@@ -22,12 +22,15 @@ class PlainState:
 
     def __init__(self, scheduler: LRScheduler) -> None:
         self._scheduler = scheduler
-        self._constants = copy.deepcopy(_split(scheduler.state_dict())[1])
+        rest = _split(scheduler.state_dict())[1]
+        self._constants = {
+            key: copy.copy(value) if _has_value(value) else value for key, value in rest.items()
+        }
 
     def save(self) -> dict[str, Any]:
         """The state; raises ``ContractError`` where something that is not plain data has changed."""
         plain, rest = _split(self._scheduler.state_dict())
-        changed = [key for key, value in rest.items() if self._constants.get(key) != value]
+        changed = [key for key, value in rest.items() if not _same(self._constants.get(key), value)]
         if changed:
             name = type(self._scheduler).__name__
             message = "its state_dict holds something that is neither plain data nor constant"
@@ -58,6 +61,18 @@ def _merge(current: dict[str, Any], saved: dict[str, Any]) -> dict[str, Any]:
         pairs = zip(current["_schedulers"], saved["_schedulers"], strict=True)
         merged["_schedulers"] = [_merge(old, new) for old, new in pairs]
     return merged
+
+
+def _has_value(value: object) -> bool:
+    """Whether an object is compared by what it holds, like a set, and not by identity, like a model."""
+    return type(value).__eq__ is not object.__eq__
+
+
+def _same(one: object, other: object) -> bool:
+    try:
+        return bool(one == other)
+    except (ValueError, RuntimeError):  # an array's comparison is an array, without one truth
+        return False
 
 
 def _is_plain(value: object) -> bool:

@@ -176,3 +176,63 @@ def test_a_state_that_cannot_be_saved_is_named() -> None:
     schedule.after_epoch(None)
     with pytest.raises(ContractError, match="Counting: seen"):
         schedule.state_dict()
+
+
+def test_loading_sets_the_rate_whatever_the_optimizer_holds() -> None:
+    at_work = context()
+    schedule = build_schedule("fixed", {"lr": 0.3}, at_work)
+    state = schedule.state_dict()
+    at_work.optimizer.param_groups[0]["lr"] = 7.0
+    schedule.load_state_dict(state)
+    assert at_work.optimizer.param_groups[0]["lr"] == 0.3
+
+
+def test_a_warmup_does_not_disturb_a_scheduler_that_goes_on_from_the_rate_it_finds() -> None:
+    params = {"gamma": 0.9, "interval": "step", "lr": 1.0, "warmup": 0.4}
+    expected = [0.9**step * min(1.0, (step + 1) / 7) for step in range(15)]
+    assert walk("torch.optim.lr_scheduler:ExponentialLR", params) == pytest.approx(expected)
+
+
+class Remembering(LRScheduler):
+    """A scheduler that keeps a list."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer) -> None:
+        self.history: list[int] = []
+        super().__init__(optimizer)
+
+    def get_lr(self) -> list[float]:
+        self.history.append(self.last_epoch)
+        return [0.1]
+
+
+def test_a_saved_state_does_not_move_on_with_the_scheduler() -> None:
+    at_work = context()
+    schedule = build_schedule("test_schedules_building:Remembering", {"interval": "step"}, at_work)
+    state = schedule.state_dict()
+    at_work.optimizer.step()
+    schedule.after_step()
+    assert state["scheduler"]["history"] == [0]
+
+
+class Holding(LRScheduler):
+    """A scheduler that holds a model and a function, as many do."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer, context: ScheduleContext) -> None:
+        self.model = context.model
+        self.models = [context.model]
+        self.function = lambda rate: rate / 2
+        super().__init__(optimizer)
+
+    def get_lr(self) -> list[float]:
+        return [self.function(float(group["lr"])) for group in self.optimizer.param_groups]
+
+
+def test_what_a_scheduler_merely_holds_is_left_out_of_its_state() -> None:
+    at_work = context()
+    schedule = build_schedule("test_schedules_building:Holding", {"interval": "step"}, at_work)
+    at_work.optimizer.step()
+    schedule.after_step()
+    state = schedule.state_dict()
+    assert state["scheduler"].keys().isdisjoint({"model", "models", "function"})
+    schedule.load_state_dict(state)
+    assert schedule.rate == pytest.approx(0.025)

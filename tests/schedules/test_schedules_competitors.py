@@ -155,6 +155,7 @@ def test_schedule_free_gathers_batch_norm_statistics_at_the_evaluated_weights() 
     work = Work("schedule-free", {"lr": 0.05})
     for _ in range(3):
         work.train_epoch()
+    work.model.append(nn.Dropout(0.5))
     state = torch.random.get_rng_state()
     work.evaluate()
     assert torch.equal(torch.random.get_rng_state(), state)

@@ -152,6 +152,11 @@ def test_plateau_reduces_after_its_patience(training) -> None:
     assert [pair[0] for pair in work.run()] == close([1.0, 1.0, 1.0, 0.5, 0.5, 0.25, 0.25, 0.2])
 
 
+def test_plateau_reduces_the_smallest_rates_too(training) -> None:
+    work = training("plateau", {"lr": 1e-9, "patience": 0}, epochs=3, steps_per_epoch=1, metrics=(0.5,))
+    assert [pair[0] for pair in work.run()] == close([1e-9, 1e-9, 1e-10])
+
+
 def test_plateau_knows_the_direction_of_the_metric() -> None:
     for higher_is_better, expected in [(True, 1.0), (False, 0.1)]:
         optimizer = torch.optim.SGD([torch.zeros(1)], 1.0)
