@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from lrstudy.store.export import FORMATS, export_store
+from lrstudy.store.importing import ImportedStudy, ImportOptions, import_histories
 from lrstudy.store.location import Location, open_location, study_folder
+from lrstudy.store.query import query_store
 from lrstudy.store.reader import Store, open_store
 from lrstudy.store.schema import EPOCHS_SCHEMA, SCHEMA_VERSION, TRIALS_SCHEMA, TrialKey
 from lrstudy.store.study_info import ScheduleInfo, StudyInfo
@@ -10,15 +13,21 @@ from lrstudy.store.writer import StoreWriter
 
 __all__ = [
     "EPOCHS_SCHEMA",
+    "FORMATS",
     "SCHEMA_VERSION",
     "TRIALS_SCHEMA",
+    "ImportOptions",
+    "ImportedStudy",
     "Location",
     "ScheduleInfo",
     "Store",
     "StoreWriter",
     "StudyInfo",
     "TrialKey",
+    "export_store",
+    "import_histories",
     "open_location",
     "open_store",
+    "query_store",
     "study_folder",
 ]

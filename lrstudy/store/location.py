@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import pyarrow as pa
@@ -72,14 +74,25 @@ class Location:
 
     def write(self, content: Any) -> None:
         """Put a whole file there, replacing what was there, so that nobody ever sees a part of it."""
-        with writing(self.shown):
-            if self.local is not None:
-                _replace_local_file(self.local, content)
-            elif self.is_object_store:
-                self._put(self.path, content)
-            else:
-                self._put(_temporary(self.path), content)
-                self.filesystem.move(_temporary(self.path), self.path)
+        with writing(self.shown), self.replacing() as stream:
+            stream.write(content)
+
+    @contextmanager
+    def replacing(self) -> Iterator[Any]:
+        """A stream whose content takes the file's place at the end of the block, unless the block raises.
+
+        An object store may keep what was written of a block that raises, if it is more than a few MB.
+        """
+        if self.local is not None:
+            with _replacing_local_file(self.local) as local_stream:
+                yield local_stream
+        elif self.is_object_store:
+            with self.filesystem.open_output_stream(self.path) as stream:
+                yield stream
+        else:
+            with self.filesystem.open_output_stream(_temporary(self.path)) as stream:
+                yield stream
+            self.filesystem.move(_temporary(self.path), self.path)
 
     def delete(self) -> None:
         """Remove the file."""
@@ -91,10 +104,6 @@ class Location:
         for name in self.names():
             if name.startswith(".") and name.endswith(_TEMPORARY):
                 (self / name).delete()
-
-    def _put(self, path: str, content: Any) -> None:
-        with self.filesystem.open_output_stream(path) as stream:
-            stream.write(content)
 
 
 def open_location(place: str | os.PathLike[str] | Location, endpoint: str | None = None) -> Location:
@@ -160,15 +169,16 @@ def _temporary(path: str) -> str:
     return f"{folder}/.{name}{_TEMPORARY}"
 
 
-def _replace_local_file(path: Path, content: Any) -> None:
+@contextmanager
+def _replacing_local_file(path: Path) -> Iterator[IO[bytes]]:
     temporary = Path(_temporary(str(path)))
     try:
         with temporary.open("wb") as file:
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-    except OSError:
+    except BaseException:
         # On a full disk the half-written file takes the room that the next attempt needs.
         temporary.unlink(missing_ok=True)
         raise

@@ -112,7 +112,8 @@ def _trial_record(row: dict[str, Any]) -> TrialRecord:
     row["phase"], row["status"] = Phase(row["phase"]), Status(row["status"])
     row["params"] = json.loads(row["params"])
     for name in ("started_at", "ended_at"):
-        row[name] = row[name].astimezone(UTC)
+        # Null in a store made of recorded histories, which do not tell.
+        row[name] = row[name] and row[name].astimezone(UTC)
     return TrialRecord(**row)
 
 
