@@ -1,0 +1,120 @@
+"""What measuring the Lipschitz constant costs: an epoch with each measure over the same epoch at a fixed rate.
+
+Run: python tests/bench/lipschitz_cost.py [--threads N] [--repeats N] [--device cuda] [--images N]
+
+All ways are timed in turn within one run, so that a busy machine slows them alike; an epoch's time holds
+the training steps and the scheduler's step. Printed: the median, over the repeats, of the ratio to the
+fixed rate's epoch of the same round, its range, and the epoch's seconds. The networks are the paper's MNIST
+CNN (batch 256) and a 784-128-10 MLP with batch-norm (batch 128), on random images of Fashion-MNIST's shape,
+for values do not change the time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from lrstudy import LipschitzLR
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "lipschitz"))
+from lipschitz_nets import paper_cnn
+
+WAYS = {"fixed": None, "hook": {}, "subset 10%": {"fraction": 0.1}, "pass": {}}
+NETWORKS: dict[str, tuple[Callable[[], nn.Module], int, int]] = {
+    # name: (model, batch size, the share of --images that an epoch of it takes)
+    "paper CNN": (paper_cnn, 256, 1),
+    "MLP": (
+        lambda: nn.Sequential(
+            nn.Flatten(), nn.Linear(784, 128), nn.ReLU(), nn.BatchNorm1d(128), nn.Linear(128, 10)
+        ),
+        128,
+        12,
+    ),
+}
+
+
+class Runner:
+    """One network, trained one way, an epoch at a time."""
+
+    def __init__(self, way: str, make: Callable[[], nn.Module], batches: list[tuple[Tensor, Tensor]]) -> None:
+        torch.manual_seed(0)
+        self.batches = batches
+        self.model = make().to(batches[0][0].device)
+        self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.01)
+        options = WAYS[way]
+        self.scheduler = None
+        if options is not None:
+            # The limit keeps every way on the same rate: a diverging network would compute on NaNs.
+            self.scheduler = LipschitzLR(
+                self.optimizer, self.model, measure=way.split()[0], batches=batches, max_lr=0.01, **options
+            )
+
+    def epoch(self) -> float:
+        """Seconds of one epoch."""
+        self.model.train()
+        started = time.perf_counter()
+        total = torch.zeros((), device=self.batches[0][0].device)
+        for x, y in self.batches:
+            self.optimizer.zero_grad()
+            loss = nn.functional.cross_entropy(self.model(x), y)
+            loss.backward()
+            self.optimizer.step()
+            total += loss.detach()
+        if self.scheduler is not None:
+            self.scheduler.step()
+        float(total)  # waits for the device, as a loop that reports its loss does
+        return time.perf_counter() - started
+
+
+def compare(name: str, images: int, repeats: int, device: torch.device) -> None:
+    """Time every way in turn and print a line for each."""
+    make, size, share = NETWORKS[name]
+    g = torch.Generator().manual_seed(0)
+    x = torch.rand(images * share, 1, 28, 28, generator=g).to(device)
+    y = torch.randint(10, (images * share,), generator=g).to(device)
+    batches = list(zip(x.split(size), y.split(size), strict=True))
+    runners = {way: Runner(way, make, batches) for way in WAYS}
+    for runner in runners.values():
+        runner.epoch()
+    rounds = []
+    for i in range(repeats):
+        # Begin with another way each round: none is always the one after the longest.
+        order = [list(runners)[(i + j) % len(runners)] for j in range(len(runners))]
+        rounds.append({way: runners[way].epoch() for way in order})
+    print(f"{name}: batch {size}, {len(batches)} steps, {repeats} rounds")
+    for way in WAYS:
+        ratios = [seconds[way] / seconds["fixed"] for seconds in rounds]
+        middle = statistics.median(seconds[way] for seconds in rounds)
+        print(
+            f"  {way:10}  x{statistics.median(ratios):.3f}"
+            f"  ({min(ratios):.3f} to {max(ratios):.3f})  {middle:.3f} s"
+        )
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--images", type=int, default=5120)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    device = torch.device(arguments.device)
+    where = (
+        torch.cuda.get_device_name(device) if device.type == "cuda" else f"{arguments.threads} CPU thread(s)"
+    )
+    print(f"torch {torch.__version__}, {where}")
+    for name in NETWORKS:
+        compare(name, arguments.images, arguments.repeats, device)
+
+
+if __name__ == "__main__":
+    main()
