@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import multiprocessing
 import os
 import signal
 from pathlib import Path
+from typing import IO
 
 import pytest
 from hypothesis import given, settings
@@ -186,6 +188,25 @@ def test_the_lock_of_a_killed_writer_is_broken(tmp_path: Path) -> None:
     with StoreWriter.create_or_open(tmp_path, study()) as writer:
         writer.append(*trial(1))
     assert list(stored(tmp_path)) == ["fixed-tune-000", "fixed-tune-001"]
+
+
+def test_a_lock_file_that_is_removed_while_it_is_taken_is_not_the_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, file, removed = fcntl.flock, tmp_path / ".writer.lock", []
+
+    def flock(lock: IO[str], how: int) -> None:
+        if not removed:  # the writer before lets go between our opening and our locking the file
+            removed.append(file)
+            file.unlink()
+        real(lock, how)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    writer = StoreWriter.create_or_open(tmp_path, study())
+    assert removed
+    with pytest.raises(StoreError, match="another lrstudy is writing here"):
+        StoreWriter.create_or_open(tmp_path, study())
+    writer.close()
 
 
 def test_a_store_being_written_is_readable_and_refreshes(tmp_path: Path) -> None:

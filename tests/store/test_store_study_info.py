@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
@@ -60,3 +62,10 @@ def test_the_schedules_keep_the_study_files_order() -> None:
 def test_what_json_cannot_say_is_refused() -> None:
     with pytest.raises(ValueError, match="JSON"):
         study(hardware={"memory": math.nan}).to_json()
+
+
+def test_reading_a_store_needs_neither_torch_nor_ray_nor_pandas() -> None:
+    code = (
+        "import lrstudy.store, sys; print({'torch', 'ray', 'pandas', 'duckdb', 'pydantic'} & {*sys.modules})"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "set()\n"
