@@ -55,11 +55,12 @@ def output_norm(outputs: Tensor) -> Tensor:
 def weight_norm(model: nn.Module, norms: str = "parameters") -> Tensor:
     """w̄, the largest ‖W‖_F over the trainable parameter tensors; a scalar tensor, 0 if there are none.
 
-    ``norms="all"`` counts floating-point buffers too (batch-norm's running statistics), as the authors'
-    code does, where Keras's ``model.weights`` holds them.
+    ``norms="all"`` counts frozen parameters and floating-point buffers (batch-norm's running statistics)
+    too, as the authors' code does: Keras's ``model.weights`` holds them.
     """
-    tensors: list[Tensor] = [p for p in model.parameters() if p.requires_grad]
-    if norms == "all":
+    everything = norms == "all"
+    tensors: list[Tensor] = [p for p in model.parameters() if p.requires_grad or everything]
+    if everything:
         tensors += [b for b in model.buffers() if b.is_floating_point()]
     if not tensors:
         return torch.zeros(())

@@ -131,13 +131,12 @@ class LipschitzRate:
         self.rejected += 1
         if self.rejected > 1:
             return
-        what = "no training batch reached the last linear layer" if found.rows < 1 else f"Kz = {found.kz:g}"
-        _log.warning(
-            "LipschitzLR: %s gives no learning rate (w̄ = %g); the last good one is kept. "
-            "Further ones are counted in .rejected without a message.",
-            what,
-            found.weight_norm,
-        )
+        if found.rows < 1:
+            what = "no training batch was seen at the last linear layer (a model that was compiled and run"
+            what += " before the scheduler was made does not call its hook)"
+        else:
+            what = f"Kz = {found.kz:g} and w̄ = {found.weight_norm:g} give no learning rate"
+        _log.warning("LipschitzLR: %s. The rate stays; further cases are only counted (.rejected).", what)
 
     def state_dict(self) -> dict[str, Any]:
         """Plain numbers (and None) only."""

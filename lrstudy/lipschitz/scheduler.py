@@ -52,7 +52,8 @@ class LipschitzLR(LRScheduler):
             momentum), ``rmsprop``, ``auto-adam``. AdaMo's rate is meant for the damped momentum
             (``dampening=momentum``); for another dampening it is multiplied by (1 − β)/(1 − dampening),
             which makes the same steps.
-        model: the model that is trained.
+        model: the model that is trained. With ``measure="hook"``, make the scheduler before a compiled
+            model's first step: what is compiled by then does not call a hook that comes later.
         loss: ``cross-entropy``, ``clipped-cross-entropy``, ``binary-cross-entropy`` (on a logit),
             ``least-squares`` (‖a − y‖²/(2m)), ``mse``, ``mae``, ``quantile`` (``tau``), ``huber``
             (``delta``), or the mean-reduced torch loss module itself.

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]
 
@@ -23,13 +22,13 @@ def loss_function(name: str, tau: float = 0.5, delta: float = 1.0) -> LossFuncti
         return torch.maximum(tau * residual, (tau - 1) * residual).mean()
 
     return {
-        "cross-entropy": F.cross_entropy,
-        "binary-cross-entropy": F.binary_cross_entropy_with_logits,
+        "cross-entropy": nn.functional.cross_entropy,
+        "binary-cross-entropy": nn.functional.binary_cross_entropy_with_logits,
         "least-squares": lambda a, y: (a - y).square().sum() / (2 * len(a)),
-        "mse": F.mse_loss,
-        "mae": F.l1_loss,
+        "mse": nn.functional.mse_loss,
+        "mae": nn.functional.l1_loss,
         "quantile": pinball,
-        "huber": lambda a, y: F.huber_loss(a, y, delta=delta),
+        "huber": lambda a, y: nn.functional.huber_loss(a, y, delta=delta),
     }[name]
 
 
@@ -63,7 +62,7 @@ def train_epoch(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
     batches: list[tuple[Tensor, Tensor]],
-    loss: LossFunction = F.cross_entropy,
+    loss: LossFunction = nn.functional.cross_entropy,
 ) -> Seen:
     """One epoch of the usual loop."""
     seen = Seen()

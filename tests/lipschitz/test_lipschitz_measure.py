@@ -1,4 +1,4 @@
-"""Measuring: the norms themselves, the pass that leaves no trace, and the hook that only looks in training."""
+"""Measuring: the norms, the pass that leaves no trace, and the hook that only looks in training."""
 
 from __future__ import annotations
 
@@ -72,10 +72,12 @@ def test_half_precision_activations_do_not_overflow():
 def test_weight_norm_is_the_largest_tensor_and_counts_statistics_if_asked():
     model = small_net(extra=True)
     model[2].running_var.fill_(100.0)
-    model[0].weight.requires_grad_(False).fill_(1e6)
+    model[0].bias.requires_grad_(False).fill_(50.0)
     trainable = [p.detach().numpy() for p in model.parameters() if p.requires_grad]
     assert float(weight_norm(model)) == pytest.approx(reference.weight_norm(trainable), rel=1e-12)
     assert float(weight_norm(model, "all")) == pytest.approx(200.0)
+    model[2].running_var.fill_(1.0)
+    assert float(weight_norm(model, "all")) == pytest.approx(100.0)  # the frozen bias
     assert float(weight_norm(nn.ReLU())) == 0.0
 
 

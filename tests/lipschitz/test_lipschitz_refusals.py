@@ -53,7 +53,7 @@ def test_a_head_can_be_named_through_wrappers():
 
 def _refused(expected: str, optimizer=None, model=None, **options) -> SchedulerError:
     model = model or small_net()
-    parameters = [p for p in model.parameters()] or [torch.zeros(1, requires_grad=True)]
+    parameters = list(model.parameters()) or [torch.zeros(1, requires_grad=True)]
     make = optimizer or (lambda p: SGD(p, lr=0.1))
     with pytest.raises(SchedulerError, match=expected) as caught:
         LipschitzLR(make(parameters), model, **options)
