@@ -42,6 +42,15 @@ def level(metric: str, value: float) -> str:
     return trim(value, 10)
 
 
+def percent(value: float) -> str:
+    """A share in percent.
+
+    >>> percent(0.95), percent(0.025)
+    ('95%', '2.5%')
+    """
+    return f"{trim(100 * value, 4)}%"
+
+
 def trim(value: float, digits: int = 6) -> str:
     """A number with at most ``digits`` significant digits and no idle zeros.
 

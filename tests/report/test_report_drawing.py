@@ -43,7 +43,10 @@ def some_figure(name: str = "rule") -> Figure:
         reading="Read it.",
         panels=(
             Panel(
-                "curves", Axis("epochs", time=True), Axis("accuracy", percent=True), (curve, Rule("y", 0.2, "t"))
+                "curves",
+                Axis("epochs", time=True),
+                Axis("accuracy", percent=True),
+                (curve, Rule("y", 0.2, "t")),
             ),
             Panel("dots", Axis("lr", log=True, switch=True), Axis("accuracy"), (dots,)),
             Panel(
@@ -73,7 +76,9 @@ def test_png_is_the_same_bytes_each_time_and_names_no_software_or_date():
     assert not {b"tEXt", b"iTXt", b"tIME"} & set(png_chunks(first))
 
 
-@pytest.mark.parametrize("name", [HOSTILE, "$x_", "_hidden", "名前", 'a "quoted" name', "multi\nline", "%{x}" * 20])
+@pytest.mark.parametrize(
+    "name", [HOSTILE, "$x_", "_hidden", "名前", 'a "quoted" name', "multi\nline", "%{x}" * 20]
+)
 def test_any_name_can_be_drawn(name):
     names = [name, "fixed"]
     assert draw_png(some_figure(name), names, looks(names, "fixed")).startswith(b"\x89PNG")

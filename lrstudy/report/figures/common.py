@@ -1,0 +1,105 @@
+"""Small steps that several figures share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+from lrstudy.report.figures.model import Line, Points, Values
+from lrstudy.report.inputs import Curve, ScheduleInput, StudyInput
+from lrstudy.report.text import counted, listed
+
+CurveOf = tuple[int, ScheduleInput, Curve]  # a schedule's index, the schedule, one of its curves
+
+# More points than a plot has pixels cost space and show nothing; the tables folder keeps them all.
+_MOST_POINTS = 400
+
+
+def measured(values: Iterable[float | None]) -> list[float]:
+    """The values that are finite numbers."""
+    return [value for value in values if value is not None and math.isfinite(value)]
+
+
+def curve_line(index: int, label: str, curve: Curve) -> Line:
+    """A curve as a line, thinned evenly to what a plot can show; the last epoch always stays."""
+    count = len(curve.value)
+    stride = math.ceil(count / _MOST_POINTS) if count else 1
+    kept = sorted({*range(0, count, stride), count - 1} if count else set())
+
+    def take(values: Values) -> Values:
+        return tuple(values[i] for i in kept) if values else ()
+
+    points = {
+        time: Points(take(x), take(curve.value), take(curve.low), take(curve.high))
+        for time, x in curve.times.items()
+    }
+    return Line(index, label, points)
+
+
+def with_curve(study: StudyInput, column: str) -> list[CurveOf]:
+    """The schedules that have a measured curve of this column, each with its index."""
+    found = []
+    for index, schedule in enumerate(study.schedules):
+        curve = schedule.curves.get(column)
+        if curve is not None and measured(curve.value):
+            found.append((index, schedule, curve))
+    return found
+
+
+def curve_rows(items: Sequence[CurveOf], times: Sequence[str]) -> list[list[object]]:
+    """A table's rows for curves: schedule, each way to count time, mean, interval, runs."""
+    rows: list[list[object]] = []
+    for _, schedule, curve in items:
+        for at, value in enumerate(curve.value):
+            rows.append(
+                [
+                    schedule.name,
+                    *(curve.times[time][at] if time in curve.times else None for time in times),
+                    value,
+                    curve.low[at] if curve.low else None,
+                    curve.high[at] if curve.high else None,
+                    curve.runs[at] if curve.runs else None,
+                ]
+            )
+    return rows
+
+
+def times_of(curves: Iterable[Curve]) -> list[str]:
+    """The ways to count time that any of the curves has, in their order."""
+    found: dict[str, None] = {}
+    for curve in curves:
+        found.update(dict.fromkeys(curve.times))
+    return list(found)
+
+
+def without_runs(study: StudyInput) -> str:
+    """A clear sentence for a study whose confirm trials have not started."""
+    done = sum(schedule.tune_trials for schedule in study.schedules)
+    return (
+        "No confirm trial has ended yet, so there is nothing to show here: this figure uses only winners "
+        f"that were run again on fresh seeds. {counted(done, 'tuning trial')} ended so far."
+    )
+
+
+def gone(study: StudyInput) -> str:
+    """A clear sentence for confirm trials that all diverged or failed; empty where some gave a curve."""
+    runs = sum(schedule.confirm_trials for schedule in study.schedules)
+    if runs and not any(with_curve(study, study.metric)):
+        return f"All {counted(runs, 'confirm trial')} diverged or failed before the metric was measured."
+    return ""
+
+
+def by_name(names: Sequence[str], most: int = 4) -> str:
+    """Names in a sentence, at most ``most`` of them.
+
+    >>> by_name(["a", "b", "c", "d", "e", "f"])
+    'a, b, c, d and 2 more'
+    """
+    if len(names) <= most:
+        return listed(list(names))
+    return f"{', '.join(names[:most])} and {len(names) - most} more"
+
+
+def all_positive(items: Sequence[CurveOf]) -> bool:
+    """Whether every measured value is above zero, so that a logarithmic axis can show all."""
+    return all(value > 0 for _, _, curve in items for value in measured(curve.value))

@@ -1,0 +1,77 @@
+"""Learning curves: the study's metric and the training loss of the confirm runs, mean and interval."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lrstudy.report.figures.common import (
+    CurveOf,
+    all_positive,
+    curve_line,
+    curve_rows,
+    gone,
+    times_of,
+    with_curve,
+    without_runs,
+)
+from lrstudy.report.figures.model import Axis, Figure, Panel, Rule, table
+from lrstudy.report.inputs import Curve, StudyInput
+from lrstudy.report.text import counted, is_share, level, metric_words, percent, share, share_interval
+
+KEY = "learning-curves"
+TITLE = "Learning curves"
+
+
+def learning_curves(study: StudyInput) -> Figure:
+    """The mean over confirm runs at each epoch, with its interval; targets as dotted lines."""
+    metric = with_curve(study, study.metric)
+    if not metric:
+        return Figure(KEY, TITLE, gone(study) or without_runs(study), "")
+    words = metric_words(study.metric)
+    x = Axis("epochs", time=True, switch=True)
+    lines = tuple(curve_line(index, schedule.name, curve) for index, schedule, curve in metric)
+    targets = tuple(Rule("y", target, f"target {level(study.metric, target)}") for target in study.targets)
+    shares = is_share(study.metric)
+    panels = [Panel(words.capitalize(), x, Axis(words, percent=shares, switch=not shares), lines + targets)]
+    loss = with_curve(study, "train_loss")
+    if loss and study.metric != "train_loss":
+        lines = tuple(curve_line(index, schedule.name, curve) for index, schedule, curve in loss)
+        y = Axis("training loss", switch=True, log=all_positive(loss))
+        panels.append(Panel("Training loss", x, y, lines))
+    times = times_of(curve for _, _, curve in metric)
+    columns = ["schedule", *times, f"{study.metric} mean", "low", "high", "runs"]
+    rows = curve_rows(metric, times)
+    return Figure(KEY, TITLE, _takeaway(study, metric), _reading(study), tuple(panels), table(columns, rows))
+
+
+def _takeaway(study: StudyInput, metric: Sequence[CurveOf]) -> str:
+    """Who stands where after the last epoch."""
+    last = {schedule.name: curve for _, schedule, curve in metric if curve.value[-1] is not None}
+    if not last:
+        return "No run was still training at the end of its budget."
+    names = sorted(last, key=lambda name: last[name].value[-1] or 0.0, reverse=study.higher_is_better)
+    best, others = names[0], names[1:]
+    text = f"After epoch {len(last[best].value)} {best} has the best mean {metric_words(study.metric)}"
+    text += f", {_at_end(study, last[best])}"
+    if best == study.reference and others:
+        text += f"; {others[0]} follows with {_at_end(study, last[others[0]])}"
+    elif best != study.reference and study.reference in last:
+        text += f"; the reference {study.reference} stands at {_at_end(study, last[study.reference])}"
+    return f"{text}."
+
+
+def _at_end(study: StudyInput, curve: Curve) -> str:
+    value = curve.value[-1]
+    low, high = (curve.low[-1], curve.high[-1]) if curve.low and curve.high else (None, None)
+    text = share(study.metric, value, low, high)
+    return text if low is None else f"{text} ({share_interval(study.metric, low, high)})"
+
+
+def _reading(study: StudyInput) -> str:
+    if study.seeds <= 1:
+        return "Each line is a single run: no band without repeated seeds. Dotted lines are the targets."
+    return (
+        f"Lines are means over the {counted(study.seeds, 'confirm seed')}, bands their pointwise "
+        f"{percent(study.confidence)} intervals. A run that diverged stops counting at that epoch; the table "
+        "says how many runs each mean is over. Dotted lines are the targets."
+    )

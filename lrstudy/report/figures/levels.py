@@ -1,0 +1,98 @@
+"""Speedup against the reference at every level of the metric, not only at the study's targets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lrstudy.report.figures.common import gone, measured, without_runs
+from lrstudy.report.figures.model import STATIC, Axis, Figure, Line, Panel, Points, Rule, table
+from lrstudy.report.inputs import Levels, StudyInput
+from lrstudy.report.text import is_share, level, listed, metric_words, percent
+
+KEY = "speedup-by-target"
+
+_LevelsOf = tuple[int, str, Levels]
+
+
+def speedup_by_target(study: StudyInput) -> Figure:
+    """The ratio of mean times to target over a ladder of targets, with a simultaneous band."""
+    title = f"Speedup over {study.reference} against the target"
+    found: list[_LevelsOf] = [
+        (index, schedule.name, schedule.levels)
+        for index, schedule in enumerate(study.schedules)
+        if schedule.levels is not None
+        and measured(schedule.levels.value)
+        and schedule.name != study.reference
+    ]
+    if not found:
+        why = gone(study) or ("" if any(s.confirm_trials for s in study.schedules) else without_runs(study))
+        return Figure(KEY, title, why or "No level of the metric was reached by two schedules.", "")
+    marks = tuple(_line(*one) for one in found)
+    words = metric_words(study.metric)
+    targets = tuple(Rule("x", target, level(study.metric, target)) for target in study.targets)
+    x = Axis(f"target: {words}", percent=is_share(study.metric))
+    y = Axis(f"times as fast as {study.reference}", log=True, switch=True)
+    rows = [
+        [
+            name,
+            at,
+            levels.value[i],
+            levels.low[i] if levels.low else None,
+            levels.high[i] if levels.high else None,
+        ]
+        for _, name, levels in found
+        for i, at in enumerate(levels.levels)
+    ]
+    return Figure(
+        KEY,
+        title,
+        " ".join(_sentence(study, one) for one in found[:3]),
+        _reading(study),
+        (Panel(f"Times as fast as {study.reference}, by target", x, y, (Rule("y", 1.0), *targets, *marks)),),
+        table(["schedule", f"target ({study.metric})", "speedup", "low", "high"], rows),
+    )
+
+
+def _line(index: int, name: str, levels: Levels) -> Line:
+    return Line(index, name, {STATIC: Points(levels.levels, levels.value, levels.low, levels.high)})
+
+
+def _sentence(study: StudyInput, one: _LevelsOf) -> str:
+    """Over which levels the band stands clear of 1."""
+    _, name, levels = one
+    ahead = _clear(levels.levels, levels.low, above=True)
+    behind = _clear(levels.levels, levels.high, above=False)
+    clear = []
+    if ahead:
+        clear.append(f"faster {_span(study, ahead)}")
+    if behind:
+        clear.append(f"slower {_span(study, behind)}")
+    if not clear:
+        known = len(measured(levels.value))
+        return f"{name}: at none of {known} levels does the band exclude equal speed."
+    return f"{name} is {listed(clear)} (the band excludes equal speed)."
+
+
+def _clear(at: Sequence[float | None], ends: Sequence[float | None], *, above: bool) -> list[float]:
+    return [
+        place
+        for place, end in zip(at, ends, strict=False)
+        if place is not None and end is not None and (end > 1 if above else end < 1)
+    ]
+
+
+def _span(study: StudyInput, found: Sequence[float]) -> str:
+    low, high = min(found), max(found)
+    if low == high:
+        return f"at {level(study.metric, round(low, 4))}"
+    ends = [level(study.metric, round(end, 4)) for end in (low, high)]
+    return f"at {len(found)} levels from {ends[0]} to {ends[1]}"
+
+
+def _reading(study: StudyInput) -> str:
+    return (
+        "The ratio of mean times to target, reference over schedule, as the target moves; above 1 the "
+        f"schedule is faster. The band holds the whole curve at once with {percent(study.confidence)} "
+        "confidence, so that picking the most pleasing target does not invalidate it. Dotted upright lines "
+        "are the study's targets. A curve ends where the ratio cannot be given any more."
+    )

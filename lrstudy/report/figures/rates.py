@@ -1,0 +1,98 @@
+"""Learning-rate trajectories, and under them what the Lipschitz rule measured: Kz and L."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lrstudy.report.figures.common import (
+    CurveOf,
+    all_positive,
+    curve_line,
+    gone,
+    measured,
+    with_curve,
+    without_runs,
+)
+from lrstudy.report.figures.model import Axis, Figure, Panel, table
+from lrstudy.report.inputs import StudyInput
+from lrstudy.report.text import trim
+
+KEY = "learning-rates"
+TITLE = "Learning-rate trajectories"
+# Column, title of its panel, title of its axis.
+_PARTS = (
+    ("lr", "Learning rate", "learning rate"),
+    ("kz", "Kz, the largest norm of a batch's last hidden activations", "Kz"),
+    ("lipschitz_constant", "L, the Lipschitz constant computed from it (rate 1/L for plain SGD)", "L"),
+)
+
+
+def learning_rates(study: StudyInput) -> Figure:
+    """The rate of each schedule over the training, mean over the confirm runs; Kz and L where measured."""
+    rates = with_curve(study, "lr")
+    if not rates:
+        return Figure(KEY, TITLE, gone(study) or without_runs(study), "")
+    panels: list[Panel] = []
+    columns: dict[str, list[CurveOf]] = {}
+    for column, title, axis in _PARTS:
+        items = with_curve(study, column)
+        if items:
+            columns[column] = items
+            lines = tuple(curve_line(index, schedule.name, curve) for index, schedule, curve in items)
+            y = Axis(axis, log=all_positive(items), switch=all_positive(items))
+            panels.append(Panel(title, Axis("epochs", time=True, switch=not panels), y, lines))
+    return Figure(
+        KEY,
+        TITLE,
+        _takeaway(rates),
+        _reading(with_constants=len(panels) > 1),
+        tuple(panels),
+        table(["schedule", "epoch", *columns], _rows(rates, columns)),
+        stacked=True,
+    )
+
+
+def _rows(rates: Sequence[CurveOf], columns: dict[str, list[CurveOf]]) -> list[list[object]]:
+    values = {
+        (column, schedule.name): curve.value
+        for column, items in columns.items()
+        for _, schedule, curve in items
+    }
+    rows: list[list[object]] = []
+    for _, schedule, curve in rates:
+        epochs = curve.times.get("epochs") or tuple(range(1, len(curve.value) + 1))
+        for at, epoch in enumerate(epochs):
+            own = [values.get((column, schedule.name)) for column in columns]
+            rows.append([schedule.name, epoch, *(one[at] if one and at < len(one) else None for one in own)])
+    return rows
+
+
+def _takeaway(rates: Sequence[CurveOf]) -> str:
+    """How far each schedule's mean rate moves."""
+    spans = {}
+    for _, schedule, curve in rates:
+        positive = [value for value in measured(curve.value) if value > 0]
+        if positive:
+            spans[schedule.name] = (min(positive), max(positive))
+    if not spans:
+        return "Every recorded rate is zero."
+    name = max(spans, key=lambda name: spans[name][1] / spans[name][0])
+    low, high = spans[name]
+    if high / low < 1.005:
+        return "No schedule changed its rate during the training."
+    text = f"The mean rate of {name} moves most, between {trim(low, 3)} and {trim(high, 3)}"
+    highest = max(spans, key=lambda name: spans[name][1])
+    if highest != name:
+        text += f"; the highest is that of {highest}, {trim(spans[highest][1], 3)}"
+    return f"{text}."
+
+
+def _reading(*, with_constants: bool) -> str:
+    text = "Means over the confirm runs of each epoch's mean rate, with the range or interval as a band."
+    if with_constants:
+        text += (
+            " Under them the values that set the Lipschitz rule's rate: Kz is the largest Frobenius norm "
+            "of a batch of inputs to the last layer, L the constant computed from it. Schedules that "
+            "measure nothing have no line there."
+        )
+    return text

@@ -1,0 +1,102 @@
+"""Time to target: the share of runs that have reached each target by each moment."""
+
+from __future__ import annotations
+
+from lrstudy.report.figures.common import gone, without_runs
+from lrstudy.report.figures.model import Axis, Figure, Line, Panel, Points, Rule, table
+from lrstudy.report.inputs import Reach, StudyInput
+from lrstudy.report.text import counted, level, listed, metric_words, number, percent
+
+KEY = "time-to-target"
+TITLE = "Time to target"
+
+
+def time_to_target(study: StudyInput) -> Figure:
+    """One panel for each target: distribution functions of the time at which runs reach it."""
+    if not any(reach.runs for schedule in study.schedules for reach in schedule.reach):
+        return Figure(KEY, TITLE, gone(study) or without_runs(study), "")
+    panels: list[Panel] = []
+    rows: list[list[object]] = []
+    for place, target in enumerate(study.targets):
+        marks: list[Line] = []
+        for index, schedule in enumerate(study.schedules):
+            reach = schedule.reach[place]
+            if reach.hits and reach.shares:
+                marks.append(_line(index, schedule.name, reach))
+                rows += [[target, schedule.name, *row] for row in _rows(reach)]
+        if marks:
+            y = Axis("share of runs", percent=True, range=(-0.02, 1.04))
+            x = Axis("epochs", time=True, switch=True)
+            panels.append(Panel(_title(study, target), x, y, (*marks, Rule("y", 0.5, "half of the runs"))))
+    columns = ["target", "schedule", "time counted in", "time", "share of runs", "low", "high"]
+    return Figure(KEY, TITLE, _takeaway(study), _reading(study), tuple(panels), table(columns, rows))
+
+
+def _title(study: StudyInput, target: float) -> str:
+    words = metric_words(study.metric)
+    return f"{words[:1].upper()}{words[1:]} {level(study.metric, target)}"
+
+
+def _line(index: int, name: str, reach: Reach) -> Line:
+    points = {
+        time: Points(steps.times, steps.share, steps.low, steps.high) for time, steps in reach.shares.items()
+    }
+    return Line(index, name, points, step=True)
+
+
+def _rows(reach: Reach) -> list[list[object]]:
+    return [
+        [
+            time,
+            at,
+            steps.share[i],
+            steps.low[i] if steps.low else None,
+            steps.high[i] if steps.high else None,
+        ]
+        for time, steps in reach.shares.items()
+        for i, at in enumerate(steps.times)
+    ]
+
+
+def _takeaway(study: StudyInput) -> str:
+    """Whose half of the runs is there first, at the hardest target that anybody reached."""
+    reached = [
+        place
+        for place in range(len(study.targets))
+        if any(schedule.reach[place].hits for schedule in study.schedules)
+    ]
+    if not reached:
+        wanted = listed([level(study.metric, target) for target in study.targets], "or")
+        return f"No run of any schedule reached {wanted} {metric_words(study.metric)} within its budget."
+    place = (max if study.higher_is_better else min)(reached, key=lambda at: study.targets[at])
+    target = level(study.metric, study.targets[place])
+    medians = {
+        schedule.name: median
+        for schedule in study.schedules
+        if (median := schedule.reach[place].median_epochs) is not None
+    }
+    if not medians:
+        runs = sum(schedule.reach[place].hits for schedule in study.schedules)
+        all_runs = sum(schedule.reach[place].runs for schedule in study.schedules)
+        return (
+            f"{runs} of {counted(all_runs, 'run')} reached {target}, and fewer than half of any schedule's."
+        )
+    best = min(medians, key=lambda name: medians[name])
+    text = f"Half of the runs of {best} reached {target} by epoch {number(medians[best])}"
+    if best != study.reference:
+        if study.reference in medians:
+            when = number(medians[study.reference])
+            text += f"; half of those of the reference {study.reference} by epoch {when}"
+        else:
+            text += f"; fewer than half of those of the reference {study.reference} did"
+    return f"{text}."
+
+
+def _reading(study: StudyInput) -> str:
+    return (
+        "Each curve is the share of a schedule's confirm runs that have reached the target by that time "
+        f"(one minus the Kaplan–Meier estimate); the band is its pointwise {percent(study.confidence)} "
+        "interval. A run is known to have reached a target only at its next evaluation. Runs that never "
+        f"reach it within {counted(study.epochs, 'epoch')} keep a curve below 100%, and a run that diverged "
+        "never reaches a target. Schedules of which no run reached it have no curve."
+    )

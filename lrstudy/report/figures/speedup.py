@@ -1,0 +1,148 @@
+"""Speedup against the reference: a forest plot with a panel for each target."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from lrstudy.report.figures.common import by_name, gone, measured, without_runs
+from lrstudy.report.figures.model import Axis, Estimate, Figure, Panel, Rule, Zone, table
+from lrstudy.report.inputs import Interval, Reach, StudyInput
+from lrstudy.report.text import counted, interval, level, metric_words, percent, ratio
+
+KEY = "speedup"
+_WIDEST = 64.0  # an axis that shows one enormous ratio shows no other
+
+# The analysis's words in the order in which a sentence names them.
+VERDICTS = {
+    "faster": "faster",
+    "slower": "slower",
+    "equivalent": "equivalent within the margin",
+    "inconclusive": "undecided",
+    "never": "never there",
+}
+
+_Row = tuple[int, str, Reach]  # a schedule's index, its name, its way to the target
+
+
+def speedup(study: StudyInput) -> Figure:
+    """Each schedule's ratio of mean times to target, with its interval, for each target."""
+    title = f"Speedup over {study.reference}"
+    others = [(i, s) for i, s in enumerate(study.schedules) if s.name != study.reference]
+    if not others:
+        return Figure(
+            KEY, title, "The reference is the only schedule: there is nothing to compare it with.", ""
+        )
+    if not any(reach.runs for _, schedule in others for reach in schedule.reach):
+        return Figure(KEY, title, gone(study) or without_runs(study), "")
+    by_target = [
+        (target, [(index, schedule.name, schedule.reach[place]) for index, schedule in others])
+        for place, target in enumerate(study.targets)
+    ]
+    shown = [
+        (target, rows) for target, rows in by_target if any(row[2].speedup.value is not None for row in rows)
+    ]
+    ends = axis_range(row[2].speedup for _, rows in shown for row in rows)
+    return Figure(
+        KEY,
+        title,
+        _takeaway(study, by_target),
+        _reading(study),
+        tuple(_panel(study, target, rows, ends) for target, rows in shown),
+        table(
+            [
+                "target",
+                "schedule",
+                "speedup",
+                "low",
+                "high",
+                "p (Holm)",
+                "verdict",
+                "seeds that would decide",
+            ],
+            [[target, *_cells(row)] for target, rows in by_target for row in rows],
+        ),
+        stacked=True,
+    )
+
+
+def axis_range(found: Iterable[Interval]) -> tuple[float, float]:
+    """A logarithmic range around 1, as wide on both sides, that holds the values and the finite ends.
+
+    >>> low, high = axis_range([Interval(2.0, 1.5, 3.0)])
+    >>> round(low * high, 9), round(high, 2)
+    (1.0, 3.45)
+    """
+    values = [1.25]
+    for one in found:
+        values += [value for value in measured((one.value, one.low, one.high)) if value > 0]
+    widest = 1.15 * min(max(max(value, 1 / value) for value in values), _WIDEST)
+    return (1 / widest, widest)
+
+
+def speedup_text(speedup: Interval) -> str:
+    """A ratio with its interval in words.
+
+    >>> speedup_text(Interval(1.8123, 1.41, 2.27)), speedup_text(Interval(1.8123))
+    ('1.81× (1.41 to 2.27)', '1.81× (no interval)')
+    """
+    text = ratio(speedup.value, speedup.low, speedup.high)
+    if speedup.low is None and speedup.high is None:
+        return f"{text} (no interval)"
+    return f"{text} ({interval(speedup.low, speedup.high)})"
+
+
+def _panel(study: StudyInput, target: float, rows: Sequence[_Row], ends: tuple[float, float]) -> Panel:
+    zone = Zone("x", 1 / (1 + study.margin), 1 + study.margin, "equivalent")
+    marks = tuple(_estimate(row) for row in rows)
+    return Panel(
+        f"{metric_words(study.metric)} {level(study.metric, target)}",
+        Axis(f"times as fast as {study.reference} (logarithmic)", log=True, range=ends),
+        Axis("", categories=tuple(name for _, name, _ in rows)),
+        (zone, Rule("x", 1.0), *marks),
+    )
+
+
+def _estimate(row: _Row) -> Estimate:
+    index, name, reach = row
+    if reach.speedup.value is None:
+        words = (
+            "no run yet"
+            if not reach.runs
+            else f"no ratio: {reach.hits} of {counted(reach.runs, 'run')} reached it"
+        )
+        return Estimate(index, name, None, None, None, words)
+    return Estimate(index, name, *_ends(reach.speedup), text=speedup_text(reach.speedup))
+
+
+def _ends(speedup: Interval) -> tuple[float | None, float | None, float | None]:
+    """Value and ends; an infinite end is drawn as one without limit."""
+    low, high = (None if not measured([end]) else end for end in (speedup.low, speedup.high))
+    return speedup.value, low, high
+
+
+def _cells(row: _Row) -> list[object]:
+    _, name, reach = row
+    found = reach.speedup
+    return [name, found.value, found.low, found.high, reach.p_value, reach.verdict, reach.seeds_needed]
+
+
+def _takeaway(study: StudyInput, by_target: Sequence[tuple[float, Sequence[_Row]]]) -> str:
+    """How the verdicts fall, target by target."""
+    parts = []
+    for target, rows in by_target:
+        names: dict[str, list[str]] = {}
+        for _, name, reach in rows:
+            names.setdefault(reach.verdict, []).append(name)
+        said = [f"{by_name(names[word])} {words}" for word, words in VERDICTS.items() if word in names]
+        parts.append(f"at {level(study.metric, target)}: {', '.join(said) or 'no runs yet'}")
+    return f"Against {study.reference}, {'; '.join(parts)}."
+
+
+def _reading(study: StudyInput) -> str:
+    return (
+        "Each mark is the ratio of mean times to target, reference over schedule, counted in epochs up to "
+        f"the budget of {counted(study.epochs, 'epoch')} (restricted means): above 1 the schedule is "
+        f"faster. Lines are {percent(study.confidence)} intervals from a bootstrap over paired seeds. "
+        f"Inside the grey zone (a difference below {percent(study.margin)}) two schedules count as "
+        "equivalent. An arrow means that the interval goes on without limit."
+    )

@@ -1,0 +1,147 @@
+"""The verdict in one sentence, computed from the numbers, and the sentences that stand beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lrstudy.report.figures.common import by_name
+from lrstudy.report.figures.speedup import VERDICTS
+from lrstudy.report.inputs import Interval, Reach, StudyInput
+from lrstudy.report.text import counted, interval, level, listed, metric_words, number, percent
+
+_Named = tuple[str, Reach]
+
+
+def headline(study: StudyInput) -> str:
+    """The verdict at the study's hardest target, in one sentence."""
+    runs = sum(schedule.confirm_trials for schedule in study.schedules)
+    if not runs:
+        done = sum(schedule.tune_trials for schedule in study.schedules)
+        return f"No verdict yet: {counted(done, 'tuning trial')} ended, and no winner was run again so far."
+    sentence = _verdict(study, _hardest(study))
+    return sentence if study.complete else f"So far: {sentence}"
+
+
+def beside(study: StudyInput) -> tuple[str, ...]:
+    """The other targets' verdicts, and what the numbers rest on."""
+    runs = sum(schedule.confirm_trials for schedule in study.schedules)
+    sentences = []
+    if not study.complete:
+        sentences.append("The study is still running: every number on this page can change.")
+    if not runs:
+        return tuple(sentences)
+    hardest = _hardest(study)
+    easier = [place for place in range(len(study.targets)) if place != hardest]
+    sentences += [_verdict(study, place) for place in easier[-2:]]
+    if study.seeds <= 1:
+        sentences.append(
+            "There is one run per schedule, so no interval can be given and no schedule is called faster "
+            "or slower."
+        )
+    elif len(study.schedules) > 1:
+        sentences.append(
+            f"Intervals are {percent(study.confidence)} intervals over "
+            f"{counted(study.seeds, 'paired seed')}; verdicts allow for comparing "
+            f"{counted(len(study.schedules) - 1, 'schedule')} with {study.reference} (Holm); a difference "
+            f"below {percent(study.margin)} counts as equivalent."
+        )
+    return tuple(sentences)
+
+
+def conditions(study: StudyInput) -> tuple[str, ...]:
+    """What was done, in a few words each."""
+    said = [study.task] if study.task else []
+    said.append(f"up to {counted(study.epochs, 'epoch')}")
+    if any(schedule.tune_trials > 1 for schedule in study.schedules):
+        said.append(f"{counted(study.tune_budget, 'tuning trial')} per schedule that has something to tune")
+    said.append(f"{counted(study.seeds, 'fresh seed')} each" if study.seeds > 1 else "one run each")
+    return tuple(said)
+
+
+def _hardest(study: StudyInput) -> int:
+    places = range(len(study.targets))
+    return (max if study.higher_is_better else min)(places, key=lambda place: study.targets[place])
+
+
+def _verdict(study: StudyInput, place: int) -> str:
+    """One sentence on one target."""
+    goal = f"{level(study.metric, study.targets[place])} {metric_words(study.metric)}"
+    ways = [
+        (schedule.name, schedule.reach[place]) for schedule in study.schedules if schedule.reach[place].runs
+    ]
+    if not ways:
+        return f"No run that counts has ended, so nothing can be said about {goal}."
+    if not any(reach.hits for _, reach in ways):
+        lost = sum(schedule.diverged for schedule in study.schedules)
+        text = f"No schedule reached {goal} within {counted(study.epochs, 'epoch')}"
+        return f"{text}; {counted(lost, 'trial')} diverged." if lost else f"{text}."
+    if len(ways) == 1:
+        return _alone(study, goal, *ways[0])
+    if study.seeds <= 1:
+        return _single_runs(goal, ways)
+    return _compared(study, goal, ways)
+
+
+def _alone(study: StudyInput, goal: str, name: str, reach: Reach) -> str:
+    text = f"{name} reached {goal} in {reach.hits} of {counted(reach.runs, 'run')}"
+    if reach.mean_epochs.value is not None:
+        text += f", after {_mean(reach.mean_epochs)} epochs on average"
+    why = "it is the only schedule" if len(study.schedules) == 1 else "no other schedule has a run yet"
+    return f"{text}; {why}, so there is nothing to compare it with."
+
+
+def _mean(mean: Interval) -> str:
+    text = number(mean.value, mean.low, mean.high)
+    if mean.low is None or mean.high is None:
+        return text
+    return f"{text} ({interval(mean.low, mean.high)})"
+
+
+def _single_runs(goal: str, ways: Sequence[_Named]) -> str:
+    reached = sorted(
+        (
+            (reach.median_epochs, name)
+            for name, reach in ways
+            if reach.hits and reach.median_epochs is not None
+        )
+    )
+    first = [f"{name} at epoch {number(epochs)}" for epochs, name in reached[:3]]
+    missed = [name for name, reach in ways if not reach.hits]
+    text = (
+        f"In one run each, {listed(first)} reached {goal}"
+        if first
+        else f"In one run each, {goal} was reached"
+    )
+    return f"{text}{f'; {by_name(missed)} did not' if missed else ''}: too few runs for a verdict."
+
+
+def _compared(study: StudyInput, goal: str, ways: Sequence[_Named]) -> str:
+    groups: dict[str, list[_Named]] = {}
+    for name, reach in ways:
+        if name != study.reference:
+            groups.setdefault(reach.verdict, []).append((name, reach))
+    faster = sorted(groups.pop("faster", []), key=lambda way: -(way[1].speedup.value or 0.0))
+    if faster:
+        named = listed([_with_ratio(*way) for way in faster[:3]])
+        text = f"{named} reached {goal} faster than {study.reference}"
+        if len(faster) > 3:
+            text = (
+                f"{len(faster)} schedules reached {goal} faster than {study.reference}, {faster[0][0]} first"
+            )
+    else:
+        text = f"No schedule was shown to reach {goal} faster than {study.reference}"
+    rest = [
+        f"{by_name([name for name, _ in groups[word]])} {'was' if len(groups[word]) == 1 else 'were'} {said}"
+        for word, said in (VERDICTS | {"never": "never there"}).items()
+        if groups.get(word)
+    ]
+    return f"{text}{'; ' if rest else ''}{', '.join(rest)}."
+
+
+def _with_ratio(name: str, reach: Reach) -> str:
+    found = reach.speedup
+    if found.value is None:
+        return name
+    if found.low is None and found.high is None:
+        return f"{name} ({number(found.value)}×)"
+    return f"{name} ({number(found.value, found.low, found.high)}×, {interval(found.low, found.high)})"

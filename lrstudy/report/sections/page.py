@@ -1,0 +1,79 @@
+"""The order of the report: from a study to the whole page as data."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from lrstudy import __version__
+from lrstudy.report.content import Page, Section
+from lrstudy.report.figures.curves import learning_curves
+from lrstudy.report.figures.levels import speedup_by_target
+from lrstudy.report.figures.rates import learning_rates
+from lrstudy.report.figures.reaching import time_to_target
+from lrstudy.report.figures.sensitivity import rate_sensitivity
+from lrstudy.report.figures.speedup import speedup
+from lrstudy.report.figures.tuning import tuning_curves
+from lrstudy.report.inputs import StudyInput
+from lrstudy.report.sections.headline import beside, conditions, headline
+from lrstudy.report.sections.tables import ledger_table, verdict_table, winners_table
+
+
+def study_page(study: StudyInput, made_at: datetime | None = None) -> Page:
+    """A study's report; ``made_at`` is its only date and stands in the last line."""
+    sections = [
+        Section("verdict", "The verdict", tables=(verdict_table(study),)),
+        Section(
+            "evidence",
+            "How fast they converge",
+            figures=(learning_curves(study), time_to_target(study), speedup(study), speedup_by_target(study)),
+        ),
+        Section("rates", "What the schedules did", figures=(learning_rates(study),)),
+        Section(
+            "tuning",
+            "What tuning found, and its price",
+            tables=(winners_table(study),),
+            figures=(rate_sensitivity(study), tuning_curves(study)),
+        ),
+        Section(
+            "ledger",
+            "Ledger",
+            intro=("Everything that was spent on each schedule, winners and losers alike.",),
+            tables=(ledger_table(study),),
+        ),
+    ]
+    if study.stability:
+        sections.insert(
+            2,
+            Section(
+                "stability",
+                "Does the verdict hold?",
+                intro=study.stability,
+            ),
+        )
+    warned = study.warnings or ()
+    sections.append(
+        Section(
+            "warnings",
+            "Warnings",
+            intro=() if warned else ("The analysis found nothing to warn about.",),
+            items=warned,
+        )
+    )
+    sections.append(
+        Section(
+            "provenance",
+            "Provenance",
+            facts=study.facts,
+            verbatim_title="The study as it was resolved" if study.spec else "",
+            verbatim=study.spec,
+        )
+    )
+    return Page(
+        study.name, headline(study), conditions(study), beside(study), tuple(sections), closing_line(made_at)
+    )
+
+
+def closing_line(made_at: datetime | None) -> str:
+    """The report's last line, with the only date in it."""
+    when = "" if made_at is None else f" on {made_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    return f"Made by lrstudy {__version__}{when} from the study's store alone."

@@ -1,0 +1,73 @@
+"""From a Summary to the files of its report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from os import PathLike
+from pathlib import Path
+
+from lrstudy.report import html
+from lrstudy.report.content import Page
+from lrstudy.report.draw_png import draw_png
+from lrstudy.report.files import write_files
+from lrstudy.report.inputs import StudyInput
+from lrstudy.report.markdown import markdown
+from lrstudy.report.payload import csv_text, payload
+from lrstudy.report.sections.page import study_page
+from lrstudy.report.style import looks
+
+
+@dataclass(frozen=True, slots=True)
+class ReportPaths:
+    """Where a report's files lie; ``figures`` and ``tables`` in the order of the page."""
+
+    html: Path
+    markdown: Path
+    summary: Path
+    figures: tuple[Path, ...]
+    tables: tuple[Path, ...]
+
+
+def write_study(
+    study: StudyInput, summary_json: str, directory: str | PathLike[str], *, made_at: datetime | None = None
+) -> ReportPaths:
+    """Write the report of a study; see ``lrstudy.report.write_report``."""
+    return write_page(
+        study_page(study, made_at), study.names, study.reference, summary_json, Path(directory), "report"
+    )
+
+
+def write_page(
+    page: Page, names: Sequence[str], reference: str | None, summary_json: str, directory: Path, stem: str
+) -> ReportPaths:
+    """Write a page as ``<stem>.html`` and ``<stem>.md`` with its figures, tables and ``summary.json``."""
+    drawn = looks(names, reference)
+    data = payload(page.figures, names, drawn)
+    content = html.render(
+        "report.html.j2",
+        data,
+        page=page,
+        schedules=[html.key(name, look) for name, look in zip(names, drawn, strict=True)],
+        times=list(data["times"]),
+    )
+    files = {
+        f"{stem}.html": content.encode(),
+        f"{stem}.md": markdown(page).encode(),
+        "summary.json": summary_json.encode(),
+    }
+    pictures = [figure for figure in page.figures if figure.panels]
+    tabled = [figure for figure in page.figures if figure.table.rows]
+    files |= {f"figures/{figure.key}.png": draw_png(figure, names, drawn) for figure in pictures}
+    files |= {f"tables/{figure.key}.csv": csv_text(figure.table).encode() for figure in tabled}
+    every = [f"figures/{figure.key}.png" for figure in page.figures]
+    every += [f"tables/{figure.key}.csv" for figure in page.figures]
+    write_files(directory, files, stale=[name for name in every if name not in files])
+    return ReportPaths(
+        directory / f"{stem}.html",
+        directory / f"{stem}.md",
+        directory / "summary.json",
+        tuple(directory / "figures" / f"{figure.key}.png" for figure in pictures),
+        tuple(directory / "tables" / f"{figure.key}.csv" for figure in tabled),
+    )

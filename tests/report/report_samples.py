@@ -1,0 +1,201 @@
+"""Made-up studies for the report's tests: simulated runs, summed up with plain means and ranges.
+
+The numbers stand for nothing; they have the shapes that an analysis gives.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import replace
+
+from lrstudy.report.inputs import (
+    Curve,
+    Interval,
+    Levels,
+    Price,
+    Reach,
+    ScheduleInput,
+    Steps,
+    StudyInput,
+    TunedTrial,
+    TuningCurve,
+)
+
+EPOCHS = 40
+SEEDS = 10
+TARGETS = (0.95, 0.97)
+HOSTILE = "<img src=x onerror=alert(1)>"
+# name, kind, speed (epochs), final accuracy, median epochs to each target, verdicts
+_PLAN = (
+    ("lipschitz", "lipschitz", 1.6, 0.984, (4.0, 8.0), ("faster", "inconclusive")),
+    ("lipschitz-tuned", "lipschitz", 1.3, 0.986, (3.0, 6.0), ("faster", "faster")),
+    ("fixed", "fixed", 2.4, 0.983, (6.0, 11.0), ("reference", "reference")),
+    ("step", "step", 2.5, 0.981, (6.0, 11.0), ("equivalent", "inconclusive")),
+    ("cyclic", "cyclic", 4.0, 0.978, (9.0, 22.0), ("slower", "never")),
+)
+
+
+def study(name: str = "digits", seeds: int = SEEDS) -> StudyInput:
+    """A finished study of five schedules."""
+    schedules = tuple(_schedule(index, seeds) for index in range(len(_PLAN)))
+    return StudyInput(
+        name=name,
+        metric="val_accuracy",
+        higher_is_better=True,
+        reference="fixed",
+        targets=TARGETS,
+        target_rule="Targets are the study's own.",
+        epochs=EPOCHS,
+        margin=0.05,
+        confidence=0.95,
+        seeds=seeds,
+        tune_budget=16,
+        complete=True,
+        schedules=schedules,
+        warnings=("fixed: the best lr, 2.9, lies at the edge of its search space (0.001 to 3).",),
+        stability=("Leaving out any one seed changes no verdict at 97%.",),
+        task="mlp on digits, SGD, batch 32",
+        facts=(("seed", "0"), ("hardware", "2 CPU cores"), ("torch", "2.15.0")),
+        spec='{\n  "name": "digits"\n}',
+    )
+
+
+def renamed(found: StudyInput, names: dict[str, str]) -> StudyInput:
+    """The same study with other schedule names."""
+    schedules = tuple(replace(s, name=names.get(s.name, s.name)) for s in found.schedules)
+    return replace(found, schedules=schedules, reference=names.get(found.reference, found.reference))
+
+
+def _schedule(index: int, seeds: int) -> ScheduleInput:
+    name, kind, pace, top, medians, verdicts = _PLAN[index]
+    rng = random.Random(index)
+    tuned = name != "lipschitz"
+    trials = 16 if tuned else 1
+    measured = {"kz": 30.0, "lipschitz_constant": 0.9} if kind == "lipschitz" else {}
+    curves = {
+        "val_accuracy": _curve(lambda e: top - 0.55 * math.exp(-e / pace), 0.006, seeds, index),
+        "train_loss": _curve(lambda e: 0.01 + 2 * math.exp(-e / pace), 0.05, seeds, index, relative=True),
+        "lr": _curve(lambda e: _rate(kind, e), 0.03, seeds, index, relative=True),
+    }
+    for column, value in measured.items():
+        curves[column] = _curve(
+            lambda e, v=value: v * (1 + 0.3 * math.log(e)), 0.04, seeds, index, relative=True
+        )
+    return ScheduleInput(
+        name=name,
+        kind=kind,
+        tune_trials=trials,
+        confirm_trials=seeds,
+        pruned=0,
+        diverged=2 if tuned else 0,
+        failed=0,
+        best_params={"lr": round(0.31 + index / 10, 4)} if tuned else {},
+        best_val=_interval(top, 0.003, seeds),
+        test=_interval(top - 0.01, 0.005, seeds),
+        reach=tuple(_reach(place, medians[place], verdicts[place], seeds) for place in range(len(TARGETS))),
+        curves=curves,
+        levels=None if name == "fixed" or seeds == 1 else _levels(pace),
+        trials=tuple(_trial(name, number, top, rng, tuned=tuned) for number in range(trials)),
+        best_of=_best_of(top, trials),
+        price_of_target=TuningCurve(
+            tuple(range(1, trials + 1)),
+            tuple(medians[1] + 40.0 * n - (40 if not tuned else 0) for n in range(1, trials + 1)),
+        ),
+        price=Price(
+            trials,
+            trials * 40,
+            trials * 0.9,
+            seeds,
+            seeds * 40,
+            seeds * 0.95,
+            0.02 if measured else None,
+            0.4,
+        ),
+        break_even=None,
+    )
+
+
+def _rate(kind: str, epoch: int) -> float:
+    if kind == "lipschitz":
+        return 0.9 / (1 + 0.3 * math.log(epoch))
+    if kind == "step":
+        return 0.5 if epoch <= 20 else 0.1
+    return 0.2 + 0.8 * abs(math.sin(epoch / 3)) if kind == "cyclic" else 0.61
+
+
+def _interval(value: float, half: float, seeds: int) -> Interval:
+    return Interval(value) if seeds == 1 else Interval(value, value - half, value + half)
+
+
+def _curve(value, half: float, seeds: int, index: int, *, relative: bool = False) -> Curve:
+    epochs = range(1, EPOCHS + 1)
+    mean = tuple(value(epoch) for epoch in epochs)
+    halves = [half * m if relative else half for m in mean]
+    times = {
+        "epochs": tuple(epochs),
+        "steps": tuple(36.0 * epoch for epoch in epochs),
+        "seconds": tuple((0.021 + 0.002 * index) * epoch for epoch in epochs),
+    }
+    low = () if seeds == 1 else tuple(m - h for m, h in zip(mean, halves, strict=True))
+    high = () if seeds == 1 else tuple(m + h for m, h in zip(mean, halves, strict=True))
+    return Curve(times, mean, low, high, (seeds,) * EPOCHS)
+
+
+def _reach(place: int, median: float, verdict: str, seeds: int) -> Reach:
+    never = verdict == "never"
+    hits = 0 if never else seeds
+    base = (6.0, 11.0)[place]
+    steps = {}
+    if hits:
+        shares = tuple(n / hits for n in range(1, hits + 1))
+        for time, unit in (("epochs", 1.0), ("steps", 36.0), ("seconds", 0.021)):
+            at = (0.0, *(unit * (median + 0.5 * (n - hits / 2)) for n in range(1, hits + 1)), unit * EPOCHS)
+            share = (0.0, *shares, 1.0)
+            low = () if seeds == 1 else tuple(max(0.0, s - 0.25) for s in share)
+            high = () if seeds == 1 else tuple(min(1.0, s + 0.25) for s in share)
+            steps[time] = Steps(at, share, low, high)
+    ratio = base / median
+    speedup = (
+        Interval(None) if never else _interval(1.0 if verdict == "reference" else ratio, 0.2 * ratio, seeds)
+    )
+    if verdict == "reference":
+        speedup = Interval(1.0)
+    return Reach(
+        target=TARGETS[place],
+        hits=hits,
+        runs=seeds,
+        hit_rate=_interval(hits / seeds, 0.2, seeds),
+        mean_epochs=_interval(float(EPOCHS) if never else median + 0.3, 0.8, seeds),
+        median_epochs=None if never else median,
+        ert_epochs=None if never else median + 0.3,
+        ert_seconds=None if never else 0.021 * median,
+        speedup=speedup,
+        verdict=verdict if seeds > 1 or verdict in ("reference", "never") else "inconclusive",
+        p_value=None if verdict == "reference" else 0.03,
+        seeds_needed=24 if verdict == "inconclusive" and seeds > 1 else None,
+        shares=steps,
+    )
+
+
+def _levels(pace: float) -> Levels:
+    at = tuple(round(0.5 + 0.02 * n, 3) for n in range(25))
+    ratio = tuple(2.4 / pace * (1 + 0.05 * math.sin(9 * level)) for level in at)
+    return Levels(at, ratio, tuple(r / 1.3 for r in ratio), tuple(r * 1.3 for r in ratio))
+
+
+def _trial(name: str, number: int, top: float, rng: random.Random, *, tuned: bool) -> TunedTrial:
+    if not tuned:
+        return TunedTrial(f"{name}-tune-{number:03d}", {}, top, "completed")
+    rate = 10 ** rng.uniform(-3, 0.5)
+    lost = rate > 2
+    value = None if lost else top - 0.04 * (math.log10(rate) + 0.4) ** 2
+    return TunedTrial(f"{name}-tune-{number:03d}", {"lr": rate}, value, "diverged" if lost else "completed")
+
+
+def _best_of(top: float, trials: int) -> TuningCurve:
+    at = tuple(range(1, trials + 1))
+    value = tuple(top - 0.05 / n for n in at)
+    if trials == 1:
+        return TuningCurve(at, value)
+    return TuningCurve(at, value, tuple(v - 0.01 for v in value), tuple(v + 0.005 for v in value))
