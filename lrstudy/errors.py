@@ -10,7 +10,7 @@
     │   ├── StoreError              2   a run folder that cannot be read or belongs to another study
     │   ├── SchedulerError          2   arguments of a scheduler used on its own (also a ``ValueError``)
     │   └── ClusterError            2   a Ray cluster that cannot be reached or lacks what was asked
-    └── StudyStopped                3   the study ended before all trials did; it can be resumed
+    └── StudyStoppedError           3   the study ended before all trials did; it can be resumed
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ EXIT_BAD_INPUT: Final = 2
 EXIT_STOPPED: Final = 3
 EXIT_INTERRUPTED: Final = 130
 
-_NO_VALUE: Final = object()
+NO_VALUE: Final = object()
 
 
 @dataclass(frozen=True)
@@ -41,14 +41,14 @@ class Problem:
     key: str
     message: str
     remedy: str
-    value: Any = _NO_VALUE
+    value: Any = NO_VALUE
     line: int | None = None
 
     def __str__(self) -> str:
         place = self.where if self.line is None else f"{self.where}:{self.line}"
-        key = f" {self.key}" if self.key else ""
-        value = "" if self.value is _NO_VALUE else f" = {_shorten(self.value)}"
-        return f"{place}:{key}{value}: {self.message}. {self.remedy}"
+        value = "" if self.value is NO_VALUE else f" = {_shorten(self.value)}"
+        subject = f"{self.key}{value}" if self.key else value.removeprefix(" = ")
+        return f"{place}: {subject + ': ' if subject else ''}{self.message}. {self.remedy}"
 
 
 class LrStudyError(Exception):
@@ -94,7 +94,7 @@ class ClusterError(InputError):
     """A Ray cluster cannot be reached, or lacks the resources that were asked for."""
 
 
-class StudyStopped(LrStudyError):
+class StudyStoppedError(LrStudyError):
     """The study ended before all of its trials did; running it again continues it."""
 
     exit_code = EXIT_STOPPED

@@ -64,9 +64,10 @@ class TrialRecord:
     """How one trial ended.
 
     ``trial_id`` is derived, not random: ``fixed-tune-007``. ``params`` are the concrete hyperparameters.
-    ``best_val`` is the best value of the study's metric and ``best_epoch`` where it stood; the ``test_*``
-    values were measured once, with the weights of that epoch, for confirm trials only. For a diverged
-    trial ``epochs_run`` is the epoch in which it diverged. ``attempt`` counts from 1.
+    ``best_val`` is the best value of the study's metric and ``best_epoch`` where it stood; ``objective``
+    is what tuning compared (by default ``best_val``), None for a trial that diverged or failed. The
+    ``test_*`` values were measured once, with the weights of that epoch, for confirm trials only. For a
+    diverged trial ``epochs_run`` is the epoch in which it diverged. ``attempt`` counts from 1.
     """
 
     trial_id: str
@@ -79,6 +80,7 @@ class TrialRecord:
     epochs_run: int
     best_val: float | None
     best_epoch: int | None
+    objective: float | None
     test_loss: float | None
     test_accuracy: float | None
     test_r2: float | None

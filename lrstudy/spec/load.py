@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from lrstudy.errors import Problem, StudyFileError, did_you_mean
+from lrstudy.errors import NO_VALUE, Problem, StudyFileError, did_you_mean
 from lrstudy.spec.checks import check_schedules, check_target, check_task
 from lrstudy.spec.models import Budget, Resources, ScheduleSpec, Study, Target, TaskSpec
 from lrstudy.spec.overrides import apply_overrides
@@ -78,13 +78,17 @@ def parse_study(raw: Mapping[str, Any], where: str, overrides: Sequence[str] = (
         sections["task"] = check_task(sections["task"], troubles)
     if "target" in sections:
         sections["target"] = check_target(sections["target"], schedules, data.get("schedules"), troubles)
-    problems += [
-        Problem(where, t.key, t.message, t.remedy, t.value, line=_line_of(t.key, text)) for t in troubles
-    ]
+    problems += [_problem(where, trouble, text) for trouble in troubles]
     if problems:
         raise StudyFileError(problems)
     complete: tuple[ScheduleSpec, ...] = tuple(schedules)
     return Study(name=data["name"], seed=data.get("seed", 0), schedules=complete, **sections)
+
+
+def _problem(where: str, trouble: Trouble, text: str) -> Problem:
+    value = NO_VALUE if trouble.value is None else trouble.value  # TOML has no null: None is "not there"
+    line = _line_of(trouble.key, text)
+    return Problem(where, trouble.key, trouble.message, trouble.remedy, value, line=line)
 
 
 def _top_level_troubles(data: Mapping[str, Any]) -> Iterator[Trouble]:

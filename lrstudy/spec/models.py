@@ -136,6 +136,19 @@ class Study(_Section):
         plain: dict[str, Any] = json.loads(json.dumps(data))
         return plain
 
+    def to_json(self) -> dict[str, Any]:
+        """What a store keeps: as ``resolved``, with each schedule's fixed values and spaces told apart."""
+        schedules = {
+            schedule.name: {
+                "kind": schedule.kind,
+                "fixed": dict(schedule.fixed),
+                "space": {key: value.to_json() for key, value in schedule.space.items()},
+            }
+            for schedule in self.schedules
+        }
+        plain: dict[str, Any] = json.loads(json.dumps({**self.resolved(), "schedules": schedules}))
+        return plain
+
     @property
     def spec_hash(self) -> str:
         """A digest of everything that decides the trials.

@@ -9,6 +9,11 @@ from typing import Any
 from lrstudy.errors import Problem
 
 _COMPONENTS = ("dataset", "model", "loss", "optimizer")
+# What a study file that leaves these out means by them (the defaults of ``TaskSpec``).
+_DEFAULTS: dict[str, dict[str, Any]] = {
+    "loss": {"name": "cross-entropy"},
+    "optimizer": {"name": "sgd", "lr": 0.1},
+}
 _WHERE = "--set"
 
 
@@ -29,8 +34,9 @@ def _apply(data: dict[str, Any], override: str) -> Problem | None:
         return Problem(_WHERE, "", "has no key and value", remedy, override)
     table = data
     for depth, part in enumerate(path[:-1]):
-        below = table.setdefault(part, {})
-        if isinstance(below, str) and path[0] == "task" and part in _COMPONENTS:
+        component = depth == 1 and path[0] == "task" and part in _COMPONENTS
+        below = table.setdefault(part, dict(_DEFAULTS.get(part, {})) if component else {})
+        if isinstance(below, str) and component:
             below = table[part] = {"name": below}
         if not isinstance(below, dict):
             place = ".".join(path[: depth + 1])

@@ -42,9 +42,16 @@ def _trouble(section: str, model: type[BaseModel], detail: dict[str, Any]) -> Tr
     kind, value, context = detail["type"], detail["input"], detail.get("ctx", {})
     field = str(location[0]) if location else ""
     match kind:
+        case "missing" if len(location) > 1:
+            remedy = f'Write {field} = {{ name = "…", … }}.'
+            return Trouble(f"{section}.{field}", "has no name", remedy, value)
+        case "extra_forbidden" if len(location) > 1:
+            return Trouble(
+                f"{section}.{field}", "has no name", f'Write {field} = {{ name = "…", … }}.', value
+            )
         case "missing":
-            component = field in ("dataset", "model")
-            remedy = f"Add {field} = {'…' if not component else '"name"'} under [{section}]."
+            example = '"name"' if field in ("dataset", "model") else "…"
+            remedy = f"Add {field} = {example} under [{section}]."
             return Trouble(key, "is missing", remedy, None)
         case "extra_forbidden":
             known = list(model.model_fields)

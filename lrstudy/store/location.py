@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -67,6 +68,17 @@ class Location:
         with writing(self.shown):
             self.filesystem.create_dir(self.path, recursive=True)
 
+    def check_writable(self) -> None:
+        """Raise the ``StoreError`` of making or writing this folder, where it is local; changes nothing."""
+        if self.local is None:
+            return
+        there = next(folder for folder in (self.local, *self.local.parents) if os.path.lexists(folder))
+        with writing(self.shown):
+            if not there.is_dir():
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(there))
+            if not os.access(there, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(there))
+
     def read(self) -> bytes:
         """The file's content."""
         with reading(self.shown), self.filesystem.open_input_stream(self.path) as stream:
@@ -98,6 +110,13 @@ class Location:
         """Remove the file."""
         with writing(self.shown):
             self.filesystem.delete_file(self.path)
+
+    def delete_folder(self) -> None:
+        """Remove this folder and everything in it, if it is there."""
+        if not self.exists():
+            return
+        with writing(self.shown):
+            self.filesystem.delete_dir(self.path)
 
     def delete_temporary_files(self) -> None:
         """Remove what a killed writer left in this folder."""

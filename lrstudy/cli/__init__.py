@@ -1,0 +1,5 @@
+"""The command line: parse, call, print. Heavy imports happen inside the commands."""
+
+from lrstudy.cli.app import app, main
+
+__all__ = ["app", "main"]

@@ -1,0 +1,28 @@
+"""``lrstudy report``: the report of a run, made again from its store alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lrstudy.cli.app import app
+from lrstudy.cli.options import RunArgument
+
+
+@app.command()
+def report(
+    run: RunArgument,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder of the report; default reports/<study>.")
+    ] = None,
+    target: Annotated[
+        list[float] | None, typer.Option(help="A level of the metric, in place of the study's; repeatable.")
+    ] = None,
+) -> None:
+    """Write the report of a run from its store; no study file, no Ray and no torch are needed."""
+    from lrstudy.cli.output import console
+    from lrstudy.cli.verdict import finish_report
+
+    finish_report(console(), run, output, targets=target)

@@ -1,0 +1,115 @@
+"""What a running study shows: a live table on a terminal, plain lines elsewhere, nothing when quiet."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.live import Live
+from rich.markup import escape
+from rich.table import Table
+
+from lrstudy.records import Phase
+from lrstudy.tuning import Progress
+
+# Off a terminal a line is written at most this often: logs are read by people too.
+PLAIN_LINE_SECONDS = 10.0
+
+
+class Clock:
+    """How long this run has taken, and how long the rest will take at its own pace so far."""
+
+    def __init__(self, first: Progress, now: Callable[[], float] = time.monotonic) -> None:
+        self._first, self._now, self._started = first, now, now()
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the start of this run."""
+        return self._now() - self._started
+
+    def eta(self, progress: Progress) -> float | None:
+        """Seconds left; None until a trial of this run has finished."""
+        done = progress.finished - self._first.finished
+        if done <= 0:
+            return None
+        return self.elapsed / done * (progress.planned - progress.finished)
+
+
+def progress_table(progress: Progress, clock: Clock, metric: str) -> Table:
+    """One row per schedule: trials of each phase, best tuning value so far, trials lost."""
+    table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False)
+    table.add_column("schedule", no_wrap=True, overflow="ellipsis", max_width=24)
+    table.add_column("tune", justify="right")
+    table.add_column("confirm", justify="right")
+    table.add_column(f"best {metric}", justify="right")
+    table.add_column("lost", justify="right")
+    for schedule in progress.schedules:
+        table.add_row(
+            escape(schedule.name),
+            _counts(schedule.phases[Phase.TUNE]),
+            _counts(schedule.phases[Phase.CONFIRM]),
+            "–" if schedule.best is None else f"{schedule.best:.4f}",
+            str(schedule.lost) if schedule.lost else "",
+        )
+    eta = clock.eta(progress)
+    left = "" if eta is None else f", about {duration(eta)} left"
+    table.caption = f"{progress.finished} of {progress.planned} trials in {duration(clock.elapsed)}{left}"
+    table.caption_justify = "left"
+    return table
+
+
+@contextmanager
+def show_progress(
+    console: Console, snapshot: Callable[[], Progress], metric: str, *, quiet: bool
+) -> Iterator[Callable[[], None]]:
+    """Show a study's progress while the block runs; yields what to call when something has changed."""
+    clock = Clock(snapshot())
+    if quiet:
+        yield lambda: None
+    elif console.is_terminal:
+        with Live(
+            console=console,
+            refresh_per_second=4,
+            get_renderable=lambda: progress_table(snapshot(), clock, metric),
+        ):
+            yield lambda: None
+    else:
+        lines = _PlainLines(console, snapshot, clock)
+        yield lines.on_change
+
+
+class _PlainLines:
+    def __init__(self, console: Console, snapshot: Callable[[], Progress], clock: Clock) -> None:
+        self._console, self._snapshot, self._clock = console, snapshot, clock
+        self._next = 0.0
+
+    def on_change(self) -> None:
+        if self._clock.elapsed < self._next:
+            return
+        self._next = self._clock.elapsed + PLAIN_LINE_SECONDS
+        progress = self._snapshot()
+        eta = self._clock.eta(progress)
+        left = "" if eta is None else f", about {duration(eta)} left"
+        line = f"{progress.finished} of {progress.planned} trials in {duration(self._clock.elapsed)}{left}"
+        self._console.print(line, markup=False, soft_wrap=True)
+
+
+def duration(seconds: float) -> str:
+    """A length of time as people say it.
+
+    >>> duration(42), duration(192), duration(7380)
+    ('42 s', '3 min 12 s', '2 h 03 min')
+    """
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def _counts(done_and_planned: tuple[int, int]) -> str:
+    done, planned = done_and_planned
+    return f"{done}/{planned}"

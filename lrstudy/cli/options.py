@@ -1,0 +1,21 @@
+"""Arguments and options that several commands share, so that they read the same everywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+StudyArgument = Annotated[
+    Path, typer.Argument(metavar="STUDY", help="A study file (TOML).", show_default=False)
+]
+RunArgument = Annotated[
+    str, typer.Argument(metavar="RUN", help="A run's folder: OUT/<study>.", show_default=False)
+]
+OutOption = Annotated[str, typer.Option(help="Where runs are kept: OUT/<study>/.")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY.PATH=VALUE", help="Change one value of the study file; repeatable."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]

@@ -1,0 +1,61 @@
+"""What the end of a run shows: the report's files, the verdict in a sentence, and its table."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from lrstudy.analysis import Summary
+    from lrstudy.store import Location
+
+
+def finish_report(
+    console: Console,
+    run: str | PathLike[str] | Location,
+    folder: Path | None,
+    targets: list[float] | None = None,
+) -> None:
+    """Analyse a run, write its report into ``folder`` (default ``reports/<study>``) and show the verdict."""
+    from lrstudy.analysis import analyse
+    from lrstudy.report import write_report
+    from lrstudy.store import open_store
+
+    summary = analyse(open_store(run), targets=targets)
+    paths = write_report(summary, folder if folder is not None else Path("reports") / summary.study)
+    show_verdict(console, summary)
+    console.print(f"report: {paths.html}", markup=False, soft_wrap=True)
+
+
+def show_verdict(console: Console, summary: Summary) -> None:
+    """Print the verdict table: one block per target, one row per schedule."""
+    for index, target in enumerate(summary.targets):
+        table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False, title_justify="left")
+        table.title = f"{summary.metric} {target:g}"
+        table.add_column("schedule", no_wrap=True, overflow="ellipsis", max_width=20)
+        for heading in ("hits", "epochs", "speedup", "95% interval"):
+            table.add_column(heading, justify="right", no_wrap=True)
+        table.add_column("verdict", no_wrap=True)
+        for schedule in summary.schedules:
+            result = schedule.targets[index]
+            ratio = result.speedup.ratio
+            low, high = result.speedup.low, result.speedup.high
+            table.add_row(
+                escape(schedule.name),
+                f"{result.hits}/{result.runs}",
+                _number(result.rmst_epochs, ".1f"),
+                _number(ratio, ".2f"),
+                "–" if low is None or high is None else f"{low:.2f} – {high:.2f}",
+                result.verdict,
+            )
+        console.print(table)
+        console.print()
+
+
+def _number(value: float | None, form: str) -> str:
+    return "–" if value is None else format(value, form)

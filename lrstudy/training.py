@@ -1,0 +1,303 @@
+"""One training: a task, a schedule and a seed in, one ``EpochRecord`` per epoch out.
+
+No Ray, no disk, no printing. Everything random comes from the trial's seed, so that on a CPU a trial
+repeats bit by bit, alone or beside others, interrupted or not.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from lrstudy.metrics import METRICS
+from lrstudy.records import EpochRecord, Phase, Status
+from lrstudy.schedules import ScheduleContext, build_schedule
+from lrstudy.seeding import derive_seed
+from lrstudy.spec import Study
+from lrstudy.tasks import (
+    MetricSums,
+    Pipeline,
+    TaskData,
+    build_loss,
+    build_model,
+    build_optimizer,
+    precision_of,
+)
+
+State = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class TrialConfig:
+    """What makes one trial: which schedule, with which hyperparameters, on which seed."""
+
+    trial_id: str
+    phase: Phase
+    schedule: str
+    kind: str
+    params: Mapping[str, Any]
+    seed: int
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How a trial ended. ``objective`` is what tuning compares, in the metric's own direction."""
+
+    status: Status
+    epochs_run: int
+    best_val: float | None = None
+    best_epoch: int | None = None
+    objective: float | None = None
+    error: str | None = None
+    test: dict[str, float] = field(default_factory=dict)
+
+
+def run_trial(
+    study: Study, data: TaskData, config: TrialConfig, device: torch.device
+) -> Iterator[EpochRecord]:
+    """Train to the end of the budget or to divergence, yielding a record after every epoch.
+
+    The plain way in. ``Training`` is for whoever also wants the outcome or a checkpoint.
+    """
+    training = Training(study, data, config, device)
+    try:
+        while not training.finished:
+            yield training.run_epoch()
+    finally:
+        training.close()
+
+
+class Training:
+    """A trial in progress.
+
+    ``run_epoch`` until ``finished``, then ``outcome``. ``state_dict`` between two epochs holds all that
+    the rest of the trial depends on; a ``Training`` that loads it continues as if never interrupted.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        data: TaskData,
+        config: TrialConfig,
+        device: torch.device,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        task = study.task
+        self._study, self._config, self._device, self._clock = study, config, device, clock
+        self._metric = METRICS[study.target.metric]
+        self._pipeline = Pipeline(data, task, device)
+        self._precision = precision_of(task, device)
+        # Dropout has no generator of its own: the global one is seeded per trial and saved with it.
+        torch.manual_seed(derive_seed(config.seed, "dropout"))
+        self._order = torch.Generator(device=device).manual_seed(derive_seed(config.seed, "order"))
+        model = build_model(
+            task.model, self._pipeline.input_shape, self._pipeline.outputs, derive_seed(config.seed, "model")
+        )
+        self._model: nn.Module = self._precision.prepare(model.to(device))
+        self._loss = build_loss(task.loss)
+        optimizer = build_optimizer(task.optimizer, self._model)
+        started = clock()
+        self._schedule = build_schedule(config.kind, config.params, self._context(optimizer))
+        # Building a schedule that measures before the first epoch is part of what that epoch costs.
+        self._setup_seconds = clock() - started
+        self._optimizer = self._schedule.optimizer
+        self._classes = data.classes
+        self._epoch = self._step = self._samples = 0
+        self._values: list[float] = []
+        self._best_state: dict[str, Tensor] | None = None
+        self._diverged: str | None = None
+
+    def _context(self, optimizer: torch.optim.Optimizer) -> ScheduleContext:
+        task = self._study.task
+        return ScheduleContext(
+            optimizer=optimizer,
+            model=self._model,
+            loss_name=task.loss.name,
+            loss_options=dict(task.loss.options),
+            epochs=task.epochs,
+            steps_per_epoch=self._pipeline.steps_per_epoch,
+            batches=lambda: self._pipeline.batches("train", task.batch_size),
+            seed=derive_seed(self._config.seed, "schedule"),
+            higher_is_better=self._metric.higher_is_better,
+        )
+
+    @property
+    def epoch(self) -> int:
+        """How many epochs have been run."""
+        return self._epoch
+
+    @property
+    def finished(self) -> bool:
+        """Whether the budget is used up or the trial has diverged."""
+        return self._diverged is not None or self._epoch >= self._study.task.epochs
+
+    def run_epoch(self) -> EpochRecord:
+        """Train one epoch, evaluate it, let the schedule see the result; returns what was measured."""
+        measured = self._schedule.measurement
+        started = self._clock()
+        rates, train = self._train()
+        estimate_seconds = self._schedule.take_estimate_seconds()
+        train_seconds = self._clock() - started + self._setup_seconds
+        started = self._clock()
+        validation = self._evaluate("validation")
+        eval_seconds = self._clock() - started
+        self._epoch += 1
+        record = EpochRecord(
+            epoch=self._epoch,
+            step=self._step,
+            samples=self._samples,
+            train_seconds=train_seconds,
+            estimate_seconds=estimate_seconds,
+            eval_seconds=eval_seconds,
+            lr=math.fsum(rates) / len(rates),
+            lr_min=min(rates),
+            lr_max=max(rates),
+            train_loss=train["loss"],
+            train_accuracy=train.get("accuracy"),
+            train_r2=train.get("r2"),
+            val_loss=validation["loss"],
+            val_accuracy=validation.get("accuracy"),
+            val_r2=validation.get("r2"),
+            lipschitz_constant=measured.constant,
+            kz=measured.kz,
+            weight_norm=measured.weight_norm,
+        )
+        self._note(record)
+        return record
+
+    def _train(self) -> tuple[list[float], dict[str, float]]:
+        self._model.train()
+        self._schedule.before_training()
+        sums = MetricSums(self._classes, self._device)
+        rates: list[float] = []
+        for inputs, targets in self._pipeline.train_batches(self._order):
+            rates.append(float(self._optimizer.param_groups[0]["lr"]))
+            self._optimizer.zero_grad(set_to_none=True)
+            with self._precision.autocast():
+                outputs = self._model(inputs)
+                loss = self._loss(outputs, targets)
+            loss.backward()
+            self._optimizer.step()
+            self._schedule.after_step()
+            sums.update(loss.detach(), outputs.detach(), targets)
+            self._step += 1
+            self._samples += len(targets)
+        return rates, sums.result()
+
+    @torch.no_grad()
+    def _evaluate(self, split: str) -> dict[str, float]:
+        self._model.eval()
+        self._schedule.before_evaluation()
+        sums = MetricSums(self._classes, self._device)
+        for inputs, targets in self._pipeline.batches(split):
+            with self._precision.autocast():
+                outputs = self._model(inputs)
+                loss = self._loss(outputs, targets)
+            sums.update(loss, outputs, targets)
+        return sums.result()
+
+    def _note(self, record: EpochRecord) -> None:
+        """Judge the epoch just recorded, and let the schedule set the next one's rate."""
+        self._diverged = _divergence(record, self._study.task.divergence)
+        stored = getattr(record, self._metric.column)
+        value = self._metric.value(stored)
+        self._values.append(math.nan if value is None or self._diverged else value)
+        if self._config.phase is Phase.CONFIRM and self._best_index() == len(self._values) - 1:
+            self._best_state = {name: tensor.clone() for name, tensor in self._model.state_dict().items()}
+        self._setup_seconds = 0.0
+        if not self.finished:
+            started = self._clock()
+            self._schedule.after_epoch(value)
+            self._setup_seconds = self._clock() - started
+
+    def _best_index(self) -> int | None:
+        """Where the metric was best, the earliest such epoch; None if it was never a number."""
+        best: int | None = None
+        for index, value in enumerate(self._values):
+            if not math.isnan(value) and (best is None or self._metric.better(value, self._values[best])):
+                best = index
+        return best
+
+    def outcome(self) -> Outcome:
+        """How the trial ended; for a confirm trial, measures the test split at its best epoch.
+
+        Call once, when ``finished`` (or when a pruner ended the trial: its caller then sets the status).
+        """
+        best = self._best_index()
+        status = Status.DIVERGED if self._diverged else Status.COMPLETED
+        outcome = Outcome(status, self._epoch, objective=self.objective, error=self._diverged)
+        if best is not None:
+            outcome.best_val, outcome.best_epoch = self._values[best], best + 1
+        if self._best_state is not None and status is not Status.DIVERGED:
+            self._model.load_state_dict(self._best_state)
+            outcome.test = self._evaluate("test")
+        return outcome
+
+    @property
+    def objective(self) -> float | None:
+        """What tuning compares, as it stands after the last epoch; None where nothing finite was measured."""
+        best = self._best_index()
+        if best is None or self._diverged:
+            return None
+        match self._study.budget.objective:
+            case "best":
+                return self._values[best]
+            case "final":
+                return self._values[-1]
+            case "mean":
+                return math.fsum(self._values) / len(self._values)
+
+    def state_dict(self) -> State:
+        """Everything the rest of the trial depends on: tensors and plain numbers, lists and dicts only."""
+        state: State = {
+            "model": self._model.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "schedule": self._schedule.state_dict(),
+            "order": self._order.get_state(),
+            "rng": torch.get_rng_state(),
+            "counters": [self._epoch, self._step, self._samples],
+            "setup_seconds": self._setup_seconds,
+            "values": list(self._values),
+            "best_state": self._best_state,
+            "diverged": self._diverged,
+        }
+        if self._device.type == "cuda":
+            state["cuda_rng"] = torch.cuda.get_rng_state(self._device)
+        return state
+
+    def load_state_dict(self, state: State) -> None:
+        """Continue where ``state_dict`` was taken."""
+        self._model.load_state_dict(state["model"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._schedule.load_state_dict(state["schedule"])
+        self._order.set_state(state["order"].cpu())
+        torch.set_rng_state(state["rng"].cpu())
+        if self._device.type == "cuda" and "cuda_rng" in state:
+            torch.cuda.set_rng_state(state["cuda_rng"].cpu(), self._device)
+        self._epoch, self._step, self._samples = state["counters"]
+        self._setup_seconds = state["setup_seconds"]
+        self._values = list(state["values"])
+        self._best_state = state["best_state"]
+        self._diverged = state["diverged"]
+
+    def close(self) -> None:
+        """Take the schedule's hooks off the model."""
+        self._schedule.close()
+
+
+def _divergence(record: EpochRecord, bound: float | None) -> str | None:
+    """Why an epoch counts as diverged, or None."""
+    for name, loss in (("training", record.train_loss), ("validation", record.val_loss)):
+        if loss is None:
+            continue
+        if not math.isfinite(loss):
+            return f"{name} loss became {loss} in epoch {record.epoch}"
+        if bound is not None and loss > bound:
+            return f"{name} loss {loss:.6g} passed the bound {bound:g} in epoch {record.epoch}"
+    return None

@@ -1,0 +1,76 @@
+"""How long a study will take, from a second of its own training. Nothing is recorded."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from lrstudy.errors import InputError
+from lrstudy.spec import Study
+from lrstudy.tasks import Pipeline, TaskData, build_loss, build_model, build_optimizer, load_data
+
+# Measured on 2 CPU cores: what Ray's start costs a study, and what Ray and the store cost a trial.
+_START_SECONDS = 5.0
+_TRIAL_SECONDS = 0.15
+_MEASURE_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Seconds for the whole study (None: unknown), and what that rests on."""
+
+    seconds: float | None
+    basis: str
+
+
+def estimate_seconds(study: Study, data_root: Path | None = None) -> Estimate:
+    """Time some training steps on this machine and extend them to the whole study."""
+    try:
+        data = load_data(study.task, study.seed, data_root)
+        step_seconds, steps = _time_steps(study, data)
+    except InputError as error:
+        return Estimate(None, str(error).splitlines()[0])
+    cores = os.cpu_count() or 1
+    at_once = max(1, cores // study.resources.cpus)
+    if study.resources.max_concurrent:
+        at_once = min(at_once, study.resources.max_concurrent)
+    trials = sum(study.tune_trials(s) + study.budget.confirm_seeds for s in study.schedules)
+    each = study.task.epochs * steps * step_seconds + _TRIAL_SECONDS
+    seconds = _START_SECONDS + trials * each / at_once
+    return Estimate(seconds, f"from {step_seconds * 1e3:.2g} ms a step on this CPU, {at_once} trials at once")
+
+
+def _time_steps(study: Study, data: TaskData) -> tuple[float, int]:
+    """Seconds per training step, a share of the evaluation included, and steps per epoch."""
+    device = torch.device("cpu")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(study.resources.cpus)
+    try:
+        pipeline = Pipeline(data, study.task, device)
+        model = build_model(study.task.model, pipeline.input_shape, pipeline.outputs, 0).to(device)
+        if study.task.precision == "float64":
+            model.double()
+        loss, optimizer = build_loss(study.task.loss), build_optimizer(study.task.optimizer, model)
+        generator = torch.Generator(device=device).manual_seed(0)
+        batches = itertools.chain.from_iterable(pipeline.train_batches(generator) for _ in itertools.count())
+        warm_up, counted, started = 3, 0, time.perf_counter()
+        for inputs, targets in batches:
+            optimizer.zero_grad(set_to_none=True)
+            loss(model(inputs), targets).backward()
+            optimizer.step()
+            counted += 1
+            if counted == warm_up:
+                started = time.perf_counter()
+            elif counted > warm_up and time.perf_counter() - started > _MEASURE_SECONDS:
+                break
+        step_seconds = (time.perf_counter() - started) / max(counted - warm_up, 1)
+        # A forward pass is about a third of a step.
+        share = 1.0 + len(data.validation.targets) / len(data.train.targets) / 3
+        return step_seconds * share, pipeline.steps_per_epoch
+    finally:
+        torch.set_num_threads(threads)

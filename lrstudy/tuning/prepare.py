@@ -1,0 +1,88 @@
+"""Everything that must be in order before a study starts, checked together and before any write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from lrstudy.errors import InputError, Problem
+from lrstudy.spec import Study
+from lrstudy.store import Location, StoreWriter, open_location, open_store, study_folder
+from lrstudy.tasks import TaskData, check_task, load_data
+from lrstudy.tuning.provenance import study_info
+from lrstudy.tuning.runner import StudyRun
+from lrstudy.tuning.session import check_local
+
+_T = TypeVar("_T")
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A study that can start: its data, its store, and what the store already holds."""
+
+    run: StudyRun
+    location: Location
+    _data: TaskData
+    _writer: StoreWriter
+    _address: str | None
+    _search_path: tuple[str, ...]
+
+    def start(self, on_change: Callable[[], None]) -> None:
+        """Run every trial that is missing."""
+        self.run.run(
+            self._data,
+            self._writer,
+            address=self._address,
+            search_path=self._search_path,
+            on_change=on_change,
+        )
+
+
+@contextmanager
+def prepare(
+    study: Study,
+    out: str,
+    *,
+    address: str | None = None,
+    search_path: Sequence[Path] = (),
+    data_root: Path | None = None,
+) -> Iterator[Prepared]:
+    """Check data, model, machine and folder, then open the store for the length of the block.
+
+    Raises ``InputError`` with the problems of all of them.
+    """
+    problems: list[Problem] = []
+    folders = importable(search_path)
+    data = _collect(problems, lambda: load_data(study.task, study.seed, data_root))
+    if data is not None:
+        _collect(problems, lambda: check_task(study.task, data))
+    if address is None:
+        problems += check_local(study.resources)
+    info = study_info(study)
+    folder = study_folder(open_location(out), study.name)
+    if problems or data is None:
+        _collect(problems, lambda: StoreWriter.check(folder, info))
+        raise InputError(problems)
+    with StoreWriter.create_or_open(folder, info) as writer:
+        finished = open_store(folder).trial_records()
+        yield Prepared(StudyRun(study, finished), folder, data, writer, address, folders)
+
+
+def importable(folders: Iterable[Path]) -> tuple[str, ...]:
+    """Make modules in these folders importable, behind all that is installed; returns them for workers."""
+    import sys
+
+    names = tuple(dict.fromkeys(str(folder.resolve()) for folder in folders))
+    sys.path += [name for name in names if name not in sys.path]
+    return names
+
+
+def _collect(problems: list[Problem], step: Callable[[], _T]) -> _T | None:
+    try:
+        return step()
+    except InputError as error:
+        problems += error.problems
+        return None

@@ -1,0 +1,68 @@
+"""Where a study came from: versions, hardware, commit. Kept in its ``study.json``."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import torch
+
+from lrstudy import __version__
+from lrstudy.spec import Study
+from lrstudy.store import StudyInfo
+
+_PACKAGES = ("torch", "torchvision", "ray", "optuna", "numpy", "scikit-learn", "pyarrow")
+
+
+def study_info(study: Study) -> StudyInfo:
+    """What the store keeps beside the rows."""
+    return StudyInfo(
+        name=study.name,
+        spec=study.to_json(),
+        spec_hash=study.spec_hash,
+        seed=study.seed,
+        versions=_versions(),
+        git_commit=_git_commit(),
+        hardware=_hardware(),
+    )
+
+
+def _versions() -> dict[str, str]:
+    found = {"lrstudy": __version__, "python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _git_commit() -> str | None:
+    """The commit of the folder the study was started in, marked when it had uncommitted changes."""
+    try:
+        commit = _git("rev-parse", "HEAD")
+        return commit + ("+changes" if _git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=True, timeout=10)  # noqa: S603, S607 - fixed words
+    return done.stdout.strip()
+
+
+def _hardware() -> dict[str, Any]:
+    gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    return {"cpu": _cpu_name(), "cpus": os.cpu_count(), "gpus": gpus, "system": platform.system()}
+
+
+def _cpu_name() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as lines:  # noqa: PTH123 - a kernel file, not a path of ours
+            names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+            return next(names, platform.machine())
+    except OSError:
+        return platform.processor() or platform.machine()

@@ -1,0 +1,166 @@
+"""A whole study on Ray: one ``Tuner``, from the first trial that is missing to the last."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import ray
+from ray import tune
+from ray.tune import Stopper
+from ray.tune.experiment import Trial
+
+from lrstudy.records import Phase, TrialRecord
+from lrstudy.spec import Study
+from lrstudy.store import Location, StoreWriter
+from lrstudy.tasks import TaskData
+from lrstudy.tuning.controller import Controller
+from lrstudy.tuning.recorder import Recorder
+from lrstudy.tuning.searcher import StudySearcher
+from lrstudy.tuning.session import ray_session
+from lrstudy.tuning.trainable import Payload, trainable
+
+# A machine that is lost is not the trial's fault: it is tried again this often.
+LOST_WORKER_RETRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleProgress:
+    """How far one schedule is: finished and planned trials per phase, and the best tuning value so far."""
+
+    name: str
+    phases: dict[Phase, tuple[int, int]]
+    best: float | None
+    lost: int
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a study is."""
+
+    schedules: tuple[ScheduleProgress, ...]
+
+    @property
+    def finished(self) -> int:
+        """Trials that have a record."""
+        return sum(done for schedule in self.schedules for done, _ in schedule.phases.values())
+
+    @property
+    def planned(self) -> int:
+        """Trials of the whole study."""
+        return sum(planned for schedule in self.schedules for _, planned in schedule.phases.values())
+
+
+class StudyRun:
+    """One study and what has been done of it.
+
+    ``finished`` are the records that the store already holds; ``run`` does the rest and returns when no
+    trial is missing, or when it was interrupted (then ``done`` is False).
+    """
+
+    def __init__(self, study: Study, finished: Iterable[TrialRecord]) -> None:
+        self._study = study
+        self._controller = Controller(study, finished)
+
+    @property
+    def done(self) -> bool:
+        """Whether every trial has a record."""
+        return self._controller.done
+
+    @property
+    def remaining(self) -> int:
+        """How many trials have no record."""
+        return self._controller.remaining
+
+    @property
+    def failures(self) -> list[TrialRecord]:
+        """The trials whose own code raised, with its traceback in ``error``."""
+        return self._controller.failures()
+
+    def progress(self) -> Progress:
+        """How far the study is now."""
+        return Progress(
+            tuple(
+                ScheduleProgress(
+                    schedule.name,
+                    self._controller.progress(schedule.name),
+                    best.objective if (best := self._controller.best(schedule.name)) else None,
+                    self._controller.lost(schedule.name),
+                )
+                for schedule in self._study.schedules
+            )
+        )
+
+    def run(
+        self,
+        data: TaskData,
+        writer: StoreWriter,
+        *,
+        address: str | None = None,
+        search_path: tuple[str, ...] = (),
+        on_change: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Run every trial that has no record yet.
+
+        Raises ``ClusterError`` before the first trial, or ``StoreError`` when rows cannot be written any
+        more; what was written until then is whole.
+        """
+        with ray_session(address, self._study.resources):
+            payload = Payload(
+                shared=(ray.put((self._study, data)),),
+                key=self._study.spec_hash,
+                search_path=search_path,
+                report_every_epoch=self._study.budget.pruner != "none",
+            )
+            recorder = Recorder(self._study, self._controller, writer, on_change)
+            # Tune needs a folder of its own. Nothing is ever restored from it: the store is the truth.
+            scratch = writer.location / "ray"
+            try:
+                scratch.delete_folder()
+                self._tuner(payload, recorder, scratch).fit()
+            finally:
+                recorder.flush()
+                scratch.delete_folder()
+        if recorder.error is not None:
+            raise recorder.error
+
+    def _tuner(self, payload: Payload, recorder: Recorder, scratch: Location) -> tune.Tuner:
+        resources = self._study.resources
+        searcher = StudySearcher(self._controller, resources.max_concurrent)
+        per_trial = {"cpu": resources.cpus, "gpu": resources.gpus}
+        return tune.Tuner(
+            tune.with_resources(tune.with_parameters(trainable, payload=payload), per_trial),
+            tune_config=tune.TuneConfig(
+                search_alg=searcher,
+                num_samples=-1,
+                reuse_actors=True,
+                trial_name_creator=_trial_name,
+                trial_dirname_creator=_trial_name,
+            ),
+            run_config=tune.RunConfig(
+                name="tune",
+                storage_path=scratch.path,
+                storage_filesystem=None if scratch.local is not None else scratch.filesystem,
+                callbacks=[recorder],
+                failure_config=tune.FailureConfig(max_failures=LOST_WORKER_RETRIES),
+                stop=_StopWith(recorder),
+                verbose=0,
+            ),
+        )
+
+
+class _StopWith(Stopper):  # type: ignore[misc] # Ray ships no types
+    """Ends the whole run once the recorder can no longer write."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+
+    def __call__(self, trial_id: str, result: dict[str, object]) -> bool:
+        return False
+
+    def stop_all(self) -> bool:
+        return self._recorder.stopping
+
+
+def _trial_name(trial: Trial) -> str:
+    return trial.trial_id

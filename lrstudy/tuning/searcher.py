@@ -1,0 +1,44 @@
+"""The controller in the shape that Tune asks questions in."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from ray.tune.search import Searcher
+
+from lrstudy.tuning.controller import Controller
+
+
+class StudySearcher(Searcher):  # type: ignore[misc] # Ray ships no types
+    """Gives Tune the next trial of any schedule and phase.
+
+    Results do not come back through here: the recorder writes them to the store first and then tells the
+    controller, so that nothing is believed done that is not on disk.
+    """
+
+    def __init__(self, controller: Controller, max_concurrent: int) -> None:
+        super().__init__()
+        self._controller = controller
+        self._max_concurrent = max_concurrent
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        """The next trial's config; None to be asked again later; ``FINISHED`` when there is no more."""
+        if self._controller.done:
+            finished: str = Searcher.FINISHED
+            return finished
+        if 0 < self._max_concurrent <= self._controller.in_flight:
+            return None
+        config = self._controller.next()
+        return None if config is None else {"trial": asdict(config)}
+
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
+        """Nothing to do: the recorder has told the controller."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing to save: a resume rebuilds the controller from the store."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing to restore."""

@@ -1,0 +1,88 @@
+"""A connection to Ray for the length of one study: quiet, local unless an address is given."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import ray
+
+from lrstudy.errors import ClusterError, Problem
+from lrstudy.spec import Resources
+
+# Without these Tune writes a JSON, a CSV and a TensorBoard file per trial, moves each worker into a folder
+# of its own (which breaks relative paths), prints every error twice, and reports usage to a server.
+_ENVIRONMENT: Final[Mapping[str, str]] = {
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    # Tune's own snapshots are never restored from: the store is the truth.
+    "TUNE_GLOBAL_CHECKPOINT_S": "3600",
+}
+
+
+@contextlib.contextmanager
+def ray_session(address: str | None, resources: Resources) -> Iterator[None]:
+    """Connect to a cluster, or start Ray on this machine; leaves nothing running that it started.
+
+    Raises ``ClusterError`` when the cluster cannot be reached, or can never give one trial what the
+    study's ``[resources]`` ask for.
+    """
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    if address is None:
+        _refuse(check_local(resources))
+    try:
+        _connect(address)
+    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+        remedy = "Check that the cluster runs and that the address is its head's; leave it out to run here."
+        cause = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise ClusterError(
+            Problem("--address", "", f"no Ray cluster answers: {cause}", remedy, address)
+        ) from error
+    try:
+        _refuse(_lacking(resources, ray.cluster_resources()))
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _connect(address: str | None) -> None:
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if address is not None:
+        ray.init(address=address, **quiet)
+        return
+    # "local": a leftover file of a dead cluster must not be joined by accident.
+    ray.init(address="local", include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
+
+
+def check_local(resources: Resources) -> list[Problem]:
+    """What this machine lacks for even one trial; needs no Ray."""
+    available = {"CPU": float(os.cpu_count() or 1), "GPU": 0.0}
+    if resources.gpus > 0:
+        import torch
+
+        available["GPU"] = float(torch.cuda.device_count())
+    return _lacking(resources, available)
+
+
+def _lacking(resources: Resources, available: Mapping[str, float]) -> list[Problem]:
+    problems = []
+    for key, name, asked in (("cpus", "CPU", resources.cpus), ("gpus", "GPU", resources.gpus)):
+        there = available.get(name, 0.0)
+        if asked > there:
+            message = f"a trial asks for {asked:g} {name}s and there are {there:g}"
+            remedy = f"Lower resources.{key} to at most {there:g}, or use a cluster that has more."
+            problems.append(Problem("study", f"resources.{key}", message, remedy, asked))
+    return problems
+
+
+def _refuse(problems: list[Problem]) -> None:
+    if problems:
+        raise ClusterError(problems)

@@ -1,0 +1,136 @@
+"""The controller hands out every trial once, in an order that depends on nothing but the study."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from lrstudy.records import Phase, Status, TrialRecord
+from lrstudy.spec import Study, parse_study
+from lrstudy.training import TrialConfig
+from lrstudy.tuning.controller import Controller
+
+
+def study(**budget: Any) -> Study:
+    return parse_study(
+        {
+            "name": "s",
+            "task": {"dataset": "digits", "model": "softmax-regression", "batch_size": 32, "epochs": 5},
+            "budget": {"trials": 12, "confirm_seeds": 3, **budget},
+            "schedules": {
+                "lipschitz": {},
+                "fixed": {"lr": {"low": 1e-3, "high": 1.0, "log": True}},
+                "small": {"kind": "fixed", "lr": {"low": 1e-3, "high": 1e-1, "log": True}},
+            },
+        },
+        "test",
+    )
+
+
+def record(config: TrialConfig, **changes: Any) -> TrialRecord:
+    value = float(config.params.get("lr", 0.5))
+    done = TrialRecord(
+        config.trial_id, config.phase, config.schedule, config.seed, dict(config.params),
+        Status.COMPLETED, None, 5, value, 3, value, None, None, None, datetime.now(UTC), datetime.now(UTC), "here", "cpu", 1,
+    )  # fmt: skip
+    return replace(done, **changes)
+
+
+def play(
+    spec: Study, concurrency: int, seed: int = 0, finished: list[TrialRecord] | None = None
+) -> list[TrialRecord]:
+    """Run a study with so many trials at once, finishing in random order."""
+    order = random.Random(seed)
+    controller, running, records = Controller(spec, finished or []), [], list(finished or [])
+    while not controller.done:
+        while len(running) < concurrency and (config := controller.next()) is not None:
+            running.append(config)
+        assert running, "nothing runs and nothing is left to start"
+        records.append(record(running.pop(order.randrange(len(running)))))
+        controller.complete(records[-1])
+    assert not running
+    return records
+
+
+def test_every_trial_is_run_once() -> None:
+    ids = sorted(r.trial_id for r in play(study(), 4))
+    tune = [f"{name}-tune-{n:03d}" for name in ("fixed", "small") for n in range(12)]
+    confirm = [f"{name}-confirm-{n:03d}" for name in ("fixed", "small", "lipschitz") for n in range(3)]
+    assert ids == sorted([*tune, *confirm, "lipschitz-tune-000"])
+
+
+@pytest.mark.parametrize("search", ["tpe", "random", "qmc", "grid"])
+def test_order_of_answers_and_concurrency_change_nothing(search: str) -> None:
+    def outcome(concurrency: int, seed: int) -> dict[str, tuple[dict[str, object], int]]:
+        return {r.trial_id: (r.params, r.seed) for r in play(study(search=search), concurrency, seed)}
+
+    first = outcome(1, 0)
+    assert all(outcome(concurrency, seed) == first for concurrency in (2, 7, 100) for seed in (1, 2))
+
+
+def test_confirm_trials_carry_the_winner_and_seeds_paired_over_schedules() -> None:
+    records = play(study(), 3)
+    seeds: dict[str, list[int]] = {}
+    for name in ("fixed", "small", "lipschitz"):
+        tuned = [r for r in records if r.schedule == name and r.phase is Phase.TUNE]
+        confirms = sorted(
+            (r for r in records if r.schedule == name and r.phase is Phase.CONFIRM), key=lambda r: r.trial_id
+        )
+        best = max(tuned, key=lambda r: r.best_val or 0.0)
+        assert all(r.params == best.params for r in confirms)
+        seeds[name] = [r.seed for r in confirms]
+    assert seeds["fixed"] == seeds["small"] == seeds["lipschitz"]
+    assert not set(seeds["fixed"]) & {r.seed for r in records if r.phase is Phase.TUNE}, "fresh seeds"
+
+
+@pytest.mark.parametrize("kept", [0, 1, 7, 20, 33, 34])
+def test_a_resume_runs_what_is_missing_and_nothing_else(kept: int) -> None:
+    whole = play(study(), 2)
+    resumed = play(study(), 3, seed=9, finished=whole[:kept])
+    assert len({r.trial_id for r in resumed}) == len(resumed) == len(whole)
+    assert {r.trial_id: r.params for r in resumed} == {r.trial_id: r.params for r in whole}
+
+
+def test_among_equals_the_faster_trial_wins() -> None:
+    controller = Controller(study(trials=2))
+    configs = [
+        config for _ in range(5) if (config := controller.next()) is not None and config.schedule == "fixed"
+    ]
+    for config, epoch in zip(configs, (4, 2), strict=True):
+        controller.complete(record(config, objective=0.9, best_val=0.9, best_epoch=epoch))
+    winner = controller.winner("fixed")
+    assert winner is not None
+    assert winner.trial_id == "fixed-tune-001"
+
+
+def test_a_schedule_whose_every_trial_failed_is_not_confirmed_and_the_study_ends() -> None:
+    controller = Controller(study())
+    while (config := controller.next()) is not None or not controller.done:
+        assert config is not None
+        failed = config.schedule == "small"
+        changes: dict[str, Any] = (
+            {"status": Status.FAILED, "objective": None, "error": "boom"} if failed else {}
+        )
+        controller.complete(record(config, **changes))
+    assert controller.winner("small") is None
+    assert controller.progress("small")[Phase.CONFIRM] == (0, 0)
+    assert len(controller.failures()) == 12
+
+
+def test_a_schedule_whose_every_trial_diverged_is_confirmed_with_the_one_that_lasted() -> None:
+    controller = Controller(study())
+    lasted = {f"small-tune-{n:03d}": 1 + n % 4 for n in range(12)}
+    while (config := controller.next()) is not None:
+        if config.schedule == "small":
+            epochs = lasted.get(config.trial_id, 1)
+            controller.complete(record(config, status=Status.DIVERGED, objective=None, epochs_run=epochs))
+        else:
+            controller.complete(record(config))
+    winner = controller.winner("small")
+    assert winner is not None
+    assert winner.trial_id == "small-tune-003"
+    assert controller.done

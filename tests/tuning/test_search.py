@@ -1,0 +1,117 @@
+"""Suggestion number n depends on the seed, the schedule and fixed earlier results, and on nothing else."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from lrstudy.spec import Study, parse_study
+from lrstudy.tuning.search import Evaluated, Search
+
+
+def study(search: str = "tpe", trials: int = 16, seed: int = 0, **schedule: Any) -> Study:
+    return parse_study(
+        {
+            "name": "s",
+            "seed": seed,
+            "task": {"dataset": "digits", "model": "softmax-regression", "batch_size": 32, "epochs": 1},
+            "budget": {"trials": trials, "search": search},
+            "schedules": {"fixed": schedule or {"lr": {"low": 1e-3, "high": 1.0, "log": True}}},
+        },
+        "test",
+    )
+
+
+def searcher(spec: Study) -> Search:
+    return Search(spec, spec.schedules[0], higher_is_better=True)
+
+
+def objective(params: dict[str, Any]) -> float:
+    return -abs(math.log10(params["lr"]) + 1.0)  # best at 0.1
+
+
+def play(spec: Study) -> list[dict[str, Any]]:
+    search, history = searcher(spec), []
+    for number in range(spec.budget.trials):
+        params = search.suggest(number, history[: search.needed(number)])
+        history.append(Evaluated(params, objective(params)))
+    return [dict(trial.params) for trial in history]
+
+
+@pytest.mark.parametrize("search", ["tpe", "random", "qmc", "grid"])
+def test_the_same_study_suggests_the_same(search: str) -> None:
+    assert play(study(search)) == play(study(search))
+
+
+@pytest.mark.parametrize("search", ["tpe", "random", "qmc"])
+def test_another_seed_suggests_otherwise(search: str) -> None:
+    assert play(study(search)) != play(study(search, seed=1))
+
+
+@pytest.mark.parametrize("search", ["tpe", "random", "qmc", "grid"])
+def test_suggestions_stay_inside_the_space_and_differ(search: str) -> None:
+    rates = [params["lr"] for params in play(study(search))]
+    assert all(1e-3 <= rate <= 1.0 for rate in rates)
+    assert len(set(rates)) == len(rates)
+
+
+def test_tpe_waits_only_for_whole_generations() -> None:
+    search = searcher(study(trials=20))
+    assert [search.needed(n) for n in (0, 9, 10, 13, 14, 17, 18)] == [0, 0, 10, 10, 14, 14, 18]
+
+
+def test_tpe_ignores_results_that_come_early() -> None:
+    spec = study(trials=16)
+    search = searcher(spec)
+    startup = [Evaluated(p, objective(p)) for p in (search.suggest(n, []) for n in range(8))]
+    extra = Evaluated({"lr": 0.5}, 100.0)
+    fresh = searcher(spec)
+    assert fresh.suggest(8, [*startup, extra]) == search.suggest(8, startup)
+
+
+def test_tpe_after_a_resume_suggests_what_it_would_have() -> None:
+    spec = study(trials=16)
+    whole = play(spec)
+    history = [Evaluated(params, objective(params)) for params in whole[:12]]
+    assert searcher(spec).suggest(12, history) == whole[12]
+
+
+def test_tpe_learns_from_results() -> None:
+    rates = [params["lr"] for params in play(study(trials=40))]
+    early = sum(abs(math.log10(rate) + 1) for rate in rates[:10]) / 10
+    late = sum(abs(math.log10(rate) + 1) for rate in rates[-10:]) / 10
+    assert late < early / 2
+
+
+def test_a_diverged_trial_counts_as_worse_than_any_and_a_failed_one_not_at_all() -> None:
+    spec = study(trials=16)
+    search = searcher(spec)
+    startup = [search.suggest(n, []) for n in range(8)]
+    base = [Evaluated(p, objective(p)) for p in startup]
+    best = max(range(8), key=lambda n: objective(startup[n]))
+    diverged = [*base[:best], Evaluated(startup[best], None), *base[best + 1 :]]
+    failed = [*base[:best], Evaluated(startup[best], None, failed=True), *base[best + 1 :]]
+    suggestions = [searcher(spec).suggest(8, history)["lr"] for history in (base, diverged, failed)]
+    assert len(set(suggestions)) == 3
+
+
+def test_choices_of_lists_come_back_as_they_were_given() -> None:
+    choices = [[0.5, 0.75], [0.33, 0.66]]
+    spec = study(trials=16, kind="step", lr=0.1, milestones=choices)
+    search, history = searcher(spec), []
+    for number in range(16):
+        params = search.suggest(number, history)
+        assert list(params["milestones"]) in choices
+        # From a store they come back as lists.
+        history.append(Evaluated({**params, "milestones": list(params["milestones"])}, 0.5))
+
+
+def test_a_schedule_without_a_space_gets_its_fixed_values() -> None:
+    assert searcher(study(lr=0.25)).suggest(0, []) == {"lr": 0.25}
+
+
+def test_grid_covers_both_ends() -> None:
+    rates = sorted(params["lr"] for params in play(study("grid", trials=5)))
+    assert rates == pytest.approx([1e-3, 10**-2.25, 10**-1.5, 10**-0.75, 1.0])
