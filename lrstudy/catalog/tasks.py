@@ -1,0 +1,264 @@
+"""Every data set, model, loss, optimizer, augmentation and normalisation that a study file can name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from lrstudy.catalog.parameter import Component, Parameter
+
+_KERAS: Final = "the Keras team's CIFAR-10 ResNet example"
+_RESNET: Final = f"K. He et al., arXiv 1512.03385 (v1) and 1603.05027 (v2); topology of {_KERAS}"
+_PAPER: Final = "R. Yedida, S. Saha and T. Prashanth, LipschitzLR, arXiv 1902.07399"
+
+
+def _mapping(*components: Component) -> Mapping[str, Component]:
+    return MappingProxyType({component.name: component for component in components})
+
+
+def _positive(name: str, doc: str, default: float) -> Parameter:
+    return Parameter(name, "float", f"{doc}, above 0", default, low=0.0, open_low=True, tunable=False)
+
+
+def _fraction(name: str, doc: str, default: float, *, open_low: bool = False) -> Parameter:
+    """A number in [0, 1), or (0, 1) where 0 makes no sense."""
+    return Parameter(name, "float", doc, default, 0.0, 1.0, open_low, open_high=True, tunable=False)
+
+
+def _switch(name: str, doc: str) -> Parameter:
+    return Parameter(name, "bool", doc, default=False, tunable=False)
+
+
+DATASETS: Final = _mapping(
+    Component(
+        "digits", "1,797 images of handwritten digits, 8×8, values 0 to 16, 10 classes.", (), "scikit-learn"
+    ),
+    Component("iris", "150 flowers, 4 measurements, 3 classes.", (), "scikit-learn"),
+    Component("wine", "178 wines, 13 measurements, 3 classes.", (), "scikit-learn"),
+    Component("breast-cancer", "569 tumours, 30 measurements, 2 classes.", (), "scikit-learn"),
+    Component("diabetes", "442 patients, 10 measurements; the target is a number.", (), "scikit-learn"),
+    Component("mnist", "70,000 images of handwritten digits, 28×28, 10 classes.", (), "torchvision"),
+    Component("fashion-mnist", "70,000 images of clothes, 28×28, 10 classes.", (), "torchvision"),
+    Component("cifar10", "60,000 colour images, 32×32, 10 classes.", (), "torchvision"),
+    Component("cifar100", "60,000 colour images, 32×32, 100 classes.", (), "torchvision"),
+)
+
+_WIDTHS: Final = Parameter(
+    "widths", "ints", "Units of each hidden layer, at least 1", (128,), low=1, tunable=False
+)
+_BATCH_NORM: Final = Parameter(
+    "batch_norm",
+    "choice",
+    "Batch-norm after the ReLU of no hidden layer, the last or all: none, last, all",
+    "none",
+    choices=("none", "last", "all"),
+    tunable=False,
+)
+
+MODELS: Final = _mapping(
+    Component("softmax-regression", "One linear layer, one output per class."),
+    Component("logistic-regression", "One linear layer; with binary cross-entropy a single output."),
+    Component("linear-regression", "One linear layer, one output per target."),
+    Component(
+        "mlp",
+        "Linear layers with ReLU between them.",
+        (_WIDTHS, _BATCH_NORM, _fraction("dropout", "Dropout after each hidden layer, in [0, 1)", 0.0)),
+    ),
+    Component(
+        "paper-cnn",
+        "The paper's MNIST network: five convolutions and 128 units, 730,346 parameters on 28×28.",
+        (),
+        _PAPER,
+    ),
+    Component("resnet-20-v1", "Residual network, 20 layers, version 1.", (), _RESNET),
+    Component("resnet-56-v2", "Residual network, 56 layers, version 2.", (), _RESNET),
+    Component("resnet-164-v2", "Residual network, 164 layers, version 2.", (), _RESNET),
+    Component(
+        "densenet-40-12",
+        "Densely connected network, 40 layers, growth rate 12, without bottlenecks or compression.",
+        (_fraction("dropout", "Dropout after each convolution, in [0, 1)", 0.0),),
+        "G. Huang et al., arXiv 1608.06993",
+    ),
+)
+
+TORCHVISION: Final = "torchvision:"
+"""What a model's name begins with that ``torchvision.models`` builds: ``torchvision:resnet18``."""
+
+LOSSES: Final = _mapping(
+    Component("cross-entropy", "Softmax cross-entropy."),
+    Component(
+        "clipped-cross-entropy",
+        "Keras's softmax cross-entropy: probabilities clamped, no gradient where they were.",
+        (
+            Parameter(
+                "epsilon",
+                "float",
+                "Probabilities are clamped to [epsilon, 1 - epsilon]; above 0, below 0.5",
+                1e-7,
+                0.0,
+                0.5,
+                open_low=True,
+                open_high=True,
+                tunable=False,
+            ),
+        ),
+        "Keras, categorical_crossentropy",
+    ),
+    Component(
+        "binary-cross-entropy", "Sigmoid cross-entropy: one output for two classes, else one per class."
+    ),
+    Component("least-squares", "‖a − y‖²/(2m), summed over the targets of a row.", (), _PAPER),
+    Component("mse", "Mean squared error over rows and targets."),
+    Component("mae", "Mean absolute error over rows and targets.", (), "LALR, arXiv 2006.13307"),
+    Component(
+        "quantile",
+        "The pinball loss.",
+        (_fraction("tau", "The quantile τ, in (0, 1)", 0.5, open_low=True),),
+        "LALR, arXiv 2006.13307",
+    ),
+    Component(
+        "huber", "Huber's loss.", (_positive("delta", "Threshold δ between its square and its line", 1.0),)
+    ),
+)
+CLASSIFICATION_LOSSES: Final = frozenset({"cross-entropy", "clipped-cross-entropy", "binary-cross-entropy"})
+
+_DECAY: Final = (
+    Parameter(
+        "weight_decay", "float", "L2 coefficient λ of (λ/2)‖w‖², at least 0", 0.0, low=0.0, tunable=False
+    ),
+    Parameter(
+        "weight_decay_on",
+        "choice",
+        "What decays: all parameters, or kernels (no biases, no batch-norm): all, kernels",
+        "all",
+        choices=("all", "kernels"),
+        tunable=False,
+    ),
+)
+
+
+def _lr(default: float) -> Parameter:
+    return _positive("lr", "Rate until a schedule sets one", default)
+
+
+_ADAM: Final = (
+    _lr(1e-3),
+    _fraction("beta1", "Decay of the gradients' average, in [0, 1)", 0.9),
+    _fraction("beta2", "Decay of the squared gradients' average, in [0, 1)", 0.999),
+    _positive("eps", "Added to the denominator", 1e-8),
+    _switch("amsgrad", "Use the largest second moment so far"),
+)
+
+OPTIMIZERS: Final = _mapping(
+    Component(
+        "sgd",
+        "Stochastic gradient descent.",
+        (
+            _lr(0.1),
+            _fraction("momentum", "Momentum β, in [0, 1)", 0.0),
+            Parameter(
+                "dampening",
+                "float",
+                "Dampening of the momentum, from 0 to 1; equal to it for the paper's averaged form",
+                0.0,
+                0.0,
+                1.0,
+                tunable=False,
+            ),
+            _switch("nesterov", "Nesterov momentum"),
+            *_DECAY,
+        ),
+    ),
+    Component(
+        "rmsprop",
+        "RMSprop.",
+        (
+            _lr(1e-3),
+            _fraction("alpha", "Decay of the squared gradients' average, in [0, 1)", 0.9),
+            _positive("eps", "Added to the denominator", 1e-8),
+            _fraction("momentum", "Momentum, in [0, 1)", 0.0),
+            _switch("centered", "Divide by the standard deviation"),
+            *_DECAY,
+        ),
+    ),
+    Component("adam", "Adam.", (*_ADAM, *_DECAY), "D. Kingma and J. Ba, arXiv 1412.6980"),
+    Component(
+        "adamw",
+        "Adam with decoupled weight decay.",
+        (*_ADAM, *_DECAY),
+        "I. Loshchilov and F. Hutter, arXiv 1711.05101",
+    ),
+)
+
+AUGMENTATIONS: Final = _mapping(
+    Component("flip", "Mirror left and right.", (_fraction("probability", "Chance of it, in [0, 1)", 0.5),)),
+    Component(
+        "shift",
+        "Move by whole pixels, edges repeated.",
+        (_fraction("fraction", "Largest move as a fraction of the side, in (0, 1)", 0.1, open_low=True),),
+    ),
+    Component(
+        "crop",
+        "Pad with zeros and cut the original size at a random place.",
+        (Parameter("padding", "int", "Pixels of padding on each side, at least 1", 4, low=1, tunable=False),),
+    ),
+    Component(
+        "rotate",
+        "Turn about the centre, edges repeated.",
+        (
+            Parameter(
+                "degrees",
+                "float",
+                "Largest angle, above 0, at most 180",
+                15.0,
+                0.0,
+                180.0,
+                open_low=True,
+                tunable=False,
+            ),
+        ),
+    ),
+    Component(
+        "zoom",
+        "Stretch height and width, each by its own factor, edges repeated.",
+        (_fraction("fraction", "Factors from 1 - fraction to 1 + fraction, in (0, 1)", 0.1, open_low=True),),
+    ),
+)
+"""A study file names them as ``"shift"`` or, with the value of their one parameter, ``"shift:0.1"``."""
+
+NORMALIZATIONS: Final = _mapping(
+    Component("none", "The values as they are."),
+    Component("scale", "Divided by the full scale: 255 for 8-bit images, else the largest magnitude."),
+    Component("standardize", "Mean 0 and deviation 1 per feature, for images per channel."),
+    Component("per-pixel-mean", "Divided by the full scale, then each pixel's mean removed.", (), _PAPER),
+    Component("sum-to-one", "Each feature scaled so that it sums to 1 over the training split.", (), _PAPER),
+)
+
+
+def read_augmentation(text: str) -> tuple[str, float | int] | str:
+    """The name and value of an augmentation as a study file gives it, or what is wrong with it.
+
+    >>> read_augmentation("shift:0.2")
+    ('shift', 0.2)
+    >>> read_augmentation("crop")
+    ('crop', 4)
+    >>> read_augmentation("shift:2")
+    'fraction must be below 1'
+    """
+    name, colon, given = text.partition(":")
+    component = AUGMENTATIONS.get(name)
+    if component is None:
+        return f"is not an augmentation; known: {', '.join(AUGMENTATIONS)}"
+    (parameter,) = component.parameters
+    value: object = parameter.default
+    if colon:
+        try:
+            value = int(given) if parameter.type == "int" else float(given)
+        except ValueError:
+            value = given
+    problem = parameter.problem(value)
+    if problem is not None:
+        return f"{parameter.name} {problem}"
+    assert isinstance(value, int | float)
+    return name, value

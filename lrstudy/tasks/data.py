@@ -1,0 +1,117 @@
+"""A task's data as numpy arrays: loaded, reduced and split, everything from one seed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrstudy.errors import Problem, StudyFileError
+from lrstudy.seeding import derive_seed
+from lrstudy.tasks.raw import Split
+
+if TYPE_CHECKING:
+    from lrstudy.spec import TaskSpec
+
+SPLITS: Final = ("train", "validation", "test")
+
+
+@dataclass(frozen=True, eq=False)
+class TaskData:
+    """The three splits of a data set. Compared and hashed by identity: a process keeps tensors per object.
+
+    Inputs are uint8 or float32: (rows, channels, height, width) for images, else (rows, …). Targets are
+    int64 (rows,) where there are ``classes``, else float32 (rows, outputs). ``full_scale`` is what the
+    normalisation ``scale`` divides by; None: the largest magnitude of the training split. Arrays may be
+    read-only (they come out of Ray's object store).
+    """
+
+    name: str
+    train: Split
+    validation: Split
+    test: Split
+    classes: int | None
+    image: bool
+    full_scale: float | None = None
+
+    @property
+    def splits(self) -> Mapping[str, Split]:
+        """The splits by name."""
+        return MappingProxyType({"train": self.train, "validation": self.validation, "test": self.test})
+
+
+def load_data(spec: TaskSpec, seed: int, root: Path | None = None) -> TaskData:
+    """Load a task's data set and split it; the same spec and seed always give the same rows.
+
+    ``seed`` is the study's. Validation rows are carved from the training set; a data set with a test set
+    of its own keeps it whole, from another one ``spec.test`` of its rows are set aside first. With
+    ``spec.rows`` only that many training rows (validation included) are used. Classes keep their shares
+    in every split. Raises ``DataError`` for a data set that is missing or damaged, ``ContractError`` for
+    a user's own that breaks the contract, ``StudyFileError`` for sizes that cannot be had.
+    """
+    from lrstudy.tasks.datasets import load_raw
+
+    raw = load_raw(spec.dataset, seed, root)
+    train, validation, test = raw.train, raw.validation, raw.test
+    split = _Splitter(seed, stratified=raw.classes is not None)
+    if test is None:
+        train, test = split(train, spec.test, "test")
+    if spec.rows is not None:
+        train = split.reduce(train, spec.rows)
+    if validation is None:
+        train, validation = split(train, spec.validation, "validation")
+    return TaskData(
+        name=spec.dataset.name,
+        train=train,
+        validation=validation,
+        test=test,
+        classes=raw.classes,
+        image=raw.image,
+        full_scale=raw.full_scale,
+    )
+
+
+class _Splitter:
+    """Divides rows at random, class by class where there are classes."""
+
+    def __init__(self, seed: int, *, stratified: bool) -> None:
+        self._seed = seed
+        self._stratified = stratified
+
+    def __call__(self, data: Split, fraction: float, key: str) -> tuple[Split, Split]:
+        """(the rest, ``fraction`` of the rows)."""
+        rest, taken = self._divide(data, fraction, key)
+        return _take(data, rest), _take(data, taken)
+
+    def reduce(self, data: Split, rows: int) -> Split:
+        """``rows`` of the rows."""
+        available = len(data.targets)
+        if rows > available:
+            message = f"is more than the {available} training rows there are"
+            raise StudyFileError(Problem("task", "rows", message, "Give fewer, or leave rows out.", rows))
+        return data if rows == available else _take(data, self._divide(data, rows, "rows")[1])
+
+    def _divide(self, data: Split, size: float, key: str) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        from sklearn.model_selection import train_test_split
+
+        try:
+            rest, taken = train_test_split(
+                np.arange(len(data.targets)),
+                test_size=size,
+                random_state=derive_seed(self._seed, "split", key),
+                stratify=data.targets if self._stratified else None,
+            )
+        except ValueError as error:  # too few rows, of a class or in all
+            remedy = "Give more rows, or another size."
+            problem = Problem("task", key, f"cannot be split off: {error}", remedy, size)
+            raise StudyFileError(problem) from error
+        return np.sort(rest), np.sort(taken)
+
+
+def _take(data: Split, rows: NDArray[np.intp]) -> Split:
+    return Split(data.inputs[rows], data.targets[rows])

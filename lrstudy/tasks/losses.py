@@ -1,0 +1,89 @@
+"""The losses: averaged over the rows of a batch, taking a model's raw outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from lrstudy.catalog.tasks import LOSSES
+from lrstudy.tasks.parts import complete_options
+
+if TYPE_CHECKING:
+    from lrstudy.spec import ComponentSpec
+
+LossFunction = Callable[..., Tensor]
+
+
+class Loss(nn.Module):
+    """A named loss: ``loss(outputs, targets)`` is a scalar.
+
+    ``outputs`` (m, n) are logits or predictions; ``targets`` are class numbers (m,) for the losses of
+    classification and numbers (m, n) for the others.
+    """
+
+    def __init__(self, name: str, function: LossFunction, options: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.name = name
+        self.options = MappingProxyType(dict(options))
+        self._function = function
+
+    def forward(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """The loss of a batch."""
+        return self._function(outputs, targets, **self.options)
+
+    def extra_repr(self) -> str:
+        """Name and options, for ``repr``."""
+        return ", ".join([self.name, *(f"{key}={value}" for key, value in self.options.items())])
+
+
+def clipped_cross_entropy(outputs: Tensor, targets: Tensor, epsilon: float) -> Tensor:
+    """Keras's cross-entropy: −log of the true class's probability, clamped to [ε, 1 − ε].
+
+    Where the clamp acts the gradient is zero, so a confidently wrong row teaches nothing.
+    """
+    # float32 at least: 1 − 1e-7 is 1 in half precision.
+    logits = outputs if outputs.dtype.itemsize >= 4 else outputs.float()
+    chosen = functional.softmax(logits, dim=1).gather(1, targets.unsqueeze(1))
+    return -chosen.clamp(epsilon, 1 - epsilon).log().mean()
+
+
+def binary_cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Sigmoid cross-entropy; a single output stands for class 1, several for one class each."""
+    single = outputs.shape[1] == 1
+    wanted = targets.unsqueeze(1) if single else functional.one_hot(targets, outputs.shape[1])
+    return functional.binary_cross_entropy_with_logits(outputs, wanted.to(outputs.dtype))
+
+
+def least_squares(outputs: Tensor, targets: Tensor) -> Tensor:
+    """E = ‖a − y‖²/(2m)."""
+    return (outputs - targets).square().sum() / (2 * len(targets))
+
+
+def quantile_loss(outputs: Tensor, targets: Tensor, tau: float) -> Tensor:
+    """The pinball loss: τ·r where the residual r = y − a is positive, (τ − 1)·r where it is negative."""
+    residual = targets - outputs
+    return (residual * tau).maximum(residual * (tau - 1)).mean()
+
+
+FUNCTIONS: Final[Mapping[str, LossFunction]] = MappingProxyType(
+    {
+        "cross-entropy": functional.cross_entropy,
+        "clipped-cross-entropy": clipped_cross_entropy,
+        "binary-cross-entropy": binary_cross_entropy,
+        "least-squares": least_squares,
+        "mse": functional.mse_loss,
+        "mae": functional.l1_loss,
+        "quantile": quantile_loss,
+        "huber": functional.huber_loss,
+    }
+)
+
+
+def build_loss(spec: ComponentSpec) -> Loss:
+    """The loss that ``spec`` names. Raises ``StudyFileError`` for an unknown one or unusable options."""
+    component, options = complete_options("loss", spec, LOSSES)
+    return Loss(component.name, FUNCTIONS[component.name], options)

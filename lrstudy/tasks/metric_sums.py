@@ -1,0 +1,69 @@
+"""A split's metrics, summed on the device over its batches and read once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch._prims_common import DeviceLikeType
+
+
+class MetricSums:
+    """Loss, and accuracy (with ``classes``) or R², over all rows given to ``update``.
+
+    Nothing is read back from the device until ``result``.
+    """
+
+    def __init__(self, classes: int | None, device: DeviceLikeType) -> None:
+        self._classes = classes
+        self._rows = 0
+        self._device = torch.device(device)
+        # Apple's GPUs have no float64.
+        self._dtype = torch.float32 if self._device.type == "mps" else torch.float64
+        self._loss = torch.zeros((), device=self._device, dtype=self._dtype)
+        self._correct = torch.zeros((), device=self._device, dtype=torch.int64)
+        # Per output: the first batch's mean, Σ(y − mean), Σ(y − mean)², Σ(a − y)².
+        self._moments: Tensor | None = None
+
+    @torch.no_grad()
+    def update(self, loss: Tensor, outputs: Tensor, targets: Tensor) -> None:
+        """Count a batch: its mean ``loss``, ``outputs`` (m, n), ``targets`` (m,) or (m, n)."""
+        rows = len(targets)
+        self._rows += rows
+        self._loss += loss.detach().to(self._dtype) * rows
+        if self._classes is not None:
+            chosen = outputs[:, 0] > 0 if outputs.shape[1] == 1 else outputs.argmax(1)
+            self._correct += (chosen == targets).sum()
+        else:
+            self._add_moments(outputs.detach().to(self._dtype), targets.to(self._dtype))
+
+    def _add_moments(self, outputs: Tensor, targets: Tensor) -> None:
+        if self._moments is None:
+            self._moments = targets.new_zeros(4, targets.shape[1])
+            # Σ(y − c)² − (Σ(y − c))²/N loses no digits when c is near the mean.
+            self._moments[0] = targets.mean(0)
+        centred = targets - self._moments[0]
+        squared_error = (outputs - targets).square().sum(0)
+        self._moments[1:] += torch.stack([centred.sum(0), centred.square().sum(0), squared_error])
+
+    def result(self) -> dict[str, float]:
+        """``loss`` and ``accuracy`` or ``r2``; one synchronisation. NaN where nothing was counted.
+
+        R² = 1 − Σ(a − y)²/Σ(y − ȳ)², averaged over the outputs (as scikit-learn's ``r2_score``); NaN if
+        a target does not vary.
+        """
+        rows = self._rows or float("nan")
+        if self._classes is not None:
+            # A row count beyond 2^53 is out of reach: float64 holds it exactly.
+            loss, correct = torch.stack([self._loss, self._correct.to(self._dtype)]).tolist()
+            return {"loss": loss / rows, "accuracy": correct / rows}
+        if self._moments is None:
+            return {"loss": float("nan"), "r2": float("nan")}
+        _, total, squares, squared_error = self._moments
+        variation = squares - total.square() / rows
+        scores = torch.where(variation > 0, 1 - squared_error / variation, torch.nan)
+        loss, r2 = torch.stack([self._loss, scores.mean()]).tolist()
+        return {"loss": loss / rows, "r2": r2}

@@ -1,0 +1,178 @@
+"""Batches from tensors that stay on the trial's device: no DataLoader, no worker processes.
+
+The whole data set lies on the device as it was loaded (images as uint8). Several batches are indexed,
+augmented and normalised at a time, which saves kernel launches on a GPU and calls on a CPU.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal
+from weakref import WeakKeyDictionary
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lrstudy.errors import Problem, StudyFileError
+from lrstudy.tasks.augment import Augmenter
+from lrstudy.tasks.data import TaskData
+from lrstudy.tasks.normalize import normalization_of, statistics
+
+if TYPE_CHECKING:
+    from lrstudy.spec import TaskSpec
+
+SplitName = Literal["train", "validation", "test"]
+
+# Numbers in a chunk of batches: on a CPU they should stay in the cache, on a GPU launches dominate.
+_CHUNK: Final = {"cpu": 1 << 18}
+_CHUNK_ACCELERATOR: Final = 1 << 24
+# Up to this many bytes a set is kept normalised, so that a batch is an index and nothing else.
+_NORMALIZED_BYTES: Final = 64 << 20
+_EVALUATION_ROWS: Final = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class _Resident:
+    """One split on a device: inputs as they are (``factor`` etc. still to apply) or already normalised."""
+
+    inputs: Tensor
+    targets: Tensor
+    normalized: bool
+
+
+class Pipeline:
+    """A task's batches on ``device``, in the task's precision.
+
+    Cheap to make again: the tensors are kept per process, data set and device. ``outputs`` is how many a
+    model must have, ``input_shape`` the shape of one row. Raises ``StudyFileError`` where augmentation or
+    normalisation do not fit the data.
+    """
+
+    def __init__(self, data: TaskData, task: TaskSpec, device: torch.device) -> None:
+        if task.augment and not data.image:
+            remedy = "Leave augment out."
+            problem = Problem("task", "augment", f"{data.name!r} holds no images", remedy, list(task.augment))
+            raise StudyFileError(problem)
+        self._data, self._device = data, device
+        self._batch_size = task.batch_size
+        self._augment = Augmenter(task.augment) if task.augment else None
+        self._dtype = torch.float64 if task.precision == "float64" else torch.float32
+        self._channels_last = task.channels_last and data.image
+        self._normalization = normalization_of(task.normalize, data)
+        self._shift, self._factor = self._cached("statistics", self._statistics)
+        self.input_shape: tuple[int, ...] = tuple(data.train.inputs.shape[1:])
+        self.outputs = outputs_of(data, task.loss.name)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """How many batches ``train_batches`` gives."""
+        rows, size = len(self._data.train.targets), self._batch_size
+        return rows // size + (1 if self._keeps_rest(rows) else 0)
+
+    def _keeps_rest(self, rows: int) -> bool:
+        # Batch-norm cannot train on a single row.
+        rest = rows % self._batch_size
+        return rest > 1 or (rest == 1 and rows == 1)
+
+    def train_batches(self, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+        """The training split once, shuffled and augmented by ``generator`` (on the pipeline's device).
+
+        A last, smaller batch is kept unless it would hold a single row.
+        """
+        resident = self._resident("train", raw=self._augment is not None)
+        rows, size = len(resident.targets), self._batch_size
+        order = torch.randperm(rows, generator=generator, device=self._device)
+        if not self._keeps_rest(rows):
+            order = order[: rows - rows % size]
+        for chunk in torch.split(order, self._chunk_rows(size)):
+            inputs = resident.inputs.index_select(0, chunk)
+            if self._augment is not None:
+                inputs = self._augment(inputs, generator)
+            inputs = self._finish(inputs, normalized=resident.normalized)
+            targets = resident.targets.index_select(0, chunk)
+            yield from zip(torch.split(inputs, size), torch.split(targets, size), strict=True)
+
+    def batches(self, split: SplitName, size: int | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+        """A whole split in order, not augmented; ``size`` rows at a time, by default many."""
+        resident = self._resident(split, raw=False)
+        rows = max(self._batch_size, _EVALUATION_ROWS) if size is None else size
+        for inputs, targets in zip(
+            torch.split(resident.inputs, rows), torch.split(resident.targets, rows), strict=True
+        ):
+            yield self._finish(inputs, normalized=resident.normalized), targets
+
+    def _chunk_rows(self, size: int) -> int:
+        per_row = max(1, math.prod(self.input_shape))
+        numbers = _CHUNK.get(self._device.type, _CHUNK_ACCELERATOR)
+        return size * max(1, numbers // (size * per_row))
+
+    def _finish(self, inputs: Tensor, *, normalized: bool) -> Tensor:
+        """Normalise and lay out a chunk of rows."""
+        if not normalized:
+            inputs = self._normalize(inputs)
+        if self._channels_last:
+            inputs = inputs.contiguous(memory_format=torch.channels_last)
+        return inputs
+
+    def _normalize(self, inputs: Tensor) -> Tensor:
+        inputs = inputs.to(self._dtype, copy=True)
+        if self._shift is not None:
+            inputs.sub_(self._shift)
+        if self._factor is not None:
+            inputs.mul_(self._factor)
+        return inputs
+
+    def _resident(self, split: str, *, raw: bool) -> _Resident:
+        source = self._data.splits[split]
+        small = source.inputs.size * self._dtype.itemsize <= _NORMALIZED_BYTES
+        inputs = self._cached(f"{split} inputs", lambda: _on_device(source.inputs, self._device), "raw")
+        targets = self._cached(f"{split} targets", lambda: self._targets(source.targets))
+        if raw or not small:
+            return _Resident(inputs, targets, normalized=False)
+        ready = self._cached(f"{split} normalized", lambda: self._normalize(inputs))
+        return _Resident(ready, targets, normalized=True)
+
+    def _targets(self, targets: NDArray[Any]) -> Tensor:
+        moved = _on_device(targets, self._device)
+        return moved.to(self._dtype) if self._data.classes is None else moved
+
+    def _statistics(self) -> tuple[Tensor | None, Tensor | None]:
+        found = statistics(self._normalization, self._data)
+        shift, factor = (
+            None
+            if values is None
+            else torch.from_numpy(values[0] if values.ndim else values).to(self._dtype).to(self._device)
+            for values in found
+        )
+        return shift, factor
+
+    def _cached(self, what: str, make: Any, form: str | None = None) -> Any:
+        """What ``make`` gives, once per process, data set and device; ``form``: what else it depends on."""
+        form = f"{self._normalization} {self._dtype}" if form is None else form
+        kept = _kept.setdefault(self._data, {})
+        key = (str(self._device), form, what)
+        if key not in kept:
+            kept[key] = make()
+        return kept[key]
+
+
+# Dies with the data set that it belongs to.
+_kept: WeakKeyDictionary[TaskData, dict[tuple[str, str, str], Any]] = WeakKeyDictionary()
+
+
+def outputs_of(data: TaskData, loss: str) -> int:
+    """How many outputs a model must have: one per class or target; one for two classes behind a sigmoid."""
+    if data.classes is None:
+        return int(data.train.targets.shape[1])
+    return 1 if loss == "binary-cross-entropy" and data.classes == 2 else data.classes
+
+
+def _on_device(array: NDArray[Any], device: torch.device) -> Tensor:
+    """The array as a tensor; on a CPU it shares the array's memory, and nothing here writes to it."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        return torch.from_numpy(array).to(device)

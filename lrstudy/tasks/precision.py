@@ -1,0 +1,61 @@
+"""Number formats, memory layout and determinism of a training."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+if TYPE_CHECKING:
+    from lrstudy.spec import TaskSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Precision:
+    """How a task computes: weights in ``dtype``, forward passes in bfloat16 where ``bf16``."""
+
+    dtype: torch.dtype
+    bf16: bool
+    channels_last: bool
+    device_type: str
+
+    def prepare(self, model: nn.Module) -> nn.Module:
+        """The model with its weights in the right format and layout."""
+        model = model.to(dtype=self.dtype)
+        if self.channels_last:
+            model = model.to(memory_format=torch.channels_last)
+        return model
+
+    def autocast(self) -> AbstractContextManager[None]:
+        """Around a forward pass and its loss."""
+        return _bf16(self.device_type) if self.bf16 else nullcontext()
+
+
+@contextmanager
+def _bf16(device_type: str) -> Iterator[None]:
+    with torch.autocast(device_type, dtype=torch.bfloat16):
+        yield
+
+
+def precision_of(task: TaskSpec, device: torch.device) -> Precision:
+    """A task's precision on a device; sets torch's process-wide switches to what the task asks for."""
+    if device.type == "cuda":
+        if task.deterministic:
+            # cuBLAS reads it at its first use and is not deterministic without it.
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.set_float32_matmul_precision("high" if task.precision == "tf32" else "highest")
+        torch.backends.cudnn.allow_tf32 = task.precision == "tf32"
+        torch.backends.cudnn.benchmark = not task.deterministic
+        torch.backends.cudnn.deterministic = task.deterministic
+    torch.use_deterministic_algorithms(task.deterministic)
+    return Precision(
+        dtype=torch.float64 if task.precision == "float64" else torch.float32,
+        bf16=task.precision == "bf16",
+        channels_last=task.channels_last,
+        device_type=device.type,
+    )
