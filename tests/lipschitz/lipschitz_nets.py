@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+
+def fresh_random_state() -> Iterator[None]:
+    """As an autouse fixture: every test begins with the same random state, and leaves none behind."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        yield
+
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]
 

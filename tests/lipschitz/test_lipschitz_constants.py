@@ -7,12 +7,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lipschitz_nets import batches_for, loss_function
+from lipschitz_nets import batches_for, fresh_random_state, loss_function
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris
 from sklearn.model_selection import train_test_split
 
 from lrstudy.lipschitz import LOSSES, LossShape, Measurement, RateSettings, constants, reference
 from lrstudy.lipschitz.rate import lipschitz_constant
+
+_seeded = pytest.fixture(autouse=True)(fresh_random_state)
 
 TRAINABLE = [name for name in LOSSES if name != "clipped-cross-entropy"]
 norms = st.floats(1e-3, 1e6)

@@ -11,7 +11,7 @@ import warnings
 
 import pytest
 import torch
-from lipschitz_nets import batches_for, small_net, train_epoch
+from lipschitz_nets import batches_for, fresh_random_state, small_net, train_epoch
 from torch import nn
 from torch.optim import SGD, Adam, RMSprop
 from torch.optim.lr_scheduler import ConstantLR, LinearLR, LRScheduler, SequentialLR
@@ -19,6 +19,8 @@ from torch.optim.lr_scheduler import ConstantLR, LinearLR, LRScheduler, Sequenti
 import lrstudy
 from lrstudy import LipschitzLR
 from lrstudy.errors import SchedulerError
+
+_seeded = pytest.fixture(autouse=True)(fresh_random_state)
 
 BATCHES = batches_for("cross-entropy", [6, 6, 2], 5, 3, 0)
 MAKERS = {

@@ -9,13 +9,15 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lipschitz_nets import small_net
+from lipschitz_nets import fresh_random_state, small_net
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from lrstudy.errors import SchedulerError
 from lrstudy.lipschitz import batch_quantities, reference, weight_norm
 from lrstudy.lipschitz.measure import Watch, largest_target_norm, run_pass
+
+_seeded = pytest.fixture(autouse=True)(fresh_random_state)
 
 NAMES = ("kz", "squares", "ka")
 

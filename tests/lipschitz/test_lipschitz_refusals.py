@@ -6,13 +6,15 @@ import math
 
 import pytest
 import torch
-from lipschitz_nets import small_net
+from lipschitz_nets import fresh_random_state, small_net
 from torch import nn
 from torch.optim import SGD, Adagrad, Adam
 
 from lrstudy import LipschitzLR
 from lrstudy.errors import SchedulerError
 from lrstudy.lipschitz import LOSSES, RULES, find_head
+
+_seeded = pytest.fixture(autouse=True)(fresh_random_state)
 
 
 class Deep(nn.Module):

@@ -11,13 +11,15 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lipschitz_nets import batches_for, loss_function, small_net, train_epoch
+from lipschitz_nets import batches_for, fresh_random_state, loss_function, small_net, train_epoch
 from torch import nn
 from torch.optim import SGD, Adam, AdamW, RMSprop
 from torch.optim.lr_scheduler import LinearLR, SequentialLR
 
 from lrstudy import LipschitzLR
 from lrstudy.lipschitz import reference
+
+_seeded = pytest.fixture(autouse=True)(fresh_random_state)
 
 TINY = 1e-4  # keeps the training from diverging: the rates are compared, not what they do
 
