@@ -269,8 +269,11 @@ def _scale(ax: Axes, which: str, axis: Axis, time: str | None) -> None:
         spine.set_major_formatter(FuncFormatter(lambda value, _: f"{trim(100 * value, 4)}%"))
     elif axis.log:
         low, high = ax.get_xlim() if which == "x" else ax.get_ylim()
-        narrow = high / low < 50 if low > 0 else False
-        spine.set_major_locator(LogLocator(subs=(1, 2, 5) if narrow else (1,), numticks=12))
+        spread = high / low if low > 0 else 1.0
+        if spread < 4:
+            spine.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+        else:
+            spine.set_major_locator(LogLocator(subs=(1, 2, 5) if spread < 50 else (1,), numticks=12))
         spine.set_major_formatter(FuncFormatter(lambda value, _: trim(value, 4)))
         spine.set_minor_formatter(NullFormatter())
     elif axis.time and time == "epochs":

@@ -79,16 +79,23 @@ def decimals(low: float | None, high: float | None, value: float | None = None) 
 def number(value: float | None, low: float | None = None, high: float | None = None) -> str:
     """A value, rounded to what its interval supports; a dash where there is none.
 
-    >>> number(1.23456, 0.98, 1.55), number(12.3456), number(None), number(float("inf"))
-    ('1.23', '12.3', '–', '∞')
+    >>> number(1.23456, 0.98, 1.55), number(12.3456), number(6.0), number(1234.56), number(None)
+    ('1.23', '12.3', '6', '1,235', '–')
     """
     if value is None or math.isnan(value):
         return NO_VALUE
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
-    if value != 0 and (low is None or high is None) and not 1e-4 <= abs(value) < 1e6:
-        return f"{value:.2e}"
-    return f"{value:.{decimals(low, high, value)}f}".replace("-", "−")
+    if low is None or high is None or low == high:
+        return _three_digits(value)
+    return f"{value:,.{decimals(low, high)}f}".replace("-", "−")
+
+
+def _three_digits(value: float) -> str:
+    """Three significant digits, or the whole part; no idle zeros."""
+    if value != 0 and not 1e-4 <= abs(value) < 1e6:
+        return f"{value:.2e}".replace("-", "−")
+    return (f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}").replace("-", "−")
 
 
 def interval(low: float | None, high: float | None, value: float | None = None) -> str:
@@ -104,7 +111,7 @@ def interval(low: float | None, high: float | None, value: float | None = None) 
     def end(x: float | None) -> str:
         if x is None or math.isinf(x):
             return "no limit"
-        return f"{x:.{places}f}".replace("-", "−")
+        return f"{x:,.{places}f}".replace("-", "−")
 
     return f"{end(low)} to {end(high)}"
 
@@ -150,14 +157,14 @@ def duration(seconds: float | None) -> str:
     """A span of time in the unit a person would use.
 
     >>> duration(0.0042), duration(3.14159), duration(150), duration(7300), duration(200000)
-    ('4.2 ms', '3.1 s', '2.5 min', '2.0 h', '2.3 days')
+    ('4.2 ms', '3.14 s', '2.5 min', '2.03 h', '2.31 days')
     """
     if seconds is None or math.isnan(seconds):
         return NO_VALUE
-    for limit, scale, unit in ((1, 1e-3, "ms"), (120, 1, "s"), (7200, 60, "min"), (172800, 3600, "h")):
+    for limit, scale, unit in ((0.1, 1e-3, "ms"), (120, 1, "s"), (7200, 60, "min"), (172800, 3600, "h")):
         if seconds < limit:
-            return f"{seconds / scale:.1f} {unit}"
-    return f"{seconds / 86400:.1f} days"
+            return f"{_three_digits(seconds / scale)} {unit}"
+    return f"{_three_digits(seconds / 86400)} days"
 
 
 def counted(count: int, one: str, many: str | None = None) -> str:

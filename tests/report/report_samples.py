@@ -61,6 +61,93 @@ def study(name: str = "digits", seeds: int = SEEDS) -> StudyInput:
     )
 
 
+def running() -> StudyInput:
+    """A study of which only some tuning trials have ended."""
+    found = study()
+    none = tuple(
+        Reach(target, 0, 0, Interval(), Interval(), None, None, None, Interval(), "") for target in TARGETS
+    )
+    schedules = tuple(
+        replace(
+            s,
+            tune_trials=min(s.tune_trials, 3),
+            trials=s.trials[:3],
+            confirm_trials=0,
+            diverged=0,
+            best_val=Interval(),
+            test=Interval(),
+            reach=none,
+            curves={},
+            levels=None,
+            best_of=None,
+            price_of_target=None,
+        )
+        for s in found.schedules
+    )
+    return replace(found, schedules=schedules, complete=False, stability=(), warnings=())
+
+
+def diverged() -> StudyInput:
+    """A study in which every trial diverged."""
+    found = study()
+    lost = tuple(
+        Reach(
+            target, 0, SEEDS, Interval(0.0, 0.0, 0.28), Interval(40.0), None, None, None, Interval(), "never"
+        )
+        for target in TARGETS
+    )
+    schedules = tuple(
+        replace(
+            s,
+            diverged=s.tune_trials + s.confirm_trials,
+            best_val=Interval(),
+            test=Interval(),
+            reach=lost,
+            curves={},
+            levels=None,
+            trials=tuple(replace(trial, value=None, status="diverged") for trial in s.trials),
+            best_of=None,
+            price_of_target=None,
+        )
+        for s in found.schedules
+    )
+    return replace(found, schedules=schedules, stability=())
+
+
+def alone() -> StudyInput:
+    """A study of the reference schedule only."""
+    found = study()
+    return replace(found, schedules=tuple(s for s in found.schedules if s.name == "fixed"), stability=())
+
+
+def unreached() -> StudyInput:
+    """A study of whose targets nobody reaches any."""
+    found = study()
+    schedules = tuple(
+        replace(
+            s,
+            levels=None,
+            price_of_target=None,
+            reach=tuple(
+                replace(
+                    reach,
+                    hits=0,
+                    mean_epochs=Interval(float(EPOCHS)),
+                    median_epochs=None,
+                    ert_epochs=None,
+                    ert_seconds=None,
+                    speedup=Interval(),
+                    verdict="never",
+                    shares={},
+                )
+                for reach in s.reach
+            ),
+        )
+        for s in found.schedules
+    )
+    return replace(found, schedules=schedules)
+
+
 def renamed(found: StudyInput, names: dict[str, str]) -> StudyInput:
     """The same study with other schedule names."""
     schedules = tuple(replace(s, name=names.get(s.name, s.name)) for s in found.schedules)
@@ -165,7 +252,7 @@ def _reach(place: int, median: float, verdict: str, seeds: int) -> Reach:
         target=TARGETS[place],
         hits=hits,
         runs=seeds,
-        hit_rate=_interval(hits / seeds, 0.2, seeds),
+        hit_rate=Interval(hits / seeds, max(0.0, hits / seeds - 0.28), min(1.0, hits / seeds + 0.28)),
         mean_epochs=_interval(float(EPOCHS) if never else median + 0.3, 0.8, seeds),
         median_epochs=None if never else median,
         ert_epochs=None if never else median + 0.3,

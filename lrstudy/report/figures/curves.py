@@ -16,7 +16,7 @@ from lrstudy.report.figures.common import (
 )
 from lrstudy.report.figures.model import Axis, Figure, Panel, Rule, table
 from lrstudy.report.inputs import Curve, StudyInput
-from lrstudy.report.text import counted, is_share, level, metric_words, percent, share, share_interval
+from lrstudy.report.text import counted, is_share, level, listed, metric_words, percent, share, share_interval
 
 KEY = "learning-curves"
 TITLE = "Learning curves"
@@ -30,9 +30,13 @@ def learning_curves(study: StudyInput) -> Figure:
     words = metric_words(study.metric)
     x = Axis("epochs", time=True, switch=True)
     lines = tuple(curve_line(index, schedule.name, curve) for index, schedule, curve in metric)
-    targets = tuple(Rule("y", target, f"target {level(study.metric, target)}") for target in study.targets)
+    targets = tuple(Rule("y", target) for target in study.targets)
+    title = f"{words[:1].upper()}{words[1:]}"
+    if targets:
+        named = listed([level(study.metric, target) for target in study.targets])
+        title += f" (dotted: {named})"
     shares = is_share(study.metric)
-    panels = [Panel(words.capitalize(), x, Axis(words, percent=shares, switch=not shares), lines + targets)]
+    panels = [Panel(title, x, Axis(words, percent=shares, switch=not shares), lines + targets)]
     loss = with_curve(study, "train_loss")
     if loss and study.metric != "train_loss":
         lines = tuple(curve_line(index, schedule.name, curve) for index, schedule, curve in loss)
@@ -51,11 +55,14 @@ def _takeaway(study: StudyInput, metric: Sequence[CurveOf]) -> str:
         return "No run was still training at the end of its budget."
     names = sorted(last, key=lambda name: last[name].value[-1] or 0.0, reverse=study.higher_is_better)
     best, others = names[0], names[1:]
-    text = f"After epoch {len(last[best].value)} {best} has the best mean {metric_words(study.metric)}"
+    mean = "mean " if study.seeds > 1 else ""
+    if not others:
+        return f"After epoch {len(last[best].value)} {best} stands at {_at_end(study, last[best])}."
+    text = f"After epoch {len(last[best].value)} {best} has the best {mean}{metric_words(study.metric)}"
     text += f", {_at_end(study, last[best])}"
-    if best == study.reference and others:
+    if best == study.reference:
         text += f"; {others[0]} follows with {_at_end(study, last[others[0]])}"
-    elif best != study.reference and study.reference in last:
+    elif study.reference in last:
         text += f"; the reference {study.reference} stands at {_at_end(study, last[study.reference])}"
     return f"{text}."
 

@@ -26,10 +26,14 @@ def speedup_by_target(study: StudyInput) -> Figure:
     ]
     if not found:
         why = gone(study) or ("" if any(s.confirm_trials for s in study.schedules) else without_runs(study))
-        return Figure(KEY, title, why or "No level of the metric was reached by two schedules.", "")
+        if len(study.schedules) == 1:
+            why = "The reference is the only schedule: there is nothing to compare it with."
+        return Figure(KEY, title, why or "No level of the metric allows a ratio with an interval.", "")
     marks = tuple(_line(*one) for one in found)
     words = metric_words(study.metric)
-    targets = tuple(Rule("x", target, level(study.metric, target)) for target in study.targets)
+    targets = tuple(Rule("x", target) for target in study.targets)
+    named = listed([level(study.metric, target) for target in study.targets])
+    panel = f"Times as fast as {study.reference}" + (f" (dotted: {named})" if named else "")
     x = Axis(f"target: {words}", percent=is_share(study.metric))
     y = Axis(f"times as fast as {study.reference}", log=True, switch=True)
     rows = [
@@ -48,7 +52,7 @@ def speedup_by_target(study: StudyInput) -> Figure:
         title,
         " ".join(_sentence(study, one) for one in found[:3]),
         _reading(study),
-        (Panel(f"Times as fast as {study.reference}, by target", x, y, (Rule("y", 1.0), *targets, *marks)),),
+        (Panel(panel, x, y, (Rule("y", 1.0), *targets, *marks)),),
         table(["schedule", f"target ({study.metric})", "speedup", "low", "high"], rows),
     )
 

@@ -27,7 +27,7 @@ def time_to_target(study: StudyInput) -> Figure:
         if marks:
             y = Axis("share of runs", percent=True, range=(-0.02, 1.04))
             x = Axis("epochs", time=True, switch=True)
-            panels.append(Panel(_title(study, target), x, y, (*marks, Rule("y", 0.5, "half of the runs"))))
+            panels.append(Panel(_title(study, target), x, y, (*marks, Rule("y", 0.5))))
     columns = ["target", "schedule", "time counted in", "time", "share of runs", "low", "high"]
     return Figure(KEY, TITLE, _takeaway(study), _reading(study), tuple(panels), table(columns, rows))
 
@@ -82,6 +82,11 @@ def _takeaway(study: StudyInput) -> str:
             f"{runs} of {counted(all_runs, 'run')} reached {target}, and fewer than half of any schedule's."
         )
     best = min(medians, key=lambda name: medians[name])
+    if study.seeds <= 1:
+        text = f"The one run of {best} reached {target} first, at epoch {number(medians[best])}"
+        if best != study.reference and study.reference in medians:
+            text += f"; that of the reference {study.reference} at epoch {number(medians[study.reference])}"
+        return f"{text}."
     text = f"Half of the runs of {best} reached {target} by epoch {number(medians[best])}"
     if best != study.reference:
         if study.reference in medians:
@@ -98,5 +103,6 @@ def _reading(study: StudyInput) -> str:
         f"(one minus the Kaplan–Meier estimate); the band is its pointwise {percent(study.confidence)} "
         "interval. A run is known to have reached a target only at its next evaluation. Runs that never "
         f"reach it within {counted(study.epochs, 'epoch')} keep a curve below 100%, and a run that diverged "
-        "never reaches a target. Schedules of which no run reached it have no curve."
+        "never reaches a target. The dotted line is at half of the runs. Schedules of which no run reached "
+        "it have no curve."
     )

@@ -13,6 +13,7 @@ KEY = "rate-sensitivity"
 TITLE = "Rate sensitivity"
 # The parameters that are rates, most telling first: one of them is a panel's axis.
 _RATES = ("lr", "max_lr", "peak_lr", "initial_lr", "base_lr", "scale")
+_Searched = tuple[int, ScheduleInput, str]  # a schedule's index, the schedule, the rate it searched
 _CLOSE_POINTS = 0.01  # "as good as the best" for a share: one percentage point
 _CLOSE_PART = 0.05  # and for any other metric: a part of the best value
 
@@ -27,11 +28,12 @@ def rate_sensitivity(study: StudyInput) -> Figure:
     if not searched:
         return Figure(KEY, TITLE, "No schedule searched a rate, or too few tuning trials have ended yet.", "")
     edge = _edge(study, [trial for _, schedule, _ in searched for trial in schedule.trials])
+    ends = _common_range(searched)
     words = metric_words(study.metric)
     panels = tuple(
         Panel(
             f"{schedule.name}: {rate}",
-            Axis(rate, log=True, switch=True),
+            Axis(rate, log=True, switch=True, range=ends if rate != "scale" else None),
             Axis(f"best {words}", percent=is_share(study.metric)),
             _marks(index, schedule, rate, edge),
         )
@@ -44,7 +46,21 @@ def rate_sensitivity(study: StudyInput) -> Figure:
         if rate in trial.params
     ]
     columns = ["schedule", "trial", "parameter", "value", f"best {study.metric}", "status"]
+    if not any(_kept(schedule, rate) for _, schedule, rate in searched):
+        takeaway = "Every tuning trial of every schedule that searched a rate diverged or failed."
+        return Figure(KEY, TITLE, takeaway, _reading(study), (), table(columns, rows))
     return Figure(KEY, TITLE, _takeaway(study, searched), _reading(study), panels, table(columns, rows))
+
+
+def _common_range(searched: Sequence[_Searched]) -> tuple[float, float] | None:
+    """The same axis for all rates, so that panels can be compared; a scale is no rate."""
+    values = [
+        float(trial.params[rate])
+        for _, schedule, rate in searched
+        for trial in schedule.trials
+        if rate != "scale" and _is_rate(trial.params.get(rate))
+    ]
+    return (min(values) / 1.3, max(values) * 1.3) if values else None
 
 
 def searched_rate(trials: Sequence[TunedTrial]) -> str | None:
@@ -66,9 +82,10 @@ def _edge(study: StudyInput, trials: Sequence[TunedTrial]) -> float:
 
 
 def _marks(index: int, schedule: ScheduleInput, rate: str, edge: float) -> tuple[Dots, ...]:
-    known = [trial for trial in schedule.trials if _is_rate(trial.params.get(rate))]
-    lost = [trial for trial in known if trial.status == "diverged"]
-    kept = [trial for trial in known if trial not in lost and measured([trial.value])]
+    kept = _kept(schedule, rate)
+    lost = [
+        trial for trial in schedule.trials if trial.status == "diverged" and _is_rate(trial.params.get(rate))
+    ]
     marks = []
     if kept:
         marks.append(_dots(index, schedule, rate, kept, [trial.value for trial in kept]))
@@ -95,33 +112,42 @@ def _is_rate(value: object) -> bool:
     return isinstance(value, int | float) and value > 0
 
 
-def _takeaway(study: StudyInput, searched: Sequence[tuple[int, ScheduleInput, str]]) -> str:
-    """How wide the rates are that do about as well as the best one."""
-    said = []
-    for _, schedule, rate in searched:
-        kept = [
-            t
-            for t in schedule.trials
-            if t.status != "diverged" and measured([t.value]) and _is_rate(t.params.get(rate))
-        ]
-        lost = sum(trial.status == "diverged" for trial in schedule.trials)
-        if not kept:
-            said.append(f"every tuning trial of {schedule.name} diverged")
-            continue
-        close = _close(study, kept)
-        rates = sorted(float(trial.params[rate]) for trial in close)
-        text = f"{len(close)} of {schedule.name}'s {counted(len(schedule.trials), 'trial')}"
-        if len(close) > 1:
-            text += f" lie {_closeness(study)}, with {rate} from {trim(rates[0], 2)} to {trim(rates[-1], 2)}"
-        else:
-            text += f" lies {_closeness(study)}, with {rate} {trim(rates[0], 2)}"
-        said.append(text + (f" ({lost} diverged)" if lost else ""))
-    text = "; ".join(said)
-    return f"{text[:1].upper()}{text[1:]}."
+def _takeaway(study: StudyInput, searched: Sequence[_Searched]) -> str:
+    """How wide the rates are that do about as well as the best one, and how many trials were lost."""
+    trials = sum(len(schedule.trials) for _, schedule, _ in searched)
+    lost = sum(trial.status == "diverged" for _, schedule, _ in searched for trial in schedule.trials)
+    tail = f" {lost} of these {counted(trials, 'tuning trial')} diverged." if lost else ""
+    spans = {
+        schedule.name: (rates[0], rates[-1], rate)
+        for _, schedule, rate in searched
+        if len(rates := sorted(float(t.params[rate]) for t in _close(study, _kept(schedule, rate)))) > 1
+    }
+    if not spans:
+        return f"No schedule had two trials {_closeness(study)}.{tail}"
+    widest = max(spans, key=lambda name: spans[name][1] / spans[name][0])
+    low, high, rate = spans[widest]
+    text = f"{widest} forgives a wrong rate most: its trials {_closeness(study)} span {rate} "
+    text += f"{trim(low, 2)} to {trim(high, 2)}, a factor of {trim(high / low, 2)}"
+    narrowest = min(spans, key=lambda name: spans[name][1] / spans[name][0])
+    if narrowest != widest:
+        low, high, _ = spans[narrowest]
+        text += f"; those of {narrowest}, the least forgiving, a factor of {trim(high / low, 2)}"
+    return f"{text}.{tail}"
+
+
+def _kept(schedule: ScheduleInput, rate: str) -> list[TunedTrial]:
+    """The trials that gave a value for a rate."""
+    return [
+        trial
+        for trial in schedule.trials
+        if trial.status != "diverged" and measured([trial.value]) and _is_rate(trial.params.get(rate))
+    ]
 
 
 def _close(study: StudyInput, trials: Sequence[TunedTrial]) -> list[TunedTrial]:
     values = measured(trial.value for trial in trials)
+    if not values:
+        return []
     best = max(values) if study.higher_is_better else min(values)
     slack = _CLOSE_POINTS if is_share(study.metric) else _CLOSE_PART * abs(best)
     return [trial for trial in trials if trial.value is not None and abs(trial.value - best) <= slack]

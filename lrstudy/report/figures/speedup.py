@@ -13,10 +13,10 @@ KEY = "speedup"
 _WIDEST = 64.0  # an axis that shows one enormous ratio shows no other
 
 # The analysis's words in the order in which a sentence names them.
-VERDICTS = {
+_WORDS = {
     "faster": "faster",
+    "equivalent": "equivalent",
     "slower": "slower",
-    "equivalent": "equivalent within the margin",
     "inconclusive": "undecided",
     "never": "never there",
 }
@@ -133,7 +133,7 @@ def _takeaway(study: StudyInput, by_target: Sequence[tuple[float, Sequence[_Row]
         names: dict[str, list[str]] = {}
         for _, name, reach in rows:
             names.setdefault(reach.verdict, []).append(name)
-        said = [f"{by_name(names[word])} {words}" for word, words in VERDICTS.items() if word in names]
+        said = [f"{by_name(names[word])} {words}" for word, words in _WORDS.items() if word in names]
         parts.append(f"at {level(study.metric, target)}: {', '.join(said) or 'no runs yet'}")
     return f"Against {study.reference}, {'; '.join(parts)}."
 

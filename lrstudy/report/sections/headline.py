@@ -5,9 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lrstudy.report.figures.common import by_name
-from lrstudy.report.figures.speedup import VERDICTS
 from lrstudy.report.inputs import Interval, Reach, StudyInput
 from lrstudy.report.text import counted, interval, level, listed, metric_words, number, percent
+
+# How a sentence goes on about the schedules with these verdicts.
+_OTHERS = {
+    "equivalent": "{0} {was} equivalent",
+    "slower": "{0} {was} slower",
+    "inconclusive": "the data do not decide about {0}",
+    "never": "{0} never got there",
+}
 
 _Named = tuple[str, Reach]
 
@@ -38,7 +45,7 @@ def beside(study: StudyInput) -> tuple[str, ...]:
             "There is one run per schedule, so no interval can be given and no schedule is called faster "
             "or slower."
         )
-    elif len(study.schedules) > 1:
+    elif len(study.schedules) > 1 and any(way.hits for s in study.schedules for way in s.reach):
         sentences.append(
             f"Intervals are {percent(study.confidence)} intervals over "
             f"{counted(study.seeds, 'paired seed')}; verdicts allow for comparing "
@@ -74,7 +81,7 @@ def _verdict(study: StudyInput, place: int) -> str:
     if not any(reach.hits for _, reach in ways):
         lost = sum(schedule.diverged for schedule in study.schedules)
         text = f"No schedule reached {goal} within {counted(study.epochs, 'epoch')}"
-        return f"{text}; {counted(lost, 'trial')} diverged." if lost else f"{text}."
+        return f"{text} ({lost} of all tuning and confirm trials diverged)." if lost else f"{text}."
     if len(ways) == 1:
         return _alone(study, goal, *ways[0])
     if study.seeds <= 1:
@@ -122,20 +129,37 @@ def _compared(study: StudyInput, goal: str, ways: Sequence[_Named]) -> str:
             groups.setdefault(reach.verdict, []).append((name, reach))
     faster = sorted(groups.pop("faster", []), key=lambda way: -(way[1].speedup.value or 0.0))
     if faster:
-        named = listed([_with_ratio(*way) for way in faster[:3]])
-        text = f"{named} reached {goal} faster than {study.reference}"
-        if len(faster) > 3:
-            text = (
-                f"{len(faster)} schedules reached {goal} faster than {study.reference}, {faster[0][0]} first"
-            )
+        text = _faster(study, goal, faster)
     else:
         text = f"No schedule was shown to reach {goal} faster than {study.reference}"
     rest = [
-        f"{by_name([name for name, _ in groups[word]])} {'was' if len(groups[word]) == 1 else 'were'} {said}"
-        for word, said in (VERDICTS | {"never": "never there"}).items()
-        if groups.get(word)
+        said.format(
+            by_name([name for name, _ in groups[word]]), was="was" if len(groups[word]) == 1 else "were"
+        )
+        for word, said in _OTHERS.items()
+        if word in groups
     ]
-    return f"{text}{'; ' if rest else ''}{', '.join(rest)}."
+    return f"{'; '.join([text, *rest])}."
+
+
+def _faster(study: StudyInput, goal: str, faster: Sequence[_Named]) -> str:
+    """Who was faster, the fastest first, each with its ratio and interval."""
+    first, reach = faster[0]
+    if len(faster) == 1 and reach.speedup.value is not None:
+        times = number(reach.speedup.value, reach.speedup.low, reach.speedup.high)
+        how = f"{times} times as fast as {study.reference}{_interval_words(study, reach.speedup)}"
+        return f"{first} reached {goal} {how}"
+    if len(faster) > 3:
+        named = f"{len(faster)} schedules, {_with_ratio(*faster[0])} first,"
+    else:
+        named = listed([_with_ratio(*way) for way in faster])
+    return f"{named} reached {goal} faster than {study.reference}"
+
+
+def _interval_words(study: StudyInput, found: Interval) -> str:
+    if found.low is None and found.high is None:
+        return ""
+    return f" ({percent(study.confidence)} interval {interval(found.low, found.high)})"
 
 
 def _with_ratio(name: str, reach: Reach) -> str:

@@ -130,7 +130,10 @@ function logTicks(values, most) {
   if (!positive.length) return null;
   const low = Math.min(...positive), high = Math.max(...positive);
   const first = Math.floor(Math.log10(low)), last = Math.ceil(Math.log10(high));
-  const steps = last - first <= 2 ? [1, 2, 5] : [1];
+  const powers = Array.from({ length: last - first + 1 }, (_, i) => first + i);
+  const shown = (steps) => powers.flatMap((power) => steps.map((step) => step * 10 ** power))
+    .filter((value) => value >= low * 0.9 && value <= high * 1.1).length;
+  const steps = last - first > 2 ? [1] : shown([1, 2, 5]) > 2 ? [1, 2, 5] : [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9];
   const stride = Math.ceil((last - first + 1) * steps.length / most);
   const ticks = [];
   for (let power = first; power <= last; power += steps.length === 1 ? stride : 1) {
@@ -174,7 +177,7 @@ function axisLayout(panel, which, state) {
     const ticks = logTicks(drawnValues(panel, which, state.time), state.narrow ? 5 : 8);
     if (ticks) Object.assign(layout, { tickmode: "array", tickvals: ticks, ticktext: ticks.map((value) => tickText(value, axis)) });
   }
-  if (axis.range) layout.range = log ? axis.range.map(Math.log10) : axis.range;
+  if (axis.range && (log || !axis.log)) layout.range = log ? axis.range.map(Math.log10) : axis.range;
   else if (axis.time && !log) layout.rangemode = "tozero";
   return layout;
 }
@@ -221,14 +224,15 @@ function layout(panel, state) {
   const forest = panel.y.categories.length > 0;
   const across = panel.marks.filter((mark) => mark.kind === "rule" || mark.kind === "zone");
   const wordy = forest && !state.narrow;
+  const aligned = panel.height && !forest; // stacked curves share their left edge
   return {
     height: forest ? (panel.x.shared ? 60 : 84) + 36 * panel.y.categories.length : panel.height ?? (state.narrow ? 280 : 330),
-    margin: { l: 8, r: wordy ? 190 : 14, t: forest ? 22 : 14, b: 8 },
+    margin: { l: aligned ? 66 : 8, r: wordy ? 190 : 14, t: forest ? 22 : 14, b: aligned ? 40 : 8 },
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", showlegend: false, hovermode: "closest",
     font: { family: FONT, size: 13, color: state.theme.ink },
     hoverlabel: { bgcolor: state.theme.card, bordercolor: state.theme.line, font: { color: state.theme.ink, family: FONT }, align: "left" },
     dragmode: state.narrow ? false : "zoom",
-    xaxis: axisLayout(panel, "x", state), yaxis: axisLayout(panel, "y", state),
+    xaxis: axisLayout(panel, "x", state), yaxis: Object.assign(axisLayout(panel, "y", state), aligned ? { automargin: false } : {}),
     shapes: across.map((mark) => acrossPanel(mark, state)),
     annotations: across.filter((mark) => mark.label).map((mark, place) => acrossLabel(mark, place, state)).concat(estimateLabels(panel, state)),
   };
