@@ -15,18 +15,19 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from lrstudy import LipschitzLR
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "lipschitz"))
-from lipschitz_nets import paper_cnn
+
+def paper_cnn() -> nn.Module:
+    """The paper's MNIST network."""
+    return build_model(ComponentSpec(name="paper-cnn", options={}), (1, 28, 28), 10, 0)
+
 
 WAYS = {"fixed": None, "hook": {}, "subset 10%": {"fraction": 0.1}, "pass": {}}
 NETWORKS: dict[str, tuple[Callable[[], nn.Module], int, int]] = {

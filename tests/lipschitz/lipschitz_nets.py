@@ -104,26 +104,3 @@ def fashion_images(count: int) -> Tensor:
     with gzip.open(FASHION_MNIST) as file:
         pixels = np.frombuffer(file.read(16 + count * 784), np.uint8, offset=16)
     return torch.from_numpy(pixels.copy()).reshape(count, 1, 28, 28).float() / 255
-
-
-def paper_cnn() -> nn.Sequential:
-    """The paper's MNIST network: He-normal convolutions and, as in Keras, Glorot dense layers and no bias."""
-
-    def conv(inputs: int, outputs: int, padding: int) -> list[nn.Module]:
-        layer = nn.Conv2d(inputs, outputs, 3, padding=padding)
-        nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-        nn.init.zeros_(layer.bias)
-        return [layer, nn.ReLU()]
-
-    def dense(inputs: int, outputs: int) -> nn.Linear:
-        layer = nn.Linear(inputs, outputs)
-        nn.init.xavier_uniform_(layer.weight)
-        nn.init.zeros_(layer.bias)
-        return layer
-
-    return nn.Sequential(
-        *[*conv(1, 32, 0), *conv(32, 32, 0), nn.MaxPool2d(2), nn.Dropout(0.2)],
-        *[*conv(32, 64, 1), *conv(64, 64, 1), nn.MaxPool2d(2), nn.Dropout(0.25)],
-        *[*conv(64, 128, 1), nn.Dropout(0.25), nn.Flatten()],
-        *[dense(128 * 6 * 6, 128), nn.ReLU(), nn.BatchNorm1d(128), nn.Dropout(0.25), dense(128, 10)],
-    )

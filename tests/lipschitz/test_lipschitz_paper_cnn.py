@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import statistics
-
 import pytest
 import torch
-from lipschitz_nets import FASHION_MNIST, fashion_images, paper_cnn
+from lipschitz_nets import FASHION_MNIST, fashion_images
 from torch.optim import SGD
 
 from lrstudy import LipschitzLR
+from lrstudy.spec.models import ComponentSpec
+from lrstudy.tasks import build_model
 
 pytestmark = pytest.mark.skipif(
     not FASHION_MNIST.exists(), reason="Debian's package dataset-fashion-mnist is not installed"
@@ -17,8 +17,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def _first_rate(seed: int, images: torch.Tensor, **options: object) -> float:
-    torch.manual_seed(seed)
-    model = paper_cnn()
+    model = build_model(ComponentSpec(name="paper-cnn", options={}), (1, 28, 28), 10, seed)
     assert sum(p.numel() for p in model.parameters()) == 730_346
     optimizer = SGD(model.parameters(), lr=0.01)
     scheduler = LipschitzLR(optimizer, model, batches=images.split(256), **options)
@@ -26,11 +25,10 @@ def _first_rate(seed: int, images: torch.Tensor, **options: object) -> float:
 
 
 def test_the_papers_network_starts_near_the_rate_that_its_authors_logged():
-    # Theirs began at 2.62, on MNIST. Initial weights alone spread it: one seed of twenty was seen at 1.2.
+    # Theirs began at 2.62, on MNIST. The whole pass over the same images gives 1.8 to 3.9 for these seeds.
     images = fashion_images(10_240)
     rates = [_first_rate(seed, images, measure="subset", fraction=0.1) for seed in range(10)]
-    assert sum(1.5 < rate < 6 for rate in rates) >= 9, rates
-    assert 2 < statistics.median(rates) < 4
+    assert all(1.5 < rate < 6 for rate in rates), rates
     # The whole pass can only find a larger Kz; in a tenth of the batches nearly all of it is found.
     whole = _first_rate(0, images, measure="pass")
     assert 0.9 * rates[0] < whole <= rates[0]
