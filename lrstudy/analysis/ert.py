@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 
 def ert(spent: ArrayLike, hits: ArrayLike) -> float | None:
-    """Expected running time: time spent by all runs over the number of hits (Hansen et al. 2021, COCO, eq. 1).
+    """Expected running time: time spent by all runs over hits (Hansen et al. 2021, COCO, eq. 1).
 
     It is the expected time until the first hit when a run that misses is followed by another one.
 

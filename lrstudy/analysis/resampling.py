@@ -28,7 +28,7 @@ def bootstrap_weights(n: int, seed: int, resamples: int = RESAMPLES) -> Array:
     resamples of its seeds.
     """
     counts = np.random.default_rng([seed, n, 1]).multinomial(n, np.full(n, 1 / n), size=resamples)
-    weights: Array = counts / n
+    weights = np.asarray(counts / n, dtype=np.float64)
     weights.setflags(write=False)
     return weights
 
@@ -55,7 +55,7 @@ def _signs(n: int, seed: int) -> Array:
         bits = (np.arange(2**n)[:, None] >> np.arange(n)) & 1
     else:
         bits = np.random.default_rng([seed, n, 2]).integers(0, 2, size=(FLIPS, n))
-    signs: Array = 1.0 - 2.0 * bits
+    signs = np.asarray(1.0 - 2.0 * bits, dtype=np.float64)
     signs.setflags(write=False)
     return signs
 

@@ -42,10 +42,9 @@ def _counts(times: ArrayLike, observed: ArrayLike) -> _Counts:
         raise ValueError("times must be finite and not negative")
     distinct, index = np.unique(t, return_inverse=True)
     d = np.bincount(index, weights=hit, minlength=distinct.size)
-    leaving = np.bincount(index, minlength=distinct.size)
+    leaving: Array = np.bincount(index, minlength=distinct.size).astype(np.float64)
     # A run censored at t counts as at risk at t: it was seen not to have hit before.
-    at_risk = t.size - np.concatenate([[0], np.cumsum(leaving)[:-1]]) if t.size else leaving
-    return _Counts(distinct, d, np.asarray(at_risk, dtype=float))
+    return _Counts(distinct, d.astype(np.float64), t.size - (np.cumsum(leaving) - leaving))
 
 
 def kaplan_meier(times: ArrayLike, observed: ArrayLike, confidence: float = 0.95) -> KaplanMeier:
@@ -63,7 +62,7 @@ def kaplan_meier(times: ArrayLike, observed: ArrayLike, confidence: float = 0.95
         ValueError: for a time that is negative or not finite, or shapes that differ.
     """
     c = _counts(times, observed)
-    survival = np.cumprod(1 - c.hits / c.at_risk)
+    survival = np.asarray(np.cumprod(1 - c.hits / c.at_risk), dtype=np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
         greenwood = np.cumsum(c.hits / (c.at_risk * (c.at_risk - c.hits)))
         spread = normal_quantile(0.5 + confidence / 2) * np.sqrt(greenwood) / np.abs(np.log(survival))

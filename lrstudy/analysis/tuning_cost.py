@@ -31,15 +31,15 @@ def subset_weights(total: int) -> Array:
 
     C(k - 1, n - 1) / C(N, n): of all subsets of n trials, those whose best is the k-th.
     """
-    n = np.arange(1, total + 1)[:, None]
-    k = np.arange(1, total + 1)[None, :]
+    n: Array = np.arange(1.0, total + 1)[:, None]
+    k: Array = np.arange(1.0, total + 1)[None, :]
 
     def log_choose(a: Array, b: Array) -> Array:
         result: Array = special.gammaln(a + 1) - special.gammaln(b + 1) - special.gammaln(a - b + 1)
         return result
 
     possible = k >= n
-    logs = log_choose(np.maximum(k, n) - 1.0, n - 1.0) - log_choose(np.full_like(n, total) * 1.0, n * 1.0)
+    logs = log_choose(np.maximum(k, n) - 1, n - 1) - log_choose(np.full_like(n, total), n)
     weights = np.where(possible, np.exp(logs), 0.0)
     normalised: Array = weights / weights.sum(axis=1, keepdims=True)
     return normalised
@@ -111,7 +111,7 @@ def _shifted_down(total: int, d: float) -> Array:
 
 
 def _expected_best(points: Array, distribution: Array) -> Array:
-    """int x dF^n for n = 1..N of the step function that reaches ``distribution`` at ``points``, shape (N,)."""
+    """int x dF^n, shape (N,), n = 1..N, of the step function with values ``distribution`` at ``points``."""
     n = np.arange(1, points.size)[:, None]
     mass = np.diff(distribution[None, :] ** n, axis=1, prepend=0.0)
     result: Array = mass @ points
@@ -196,7 +196,7 @@ def time_with_tuning(
 def _worst_first(
     hit_time: Array, objectives: Sequence[float | None] | None, higher_is_better: bool
 ) -> NDArray[np.intp]:
-    """The order of the trials by objective (by time without one), worst first; of ties the earliest trial wins."""
+    """The trials in order of merit (objective, else time), worst first; of ties the earliest trial wins."""
     if objectives is None:
         merit = -hit_time
     else:
@@ -207,7 +207,7 @@ def _worst_first(
 
 
 def break_even(untuned_time: float | None, tuned_curve: Sequence[float | None]) -> int | None:
-    """The fewest tuning trials n (index 0 is n = 1) at which the tuned curve lies below an untuned rule's time.
+    """The fewest tuning trials at which the tuned curve (index 0: one trial) beats an untuned rule's time.
 
     Give it ``TunedTime.time`` for "from how many trials on is the tuned schedule the faster one", or
     ``TunedTime.total`` for "when does tuning it and training once cost less than the rule". None as a time

@@ -1,0 +1,180 @@
+"""Are the speedup's intervals and verdicts calibrated? Simulates studies whose truth is known.
+
+    python tests/bench/calibration.py > tests/bench/calibration.md
+
+A study has a reference and four schedules on the same seeds. Times are lognormal, the runs of one seed
+correlated across schedules, and rounded up to whole epochs. The first schedule is truly 1, 1.25 or 1.5 times
+as fast, the other three are as fast as the reference. The epoch budget is the quantile of the pooled times of
+reference and first schedule that leaves the stated share of runs without a hit. The truth is the ratio of
+restricted means in whole epochs, from 1,000,000 simulated pairs. Every interval, p-value and verdict comes
+from the functions that a report calls.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lrstudy.analysis.intervals import holm
+from lrstudy.analysis.speedup import Speedup, paired_speedup
+from lrstudy.analysis.verdict import decide
+
+SEEDS = (5, 10, 20)
+CENSORED = (0.0, 0.2, 0.5)
+FACTORS = (1.0, 1.25, 1.5)
+MEDIAN_EPOCHS = 30.0
+SCHEDULES = 4
+MARGIN = 0.05
+BOOTSTRAP_SEED = 0
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class World:
+    """How simulated times are drawn."""
+
+    spread: float  # standard deviation of the log time over seeds
+    correlation: float  # of two log times of one seed
+
+    def times(self, rng: np.random.Generator, shape: tuple[int, ...], factors: list[float]) -> Array:
+        """Whole epochs to target, shape (*shape, len(factors))."""
+        shared = rng.standard_normal((*shape, 1))
+        own = rng.standard_normal((*shape, len(factors)))
+        z = math.sqrt(self.correlation) * shared + math.sqrt(1 - self.correlation) * own
+        return np.asarray(np.ceil(MEDIAN_EPOCHS / np.array(factors) * np.exp(self.spread * z)))
+
+
+@dataclass
+class Tally:
+    """What came of the studies of one cell."""
+
+    with_interval: int = 0
+    covered: int = 0
+    faster: int = 0
+    slower: int = 0
+    false_verdicts: int = 0  # studies with any faster or slower among the schedules that are neither
+
+    def add(self, speedups: list[Speedup], verdicts: list[str], truth: float, factor: float) -> None:
+        first = speedups[0]
+        if first.low is not None and first.high is not None:
+            self.with_interval += 1
+            self.covered += first.low <= truth <= first.high
+        self.faster += verdicts[0] == "faster"
+        self.slower += verdicts[0] == "slower"
+        equal = verdicts if factor == 1 else verdicts[1:]
+        self.false_verdicts += any(v in ("faster", "slower") for v in equal)
+
+
+def horizon_and_truth(world: World, factor: float, censored: float) -> tuple[float, float, float]:
+    """Epoch budget, true ratio of restricted means and true share of runs without a hit."""
+    pool = world.times(np.random.default_rng(1), (1_000_000,), [1.0, factor])
+    horizon = float(pool.max() + 1e6 if censored == 0 else np.quantile(pool, 1 - censored))
+    restricted = np.minimum(pool, horizon).mean(axis=0)
+    return horizon, float(restricted[0] / restricted[1]), float((pool > horizon).mean())
+
+
+def simulate(world: World, studies: int, n: int, factor: float, censored: float) -> tuple[Tally, float]:
+    """One cell of the table, and its share of censored runs."""
+    horizon, truth, share = horizon_and_truth(world, factor, censored)
+    rng = np.random.default_rng([2, n, round(100 * factor), round(100 * censored)])
+    times = world.times(rng, (studies, n), [1.0, factor, *[1.0] * (SCHEDULES - 1)])
+    hits, restricted = times <= horizon, np.minimum(times, horizon)
+    tally = Tally()
+    for t, hit in zip(restricted, hits, strict=True):
+        speedups = [
+            paired_speedup(
+                t[:, 0],
+                t[:, k],
+                horizon=horizon,
+                resolution=1.0,
+                reference_hits=hit[:, 0],
+                schedule_hits=hit[:, k],
+                seed=BOOTSTRAP_SEED,
+            )
+            for k in range(1, SCHEDULES + 1)
+        ]
+        adjusted = holm([s.p_value for s in speedups])
+        verdicts = [
+            decide(s, p, hits=int(hit[:, k].sum()), reference_hits=int(hit[:, 0].sum()), margin=MARGIN)
+            for k, (s, p) in enumerate(zip(speedups, adjusted, strict=True), start=1)
+        ]
+        tally.add(speedups, verdicts, truth, factor)
+    return tally, share
+
+
+def percent(count: int, total: int) -> str:
+    return f"{100 * count / total:.1f}" if total else "–"
+
+
+def table(world: World, studies: int) -> tuple[list[str], list[float]]:
+    """Markdown rows, and every coverage in percent."""
+    lines = [
+        f"Log times with standard deviation {world.spread}, correlation {world.correlation} within a seed:",
+        "",
+        "| seeds | without a hit | coverage at 1× | at 1.25× | at 1.5× | all | false verdict, 1× "
+        "| 1.25× | 1.5× | power at 1.25× | at 1.5× |",
+        "|" + " ---: |" * 11,
+    ]
+    coverages = []
+    for n in SEEDS:
+        for censored in CENSORED:
+            cells = [simulate(world, studies, n, factor, censored)[0] for factor in FACTORS]
+            covered, known = sum(c.covered for c in cells), sum(c.with_interval for c in cells)
+            coverages += [100 * c.covered / c.with_interval for c in cells]
+            row = [
+                str(n),
+                f"{100 * censored:.0f}%",
+                *(percent(c.covered, c.with_interval) for c in cells),
+                percent(covered, known),
+                *(percent(c.false_verdicts, studies) for c in cells),
+                *(percent(c.faster, studies) for c in cells[1:]),
+            ]
+            lines.append("| " + " | ".join(row) + " |")
+            print(lines[-1], file=sys.stderr, flush=True)
+    return lines, coverages
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--studies", type=int, default=2000)
+    arguments = parser.parse_args()
+    worlds = [World(0.3, 0.5), World(0.6, 0.5), World(0.3, 0.0)]
+    print("# Calibration of the speedup's interval and verdict\n")
+    print("Made by `python tests/bench/calibration.py > tests/bench/calibration.md`")
+    print(f"(numpy {np.__version__}); {arguments.studies} simulated studies for each")
+    print(
+        "number of seeds × share of runs without a hit × true speed of the first schedule; seeds are fixed,"
+    )
+    print("so the table repeats. All numbers are percent. The standard error of a coverage of 95 is ")
+    print(f"{100 * math.sqrt(0.95 * 0.05 / arguments.studies):.1f}.\n")
+    print(
+        "- **coverage**: 95% intervals of the first schedule's speedup that hold the true ratio of restricted"
+    )
+    print(
+        "  means, among studies in which either of the two hit at all (without a hit there is no interval)."
+    )
+    print(
+        "- **false verdict**: studies in which any schedule that is exactly as fast as the reference is called"
+    )
+    print("  faster or slower, after Holm over four schedules.")
+    print(
+        "- **power**: studies in which the first schedule is called faster, after Holm over four schedules."
+    )
+    print(
+        "  With 5 seeds the smallest p of a sign-flip test is 2/32, so no study of 5 seeds can call anything"
+    )
+    print("  faster or slower; with four schedules it takes 8.\n")
+    for world in worlds:
+        lines, coverages = table(world, arguments.studies)
+        print("\n".join(lines))
+        print(f"\nCoverage from {min(coverages):.1f} to {max(coverages):.1f}.\n")
+
+
+if __name__ == "__main__":
+    main()
