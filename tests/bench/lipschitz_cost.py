@@ -22,6 +22,8 @@ import torch
 from torch import Tensor, nn
 
 from lrstudy import LipschitzLR
+from lrstudy.spec.models import ComponentSpec
+from lrstudy.tasks import build_model
 
 
 def paper_cnn() -> nn.Module:
