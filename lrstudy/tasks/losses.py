@@ -32,7 +32,9 @@ class Loss(nn.Module):
         self._function = function
 
     def forward(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """The loss of a batch."""
+        """The loss of a batch, computed in float32 at least."""
+        if outputs.dtype.itemsize < 4:  # under autocast; not every loss is on its list
+            outputs = outputs.float()
         return self._function(outputs, targets, **self.options)
 
     def extra_repr(self) -> str:
@@ -45,9 +47,7 @@ def clipped_cross_entropy(outputs: Tensor, targets: Tensor, epsilon: float) -> T
 
     Where the clamp acts the gradient is zero, so a confidently wrong row teaches nothing.
     """
-    # float32 at least: 1 − 1e-7 is 1 in half precision.
-    logits = outputs if outputs.dtype.itemsize >= 4 else outputs.float()
-    chosen = functional.softmax(logits, dim=1).gather(1, targets.unsqueeze(1))
+    chosen = functional.softmax(outputs, dim=1).gather(1, targets.unsqueeze(1))
     return -chosen.clamp(epsilon, 1 - epsilon).log().mean()
 
 

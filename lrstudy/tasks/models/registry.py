@@ -106,6 +106,6 @@ def count_parameters(model: nn.Module) -> int:
 
 
 def count_of(name: str, input_shape: tuple[int, ...], outputs: int, options: Mapping[str, Any]) -> int:
-    """The trainable parameters of a model of the catalog."""
-    with _seeded(0):
+    """The trainable parameters of a model of the catalog; holds no memory for them."""
+    with torch.device("meta"):
         return count_parameters(BUILDERS[name](input_shape, outputs, **options))

@@ -29,7 +29,8 @@ class _BlockV1(nn.Module):
         """(n, inputs, h, w) → (n, width, h/stride, w/stride)."""
         y = functional.relu(self.norm1(self.conv1(x)))
         y = self.norm2(self.conv2(y))
-        return functional.relu(self.shortcut(x) + y)
+        widened: Tensor = self.shortcut(x)
+        return functional.relu(widened + y)
 
 
 class _BlockV2(nn.Module):
@@ -55,7 +56,8 @@ class _BlockV2(nn.Module):
         y = self.conv2(functional.relu(self.norm2(self.conv1(y))))
         y = self.conv3(functional.relu(self.norm3(y)))
         widened: Tensor = self.shortcut(x)
-        return widened + y
+        added: Tensor = widened + y
+        return added
 
 
 def resnet_v1(input_shape: tuple[int, ...], outputs: int, *, depth: int) -> nn.Module:
