@@ -14,6 +14,7 @@ def write_files(directory: Path, files: Mapping[str, bytes], stale: Iterable[str
     Raises ``InputError`` when the folder cannot be written.
     """
     try:
+        directory.mkdir(parents=True, exist_ok=True)
         for name, content in files.items():
             place = directory / name
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -26,6 +27,11 @@ def write_files(directory: Path, files: Mapping[str, bytes], stale: Iterable[str
         raise InputError(
             Problem(str(directory), "", f"the report cannot be written ({reason})", remedy)
         ) from error
+
+
+def check_folder(directory: Path) -> None:
+    """Make the folder, or say at once that it cannot be written: before minutes of work, not after."""
+    write_files(directory, {})
 
 
 def _write(place: Path, content: bytes) -> None:

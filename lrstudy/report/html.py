@@ -14,7 +14,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from lrstudy import __version__
+from lrstudy.report.figures.model import Figure
+from lrstudy.report.payload import rows_shown
 from lrstudy.report.style import Look
+from lrstudy.report.text import counted
 
 # Dash and marker of a schedule's key in the page, as SVG (a box of 34 by 14 around the marker).
 _DASH_ARRAYS: Final = {
@@ -68,7 +71,7 @@ def key(name: str, look: Look) -> dict[str, str]:
 
 @cache
 def _environment() -> Environment:
-    return Environment(
+    environment = Environment(
         loader=PackageLoader("lrstudy.report"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -76,6 +79,16 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.filters["rows_said"] = _rows_said
+    return environment
+
+
+def _rows_said(figure: Figure) -> str:
+    """What the table behind a figure holds."""
+    rows, shown = len(figure.table.rows), rows_shown(figure.table)
+    if shown < rows:
+        return f"Table, {shown:,} of {rows:,} rows (all in tables/{figure.key}.csv)"
+    return f"Table, {counted(rows, 'row')}"
 
 
 def _part(name: str) -> str:

@@ -27,13 +27,16 @@ from lrstudy.report.figures.model import (
 from lrstudy.report.style import Look
 
 # Digits a drawn coordinate keeps: far below a pixel, and half the page's size.
-_DRAWN_DIGITS = 6
+_DRAWN_DIGITS = 5
+# Rows of a table in the page; a longer one is thinned evenly and stands in full in the tables folder.
+_MOST_ROWS = 2000
 # Digits a table keeps. float64 has 15 to 17: what is cut is far below any interval.
 _TABLE_DIGITS = 10
 
 
 def payload(figures: Sequence[Figure], names: Sequence[str], looks: Sequence[Look]) -> dict[str, Any]:
     """Everything the page's script needs, as JSON data."""
+    pool = _Pool()
     times = [time for time in TIMES if any(time in figure.times for figure in figures)]
     return {
         "schedules": [
@@ -42,7 +45,8 @@ def payload(figures: Sequence[Figure], names: Sequence[str], looks: Sequence[Loo
         ],
         "times": {time: TIMES[time] for time in times},
         "time": times[0] if times else "",
-        "figures": [_figure(figure) for figure in figures],
+        "figures": [_figure(figure, pool) for figure in figures],
+        "pool": pool.arrays,
     }
 
 
@@ -62,24 +66,49 @@ def csv_text(table: Table) -> str:
     return file.getvalue()
 
 
-def _figure(figure: Figure) -> dict[str, Any]:
-    table = plain_table(figure.table)
+def rows_shown(table: Table) -> int:
+    """How many of a table's rows the page holds: all, or every second, third, … one."""
+    return len(range(0, len(table.rows), _stride(table)))
+
+
+def _stride(table: Table) -> int:
+    return max(1, math.ceil(len(table.rows) / _MOST_ROWS))
+
+
+class _Pool:
+    """Arrays by their place, each kept once: curves counted in several units share all but their times."""
+
+    def __init__(self) -> None:
+        self.arrays: list[list[float | None]] = []
+        self._places: dict[Values, int] = {}
+
+    def place(self, values: Values) -> int:
+        if values not in self._places:
+            self._places[values] = len(self.arrays)
+            self.arrays.append(_numbers(values))
+        return self._places[values]
+
+
+def _figure(figure: Figure, pool: _Pool) -> dict[str, Any]:
+    stride = _stride(figure.table)
+    table = plain_table(Table(figure.table.columns, figure.table.rows[::stride]))
     return {
         "key": figure.key,
         "times": figure.times,
         "panels": [
-            _panel(panel, stacked=figure.stacked, last=panel is figure.panels[-1]) for panel in figure.panels
+            _panel(panel, pool, stacked=figure.stacked, last=panel is figure.panels[-1])
+            for panel in figure.panels
         ],
         "table": {"columns": table.columns, "rows": table.rows},
     }
 
 
-def _panel(panel: Panel, *, stacked: bool, last: bool) -> dict[str, Any]:
+def _panel(panel: Panel, pool: _Pool, *, stacked: bool, last: bool) -> dict[str, Any]:
     return {
         # Only the lowest of stacked panels names their common axis.
         "x": _axis(panel.x) | {"shared": stacked and not last},
         "y": _axis(panel.y),
-        "marks": [_mark(mark, panel) for mark in panel.marks],
+        "marks": [_mark(mark, panel, pool) for mark in panel.marks],
         "height": 240 if stacked else None,
     }
 
@@ -95,14 +124,22 @@ def _axis(axis: Axis) -> dict[str, Any]:
     }
 
 
-def _mark(mark: Mark, panel: Panel) -> dict[str, Any]:
+def _mark(mark: Mark, panel: Panel, pool: _Pool) -> dict[str, Any]:
     match mark:
         case Line():
             drawn = {"kind": "line", "step": mark.step, "dim": mark.dim}
-            return drawn | {"schedule": mark.schedule, "label": mark.label, "points": _points(mark.points)}
+            return drawn | {
+                "schedule": mark.schedule,
+                "label": mark.label,
+                "points": _points(mark.points, pool),
+            }
         case Dots():
             drawn = {"kind": "dots", "labels": mark.labels, "crossed": mark.crossed}
-            return drawn | {"schedule": mark.schedule, "label": mark.label, "points": _points(mark.points)}
+            return drawn | {
+                "schedule": mark.schedule,
+                "label": mark.label,
+                "points": _points(mark.points, pool),
+            }
         case Estimate():
             return {
                 "kind": "estimate",
@@ -126,14 +163,10 @@ def _mark(mark: Mark, panel: Panel) -> dict[str, Any]:
             }
 
 
-def _points(coordinates: Coordinates) -> dict[str, Any]:
+def _points(coordinates: Coordinates, pool: _Pool) -> dict[str, list[int]]:
+    """By way to count time: where in the pool x, y, low and high are."""
     return {
-        time: {
-            "x": _numbers(points.x),
-            "y": _numbers(points.y),
-            "low": _numbers(points.low),
-            "high": _numbers(points.high),
-        }
+        time: [pool.place(values) for values in (points.x, points.y, points.low, points.high)]
         for time, points in coordinates.items()
     }
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from lrstudy.report import html
 from lrstudy.report.content import Page
 from lrstudy.report.draw_png import draw_png
-from lrstudy.report.files import write_files
+from lrstudy.report.files import check_folder, write_files
 from lrstudy.report.inputs import StudyInput
 from lrstudy.report.markdown import markdown
 from lrstudy.report.payload import csv_text, payload
@@ -43,15 +43,9 @@ def write_page(
     page: Page, names: Sequence[str], reference: str | None, summary_json: str, directory: Path, stem: str
 ) -> ReportPaths:
     """Write a page as ``<stem>.html`` and ``<stem>.md`` with its figures, tables and ``summary.json``."""
+    check_folder(directory)
     drawn = looks(names, reference)
-    data = payload(page.figures, names, drawn)
-    content = html.render(
-        "report.html.j2",
-        data,
-        page=page,
-        schedules=[html.key(name, look) for name, look in zip(names, drawn, strict=True)],
-        times=list(data["times"]),
-    )
+    content = page_html(page, names, reference)
     files = {
         f"{stem}.html": content.encode(),
         f"{stem}.md": markdown(page).encode(),
@@ -71,3 +65,11 @@ def write_page(
         tuple(directory / "figures" / f"{figure.key}.png" for figure in pictures),
         tuple(directory / "tables" / f"{figure.key}.csv" for figure in tabled),
     )
+
+
+def page_html(page: Page, names: Sequence[str], reference: str | None) -> str:
+    """The page as one HTML file's text."""
+    drawn = looks(names, reference)
+    data = payload(page.figures, names, drawn)
+    keys = [html.key(name, look) for name, look in zip(names, drawn, strict=True)]
+    return html.render("report.html.j2", data, page=page, schedules=keys, times=list(data["times"]))

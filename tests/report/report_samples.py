@@ -61,6 +61,26 @@ def study(name: str = "digits", seeds: int = SEEDS) -> StudyInput:
     )
 
 
+def large(schedules: int, epochs: int, trials: int) -> StudyInput:
+    """A study with long curves and many tuning trials."""
+    rng = random.Random(1)
+    axis = tuple(float(epoch) for epoch in range(1, epochs + 1))
+    times = {"epochs": axis, "steps": axis, "samples": axis, "seconds": axis}
+    made = []
+    for index in range(schedules):
+        curves = {}
+        for column in ("val_accuracy", "train_loss", "lr", "kz", "lipschitz_constant"):
+            mean, low, high = (tuple(rng.random() for _ in axis) for _ in range(3))
+            curves[column] = Curve(times, mean, low, high, (SEEDS,) * epochs)
+        tuned = tuple(
+            TunedTrial(f"s{index}-tune-{n:03d}", {"lr": rng.random()}, rng.random(), "completed")
+            for n in range(trials)
+        )
+        base = _schedule(2, SEEDS)
+        made.append(replace(base, name=f"s{index}", curves=curves, trials=tuned))
+    return replace(study(), schedules=tuple(made), reference="s0", epochs=epochs)
+
+
 def running() -> StudyInput:
     """A study of which only some tuning trials have ended."""
     found = study()

@@ -99,7 +99,26 @@ def test_payload_is_strict_json_with_unmeasured_and_infinite_values_as_null():
     )
     text = json.dumps(payload([figure], ["a"], looks(["a"], None)), allow_nan=False)
     (mark,) = json.loads(text)["figures"][0]["panels"][0]["marks"]
-    assert mark["points"][""]["y"] == [None, None, None]
+    _, y, low, high = mark["points"][""]
+    pool = json.loads(text)["pool"]
+    assert pool[y] == [None, None, None]
+    assert pool[low] == pool[high] == []
+
+
+def test_payload_keeps_each_array_once():
+    y = (0.1, 0.2, 0.3)
+    points = {"epochs": Points((1, 2, 3), y), "steps": Points((10, 20, 30), y)}
+    panels = (Panel("p", Axis("x", time=True), Axis("y"), (Line(0, "a", points),)),)
+    data = payload([Figure("k", "t", "t", "r", panels)], ["a"], looks(["a"], None))
+    assert data["pool"].count([0.1, 0.2, 0.3]) == 1
+
+
+def test_long_table_is_thinned_in_the_page_but_not_in_its_file():
+    numbers = table(["n"], [[n] for n in range(5001)])
+    figure = Figure("k", "t", "t", "r", (), numbers)
+    (shown,) = payload([figure], [], [])["figures"]
+    assert [row[0] for row in shown["table"]["rows"]] == list(range(0, 5001, 3))
+    assert csv_text(numbers).count("\r\n") == 5002
 
 
 def test_time_switch_offers_only_times_that_are_there():

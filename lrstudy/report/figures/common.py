@@ -13,6 +13,7 @@ CurveOf = tuple[int, ScheduleInput, Curve]  # a schedule's index, the schedule, 
 
 # More points than a plot has pixels cost space and show nothing; the tables folder keeps them all.
 _MOST_POINTS = 400
+_MOST_IN_PANEL = 4000
 
 
 def measured(values: Iterable[float | None]) -> list[float]:
@@ -20,10 +21,16 @@ def measured(values: Iterable[float | None]) -> list[float]:
     return [value for value in values if value is not None and math.isfinite(value)]
 
 
-def curve_line(index: int, label: str, curve: Curve) -> Line:
+def curve_lines(items: Sequence[CurveOf]) -> tuple[Line, ...]:
+    """The curves of one panel as lines; the more there are, the fewer points each needs."""
+    most = min(_MOST_POINTS, max(40, _MOST_IN_PANEL // max(1, len(items))))
+    return tuple(curve_line(index, schedule.name, curve, most) for index, schedule, curve in items)
+
+
+def curve_line(index: int, label: str, curve: Curve, most: int = _MOST_POINTS) -> Line:
     """A curve as a line, thinned evenly to what a plot can show; the last epoch always stays."""
     count = len(curve.value)
-    stride = math.ceil(count / _MOST_POINTS) if count else 1
+    stride = math.ceil(count / most) if count else 1
     kept = sorted({*range(0, count, stride), count - 1} if count else set())
 
     def take(values: Values) -> Values:

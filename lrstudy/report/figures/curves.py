@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from lrstudy.report.figures.common import (
     CurveOf,
     all_positive,
-    curve_line,
+    curve_lines,
     curve_rows,
     gone,
     times_of,
@@ -29,7 +29,7 @@ def learning_curves(study: StudyInput) -> Figure:
         return Figure(KEY, TITLE, gone(study) or without_runs(study), "")
     words = metric_words(study.metric)
     x = Axis("epochs", time=True, switch=True)
-    lines = tuple(curve_line(index, schedule.name, curve) for index, schedule, curve in metric)
+    lines = curve_lines(metric)
     targets = tuple(Rule("y", target) for target in study.targets)
     title = f"{words[:1].upper()}{words[1:]}"
     if targets:
@@ -39,7 +39,7 @@ def learning_curves(study: StudyInput) -> Figure:
     panels = [Panel(title, x, Axis(words, percent=shares, switch=not shares), lines + targets)]
     loss = with_curve(study, "train_loss")
     if loss and study.metric != "train_loss":
-        lines = tuple(curve_line(index, schedule.name, curve) for index, schedule, curve in loss)
+        lines = curve_lines(loss)
         y = Axis("training loss", switch=True, log=all_positive(loss))
         panels.append(Panel("Training loss", x, y, lines))
     times = times_of(curve for _, _, curve in metric)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from lrstudy.report.figures.common import (
     CurveOf,
     all_positive,
-    curve_line,
+    curve_lines,
     gone,
     measured,
     with_curve,
@@ -38,7 +38,7 @@ def learning_rates(study: StudyInput) -> Figure:
         items = with_curve(study, column)
         if items:
             columns[column] = items
-            lines = tuple(curve_line(index, schedule.name, curve) for index, schedule, curve in items)
+            lines = curve_lines(items)
             y = Axis(axis, log=all_positive(items), switch=all_positive(items))
             panels.append(Panel(title, Axis("epochs", time=True, switch=not panels), y, lines))
     return Figure(

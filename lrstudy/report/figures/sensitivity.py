@@ -66,9 +66,8 @@ def _common_range(searched: Sequence[_Searched]) -> tuple[float, float] | None:
 def searched_rate(trials: Sequence[TunedTrial]) -> str | None:
     """The rate that these trials searched: the first known name with more than one positive value."""
     for name in _RATES:
-        values = {trial.params.get(name) for trial in trials}
-        numbers = [value for value in values if isinstance(value, int | float) and value > 0]
-        if len(numbers) > 1:
+        values = (trial.params.get(name) for trial in trials)
+        if len({value for value in values if _is_rate(value)}) > 1:
             return name
     return None
 

@@ -92,7 +92,7 @@ def speedup_text(speedup: Interval) -> str:
 
 
 def _panel(study: StudyInput, target: float, rows: Sequence[_Row], ends: tuple[float, float]) -> Panel:
-    zone = Zone("x", 1 / (1 + study.margin), 1 + study.margin, "equivalent")
+    zone = Zone("x", 1 - study.margin, 1 / (1 - study.margin), "equivalent")
     marks = tuple(_estimate(row) for row in rows)
     return Panel(
         f"{metric_words(study.metric)} {level(study.metric, target)}",

@@ -2,6 +2,11 @@
 "use strict";
 
 const REPORT = JSON.parse(document.getElementById("report-data").textContent);
+for (const figure of REPORT.figures) for (const panel of figure.panels) for (const mark of panel.marks) {
+  for (const [time, [x, y, low, high]] of Object.entries(mark.points ?? {})) {
+    mark.points[time] = { x: REPORT.pool[x], y: REPORT.pool[y], low: REPORT.pool[low], high: REPORT.pool[high] };
+  }
+}
 const wide = matchMedia("(min-width: 700px)");
 const darkness = matchMedia("(prefers-color-scheme: dark)");
 const shared = { time: REPORT.time, hidden: new Set() };
@@ -22,10 +27,10 @@ function drawFigure(figure) {
 
 let round = 0;
 
-async function drawAll() {
+async function drawAll(figures = REPORT.figures) {
   const mine = ++round;
   delete document.documentElement.dataset.ready;
-  for (const figure of REPORT.figures) {
+  for (const figure of figures) {
     if (mine !== round) return; // a later switch draws everything again
     await drawFigure(figure);
     await new Promise((resume) => setTimeout(resume)); // let the page scroll between two figures
@@ -106,7 +111,7 @@ function wireShared() {
     button.addEventListener("click", () => {
       shared.time = button.dataset.time;
       document.querySelectorAll("[data-time]").forEach((other) => press(other, other === button));
-      drawAll();
+      drawAll(REPORT.figures.filter((figure) => figure.times.length));
     });
   }
   for (const button of document.querySelectorAll("[data-schedule]")) {
@@ -122,8 +127,8 @@ function wireShared() {
     document.documentElement.dataset.theme = theme().dark ? "light" : "dark";
     drawAll();
   });
-  darkness.addEventListener("change", drawAll);
-  wide.addEventListener("change", drawAll);
+  darkness.addEventListener("change", () => drawAll());
+  wide.addEventListener("change", () => drawAll());
 }
 
 // Paper is white: print in the light theme and come back afterwards.

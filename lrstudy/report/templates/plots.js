@@ -193,14 +193,12 @@ function acrossPanel(mark, state) {
   return shape;
 }
 
-// Words at the left end, where rising curves leave room; neighbours stand beside one another.
-function acrossLabel(mark, place, state) {
+function acrossLabel(mark, state) {
   const own = mark.axis, other = own === "x" ? "y" : "x";
-  const middle = mark.kind === "zone" ? (mark.low + mark.high) / 2 : mark.value;
-  const y = own === "y";
-  return { text: plain(mark.label), showarrow: false, font: { size: 11, color: state.theme.soft },
-    [`${own}ref`]: own, [`${other}ref`]: "paper", [own]: state.log[own] ? Math.log10(middle) : middle, [other]: y ? 0.01 + place * (state.narrow ? 0.26 : 0.2) : 1,
-    xanchor: y ? "left" : "center", yanchor: "bottom", bgcolor: y ? faded(state.theme.card, 0.7) : undefined, borderpad: 1 };
+  const logs = [mark.low ?? mark.value, mark.high ?? mark.value].map((end) => state.log[own] ? Math.log10(end) : end);
+  return { text: plain(mark.label), showarrow: false, font: { size: 11, color: state.theme.soft }, [`${own}ref`]: own,
+    [`${other}ref`]: "paper", [own]: (logs[0] + logs[1]) / 2, [other]: 1, xanchor: own === "y" ? "right" : "center",
+    yanchor: "bottom", borderpad: 1 };
 }
 
 function estimateLabels(panel, state) {
@@ -234,7 +232,7 @@ function layout(panel, state) {
     dragmode: state.narrow ? false : "zoom",
     xaxis: axisLayout(panel, "x", state), yaxis: Object.assign(axisLayout(panel, "y", state), aligned ? { automargin: false } : {}),
     shapes: across.map((mark) => acrossPanel(mark, state)),
-    annotations: across.filter((mark) => mark.label).map((mark, place) => acrossLabel(mark, place, state)).concat(estimateLabels(panel, state)),
+    annotations: across.filter((mark) => mark.label).map((mark) => acrossLabel(mark, state)).concat(estimateLabels(panel, state)),
   };
 }
 

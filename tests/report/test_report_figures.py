@@ -1,0 +1,138 @@
+"""Figures hold the study's numbers, nothing more: what is drawn, in which units, with which table behind."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import report_samples as samples
+
+from lrstudy.report.figures.common import curve_line
+from lrstudy.report.figures.curves import learning_curves
+from lrstudy.report.figures.levels import speedup_by_target
+from lrstudy.report.figures.model import Dots, Estimate, Line
+from lrstudy.report.figures.rates import learning_rates
+from lrstudy.report.figures.reaching import time_to_target
+from lrstudy.report.figures.sensitivity import rate_sensitivity, searched_rate
+from lrstudy.report.figures.speedup import speedup
+from lrstudy.report.figures.tuning import tuning_curves
+from lrstudy.report.inputs import Curve, Interval, TunedTrial
+
+
+@pytest.fixture(scope="module")
+def study():
+    return samples.study()
+
+
+def lines(panel):
+    return [mark for mark in panel.marks if isinstance(mark, Line)]
+
+
+def test_learning_curves_are_the_means_with_their_bands_in_every_unit(study):
+    figure = learning_curves(study)
+    assert figure.times == ("epochs", "steps", "seconds")
+    fixed = lines(figure.panels[0])[2]
+    curve = study.schedules[2].curves["val_accuracy"]
+    assert fixed.points["epochs"].y == curve.value
+    assert fixed.points["epochs"].low == curve.low
+    assert fixed.points["steps"].x == curve.times["steps"]
+    assert len(figure.table.rows) == 5 * samples.EPOCHS
+
+
+def test_long_curves_are_thinned_to_what_a_plot_can_show_but_not_in_the_table(study):
+    epochs = tuple(float(e) for e in range(1, 3002))
+    long = Curve({"epochs": epochs}, epochs)
+    points = curve_line(0, "a", long).points["epochs"]
+    assert len(points.x) <= 402
+    assert points.x[0] == 1
+    assert points.x[-1] == 3001
+    schedules = (replace(study.schedules[0], curves={"val_accuracy": long}),)
+    assert len(learning_curves(replace(study, schedules=schedules)).table.rows) == 3001
+
+
+def test_time_to_target_leaves_out_who_never_arrives(study):
+    figure = time_to_target(study)
+    assert [len(lines(panel)) for panel in figure.panels] == [5, 4]
+    assert all(line.step for panel in figure.panels for line in lines(panel))
+
+
+def test_forest_has_a_row_for_every_other_schedule_and_words_for_those_without_a_ratio(study):
+    figure = speedup(study)
+    rows = [mark for mark in figure.panels[1].marks if isinstance(mark, Estimate)]
+    assert [row.row for row in rows] == ["lipschitz", "lipschitz-tuned", "step", "cyclic"]
+    assert rows[3].value is None
+    assert rows[3].text == "no ratio: 0 of 10 runs reached it"
+    assert rows[1].text == "1.83× (1.47 to 2.20)"
+    low, high = figure.panels[0].x.range
+    assert low * high == pytest.approx(1.0)
+    assert high > 2.4
+
+
+def test_interval_without_limit_is_open_on_that_side(study):
+    infinite = Interval(2.0, 1.5, float("inf"))
+    way = replace(study.schedules[0].reach[0], speedup=infinite)
+    schedules = (replace(study.schedules[0], reach=(way, way)), study.schedules[2])
+    row = next(
+        mark
+        for mark in speedup(replace(study, schedules=schedules)).panels[0].marks
+        if isinstance(mark, Estimate)
+    )
+    assert (row.low, row.high) == (1.5, None)
+    assert row.text == "2.0× (1.5 to no limit)"
+
+
+def test_speedup_by_target_says_where_the_band_excludes_equal_speed(study):
+    figure = speedup_by_target(study)
+    assert "lipschitz is faster at 25 levels from 50% to 98%" in figure.takeaway
+    assert "step: at none of 25 levels" in figure.takeaway
+
+
+def test_kz_and_l_stand_under_the_rates_where_they_were_measured(study):
+    figure = learning_rates(study)
+    assert [len(lines(panel)) for panel in figure.panels] == [5, 2, 2]
+    assert figure.table.columns == ("schedule", "epoch", "lr", "kz", "lipschitz_constant")
+    without = replace(study, schedules=study.schedules[2:])
+    assert len(learning_rates(without).panels) == 1
+
+
+def test_rate_sensitivity_shows_each_trial_and_marks_the_diverged(study):
+    figure = rate_sensitivity(study)
+    assert [panel.title for panel in figure.panels] == [
+        "lipschitz-tuned: lr",
+        "fixed: lr",
+        "step: lr",
+        "cyclic: lr",
+    ]
+    drawn = sum(len(m.points[""].x) for panel in figure.panels for m in panel.marks if isinstance(m, Dots))
+    assert drawn == 64
+    crossed = [m for panel in figure.panels for m in panel.marks if isinstance(m, Dots) and m.crossed]
+    worst = min(row[4] for row in figure.table.rows if row[4] is not None)
+    assert all(set(mark.points[""].y) == {worst} for mark in crossed)
+
+
+@pytest.mark.parametrize(
+    ("params", "rate"),
+    [
+        ([{"lr": 0.1}, {"lr": 0.2}], "lr"),
+        ([{"lr": 0.1, "max_lr": 1.0}, {"lr": 0.1, "max_lr": 2.0}], "max_lr"),
+        ([{"gamma": 0.1}, {"gamma": 0.2}], None),
+        ([{"lr": 0.1}], None),
+        ([{"lr": [0.1]}, {"lr": "a"}], None),
+        ([], None),
+    ],
+)
+def test_searched_rate(params, rate):
+    assert searched_rate([TunedTrial(f"t{i}", p, 0.5, "completed") for i, p in enumerate(params)]) == rate
+
+
+def test_tuning_curves_show_value_and_price(study):
+    figure = tuning_curves(study)
+    assert [len(lines(panel)) for panel in figure.panels] == [5, 5]
+    assert figure.panels[1].title == "Expected epochs to 97%, tuning included"
+
+
+def test_break_even_is_told(study):
+    schedules = tuple(replace(s, break_even=7 if s.name == "fixed" else None) for s in study.schedules)
+    takeaway = tuning_curves(replace(study, schedules=schedules)).takeaway
+    assert "untuned lipschitz" in takeaway
+    assert "fixed needs 7 trials" in takeaway

@@ -1,0 +1,130 @@
+"""The sentences of a report are computed from its numbers, and say plainly what cannot be said."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import report_samples as samples
+
+from lrstudy.report.inputs import Interval
+from lrstudy.report.sections.headline import beside, headline
+from lrstudy.report.sections.page import study_page
+
+
+def changed(study, name, place, **values):
+    """The study with another way of one schedule to one target."""
+    schedules = [
+        replace(
+            s,
+            reach=tuple(replace(way, **values) if at == place else way for at, way in enumerate(s.reach)),
+        )
+        if s.name == name
+        else s
+        for s in study.schedules
+    ]
+    return replace(study, schedules=tuple(schedules))
+
+
+def test_headline_is_about_the_hardest_target_and_names_ratio_and_interval():
+    assert headline(samples.study()) == (
+        "lipschitz-tuned reached 97% validation accuracy 1.83 times as fast as fixed (95% interval 1.47 to "
+        "2.20); the data do not decide about lipschitz and step; cyclic never got there."
+    )
+
+
+def test_easier_targets_stand_beside_the_headline():
+    first = beside(samples.study())[0]
+    assert first == (
+        "lipschitz-tuned (2.00×, 1.60 to 2.40) and lipschitz (1.50×, 1.20 to 1.80) reached 95% validation "
+        "accuracy faster than fixed; step was equivalent; cyclic was slower."
+    )
+
+
+def test_headline_follows_the_verdict_not_the_ratio():
+    study = changed(samples.study(), "lipschitz-tuned", 1, verdict="slower", speedup=Interval(0.5, 0.4, 0.6))
+    assert headline(study).startswith(
+        "No schedule was shown to reach 97% validation accuracy faster than fixed;"
+    )
+    assert "lipschitz-tuned was slower" in headline(study)
+
+
+def test_smaller_is_better_turns_the_hardest_target_around():
+    study = replace(samples.study(), metric="val_loss", higher_is_better=False, targets=(0.3, 0.2))
+    assert "reached 0.2 validation loss" in headline(study)
+
+
+@pytest.mark.parametrize(
+    ("study", "words"),
+    [
+        (samples.running(), "No verdict yet: 13 tuning trials ended"),
+        (samples.diverged(), "No schedule reached 97% validation accuracy within 40 epochs (115 of all"),
+        (samples.unreached(), "No schedule reached 97% validation accuracy within 40 epochs"),
+        (samples.alone(), "it is the only schedule, so there is nothing to compare it with"),
+        (samples.study(seeds=1), "too few runs for a verdict"),
+        (replace(samples.study(), complete=False), "So far: lipschitz-tuned reached"),
+    ],
+)
+def test_headline_when_there_is_no_full_verdict(study, words):
+    assert words in headline(study)
+
+
+def test_one_run_per_schedule_says_that_no_interval_can_be_given():
+    assert any("no interval can be given" in sentence for sentence in beside(samples.study(seeds=1)))
+
+
+@pytest.mark.parametrize(
+    "study",
+    [
+        samples.study(),
+        samples.study(seeds=1),
+        samples.running(),
+        samples.diverged(),
+        samples.alone(),
+        samples.unreached(),
+    ],
+)
+def test_no_figure_is_empty_without_a_sentence(study):
+    for figure in study_page(study).figures:
+        assert figure.takeaway.endswith(".")
+        assert "None" not in figure.takeaway
+        assert "nan" not in figure.takeaway.lower().split()
+        for panel in figure.panels:
+            drawn = [m for m in panel.marks if hasattr(m, "points") or getattr(m, "text", "")]
+            assert drawn, (figure.key, panel.title)
+
+
+def test_takeaways_follow_the_numbers():
+    study = samples.study()
+    slow = replace(study, schedules=tuple(s for s in study.schedules if s.name in {"fixed", "cyclic"}))
+    figures = {figure.key: figure for figure in study_page(slow).figures}
+    assert figures["time-to-target"].takeaway == "Half of the runs of fixed reached 97% by epoch 11."
+    assert figures["speedup"].takeaway == "Against fixed, at 95%: cyclic slower; at 97%: cyclic never there."
+    assert figures["learning-curves"].takeaway == (
+        "After epoch 40 fixed has the best mean validation accuracy, 98.3% (97.7 to 98.9%); "
+        "cyclic follows with 97.8% (97.2 to 98.4%)."
+    )
+
+
+def test_verdict_table_puts_the_hardest_target_and_the_fastest_schedule_first():
+    (table,) = study_page(samples.study()).sections[0].tables
+    assert [group.title for group in table.groups] == ["validation accuracy 97%", "validation accuracy 95%"]
+    first = table.groups[0].rows[0]
+    assert [cell.text for cell in first] == [
+        "lipschitz-tuned",
+        "▲ faster",
+        "1.83×",
+        "10 of 10",
+        "6.3",
+        "6",
+        "6.3",
+        "0.126 s",
+    ]
+    assert table.groups[0].rows[-1][0].text == "cyclic"
+    assert table.groups[0].rows[-1][6].text == "never"
+
+
+def test_undecided_verdict_says_how_many_seeds_would_decide():
+    (table,) = study_page(samples.study()).sections[0].tables
+    row = next(row for row in table.groups[0].rows if row[0].text == "step")
+    assert row[1].range == "about 24 seeds would decide"
