@@ -3,12 +3,12 @@
 Run: python tests/bench/lipschitz_cost.py [--threads N] [--repeats N] [--device cuda] [--images N]
      [--only NETWORK]
 
-All ways are timed in turn within one run, so that a busy machine slows them alike; an epoch's time holds
-the training steps and the scheduler's step. Printed: the median, over the repeats, of the ratio to the
-fixed rate's epoch of the same round, its range, and the epoch's seconds. The networks are the paper's MNIST
-CNN (batch 256) and a 784-128-10 MLP with batch-norm (batch 128), on random images of Fashion-MNIST's shape,
-for values do not change the time. On a CPU the clock is this process's CPU time, which other work on the
-machine disturbs least; on an accelerator it is wall time.
+All ways are timed in turn within one run, a tenth of an epoch at a time, so that a busy machine slows
+them alike; an epoch's time holds the training steps and the scheduler's step. Printed: the median, over
+the repeats, of the ratio to the fixed rate's epoch of the same round, its range, and the epoch's seconds.
+The networks are the paper's MNIST CNN (batch 256) and a 784-128-10 MLP with batch-norm (batch 128), on
+random images of Fashion-MNIST's shape, for values do not change the time. On a CPU the clock is this
+process's CPU time, which other work on the machine disturbs least; on an accelerator it is wall time.
 """
 
 from __future__ import annotations
@@ -50,7 +50,6 @@ class Runner:
 
     def __init__(self, way: str, make: Callable[[], nn.Module], batches: list[tuple[Tensor, Tensor]]) -> None:
         torch.manual_seed(0)
-        self.batches = batches
         self.model = make().to(batches[0][0].device)
         self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.01)
         options = WAYS[way]
@@ -61,22 +60,38 @@ class Runner:
                 self.optimizer, self.model, measure=way.split()[0], batches=batches, max_lr=0.01, **options
             )
 
-    def epoch(self) -> float:
-        """Seconds of one epoch."""
+    def train(self, batches: list[tuple[Tensor, Tensor]], *, last: bool) -> float:
+        """Seconds of some of an epoch's steps; with the last ones goes the scheduler's step."""
         self.model.train()
-        clock = time.process_time if self.batches[0][0].device.type == "cpu" else time.perf_counter
+        clock = time.process_time if batches[0][0].device.type == "cpu" else time.perf_counter
         started = clock()
-        total = torch.zeros((), device=self.batches[0][0].device)
-        for x, y in self.batches:
+        total = torch.zeros((), device=batches[0][0].device)
+        for x, y in batches:
             self.optimizer.zero_grad()
             loss = nn.functional.cross_entropy(self.model(x), y)
             loss.backward()
             self.optimizer.step()
             total += loss.detach()
-        if self.scheduler is not None:
+        if last and self.scheduler is not None:
             self.scheduler.step()
         float(total)  # waits for the device, as a loop that reports its loss does
         return clock() - started
+
+
+def one_epoch(
+    runners: dict[str, Runner], batches: list[tuple[Tensor, Tensor]], turn: int
+) -> dict[str, float]:
+    """Seconds of an epoch by way, each tenth of it run by all ways in turn: all share the machine's moods."""
+    seconds = dict.fromkeys(runners, 0.0)
+    size = max(1, len(batches) // 10)
+    names = list(runners)
+    for begin in range(0, len(batches), size):
+        # Begin with another way each time: none is always the one after the longest.
+        turn += 1
+        for name in names[turn % len(names) :] + names[: turn % len(names)]:
+            last = begin + size >= len(batches)
+            seconds[name] += runners[name].train(batches[begin : begin + size], last=last)
+    return seconds
 
 
 def compare(name: str, images: int, repeats: int, device: torch.device) -> None:
@@ -87,13 +102,8 @@ def compare(name: str, images: int, repeats: int, device: torch.device) -> None:
     y = torch.randint(10, (images * share,), generator=g).to(device)
     batches = list(zip(x.split(size), y.split(size), strict=True))
     runners = {way: Runner(way, make, batches) for way in WAYS}
-    for runner in runners.values():
-        runner.epoch()
-    rounds = []
-    for i in range(repeats):
-        # Begin with another way each round: none is always the one after the longest.
-        order = [list(runners)[(i + j) % len(runners)] for j in range(len(runners))]
-        rounds.append({way: runners[way].epoch() for way in order})
+    one_epoch(runners, batches, 0)
+    rounds = [one_epoch(runners, batches, i) for i in range(repeats)]
     print(f"{name}: batch {size}, {len(batches)} steps, {repeats} rounds")
     for way in WAYS:
         ratios = [seconds[way] / seconds["fixed"] for seconds in rounds]
