@@ -166,3 +166,47 @@ class StudyInput:
     def names(self) -> tuple[str, ...]:
         """The schedules' names, in order."""
         return tuple(schedule.name for schedule in self.schedules)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A schedule in one study of a comparison: its time to that study's target, and how it compares.
+
+    ``epochs`` is None for a schedule that never got there or was not in the study (then ``present`` is
+    False). ``fastest`` marks the study's shortest time.
+    """
+
+    present: bool
+    epochs: float | None
+    hits: int
+    runs: int
+    speedup: Interval
+    verdict: str
+    fastest: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedStudy:
+    """One study of a comparison; ``places`` in the order of the comparison's schedules."""
+
+    name: str
+    goal: str
+    reference: str
+    places: tuple[Place, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonInput:
+    """Several studies side by side.
+
+    ``profiles`` hold for each schedule the fraction of studies (``share``) that it solves within a time
+    ratio (``times``) of the fastest; ``scores`` their normalised integral up to ``largest_ratio``.
+    """
+
+    studies: tuple[ComparedStudy, ...]
+    schedules: tuple[str, ...]
+    reference: str | None
+    profiles: tuple[Steps | None, ...]
+    scores: tuple[float | None, ...]
+    largest_ratio: float
+    notes: tuple[str, ...] = ()

@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from os import PathLike
 from pathlib import Path
+from typing import NamedTuple
 
 from lrstudy.report import html
 from lrstudy.report.content import Page
 from lrstudy.report.draw_png import draw_png
 from lrstudy.report.files import check_folder, write_files
-from lrstudy.report.inputs import StudyInput
+from lrstudy.report.inputs import ComparisonInput, StudyInput
 from lrstudy.report.markdown import markdown
 from lrstudy.report.payload import csv_text, payload
+from lrstudy.report.sections.comparison import comparison_page
 from lrstudy.report.sections.page import study_page
 from lrstudy.report.style import looks
 
@@ -30,26 +32,42 @@ class ReportPaths:
     tables: tuple[Path, ...]
 
 
+class _Names(NamedTuple):
+    """What a page's files are called."""
+
+    html: str
+    markdown: str
+    json: str
+
+
 def write_study(
     study: StudyInput, summary_json: str, directory: str | PathLike[str], *, made_at: datetime | None = None
 ) -> ReportPaths:
     """Write the report of a study; see ``lrstudy.report.write_report``."""
-    return write_page(
-        study_page(study, made_at), study.names, study.reference, summary_json, Path(directory), "report"
-    )
+    page = study_page(study, made_at)
+    files = _Names("report.html", "report.md", "summary.json")
+    return _write_page(page, study.names, study.reference, summary_json, Path(directory), files)
 
 
-def write_page(
-    page: Page, names: Sequence[str], reference: str | None, summary_json: str, directory: Path, stem: str
+def write_compared(
+    compared: ComparisonInput, json: str, directory: str | PathLike[str], *, made_at: datetime | None = None
 ) -> ReportPaths:
-    """Write a page as ``<stem>.html`` and ``<stem>.md`` with its figures, tables and ``summary.json``."""
+    """Write the comparison of several studies; see ``lrstudy.report.write_comparison``."""
+    page = comparison_page(compared, made_at)
+    files = _Names("comparison.html", "comparison.md", "comparison.json")
+    return _write_page(page, compared.schedules, compared.reference, json, Path(directory), files)
+
+
+def _write_page(
+    page: Page, names: Sequence[str], reference: str | None, json: str, directory: Path, called: _Names
+) -> ReportPaths:
     check_folder(directory)
     drawn = looks(names, reference)
     content = page_html(page, names, reference)
     files = {
-        f"{stem}.html": content.encode(),
-        f"{stem}.md": markdown(page).encode(),
-        "summary.json": summary_json.encode(),
+        called.html: content.encode(),
+        called.markdown: markdown(page).encode(),
+        called.json: json.encode(),
     }
     pictures = [figure for figure in page.figures if figure.panels]
     tabled = [figure for figure in page.figures if figure.table.rows]
@@ -59,9 +77,9 @@ def write_page(
     every += [f"tables/{figure.key}.csv" for figure in page.figures]
     write_files(directory, files, stale=[name for name in every if name not in files])
     return ReportPaths(
-        directory / f"{stem}.html",
-        directory / f"{stem}.md",
-        directory / "summary.json",
+        directory / called.html,
+        directory / called.markdown,
+        directory / called.json,
         tuple(directory / "figures" / f"{figure.key}.png" for figure in pictures),
         tuple(directory / "tables" / f"{figure.key}.csv" for figure in tabled),
     )

@@ -10,9 +10,12 @@ import random
 from dataclasses import replace
 
 from lrstudy.report.inputs import (
+    ComparedStudy,
+    ComparisonInput,
     Curve,
     Interval,
     Levels,
+    Place,
     Price,
     Reach,
     ScheduleInput,
@@ -79,6 +82,53 @@ def large(schedules: int, epochs: int, trials: int) -> StudyInput:
         base = _schedule(2, SEEDS)
         made.append(replace(base, name=f"s{index}", curves=curves, trials=tuned))
     return replace(study(), schedules=tuple(made), reference="s0", epochs=epochs)
+
+
+def comparison() -> ComparisonInput:
+    """Three studies; the last one knows nothing of cyclic, and in it nobody gets there."""
+    names = ("lipschitz", "fixed", "cyclic")
+
+    def place(epochs: float | None, ratio: float | None, verdict: str, *, fastest: bool = False) -> Place:
+        speedup = Interval() if ratio is None else Interval(ratio, ratio / 1.2, ratio * 1.2)
+        return Place(True, epochs, 0 if epochs is None else 9, 10, speedup, verdict, fastest)
+
+    absent = Place(False, None, 0, 0, Interval(), "", False)
+    studies = (
+        ComparedStudy(
+            "digits",
+            "val_accuracy 97%",
+            "fixed",
+            (
+                place(6.0, 1.8, "faster", fastest=True),
+                place(11.0, 1.0, "reference"),
+                place(20.0, 0.5, "slower"),
+            ),
+        ),
+        ComparedStudy(
+            "fashion",
+            "val_accuracy 85%",
+            "fixed",
+            (
+                place(None, None, "never"),
+                place(5.0, 1.0, "reference", fastest=True),
+                place(6.0, 0.9, "inconclusive"),
+            ),
+        ),
+        ComparedStudy(
+            "wine",
+            "val_accuracy 99%",
+            "fixed",
+            (place(None, None, "never"), place(None, None, "reference"), absent),
+        ),
+    )
+    profiles = (
+        Steps((1.0, 4.0), (1 / 3, 1 / 3)),
+        Steps((1.0, 1.83, 4.0), (1 / 3, 2 / 3, 2 / 3)),
+        Steps((1.0, 1.2, 3.33, 4.0), (0.0, 1 / 3, 2 / 3, 2 / 3)),
+    )
+    return ComparisonInput(
+        studies, names, "fixed", profiles, (0.33, 0.58, 0.41), 4.0, ("wine: nobody got there.",)
+    )
 
 
 def running() -> StudyInput:

@@ -1,0 +1,96 @@
+"""Figures of a comparison of studies: performance profiles, and each study's speedups."""
+
+from __future__ import annotations
+
+from lrstudy.report.figures.model import STATIC, Axis, Estimate, Figure, Line, Panel, Points, Rule, table
+from lrstudy.report.figures.speedup import axis_range, speedup_text
+from lrstudy.report.inputs import ComparisonInput
+from lrstudy.report.text import counted, listed, trim
+
+
+def performance_profiles(compared: ComparisonInput) -> Figure:
+    """The share of studies that each schedule solves within a factor of the fastest one's time."""
+    key, title = "profiles", "Performance profiles"
+    lines, rows = [], []
+    for index, (name, steps) in enumerate(zip(compared.schedules, compared.profiles, strict=True)):
+        if steps is None:
+            continue
+        lines.append(Line(index, name, {STATIC: Points(steps.times, steps.share)}, step=True))
+        rows += [[name, at, share] for at, share in zip(steps.times, steps.share, strict=True)]
+    if not lines:
+        return Figure(key, title, "No schedule reached a target in any of the studies.", "")
+    x = Axis(
+        "time over the fastest schedule's time", log=True, switch=True, range=(1.0, compared.largest_ratio)
+    )
+    y = Axis("share of studies solved", percent=True, range=(-0.02, 1.04))
+    reading = (
+        "For a factor on the horizontal axis, the share of studies in which a schedule reached the target "
+        "within that factor of the fastest schedule's mean time. At 1 it is the share of studies in which "
+        "it was the fastest; how high it ends is the share that it solved at all. A study in which a "
+        "schedule never reached the target counts as unsolved. The score is the area under the curve up to "
+        f"{trim(compared.largest_ratio)}."
+    )
+    panel = Panel("Share of studies solved within a factor of the fastest", x, y, tuple(lines))
+    return Figure(
+        key, title, _takeaway(compared), reading, (panel,), table(["schedule", "time ratio", "share"], rows)
+    )
+
+
+def _takeaway(compared: ComparisonInput) -> str:
+    scores = {
+        name: score
+        for name, score in zip(compared.schedules, compared.scores, strict=True)
+        if score is not None
+    }
+    if not scores:
+        return "No schedule has a score."
+    best = max(scores.values())
+    names = [name for name, score in scores.items() if score == best]
+    have = "has" if len(names) == 1 else "have"
+    return f"{listed(names)} {have} the highest score, {trim(best, 2)} of 1, over {_studies(compared)}."
+
+
+def _studies(compared: ComparisonInput) -> str:
+    return counted(len(compared.studies), "study", "studies")
+
+
+def speedups_by_study(compared: ComparisonInput) -> Figure:
+    """A forest plot with a panel for each study."""
+    key, title = "speedups", "Speedup over each study's reference"
+    every = [place.speedup for study in compared.studies for place in study.places]
+    ends = axis_range(every)
+    panels, rows = [], []
+    for study in compared.studies:
+        marks = []
+        for index, (name, place) in enumerate(zip(compared.schedules, study.places, strict=True)):
+            if not place.present or name == study.reference:
+                continue
+            rows.append(
+                [study.name, name, place.speedup.value, place.speedup.low, place.speedup.high, place.verdict]
+            )
+            text = "never reached it" if place.speedup.value is None else speedup_text(place.speedup)
+            marks.append(
+                Estimate(index, name, place.speedup.value, place.speedup.low, place.speedup.high, text)
+            )
+        if marks:
+            axis = Axis("", categories=tuple(mark.row for mark in marks))
+            x = Axis("times as fast as the reference (logarithmic)", log=True, range=ends)
+            heading = f"{study.name}: {study.goal}, against {study.reference}"
+            panels.append(Panel(heading, x, axis, (Rule("x", 1.0), *marks)))
+    verdicts = [place.verdict for study in compared.studies for place in study.places if place.present]
+    said = [
+        f"{counted(verdicts.count(word), 'comparison')} {word}"
+        for word in ("faster", "slower")
+        if word in verdicts
+    ]
+    return Figure(
+        key,
+        title,
+        f"Over {_studies(compared)}: {listed(said) or 'no comparison was decided'}.",
+        "Each mark is a schedule's ratio of mean times to its study's target, reference over schedule, "
+        "with its "
+        "interval as the study's own report gives it; above 1 the schedule is faster.",
+        tuple(panels),
+        table(["study", "schedule", "speedup", "low", "high", "verdict"], rows),
+        stacked=True,
+    )

@@ -1,0 +1,117 @@
+"""The page of a comparison: several studies side by side."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from lrstudy.report.content import Cell, Column, Group, NumberTable, Page, Section
+from lrstudy.report.figures.profiles import performance_profiles, speedups_by_study
+from lrstudy.report.inputs import ComparisonInput, Place
+from lrstudy.report.sections.page import closing_line
+from lrstudy.report.text import NO_VALUE, counted, listed, number, trim
+
+
+def comparison_page(compared: ComparisonInput, made_at: datetime | None = None) -> Page:
+    """Wins and times first, then profiles and speedups."""
+    sections = (
+        Section("wins", "Who was fastest", tables=(wins_table(compared), times_table(compared))),
+        Section(
+            "evidence",
+            "Over all studies",
+            figures=(performance_profiles(compared), speedups_by_study(compared)),
+        ),
+        Section(
+            "notes",
+            "Notes",
+            intro=() if compared.notes else ("Nothing to note.",),
+            items=compared.notes,
+        ),
+    )
+    count = counted(len(compared.studies), "study", "studies")
+    conditions = (listed([study.name for study in compared.studies]),)
+    return Page(
+        f"Comparison of {count}", _headline(compared), conditions, (), sections, closing_line(made_at)
+    )
+
+
+def _headline(compared: ComparisonInput) -> str:
+    wins = _wins(compared)
+    studies = counted(len(compared.studies), "study", "studies")
+    most = max(wins.values(), default=0)
+    if not most:
+        return f"No schedule reached its target in any of {studies}."
+    first = [name for name, count in wins.items() if count == most]
+    was = "was" if len(first) == 1 else "were each"
+    faster = [
+        f"{name} in {count}"
+        for index, name in enumerate(compared.schedules)
+        if (count := sum(study.places[index].verdict == "faster" for study in compared.studies))
+    ]
+    text = f"{listed(first)} {was} the fastest in {most} of {studies}"
+    if not faster:
+        return f"{text}; in none was a schedule shown to be faster than the study's reference."
+    return f"{text}; shown to be faster than the study's reference: {listed(faster)}."
+
+
+def _wins(compared: ComparisonInput) -> dict[str, int]:
+    return {
+        name: sum(study.places[index].fastest for study in compared.studies)
+        for index, name in enumerate(compared.schedules)
+    }
+
+
+def wins_table(compared: ComparisonInput) -> NumberTable:
+    """For each schedule: in how many studies it was the fastest, faster, slower, undecided; its score."""
+    columns = (
+        Column("schedule", number=False),
+        Column("studies"),
+        Column("fastest"),
+        Column("faster than the reference"),
+        Column("equivalent"),
+        Column("inconclusive"),
+        Column("slower"),
+        Column("never there"),
+        Column("profile score"),
+    )
+    wins = _wins(compared)
+    rows = []
+    for index, name in enumerate(compared.schedules):
+        places = [study.places[index] for study in compared.studies if study.places[index].present]
+        verdicts = [place.verdict for place in places]
+        score = compared.scores[index]
+        counts = [len(places), wins[name]]
+        counts += [
+            verdicts.count(word) for word in ("faster", "equivalent", "inconclusive", "slower", "never")
+        ]
+        cells = [Cell(str(count), number=True) for count in counts]
+        last = Cell(NO_VALUE if score is None else trim(score, 2), number=True)
+        rows.append((Cell(name, schedule=index), *cells, last))
+    note = "Fastest: the shortest mean time to the study's target, whether or not the difference is shown."
+    return NumberTable("Wins", columns, (Group("", tuple(rows)),), (note,))
+
+
+def times_table(compared: ComparisonInput) -> NumberTable:
+    """Mean epochs to the target, a row for each study and a column for each schedule."""
+    columns = (
+        Column("study", number=False),
+        Column("target", number=False),
+        *(Column(name) for name in compared.schedules),
+    )
+    rows = tuple(
+        (Cell(study.name), Cell(study.goal), *(_time(place) for place in study.places))
+        for study in compared.studies
+    )
+    note = (
+        "Restricted mean epochs to the target, with the runs that reached it when not all did; a star "
+        "marks the fastest. A dash: the schedule was not in the study."
+    )
+    return NumberTable("Times", columns, (Group("Mean epochs to the target", rows),), (note,))
+
+
+def _time(place: Place) -> Cell:
+    if not place.present:
+        return Cell(NO_VALUE, number=True)
+    if place.epochs is None:
+        return Cell("never", number=True)
+    text = f"{number(place.epochs)}{' ★' if place.fastest else ''}"
+    return Cell(text, "" if place.hits == place.runs else f"{place.hits} of {place.runs}", number=True)

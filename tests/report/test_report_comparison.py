@@ -1,0 +1,62 @@
+"""Several studies side by side: wins, times, profiles, speedups."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+import report_samples as samples
+from report_samples import HOSTILE
+
+from lrstudy.report.figures.model import Estimate, Line
+from lrstudy.report.sections.comparison import comparison_page
+from lrstudy.report.writing import write_compared
+
+
+def test_headline_counts_wins_and_what_was_shown():
+    assert comparison_page(samples.comparison()).headline == (
+        "lipschitz and fixed were each the fastest in 1 of 3 studies; shown to be faster than the study's "
+        "reference: lipschitz in 1."
+    )
+
+
+def test_headline_when_nobody_got_there():
+    found = samples.comparison()
+    assert comparison_page(replace(found, studies=found.studies[2:])).headline == (
+        "No schedule reached its target in any of 1 study."
+    )
+
+
+def test_wins_table_counts_only_studies_that_a_schedule_was_in():
+    wins, times = comparison_page(samples.comparison()).sections[0].tables
+    rows = {row[0].text: [cell.text for cell in row[1:]] for row in wins.groups[0].rows}
+    assert rows["cyclic"] == ["2", "0", "0", "0", "1", "1", "0", "0.41"]
+    assert rows["lipschitz"] == ["3", "1", "1", "0", "0", "0", "2", "0.33"]
+    last = [cell.text for cell in times.groups[0].rows[2]]
+    assert last == ["wine", "val_accuracy 99%", "never", "never", "–"]
+    assert times.groups[0].rows[0][2].text == "6 ★"
+
+
+def test_profiles_are_step_functions_and_the_best_score_is_told():
+    profiles, speedups = comparison_page(samples.comparison()).figures
+    assert all(mark.step for mark in profiles.panels[0].marks if isinstance(mark, Line))
+    assert profiles.takeaway == "fixed has the highest score, 0.58 of 1, over 3 studies."
+    rows = [[m.row for m in panel.marks if isinstance(m, Estimate)] for panel in speedups.panels]
+    assert rows == [["lipschitz", "cyclic"], ["lipschitz", "cyclic"], ["lipschitz"]]
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    found = samples.comparison()
+    hostile = replace(found, studies=(replace(found.studies[0], name=HOSTILE), *found.studies[1:]))
+    return write_compared(hostile, "{}\n", tmp_path_factory.mktemp("comparison"))
+
+
+def test_files_and_escaping(written):
+    assert written.html.name == "comparison.html"
+    assert written.summary.read_text() == "{}\n"
+    page = written.html.read_text()
+    own = page.replace(max(re.findall(r"<script>(.*?)</script>", page, re.DOTALL), key=len), "")
+    assert "<img" not in own
+    assert "<img" not in written.markdown.read_text()
