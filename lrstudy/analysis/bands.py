@@ -21,6 +21,15 @@ class Band:
     high: Array
 
 
+def earliest(times: Array, hits: NDArray[np.bool_], resolution: float) -> Array:
+    """The times, any shape, with every hit as early as it can have been: one evaluation before it was seen.
+
+    A hit seen at the first evaluation counts half of that time, not 0, so that ratios stay finite.
+    """
+    early: Array = np.maximum(times - resolution, np.minimum(times, resolution / 2))
+    return np.where(hits, early, times)
+
+
 def levels_band(
     reference: ArrayLike,
     schedule: ArrayLike,
@@ -69,8 +78,8 @@ def levels_band(
     sup = (moves[:, varies] / error[varies]).max(axis=1, initial=0.0)
     half = float(np.quantile(sup, confidence)) * expansion(n, confidence) * error
     # The same floor as in paired_speedup: a hit is known to one evaluation.
-    floor_low = (r - resolution * (r < horizon)).mean(axis=0) / mean_s
-    floor_high = mean_r / np.maximum((s - resolution * (s < horizon)).mean(axis=0), 1e-12 * horizon)
+    floor_low = earliest(r, r < horizon, resolution).mean(axis=0) / mean_s
+    floor_high = mean_r / earliest(s, s < horizon, resolution).mean(axis=0)
     low, high = np.minimum(ratio * np.exp(-half), floor_low), np.maximum(ratio * np.exp(half), floor_high)
     nobody = (both >= horizon).all(axis=0)
     return Band(ratio, np.where(nobody, np.nan, low), np.where(nobody, np.nan, high))

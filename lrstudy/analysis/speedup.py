@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lrstudy.analysis.bands import Band, levels_band
+from lrstudy.analysis.bands import Band, earliest, levels_band
 from lrstudy.analysis.intervals import t_quantile
 from lrstudy.analysis.resampling import bootstrap_weights, expanded_tail, sign_flip_p
 
@@ -67,8 +67,8 @@ def paired_speedup(
 
     The interval joins a delta-method t-interval of the log ratio and a paired bootstrap interval read at
     expanded levels (``_interval``). It is never narrower than one evaluation: a hit seen at e may have
-    happened just after e - resolution, so the limits reach at least mean(r - resolution * hit) / mean(s) and
-    mean(r) / mean(s - resolution * hit). When neither hit in any run there is no interval.
+    happened just after e - resolution, so the limits reach at least to the ratio with all hits of the one,
+    or of the other, that early (``bands.earliest``). When neither hit in any run there is no interval.
 
     Args:
         reference, schedule: shape (n,), restricted times min(T, horizon), paired by index (same seed).
@@ -96,8 +96,8 @@ def paired_speedup(
         return Speedup(ratio, None, None, p_value, n, note)
     low, high = _interval(r, s, ~(r_hit | s_hit), horizon, seed, confidence)
     # However alike the runs: a hit is known to one evaluation, so the ratio is known no better than that.
-    floor_low = float((r - resolution * r_hit).mean() / s.mean())
-    floor_high = float(r.mean() / max((s - resolution * s_hit).mean(), 1e-12 * horizon))
+    floor_low = float(earliest(r, r_hit, resolution).mean() / s.mean())
+    floor_high = float(r.mean() / earliest(s, s_hit, resolution).mean())
     note = ""
     if floor_low < low or floor_high > high:
         note = "Widened to the time between two evaluations: the runs vary by less."
