@@ -1,9 +1,9 @@
 """Residual networks for 32×32 images, in the topology of the Keras team's CIFAR-10 example.
 
 Version 1 is K. He et al., arXiv 1512.03385; version 2 (pre-activation, bottlenecks) arXiv 1603.05027. The
-example differs from the papers in some ways that parameter counts show: shortcuts of a new width are 1×1
-convolutions with a bias and without batch-norm, every convolution has a bias, and version 2 begins with
-bottlenecks of 16 units that widen to 64.
+example differs from the papers: shortcuts of a new width are 1×1 convolutions without batch-norm, and the
+bottlenecks of version 2 begin with 16 units that widen to 64. Its convolutions also have biases, left out
+here: a batch-norm follows every one (in version 2 after the sum) and removes them.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ class _BlockV1(nn.Module):
 
     def __init__(self, inputs: int, width: int, stride: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(inputs, width, 3, stride, padding=1)
+        self.conv1 = nn.Conv2d(inputs, width, 3, stride, padding=1, bias=False)
         self.norm1 = batch_norm_2d(width)
-        self.conv2 = nn.Conv2d(width, width, 3, padding=1)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
         self.norm2 = batch_norm_2d(width)
-        self.shortcut = nn.Conv2d(inputs, width, 1, stride) if stride != 1 else nn.Identity()
+        self.shortcut = nn.Conv2d(inputs, width, 1, stride, bias=False) if stride != 1 else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, inputs, h, w) → (n, width, h/stride, w/stride)."""
@@ -43,12 +43,12 @@ class _BlockV2(nn.Module):
         # The very first block follows a batch-norm and a ReLU.
         self.norm1 = nn.Identity() if first else batch_norm_2d(inputs)
         self.first = first
-        self.conv1 = nn.Conv2d(inputs, width, 1, stride)
+        self.conv1 = nn.Conv2d(inputs, width, 1, stride, bias=False)
         self.norm2 = batch_norm_2d(width)
-        self.conv2 = nn.Conv2d(width, width, 3, padding=1)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
         self.norm3 = batch_norm_2d(width)
-        self.conv3 = nn.Conv2d(width, outputs, 1)
-        self.shortcut = nn.Conv2d(inputs, outputs, 1, stride) if widen else nn.Identity()
+        self.conv3 = nn.Conv2d(width, outputs, 1, bias=False)
+        self.shortcut = nn.Conv2d(inputs, outputs, 1, stride, bias=False) if widen else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, inputs, h, w) → (n, outputs, h/stride, w/stride)."""
@@ -63,7 +63,11 @@ class _BlockV2(nn.Module):
 def resnet_v1(input_shape: tuple[int, ...], outputs: int, *, depth: int) -> nn.Module:
     """Depth 6n + 2: three stages of n blocks of 16, 32 and 64 channels. The last layer sees 64 features."""
     blocks = (depth - 2) // 6
-    layers: list[nn.Module] = [nn.Conv2d(input_shape[0], 16, 3, padding=1), batch_norm_2d(16), nn.ReLU()]
+    layers: list[nn.Module] = [
+        nn.Conv2d(input_shape[0], 16, 3, padding=1, bias=False),
+        batch_norm_2d(16),
+        nn.ReLU(),
+    ]
     inputs = 16
     for stage, width in enumerate((16, 32, 64)):
         for block in range(blocks):
@@ -75,7 +79,11 @@ def resnet_v1(input_shape: tuple[int, ...], outputs: int, *, depth: int) -> nn.M
 def resnet_v2(input_shape: tuple[int, ...], outputs: int, *, depth: int) -> nn.Module:
     """Depth 9n + 2: three stages of n bottlenecks, 64, 128 and 256 channels wide."""
     blocks = (depth - 2) // 9
-    layers: list[nn.Module] = [nn.Conv2d(input_shape[0], 16, 3, padding=1), batch_norm_2d(16), nn.ReLU()]
+    layers: list[nn.Module] = [
+        nn.Conv2d(input_shape[0], 16, 3, padding=1, bias=False),
+        batch_norm_2d(16),
+        nn.ReLU(),
+    ]
     inputs = width = 16
     for stage in range(3):
         made = width * (2 if stage else 4)
