@@ -58,7 +58,8 @@ def best_of_n(
     2019's plug-in with replacement is not). The band is Kolmogorov's: with probability ``confidence`` the
     true distribution function lies within d of the empirical one everywhere, d the exact two-sided quantile
     of the Kolmogorov statistic (conservative with ties), so that E[best of n] = int x dF^n lies between the
-    values at F + d and F - d.
+    values at F + d and F - d. Near n = N the U-statistic, which draws without replacement, can pass that by
+    a hair; the band is stretched to hold it.
 
     Args:
         values: what each trial reached. None and NaN (failed, diverged) and infinities on the bad side count
@@ -87,8 +88,8 @@ def best_of_n(
     total = x.size
     expected = subset_weights(total) @ x
     d = float(stats.kstwo.ppf(confidence, total))
-    pessimistic = _expected_best(np.concatenate([[worst], x]), _shifted(total, d))
-    optimistic = _expected_best(np.concatenate([x, [best]]), _shifted_down(total, d))
+    pessimistic = np.minimum(_expected_best(np.append(worst, x), _shifted_up(total, d)), expected)
+    optimistic = np.maximum(_expected_best(np.append(x, best), _shifted_down(total, d)), expected)
     low, high = (pessimistic, optimistic) if higher_is_better else (-optimistic, -pessimistic)
     return BestOfN(
         tuple(range(1, total + 1)),
@@ -98,7 +99,7 @@ def best_of_n(
     )
 
 
-def _shifted(total: int, d: float) -> Array:
+def _shifted_up(total: int, d: float) -> Array:
     """min(F + d, 1) at the worst end and at each ordered value, shape (N + 1,)."""
     upper: Array = np.minimum(np.arange(total + 1) / total + d, 1.0)
     return upper
