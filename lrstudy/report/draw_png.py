@@ -270,7 +270,7 @@ def _scale(ax: Axes, which: str, axis: Axis, time: str | None) -> None:
     elif axis.log:
         low, high = ax.get_xlim() if which == "x" else ax.get_ylim()
         spread = high / low if low > 0 else 1.0
-        if spread < 4:
+        if spread < 4.5:
             spine.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
         else:
             spine.set_major_locator(LogLocator(subs=(1, 2, 5) if spread < 50 else (1,), numticks=12))

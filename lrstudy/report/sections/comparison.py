@@ -30,7 +30,12 @@ def comparison_page(compared: ComparisonInput, made_at: datetime | None = None) 
     count = counted(len(compared.studies), "study", "studies")
     conditions = (listed([study.name for study in compared.studies]),)
     return Page(
-        f"Comparison of {count}", _headline(compared), conditions, (), sections, closing_line(made_at)
+        f"Comparison of {count}",
+        _headline(compared),
+        conditions,
+        (),
+        sections,
+        closing_line(made_at, "the studies' stores"),
     )
 
 

@@ -73,7 +73,7 @@ def study_page(study: StudyInput, made_at: datetime | None = None) -> Page:
     )
 
 
-def closing_line(made_at: datetime | None) -> str:
+def closing_line(made_at: datetime | None, source: str = "the study's store") -> str:
     """The report's last line, with the only date in it."""
     when = "" if made_at is None else f" on {made_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-    return f"Made by lrstudy {__version__}{when} from the study's store alone."
+    return f"Made by lrstudy {__version__}{when} from {source} alone."
