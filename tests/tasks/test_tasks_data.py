@@ -9,8 +9,11 @@ from hypothesis import strategies as st
 from sklearn import datasets
 from task_specs import make_task
 
+from lrstudy.catalog.tasks import DATASETS
 from lrstudy.errors import StudyFileError
 from lrstudy.tasks import load_data
+from lrstudy.tasks.archives import ARCHIVES
+from lrstudy.tasks.datasets import SHIPPED as LOADERS
 from lrstudy.tasks.describe import SHAPES
 
 SHIPPED = {"digits": 1797, "iris": 150, "wine": 178, "breast-cancer": 569, "diabetes": 442}
@@ -25,6 +28,10 @@ def test_a_shipped_data_set_has_the_declared_shape_and_all_its_rows(name, task) 
     assert sum(len(split.targets) for split in data.splits.values()) == SHIPPED[name]
     assert data.train.targets.dtype == (np.float32 if classes is None else np.int64)
     assert data.train.inputs.dtype == (np.uint8 if data.image else np.float32)
+
+
+def test_every_declared_data_set_can_be_loaded_or_fetched() -> None:
+    assert LOADERS.keys() | ARCHIVES.keys() == DATASETS.keys() == SHAPES.keys()
 
 
 def test_digits_are_scikit_learns_values_in_other_order(task) -> None:
