@@ -155,7 +155,7 @@ class Training:
             train_seconds=train_seconds,
             estimate_seconds=estimate_seconds,
             eval_seconds=eval_seconds,
-            lr=math.fsum(rates) / len(rates),
+            lr=_mean(rates),
             lr_min=min(rates),
             lr_max=max(rates),
             train_loss=train["loss"],
@@ -291,13 +291,18 @@ class Training:
         self._schedule.close()
 
 
-def _divergence(record: EpochRecord, bound: float | None) -> str | None:
+def _mean(rates: list[float]) -> float:
+    # A constant rate is recorded as itself, not as its rounded sum divided by its count.
+    return rates[0] if min(rates) == max(rates) else math.fsum(rates) / len(rates)
+
+
+def _divergence(record: EpochRecord, bound: float) -> str | None:
     """Why an epoch counts as diverged, or None."""
     for name, loss in (("training", record.train_loss), ("validation", record.val_loss)):
         if loss is None:
             continue
         if not math.isfinite(loss):
             return f"{name} loss became {loss} in epoch {record.epoch}"
-        if bound is not None and loss > bound:
+        if loss > bound:
             return f"{name} loss {loss:.6g} passed the bound {bound:g} in epoch {record.epoch}"
     return None

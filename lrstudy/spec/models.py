@@ -59,7 +59,7 @@ class TaskSpec(_Section):
     precision: Literal["float32", "bf16", "tf32", "float64"] = "float32"
     channels_last: bool = False
     deterministic: bool = False
-    divergence: float | None = Field(default=None, gt=0)
+    divergence: float = Field(default=1e9, gt=0)
 
 
 class Budget(_Section):

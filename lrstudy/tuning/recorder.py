@@ -34,7 +34,7 @@ class _Running:
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
-class Recorder(Callback):  # type: ignore[misc] # Ray ships no types
+class Recorder(Callback):
     """Takes every result off Tune's hands before Tune stores or prints any of it."""
 
     def __init__(
@@ -54,10 +54,9 @@ class Recorder(Callback):  # type: ignore[misc] # Ray ships no types
         self.error: StoreError | None = None
         self.stopping = False
 
-    @property
-    def running(self) -> int:
-        """How many trials are being run."""
-        return len(self._running)
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Tune pickles what it is given, to restore it; nothing is ever restored from there.
+        return Callback, ()
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import ray
 from ray import tune
 from ray.tune import Stopper
 from ray.tune.experiment import Trial
+from ray.tune.stopper import NoopStopper
 
 from lrstudy.records import Phase, TrialRecord
 from lrstudy.spec import Study
@@ -149,11 +151,15 @@ class StudyRun:
         )
 
 
-class _StopWith(Stopper):  # type: ignore[misc] # Ray ships no types
+class _StopWith(Stopper):
     """Ends the whole run once the recorder can no longer write."""
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Tune pickles what it is given, to restore it; nothing is ever restored from there.
+        return NoopStopper, ()
 
     def __call__(self, trial_id: str, result: dict[str, object]) -> bool:
         return False

@@ -113,7 +113,8 @@ class Search:
 
     def _optuna_study(self, sampler: BaseSampler, history: Sequence[Evaluated]) -> optuna.Study:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        direction = "maximize" if self._higher_is_better else "minimize"
+        up, down = optuna.study.StudyDirection.MAXIMIZE, optuna.study.StudyDirection.MINIMIZE
+        direction = up if self._higher_is_better else down
         study = optuna.create_study(sampler=sampler, direction=direction)
         penalty = self._penalty(history)
         for trial in history:

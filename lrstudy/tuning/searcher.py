@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any
+from typing import Any, cast
 
 from ray.tune.search import Searcher
 
 from lrstudy.tuning.controller import Controller
 
 
-class StudySearcher(Searcher):  # type: ignore[misc] # Ray ships no types
+class StudySearcher(Searcher):
     """Gives Tune the next trial of any schedule and phase.
 
     Results do not come back through here: the recorder writes them to the store first and then tells the
@@ -22,11 +22,15 @@ class StudySearcher(Searcher):  # type: ignore[misc] # Ray ships no types
         self._controller = controller
         self._max_concurrent = max_concurrent
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Tune pickles what it is given, to restore it; nothing is ever restored from there.
+        return Searcher, ()
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | None:
         """The next trial's config; None to be asked again later; ``FINISHED`` when there is no more."""
         if self._controller.done:
-            finished: str = Searcher.FINISHED
-            return finished
+            # Ray's own signature leaves out the word that its documentation asks for here.
+            return cast("dict[str, Any]", Searcher.FINISHED)
         if 0 < self._max_concurrent <= self._controller.in_flight:
             return None
         config = self._controller.next()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 import ray
@@ -47,7 +47,7 @@ def ray_session(address: str | None, resources: Resources) -> Iterator[None]:
             Problem("--address", "", f"no Ray cluster answers: {cause}", remedy, address)
         ) from error
     try:
-        _refuse(_lacking(resources, ray.cluster_resources()))
+        _refuse(_lacking(resources, _cluster_resources()))
         yield
     finally:
         ray.shutdown()
@@ -60,6 +60,11 @@ def _connect(address: str | None) -> None:
         return
     # "local": a leftover file of a dead cluster must not be joined by accident.
     ray.init(address="local", include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
+
+
+def _cluster_resources() -> dict[str, float]:
+    ask: Callable[[], dict[str, float]] = ray.cluster_resources  # Ray leaves it without types
+    return ask()
 
 
 def check_local(resources: Resources) -> list[Problem]:

@@ -33,10 +33,28 @@ def study(**budget: Any) -> Study:
 
 def record(config: TrialConfig, **changes: Any) -> TrialRecord:
     value = float(config.params.get("lr", 0.5))
+    now = datetime.now(UTC)
     done = TrialRecord(
-        config.trial_id, config.phase, config.schedule, config.seed, dict(config.params),
-        Status.COMPLETED, None, 5, value, 3, value, None, None, None, datetime.now(UTC), datetime.now(UTC), "here", "cpu", 1,
-    )  # fmt: skip
+        trial_id=config.trial_id,
+        phase=config.phase,
+        schedule=config.schedule,
+        seed=config.seed,
+        params=dict(config.params),
+        status=Status.COMPLETED,
+        error=None,
+        epochs_run=5,
+        best_val=value,
+        best_epoch=3,
+        objective=value,
+        test_loss=None,
+        test_accuracy=None,
+        test_r2=None,
+        started_at=now,
+        ended_at=now,
+        node="here",
+        device="cpu",
+        attempt=1,
+    )
     return replace(done, **changes)
 
 

@@ -6,6 +6,8 @@ import math
 from typing import Any
 
 import pytest
+from optuna.samplers import RandomSampler
+from optuna.trial import TrialState
 
 from lrstudy.spec import Study, parse_study
 from lrstudy.tuning.search import Evaluated, Search
@@ -85,16 +87,25 @@ def test_tpe_learns_from_results() -> None:
     assert late < early / 2
 
 
-def test_a_diverged_trial_counts_as_worse_than_any_and_a_failed_one_not_at_all() -> None:
-    spec = study(trials=16)
-    search = searcher(spec)
-    startup = [search.suggest(n, []) for n in range(8)]
-    base = [Evaluated(p, objective(p)) for p in startup]
-    best = max(range(8), key=lambda n: objective(startup[n]))
-    diverged = [*base[:best], Evaluated(startup[best], None), *base[best + 1 :]]
-    failed = [*base[:best], Evaluated(startup[best], None, failed=True), *base[best + 1 :]]
-    suggestions = [searcher(spec).suggest(8, history)["lr"] for history in (base, diverged, failed)]
-    assert len(set(suggestions)) == 3
+def test_a_diverged_trial_is_told_as_worse_than_any_and_a_failed_one_not_at_all() -> None:
+    params = {"lr": 0.1}
+    history = [Evaluated(params, 0.7), Evaluated(params, None), Evaluated(params, None, failed=True)]
+    told = searcher(study())._optuna_study(RandomSampler(), history).trials
+    assert [trial.state for trial in told] == [TrialState.COMPLETE, TrialState.COMPLETE, TrialState.FAIL]
+    assert told[0].value == 0.7
+    assert told[1].value is not None
+    assert told[1].value < 0.7
+
+
+def test_tpe_moves_away_from_where_trials_diverge() -> None:
+    spec = study(trials=40)
+    search, history = searcher(spec), []
+    for number in range(40):
+        params = search.suggest(number, history)
+        diverged = params["lr"] > 0.03
+        history.append(Evaluated(params, None if diverged else -abs(math.log10(params["lr"]) + 2.5)))
+    late = [trial.params["lr"] for trial in history[20:]]
+    assert sum(rate <= 0.03 for rate in late) > 16, "half of the space diverges"
 
 
 def test_choices_of_lists_come_back_as_they_were_given() -> None:
