@@ -18,8 +18,8 @@ Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 Limits = tuple[float, float]
 
-_PSEUDO_RUNS = 2.0
-_NEARER = 0.6
+_PSEUDO_PAIRS = 2.0
+_NEARER = 0.7
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +119,10 @@ def _interval(r: Array, s: Array, missed: Flags, horizon: float, seed: int, conf
     mislead it. So the further of the two limits counts, with two changes for the missed pairs, both found
     by calibration (tests/bench/calibration.py) and both nothing where every pair has a hit:
 
-    - away from 1 a missed pair stands for one where just one of the two hit, as deep below the horizon as
-      the other hits: else a study with few hits by chance seems to show that there is no large effect;
-    - towards 1 the limits are averaged (0.4 the further, 0.6 the nearer): a few differences among zeros
+    - away from 1 the spread counts two further pairs of either kind (times the share of missed pairs) in
+      which only one hit, as far below the horizon as the hits seen: else a study with few hits by chance
+      seems to show that there is no large effect;
+    - towards 1 the limits are averaged (0.3 the further, 0.7 the nearer): a few differences among zeros
       cannot exceed Student's quantile, however large they are, and t alone would cover 99%.
     """
     n = r.size
@@ -130,7 +131,7 @@ def _interval(r: Array, s: Array, missed: Flags, horizon: float, seed: int, conf
     # Delta method: log(mean r / mean s) moves by mean(r_i / mean r - s_i / mean s).
     variance = (paired_variation(r, s) or 0.0) ** 2
     depth = _mean_depth(np.concatenate([r, s]), horizon)
-    unseen = missed.sum() * ((depth / r.mean()) ** 2 + (depth / s.mean()) ** 2) * _PSEUDO_RUNS / (n - 1)
+    unseen = missed.mean() * ((depth / r.mean()) ** 2 + (depth / s.mean()) ** 2) * _PSEUDO_PAIRS / (n - 1)
     half, half_away = quantile * math.sqrt(variance), quantile * math.sqrt(variance + float(unseen))
 
     weights = bootstrap_weights(n, seed)

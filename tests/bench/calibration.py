@@ -31,6 +31,7 @@ MEDIAN_EPOCHS = 30.0
 SCHEDULES = 4
 MARGIN = 0.05
 BOOTSTRAP_SEED = 0
+STUDY_SEED = 2027  # not the one the interval's two constants were chosen with
 
 Array = NDArray[np.float64]
 
@@ -82,7 +83,7 @@ def horizon_and_truth(world: World, factor: float, censored: float) -> tuple[flo
 def simulate(world: World, studies: int, n: int, factor: float, censored: float, schedules: int) -> Tally:
     """One cell of the table."""
     horizon, truth = horizon_and_truth(world, factor, censored)
-    rng = np.random.default_rng([2, n, round(100 * factor), round(100 * censored)])
+    rng = np.random.default_rng([STUDY_SEED, n, round(100 * factor), round(100 * censored)])
     times = world.times(rng, (studies, n), [1.0, factor, *[1.0] * (schedules - 1)])
     hits, restricted = times <= horizon, np.minimum(times, horizon)
     tally = Tally()
