@@ -60,36 +60,35 @@ class Augmenter:
 
     def _move(self, images: Tensor, generator: torch.Generator) -> Tensor:
         n, channels, height, width = images.shape
-        rows = self._sources(n, height, generator, images.device)
-        columns = self._sources(n, width, generator, images.device)
+        rows, row_inside = self._sources(n, height, generator, images.device)
+        columns, column_inside = self._sources(n, width, generator, images.device)
         if self._flip:
             flipped = torch.rand(n, 1, generator=generator, device=images.device) < self._flip
             columns = torch.where(flipped, columns.flip(1), columns)
-        index = rows.clamp(0, height - 1)[:, :, None] * width + columns.clamp(0, width - 1)[:, None, :]
+            column_inside = torch.where(flipped, column_inside.flip(1), column_inside)
+        index = rows[:, :, None] * width + columns[:, None, :]
         index = index.view(n, 1, height * width).expand(n, channels, height * width)
         moved = images.flatten(2).gather(2, index).view(n, channels, height, width)
         if self._padding:
-            inside = _inside(rows, height)[:, None, :, None] & _inside(columns, width)[:, None, None, :]
-            moved = moved * inside
+            moved = moved * (row_inside[:, None, :, None] & column_inside[:, None, None, :])
         return moved
 
-    def _sources(self, n: int, side: int, generator: torch.Generator, device: torch.device) -> Tensor:
-        """Which row (or column) each of the output's comes from: (n, side); outside where it is padding.
+    def _sources(
+        self, n: int, side: int, generator: torch.Generator, device: torch.device
+    ) -> tuple[Tensor, Tensor]:
+        """Which row (or column) each of the output's comes from, and whether it is one and not padding.
 
-        A shift stays inside: it repeats the edge.
+        Both (n, side). An output pixel is followed back: first out of the crop, then out of the shift.
         """
         place = torch.arange(side, device=device).expand(n, side)
-        if self._shift:
-            place = (place + _whole(max(1, int(self._shift * side)), n, generator, device)).clamp(0, side - 1)
         if self._padding:
             place = place + _whole(self._padding, n, generator, device)
-        return place
+        inside = (place >= 0) & (place < side)
+        if self._shift:
+            place = place + _whole(max(1, int(self._shift * side)), n, generator, device)
+        return place.clamp(0, side - 1), inside
 
 
 def _whole(largest: int, n: int, generator: torch.Generator, device: torch.device) -> Tensor:
     """(n, 1) whole numbers from −largest to largest."""
     return torch.randint(-largest, largest + 1, (n, 1), generator=generator, device=device)
-
-
-def _inside(places: Tensor, side: int) -> Tensor:
-    return (places >= 0) & (places < side)

@@ -75,6 +75,13 @@ def test_crop_pads_with_zeros() -> None:
     assert len(offsets) == 25
 
 
+def test_a_shift_before_a_crop_shows_no_padding_of_its_own() -> None:
+    images = torch.full((200, 1, 10, 10), 9, dtype=torch.uint8)
+    out = Augmenter(["shift:0.4", "crop:1"])(images, generator())
+    zeros_per_row = (out == 0).all(3).sum((1, 2))  # rows that are padding throughout
+    assert set(zeros_per_row.tolist()) == {0, 1}
+
+
 @pytest.mark.parametrize("sides", [(15, 15), (12, 20)])
 def test_rotation_and_zoom_are_scipys_affine_transform(sides, monkeypatch) -> None:
     """Compared with scipy's interpolation of the same matrix, as Keras's preprocessing uses it."""

@@ -142,10 +142,17 @@ def test_tensors_are_made_once_per_data_set_and_die_with_it(image_data, task) ->
     assert len(module._kept) == before
 
 
-def test_training_does_not_change_the_data(image_data, task) -> None:
-    data = image_data()
+@pytest.mark.parametrize("kept_normalized", [True, False])
+@pytest.mark.parametrize("kind", ["images", "table"])
+def test_training_does_not_change_the_data(
+    kind, kept_normalized, image_data, table_data, task, monkeypatch
+) -> None:
+    if not kept_normalized:
+        monkeypatch.setattr(module, "_NORMALIZED_BYTES", 0)
+    data = image_data() if kind == "images" else table_data()
     copies = {name: split.inputs.copy() for name, split in data.splits.items()}
-    pipeline = Pipeline(data, task(normalize="standardize", augment=["flip", "zoom"]), CPU)
+    augment = ["flip", "zoom"] if kind == "images" else []
+    pipeline = Pipeline(data, task(normalize="standardize", augment=augment), CPU)
     list(pipeline.train_batches(generator()))
     for name in data.splits:
         list(pipeline.batches(name))

@@ -40,9 +40,8 @@ class _BlockV2(nn.Module):
         self, inputs: int, width: int, outputs: int, stride: int, *, first: bool, widen: bool
     ) -> None:
         super().__init__()
-        # The very first block follows a batch-norm and a ReLU.
+        # The very first block follows a batch-norm and a ReLU: it needs none of its own.
         self.norm1 = nn.Identity() if first else batch_norm_2d(inputs)
-        self.first = first
         self.conv1 = nn.Conv2d(inputs, width, 1, stride, bias=False)
         self.norm2 = batch_norm_2d(width)
         self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
@@ -52,8 +51,8 @@ class _BlockV2(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, inputs, h, w) → (n, outputs, h/stride, w/stride)."""
-        y = x if self.first else functional.relu(self.norm1(x))
-        y = self.conv2(functional.relu(self.norm2(self.conv1(y))))
+        y = self.conv1(functional.relu(self.norm1(x)))
+        y = self.conv2(functional.relu(self.norm2(y)))
         y = self.conv3(functional.relu(self.norm3(y)))
         widened: Tensor = self.shortcut(x)
         added: Tensor = widened + y
