@@ -1,0 +1,281 @@
+"""From a store to a ``Summary``. No input or output of its own, and every random number seeded."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+import numpy as np
+
+from lrstudy.analysis.bands import levels_band
+from lrstudy.analysis.columns import Columns, Readable, Trial, read_columns
+from lrstudy.analysis.compared import pairs_of, restricted_over
+from lrstudy.analysis.curves import curves_of
+from lrstudy.analysis.hits import hits_of
+from lrstudy.analysis.intervals import Interval, mean_interval
+from lrstudy.analysis.ledger import budget_warnings, price_of
+from lrstudy.analysis.reach import Contest, reach_target
+from lrstudy.analysis.stability import stability
+from lrstudy.analysis.summary import Levels, Reach, ScheduleSummary, Summary, TunedTrial, TuningCurve, Values
+from lrstudy.analysis.targets import choose_targets, ladder
+from lrstudy.analysis.tuned import tuning_warnings
+from lrstudy.analysis.tuning_cost import TunedTime, best_of_n, break_even, time_with_tuning
+from lrstudy.metrics import Metric
+from lrstudy.records import Phase, Status
+
+CONFIDENCE = 0.95
+
+
+class StudyLike(Protocol):
+    """What is needed of a store's ``StudyInfo``."""
+
+    name: str
+    spec: dict[str, Any]
+    seed: int
+    versions: dict[str, str]
+    hardware: dict[str, Any]
+    git_commit: str | None
+    metric: Metric
+    targets: list[float] | None
+    reference: str
+    margin: float
+    schedules: tuple[Any, ...]
+    epochs: int
+    trials: int
+    confirm_seeds: int
+
+
+class StoreLike(Readable, Protocol):
+    """What is needed of a ``Store``."""
+
+    study: Any
+
+
+def analyse(store: StoreLike, *, targets: Sequence[float] | None = None, seed: int = 0) -> Summary:
+    """Compare a study's schedules.
+
+    ``targets`` replace the study's own. ``seed`` is that of the bootstraps: the same store and seed give
+    the same summary. A study that is still running is summarised as far as it is.
+
+    Raises:
+        InputError: for a target outside the metric's range.
+    """
+    study: StudyLike = store.study
+    metric = study.metric
+    columns = read_columns(store, metric)
+    runs = {s.name: _with_epochs(columns.of(s.name, Phase.CONFIRM)) for s in study.schedules}
+    base = runs[study.reference]
+    levels, rule = choose_targets(columns, base, metric, targets or study.targets)
+    contest = Contest(columns, metric, study.reference, runs, study.epochs, study.margin, CONFIDENCE, seed)
+    reached = [reach_target(contest, level) for level in levels]
+    steps = ladder(columns, base, metric)
+    schedules = tuple(
+        _schedule(contest, info, [found[info.name] for found in reached], steps) for info in study.schedules
+    )
+    schedules = _with_break_even(schedules, levels, metric)
+    return Summary(
+        name=study.name,
+        metric=metric.name,
+        higher_is_better=metric.higher_is_better,
+        reference=study.reference,
+        targets=levels,
+        target_rule=rule,
+        epochs=study.epochs,
+        margin=study.margin,
+        confidence=CONFIDENCE,
+        seeds=study.confirm_seeds,
+        tune_budget=study.trials,
+        complete=_complete(study, columns),
+        schedules=schedules,
+        warnings=_warnings(study, contest, schedules),
+        stability=stability(contest, levels),
+        task=_task(study),
+        facts=_facts(study),
+        spec=json.dumps(study.spec, indent=2, ensure_ascii=False),
+        seed=seed,
+    )
+
+
+def _with_epochs(trials: Sequence[Trial]) -> list[Trial]:
+    return [trial for trial in trials if trial.end > trial.begin]
+
+
+def _schedule(
+    contest: Contest, info: Any, reached: Sequence[Reach], steps: Sequence[float]
+) -> ScheduleSummary:
+    columns, metric, name = contest.columns, contest.metric, info.name
+    trials = [trial for trial in columns.trials if trial.schedule == name]
+    tune = [trial for trial in trials if trial.phase is Phase.TUNE]
+    confirm = [trial for trial in trials if trial.phase is Phase.CONFIRM]
+    results = [trial for trial in confirm if trial.status is not Status.FAILED]
+    hardest = _hardest([reach.target for reach in reached], metric)
+    price = None
+    if hardest is not None:
+        price = _price_of_target(contest, tune, reached[hardest])
+    return ScheduleSummary(
+        name=name,
+        kind=info.kind,
+        tune_trials=len(tune),
+        confirm_trials=len(confirm),
+        pruned=sum(trial.status is Status.PRUNED for trial in trials),
+        diverged=sum(trial.status is Status.DIVERGED for trial in trials),
+        failed=sum(trial.status is Status.FAILED for trial in trials),
+        best_params=confirm[0].params if confirm else _winner_params(tune, metric),
+        best_val=_mean([trial.best_val for trial in results]),
+        test=_mean([trial.test for trial in results]),
+        reach=tuple(reached),
+        curves=curves_of(columns, contest.runs[name], metric.name, contest.confidence),
+        levels=_levels(contest, name, steps),
+        trials=tuple(TunedTrial(t.trial_id, t.params, t.objective, t.status.value) for t in tune),
+        best_of=_best_of(tune, metric),
+        price_of_target=price,
+        price=price_of(columns, name),
+        break_even=None,
+    )
+
+
+def _mean(values: Sequence[float | None]) -> Interval:
+    measured = [value for value in values if value is not None and math.isfinite(value)]
+    return mean_interval(measured, CONFIDENCE) if measured else Interval(None, None, None)
+
+
+def _winner_params(tune: Sequence[Trial], metric: Metric) -> dict[str, Any]:
+    measured = [trial for trial in tune if trial.objective is not None]
+    sign = -1.0 if metric.higher_is_better else 1.0
+    best = min(
+        measured, key=lambda t: (sign * (t.objective or 0.0), t.best_epoch or 0, t.trial_id), default=None
+    )
+    return best.params if best is not None else {}
+
+
+def _levels(contest: Contest, name: str, steps: Sequence[float]) -> Levels | None:
+    if name == contest.reference or not steps:
+        return None
+    pairs = pairs_of(contest.runs[contest.reference], contest.runs[name])
+    if len(pairs[0]) < 2:
+        return None
+    horizon = float(contest.epochs)
+    base, other = (restricted_over(contest.columns, t, contest.metric, steps, horizon) for t in pairs)
+    band = levels_band(base, other, horizon, 1.0, contest.seed, confidence=contest.confidence)
+    return Levels(tuple(steps), *(_values(values) for values in (band.ratio, band.low, band.high)))
+
+
+def _best_of(tune: Sequence[Trial], metric: Metric) -> TuningCurve | None:
+    values = [trial.objective for trial in tune if trial.status is not Status.FAILED]
+    if not values:
+        return None
+    support = (
+        (metric.low, metric.high)
+        if math.isfinite(metric.low) and math.isfinite(metric.high)
+        else (None, None)
+    )
+    found = best_of_n(values, metric.higher_is_better, CONFIDENCE, support=support)
+    return TuningCurve(found.n, found.expected, found.low, found.high) if found.n else None
+
+
+def _tuned_time(contest: Contest, tune: Sequence[Trial], reach: Reach) -> TunedTime | None:
+    ran = [trial for trial in tune if trial.status is not Status.FAILED and trial.end > trial.begin]
+    if not ran:
+        return None
+    found = hits_of(contest.columns, ran, contest.metric, reach.target, "epochs", float(contest.epochs))
+    times = [float(time) if hit else None for time, hit in zip(found.time, found.hit, strict=True)]
+    ert_epochs = math.inf if reach.ert_epochs is None else reach.ert_epochs
+    return time_with_tuning(
+        times,
+        [float(trial.epochs_run) for trial in ran],
+        ert_epochs if reach.runs else None,
+        objectives=[trial.objective for trial in ran],
+        higher_is_better=contest.metric.higher_is_better,
+    )
+
+
+def _price_of_target(contest: Contest, tune: Sequence[Trial], reach: Reach) -> TuningCurve | None:
+    found = _tuned_time(contest, tune, reach)
+    if found is None:
+        return None
+    # A schedule with nothing to search pays no tuning: its one trial is a run like any other.
+    total = found.time if len(tune) == 1 else found.total
+    return TuningCurve(found.n, total)
+
+
+def _with_break_even(
+    schedules: Sequence[ScheduleSummary], levels: Sequence[float], metric: Metric
+) -> tuple[ScheduleSummary, ...]:
+    """Fill in from how many tuning trials on a schedule's price beats the best untuned one's."""
+    hardest = _hardest(levels, metric)
+    if hardest is None:
+        return tuple(schedules)
+    untuned = [
+        time for s in schedules if s.tune_trials <= 1 and (time := s.reach[hardest].ert_epochs) is not None
+    ]
+    if not untuned:
+        return tuple(schedules)
+    return tuple(
+        replace(s, break_even=break_even(min(untuned), s.price_of_target.value))
+        if s.tune_trials > 1 and s.price_of_target is not None
+        else s
+        for s in schedules
+    )
+
+
+def _hardest(levels: Sequence[float], metric: Metric) -> int | None:
+    if not levels:
+        return None
+    best = max if metric.higher_is_better else min
+    return best(range(len(levels)), key=lambda place: levels[place])
+
+
+def _complete(study: StudyLike, columns: Columns) -> bool:
+    planned = sum(
+        (study.trials if s.space else min(study.trials, 1)) + study.confirm_seeds for s in study.schedules
+    )
+    return len(columns.trials) >= planned
+
+
+def _warnings(study: StudyLike, contest: Contest, schedules: Sequence[ScheduleSummary]) -> tuple[str, ...]:
+    found: list[str] = []
+    columns, metric = contest.columns, contest.metric
+    for info, schedule in zip(study.schedules, schedules, strict=True):
+        tune, confirm = columns.of(info.name, Phase.TUNE), columns.of(info.name, Phase.CONFIRM)
+        found += tuning_warnings(info.name, info.space, tune, confirm, metric)
+        if schedule.failed:
+            found.append(f"{info.name}: {schedule.failed} trials failed and are left out.")
+        lost = sum(trial.status is Status.DIVERGED for trial in confirm)
+        if lost:
+            found.append(
+                f"{info.name}: {lost} of {len(confirm)} confirm runs diverged; they count as never hitting."
+            )
+        if len(confirm) == 1:
+            found.append(f"{info.name}: with one run no interval can be given.")
+    prices = {schedule.name: schedule.price for schedule in schedules}
+    planned = {info.name: study.trials if info.space else 1 for info in study.schedules}
+    if _complete(study, columns):
+        found += budget_warnings(prices, planned)
+    return tuple(found)
+
+
+def _task(study: StudyLike) -> str:
+    task = study.spec["task"]
+    parts = [task.get(part) for part in ("dataset", "model", "optimizer")]
+    names = [str(part.get("name")) if isinstance(part, dict) else str(part) for part in parts if part]
+    return ", ".join(names)
+
+
+def _facts(study: StudyLike) -> tuple[tuple[str, str], ...]:
+    hardware = study.hardware
+    facts = [("seed", str(study.seed))]
+    if hardware.get("cpu"):
+        facts.append(("processor", f"{hardware['cpu']}, {hardware.get('cpus')} cores"))
+    if hardware.get("gpus"):
+        facts.append(("GPU", ", ".join(hardware["gpus"])))
+    facts += [(name, version) for name, version in study.versions.items()]
+    if study.git_commit:
+        facts.append(("commit", study.git_commit))
+    return tuple(facts)
+
+
+def _values(values: Any) -> Values:
+    return tuple(float(value) if np.isfinite(value) else None for value in values)

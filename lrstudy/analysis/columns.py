@@ -1,0 +1,149 @@
+"""A store's tables as numpy columns, one contiguous block of epochs per trial."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import numpy as np
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from lrstudy.metrics import Metric
+from lrstudy.records import Phase, Status
+
+Array = NDArray[np.float64]
+Index = NDArray[np.int64]
+
+_COUNTED: Final = ("step", "samples", "train_seconds", "estimate_seconds", "eval_seconds")
+_SHOWN: Final = (
+    "lr",
+    "train_loss",
+    "train_accuracy",
+    "val_loss",
+    "val_accuracy",
+    "lipschitz_constant",
+    "kz",
+    "weight_norm",
+)
+
+
+class Readable(Protocol):
+    """What is needed of a store."""
+
+    def trials(self) -> Any:
+        """The trials table (Arrow)."""
+
+    def epochs(self, columns: list[str]) -> Any:
+        """Columns of the epochs table (Arrow)."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A row of the trials table; ``begin`` and ``end`` bound its rows in the epochs' columns."""
+
+    trial_id: str
+    phase: Phase
+    schedule: str
+    seed: int
+    status: Status
+    params: dict[str, Any]
+    epochs_run: int
+    best_val: float | None
+    best_epoch: int | None
+    objective: float | None
+    test: float | None
+    device_seconds: float | None
+    begin: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Columns:
+    """All trials that have a row, and the epochs of those: float columns, null read as NaN.
+
+    ``value`` is the study's metric; ``times`` maps each axis that is recorded to the time at the end of
+    each epoch, counted from the trial's start.
+    """
+
+    trials: tuple[Trial, ...]
+    value: Array
+    epoch: Array
+    times: dict[str, Array]
+    shown: dict[str, Array]
+    seconds: dict[str, Array]
+
+    def of(self, schedule: str, phase: Phase) -> list[Trial]:
+        """The trials of a schedule and phase that gave a result, in the order of their ids."""
+        return [
+            trial
+            for trial in self.trials
+            if trial.schedule == schedule and trial.phase is phase and trial.status is not Status.FAILED
+        ]
+
+
+def read_columns(store: Readable, metric: Metric) -> Columns:
+    """Read what the analysis needs, sorted by trial and epoch."""
+    wanted = ["trial_id", "epoch", *_COUNTED, *dict.fromkeys([metric.column, *_SHOWN])]
+    table = store.epochs(wanted)
+    ids = table["trial_id"].combine_chunks().dictionary_encode()
+    code = ids.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    epoch = _floats(table["epoch"])
+    order = np.lexsort((epoch, code))
+    code, epoch = code[order], epoch[order]
+    columns = {name: _floats(table[name])[order] for name in wanted[2:]}
+    first = np.searchsorted(code, np.arange(len(ids.dictionary) + 1))
+    blocks = {name: (int(first[i]), int(first[i + 1])) for i, name in enumerate(ids.dictionary.to_pylist())}
+    stored = columns[metric.column]
+    return Columns(
+        trials=_trials(store.trials(), metric, blocks),
+        value=1.0 - stored if metric.complement else stored,
+        epoch=epoch,
+        times=_times(epoch, columns, first[code] if len(code) else code),
+        shown={name: columns[name] for name in _SHOWN},
+        seconds={name: columns[name] for name in _COUNTED if name.endswith("_seconds")},
+    )
+
+
+def _times(epoch: Array, columns: dict[str, Array], begin: Index) -> dict[str, Array]:
+    times = {"epochs": epoch}
+    for axis, name in (("steps", "step"), ("samples", "samples")):
+        if np.isfinite(columns[name]).any():
+            times[axis] = columns[name]
+    if np.isfinite(columns["train_seconds"]).any():
+        total = np.concatenate([[0.0], np.cumsum(np.nan_to_num(columns["train_seconds"]))])
+        times["seconds"] = total[1:] - total[begin]
+    return times
+
+
+def _trials(table: Any, metric: Metric, blocks: dict[str, tuple[int, int]]) -> tuple[Trial, ...]:
+    rows = table.sort_by("trial_id").to_pylist()
+    return tuple(_trial(row, metric, blocks.get(row["trial_id"], (0, 0))) for row in rows)
+
+
+def _trial(row: dict[str, Any], metric: Metric, block: tuple[int, int]) -> Trial:
+    test = row[metric.test_column] if metric.test_column else None
+    started, ended = row["started_at"], row["ended_at"]
+    return Trial(
+        trial_id=row["trial_id"],
+        phase=Phase(row["phase"]),
+        schedule=row["schedule"],
+        seed=row["seed"],
+        status=Status(row["status"]),
+        params=json.loads(row["params"]),
+        epochs_run=row["epochs_run"],
+        best_val=row["best_val"],
+        best_epoch=row["best_epoch"],
+        objective=row["objective"],
+        test=metric.value(test),
+        device_seconds=(ended - started).total_seconds() if started and ended else None,
+        begin=block[0],
+        end=block[1],
+    )
+
+
+def _floats(column: Any) -> Array:
+    filled = pc.fill_null(pc.cast(column, "float64"), float("nan"))
+    values: Array = filled.combine_chunks().to_numpy(zero_copy_only=False)
+    return values

@@ -1,0 +1,62 @@
+"""What each schedule cost, and whether all were given the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from lrstudy.analysis.columns import Array, Columns, Trial
+from lrstudy.analysis.summary import Price
+from lrstudy.records import Phase
+
+
+def price_of(columns: Columns, schedule: str) -> Price:
+    """Everything spent on a schedule, winners, losers and failures alike."""
+    trials = [trial for trial in columns.trials if trial.schedule == schedule]
+    tune = [trial for trial in trials if trial.phase is Phase.TUNE]
+    confirm = [trial for trial in trials if trial.phase is Phase.CONFIRM]
+    seconds = columns.seconds
+    devices = [trial.device_seconds for trial in trials if trial.device_seconds is not None]
+    return Price(
+        tune_trials=len(tune),
+        tune_epochs=sum(trial.epochs_run for trial in tune),
+        tune_steps=_count(columns, tune, "steps"),
+        tune_samples=_count(columns, tune, "samples"),
+        tune_seconds=_sum(seconds["train_seconds"], tune),
+        confirm_trials=len(confirm),
+        confirm_epochs=sum(trial.epochs_run for trial in confirm),
+        confirm_steps=_count(columns, confirm, "steps"),
+        confirm_samples=_count(columns, confirm, "samples"),
+        confirm_seconds=_sum(seconds["train_seconds"], confirm),
+        estimate_seconds=_sum(seconds["estimate_seconds"], trials),
+        eval_seconds=_sum(seconds["eval_seconds"], trials),
+        device_seconds=float(sum(devices)) if devices else None,
+    )
+
+
+def budget_warnings(prices: dict[str, Price], planned: dict[str, int]) -> list[str]:
+    """Sentences on schedules that were not given what the others were."""
+    searched = {name: price.tune_trials for name, price in prices.items() if planned[name] > 1}
+    warnings = []
+    if len(set(searched.values())) > 1:
+        counts = ", ".join(f"{name} {count}" for name, count in searched.items())
+        warnings.append(f"The tuning budgets were not equal: {counts} trials.")
+    confirms = {name: price.confirm_trials for name, price in prices.items()}
+    if len(set(confirms.values())) > 1:
+        counts = ", ".join(f"{name} {count}" for name, count in confirms.items())
+        warnings.append(f"The schedules were not confirmed on equally many seeds: {counts}.")
+    return warnings
+
+
+def _count(columns: Columns, trials: Sequence[Trial], axis: str) -> int | None:
+    if axis not in columns.times:
+        return None
+    last = [columns.times[axis][trial.end - 1] for trial in trials if trial.end > trial.begin]
+    return int(np.nansum(last)) if last else 0
+
+
+def _sum(values: Array, trials: Sequence[Trial]) -> float | None:
+    if not np.isfinite(values).any():
+        return None
+    return float(sum(np.nansum(values[trial.begin : trial.end]) for trial in trials))

@@ -1,0 +1,251 @@
+"""What an analysis finds, as frozen values: everything a report shows stands here and nowhere else.
+
+``None`` is "not known". Times of a run are counted along four axes: ``epochs``, ``steps``, ``samples`` and
+``seconds`` (training seconds, evaluation excluded).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from lrstudy.analysis.intervals import Interval
+
+SUMMARY_VERSION: Final = 1
+AXES: Final = ("epochs", "steps", "samples", "seconds")
+
+Values = tuple[float | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """A quantity over the training, as the mean over confirm runs with its t-interval.
+
+    All tuples have one entry per epoch. ``times`` holds the same epochs counted along each axis that is
+    known; ``runs`` are the runs that measured a finite value in that epoch.
+    """
+
+    times: Mapping[str, Values]
+    value: Values
+    low: Values
+    high: Values
+    runs: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """A distribution function: ``share`` holds from each of ``times`` on, with its interval."""
+
+    times: Values
+    share: Values
+    low: Values
+    high: Values
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How a schedule's confirm runs reach one target.
+
+    ``mean_epochs`` is the restricted mean up to the epoch budget with its interval; ``ert_*`` the expected
+    running time, None where no run hit. ``speedup`` compares restricted means (above 1: faster than the
+    reference); ``p_value`` is of the sign-flip test after Holm over the study's schedules; ``seeds_needed``
+    would decide an inconclusive verdict. ``shares`` are the shares of runs that have hit, by axis.
+    """
+
+    target: float
+    hits: int
+    runs: int
+    hit_rate: Interval
+    mean_epochs: Interval
+    median_epochs: float | None
+    ert_epochs: float | None
+    ert_seconds: float | None
+    speedup: Interval
+    verdict: str
+    speedup_seconds: Interval
+    p_value: float | None
+    seeds_needed: int | None
+    note: str
+    shares: Mapping[str, Steps]
+
+
+@dataclass(frozen=True, slots=True)
+class TunedTrial:
+    """One tuning trial: its parameters, the objective it reached, how it ended."""
+
+    trial_id: str
+    params: Mapping[str, Any]
+    value: float | None
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """Speedup against the reference over levels of the metric, with its simultaneous band."""
+
+    levels: Values
+    value: Values
+    low: Values
+    high: Values
+
+
+@dataclass(frozen=True, slots=True)
+class TuningCurve:
+    """A quantity after 1, 2, … tuning trials, with its interval where there is one."""
+
+    trials: tuple[int, ...]
+    value: Values
+    low: Values = ()
+    high: Values = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What a schedule cost, by phase; seconds are training seconds unless said."""
+
+    tune_trials: int
+    tune_epochs: int
+    tune_steps: int | None
+    tune_samples: int | None
+    tune_seconds: float | None
+    confirm_trials: int
+    confirm_epochs: int
+    confirm_steps: int | None
+    confirm_samples: int | None
+    confirm_seconds: float | None
+    estimate_seconds: float | None
+    eval_seconds: float | None
+    device_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleSummary:
+    """Everything about one schedule. ``curves`` are by column of the epochs table and by metric."""
+
+    name: str
+    kind: str
+    tune_trials: int
+    confirm_trials: int
+    pruned: int
+    diverged: int
+    failed: int
+    best_params: Mapping[str, Any]
+    best_val: Interval
+    test: Interval
+    reach: tuple[Reach, ...]
+    curves: Mapping[str, Curve]
+    levels: Levels | None
+    trials: tuple[TunedTrial, ...]
+    best_of: TuningCurve | None
+    price_of_target: TuningCurve | None
+    price: Price
+    break_even: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A study's results. ``targets`` and each schedule's ``reach`` run in parallel."""
+
+    name: str
+    metric: str
+    higher_is_better: bool
+    reference: str
+    targets: tuple[float, ...]
+    target_rule: str
+    epochs: int
+    margin: float
+    confidence: float
+    seeds: int
+    tune_budget: int
+    complete: bool
+    schedules: tuple[ScheduleSummary, ...]
+    warnings: tuple[str, ...] = ()
+    stability: tuple[str, ...] = ()
+    task: str = ""
+    facts: tuple[tuple[str, str], ...] = ()
+    spec: str = ""
+    seed: int = field(default=0)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The schedules' names, in order."""
+        return tuple(schedule.name for schedule in self.schedules)
+
+    def to_json(self) -> str:
+        """``summary.json``: stable names for other programs; NaN and infinity become null."""
+        data = {
+            "schema_version": SUMMARY_VERSION,
+            "study": self.name,
+            "metric": self.metric,
+            "reference": self.reference,
+            "targets": list(self.targets),
+            "target_rule": self.target_rule,
+            "epochs": self.epochs,
+            "margin": self.margin,
+            "confidence": self.confidence,
+            "complete": self.complete,
+            "schedules": [_schedule_json(schedule) for schedule in self.schedules],
+            "warnings": list(self.warnings),
+            "stability": list(self.stability),
+            "provenance": dict(self.facts),
+        }
+        return json.dumps(_finite(data), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def _schedule_json(schedule: ScheduleSummary) -> dict[str, Any]:
+    price = schedule.price
+    return {
+        "name": schedule.name,
+        "kind": schedule.kind,
+        "tune_trials": schedule.tune_trials,
+        "confirm_trials": schedule.confirm_trials,
+        "pruned": schedule.pruned,
+        "diverged": schedule.diverged,
+        "failed": schedule.failed,
+        "best_params": dict(schedule.best_params),
+        "best_val": _mean_json(schedule.best_val),
+        "test": _mean_json(schedule.test),
+        "targets": [_reach_json(reach) for reach in schedule.reach],
+        "break_even_trials": schedule.break_even,
+        "cost": {name: getattr(price, name) for name in price.__slots__},
+    }
+
+
+def _reach_json(reach: Reach) -> dict[str, Any]:
+    return {
+        "target": reach.target,
+        "hits": reach.hits,
+        "runs": reach.runs,
+        "hit_rate": {"rate": reach.hit_rate.value, "low": reach.hit_rate.low, "high": reach.hit_rate.high},
+        "ert_epochs": reach.ert_epochs,
+        "median_epochs": reach.median_epochs,
+        "rmst_epochs": reach.mean_epochs.value,
+        "rmst_epochs_low": reach.mean_epochs.low,
+        "rmst_epochs_high": reach.mean_epochs.high,
+        "ert_seconds": reach.ert_seconds,
+        "speedup": _ratio_json(reach.speedup),
+        "speedup_seconds": _ratio_json(reach.speedup_seconds),
+        "p_value": reach.p_value,
+        "verdict": reach.verdict,
+        "seeds_needed": reach.seeds_needed,
+        "note": reach.note,
+    }
+
+
+def _mean_json(found: Interval) -> dict[str, float | None]:
+    return {"mean": found.value, "low": found.low, "high": found.high}
+
+
+def _ratio_json(found: Interval) -> dict[str, float | None]:
+    return {"ratio": found.value, "low": found.low, "high": found.high}
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

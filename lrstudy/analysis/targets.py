@@ -1,0 +1,84 @@
+"""Targets that the study does not name, and the ladder of levels for speedup against the target."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from lrstudy.analysis.columns import Columns, Trial
+from lrstudy.errors import InputError, Problem
+from lrstudy.metrics import Metric
+from lrstudy.records import Status
+
+# How far from the reference's typical first epoch to its typical best a derived target lies.
+FRACTIONS = (0.9, 0.98)
+LADDER = 41
+
+GIVEN = "as the study names them"
+
+
+def choose_targets(
+    columns: Columns, reference: Sequence[Trial], metric: Metric, given: Sequence[float] | None
+) -> tuple[tuple[float, ...], str]:
+    """The targets and the rule they come from.
+
+    Without given ones: the levels 90% and 98% of the way from the median first epoch to the median best
+    epoch of the reference's confirm runs, in the metric's own unit, to four significant digits.
+    """
+    if given:
+        _check(given, metric)
+        return tuple(dict.fromkeys(given)), GIVEN
+    ends = _way(columns, reference, metric)
+    if ends is None:
+        return (), "none: the reference has no confirm run from which to derive a target"
+    first, best = ends
+    levels = [_rounded(first + fraction * (best - first)) for fraction in FRACTIONS]
+    rule = (
+        f"{' and '.join(f'{fraction:.0%}' for fraction in FRACTIONS)} of the way from the median first epoch "
+        f"({first:.4g}) to the median best epoch ({best:.4g}) of the reference's confirm runs"
+    )
+    return tuple(dict.fromkeys(levels)), rule
+
+
+def ladder(columns: Columns, reference: Sequence[Trial], metric: Metric) -> tuple[float, ...]:
+    """Levels from the reference's median first epoch to its median best one, easiest first."""
+    ends = _way(columns, reference, metric)
+    if ends is None or ends[0] == ends[1]:
+        return ()
+    return tuple(float(level) for level in np.linspace(ends[0], ends[1], LADDER))
+
+
+def _way(columns: Columns, reference: Sequence[Trial], metric: Metric) -> tuple[float, float] | None:
+    firsts, bests = [], []
+    for trial in reference:
+        values = columns.value[trial.begin : trial.end]
+        finite = values[np.isfinite(values)]
+        if trial.status is Status.DIVERGED or not finite.size:
+            continue
+        firsts.append(float(finite[0]))
+        bests.append(float(finite.max() if metric.higher_is_better else finite.min()))
+    if not bests:
+        return None
+    return float(np.median(firsts)), float(np.median(bests))
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.4g}")
+
+
+def _check(levels: Sequence[float], metric: Metric) -> None:
+    problems = [
+        Problem(
+            "targets",
+            f"values[{index}]",
+            f"is outside the range of {metric.name}, {metric.low:g} to {metric.high:g}",
+            "Give a level that the metric can take.",
+            level,
+        )
+        for index, level in enumerate(levels)
+        if not math.isfinite(level) or not metric.low <= level <= metric.high
+    ]
+    if problems:
+        raise InputError(problems)
