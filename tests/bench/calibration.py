@@ -155,8 +155,8 @@ def main() -> None:
 
 Made by `python tests/bench/calibration.py > tests/bench/calibration.md` (numpy {np.__version__}), with
 {arguments.studies} simulated studies for each number of seeds, share of runs without a hit and true speed of
-the first schedule. Seeds are fixed: the table repeats. All numbers are percent; a coverage of 95 has a
-standard error of {error:.1f}.
+the first schedule. Seeds are fixed: the table repeats; they are not those with which the interval's two
+constants were chosen. All numbers are percent; a coverage of 95 has a standard error of {error:.1f}.
 
 - **coverage**: 95% intervals of the first schedule's speedup that hold the true ratio of restricted means,
   among studies in which it or the reference hit at all (else there is no interval).
