@@ -205,7 +205,7 @@ def _draw_rule(ax: Axes, rule: Rule, place: int) -> None:
 def _draw_line(ax: Axes, line: Line, points: Points, look: Look) -> None:
     style = "steps-post" if line.step else "default"
     x = _numbers(points.x)
-    if points.low:
+    if any(value is not None for value in points.low):
         low, high = _numbers(points.low), _numbers(points.high)
         ax.fill_between(
             x, low, high, color=look.light, alpha=0.16, linewidth=0, step="post" if line.step else None

@@ -9,11 +9,12 @@ from os import PathLike
 from pathlib import Path
 from typing import NamedTuple
 
+from lrstudy.analysis.summary import Summary
 from lrstudy.report import html
 from lrstudy.report.content import Page
 from lrstudy.report.draw_png import draw_png
 from lrstudy.report.files import check_folder, write_files
-from lrstudy.report.inputs import ComparisonInput, StudyInput
+from lrstudy.report.inputs import ComparisonInput
 from lrstudy.report.markdown import markdown
 from lrstudy.report.payload import csv_text, payload
 from lrstudy.report.sections.comparison import comparison_page
@@ -40,19 +41,26 @@ class _Names(NamedTuple):
     json: str
 
 
-def write_study(
-    study: StudyInput, summary_json: str, directory: str | PathLike[str], *, made_at: datetime | None = None
+def write_report(
+    summary: Summary, directory: str | PathLike[str], *, made_at: datetime | None = None
 ) -> ReportPaths:
-    """Write the report of a study; see ``lrstudy.report.write_report``."""
-    page = study_page(study, made_at)
+    """Write a study's report into a folder: page, Markdown with PNG figures, ``summary.json``, CSV tables.
+
+    The same summary gives the same bytes; ``made_at`` (aware) is the only date and stands in the last line
+    of page and Markdown. Raises ``InputError`` when the folder cannot be written.
+    """
     files = _Names("report.html", "report.md", "summary.json")
-    return _write_page(page, study.names, study.reference, summary_json, Path(directory), files)
+    page = study_page(summary, made_at)
+    return _write_page(page, summary.names, summary.reference, summary.to_json(), Path(directory), files)
 
 
-def write_compared(
+def write_comparison(
     compared: ComparisonInput, json: str, directory: str | PathLike[str], *, made_at: datetime | None = None
 ) -> ReportPaths:
-    """Write the comparison of several studies; see ``lrstudy.report.write_comparison``."""
+    """Write the comparison of several studies into a folder, as ``write_report`` does for one.
+
+    The files are called ``comparison.html``, ``comparison.md`` and ``comparison.json`` (the given text).
+    """
     page = comparison_page(compared, made_at)
     files = _Names("comparison.html", "comparison.md", "comparison.json")
     return _write_page(page, compared.schedules, compared.reference, json, Path(directory), files)

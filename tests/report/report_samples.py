@@ -9,23 +9,22 @@ import math
 import random
 from dataclasses import replace
 
-from lrstudy.report.inputs import (
-    ComparedStudy,
-    ComparisonInput,
+from lrstudy.analysis.intervals import Interval
+from lrstudy.analysis.summary import (
     Curve,
-    Interval,
     Levels,
-    Place,
     Price,
     Reach,
-    ScheduleInput,
+    ScheduleSummary,
     Steps,
-    StudyInput,
+    Summary,
     TunedTrial,
     TuningCurve,
 )
+from lrstudy.report.inputs import ComparedStudy, ComparisonInput, Place, Profile
 
 EPOCHS = 40
+_NONE = Interval(None, None, None)
 SEEDS = 10
 TARGETS = (0.95, 0.97)
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -39,10 +38,10 @@ _PLAN = (
 )
 
 
-def study(name: str = "digits", seeds: int = SEEDS) -> StudyInput:
+def study(name: str = "digits", seeds: int = SEEDS) -> Summary:
     """A finished study of five schedules."""
     schedules = tuple(_schedule(index, seeds) for index in range(len(_PLAN)))
-    return StudyInput(
+    return Summary(
         name=name,
         metric="val_accuracy",
         higher_is_better=True,
@@ -64,7 +63,7 @@ def study(name: str = "digits", seeds: int = SEEDS) -> StudyInput:
     )
 
 
-def large(schedules: int, epochs: int, trials: int) -> StudyInput:
+def large(schedules: int, epochs: int, trials: int) -> Summary:
     """A study with long curves and many tuning trials."""
     rng = random.Random(1)
     axis = tuple(float(epoch) for epoch in range(1, epochs + 1))
@@ -89,10 +88,10 @@ def comparison() -> ComparisonInput:
     names = ("lipschitz", "fixed", "cyclic")
 
     def place(epochs: float | None, ratio: float | None, verdict: str, *, fastest: bool = False) -> Place:
-        speedup = Interval() if ratio is None else Interval(ratio, ratio / 1.2, ratio * 1.2)
+        speedup = _NONE if ratio is None else Interval(ratio, ratio / 1.2, ratio * 1.2)
         return Place(True, epochs, 0 if epochs is None else 9, 10, speedup, verdict, fastest)
 
-    absent = Place(False, None, 0, 0, Interval(), "", False)
+    absent = Place(False, None, 0, 0, _NONE, "", False)
     studies = (
         ComparedStudy(
             "digits",
@@ -122,21 +121,19 @@ def comparison() -> ComparisonInput:
         ),
     )
     profiles = (
-        Steps((1.0, 4.0), (1 / 3, 1 / 3)),
-        Steps((1.0, 1.83, 4.0), (1 / 3, 2 / 3, 2 / 3)),
-        Steps((1.0, 1.2, 3.33, 4.0), (0.0, 1 / 3, 2 / 3, 2 / 3)),
+        Profile((1.0, 4.0), (1 / 3, 1 / 3)),
+        Profile((1.0, 1.83, 4.0), (1 / 3, 2 / 3, 2 / 3)),
+        Profile((1.0, 1.2, 3.33, 4.0), (0.0, 1 / 3, 2 / 3, 2 / 3)),
     )
     return ComparisonInput(
         studies, names, "fixed", profiles, (0.33, 0.58, 0.41), 4.0, ("wine: nobody got there.",)
     )
 
 
-def running() -> StudyInput:
+def running() -> Summary:
     """A study of which only some tuning trials have ended."""
     found = study()
-    none = tuple(
-        Reach(target, 0, 0, Interval(), Interval(), None, None, None, Interval(), "") for target in TARGETS
-    )
+    none = tuple(_unreached(target, 0, "") for target in TARGETS)
     schedules = tuple(
         replace(
             s,
@@ -144,8 +141,8 @@ def running() -> StudyInput:
             trials=s.trials[:3],
             confirm_trials=0,
             diverged=0,
-            best_val=Interval(),
-            test=Interval(),
+            best_val=_NONE,
+            test=_NONE,
             reach=none,
             curves={},
             levels=None,
@@ -157,21 +154,16 @@ def running() -> StudyInput:
     return replace(found, schedules=schedules, complete=False, stability=(), warnings=())
 
 
-def diverged() -> StudyInput:
+def diverged() -> Summary:
     """A study in which every trial diverged."""
     found = study()
-    lost = tuple(
-        Reach(
-            target, 0, SEEDS, Interval(0.0, 0.0, 0.28), Interval(40.0), None, None, None, Interval(), "never"
-        )
-        for target in TARGETS
-    )
+    lost = tuple(_unreached(target, SEEDS, "never") for target in TARGETS)
     schedules = tuple(
         replace(
             s,
             diverged=s.tune_trials + s.confirm_trials,
-            best_val=Interval(),
-            test=Interval(),
+            best_val=_NONE,
+            test=_NONE,
             reach=lost,
             curves={},
             levels=None,
@@ -184,13 +176,13 @@ def diverged() -> StudyInput:
     return replace(found, schedules=schedules, stability=())
 
 
-def alone() -> StudyInput:
+def alone() -> Summary:
     """A study of the reference schedule only."""
     found = study()
     return replace(found, schedules=tuple(s for s in found.schedules if s.name == "fixed"), stability=())
 
 
-def unreached() -> StudyInput:
+def unreached() -> Summary:
     """A study of whose targets nobody reaches any."""
     found = study()
     schedules = tuple(
@@ -202,11 +194,12 @@ def unreached() -> StudyInput:
                 replace(
                     reach,
                     hits=0,
-                    mean_epochs=Interval(float(EPOCHS)),
+                    mean_epochs=Interval(float(EPOCHS), None, None),
                     median_epochs=None,
                     ert_epochs=None,
                     ert_seconds=None,
-                    speedup=Interval(),
+                    speedup=_NONE,
+                    speedup_seconds=_NONE,
                     verdict="never",
                     shares={},
                 )
@@ -218,13 +211,13 @@ def unreached() -> StudyInput:
     return replace(found, schedules=schedules)
 
 
-def renamed(found: StudyInput, names: dict[str, str]) -> StudyInput:
+def renamed(found: Summary, names: dict[str, str]) -> Summary:
     """The same study with other schedule names."""
     schedules = tuple(replace(s, name=names.get(s.name, s.name)) for s in found.schedules)
     return replace(found, schedules=schedules, reference=names.get(found.reference, found.reference))
 
 
-def _schedule(index: int, seeds: int) -> ScheduleInput:
+def _schedule(index: int, seeds: int) -> ScheduleSummary:
     name, kind, pace, top, medians, verdicts = _PLAN[index]
     rng = random.Random(index)
     tuned = name != "lipschitz"
@@ -239,7 +232,7 @@ def _schedule(index: int, seeds: int) -> ScheduleInput:
         curves[column] = _curve(
             lambda e, v=value: v * (1 + 0.3 * math.log(e)), 0.04, seeds, index, relative=True
         )
-    return ScheduleInput(
+    return ScheduleSummary(
         name=name,
         kind=kind,
         tune_trials=trials,
@@ -260,14 +253,19 @@ def _schedule(index: int, seeds: int) -> ScheduleInput:
             tuple(medians[1] + 40.0 * n - (40 if not tuned else 0) for n in range(1, trials + 1)),
         ),
         price=Price(
-            trials,
-            trials * 40,
-            trials * 0.9,
-            seeds,
-            seeds * 40,
-            seeds * 0.95,
-            0.02 if measured else None,
-            0.4,
+            tune_trials=trials,
+            tune_epochs=trials * 40,
+            tune_steps=trials * 1440,
+            tune_samples=None,
+            tune_seconds=trials * 0.9,
+            confirm_trials=seeds,
+            confirm_epochs=seeds * 40,
+            confirm_steps=seeds * 1440,
+            confirm_samples=None,
+            confirm_seconds=seeds * 0.95,
+            estimate_seconds=0.02 if measured else None,
+            eval_seconds=0.4,
+            device_seconds=None,
         ),
         break_even=None,
     )
@@ -282,7 +280,7 @@ def _rate(kind: str, epoch: int) -> float:
 
 
 def _interval(value: float, half: float, seeds: int) -> Interval:
-    return Interval(value) if seeds == 1 else Interval(value, value - half, value + half)
+    return Interval(value, None, None) if seeds == 1 else Interval(value, value - half, value + half)
 
 
 def _curve(value, half: float, seeds: int, index: int, *, relative: bool = False) -> Curve:
@@ -294,8 +292,8 @@ def _curve(value, half: float, seeds: int, index: int, *, relative: bool = False
         "steps": tuple(36.0 * epoch for epoch in epochs),
         "seconds": tuple((0.021 + 0.002 * index) * epoch for epoch in epochs),
     }
-    low = () if seeds == 1 else tuple(m - h for m, h in zip(mean, halves, strict=True))
-    high = () if seeds == 1 else tuple(m + h for m, h in zip(mean, halves, strict=True))
+    low = (None,) * EPOCHS if seeds == 1 else tuple(m - h for m, h in zip(mean, halves, strict=True))
+    high = (None,) * EPOCHS if seeds == 1 else tuple(m + h for m, h in zip(mean, halves, strict=True))
     return Curve(times, mean, low, high, (seeds,) * EPOCHS)
 
 
@@ -309,15 +307,13 @@ def _reach(place: int, median: float, verdict: str, seeds: int) -> Reach:
         for time, unit in (("epochs", 1.0), ("steps", 36.0), ("seconds", 0.021)):
             at = (0.0, *(unit * (median + 0.5 * (n - hits / 2)) for n in range(1, hits + 1)), unit * EPOCHS)
             share = (0.0, *shares, 1.0)
-            low = () if seeds == 1 else tuple(max(0.0, s - 0.25) for s in share)
-            high = () if seeds == 1 else tuple(min(1.0, s + 0.25) for s in share)
+            low = (None,) * len(at) if seeds == 1 else tuple(max(0.0, s - 0.25) for s in share)
+            high = (None,) * len(at) if seeds == 1 else tuple(min(1.0, s + 0.25) for s in share)
             steps[time] = Steps(at, share, low, high)
     ratio = base / median
-    speedup = (
-        Interval(None) if never else _interval(1.0 if verdict == "reference" else ratio, 0.2 * ratio, seeds)
-    )
+    speedup = _NONE if never else _interval(ratio, 0.2 * ratio, seeds)
     if verdict == "reference":
-        speedup = Interval(1.0)
+        speedup = Interval(1.0, None, None)
     return Reach(
         target=TARGETS[place],
         hits=hits,
@@ -328,10 +324,33 @@ def _reach(place: int, median: float, verdict: str, seeds: int) -> Reach:
         ert_epochs=None if never else median + 0.3,
         ert_seconds=None if never else 0.021 * median,
         speedup=speedup,
+        speedup_seconds=speedup,
+        note="The runs of some seeds tie." if verdict == "equivalent" else "",
         verdict=verdict if seeds > 1 or verdict in ("reference", "never") else "inconclusive",
         p_value=None if verdict == "reference" else 0.03,
         seeds_needed=24 if verdict == "inconclusive" and seeds > 1 else None,
         shares=steps,
+    )
+
+
+def _unreached(target: float, runs: int, verdict: str) -> Reach:
+    known = runs > 0
+    return Reach(
+        target=target,
+        hits=0,
+        runs=runs,
+        hit_rate=Interval(0.0, 0.0, 0.28) if known else _NONE,
+        mean_epochs=Interval(float(EPOCHS), None, None) if known else _NONE,
+        median_epochs=None,
+        ert_epochs=None,
+        ert_seconds=None,
+        speedup=_NONE,
+        verdict=verdict,
+        speedup_seconds=_NONE,
+        p_value=None,
+        seeds_needed=None,
+        note="",
+        shares={},
     )
 
 

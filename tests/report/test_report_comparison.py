@@ -9,9 +9,9 @@ import pytest
 import report_samples as samples
 from report_samples import HOSTILE
 
+from lrstudy.report import write_comparison
 from lrstudy.report.figures.model import Estimate, Line
 from lrstudy.report.sections.comparison import comparison_page
-from lrstudy.report.writing import write_compared
 
 
 def test_headline_counts_wins_and_what_was_shown():
@@ -50,7 +50,7 @@ def test_profiles_are_step_functions_and_the_best_score_is_told():
 def written(tmp_path_factory):
     found = samples.comparison()
     hostile = replace(found, studies=(replace(found.studies[0], name=HOSTILE), *found.studies[1:]))
-    return write_compared(hostile, "{}\n", tmp_path_factory.mktemp("comparison"))
+    return write_comparison(hostile, "{}\n", tmp_path_factory.mktemp("comparison"))
 
 
 def test_files_and_escaping(written):

@@ -7,6 +7,8 @@ from dataclasses import replace
 import pytest
 import report_samples as samples
 
+from lrstudy.analysis.intervals import Interval
+from lrstudy.analysis.summary import Curve, TunedTrial
 from lrstudy.report.figures.common import curve_line
 from lrstudy.report.figures.curves import learning_curves
 from lrstudy.report.figures.levels import speedup_by_target
@@ -16,7 +18,6 @@ from lrstudy.report.figures.reaching import time_to_target
 from lrstudy.report.figures.sensitivity import rate_sensitivity, searched_rate
 from lrstudy.report.figures.speedup import speedup
 from lrstudy.report.figures.tuning import tuning_curves
-from lrstudy.report.inputs import Curve, Interval, TunedTrial
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,7 @@ def test_learning_curves_are_the_means_with_their_bands_in_every_unit(study):
 
 def test_long_curves_are_thinned_to_what_a_plot_can_show_but_not_in_the_table(study):
     epochs = tuple(float(e) for e in range(1, 3002))
-    long = Curve({"epochs": epochs}, epochs)
+    long = Curve({"epochs": epochs}, epochs, (), (), ())
     points = curve_line(0, "a", long).points["epochs"]
     assert len(points.x) <= 402
     assert points.x[0] == 1

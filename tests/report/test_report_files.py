@@ -12,7 +12,7 @@ import report_samples as samples
 from report_samples import HOSTILE
 
 from lrstudy.errors import InputError
-from lrstudy.report.writing import write_study
+from lrstudy.report import write_report
 
 NAMES = {
     "lipschitz": HOSTILE,
@@ -26,13 +26,13 @@ NAMES = {
 def hostile(tmp_path_factory):
     study = samples.renamed(samples.study(name=HOSTILE), NAMES)
     study = replace(study, warnings=(f"{HOSTILE}: look",), facts=(("host", HOSTILE),), spec=f'"{HOSTILE}```"')
-    return write_study(study, "{}", tmp_path_factory.mktemp("hostile"))
+    return write_report(study, tmp_path_factory.mktemp("hostile"))
 
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
-    return write_study(samples.study(), '{"schema_version": 1}\n', folder)
+    return write_report(samples.study(), folder)
 
 
 def test_everything_is_there(written):
@@ -49,11 +49,11 @@ def test_everything_is_there(written):
     assert [path.stem for path in written.tables] == keys
     for path in (written.html, written.markdown, written.summary, *written.figures, *written.tables):
         assert path.stat().st_size > 0
-    assert written.summary.read_text() == '{"schema_version": 1}\n'
+    assert written.summary.read_text() == samples.study().to_json()
 
 
 def test_same_study_gives_the_same_bytes(written, tmp_path):
-    again = write_study(samples.study(), '{"schema_version": 1}\n', tmp_path)
+    again = write_report(samples.study(), tmp_path)
     for one, other in zip(
         [written.html, written.markdown, *written.figures, *written.tables],
         [again.html, again.markdown, *again.figures, *again.tables],
@@ -63,7 +63,7 @@ def test_same_study_gives_the_same_bytes(written, tmp_path):
 
 
 def test_a_date_stands_only_where_it_is_given_and_only_in_one_line(written, tmp_path):
-    dated = write_study(samples.study(), "{}", tmp_path, made_at=datetime(2026, 1, 2, 3, 4, tzinfo=UTC))
+    dated = write_report(samples.study(), tmp_path, made_at=datetime(2026, 1, 2, 3, 4, tzinfo=UTC))
     for plain, with_date in ((written.html, dated.html), (written.markdown, dated.markdown)):
         before, after = plain.read_text().splitlines(), with_date.read_text().splitlines()
         different = [new for old, new in zip(before, after, strict=True) if old != new]
@@ -80,7 +80,7 @@ def test_page_holds_plotly_once_and_stays_small(written):
 
 def test_large_study_stays_below_six_megabytes(tmp_path):
     study = samples.large(schedules=12, epochs=300, trials=400)
-    page = write_study(study, "{}", tmp_path).html
+    page = write_report(study, tmp_path).html
     assert page.stat().st_size < 6_000_000
 
 
@@ -119,10 +119,10 @@ def test_csv_table_reads_back(written):
 
 
 def test_figure_that_is_gone_leaves_no_old_picture(tmp_path):
-    write_study(samples.study(), "{}", tmp_path)
+    write_report(samples.study(), tmp_path)
     mine = tmp_path / "figures" / "mine.png"
     mine.write_bytes(b"mine")
-    write_study(samples.running(), "{}", tmp_path)
+    write_report(samples.running(), tmp_path)
     assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == [
         "mine.png",
         "rate-sensitivity.png",
@@ -134,13 +134,13 @@ def test_folder_that_cannot_be_written_is_one_clear_error(tmp_path):
     file = tmp_path / "taken"
     file.write_text("a file")
     with pytest.raises(InputError, match="cannot be written") as caught:
-        write_study(samples.study(), "{}", file)
+        write_report(samples.study(), file)
     assert caught.value.problems[0].where == str(file)
 
 
 @pytest.mark.parametrize("made", [samples.running, samples.diverged, samples.alone, samples.unreached])
 def test_unfinished_or_odd_studies_are_written_too(made, tmp_path):
-    paths = write_study(made(), "{}", tmp_path)
+    paths = write_report(made(), tmp_path)
     assert paths.html.exists()
     text = paths.markdown.read_text()
     for figure in re.findall(r"\]\((figures/[^)]+)\)", text):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
+from lrstudy.analysis.summary import Curve, ScheduleSummary, Summary
 from lrstudy.report.figures.model import Line, Points, Values
-from lrstudy.report.inputs import Curve, ScheduleInput, StudyInput
 from lrstudy.report.text import counted, listed
 
-CurveOf = tuple[int, ScheduleInput, Curve]  # a schedule's index, the schedule, one of its curves
+CurveOf = tuple[int, ScheduleSummary, Curve]  # a schedule's index, the schedule, one of its curves
 
 # More points than a plot has pixels cost space and show nothing; the tables folder keeps them all.
 _MOST_POINTS = 400
@@ -43,7 +43,7 @@ def curve_line(index: int, label: str, curve: Curve, most: int = _MOST_POINTS) -
     return Line(index, label, points)
 
 
-def with_curve(study: StudyInput, column: str) -> list[CurveOf]:
+def with_curve(study: Summary, column: str) -> list[CurveOf]:
     """The schedules that have a measured curve of this column, each with its index."""
     found = []
     for index, schedule in enumerate(study.schedules):
@@ -79,7 +79,7 @@ def times_of(curves: Iterable[Curve]) -> list[str]:
     return list(found)
 
 
-def without_runs(study: StudyInput) -> str:
+def without_runs(study: Summary) -> str:
     """A clear sentence for a study whose confirm trials have not started."""
     done = sum(schedule.tune_trials for schedule in study.schedules)
     return (
@@ -88,7 +88,7 @@ def without_runs(study: StudyInput) -> str:
     )
 
 
-def gone(study: StudyInput) -> str:
+def gone(study: Summary) -> str:
     """A clear sentence for confirm trials that all diverged or failed; empty where some gave a curve."""
     runs = sum(schedule.confirm_trials for schedule in study.schedules)
     if runs and not any(with_curve(study, study.metric)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lrstudy.analysis.summary import Curve, Summary
 from lrstudy.report.figures.common import (
     CurveOf,
     all_positive,
@@ -15,14 +16,13 @@ from lrstudy.report.figures.common import (
     without_runs,
 )
 from lrstudy.report.figures.model import Axis, Figure, Panel, Rule, table
-from lrstudy.report.inputs import Curve, StudyInput
 from lrstudy.report.text import counted, is_share, level, listed, metric_words, percent, share, share_interval
 
 KEY = "learning-curves"
 TITLE = "Learning curves"
 
 
-def learning_curves(study: StudyInput) -> Figure:
+def learning_curves(study: Summary) -> Figure:
     """The mean over confirm runs at each epoch, with its interval; targets as dotted lines."""
     metric = with_curve(study, study.metric)
     if not metric:
@@ -48,7 +48,7 @@ def learning_curves(study: StudyInput) -> Figure:
     return Figure(KEY, TITLE, _takeaway(study, metric), _reading(study), tuple(panels), table(columns, rows))
 
 
-def _takeaway(study: StudyInput, metric: Sequence[CurveOf]) -> str:
+def _takeaway(study: Summary, metric: Sequence[CurveOf]) -> str:
     """Who stands where after the last epoch."""
     last = {schedule.name: curve for _, schedule, curve in metric if curve.value[-1] is not None}
     if not last:
@@ -67,14 +67,14 @@ def _takeaway(study: StudyInput, metric: Sequence[CurveOf]) -> str:
     return f"{text}."
 
 
-def _at_end(study: StudyInput, curve: Curve) -> str:
+def _at_end(study: Summary, curve: Curve) -> str:
     value = curve.value[-1]
     low, high = (curve.low[-1], curve.high[-1]) if curve.low and curve.high else (None, None)
     text = share(study.metric, value, low, high)
     return text if low is None else f"{text} ({share_interval(study.metric, low, high)})"
 
 
-def _reading(study: StudyInput) -> str:
+def _reading(study: Summary) -> str:
     if study.seeds <= 1:
         return "Each line is a single run: no band without repeated seeds. Dotted lines are the targets."
     return (

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lrstudy.analysis.summary import Levels, Summary
 from lrstudy.report.figures.common import gone, measured, without_runs
 from lrstudy.report.figures.model import STATIC, Axis, Figure, Line, Panel, Points, Rule, table
-from lrstudy.report.inputs import Levels, StudyInput
 from lrstudy.report.text import is_share, level, listed, metric_words, percent
 
 KEY = "speedup-by-target"
@@ -14,7 +14,7 @@ KEY = "speedup-by-target"
 _LevelsOf = tuple[int, str, Levels]
 
 
-def speedup_by_target(study: StudyInput) -> Figure:
+def speedup_by_target(study: Summary) -> Figure:
     """The ratio of mean times to target over a ladder of targets, with a simultaneous band."""
     title = f"Speedup over {study.reference} against the target"
     found: list[_LevelsOf] = [
@@ -61,7 +61,7 @@ def _line(index: int, name: str, levels: Levels) -> Line:
     return Line(index, name, {STATIC: Points(levels.levels, levels.value, levels.low, levels.high)})
 
 
-def _sentence(study: StudyInput, one: _LevelsOf) -> str:
+def _sentence(study: Summary, one: _LevelsOf) -> str:
     """Over which levels the band stands clear of 1."""
     _, name, levels = one
     ahead = _clear(levels.levels, levels.low, above=True)
@@ -85,7 +85,7 @@ def _clear(at: Sequence[float | None], ends: Sequence[float | None], *, above: b
     ]
 
 
-def _span(study: StudyInput, found: Sequence[float]) -> str:
+def _span(study: Summary, found: Sequence[float]) -> str:
     low, high = min(found), max(found)
     if low == high:
         return f"at {level(study.metric, round(low, 4))}"
@@ -93,7 +93,7 @@ def _span(study: StudyInput, found: Sequence[float]) -> str:
     return f"at {len(found)} levels from {ends[0]} to {ends[1]}"
 
 
-def _reading(study: StudyInput) -> str:
+def _reading(study: Summary) -> str:
     return (
         "The ratio of mean times to target, reference over schedule, as the target moves; above 1 the "
         f"schedule is faster. The band holds the whole curve at once with {percent(study.confidence)} "

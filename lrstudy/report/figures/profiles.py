@@ -12,11 +12,11 @@ def performance_profiles(compared: ComparisonInput) -> Figure:
     """The share of studies that each schedule solves within a factor of the fastest one's time."""
     key, title = "profiles", "Performance profiles"
     lines, rows = [], []
-    for index, (name, steps) in enumerate(zip(compared.schedules, compared.profiles, strict=True)):
-        if steps is None:
+    for index, (name, profile) in enumerate(zip(compared.schedules, compared.profiles, strict=True)):
+        if profile is None:
             continue
-        lines.append(Line(index, name, {STATIC: Points(steps.times, steps.share)}, step=True))
-        rows += [[name, at, share] for at, share in zip(steps.times, steps.share, strict=True)]
+        lines.append(Line(index, name, {STATIC: Points(profile.ratios, profile.share)}, step=True))
+        rows += [[name, at, share] for at, share in zip(profile.ratios, profile.share, strict=True)]
     if not lines:
         return Figure(key, title, "No schedule reached a target in any of the studies.", "")
     x = Axis(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lrstudy.analysis.summary import Summary
 from lrstudy.report.figures.common import (
     CurveOf,
     all_positive,
@@ -14,7 +15,6 @@ from lrstudy.report.figures.common import (
     without_runs,
 )
 from lrstudy.report.figures.model import Axis, Figure, Panel, table
-from lrstudy.report.inputs import StudyInput
 from lrstudy.report.text import trim
 
 KEY = "learning-rates"
@@ -27,7 +27,7 @@ _PARTS = (
 )
 
 
-def learning_rates(study: StudyInput) -> Figure:
+def learning_rates(study: Summary) -> Figure:
     """The rate of each schedule over the training, mean over the confirm runs; Kz and L where measured."""
     rates = with_curve(study, "lr")
     if not rates:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from lrstudy.analysis.summary import Reach, Summary
 from lrstudy.report.figures.common import gone, without_runs
 from lrstudy.report.figures.model import Axis, Figure, Line, Panel, Points, Rule, table
-from lrstudy.report.inputs import Reach, StudyInput
 from lrstudy.report.text import counted, level, listed, metric_words, number, percent
 
 KEY = "time-to-target"
 TITLE = "Time to target"
 
 
-def time_to_target(study: StudyInput) -> Figure:
+def time_to_target(study: Summary) -> Figure:
     """One panel for each target: distribution functions of the time at which runs reach it."""
     if not any(reach.runs for schedule in study.schedules for reach in schedule.reach):
         return Figure(KEY, TITLE, gone(study) or without_runs(study), "")
@@ -32,7 +32,7 @@ def time_to_target(study: StudyInput) -> Figure:
     return Figure(KEY, TITLE, _takeaway(study), _reading(study), tuple(panels), table(columns, rows))
 
 
-def _title(study: StudyInput, target: float) -> str:
+def _title(study: Summary, target: float) -> str:
     words = metric_words(study.metric)
     return f"{words[:1].upper()}{words[1:]} {level(study.metric, target)}"
 
@@ -58,7 +58,7 @@ def _rows(reach: Reach) -> list[list[object]]:
     ]
 
 
-def _takeaway(study: StudyInput) -> str:
+def _takeaway(study: Summary) -> str:
     """Whose half of the runs is there first, at the hardest target that anybody reached."""
     reached = [
         place
@@ -97,7 +97,7 @@ def _takeaway(study: StudyInput) -> str:
     return f"{text}."
 
 
-def _reading(study: StudyInput) -> str:
+def _reading(study: Summary) -> str:
     return (
         "Each curve is the share of a schedule's confirm runs that have reached the target by that time "
         f"(one minus the Kaplan–Meier estimate); the band is its pointwise {percent(study.confidence)} "

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lrstudy.analysis.summary import ScheduleSummary, Summary, TunedTrial
 from lrstudy.report.figures.common import measured
 from lrstudy.report.figures.model import STATIC, Axis, Dots, Figure, Panel, Points, table
-from lrstudy.report.inputs import ScheduleInput, StudyInput, TunedTrial
 from lrstudy.report.text import counted, is_share, metric_words, trim
 
 KEY = "rate-sensitivity"
 TITLE = "Rate sensitivity"
 # The parameters that are rates, most telling first: one of them is a panel's axis.
 _RATES = ("lr", "max_lr", "peak_lr", "initial_lr", "base_lr", "scale")
-_Searched = tuple[int, ScheduleInput, str]  # a schedule's index, the schedule, the rate it searched
+_Searched = tuple[int, ScheduleSummary, str]  # a schedule's index, the schedule, the rate it searched
 _CLOSE_POINTS = 0.01  # "as good as the best" for a share: one percentage point
 _CLOSE_PART = 0.05  # and for any other metric: a part of the best value
 
 
-def rate_sensitivity(study: StudyInput) -> Figure:
+def rate_sensitivity(study: Summary) -> Figure:
     """One panel for each schedule that searched a rate: best value of the metric against the rate."""
     searched = [
         (index, schedule, rate)
@@ -72,7 +72,7 @@ def searched_rate(trials: Sequence[TunedTrial]) -> str | None:
     return None
 
 
-def _edge(study: StudyInput, trials: Sequence[TunedTrial]) -> float:
+def _edge(study: Summary, trials: Sequence[TunedTrial]) -> float:
     """Where diverged trials are drawn: level with the worst value of any other trial."""
     values = measured(trial.value for trial in trials if trial.status != "diverged")
     if not values:
@@ -80,7 +80,7 @@ def _edge(study: StudyInput, trials: Sequence[TunedTrial]) -> float:
     return min(values) if study.higher_is_better else max(values)
 
 
-def _marks(index: int, schedule: ScheduleInput, rate: str, edge: float) -> tuple[Dots, ...]:
+def _marks(index: int, schedule: ScheduleSummary, rate: str, edge: float) -> tuple[Dots, ...]:
     kept = _kept(schedule, rate)
     lost = [
         trial for trial in schedule.trials if trial.status == "diverged" and _is_rate(trial.params.get(rate))
@@ -95,7 +95,7 @@ def _marks(index: int, schedule: ScheduleInput, rate: str, edge: float) -> tuple
 
 def _dots(
     index: int,
-    schedule: ScheduleInput,
+    schedule: ScheduleSummary,
     rate: str,
     trials: Sequence[TunedTrial],
     values: Sequence[float | None],
@@ -111,7 +111,7 @@ def _is_rate(value: object) -> bool:
     return isinstance(value, int | float) and value > 0
 
 
-def _takeaway(study: StudyInput, searched: Sequence[_Searched]) -> str:
+def _takeaway(study: Summary, searched: Sequence[_Searched]) -> str:
     """How wide the rates are that do about as well as the best one, and how many trials were lost."""
     trials = sum(len(schedule.trials) for _, schedule, _ in searched)
     lost = sum(trial.status == "diverged" for _, schedule, _ in searched for trial in schedule.trials)
@@ -134,7 +134,7 @@ def _takeaway(study: StudyInput, searched: Sequence[_Searched]) -> str:
     return f"{text}.{tail}"
 
 
-def _kept(schedule: ScheduleInput, rate: str) -> list[TunedTrial]:
+def _kept(schedule: ScheduleSummary, rate: str) -> list[TunedTrial]:
     """The trials that gave a value for a rate."""
     return [
         trial
@@ -143,7 +143,7 @@ def _kept(schedule: ScheduleInput, rate: str) -> list[TunedTrial]:
     ]
 
 
-def _close(study: StudyInput, trials: Sequence[TunedTrial]) -> list[TunedTrial]:
+def _close(study: Summary, trials: Sequence[TunedTrial]) -> list[TunedTrial]:
     values = measured(trial.value for trial in trials)
     if not values:
         return []
@@ -152,11 +152,11 @@ def _close(study: StudyInput, trials: Sequence[TunedTrial]) -> list[TunedTrial]:
     return [trial for trial in trials if trial.value is not None and abs(trial.value - best) <= slack]
 
 
-def _closeness(study: StudyInput) -> str:
+def _closeness(study: Summary) -> str:
     return "within 1 point of its best" if is_share(study.metric) else "within 5% of its best"
 
 
-def _reading(study: StudyInput) -> str:
+def _reading(study: Summary) -> str:
     return (
         f"Each dot is one tuning trial: the best {metric_words(study.metric)} of its training against the "
         "rate it was given; other searched parameters differ between the dots. Crosses are trials that "

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from lrstudy.analysis.intervals import Interval
+from lrstudy.analysis.summary import Reach, Summary
 from lrstudy.report.figures.common import by_name, gone, measured, without_runs
 from lrstudy.report.figures.model import Axis, Estimate, Figure, Panel, Rule, Zone, table
-from lrstudy.report.inputs import Interval, Reach, StudyInput
 from lrstudy.report.text import counted, interval, level, metric_words, percent, ratio
 
 KEY = "speedup"
@@ -24,7 +25,7 @@ _WORDS = {
 _Row = tuple[int, str, Reach]  # a schedule's index, its name, its way to the target
 
 
-def speedup(study: StudyInput) -> Figure:
+def speedup(study: Summary) -> Figure:
     """Each schedule's ratio of mean times to target, with its interval, for each target."""
     title = f"Speedup over {study.reference}"
     others = [(i, s) for i, s in enumerate(study.schedules) if s.name != study.reference]
@@ -82,7 +83,7 @@ def axis_range(found: Iterable[Interval]) -> tuple[float, float]:
 def speedup_text(speedup: Interval) -> str:
     """A ratio with its interval in words.
 
-    >>> speedup_text(Interval(1.8123, 1.41, 2.27)), speedup_text(Interval(1.8123))
+    >>> speedup_text(Interval(1.8123, 1.41, 2.27)), speedup_text(Interval(1.8123, None, None))
     ('1.81× (1.41 to 2.27)', '1.81× (no interval)')
     """
     text = ratio(speedup.value, speedup.low, speedup.high)
@@ -91,7 +92,7 @@ def speedup_text(speedup: Interval) -> str:
     return f"{text} ({interval(speedup.low, speedup.high)})"
 
 
-def _panel(study: StudyInput, target: float, rows: Sequence[_Row], ends: tuple[float, float]) -> Panel:
+def _panel(study: Summary, target: float, rows: Sequence[_Row], ends: tuple[float, float]) -> Panel:
     zone = Zone("x", 1 - study.margin, 1 / (1 - study.margin), "equivalent")
     marks = tuple(_estimate(row) for row in rows)
     return Panel(
@@ -126,7 +127,7 @@ def _cells(row: _Row) -> list[object]:
     return [name, found.value, found.low, found.high, reach.p_value, reach.verdict, reach.seeds_needed]
 
 
-def _takeaway(study: StudyInput, by_target: Sequence[tuple[float, Sequence[_Row]]]) -> str:
+def _takeaway(study: Summary, by_target: Sequence[tuple[float, Sequence[_Row]]]) -> str:
     """How the verdicts fall, target by target."""
     parts = []
     for target, rows in by_target:
@@ -138,7 +139,7 @@ def _takeaway(study: StudyInput, by_target: Sequence[tuple[float, Sequence[_Row]
     return f"Against {study.reference}, {'; '.join(parts)}."
 
 
-def _reading(study: StudyInput) -> str:
+def _reading(study: Summary) -> str:
     return (
         "Each mark is the ratio of mean times to target, reference over schedule, counted in epochs up to "
         f"the budget of {counted(study.epochs, 'epoch')} (restricted means): above 1 the schedule is "

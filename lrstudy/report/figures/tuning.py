@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from lrstudy.analysis.summary import ScheduleSummary, Summary, TuningCurve
 from lrstudy.report.figures.common import measured
 from lrstudy.report.figures.model import STATIC, Axis, Figure, Line, Panel, Points, table
-from lrstudy.report.inputs import ScheduleInput, StudyInput, TuningCurve
 from lrstudy.report.text import counted, is_share, level, listed, metric_words, percent
 
 KEY = "tuning"
 TITLE = "Tuning and its price"
 
-_CurveOf = Callable[[ScheduleInput], TuningCurve | None]
+_CurveOf = Callable[[ScheduleSummary], TuningCurve | None]
 
 
-def tuning_curves(study: StudyInput) -> Figure:
+def tuning_curves(study: Summary) -> Figure:
     """Expected best value after n trials, and expected time to the target when n trials are tuned first."""
     words = metric_words(study.metric)
     shares = is_share(study.metric)
@@ -46,7 +46,7 @@ def tuning_curves(study: StudyInput) -> Figure:
     return Figure(KEY, TITLE, _takeaway(study), _reading(study), tuple(panels), table(columns, rows))
 
 
-def _hardest(study: StudyInput) -> float:
+def _hardest(study: Summary) -> float:
     if not study.targets:
         return float("nan")
     return (max if study.higher_is_better else min)(study.targets)
@@ -64,7 +64,7 @@ def _rows(curve: TuningCurve) -> list[list[object]]:
     ]
 
 
-def _takeaway(study: StudyInput) -> str:
+def _takeaway(study: Summary) -> str:
     """Where tuning pays for itself against the schedules that need none."""
     free = [schedule.name for schedule in study.schedules if schedule.tune_trials == 1]
     paid = [s for s in study.schedules if s.break_even is not None]
@@ -91,7 +91,7 @@ def _still_rising(curve: TuningCurve) -> bool:
     return whole > 0 and late > 0.1 * whole
 
 
-def _reading(study: StudyInput) -> str:
+def _reading(study: Summary) -> str:
     return (
         f"Left: the {metric_words(study.metric)} one can expect from the best of n random draws out of the "
         f"tuning trials, with its {percent(study.confidence)} band. Right: the epochs one has spent when "

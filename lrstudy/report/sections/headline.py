@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lrstudy.analysis.intervals import Interval
+from lrstudy.analysis.summary import Reach, Summary
 from lrstudy.report.figures.common import by_name
-from lrstudy.report.inputs import Interval, Reach, StudyInput
 from lrstudy.report.text import counted, interval, level, listed, metric_words, number, percent
 
 # How a sentence goes on about the schedules with these verdicts.
@@ -19,7 +20,7 @@ _OTHERS = {
 _Named = tuple[str, Reach]
 
 
-def headline(study: StudyInput) -> str:
+def headline(study: Summary) -> str:
     """The verdict at the study's hardest target, in one sentence."""
     runs = sum(schedule.confirm_trials for schedule in study.schedules)
     if not runs:
@@ -29,7 +30,7 @@ def headline(study: StudyInput) -> str:
     return sentence if study.complete else f"So far: {sentence}"
 
 
-def beside(study: StudyInput) -> tuple[str, ...]:
+def beside(study: Summary) -> tuple[str, ...]:
     """The other targets' verdicts, and what the numbers rest on."""
     runs = sum(schedule.confirm_trials for schedule in study.schedules)
     sentences = []
@@ -55,7 +56,7 @@ def beside(study: StudyInput) -> tuple[str, ...]:
     return tuple(sentences)
 
 
-def conditions(study: StudyInput) -> tuple[str, ...]:
+def conditions(study: Summary) -> tuple[str, ...]:
     """What was done, in a few words each."""
     said = [study.task] if study.task else []
     said.append(f"up to {counted(study.epochs, 'epoch')}")
@@ -65,12 +66,12 @@ def conditions(study: StudyInput) -> tuple[str, ...]:
     return tuple(said)
 
 
-def _hardest(study: StudyInput) -> int:
+def _hardest(study: Summary) -> int:
     places = range(len(study.targets))
     return (max if study.higher_is_better else min)(places, key=lambda place: study.targets[place])
 
 
-def _verdict(study: StudyInput, place: int) -> str:
+def _verdict(study: Summary, place: int) -> str:
     """One sentence on one target."""
     goal = f"{level(study.metric, study.targets[place])} {metric_words(study.metric)}"
     ways = [
@@ -89,7 +90,7 @@ def _verdict(study: StudyInput, place: int) -> str:
     return _compared(study, goal, ways)
 
 
-def _alone(study: StudyInput, goal: str, name: str, reach: Reach) -> str:
+def _alone(study: Summary, goal: str, name: str, reach: Reach) -> str:
     text = f"{name} reached {goal} in {reach.hits} of {counted(reach.runs, 'run')}"
     if reach.mean_epochs.value is not None:
         text += f", after {_mean(reach.mean_epochs)} epochs on average"
@@ -122,7 +123,7 @@ def _single_runs(goal: str, ways: Sequence[_Named]) -> str:
     return f"{text}{f'; {by_name(missed)} did not' if missed else ''}: too few runs for a verdict."
 
 
-def _compared(study: StudyInput, goal: str, ways: Sequence[_Named]) -> str:
+def _compared(study: Summary, goal: str, ways: Sequence[_Named]) -> str:
     groups: dict[str, list[_Named]] = {}
     for name, reach in ways:
         if name != study.reference:
@@ -142,7 +143,7 @@ def _compared(study: StudyInput, goal: str, ways: Sequence[_Named]) -> str:
     return f"{'; '.join([text, *rest])}."
 
 
-def _faster(study: StudyInput, goal: str, faster: Sequence[_Named]) -> str:
+def _faster(study: Summary, goal: str, faster: Sequence[_Named]) -> str:
     """Who was faster, the fastest first, each with its ratio and interval."""
     first, reach = faster[0]
     if len(faster) == 1 and reach.speedup.value is not None:
@@ -156,7 +157,7 @@ def _faster(study: StudyInput, goal: str, faster: Sequence[_Named]) -> str:
     return f"{named} reached {goal} faster than {study.reference}"
 
 
-def _interval_words(study: StudyInput, found: Interval) -> str:
+def _interval_words(study: Summary, found: Interval) -> str:
     if found.low is None and found.high is None:
         return ""
     return f" ({percent(study.confidence)} interval {interval(found.low, found.high)})"

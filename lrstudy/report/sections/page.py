@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from lrstudy import __version__
+from lrstudy.analysis.summary import Summary
 from lrstudy.report.content import Page, Section
 from lrstudy.report.figures.curves import learning_curves
 from lrstudy.report.figures.levels import speedup_by_target
@@ -13,12 +14,11 @@ from lrstudy.report.figures.reaching import time_to_target
 from lrstudy.report.figures.sensitivity import rate_sensitivity
 from lrstudy.report.figures.speedup import speedup
 from lrstudy.report.figures.tuning import tuning_curves
-from lrstudy.report.inputs import StudyInput
 from lrstudy.report.sections.headline import beside, conditions, headline
 from lrstudy.report.sections.tables import ledger_table, verdict_table, winners_table
 
 
-def study_page(study: StudyInput, made_at: datetime | None = None) -> Page:
+def study_page(study: Summary, made_at: datetime | None = None) -> Page:
     """A study's report; ``made_at`` is its only date and stands in the last line."""
     sections = [
         Section("verdict", "The verdict", tables=(verdict_table(study),)),

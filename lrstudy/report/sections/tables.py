@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 
+from lrstudy.analysis.intervals import Interval
+from lrstudy.analysis.summary import Reach, ScheduleSummary, Summary
 from lrstudy.report.content import Cell, Column, Group, NumberTable
-from lrstudy.report.inputs import Interval, Reach, ScheduleInput, StudyInput
 from lrstudy.report.text import (
     NO_VALUE,
     counted,
     duration,
     interval,
     level,
+    listed,
     metric_words,
     number,
     params,
@@ -31,12 +33,13 @@ _SIGNS = {
 }
 
 
-def verdict_table(study: StudyInput) -> NumberTable:
+def verdict_table(study: Summary) -> NumberTable:
     """A group of rows for each target, the fastest schedule first."""
     columns = [
         Column("schedule", number=False),
         Column("verdict", number=False),
-        Column(f"times as fast as {study.reference}"),
+        Column(f"times as fast as {study.reference}, in epochs"),
+        Column("in training time"),
         Column("runs that reached it"),
         Column("mean epochs, restricted"),
         Column("median epochs"),
@@ -47,29 +50,33 @@ def verdict_table(study: StudyInput) -> NumberTable:
     return NumberTable("Verdicts", tuple(columns), groups, _verdict_notes(study))
 
 
-def _target_group(study: StudyInput, place: int) -> Group:
+def _target_group(study: Summary, place: int) -> Group:
     ways = [(index, schedule.reach[place]) for index, schedule in enumerate(study.schedules)]
     ways.sort(key=lambda way: (way[1].mean_epochs.value is None, way[1].mean_epochs.value or 0.0, way[0]))
     title = f"{metric_words(study.metric)} {level(study.metric, study.targets[place])}"
     return Group(title, tuple(_verdict_row(study, index, reach) for index, reach in ways))
 
 
-def _verdict_row(study: StudyInput, index: int, reach: Reach) -> tuple[Cell, ...]:
+def _verdict_row(study: Summary, index: int, reach: Reach) -> tuple[Cell, ...]:
     name = Cell(study.names[index], schedule=index)
     if not reach.runs:
-        return (name, Cell("no run yet"), *(Cell(NO_VALUE, number=True) for _ in range(6)))
+        return (name, Cell("no run yet"), *(Cell(NO_VALUE, number=True) for _ in range(7)))
     verdict = Cell(_SIGNS.get(reach.verdict, reach.verdict), verdict=reach.verdict, range=_decided_by(reach))
-    speedup = reach.speedup
     return (
         name,
         verdict,
-        Cell(ratio(speedup.value, speedup.low, speedup.high), _range(speedup), number=True),
+        _ratio(reach.speedup),
+        _ratio(reach.speedup_seconds),
         Cell(f"{reach.hits} of {reach.runs}", _rate_range(reach), number=True),
         Cell(_number(reach.mean_epochs), _range(reach.mean_epochs), number=True),
         Cell(_or_never(reach.median_epochs), number=True),
         Cell(_or_never(reach.ert_epochs), number=True),
         Cell(_or_never_seconds(reach.ert_seconds), number=True),
     )
+
+
+def _ratio(found: Interval) -> Cell:
+    return Cell(ratio(found.value, found.low, found.high), _range(found), number=True)
 
 
 def _decided_by(reach: Reach) -> str:
@@ -101,7 +108,7 @@ def _or_never_seconds(value: float | None) -> str:
     return "never" if value is None or math.isinf(value) else duration(value)
 
 
-def _verdict_notes(study: StudyInput) -> tuple[str, ...]:
+def _verdict_notes(study: Summary) -> tuple[str, ...]:
     terms = (
         f"Mean epochs, restricted: the mean time to the target, counting {counted(study.epochs, 'epoch')} "
         "for a run that never reached it. ERT, the expected running time: the time all runs spent, divided "
@@ -112,12 +119,18 @@ def _verdict_notes(study: StudyInput) -> tuple[str, ...]:
     notes = [terms]
     if study.seeds > 1:
         notes.append(f"Second lines are {percent(study.confidence)} intervals.")
+    said: dict[str, dict[str, None]] = {}
+    for schedule in study.schedules:
+        for reach in schedule.reach:
+            if reach.note:
+                said.setdefault(reach.note, {})[schedule.name] = None
+    notes += [f"{listed(list(names))}: {note}" for note, names in said.items()]
     if study.target_rule:
         notes.append(study.target_rule)
     return tuple(notes)
 
 
-def winners_table(study: StudyInput) -> NumberTable:
+def winners_table(study: Summary) -> NumberTable:
     """What tuning found for each schedule, and how good its winner is at its best epoch."""
     words = metric_words(study.metric)
     _, _, kind = study.metric.partition("_")
@@ -140,7 +153,7 @@ def winners_table(study: StudyInput) -> NumberTable:
     return NumberTable("Winners", columns, (Group("", rows),), (note,))
 
 
-def _winner_row(study: StudyInput, index: int, schedule: ScheduleInput) -> tuple[Cell, ...]:
+def _winner_row(study: Summary, index: int, schedule: ScheduleSummary) -> tuple[Cell, ...]:
     return (
         Cell(schedule.name, schedule=index),
         _quality(study, schedule.best_val),
@@ -153,13 +166,13 @@ def _winner_row(study: StudyInput, index: int, schedule: ScheduleInput) -> tuple
     )
 
 
-def _quality(study: StudyInput, found: Interval) -> Cell:
+def _quality(study: Summary, found: Interval) -> Cell:
     text = share(study.metric, found.value, found.low, found.high)
     known = found.low is not None and found.high is not None
     return Cell(text, share_interval(study.metric, found.low, found.high) if known else "", number=True)
 
 
-def ledger_table(study: StudyInput) -> NumberTable:
+def ledger_table(study: Summary) -> NumberTable:
     """What finding and confirming each winner cost."""
     columns = (
         Column("schedule", number=False),
@@ -175,8 +188,6 @@ def ledger_table(study: StudyInput) -> NumberTable:
     rows = []
     for index, schedule in enumerate(study.schedules):
         price = schedule.price
-        if price is None:
-            continue
         cells = (
             f"{price.tune_trials:,}",
             f"{price.tune_epochs:,}",
