@@ -82,6 +82,6 @@ def _winners_curse(name: str, best: Trial, confirm: Sequence[Trial], metric: Met
         return []
     tuned, confirmed = f"{best.best_val:.4g}", f"{np.mean(values):.4g}"
     sentence = (
-        f"{name}: the winning tuning trial reached {tuned}, its confirm runs only {confirmed} on average"
+        f"{name}: the winning tuning trial reached {tuned}, its confirm runs only {confirmed}"
     )
     return [f"{sentence}: it won partly by luck."]

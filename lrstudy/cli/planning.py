@@ -11,6 +11,8 @@ from rich.table import Table
 from lrstudy.spec import Range, Space, Study
 from lrstudy.tuning.estimate import Estimate
 
+_PARTS = ("dataset", "model", "loss", "optimizer")
+
 
 def plan_of(study: Study, estimate: Estimate) -> dict[str, Any]:
     """Everything ``lrstudy plan`` shows, as plain data."""
@@ -28,11 +30,12 @@ def plan_of(study: Study, estimate: Estimate) -> dict[str, Any]:
                 "fixed": dict(schedule.fixed),
             }
         )
+    task: dict[str, Any] = {part: getattr(study.task, part).name for part in _PARTS}
+    task |= {"batch_size": study.task.batch_size, "epochs": study.task.epochs}
     return {
         "study": study.name,
         "seed": study.seed,
-        "task": {part: getattr(study.task, part).name for part in ("dataset", "model", "loss", "optimizer")}
-        | {"batch_size": study.task.batch_size, "epochs": study.task.epochs},
+        "task": task,
         "search": study.budget.search,
         "metric": study.target.metric,
         "targets": list(study.target.values) if study.target.values else None,
@@ -51,7 +54,7 @@ def show_plan(console: Console, plan: dict[str, Any]) -> None:
 
     task = plan["task"]
     console.print(f"[bold]{escape(plan['study'])}[/bold]  seed {plan['seed']}")
-    parts = ", ".join(escape(str(task[part])) for part in ("dataset", "model", "loss", "optimizer"))
+    parts = ", ".join(escape(str(task[part])) for part in _PARTS)
     console.print(f"task      {parts}; batch {task['batch_size']}, {task['epochs']} epochs")
     levels = ", ".join(f"{value:g}" for value in plan["targets"] or ()) or "derived from the reference"
     console.print(f"target    {plan['metric']}: {levels}; reference: {escape(plan['reference'])}")
