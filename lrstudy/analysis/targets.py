@@ -16,7 +16,7 @@ from lrstudy.records import Status
 FRACTIONS = (0.9, 0.98)
 LADDER = 41
 
-GIVEN = "as the study names them"
+GIVEN = "The targets are those that were named."
 
 
 def choose_targets(
@@ -32,11 +32,11 @@ def choose_targets(
         return tuple(dict.fromkeys(given)), GIVEN
     ends = _way(columns, reference, metric)
     if ends is None:
-        return (), "none: the reference has no confirm run from which to derive a target"
+        return (), "There is no target: the reference has no confirm run to derive one from."
     first, best = ends
     levels = [_rounded(first + fraction * (best - first)) for fraction in FRACTIONS]
     rule = (
-        f"{' and '.join(f'{fraction:.0%}' for fraction in FRACTIONS)} of the way from the median first epoch "
+        f"The targets lie {' and '.join(f'{fraction:.0%}' for fraction in FRACTIONS)} of the way from the median first epoch "
         f"({first:.4g}) to the median best epoch ({best:.4g}) of the reference's confirm runs"
     )
     return tuple(dict.fromkeys(levels)), rule

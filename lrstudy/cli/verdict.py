@@ -27,7 +27,7 @@ def finish_report(
     from lrstudy.store import open_store
 
     summary = analyse(open_store(run), targets=targets)
-    paths = write_report(summary, folder if folder is not None else Path("reports") / summary.study)
+    paths = write_report(summary, folder if folder is not None else Path("reports") / summary.name)
     show_verdict(console, summary)
     console.print(f"report: {paths.html}", markup=False, soft_wrap=True)
 
@@ -42,13 +42,13 @@ def show_verdict(console: Console, summary: Summary) -> None:
             table.add_column(heading, justify="right", no_wrap=True)
         table.add_column("verdict", no_wrap=True)
         for schedule in summary.schedules:
-            result = schedule.targets[index]
-            ratio = result.speedup.ratio
+            result = schedule.reach[index]
+            ratio = result.speedup.value
             low, high = result.speedup.low, result.speedup.high
             table.add_row(
                 escape(schedule.name),
                 f"{result.hits}/{result.runs}",
-                _number(result.rmst_epochs, ".1f"),
+                _number(result.mean_epochs.value, ".1f"),
                 _number(ratio, ".2f"),
                 "–" if low is None or high is None else f"{low:.2f} – {high:.2f}",
                 result.verdict,

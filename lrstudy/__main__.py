@@ -1,0 +1,5 @@
+"""``python -m lrstudy``: the same as the ``lrstudy`` command."""
+
+from lrstudy.cli import main
+
+main()

@@ -1,0 +1,130 @@
+"""The command line from a study file to a report, as a user types it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pytest
+from typer.testing import CliRunner
+
+import lrstudy.cli.commands
+from lrstudy.cli import app
+
+STUDY = """
+name = "tiny"
+[task]
+dataset = "digits"
+model = { name = "mlp", widths = [16], batch_norm = "last" }
+batch_size = 64
+epochs = 4
+[budget]
+trials = 3
+confirm_seeds = 3
+[target]
+values = [0.8]
+[schedules.lipschitz]
+[schedules.fixed]
+lr = { low = 0.01, high = 1.0, log = true }
+"""
+
+
+def lrstudy(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "lrstudy", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("here")
+    (folder / "tiny.toml").write_text(STUDY)
+    done = lrstudy(folder, "run", "tiny.toml")
+    assert done.returncode == 0, done.stderr
+    assert "reports/tiny/report.html" in done.stdout
+    assert "10 of 10 trials" in done.stdout or "trials in" in done.stdout
+    return folder
+
+
+@pytest.mark.cluster
+def test_run_leaves_a_store_and_a_report(folder: Path) -> None:
+    counts = duckdb.sql(
+        f"SELECT schedule, phase, count(*) FROM '{folder}/runs/tiny/trials/*.parquet' GROUP BY ALL "
+        "ORDER BY ALL"
+    ).fetchall()
+    assert counts == [
+        ("fixed", "confirm", 3),
+        ("fixed", "tune", 3),
+        ("lipschitz", "confirm", 3),
+        ("lipschitz", "tune", 1),
+    ]
+    made = {path.name for path in (folder / "reports" / "tiny").iterdir()}
+    assert {"report.html", "report.md", "summary.json"} <= made
+    summary = json.loads((folder / "reports" / "tiny" / "summary.json").read_text())
+    assert summary["reference"] == "fixed"
+    assert [schedule["name"] for schedule in summary["schedules"]] == ["lipschitz", "fixed"]
+
+
+@pytest.mark.cluster
+def test_a_second_run_trains_nothing_and_says_the_same(folder: Path) -> None:
+    before = (folder / "reports" / "tiny" / "summary.json").read_bytes()
+    again = lrstudy(folder, "run", "tiny.toml", "--quiet")
+    assert again.returncode == 0, again.stderr
+    assert (folder / "reports" / "tiny" / "summary.json").read_bytes() == before
+
+
+@pytest.mark.cluster
+def test_another_study_in_the_folder_is_refused(folder: Path) -> None:
+    other = lrstudy(folder, "run", "tiny.toml", "--set", "seed=5")
+    assert other.returncode == 2
+    assert "belongs to the study" in other.stderr
+    assert "Traceback" not in other.stderr
+
+
+@pytest.mark.cluster
+def test_status_and_report_need_only_the_store(folder: Path) -> None:
+    status = json.loads(lrstudy(folder, "status", "runs/tiny", "--json").stdout)
+    assert [(s["schedule"], s["tune"], s["confirm"]) for s in status["schedules"]] == [
+        ("lipschitz", 1, 3),
+        ("fixed", 3, 3),
+    ]
+    code = (
+        "import sys\n"
+        "from lrstudy.cli import app, commands\n"
+        "app(['report', 'runs/tiny', '-o', 'again', '--target', '0.7'], standalone_mode=False)\n"
+        "sys.exit('torch' in sys.modules or 'ray' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads((folder / "again" / "summary.json").read_text())["targets"] == [0.7]
+
+
+def test_plan_runs_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "tiny.toml"
+    path.write_text(STUDY)
+    result = CliRunner().invoke(app, ["plan", str(path), "--json"])
+    assert result.exit_code == 0
+    plan = json.loads(result.stdout)
+    assert plan["trials"] == 10
+    assert plan["epochs"] == 40
+    assert plan["seconds"] > 0
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_plan_fits_eighty_columns(tmp_path: Path) -> None:
+    path = tmp_path / "tiny.toml"
+    path.write_text(STUDY)
+    output = CliRunner().invoke(app, ["plan", str(path)], env={"COLUMNS": "80"}).stdout
+    assert max(map(len, output.splitlines())) <= 80
+
+
+def test_importing_lrstudy_and_its_help_load_neither_torch_nor_ray() -> None:
+    code = (
+        "import sys, lrstudy.cli.commands\n"
+        "sys.exit(any(name in sys.modules for name in ('torch', 'ray', 'pydantic', 'numpy', 'pyarrow')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
