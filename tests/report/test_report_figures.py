@@ -8,7 +8,7 @@ import pytest
 import report_samples as samples
 
 from lrstudy.analysis.intervals import Interval
-from lrstudy.analysis.summary import Curve, TunedTrial
+from lrstudy.analysis.summary import Curve, Steps, TunedTrial, TuningCurve
 from lrstudy.report.figures.common import curve_line
 from lrstudy.report.figures.curves import learning_curves
 from lrstudy.report.figures.levels import speedup_by_target
@@ -84,8 +84,11 @@ def test_interval_without_limit_is_open_on_that_side(study):
 
 def test_speedup_by_target_says_where_the_band_excludes_equal_speed(study):
     figure = speedup_by_target(study)
-    assert "lipschitz is faster at 25 levels from 50% to 98%" in figure.takeaway
-    assert "step: at none of 25 levels" in figure.takeaway
+    assert figure.takeaway == (
+        "By the band that holds at all levels at once, lipschitz is faster at 25 of 25 levels (50% to "
+        "98%); lipschitz-tuned is faster at 25 of 25 levels (50% to 98%); cyclic is slower at 25 of 25 "
+        "levels (50% to 98%); for step it excludes equal speed at no level."
+    )
 
 
 def test_kz_and_l_stand_under_the_rates_where_they_were_measured(study):
@@ -132,8 +135,32 @@ def test_tuning_curves_show_value_and_price(study):
     assert figure.panels[1].title == "Expected epochs to 97%, tuning included"
 
 
-def test_break_even_is_told(study):
-    schedules = tuple(replace(s, break_even=7 if s.name == "fixed" else None) for s in study.schedules)
+def test_break_even_with_the_untuned_rule_is_told(study):
+    assert tuning_curves(study).takeaway == (
+        "Tuning included, no tuned schedule reaches 97% in fewer epochs than lipschitz, which needs no "
+        "tuning and takes 8.3 epochs."
+    )
+    schedules = tuple(replace(s, break_even=2 if s.name == "fixed" else None) for s in study.schedules)
     takeaway = tuning_curves(replace(study, schedules=schedules)).takeaway
-    assert "untuned lipschitz" in takeaway
-    assert "fixed needs 7 trials" in takeaway
+    assert takeaway.startswith(
+        "Tuning included, fixed (with 2 trials) reaches 97% in fewer epochs than lipschitz"
+    )
+
+
+def test_without_an_untuned_rule_the_tuning_curve_is_judged(study):
+    tuned = replace(study, schedules=study.schedules[1:])
+    assert (
+        tuning_curves(tuned).takeaway == "No tuning curve was still improving noticeably at its last trial."
+    )
+    rising = TuningCurve((1, 2, 3, 4), (0.5, 0.6, 0.7, 0.9))
+    schedules = (replace(study.schedules[2], best_of=rising),)
+    assert tuning_curves(replace(study, schedules=schedules)).takeaway.startswith("fixed was still improving")
+
+
+def test_a_run_that_misses_holds_its_curve_below_all_until_the_budget(study):
+    shares = {"epochs": Steps((0.0, 4.0), (0.0, 0.5), (0.0, 0.2), (0.3, 0.8))}
+    half = replace(study.schedules[2].reach[0], hits=5, shares=shares)
+    schedules = (replace(study.schedules[2], reach=(half, half)),)
+    (line,) = lines(time_to_target(replace(study, schedules=schedules)).panels[0])
+    assert line.points["epochs"].x == (0.0, 4.0, float(samples.EPOCHS))
+    assert line.points["epochs"].y == (0.0, 0.5, 0.5)

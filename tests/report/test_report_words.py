@@ -125,6 +125,13 @@ def test_verdict_table_puts_the_hardest_target_and_the_fastest_schedule_first():
     assert table.groups[0].rows[-1][7].text == "never"
 
 
+def test_interval_clear_of_one_beside_an_inconclusive_verdict_is_explained():
+    plain = samples.study()
+    assert any("outlast the allowance" in sentence for sentence in beside(plain))  # lipschitz at 97%
+    wide = changed(plain, "lipschitz", 1, speedup=Interval(1.4, 0.9, 2.0))
+    assert not any("outlast the allowance" in sentence for sentence in beside(wide))
+
+
 def test_undecided_verdict_says_how_many_seeds_would_decide():
     (table,) = study_page(samples.study()).sections[0].tables
     row = next(row for row in table.groups[0].rows if row[0].text == "step")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lrstudy.analysis.summary import Levels, Summary
-from lrstudy.report.figures.common import gone, measured, without_runs
+from lrstudy.report.figures.common import by_name, gone, measured, without_runs
 from lrstudy.report.figures.model import STATIC, Axis, Figure, Line, Panel, Points, Rule, table
-from lrstudy.report.text import is_share, level, listed, metric_words, percent
+from lrstudy.report.text import counted, is_share, level, listed, metric_words, percent
 
 KEY = "speedup-by-target"
 
@@ -50,7 +50,7 @@ def speedup_by_target(study: Summary) -> Figure:
     return Figure(
         KEY,
         title,
-        " ".join(_sentence(study, one) for one in found[:3]),
+        _takeaway(study, found),
         _reading(study),
         (Panel(panel, x, y, (Rule("y", 1.0), *targets, *marks)),),
         table(["schedule", f"target ({study.metric})", "speedup", "low", "high"], rows),
@@ -61,20 +61,25 @@ def _line(index: int, name: str, levels: Levels) -> Line:
     return Line(index, name, {STATIC: Points(levels.levels, levels.value, levels.low, levels.high)})
 
 
-def _sentence(study: Summary, one: _LevelsOf) -> str:
-    """Over which levels the band stands clear of 1."""
-    _, name, levels = one
-    ahead = _clear(levels.levels, levels.low, above=True)
-    behind = _clear(levels.levels, levels.high, above=False)
-    clear = []
-    if ahead:
-        clear.append(f"faster {_span(study, ahead)}")
-    if behind:
-        clear.append(f"slower {_span(study, behind)}")
-    if not clear:
-        known = len(measured(levels.value))
-        return f"{name}: at none of {known} levels does the band exclude equal speed."
-    return f"{name} is {listed(clear)} (the band excludes equal speed)."
+def _takeaway(study: Summary, found: Sequence[_LevelsOf]) -> str:
+    """Over which levels the bands stand clear of 1."""
+    said = []
+    undecided = []
+    for _, name, levels in found:
+        ahead = _clear(levels.levels, levels.low, above=True)
+        behind = _clear(levels.levels, levels.high, above=False)
+        how = [
+            f"{word} {_span(study, clear, len(levels.levels))}"
+            for word, clear in (("faster", ahead), ("slower", behind))
+            if clear
+        ]
+        if how:
+            said.append(f"{name} is {listed(how)}")
+        else:
+            undecided.append(name)
+    if undecided:
+        said.append(f"for {by_name(undecided)} it excludes equal speed at no level")
+    return f"By the band that holds at all levels at once, {'; '.join(said)}."
 
 
 def _clear(at: Sequence[float | None], ends: Sequence[float | None], *, above: bool) -> list[float]:
@@ -85,12 +90,10 @@ def _clear(at: Sequence[float | None], ends: Sequence[float | None], *, above: b
     ]
 
 
-def _span(study: Summary, found: Sequence[float]) -> str:
-    low, high = min(found), max(found)
-    if low == high:
-        return f"at {level(study.metric, round(low, 4))}"
-    ends = [level(study.metric, round(end, 4)) for end in (low, high)]
-    return f"at {len(found)} levels from {ends[0]} to {ends[1]}"
+def _span(study: Summary, found: Sequence[float], of: int) -> str:
+    low, high = (level(study.metric, round(end, 4)) for end in (min(found), max(found)))
+    where = low if low == high else f"{low} to {high}"
+    return f"at {len(found)} of {counted(of, 'level')} ({where})"
 
 
 def _reading(study: Summary) -> str:

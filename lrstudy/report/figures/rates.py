@@ -15,7 +15,7 @@ from lrstudy.report.figures.common import (
     without_runs,
 )
 from lrstudy.report.figures.model import Axis, Figure, Panel, table
-from lrstudy.report.text import trim
+from lrstudy.report.text import percent, trim
 
 KEY = "learning-rates"
 TITLE = "Learning-rate trajectories"
@@ -45,7 +45,7 @@ def learning_rates(study: Summary) -> Figure:
         KEY,
         TITLE,
         _takeaway(rates),
-        _reading(with_constants=len(panels) > 1),
+        _reading(study, with_constants=len(panels) > 1),
         tuple(panels),
         table(["schedule", "epoch", *columns], _rows(rates, columns)),
         stacked=True,
@@ -87,8 +87,9 @@ def _takeaway(rates: Sequence[CurveOf]) -> str:
     return f"{text}."
 
 
-def _reading(*, with_constants: bool) -> str:
-    text = "Means over the confirm runs of each epoch's mean rate, with the range or interval as a band."
+def _reading(study: Summary, *, with_constants: bool) -> str:
+    bands = f"pointwise {percent(study.confidence)} bands"
+    text = f"Means over the confirm runs of each epoch's mean rate, with {bands}."
     if with_constants:
         text += (
             " Under them the values that set the Lipschitz rule's rate: Kz is the largest Frobenius norm "

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from lrstudy.analysis.summary import Reach, Summary
-from lrstudy.report.figures.common import gone, without_runs
+from collections.abc import Mapping
+
+from lrstudy.analysis.summary import Reach, Steps, Summary
+from lrstudy.report.figures.common import gone, measured, without_runs
 from lrstudy.report.figures.model import Axis, Figure, Line, Panel, Points, Rule, table
 from lrstudy.report.text import counted, level, listed, metric_words, number, percent
 
@@ -19,10 +21,11 @@ def time_to_target(study: Summary) -> Figure:
     rows: list[list[object]] = []
     for place, target in enumerate(study.targets):
         marks: list[Line] = []
+        ends = _ends(study, place)
         for index, schedule in enumerate(study.schedules):
             reach = schedule.reach[place]
             if reach.hits and reach.shares:
-                marks.append(_line(index, schedule.name, reach))
+                marks.append(_line(index, schedule.name, reach, ends))
                 rows += [[target, schedule.name, *row] for row in _rows(reach)]
         if marks:
             y = Axis("share of runs", percent=True, range=(-0.02, 1.04))
@@ -37,11 +40,32 @@ def _title(study: Summary, target: float) -> str:
     return f"{words[:1].upper()}{words[1:]} {level(study.metric, target)}"
 
 
-def _line(index: int, name: str, reach: Reach) -> Line:
-    points = {
-        time: Points(steps.times, steps.share, steps.low, steps.high) for time, steps in reach.shares.items()
-    }
+def _ends(study: Summary, place: int) -> dict[str, float]:
+    """Where the curves of a panel end: at the last hit of all, or at the budget if some run has none."""
+    ends: dict[str, float] = {}
+    for schedule in study.schedules:
+        reach = schedule.reach[place]
+        missed = 0 < reach.hits < reach.runs
+        budget = schedule.curves[study.metric].times if study.metric in schedule.curves else {}
+        for time, steps in reach.shares.items():
+            known = measured([*steps.times, *(budget.get(time, ()) if missed else ())])
+            ends[time] = max([ends.get(time, 0.0), *known])
+    return ends
+
+
+def _line(index: int, name: str, reach: Reach, ends: Mapping[str, float]) -> Line:
+    points = {time: _until(steps, ends[time]) for time, steps in reach.shares.items()}
     return Line(index, name, points, step=True)
+
+
+def _until(steps: Steps, end: float) -> Points:
+    """The function with its last value held until the panel's end."""
+    if not steps.times or steps.times[-1] is None or steps.times[-1] >= end:
+        return Points(steps.times, steps.share, steps.low, steps.high)
+    share, low, high = (
+        (*values, values[-1]) if values else () for values in (steps.share, steps.low, steps.high)
+    )
+    return Points((*steps.times, end), share, low, high)
 
 
 def _rows(reach: Reach) -> list[list[object]]:

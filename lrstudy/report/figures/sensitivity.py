@@ -115,23 +115,23 @@ def _takeaway(study: Summary, searched: Sequence[_Searched]) -> str:
     """How wide the rates are that do about as well as the best one, and how many trials were lost."""
     trials = sum(len(schedule.trials) for _, schedule, _ in searched)
     lost = sum(trial.status == "diverged" for _, schedule, _ in searched for trial in schedule.trials)
-    tail = f" {lost} of these {counted(trials, 'tuning trial')} diverged." if lost else ""
+    tail = f"; {lost} of these {counted(trials, 'tuning trial')} diverged." if lost else "."
     spans = {
         schedule.name: (rates[0], rates[-1], rate)
         for _, schedule, rate in searched
         if len(rates := sorted(float(t.params[rate]) for t in _close(study, _kept(schedule, rate)))) > 1
     }
     if not spans:
-        return f"No schedule had two trials {_closeness(study)}.{tail}"
+        return f"No schedule had two trials {_closeness(study)}{tail}"
     widest = max(spans, key=lambda name: spans[name][1] / spans[name][0])
     low, high, rate = spans[widest]
-    text = f"{widest} forgives a wrong rate most: its trials {_closeness(study)} span {rate} "
-    text += f"{trim(low, 2)} to {trim(high, 2)}, a factor of {trim(high / low, 2)}"
+    text = f"Of the trials drawn, those of {widest} {_closeness(study)} span the widest range of rates, "
+    text += f"{rate} {trim(low, 2)} to {trim(high, 2)} (a factor of {trim(high / low, 2)})"
     narrowest = min(spans, key=lambda name: spans[name][1] / spans[name][0])
     if narrowest != widest:
         low, high, _ = spans[narrowest]
-        text += f"; those of {narrowest}, the least forgiving, a factor of {trim(high / low, 2)}"
-    return f"{text}.{tail}"
+        text += f"; those of {narrowest} the narrowest (a factor of {trim(high / low, 2)})"
+    return f"{text}{tail}"
 
 
 def _kept(schedule: ScheduleSummary, rate: str) -> list[TunedTrial]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from lrstudy.analysis.summary import ScheduleSummary, Summary, TuningCurve
 from lrstudy.report.figures.common import measured
 from lrstudy.report.figures.model import STATIC, Axis, Figure, Line, Panel, Points, table
-from lrstudy.report.text import counted, is_share, level, listed, metric_words, percent
+from lrstudy.report.text import counted, is_share, level, listed, metric_words, number, percent
 
 KEY = "tuning"
 TITLE = "Tuning and its price"
@@ -39,11 +40,23 @@ def tuning_curves(study: Summary) -> Figure:
             marks.append(_line(index, schedule.name, curve))
             rows += [[y.title, schedule.name, *row] for row in _rows(curve)]
         if marks:
-            panels.append(Panel(title, x, y, tuple(marks)))
+            panels.append(Panel(title, x, replace(y, range=_close_up(marks, y)), tuple(marks)))
     if not panels:
         return Figure(KEY, TITLE, "No tuning trial has ended yet, or none gave a value.", "")
     columns = ["quantity", "schedule", "trials", "value", "low", "high"]
     return Figure(KEY, TITLE, _takeaway(study), _reading(study), tuple(panels), table(columns, rows))
+
+
+def _close_up(marks: Sequence[Line], y: Axis) -> tuple[float, float] | None:
+    """A range around the values: the band of the first few trials is so wide that nothing else would show."""
+    if y.log:
+        return None
+    points = [one for mark in marks for one in mark.points.values()]
+    values = [value for one in points for value in measured(one.y)]
+    ends = [*values, *(end for one in points for end in measured((*one.low, *one.high)))]
+    room = 0.6 * (max(values) - min(values)) or 0.1 * abs(max(values)) or 1.0
+    low, high = max(min(ends), min(values) - room), min(max(ends), max(values) + room)
+    return (low - 0.05 * (high - low), high + 0.05 * (high - low)) if high > low else None
 
 
 def _hardest(study: Summary) -> float:
@@ -65,12 +78,10 @@ def _rows(curve: TuningCurve) -> list[list[object]]:
 
 
 def _takeaway(study: Summary) -> str:
-    """Where tuning pays for itself against the schedules that need none."""
-    free = [schedule.name for schedule in study.schedules if schedule.tune_trials == 1]
-    paid = [s for s in study.schedules if s.break_even is not None]
-    said = [f"{s.name} needs {counted(s.break_even or 0, 'trial')}" for s in paid]
-    if said and free:
-        return f"To catch up with the untuned {listed(free)} for the price of its tuning, {'; '.join(said)}."
+    """Whether tuning pays against the schedules that need none, or else whether it was finished."""
+    price = _against_untuned(study)
+    if price:
+        return price
     rising = [
         s.name
         for s in study.schedules
@@ -79,6 +90,30 @@ def _takeaway(study: Summary) -> str:
     if rising:
         return f"{listed(rising)} was still improving at the last tuning trial: more trials may help."
     return "No tuning curve was still improving noticeably at its last trial."
+
+
+def _against_untuned(study: Summary) -> str:
+    """Epochs to the hardest target, tuning included, against the best schedule that needs no tuning."""
+    if not study.targets:
+        return ""
+    place = study.targets.index(_hardest(study))
+    times = {
+        s.name: ert
+        for s in study.schedules
+        if s.tune_trials <= 1 and (ert := s.reach[place].ert_epochs) is not None
+    }
+    tuned = [s for s in study.schedules if s.tune_trials > 1 and s.price_of_target is not None]
+    if not times or not tuned:
+        return ""
+    best = min(times, key=lambda name: times[name])
+    goal = level(study.metric, study.targets[place])
+    paid = [f"{s.name} (with {counted(s.break_even, 'trial')})" for s in tuned if s.break_even is not None]
+    who = listed(paid) if paid else "no tuned schedule"
+    reach = "reach" if len(paid) > 1 else "reaches"
+    return (
+        f"Tuning included, {who} {reach} {goal} in fewer epochs than {best}, which needs no tuning and takes "
+        f"{number(times[best])} epochs."
+    )
 
 
 def _still_rising(curve: TuningCurve) -> bool:
@@ -94,7 +129,7 @@ def _still_rising(curve: TuningCurve) -> bool:
 def _reading(study: Summary) -> str:
     return (
         f"Left: the {metric_words(study.metric)} one can expect from the best of n random draws out of the "
-        f"tuning trials, with its {percent(study.confidence)} band. Right: the epochs one has spent when "
-        "the target is reached, if n trials were tuned first and the best of them was then trained. A "
-        "schedule without a search space is a single point at one trial."
+        f"tuning trials, with its {percent(study.confidence)} band (cut where few trials say little). "
+        "Right: the epochs one has spent when the target is reached, if n trials were tuned first and the "
+        "best of them was then trained. A schedule without a search space is a single point at one trial."
     )

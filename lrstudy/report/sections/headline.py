@@ -53,7 +53,24 @@ def beside(study: Summary) -> tuple[str, ...]:
             f"{counted(len(study.schedules) - 1, 'schedule')} with {study.reference} (Holm); a difference "
             f"below {percent(study.margin)} counts as equivalent."
         )
+        if _puzzling(study):
+            sentences.append(
+                "Where an interval leaves out 1 and the verdict is inconclusive all the same, the difference "
+                "does not outlast the allowance for several comparisons."
+            )
     return tuple(sentences)
+
+
+def _puzzling(study: Summary) -> bool:
+    """Whether an interval by itself says more than its verdict, which a reader would wonder about."""
+    return any(
+        reach.verdict == "inconclusive"
+        and reach.speedup.low is not None
+        and reach.speedup.high is not None
+        and (reach.speedup.low > 1 or reach.speedup.high < 1)
+        for schedule in study.schedules
+        for reach in schedule.reach
+    )
 
 
 def conditions(study: Summary) -> tuple[str, ...]:

@@ -126,7 +126,7 @@ def _verdict_notes(study: Summary) -> tuple[str, ...]:
                 said.setdefault(reach.note, {})[schedule.name] = None
     notes += [f"{listed(list(names))}: {note}" for note, names in said.items()]
     if study.target_rule:
-        notes.append(study.target_rule)
+        notes.append(f"Targets: {study.target_rule.rstrip('.')}.")
     return tuple(notes)
 
 
@@ -138,7 +138,7 @@ def winners_table(study: Summary) -> NumberTable:
         Column("schedule", number=False),
         Column(f"best {words}"),
         Column(f"test {kind} then"),
-        Column("tuned parameters", number=False),
+        Column("parameters", number=False),
         Column("tuning trials"),
         Column("diverged"),
         Column("pruned"),
@@ -195,7 +195,7 @@ def ledger_table(study: Summary) -> NumberTable:
             f"{price.confirm_trials:,}",
             f"{price.confirm_epochs:,}",
             duration(price.confirm_seconds),
-            duration(price.estimate_seconds),
+            duration(price.estimate_seconds or None),
             duration(price.eval_seconds),
         )
         rows.append((Cell(schedule.name, schedule=index), *(Cell(text, number=True) for text in cells)))

@@ -133,7 +133,8 @@ function logTicks(values, most) {
   const powers = Array.from({ length: last - first + 1 }, (_, i) => first + i);
   const shown = (steps) => powers.flatMap((power) => steps.map((step) => step * 10 ** power))
     .filter((value) => value >= low * 0.9 && value <= high * 1.1).length;
-  const steps = last - first > 2 ? [1] : shown([1, 2, 5]) > 2 ? [1, 2, 5] : [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9];
+  const finer = [[1], [1, 2, 5], [1, 1.5, 2, 3, 5, 7], [1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9]];
+  const steps = finer.find((some) => shown(some) >= 3) ?? finer.at(-1);
   const stride = Math.ceil((last - first + 1) * steps.length / most);
   const ticks = [];
   for (let power = first; power <= last; power += steps.length === 1 ? stride : 1) {
@@ -155,7 +156,8 @@ function drawnValues(panel, which, time) {
   for (const mark of panel.marks) {
     if (!mark.points) continue;
     const points = coordinates(mark, time);
-    for (const value of points[which]) if (value !== null) values.push(value);
+    const ends = which === "y" && !mark.dim ? [...points.low, ...points.high] : [];
+    for (const value of [...points[which], ...ends]) if (value !== null) values.push(value);
   }
   return values;
 }
