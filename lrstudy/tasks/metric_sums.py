@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from torch._prims_common import DeviceLikeType
 
 
+# Batches counted together: small tensors cost their overhead once, and what waits stays small.
+_TOGETHER = 64
+
+
 class MetricSums:
     """Loss, and accuracy (with ``classes``) or R², over all rows given to ``update``.
 
@@ -25,20 +29,31 @@ class MetricSums:
         self._dtype = torch.float32 if self._device.type == "mps" else torch.float64
         self._loss = torch.zeros((), device=self._device, dtype=self._dtype)
         self._correct = torch.zeros((), device=self._device, dtype=torch.int64)
+        self._waiting: list[tuple[Tensor, Tensor, Tensor]] = []
         # Per output: the first batch's mean, Σ(y − mean), Σ(y − mean)², Σ(a − y)².
         self._moments: Tensor | None = None
 
-    @torch.no_grad()
     def update(self, loss: Tensor, outputs: Tensor, targets: Tensor) -> None:
         """Count a batch: its mean ``loss``, ``outputs`` (m, n), ``targets`` (m,) or (m, n)."""
-        rows = len(targets)
-        self._rows += rows
-        self._loss += loss.detach().to(self._dtype) * rows
+        self._rows += len(targets)
+        self._waiting.append((loss.detach(), outputs.detach(), targets))
+        if len(self._waiting) == _TOGETHER:
+            self._count()
+
+    @torch.no_grad()
+    def _count(self) -> None:
+        if not self._waiting:
+            return
+        losses, outputs, targets = zip(*self._waiting, strict=True)
+        self._waiting = []
+        rows = torch.tensor([len(batch) for batch in targets], dtype=self._dtype).to(self._device)
+        self._loss += (torch.stack(losses).to(self._dtype) * rows).sum()
+        given, wanted = torch.cat(outputs), torch.cat(targets)
         if self._classes is not None:
-            chosen = outputs[:, 0] > 0 if outputs.shape[1] == 1 else outputs.argmax(1)
-            self._correct += (chosen == targets).sum()
+            chosen = given[:, 0] > 0 if given.shape[1] == 1 else given.argmax(1)
+            self._correct += (chosen == wanted).sum()
         else:
-            self._add_moments(outputs.detach().to(self._dtype), targets.to(self._dtype))
+            self._add_moments(given.to(self._dtype), wanted.to(self._dtype))
 
     def _add_moments(self, outputs: Tensor, targets: Tensor) -> None:
         if self._moments is None:
@@ -49,12 +64,14 @@ class MetricSums:
         squared_error = (outputs - targets).square().sum(0)
         self._moments[1:] += torch.stack([centred.sum(0), centred.square().sum(0), squared_error])
 
+    @torch.no_grad()
     def result(self) -> dict[str, float]:
         """``loss`` and ``accuracy`` or ``r2``; one synchronisation. NaN where nothing was counted.
 
         R² = 1 − Σ(a − y)²/Σ(y − ȳ)², averaged over the outputs (as scikit-learn's ``r2_score``); NaN if
         a target does not vary.
         """
+        self._count()
         rows = self._rows or float("nan")
         if self._classes is not None:
             # A row count beyond 2^53 is out of reach: float64 holds it exactly.
