@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -191,7 +191,7 @@ class Training:
         return rates, sums.result()
 
     @torch.no_grad()
-    def _evaluate(self, split: str) -> dict[str, float]:
+    def _evaluate(self, split: Literal["validation", "test"]) -> dict[str, float]:
         self._model.eval()
         self._schedule.before_evaluation()
         sums = MetricSums(self._classes, self._device)

@@ -51,7 +51,9 @@ class StudyLike(Protocol):
 class StoreLike(Readable, Protocol):
     """What is needed of a ``Store``."""
 
-    study: Any
+    @property
+    def study(self) -> Any:
+        """The store's ``StudyInfo``."""
 
 
 def analyse(store: StoreLike, *, targets: Sequence[float] | None = None, seed: int = 0) -> Summary:

@@ -16,6 +16,7 @@ from lrstudy.records import Status
 FRACTIONS = (0.9, 0.98)
 LADDER = 41
 
+NONE = "There is no target: the reference has no confirm run to derive one from."
 GIVEN = "The targets are those that were named."
 
 
@@ -32,12 +33,13 @@ def choose_targets(
         return tuple(dict.fromkeys(given)), GIVEN
     ends = _way(columns, reference, metric)
     if ends is None:
-        return (), "There is no target: the reference has no confirm run to derive one from."
+        return (), NONE
     first, best = ends
     levels = [_rounded(first + fraction * (best - first)) for fraction in FRACTIONS]
+    shares = " and ".join(f"{fraction:.0%}" for fraction in FRACTIONS)
     rule = (
-        f"The targets lie {' and '.join(f'{fraction:.0%}' for fraction in FRACTIONS)} of the way from the median first epoch "
-        f"({first:.4g}) to the median best epoch ({best:.4g}) of the reference's confirm runs"
+        f"The targets lie {shares} of the way from the median first epoch ({first:.4g}) to the median best "
+        f"epoch ({best:.4g}) of the reference's confirm runs."
     )
     return tuple(dict.fromkeys(levels)), rule
 

@@ -81,7 +81,5 @@ def _winners_curse(name: str, best: Trial, confirm: Sequence[Trial], metric: Met
     if gap <= 2 * float(np.std(values, ddof=1)) or gap <= 0:
         return []
     tuned, confirmed = f"{best.best_val:.4g}", f"{np.mean(values):.4g}"
-    sentence = (
-        f"{name}: the winning tuning trial reached {tuned}, its confirm runs only {confirmed}"
-    )
+    sentence = f"{name}: the winning tuning trial reached {tuned}, its confirm runs only {confirmed}"
     return [f"{sentence}: it won partly by luck."]

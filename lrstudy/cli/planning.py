@@ -16,7 +16,7 @@ _PARTS = ("dataset", "model", "loss", "optimizer")
 
 def plan_of(study: Study, estimate: Estimate) -> dict[str, Any]:
     """Everything ``lrstudy plan`` shows, as plain data."""
-    schedules = []
+    schedules: list[dict[str, Any]] = []
     for schedule in study.schedules:
         tune, confirm = study.tune_trials(schedule), study.budget.confirm_seeds
         schedules.append(

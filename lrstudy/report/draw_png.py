@@ -32,7 +32,7 @@ from lrstudy.report.figures.model import (
     Rule,
     Zone,
 )
-from lrstudy.report.style import INK, Look
+from lrstudy.report.style import INK, Look, band_strength
 from lrstudy.report.text import trim
 
 _DPI: Final = 144
@@ -167,7 +167,8 @@ def _draw_mark(
             span = ax.axvspan if mark.axis == "x" else ax.axhspan
             span(mark.low, mark.high, color="#b8b8b8", alpha=0.28, linewidth=0)
         case Line():
-            _draw_line(ax, mark, _points(mark.points, time), looks[mark.schedule])
+            bands = sum(isinstance(one, Line) and bool(_points(one.points, time).low) for one in panel.marks)
+            _draw_line(ax, mark, _points(mark.points, time), looks[mark.schedule], band_strength(bands))
         case Dots():
             points = _points(mark.points, time)
             look = looks[mark.schedule]
@@ -202,14 +203,13 @@ def _draw_rule(ax: Axes, rule: Rule, place: int) -> None:
         )
 
 
-def _draw_line(ax: Axes, line: Line, points: Points, look: Look) -> None:
+def _draw_line(ax: Axes, line: Line, points: Points, look: Look, strength: float) -> None:
     style = "steps-post" if line.step else "default"
     x = _numbers(points.x)
     if any(value is not None for value in points.low):
         low, high = _numbers(points.low), _numbers(points.high)
-        ax.fill_between(
-            x, low, high, color=look.light, alpha=0.16, linewidth=0, step="post" if line.step else None
-        )
+        step = "post" if line.step else None
+        ax.fill_between(x, low, high, color=look.light, alpha=strength, linewidth=0, step=step)
     ax.plot(
         x,
         _numbers(points.y),
@@ -273,7 +273,7 @@ def _scale(ax: Axes, which: str, axis: Axis, time: str | None) -> None:
         if spread < 4.5:
             spine.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
         else:
-            spine.set_major_locator(LogLocator(subs=(1, 2, 5) if spread < 50 else (1,), numticks=12))
+            spine.set_major_locator(LogLocator(subs=(1, 2, 5) if spread < 200 else (1,), numticks=12))
         spine.set_major_formatter(FuncFormatter(lambda value, _: trim(value, 4)))
         spine.set_minor_formatter(NullFormatter())
     elif axis.time and time == "epochs":

@@ -66,7 +66,7 @@ class StoreWriter:
 
     @staticmethod
     def check(location: str | PathLike[str] | Location, study: StudyInfo) -> None:
-        """Raise the ``StoreError`` that ``create_or_open`` would, as far as that can be told without writing."""
+        """Raise the ``StoreError`` that ``create_or_open`` would, as far as can be told without writing."""
         folder = open_location(location)
         _refuse_other_study(folder, study)
         folder.check_writable()

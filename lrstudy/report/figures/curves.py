@@ -11,6 +11,7 @@ from lrstudy.report.figures.common import (
     curve_lines,
     curve_rows,
     gone,
+    measured,
     times_of,
     with_curve,
     without_runs,
@@ -36,7 +37,8 @@ def learning_curves(study: Summary) -> Figure:
         named = listed([level(study.metric, target) for target in study.targets])
         title += f" (dotted: {named})"
     shares = is_share(study.metric)
-    panels = [Panel(title, x, Axis(words, percent=shares, switch=not shares), lines + targets)]
+    y = Axis(words, percent=True, range=_share_range(metric)) if shares else Axis(words, switch=True)
+    panels = [Panel(title, x, y, lines + targets)]
     loss = with_curve(study, "train_loss")
     if loss and study.metric != "train_loss":
         lines = curve_lines(loss)
@@ -46,6 +48,14 @@ def learning_curves(study: Summary) -> Figure:
     columns = ["schedule", *times, f"{study.metric} mean", "low", "high", "runs"]
     rows = curve_rows(metric, times)
     return Figure(KEY, TITLE, _takeaway(study, metric), _reading(study), tuple(panels), table(columns, rows))
+
+
+def _share_range(items: Sequence[CurveOf]) -> tuple[float, float]:
+    """A range for shares that no band stretches beyond what a share can be."""
+    ends = measured(end for _, _, curve in items for end in (*curve.value, *curve.low, *curve.high))
+    low, high = max(0.0, min(ends)), min(1.0, max(ends))
+    room = 0.03 * max(high - low, 0.01)
+    return low - room, high + room
 
 
 def _takeaway(study: Summary, metric: Sequence[CurveOf]) -> str:

@@ -126,7 +126,7 @@ def _verdict_notes(study: Summary) -> tuple[str, ...]:
                 said.setdefault(reach.note, {})[schedule.name] = None
     notes += [f"{listed(list(names))}: {note}" for note, names in said.items()]
     if study.target_rule:
-        notes.append(f"Targets: {study.target_rule.rstrip('.')}.")
+        notes.append(study.target_rule)
     return tuple(notes)
 
 

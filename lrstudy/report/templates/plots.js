@@ -70,6 +70,13 @@ function smallestPositive(panel, time) {
   return Number.isFinite(least) ? least / 3 : 1e-12;
 }
 
+// Many strong bands would hide one another; those that a reader picks out grow stronger again.
+function bandStrength(panel, state) {
+  const bands = panel.marks.filter((mark) => mark.kind === "line" && !mark.dim && !state.hidden.has(mark.schedule)
+    && coordinates(mark, state.time).low.length).length;
+  return Math.max(0.06, 0.18 / Math.max(1, bands / 1.5) ** 0.62) * (state.theme.dark ? 1.3 : 1);
+}
+
 function lineTraces(mark, look, panel, state) {
   const points = coordinates(mark, state.time);
   const colour = state.theme.dark ? look.dark : look.light;
@@ -78,7 +85,7 @@ function lineTraces(mark, look, panel, state) {
     const floor = state.log.y ? smallestPositive(panel, state.time) : -Infinity;
     const band = outline(points, mark.step, floor);
     if (band.x.length) traces.push({ type: "scatter", mode: "lines", x: band.x, y: band.y, fill: "toself",
-      fillcolor: faded(colour, state.theme.dark ? 0.2 : 0.15), line: { width: 0 }, hoverinfo: "skip" });
+      fillcolor: faded(colour, bandStrength(panel, state)), line: { width: 0 }, hoverinfo: "skip" });
   }
   const hover = points.x.map((at, i) => {
     const range = points.low.length && points.low[i] !== null
