@@ -10,7 +10,7 @@ import io
 import math
 import warnings
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -208,7 +208,7 @@ def _draw_line(ax: Axes, line: Line, points: Points, look: Look, strength: float
     x = _numbers(points.x)
     if any(value is not None for value in points.low):
         low, high = _numbers(points.low), _numbers(points.high)
-        step = "post" if line.step else None
+        step: Literal["post"] | None = "post" if line.step else None
         ax.fill_between(x, low, high, color=look.light, alpha=strength, linewidth=0, step=step)
     ax.plot(
         x,

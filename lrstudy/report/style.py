@@ -36,9 +36,9 @@ def band_strength(bands: int) -> float:
     """How opaque each of so many bands in one plot is: many strong ones would hide one another.
 
     >>> band_strength(1), round(band_strength(5), 3)
-    (0.18, 0.085)
+    (0.18, 0.099)
     """
-    return max(0.06, 0.18 / max(1.0, bands / 1.5) ** 0.62) if bands > 1 else 0.18
+    return max(0.06, 0.18 / max(1.0, bands / 1.5) ** 0.5) if bands > 1 else 0.18
 
 
 def looks(names: Sequence[str], reference: str | None) -> tuple[Look, ...]:

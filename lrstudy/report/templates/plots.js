@@ -74,7 +74,7 @@ function smallestPositive(panel, time) {
 function bandStrength(panel, state) {
   const bands = panel.marks.filter((mark) => mark.kind === "line" && !mark.dim && !state.hidden.has(mark.schedule)
     && coordinates(mark, state.time).low.length).length;
-  return Math.max(0.06, 0.18 / Math.max(1, bands / 1.5) ** 0.62) * (state.theme.dark ? 1.3 : 1);
+  return Math.max(0.06, 0.18 / Math.max(1, bands / 1.5) ** 0.5) * (state.theme.dark ? 1.3 : 1);
 }
 
 function lineTraces(mark, look, panel, state) {
