@@ -94,6 +94,56 @@ def test_no_figure_is_empty_without_a_sentence(study):
             assert drawn, (figure.key, panel.title)
 
 
+def no_reference_runs():
+    """A running study whose reference has not been confirmed yet."""
+    full, nothing = samples.study(), samples.running()
+    schedules = [
+        replace(s, reach=nothing.schedules[2].reach, curves={}, confirm_trials=0) if s.name == "fixed" else s
+        for s in full.schedules
+    ]
+    return replace(full, schedules=tuple(schedules), complete=False)
+
+
+def test_without_runs_of_the_reference_nothing_is_called_faster():
+    study = no_reference_runs()
+    assert headline(study).endswith(
+        "reached 97% validation accuracy; fixed, the reference, has no confirm run to compare with."
+    )
+    assert not any("Holm" in sentence for sentence in beside(study))
+    figures = {figure.key: figure for figure in study_page(study).figures}
+    assert figures["speedup"].panels == ()
+    assert "The reference fixed has no confirm run yet" in figures["speedup"].takeaway
+
+
+def test_automatic_targets_that_cannot_be_derived_yet_are_said():
+    study = no_reference_runs()
+    study = replace(study, targets=(), schedules=tuple(replace(s, reach=()) for s in study.schedules))
+    assert headline(study) == (
+        "No verdict yet. There is no target yet: targets follow from the runs of fixed, which has none."
+    )
+    assert all(figure.takeaway for figure in study_page(study).figures)
+
+
+def test_what_counts_is_the_runs_there_are_not_those_that_were_planned():
+    study = replace(samples.study(seeds=1), seeds=10, complete=False)
+    assert headline(study).startswith("So far: In one run each,")
+
+
+def test_no_trial_at_all():
+    study = samples.running()
+    study = replace(study, schedules=tuple(replace(s, tune_trials=0, trials=()) for s in study.schedules))
+    assert headline(study) == "No verdict yet: no trial has ended."
+
+
+def test_ratio_of_a_schedule_that_never_got_there_is_not_shown():
+    study = changed(samples.study(), "cyclic", 1, speedup=Interval(0.28, 0.2, 0.3))
+    (table,) = study_page(study).sections[0].tables
+    assert table.groups[0].rows[-1][2].text == "–"
+    forest = next(figure for figure in study_page(study).figures if figure.key == "speedup")
+    row = next(mark for mark in forest.panels[1].marks if getattr(mark, "row", "") == "cyclic")
+    assert (row.value, row.text) == (None, "no ratio: 0 of 10 runs reached it")
+
+
 def test_takeaways_follow_the_numbers():
     study = samples.study()
     slow = replace(study, schedules=tuple(s for s in study.schedules if s.name in {"fixed", "cyclic"}))

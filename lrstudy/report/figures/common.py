@@ -82,9 +82,10 @@ def times_of(curves: Iterable[Curve]) -> list[str]:
 def without_runs(study: Summary) -> str:
     """A clear sentence for a study whose confirm trials have not started."""
     done = sum(schedule.tune_trials for schedule in study.schedules)
+    so_far = f"{counted(done, 'tuning trial')} ended so far" if done else "no trial has ended at all"
     return (
         "No confirm trial has ended yet, so there is nothing to show here: this figure uses only winners "
-        f"that were run again on fresh seeds. {counted(done, 'tuning trial')} ended so far."
+        f"that were run again on fresh seeds ({so_far})."
     )
 
 
@@ -93,6 +94,32 @@ def gone(study: Summary) -> str:
     runs = sum(schedule.confirm_trials for schedule in study.schedules)
     if runs and not any(with_curve(study, study.metric)):
         return f"All {counted(runs, 'confirm trial')} diverged or failed before the metric was measured."
+    return ""
+
+
+def runs_each(study: Summary) -> int:
+    """How many confirm runs the schedule with the most of them has: what intervals rest on so far."""
+    counted_runs = [reach.runs for schedule in study.schedules for reach in schedule.reach]
+    return max(counted_runs or [schedule.confirm_trials for schedule in study.schedules], default=0)
+
+
+def reference_runs(study: Summary) -> int:
+    """How many confirm runs of the reference count."""
+    return max(
+        (reach.runs for s in study.schedules if s.name == study.reference for reach in s.reach), default=0
+    )
+
+
+def no_comparison(study: Summary) -> str:
+    """Why schedules cannot be compared on targets yet; empty where they can."""
+    if not any(schedule.confirm_trials for schedule in study.schedules):
+        return without_runs(study)
+    if lost := gone(study):
+        return lost
+    if not study.targets:
+        return f"There is no target yet: targets follow from the runs of {study.reference}, which has none."
+    if not reference_runs(study):
+        return f"The reference {study.reference} has no confirm run yet, so there is nothing to compare with."
     return ""
 
 

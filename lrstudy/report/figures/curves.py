@@ -12,6 +12,7 @@ from lrstudy.report.figures.common import (
     curve_rows,
     gone,
     measured,
+    runs_each,
     times_of,
     with_curve,
     without_runs,
@@ -65,7 +66,7 @@ def _takeaway(study: Summary, metric: Sequence[CurveOf]) -> str:
         return "No run was still training at the end of its budget."
     names = sorted(last, key=lambda name: last[name].value[-1] or 0.0, reverse=study.higher_is_better)
     best, others = names[0], names[1:]
-    mean = "mean " if study.seeds > 1 else ""
+    mean = "mean " if runs_each(study) > 1 else ""
     if not others:
         return f"After epoch {len(last[best].value)} {best} stands at {_at_end(study, last[best])}."
     text = f"After epoch {len(last[best].value)} {best} has the best {mean}{metric_words(study.metric)}"
@@ -85,10 +86,10 @@ def _at_end(study: Summary, curve: Curve) -> str:
 
 
 def _reading(study: Summary) -> str:
-    if study.seeds <= 1:
+    if runs_each(study) <= 1:
         return "Each line is a single run: no band without repeated seeds. Dotted lines are the targets."
     return (
-        f"Lines are means over the {counted(study.seeds, 'confirm seed')}, bands their pointwise "
+        f"Lines are means over up to {counted(runs_each(study), 'confirm seed')}, bands their pointwise "
         f"{percent(study.confidence)} intervals. A run that diverged stops counting at that epoch; the table "
         "says how many runs each mean is over. Dotted lines are the targets."
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lrstudy.analysis.summary import Levels, Summary
-from lrstudy.report.figures.common import by_name, gone, measured, without_runs
+from lrstudy.report.figures.common import by_name, measured, no_comparison
 from lrstudy.report.figures.model import STATIC, Axis, Figure, Line, Panel, Points, Rule, table
 from lrstudy.report.text import counted, is_share, level, listed, metric_words, percent
 
@@ -25,7 +25,7 @@ def speedup_by_target(study: Summary) -> Figure:
         and schedule.name != study.reference
     ]
     if not found:
-        why = gone(study) or ("" if any(s.confirm_trials for s in study.schedules) else without_runs(study))
+        why = no_comparison(study)
         if len(study.schedules) == 1:
             why = "The reference is the only schedule: there is nothing to compare it with."
         return Figure(KEY, title, why or "No level of the metric allows a ratio with an interval.", "")

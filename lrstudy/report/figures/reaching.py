@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lrstudy.analysis.summary import Reach, Steps, Summary
-from lrstudy.report.figures.common import gone, measured, without_runs
+from lrstudy.report.figures.common import gone, measured, reference_runs, runs_each, without_runs
 from lrstudy.report.figures.model import Axis, Figure, Line, Panel, Points, Rule, table
 from lrstudy.report.text import counted, level, listed, metric_words, number, percent
 
@@ -105,8 +105,8 @@ def _takeaway(study: Summary) -> str:
         return (
             f"{runs} of {counted(all_runs, 'run')} reached {target}, and fewer than half of any schedule's."
         )
-    best = min(medians, key=lambda name: medians[name])
-    if study.seeds <= 1:
+    best = min(medians, key=lambda name: (medians[name], name != study.reference))
+    if runs_each(study) <= 1:
         text = f"The one run of {best} reached {target} first, at epoch {number(medians[best])}"
         if best != study.reference and study.reference in medians:
             text += f"; that of the reference {study.reference} at epoch {number(medians[study.reference])}"
@@ -116,7 +116,7 @@ def _takeaway(study: Summary) -> str:
         if study.reference in medians:
             when = number(medians[study.reference])
             text += f"; half of those of the reference {study.reference} by epoch {when}"
-        else:
+        elif reference_runs(study):
             text += f"; fewer than half of those of the reference {study.reference} did"
     return f"{text}."
 

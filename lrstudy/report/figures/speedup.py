@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from lrstudy.analysis.intervals import Interval
 from lrstudy.analysis.summary import Reach, Summary
-from lrstudy.report.figures.common import by_name, gone, measured, without_runs
+from lrstudy.report.figures.common import by_name, measured, no_comparison
 from lrstudy.report.figures.model import Axis, Estimate, Figure, Panel, Rule, Zone, table
 from lrstudy.report.text import counted, interval, level, metric_words, percent, ratio
 
@@ -20,6 +20,7 @@ _WORDS = {
     "slower": "slower",
     "inconclusive": "undecided",
     "never": "never there",
+    "none": "without a run so far",
 }
 
 _Row = tuple[int, str, Reach]  # a schedule's index, its name, its way to the target
@@ -33,16 +34,18 @@ def speedup(study: Summary) -> Figure:
         return Figure(
             KEY, title, "The reference is the only schedule: there is nothing to compare it with.", ""
         )
-    if not any(reach.runs for _, schedule in others for reach in schedule.reach):
-        return Figure(KEY, title, gone(study) or without_runs(study), "")
+    if why := no_comparison(study):
+        return Figure(KEY, title, why, "")
     by_target = [
         (target, [(index, schedule.name, schedule.reach[place]) for index, schedule in others])
         for place, target in enumerate(study.targets)
     ]
     shown = [
-        (target, rows) for target, rows in by_target if any(row[2].speedup.value is not None for row in rows)
+        (target, rows)
+        for target, rows in by_target
+        if any(shown_ratio(row[2], row[2].speedup).value is not None for row in rows)
     ]
-    ends = axis_range(row[2].speedup for _, rows in shown for row in rows)
+    ends = axis_range(shown_ratio(row[2], row[2].speedup) for _, rows in shown for row in rows)
     return Figure(
         KEY,
         title,
@@ -80,6 +83,11 @@ def axis_range(found: Iterable[Interval]) -> tuple[float, float]:
     return (1 / widest, widest)
 
 
+def shown_ratio(reach: Reach, found: Interval) -> Interval:
+    """The ratio as it is shown: none for a schedule that never got there, whose time is only the budget."""
+    return Interval(None, None, None) if reach.verdict == "never" or not reach.runs else found
+
+
 def speedup_text(speedup: Interval) -> str:
     """A ratio with its interval in words.
 
@@ -105,14 +113,15 @@ def _panel(study: Summary, target: float, rows: Sequence[_Row], ends: tuple[floa
 
 def _estimate(row: _Row) -> Estimate:
     index, name, reach = row
-    if reach.speedup.value is None:
+    found = shown_ratio(reach, reach.speedup)
+    if found.value is None:
         words = (
             "no run yet"
             if not reach.runs
             else f"no ratio: {reach.hits} of {counted(reach.runs, 'run')} reached it"
         )
         return Estimate(index, name, None, None, None, words)
-    return Estimate(index, name, *_ends(reach.speedup), text=speedup_text(reach.speedup))
+    return Estimate(index, name, *_ends(found), text=speedup_text(found))
 
 
 def _ends(speedup: Interval) -> tuple[float | None, float | None, float | None]:
@@ -133,7 +142,7 @@ def _takeaway(study: Summary, by_target: Sequence[tuple[float, Sequence[_Row]]])
     for target, rows in by_target:
         names: dict[str, list[str]] = {}
         for _, name, reach in rows:
-            names.setdefault(reach.verdict, []).append(name)
+            names.setdefault(reach.verdict if reach.runs else "none", []).append(name)
         said = [f"{by_name(names[word])} {words}" for word, words in _WORDS.items() if word in names]
         parts.append(f"at {level(study.metric, target)}: {', '.join(said) or 'no runs yet'}")
     return f"Against {study.reference}, {'; '.join(parts)}."

@@ -94,8 +94,8 @@ def _takeaway(study: Summary) -> str:
 
 def _against_untuned(study: Summary) -> str:
     """Epochs to the hardest target, tuning included, against the best schedule that needs no tuning."""
-    if not study.targets:
-        return ""
+    if not study.targets or not study.complete:
+        return ""  # while tuning goes on, one trial does not mean that there is nothing to tune
     place = study.targets.index(_hardest(study))
     times = {
         s.name: ert

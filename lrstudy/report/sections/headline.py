@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from lrstudy.analysis.intervals import Interval
 from lrstudy.analysis.summary import Reach, Summary
-from lrstudy.report.figures.common import by_name
+from lrstudy.report.figures.common import by_name, no_comparison, reference_runs, runs_each
 from lrstudy.report.text import counted, interval, level, listed, metric_words, number, percent
 
 # How a sentence goes on about the schedules with these verdicts.
@@ -25,7 +25,11 @@ def headline(study: Summary) -> str:
     runs = sum(schedule.confirm_trials for schedule in study.schedules)
     if not runs:
         done = sum(schedule.tune_trials for schedule in study.schedules)
+        if not done:
+            return "No verdict yet: no trial has ended."
         return f"No verdict yet: {counted(done, 'tuning trial')} ended, and no winner was run again so far."
+    if not study.targets:
+        return f"No verdict yet. {no_comparison(study)}"
     sentence = _verdict(study, _hardest(study))
     return sentence if study.complete else f"So far: {sentence}"
 
@@ -36,20 +40,24 @@ def beside(study: Summary) -> tuple[str, ...]:
     sentences = []
     if not study.complete:
         sentences.append("The study is still running: every number on this page can change.")
-    if not runs:
+    if not runs or not study.targets:
         return tuple(sentences)
     hardest = _hardest(study)
     easier = [place for place in range(len(study.targets)) if place != hardest]
     sentences += [_verdict(study, place) for place in easier[-2:]]
-    if study.seeds <= 1:
+    if runs_each(study) <= 1:
         sentences.append(
             "There is one run per schedule, so no interval can be given and no schedule is called faster "
             "or slower."
         )
-    elif len(study.schedules) > 1 and any(way.hits for s in study.schedules for way in s.reach):
+    elif (
+        len(study.schedules) > 1
+        and not no_comparison(study)
+        and any(way.hits for s in study.schedules for way in s.reach)
+    ):
         sentences.append(
             f"Intervals are {percent(study.confidence)} intervals over "
-            f"{counted(study.seeds, 'paired seed')}; verdicts allow for comparing "
+            f"{counted(runs_each(study), 'paired seed')}; verdicts allow for comparing "
             f"{counted(len(study.schedules) - 1, 'schedule')} with {study.reference} (Holm); a difference "
             f"below {percent(study.margin)} counts as equivalent."
         )
@@ -100,9 +108,15 @@ def _verdict(study: Summary, place: int) -> str:
         lost = sum(schedule.diverged for schedule in study.schedules)
         text = f"No schedule reached {goal} within {counted(study.epochs, 'epoch')}"
         return f"{text} ({lost} of all tuning and confirm trials diverged)." if lost else f"{text}."
+    if not reference_runs(study) and len(ways) > 1:
+        hits = [
+            f"{name} ({reach.hits} of {counted(reach.runs, 'run')})" for name, reach in ways if reach.hits
+        ]
+        why = f"{study.reference}, the reference, has no confirm run to compare with"
+        return f"{listed(hits)} reached {goal}; {why}."
     if len(ways) == 1:
         return _alone(study, goal, *ways[0])
-    if study.seeds <= 1:
+    if runs_each(study) <= 1:
         return _single_runs(goal, ways)
     return _compared(study, goal, ways)
 

@@ -7,6 +7,8 @@ import math
 from lrstudy.analysis.intervals import Interval
 from lrstudy.analysis.summary import Reach, ScheduleSummary, Summary
 from lrstudy.report.content import Cell, Column, Group, NumberTable
+from lrstudy.report.figures.common import runs_each
+from lrstudy.report.figures.speedup import shown_ratio
 from lrstudy.report.text import (
     NO_VALUE,
     counted,
@@ -65,8 +67,8 @@ def _verdict_row(study: Summary, index: int, reach: Reach) -> tuple[Cell, ...]:
     return (
         name,
         verdict,
-        _ratio(reach.speedup),
-        _ratio(reach.speedup_seconds),
+        _ratio(shown_ratio(reach, reach.speedup)),
+        _ratio(shown_ratio(reach, reach.speedup_seconds)),
         Cell(f"{reach.hits} of {reach.runs}", _rate_range(reach), number=True),
         Cell(_number(reach.mean_epochs), _range(reach.mean_epochs), number=True),
         Cell(_or_never(reach.median_epochs), number=True),
@@ -117,7 +119,7 @@ def _verdict_notes(study: Summary) -> tuple[str, ...]:
         "before."
     )
     notes = [terms]
-    if study.seeds > 1:
+    if runs_each(study) > 1:
         notes.append(f"Second lines are {percent(study.confidence)} intervals.")
     said: dict[str, dict[str, None]] = {}
     for schedule in study.schedules:
