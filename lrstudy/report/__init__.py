@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lrstudy.report.comparison import Comparison, compare
 from lrstudy.report.writing import ReportPaths, write_comparison, write_report
 
-__all__ = ["ReportPaths", "write_comparison", "write_report"]
+__all__ = ["Comparison", "ReportPaths", "compare", "write_comparison", "write_report"]

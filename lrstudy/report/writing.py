@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 from lrstudy.analysis.summary import Summary
 from lrstudy.report import html
+from lrstudy.report.comparison import Comparison
 from lrstudy.report.content import Page
 from lrstudy.report.draw_png import draw_png
 from lrstudy.report.files import check_folder, write_files
-from lrstudy.report.inputs import ComparisonInput
 from lrstudy.report.markdown import markdown
 from lrstudy.report.payload import csv_text, payload
 from lrstudy.report.sections.comparison import comparison_page
@@ -55,15 +55,16 @@ def write_report(
 
 
 def write_comparison(
-    compared: ComparisonInput, json: str, directory: str | PathLike[str], *, made_at: datetime | None = None
+    comparison: Comparison, directory: str | PathLike[str], *, made_at: datetime | None = None
 ) -> ReportPaths:
     """Write the comparison of several studies into a folder, as ``write_report`` does for one.
 
-    The files are called ``comparison.html``, ``comparison.md`` and ``comparison.json`` (the given text).
+    The files are called ``comparison.html``, ``comparison.md`` and ``comparison.json``.
     """
-    page = comparison_page(compared, made_at)
+    page = comparison_page(comparison, made_at)
     files = _Names("comparison.html", "comparison.md", "comparison.json")
-    return _write_page(page, compared.schedules, compared.reference, json, Path(directory), files)
+    names, text = comparison.schedules, comparison.to_json()
+    return _write_page(page, names, comparison.reference, text, Path(directory), files)
 
 
 def _write_page(

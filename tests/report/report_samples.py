@@ -21,7 +21,7 @@ from lrstudy.analysis.summary import (
     TunedTrial,
     TuningCurve,
 )
-from lrstudy.report.inputs import ComparedStudy, ComparisonInput, Place, Profile
+from lrstudy.report.comparison import ComparedStudy, Comparison, Place, Profile
 
 EPOCHS = 40
 _NONE = Interval(None, None, None)
@@ -83,7 +83,7 @@ def large(schedules: int, epochs: int, trials: int) -> Summary:
     return replace(study(), schedules=tuple(made), reference="s0", epochs=epochs)
 
 
-def comparison() -> ComparisonInput:
+def comparison() -> Comparison:
     """Three studies; the last one knows nothing of cyclic, and in it nobody gets there."""
     names = ("lipschitz", "fixed", "cyclic")
 
@@ -125,7 +125,7 @@ def comparison() -> ComparisonInput:
         Profile((1.0, 1.83, 4.0), (1 / 3, 2 / 3, 2 / 3)),
         Profile((1.0, 1.2, 3.33, 4.0), (0.0, 1 / 3, 2 / 3, 2 / 3)),
     )
-    return ComparisonInput(
+    return Comparison(
         studies, names, "fixed", profiles, (0.33, 0.58, 0.41), 4.0, ("wine: nobody got there.",)
     )
 

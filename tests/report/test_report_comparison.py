@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 
@@ -9,7 +10,7 @@ import pytest
 import report_samples as samples
 from report_samples import HOSTILE
 
-from lrstudy.report import write_comparison
+from lrstudy.report import compare, write_comparison
 from lrstudy.report.figures.model import Estimate, Line
 from lrstudy.report.sections.comparison import comparison_page
 
@@ -50,13 +51,41 @@ def test_profiles_are_step_functions_and_the_best_score_is_told():
 def written(tmp_path_factory):
     found = samples.comparison()
     hostile = replace(found, studies=(replace(found.studies[0], name=HOSTILE), *found.studies[1:]))
-    return write_comparison(hostile, "{}\n", tmp_path_factory.mktemp("comparison"))
+    return write_comparison(hostile, tmp_path_factory.mktemp("comparison"))
 
 
 def test_files_and_escaping(written):
     assert written.html.name == "comparison.html"
-    assert written.summary.read_text() == "{}\n"
+    assert json.loads(written.summary.read_text())["studies"][0]["name"] == HOSTILE
     page = written.html.read_text()
     own = page.replace(max(re.findall(r"<script>(.*?)</script>", page, re.DOTALL), key=len), "")
     assert "<img" not in own
     assert "<img" not in written.markdown.read_text()
+
+
+def test_comparison_of_summaries_takes_each_study_at_its_hardest_target():
+    one, other = samples.study(), samples.renamed(samples.unreached(), {"cyclic": "one-cycle"})
+    found = compare([one, other])
+    assert found.schedules == ("lipschitz", "lipschitz-tuned", "fixed", "step", "cyclic", "one-cycle")
+    assert [study.name for study in found.studies] == ["digits", "digits (2)"]
+    assert found.studies[0].goal == "validation accuracy 97%"
+    assert [place.fastest for place in found.studies[0].places] == [False, True, False, False, False, False]
+    assert not found.studies[0].places[5].present
+    assert not any(place.fastest for place in found.studies[1].places)
+    assert any("counts as unsolved for all" in note for note in found.notes)
+    # Hand-worked: ERT 6.3 is the best, 8.3 and 11.3 are within a factor 4; the second study is unsolved by all.
+    scores = dict(zip(found.schedules, found.scores, strict=True))
+    assert scores["lipschitz-tuned"] == pytest.approx(0.5)
+    assert scores["lipschitz"] == pytest.approx(0.5 * (4 - 8.3 / 6.3) / 3)
+    assert scores["cyclic"] == 0.0
+
+
+def test_comparison_of_one_running_study_is_possible(tmp_path):
+    found = compare([samples.running()])
+    assert any("still running" in note for note in found.notes)
+    assert write_comparison(found, tmp_path).html.exists()
+
+
+def test_comparison_needs_a_study():
+    with pytest.raises(ValueError, match="at least one study"):
+        compare([])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from lrstudy.report.comparison import Comparison
 from lrstudy.report.figures.model import STATIC, Axis, Estimate, Figure, Line, Panel, Points, Rule, table
 from lrstudy.report.figures.speedup import axis_range, speedup_text
-from lrstudy.report.inputs import ComparisonInput
 from lrstudy.report.text import counted, listed, trim
 
 
-def performance_profiles(compared: ComparisonInput) -> Figure:
+def performance_profiles(compared: Comparison) -> Figure:
     """The share of studies that each schedule solves within a factor of the fastest one's time."""
     key, title = "profiles", "Performance profiles"
     lines, rows = [], []
@@ -36,7 +36,7 @@ def performance_profiles(compared: ComparisonInput) -> Figure:
     )
 
 
-def _takeaway(compared: ComparisonInput) -> str:
+def _takeaway(compared: Comparison) -> str:
     scores = {
         name: score
         for name, score in zip(compared.schedules, compared.scores, strict=True)
@@ -50,11 +50,11 @@ def _takeaway(compared: ComparisonInput) -> str:
     return f"{listed(names)} {have} the highest score, {trim(best, 2)} of 1, over {_studies(compared)}."
 
 
-def _studies(compared: ComparisonInput) -> str:
+def _studies(compared: Comparison) -> str:
     return counted(len(compared.studies), "study", "studies")
 
 
-def speedups_by_study(compared: ComparisonInput) -> Figure:
+def speedups_by_study(compared: Comparison) -> Figure:
     """A forest plot with a panel for each study."""
     key, title = "speedups", "Speedup over each study's reference"
     every = [place.speedup for study in compared.studies for place in study.places]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from lrstudy.report.comparison import Comparison, Place
 from lrstudy.report.content import Cell, Column, Group, NumberTable, Page, Section
 from lrstudy.report.figures.profiles import performance_profiles, speedups_by_study
-from lrstudy.report.inputs import ComparisonInput, Place
 from lrstudy.report.sections.page import closing_line
 from lrstudy.report.text import NO_VALUE, counted, listed, number, trim
 
 
-def comparison_page(compared: ComparisonInput, made_at: datetime | None = None) -> Page:
+def comparison_page(compared: Comparison, made_at: datetime | None = None) -> Page:
     """Wins and times first, then profiles and speedups."""
     sections = (
         Section("wins", "Who was fastest", tables=(wins_table(compared), times_table(compared))),
@@ -39,7 +39,7 @@ def comparison_page(compared: ComparisonInput, made_at: datetime | None = None) 
     )
 
 
-def _headline(compared: ComparisonInput) -> str:
+def _headline(compared: Comparison) -> str:
     wins = _wins(compared)
     studies = counted(len(compared.studies), "study", "studies")
     most = max(wins.values(), default=0)
@@ -58,14 +58,14 @@ def _headline(compared: ComparisonInput) -> str:
     return f"{text}; shown to be faster than the study's reference: {listed(faster)}."
 
 
-def _wins(compared: ComparisonInput) -> dict[str, int]:
+def _wins(compared: Comparison) -> dict[str, int]:
     return {
         name: sum(study.places[index].fastest for study in compared.studies)
         for index, name in enumerate(compared.schedules)
     }
 
 
-def wins_table(compared: ComparisonInput) -> NumberTable:
+def wins_table(compared: Comparison) -> NumberTable:
     """For each schedule: in how many studies it was the fastest, faster, slower, undecided; its score."""
     columns = (
         Column("schedule", number=False),
@@ -91,12 +91,14 @@ def wins_table(compared: ComparisonInput) -> NumberTable:
         cells = [Cell(str(count), number=True) for count in counts]
         last = Cell(NO_VALUE if score is None else trim(score, 2), number=True)
         rows.append((Cell(name, schedule=index), *cells, last))
-    note = "Fastest: the shortest mean time to the study's target, whether or not the difference is shown."
+    note = (
+        "Fastest: the shortest expected time to the study's target, whether or not the difference is shown."
+    )
     return NumberTable("Wins", columns, (Group("", tuple(rows)),), (note,))
 
 
-def times_table(compared: ComparisonInput) -> NumberTable:
-    """Mean epochs to the target, a row for each study and a column for each schedule."""
+def times_table(compared: Comparison) -> NumberTable:
+    """Expected epochs to the target, a row for each study and a column for each schedule."""
     columns = (
         Column("study", number=False),
         Column("target", number=False),
@@ -107,10 +109,10 @@ def times_table(compared: ComparisonInput) -> NumberTable:
         for study in compared.studies
     )
     note = (
-        "Restricted mean epochs to the target, with the runs that reached it when not all did; a star "
-        "marks the fastest. A dash: the schedule was not in the study."
+        "Epochs of all runs over the runs that reached the target, with the runs that reached it when not "
+        "all did; a star marks the fastest. A dash: the schedule was not in the study."
     )
-    return NumberTable("Times", columns, (Group("Mean epochs to the target", rows),), (note,))
+    return NumberTable("Times", columns, (Group("Expected epochs to the target (ERT)", rows),), (note,))
 
 
 def _time(place: Place) -> Cell:

@@ -1,0 +1,147 @@
+"""Several studies side by side, from their summaries: what the page of a comparison shows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from lrstudy.analysis.intervals import Interval
+from lrstudy.analysis.profiles import R_MAX, performance_profiles
+from lrstudy.analysis.summary import Reach, Summary
+from lrstudy.report.text import level, metric_words
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A performance profile: ``share`` of studies solved from each time ratio in ``ratios`` on."""
+
+    ratios: tuple[float, ...]
+    share: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A schedule in one study of a comparison: its ERT to that study's target, and how it compares.
+
+    ``epochs`` is None for a schedule that never got there or was not in the study (then ``present`` is
+    False). ``fastest`` marks the study's shortest time.
+    """
+
+    present: bool
+    epochs: float | None
+    hits: int
+    runs: int
+    speedup: Interval
+    verdict: str
+    fastest: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedStudy:
+    """One study of a comparison; ``places`` in the order of the comparison's schedules."""
+
+    name: str
+    goal: str
+    reference: str
+    places: tuple[Place, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Several studies side by side.
+
+    ``profiles`` hold for each schedule the fraction of studies that it solves within a time ratio of the
+    fastest; ``scores`` their normalised integral up to ``largest_ratio``.
+    """
+
+    studies: tuple[ComparedStudy, ...]
+    schedules: tuple[str, ...]
+    reference: str | None
+    profiles: tuple[Profile | None, ...]
+    scores: tuple[float | None, ...]
+    largest_ratio: float
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> str:
+        """``comparison.json``: names, places, profiles and scores as plain JSON data."""
+        return json.dumps({"schema_version": 1} | asdict(self), indent=2, ensure_ascii=False) + "\n"
+
+
+def compare(summaries: Sequence[Summary]) -> Comparison:
+    """Lay studies side by side, each at its hardest target, over all schedules by name.
+
+    The time of a schedule in a study is its ERT in epochs (time of all runs over hits; a miss if none hit),
+    and profiles and scores are AlgoPerf's (``analysis.profiles``). Raises ``ValueError`` for no summary.
+    """
+    if not summaries:
+        raise ValueError("at least one study is needed")
+    names = tuple(dict.fromkeys(name for summary in summaries for name in summary.names))
+    studies = tuple(
+        _compared(summary, name, names) for summary, name in zip(summaries, _unique(summaries), strict=True)
+    )
+    times = [
+        [place.epochs if place.epochs is not None else float("inf") for place in s.places] for s in studies
+    ]
+    found = performance_profiles(times)
+    ratios = tuple(float(ratio) for ratio in found.tau)
+    profiles = tuple(Profile(ratios, tuple(float(share) for share in row)) for row in found.rho)
+    references = {summary.reference for summary in summaries}
+    return Comparison(
+        studies=studies,
+        schedules=names,
+        reference=references.pop() if len(references) == 1 else None,
+        profiles=profiles,
+        scores=tuple(float(score) for score in found.score),
+        largest_ratio=R_MAX,
+        notes=tuple(_notes(summaries, studies)),
+    )
+
+
+def _unique(summaries: Sequence[Summary]) -> list[str]:
+    """The studies' names; a name that comes again gets a number."""
+    seen: dict[str, int] = {}
+    found = []
+    for summary in summaries:
+        seen[summary.name] = seen.get(summary.name, 0) + 1
+        found.append(summary.name if seen[summary.name] == 1 else f"{summary.name} ({seen[summary.name]})")
+    return found
+
+
+def _compared(summary: Summary, name: str, schedules: Sequence[str]) -> ComparedStudy:
+    reached: dict[str, Reach] = {}
+    goal = "no target yet"
+    if summary.targets:
+        best = max if summary.higher_is_better else min
+        hardest = summary.targets.index(best(summary.targets))
+        reached = {schedule.name: schedule.reach[hardest] for schedule in summary.schedules}
+        goal = f"{metric_words(summary.metric)} {level(summary.metric, summary.targets[hardest])}"
+    times = [reach.ert_epochs for reach in reached.values() if reach.ert_epochs is not None]
+    first = min(times, default=None)
+    return ComparedStudy(
+        name, goal, summary.reference, tuple(_place(reached.get(s), first) for s in schedules)
+    )
+
+
+def _place(reach: Reach | None, first: float | None) -> Place:
+    if reach is None or not reach.runs:
+        return Place(False, None, 0, 0, Interval(None, None, None), "", False)
+    speedup = Interval(None, None, None) if reach.verdict == "never" else reach.speedup
+    fastest = reach.ert_epochs is not None and reach.ert_epochs == first
+    return Place(True, reach.ert_epochs, reach.hits, reach.runs, speedup, reach.verdict, fastest)
+
+
+def _notes(summaries: Sequence[Summary], studies: Sequence[ComparedStudy]) -> list[str]:
+    notes = []
+    for summary, study in zip(summaries, studies, strict=True):
+        if not summary.complete:
+            notes.append(f"{study.name} is still running: its numbers can change.")
+        if not any(place.epochs is not None for place in study.places):
+            notes.append(f"{study.name}: no schedule reached the target, which counts as unsolved for all.")
+        if not all(place.present for place in study.places):
+            notes.append(
+                f"{study.name} lacks some schedules; what a schedule did not run counts as unsolved for it."
+            )
+    if len({summary.reference for summary in summaries}) > 1:
+        notes.append("The studies have different references: speedups of different studies do not compare.")
+    return notes
