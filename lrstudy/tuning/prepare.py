@@ -49,8 +49,11 @@ def prepare(
     address: str | None = None,
     search_path: Sequence[Path] = (),
     data_root: Path | None = None,
+    also_written: Sequence[Path] = (),
 ) -> Iterator[Prepared]:
-    """Check data, model, machine and folder, then open the store for the length of the block.
+    """Check data, model, machine and folders, then open the store for the length of the block.
+
+    ``also_written`` are folders that will be written when the study is over (its report's).
 
     Raises ``InputError`` with the problems of all of them.
     """
@@ -61,14 +64,16 @@ def prepare(
         _collect(problems, lambda: check_task(study.task, data))
     if address is None:
         problems += check_local(study.resources)
+    for folder in also_written:
+        _collect(problems, open_location(folder).check_writable)
     info = study_info(study)
-    folder = study_folder(open_location(out), study.name)
+    place = study_folder(open_location(out), study.name)
     if problems or data is None:
-        _collect(problems, lambda: StoreWriter.check(folder, info))
+        _collect(problems, lambda: StoreWriter.check(place, info))
         raise InputError(problems)
-    with StoreWriter.create_or_open(folder, info) as writer:
-        finished = open_store(folder).trial_records()
-        yield Prepared(StudyRun(study, finished), folder, data, writer, address, folders)
+    with StoreWriter.create_or_open(place, info) as writer:
+        finished = open_store(place).trial_records()
+        yield Prepared(StudyRun(study, finished), place, data, writer, address, folders)
 
 
 def importable(folders: Iterable[Path]) -> tuple[str, ...]:

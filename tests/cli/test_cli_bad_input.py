@@ -116,6 +116,12 @@ def test_an_unwritable_out_is_refused_together_with_other_problems(here: Path) -
     assert "resources.gpus" in output
 
 
+def test_reports_that_could_not_be_written_are_refused_before_the_training(here: Path) -> None:
+    (here / "file").write_text("in the way")
+    path = study(here, GOOD)
+    assert "cannot be written" in refused(here, "run", path, "--reports", str(here / "file" / "reports"))
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_folder_without_permission_is_refused(here: Path) -> None:
     (here / "locked").mkdir(mode=0o500)

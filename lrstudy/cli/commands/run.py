@@ -30,14 +30,16 @@ def run(
 
     spec = load_study(study, set_ or [])
     screen = console()
-    with prepare(spec, out, address=address, search_path=(study.resolve().parent, Path.cwd())) as ready:
+    folder = reports / spec.name
+    own = (study.resolve().parent, Path.cwd())
+    with prepare(spec, out, address=address, search_path=own, also_written=[folder]) as ready:
         if not ready.run.done:
             with show_progress(screen, ready.run.progress, spec.target.metric, quiet=quiet) as on_change:
                 ready.start(on_change)
     if not ready.run.done:
         left = ready.run.remaining
         raise StudyStoppedError(f"stopped with {left} trials to go; to continue: {_again(study, out, set_)}")
-    finish_report(screen, ready.location, reports / spec.name)
+    finish_report(screen, ready.location, folder)
     if failures := ready.run.failures:
         first = failures[0]
         typer.echo(f"{len(failures)} trials failed; {first.trial_id}:\n{first.error}", err=True)
