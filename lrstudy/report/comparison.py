@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from lrstudy.analysis.intervals import Interval
 from lrstudy.analysis.profiles import R_MAX, performance_profiles
@@ -65,7 +67,17 @@ class Comparison:
 
     def to_json(self) -> str:
         """``comparison.json``: names, places, profiles and scores as plain JSON data."""
-        return json.dumps({"schema_version": 1} | asdict(self), indent=2, ensure_ascii=False) + "\n"
+        data = {"schema_version": 1} | _finite(asdict(self))
+        return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no infinity: an end without limit becomes null."""
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def compare(summaries: Sequence[Summary]) -> Comparison:
@@ -77,12 +89,9 @@ def compare(summaries: Sequence[Summary]) -> Comparison:
     if not summaries:
         raise ValueError("at least one study is needed")
     names = tuple(dict.fromkeys(name for summary in summaries for name in summary.names))
-    studies = tuple(
-        _compared(summary, name, names) for summary, name in zip(summaries, _unique(summaries), strict=True)
-    )
-    times = [
-        [place.epochs if place.epochs is not None else float("inf") for place in s.places] for s in studies
-    ]
+    pairs = zip(summaries, _unique(summaries), strict=True)
+    studies = tuple(_compared(summary, name, names) for summary, name in pairs)
+    times = [[math.inf if place.epochs is None else place.epochs for place in s.places] for s in studies]
     found = performance_profiles(times)
     ratios = tuple(float(ratio) for ratio in found.tau)
     profiles = tuple(Profile(ratios, tuple(float(share) for share in row)) for row in found.rho)

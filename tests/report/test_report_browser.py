@@ -133,8 +133,11 @@ def test_hostile_names_are_drawn_as_text_and_fit_a_phone(visit, pages):
     assert page.locator("h1 b, td b, .plot b, .plot a").count() == 0
     assert page.locator("#plot-speedup-0 .ytick text").first.text_content().startswith("<img src=x")
     assert page.locator(".kicker b").inner_text() == HOSTILE
-    page.evaluate("Plotly.Fx.hover('plot-learning-curves-0', [{ curveNumber: 1, pointNumber: 3 }])")
-    assert page.locator("#plot-learning-curves-0 .hoverlayer").text_content().startswith("<img src=x")
+    for trace, name in ((1, HOSTILE), (7, NAMES["step"])):
+        page.evaluate(
+            f"Plotly.Fx.hover('plot-learning-curves-0', [{{ curveNumber: {trace}, pointNumber: 3 }}])"
+        )
+        assert page.locator("#plot-learning-curves-0 .hoverlayer").text_content().startswith(name)
 
 
 @pytest.mark.parametrize("name", ["running", "diverged"])

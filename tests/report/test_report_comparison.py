@@ -73,7 +73,7 @@ def test_comparison_of_summaries_takes_each_study_at_its_hardest_target():
     assert not found.studies[0].places[5].present
     assert not any(place.fastest for place in found.studies[1].places)
     assert any("counts as unsolved for all" in note for note in found.notes)
-    # Hand-worked: ERT 6.3 is the best, 8.3 and 11.3 are within a factor 4; the second study is unsolved by all.
+    # Hand-worked: ERT 6.3 is best, 8.3 within a factor 4; the second study is unsolved by all.
     scores = dict(zip(found.schedules, found.scores, strict=True))
     assert scores["lipschitz-tuned"] == pytest.approx(0.5)
     assert scores["lipschitz"] == pytest.approx(0.5 * (4 - 8.3 / 6.3) / 3)

@@ -78,6 +78,13 @@ def test_page_holds_plotly_once_and_stays_small(written):
     assert not re.search(r"<(script|link|img)[^>]*\s(src|href)=[\"']?https?:", page)
 
 
+def test_page_forbids_every_source_but_its_own_scripts(written):
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', written.html.read_text())[1]
+    rules = dict(rule.split(maxsplit=1) for rule in policy.split(";"))
+    assert rules["default-src"] == "'none'"
+    assert re.fullmatch(r"('sha256-[\w+/=]+' ?){3}", rules["script-src"])
+
+
 def test_large_study_stays_below_six_megabytes(tmp_path):
     study = samples.large(schedules=12, epochs=300, trials=400)
     page = write_report(study, tmp_path).html
