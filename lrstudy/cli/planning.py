@@ -78,6 +78,7 @@ def show_plan(console: Console, plan: dict[str, Any]) -> None:
 def describe(space: Space) -> str:
     """A search space in a few words.
 
+    >>> from lrstudy.spec import Choices
     >>> describe(Range(0.001, 3.0, log=True)), describe(Choices((4, 10)))
     ('0.001 … 3 (log)', '{4, 10}')
     """
