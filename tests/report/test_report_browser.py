@@ -30,6 +30,7 @@ DRAWN = """() => [...document.querySelectorAll(".plot")].map((plot) => ({
   id: plot.id, svg: plot.querySelectorAll(".main-svg").length,
   traces: plot.querySelectorAll(".scatterlayer .trace").length,
   faults: (Plotly.validate(plot.data, plot.layout) ?? []).filter((one) => one.code !== "unused") }))"""
+HOVER = "(curve) => Plotly.Fx.hover('plot-learning-curves-0', [{ curveNumber: curve, pointNumber: 3 }])"
 OPEN_ALL = "document.querySelectorAll('details').forEach((one) => { one.open = true; })"
 # What sticks out on the right, outside the boxes that scroll on their own.
 TOO_WIDE = """() => [...document.querySelectorAll("body *")].filter((one) =>
@@ -134,9 +135,8 @@ def test_hostile_names_are_drawn_as_text_and_fit_a_phone(visit, pages):
     assert page.locator("#plot-speedup-0 .ytick text").first.text_content().startswith("<img src=x")
     assert page.locator(".kicker b").inner_text() == HOSTILE
     for trace, name in ((1, HOSTILE), (7, NAMES["step"])):
-        page.evaluate(
-            f"Plotly.Fx.hover('plot-learning-curves-0', [{{ curveNumber: {trace}, pointNumber: 3 }}])"
-        )
+        page.evaluate(HOVER, trace)
+        page.wait_for_timeout(300)  # plotly answers a second hover only after a pause
         assert page.locator("#plot-learning-curves-0 .hoverlayer").text_content().startswith(name)
 
 
