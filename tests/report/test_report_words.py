@@ -129,6 +129,17 @@ def test_what_counts_is_the_runs_there_are_not_those_that_were_planned():
     assert headline(study).startswith("So far: In one run each,")
 
 
+def test_imported_histories_have_no_tuning_and_say_so():
+    study = samples.study(seeds=1)
+    bare = [replace(s, tune_trials=0, trials=(), best_of=None, price_of_target=None) for s in study.schedules]
+    figures = {figure.key: figure for figure in study_page(replace(study, schedules=tuple(bare))).figures}
+    for key in ("rate-sensitivity", "tuning"):
+        assert (
+            figures[key].takeaway == "The store holds no tuning trials, so nothing can be said about tuning."
+        )
+    assert figures["learning-rates"].takeaway.startswith("The rate of")
+
+
 def test_no_trial_at_all():
     study = samples.running()
     study = replace(study, schedules=tuple(replace(s, tune_trials=0, trials=()) for s in study.schedules))
@@ -180,6 +191,13 @@ def test_interval_clear_of_one_beside_an_inconclusive_verdict_is_explained():
     assert any("outlast the allowance" in sentence for sentence in beside(plain))  # lipschitz at 97%
     wide = changed(plain, "lipschitz", 1, speedup=Interval(1.4, 0.9, 2.0))
     assert not any("outlast the allowance" in sentence for sentence in beside(wide))
+
+
+def test_time_that_nobody_measured_is_a_dash_and_not_never():
+    study = changed(samples.study(), "fixed", 1, ert_seconds=None)
+    (table,) = study_page(study).sections[0].tables
+    last = {row[0].text: row[-1].text for row in table.groups[0].rows}
+    assert (last["fixed"], last["cyclic"]) == ("–", "never")
 
 
 def test_undecided_verdict_says_how_many_seeds_would_decide():

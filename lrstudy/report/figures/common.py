@@ -97,6 +97,13 @@ def gone(study: Summary) -> str:
     return ""
 
 
+def untuned(study: Summary) -> str:
+    """A clear sentence for a store without tuning trials, as imported histories are; empty for any other."""
+    if study.complete and not any(schedule.tune_trials for schedule in study.schedules):
+        return "The store holds no tuning trials, so nothing can be said about tuning."
+    return ""
+
+
 def runs_each(study: Summary) -> int:
     """How many confirm runs the schedule with the most of them has: what intervals rest on so far."""
     counted_runs = [reach.runs for schedule in study.schedules for reach in schedule.reach]

@@ -11,6 +11,7 @@ from lrstudy.report.figures.common import (
     curve_lines,
     gone,
     measured,
+    runs_each,
     with_curve,
     without_runs,
 )
@@ -44,7 +45,7 @@ def learning_rates(study: Summary) -> Figure:
     return Figure(
         KEY,
         TITLE,
-        _takeaway(rates),
+        _takeaway(study, rates),
         _reading(study, with_constants=len(panels) > 1),
         tuple(panels),
         table(["schedule", "epoch", *columns], _rows(rates, columns)),
@@ -67,7 +68,7 @@ def _rows(rates: Sequence[CurveOf], columns: dict[str, list[CurveOf]]) -> list[l
     return rows
 
 
-def _takeaway(rates: Sequence[CurveOf]) -> str:
+def _takeaway(study: Summary, rates: Sequence[CurveOf]) -> str:
     """How far each schedule's mean rate moves."""
     spans = {}
     for _, schedule, curve in rates:
@@ -80,7 +81,8 @@ def _takeaway(rates: Sequence[CurveOf]) -> str:
     low, high = spans[name]
     if high / low < 1.005:
         return "No schedule changed its rate during the training."
-    text = f"The mean rate of {name} moves most, between {trim(low, 3)} and {trim(high, 3)}"
+    rate = "mean rate" if runs_each(study) > 1 else "rate"
+    text = f"The {rate} of {name} moves most, between {trim(low, 3)} and {trim(high, 3)}"
     highest = max(spans, key=lambda name: spans[name][1])
     if highest != name:
         text += f"; the highest is that of {highest}, {trim(spans[highest][1], 3)}"

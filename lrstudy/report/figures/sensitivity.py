@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lrstudy.analysis.summary import ScheduleSummary, Summary, TunedTrial
-from lrstudy.report.figures.common import measured
+from lrstudy.report.figures.common import measured, untuned
 from lrstudy.report.figures.model import STATIC, Axis, Dots, Figure, Panel, Points, table
 from lrstudy.report.text import counted, is_share, metric_words, trim
 
@@ -26,7 +26,8 @@ def rate_sensitivity(study: Summary) -> Figure:
         if (rate := searched_rate(schedule.trials)) is not None
     ]
     if not searched:
-        return Figure(KEY, TITLE, "No schedule searched a rate, or too few tuning trials have ended yet.", "")
+        why = untuned(study) or "No schedule searched a rate, or too few tuning trials have ended yet."
+        return Figure(KEY, TITLE, why, "")
     edge = _edge(study, [trial for _, schedule, _ in searched for trial in schedule.trials])
     ends = _common_range(searched)
     words = metric_words(study.metric)

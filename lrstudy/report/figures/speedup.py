@@ -11,7 +11,7 @@ from lrstudy.report.figures.model import Axis, Estimate, Figure, Panel, Rule, Zo
 from lrstudy.report.text import counted, interval, level, metric_words, percent, ratio
 
 KEY = "speedup"
-_WIDEST = 64.0  # an axis that shows one enormous ratio shows no other
+_WIDEST = 1e4  # an axis that shows one enormous ratio shows no other
 
 # The analysis's words in the order in which a sentence names them.
 _WORDS = {
@@ -70,17 +70,16 @@ def speedup(study: Summary) -> Figure:
 
 
 def axis_range(found: Iterable[Interval]) -> tuple[float, float]:
-    """A logarithmic range around 1, as wide on both sides, that holds the values and the finite ends.
+    """A logarithmic range that holds 1, all values and their finite ends, within reason.
 
     >>> low, high = axis_range([Interval(2.0, 1.5, 3.0)])
-    >>> round(low * high, 9), round(high, 2)
-    (1.0, 3.45)
+    >>> round(low, 2), round(high, 2)
+    (0.7, 3.45)
     """
-    values = [1.25]
+    values = [0.8, 1.25]
     for one in found:
         values += [value for value in measured((one.value, one.low, one.high)) if value > 0]
-    widest = 1.15 * min(max(max(value, 1 / value) for value in values), _WIDEST)
-    return (1 / widest, widest)
+    return max(min(values) / 1.15, 1 / _WIDEST), min(max(values) * 1.15, _WIDEST)
 
 
 def shown_ratio(reach: Reach, found: Interval) -> Interval:

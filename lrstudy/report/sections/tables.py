@@ -73,7 +73,7 @@ def _verdict_row(study: Summary, index: int, reach: Reach) -> tuple[Cell, ...]:
         Cell(_number(reach.mean_epochs), _range(reach.mean_epochs), number=True),
         Cell(_or_never(reach.median_epochs), number=True),
         Cell(_or_never(reach.ert_epochs), number=True),
-        Cell(_or_never_seconds(reach.ert_seconds), number=True),
+        Cell(_training_time(reach), number=True),
     )
 
 
@@ -89,7 +89,7 @@ def _decided_by(reach: Reach) -> str:
 
 def _rate_range(reach: Reach) -> str:
     rate = reach.hit_rate
-    if rate.low is None or rate.high is None:
+    if rate.low is None or rate.high is None or reach.runs < 2:
         return ""
     return f"{100 * rate.low:.0f} to {100 * rate.high:.0f}%"
 
@@ -106,8 +106,9 @@ def _or_never(value: float | None) -> str:
     return "never" if value is None or math.isinf(value) else number(value)
 
 
-def _or_never_seconds(value: float | None) -> str:
-    return "never" if value is None or math.isinf(value) else duration(value)
+def _training_time(reach: Reach) -> str:
+    """The ERT in time; a dash where runs got there but nobody measured how long it took."""
+    return duration(reach.ert_seconds) if reach.hits else "never"
 
 
 def _verdict_notes(study: Summary) -> tuple[str, ...]:
