@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -41,8 +41,12 @@ class Readable(Protocol):
 
 @dataclass(frozen=True)
 class Trial:
-    """A row of the trials table; ``begin`` and ``end`` bound its rows in the epochs' columns."""
+    """A row of the trials table; ``begin`` and ``end`` bound its rows in the epochs' columns.
 
+    ``place`` is its own place among ``Columns.trials``.
+    """
+
+    place: int
     trial_id: str
     phase: Phase
     schedule: str
@@ -63,8 +67,9 @@ class Trial:
 class Columns:
     """All trials that have a row, and the epochs of those: float columns, null read as NaN.
 
-    ``value`` is the study's metric; ``times`` maps each axis that is recorded to the time at the end of
-    each epoch, counted from the trial's start.
+    ``value`` is the study's metric; ``times`` maps each axis that every epoch recorded to the time at the
+    end of each epoch, counted from the trial's start. ``partial`` are axes that only some epochs recorded:
+    a sum over part of a run would pass for a shorter time, so they are not used.
     """
 
     trials: tuple[Trial, ...]
@@ -73,6 +78,30 @@ class Columns:
     times: dict[str, Array]
     shown: dict[str, Array]
     seconds: dict[str, Array]
+    partial: tuple[str, ...] = ()
+    # Stability asks for the same few targets thousands of times.
+    _first: dict[tuple[float, bool], Index] = field(default_factory=dict, repr=False, compare=False)
+
+    def first_reaching(self, target: float, *, higher_is_better: bool) -> Index:
+        """For each trial the row of its first epoch at the target, -1 where there is none.
+
+        NaN never reaches a target, and a diverged trial never does, whatever it reached before.
+        """
+        key = (target, higher_is_better)
+        if key not in self._first:
+            self._first[key] = self._search(target, higher_is_better)
+        return self._first[key]
+
+    def _search(self, target: float, higher_is_better: bool) -> Index:
+        # A comparison with NaN is false, which is what is wanted.
+        reached = self.value >= target if higher_is_better else self.value <= target
+        # The number of rows is appended so that every search has an answer beyond its own block.
+        rows = np.append(np.flatnonzero(reached), len(self.value))
+        begin = np.array([trial.begin for trial in self.trials], dtype=np.int64)
+        end = np.array([trial.end for trial in self.trials], dtype=np.int64)
+        diverged = np.array([trial.status is Status.DIVERGED for trial in self.trials], dtype=bool)
+        first = rows[np.searchsorted(rows, begin)]
+        return np.where((first < end) & ~diverged, first, -1).astype(np.int64)
 
     def of(self, schedule: str, phase: Phase) -> list[Trial]:
         """The trials of a schedule and phase that gave a result, in the order of their ids."""
@@ -96,43 +125,54 @@ def read_columns(store: Readable, metric: Metric) -> Columns:
     first = np.searchsorted(code, np.arange(len(ids.dictionary) + 1))
     blocks = {name: (int(first[i]), int(first[i + 1])) for i, name in enumerate(ids.dictionary.to_pylist())}
     stored = columns[metric.column]
+    times, partial = _times(epoch, columns, first[code] if len(code) else code)
     return Columns(
         trials=_trials(store.trials(), metric, blocks),
         value=1.0 - stored if metric.complement else stored,
         epoch=epoch,
-        times=_times(epoch, columns, first[code] if len(code) else code),
+        times=times,
         shown={name: columns[name] for name in _SHOWN},
         seconds={name: columns[name] for name in _COUNTED if name.endswith("_seconds")},
+        partial=partial,
     )
 
 
-def _times(epoch: Array, columns: dict[str, Array], begin: Index) -> dict[str, Array]:
-    times = {"epochs": epoch}
-    for axis, name in (("steps", "step"), ("samples", "samples")):
-        if np.isfinite(columns[name]).any():
+def _times(epoch: Array, columns: dict[str, Array], begin: Index) -> tuple[dict[str, Array], tuple[str, ...]]:
+    """The axes that every epoch recorded, and the names of those that only some did."""
+    times, partial = {"epochs": epoch}, []
+    for axis, name in (("steps", "step"), ("samples", "samples"), ("seconds", "train_seconds")):
+        known = np.isfinite(columns[name])
+        if not known.any():
+            continue
+        if not known.all():
+            partial.append(axis)
+        elif axis == "seconds":
+            total = np.concatenate([[0.0], np.cumsum(columns[name])])
+            times[axis] = total[1:] - total[begin]
+        else:
             times[axis] = columns[name]
-    if np.isfinite(columns["train_seconds"]).any():
-        total = np.concatenate([[0.0], np.cumsum(np.nan_to_num(columns["train_seconds"]))])
-        times["seconds"] = total[1:] - total[begin]
-    return times
+    return times, tuple(partial)
 
 
 def _trials(table: Any, metric: Metric, blocks: dict[str, tuple[int, int]]) -> tuple[Trial, ...]:
     rows = table.sort_by("trial_id").to_pylist()
-    return tuple(_trial(row, metric, blocks.get(row["trial_id"], (0, 0))) for row in rows)
+    return tuple(
+        _trial(place, row, metric, blocks.get(row["trial_id"], (0, 0))) for place, row in enumerate(rows)
+    )
 
 
-def _trial(row: dict[str, Any], metric: Metric, block: tuple[int, int]) -> Trial:
+def _trial(place: int, row: dict[str, Any], metric: Metric, block: tuple[int, int]) -> Trial:
     test = row[metric.test_column] if metric.test_column else None
     started, ended = row["started_at"], row["ended_at"]
     return Trial(
+        place=place,
         trial_id=row["trial_id"],
         phase=Phase(row["phase"]),
         schedule=row["schedule"],
         seed=row["seed"],
         status=Status(row["status"]),
-        params=json.loads(row["params"]),
-        epochs_run=row["epochs_run"],
+        params=json.loads(row["params"] or "{}"),
+        epochs_run=block[1] - block[0] if row["epochs_run"] is None else row["epochs_run"],
         best_val=row["best_val"],
         best_epoch=row["best_epoch"],
         objective=row["objective"],

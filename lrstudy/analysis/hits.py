@@ -31,28 +31,33 @@ class Hits:
 
 def first_hit(columns: Columns, trial: Trial, metric: Metric, target: float) -> int | None:
     """The row of the first epoch that reaches the target, None if none does; NaN never does."""
-    if trial.status is Status.DIVERGED:
-        return None
-    values = columns.value[trial.begin : trial.end]
-    # A comparison with NaN is false, which is what is wanted.
-    reached = values >= target if metric.higher_is_better else values <= target
-    place = int(np.argmax(reached)) if reached.any() else -1
-    return trial.begin + place if place >= 0 else None
+    row = int(columns.first_reaching(target, higher_is_better=metric.higher_is_better)[trial.place])
+    return row if row >= 0 else None
 
 
 def hits_of(
     columns: Columns, trials: Sequence[Trial], metric: Metric, target: float, axis: str, horizon: float
 ) -> Hits:
-    """The hits of runs that have at least one epoch, along an axis, up to a horizon in its unit."""
+    """The hits of runs along an axis, up to a horizon in its unit.
+
+    A run that diverged before its first epoch ended has no row: it spent the epochs that its trial says,
+    and nothing that was recorded along the other axes.
+    """
     times = columns.times[axis]
-    rows = [first_hit(columns, trial, metric, target) for trial in trials]
-    ends = np.array([times[trial.end - 1] if trial.end > trial.begin else horizon for trial in trials])
-    at = np.array([end if row is None else times[row] for row, end in zip(rows, ends, strict=True)])
-    hit = np.array([row is not None for row in rows], dtype=bool) & (at <= horizon)
-    diverged = np.array([trial.status is Status.DIVERGED for trial in trials], dtype=bool)
+    places = np.fromiter((trial.place for trial in trials), np.int64, len(trials))
+    end = np.fromiter((trial.end for trial in trials), np.int64, len(trials))
+    empty = np.fromiter((trial.end == trial.begin for trial in trials), bool, len(trials))
+    diverged = np.fromiter((trial.status is Status.DIVERGED for trial in trials), bool, len(trials))
+    first = columns.first_reaching(target, higher_is_better=metric.higher_is_better)[places]
+    row = np.where(first >= 0, first, end - 1)
+    at = np.zeros(len(trials))
+    at[~empty] = times[row[~empty]]
+    if axis == "epochs":
+        at[empty] = [trial.epochs_run for trial in trials if trial.end == trial.begin]
+    hit = (first >= 0) & (at <= horizon)
     return Hits(
         hit=hit,
         time=np.where(diverged, horizon, at),
-        restricted=np.where(hit, np.minimum(at, horizon), horizon),
+        restricted=np.where(hit, at, horizon),
         spent=at,
     )
