@@ -11,17 +11,18 @@ from typing import Any, Protocol
 import numpy as np
 
 from lrstudy.analysis.bands import levels_band
+from lrstudy.analysis.caveats import study_warnings
 from lrstudy.analysis.columns import Columns, Readable, Trial, read_columns
 from lrstudy.analysis.compared import pairs_of, restricted_over
 from lrstudy.analysis.curves import curves_of
+from lrstudy.analysis.ecdf import ecdf_of
 from lrstudy.analysis.hits import hits_of
 from lrstudy.analysis.intervals import Interval, mean_interval
-from lrstudy.analysis.ledger import budget_warnings, price_of
+from lrstudy.analysis.ledger import price_of
 from lrstudy.analysis.reach import Contest, reach_target
 from lrstudy.analysis.stability import stability
 from lrstudy.analysis.summary import Levels, Reach, ScheduleSummary, Summary, TunedTrial, TuningCurve, Values
 from lrstudy.analysis.targets import choose_targets, ladder
-from lrstudy.analysis.tuned import tuning_warnings
 from lrstudy.analysis.tuning_cost import TunedTime, best_of_n, break_even, time_with_tuning
 from lrstudy.metrics import Metric
 from lrstudy.records import Phase, Status
@@ -68,7 +69,7 @@ def analyse(store: StoreLike, *, targets: Sequence[float] | None = None, seed: i
     study: StudyLike = store.study
     metric = study.metric
     columns = read_columns(store, metric)
-    runs = {s.name: _with_epochs(columns.of(s.name, Phase.CONFIRM)) for s in study.schedules}
+    runs = {s.name: _measured(columns.of(s.name, Phase.CONFIRM)) for s in study.schedules}
     base = runs[study.reference]
     levels, rule = choose_targets(columns, base, metric, targets or study.targets)
     contest = Contest(columns, metric, study.reference, runs, study.epochs, study.margin, CONFIDENCE, seed)
@@ -78,6 +79,7 @@ def analyse(store: StoreLike, *, targets: Sequence[float] | None = None, seed: i
         _schedule(contest, info, [found[info.name] for found in reached], steps) for info in study.schedules
     )
     schedules = _with_break_even(schedules, levels, metric)
+    complete = _complete(study, columns)
     return Summary(
         name=study.name,
         metric=metric.name,
@@ -90,9 +92,9 @@ def analyse(store: StoreLike, *, targets: Sequence[float] | None = None, seed: i
         confidence=CONFIDENCE,
         seeds=study.confirm_seeds,
         tune_budget=study.trials,
-        complete=_complete(study, columns),
+        complete=complete,
         schedules=schedules,
-        warnings=_warnings(study, contest, schedules),
+        warnings=study_warnings(study, contest, schedules, complete=complete),
         stability=stability(contest, levels),
         task=_task(study),
         facts=_facts(study),
@@ -101,8 +103,9 @@ def analyse(store: StoreLike, *, targets: Sequence[float] | None = None, seed: i
     )
 
 
-def _with_epochs(trials: Sequence[Trial]) -> list[Trial]:
-    return [trial for trial in trials if trial.end > trial.begin]
+def _measured(trials: Sequence[Trial]) -> list[Trial]:
+    """Without the runs that left no epoch to judge, but with those that diverged before one ended."""
+    return [trial for trial in trials if trial.end > trial.begin or trial.status is Status.DIVERGED]
 
 
 def _schedule(
@@ -136,6 +139,7 @@ def _schedule(
         price_of_target=price,
         price=price_of(columns, name),
         break_even=None,
+        ecdf=ecdf_of(columns, contest.runs[name], metric, steps, contest.epochs),
     )
 
 
@@ -235,28 +239,6 @@ def _complete(study: StudyLike, columns: Columns) -> bool:
         (study.trials if s.space else min(study.trials, 1)) + study.confirm_seeds for s in study.schedules
     )
     return len(columns.trials) >= planned
-
-
-def _warnings(study: StudyLike, contest: Contest, schedules: Sequence[ScheduleSummary]) -> tuple[str, ...]:
-    found: list[str] = []
-    columns, metric = contest.columns, contest.metric
-    for info, schedule in zip(study.schedules, schedules, strict=True):
-        tune, confirm = columns.of(info.name, Phase.TUNE), columns.of(info.name, Phase.CONFIRM)
-        found += tuning_warnings(info.name, info.space, tune, confirm, metric)
-        if schedule.failed:
-            found.append(f"{info.name}: {schedule.failed} trials failed and are left out.")
-        lost = sum(trial.status is Status.DIVERGED for trial in confirm)
-        if lost:
-            found.append(
-                f"{info.name}: {lost} of {len(confirm)} confirm runs diverged; they count as never hitting."
-            )
-        if len(confirm) == 1:
-            found.append(f"{info.name}: with one run no interval can be given.")
-    prices = {schedule.name: schedule.price for schedule in schedules}
-    planned = {info.name: study.trials if info.space else 1 for info in study.schedules}
-    if _complete(study, columns):
-        found += budget_warnings(prices, planned)
-    return tuple(found)
 
 
 def _task(study: StudyLike) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -17,7 +18,6 @@ def price_of(columns: Columns, schedule: str) -> Price:
     tune = [trial for trial in trials if trial.phase is Phase.TUNE]
     confirm = [trial for trial in trials if trial.phase is Phase.CONFIRM]
     seconds = columns.seconds
-    devices = [trial.device_seconds for trial in trials if trial.device_seconds is not None]
     return Price(
         tune_trials=len(tune),
         tune_epochs=sum(trial.epochs_run for trial in tune),
@@ -31,7 +31,7 @@ def price_of(columns: Columns, schedule: str) -> Price:
         confirm_seconds=_sum(seconds["train_seconds"], confirm),
         estimate_seconds=_sum(seconds["estimate_seconds"], trials),
         eval_seconds=_sum(seconds["eval_seconds"], trials),
-        device_seconds=float(sum(devices)) if devices else None,
+        device_seconds=_clock(trials),
     )
 
 
@@ -52,11 +52,17 @@ def budget_warnings(prices: dict[str, Price], planned: dict[str, int]) -> list[s
 def _count(columns: Columns, trials: Sequence[Trial], axis: str) -> int | None:
     if axis not in columns.times:
         return None
-    last = [columns.times[axis][trial.end - 1] for trial in trials if trial.end > trial.begin]
-    return int(np.nansum(last)) if last else 0
+    return int(sum(columns.times[axis][trial.end - 1] for trial in trials if trial.end > trial.begin))
 
 
 def _sum(values: Array, trials: Sequence[Trial]) -> float | None:
+    """The sum over the trials' epochs; None when one of them did not record it: a part is not the price."""
     if not np.isfinite(values).any():
         return None
-    return float(sum(np.nansum(values[trial.begin : trial.end]) for trial in trials))
+    total = float(sum(values[trial.begin : trial.end].sum() for trial in trials))
+    return total if math.isfinite(total) else None
+
+
+def _clock(trials: Sequence[Trial]) -> float | None:
+    known = [trial.device_seconds for trial in trials if trial.device_seconds is not None]
+    return float(sum(known)) if known and len(known) == len(trials) else None

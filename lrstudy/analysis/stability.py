@@ -20,33 +20,32 @@ def stability(contest: Contest, targets: Sequence[float]) -> tuple[str, ...]:
 def _sentence(contest: Contest, target: float) -> str:
     verdicts = _verdicts(contest, target)
     changed: dict[str, list[str]] = {}
-    count = 0
-    for what, variant, level in _variants(contest, target):
+    count, kinds = 0, dict[str, None]()
+    for kind, what, variant, level in _variants(contest, target):
         count += 1
+        kinds[kind] = None
         for name, verdict in _verdicts(variant, level).items():
             if verdict != verdicts[name]:
                 changed.setdefault(name, []).append(f"{verdict} with {what}")
     if not changed:
-        return (
-            f"Target {target:g}: all verdicts hold in each of {count} variants (one seed left out, one "
-            f"schedule left out, the target moved by {SHIFT:.0%})."
-        )
+        return f"Target {target:g}: all verdicts hold in each of {count} variants ({', '.join(kinds)})."
     parts = [f"{name} ({verdicts[name]}) becomes {'; '.join(how)}" for name, how in changed.items()]
     return f"Target {target:g}: {'. '.join(parts)}. The other verdicts hold in all {count} variants."
 
 
-def _variants(contest: Contest, target: float) -> Iterator[tuple[str, Contest, float]]:
+def _variants(contest: Contest, target: float) -> Iterator[tuple[str, str, Contest, float]]:
+    """The kind of change, the change itself, and the comparison and target that it leads to."""
     for place, trial in enumerate(contest.runs[contest.reference], start=1):
         runs = {name: [run for run in runs if run.seed != trial.seed] for name, runs in contest.runs.items()}
-        yield f"seed {place} left out", replace(contest, runs=runs), target
+        yield "one seed left out", f"seed {place} left out", replace(contest, runs=runs), target
     for left_out in contest.runs:
         if left_out != contest.reference and len(contest.runs) > 2:
             runs = {name: runs for name, runs in contest.runs.items() if name != left_out}
-            yield f"{left_out} left out", replace(contest, runs=runs), target
+            yield "one schedule left out", f"{left_out} left out", replace(contest, runs=runs), target
     for factor in (1 - SHIFT, 1 + SHIFT):
         level = target * factor
         if contest.metric.low <= level <= contest.metric.high:
-            yield f"the target at {level:.4g}", contest, level
+            yield f"the target moved by {SHIFT:.0%}", f"the target at {level:.4g}", contest, level
 
 
 def _verdicts(contest: Contest, target: float) -> dict[str, str]:

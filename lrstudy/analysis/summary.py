@@ -93,6 +93,21 @@ class Levels:
 
 
 @dataclass(frozen=True, slots=True)
+class Ecdf:
+    """The share of (run, level) pairs reached by each of ``epochs``, over a ladder of levels.
+
+    ``area`` is the mean share over the epochs: 1 for a schedule that is there at once, 0 for one that
+    never gets anywhere.
+    """
+
+    epochs: tuple[int, ...]
+    share: tuple[float, ...]
+    area: float
+    levels: int
+    runs: int
+
+
+@dataclass(frozen=True, slots=True)
 class TuningCurve:
     """A quantity after 1, 2, … tuning trials, with its interval where there is one."""
 
@@ -143,6 +158,7 @@ class ScheduleSummary:
     price_of_target: TuningCurve | None
     price: Price
     break_even: int | None
+    ecdf: Ecdf | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +226,7 @@ def _schedule_json(schedule: ScheduleSummary) -> dict[str, Any]:
         "test": _mean_json(schedule.test),
         "targets": [_reach_json(reach) for reach in schedule.reach],
         "break_even_trials": schedule.break_even,
+        "ecdf_area": None if schedule.ecdf is None else schedule.ecdf.area,
         "cost": {name: getattr(price, name) for name in price.__slots__},
     }
 

@@ -27,6 +27,9 @@ def choose_targets(
 
     Without given ones: the levels 90% and 98% of the way from the median first epoch to the median best
     epoch of the reference's confirm runs, in the metric's own unit, to four significant digits.
+
+    Raises:
+        InputError: naming every given target outside the metric's range.
     """
     if given:
         _check(given, metric)
@@ -35,7 +38,7 @@ def choose_targets(
     if ends is None:
         return (), NONE
     first, best = ends
-    levels = [_rounded(first + fraction * (best - first)) for fraction in FRACTIONS]
+    levels = [_rounded(first + fraction * (best - first), best, metric) for fraction in FRACTIONS]
     shares = " and ".join(f"{fraction:.0%}" for fraction in FRACTIONS)
     rule = (
         f"The targets lie {shares} of the way from the median first epoch ({first:.4g}) to the median best "
@@ -66,8 +69,10 @@ def _way(columns: Columns, reference: Sequence[Trial], metric: Metric) -> tuple[
     return float(np.median(firsts)), float(np.median(bests))
 
 
-def _rounded(value: float) -> float:
-    return float(f"{value:.4g}")
+def _rounded(level: float, best: float, metric: Metric) -> float:
+    """To four significant digits, unless that would make it harder than what the reference reaches."""
+    short = float(f"{level:.4g}")
+    return short if metric.reaches(best, short) else level
 
 
 def _check(levels: Sequence[float], metric: Metric) -> None:

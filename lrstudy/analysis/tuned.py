@@ -22,9 +22,13 @@ def tuning_warnings(
     measured = [trial for trial in tune if trial.objective is not None]
     if not space or not measured:
         return []
-    best = min(measured, key=lambda trial: (_cost(trial, metric), trial.best_epoch or 0, trial.trial_id))
+    best = _best(measured, metric)
     found = [*_edges(name, space, best), *_rising(name, measured, metric)]
     return found + _winners_curse(name, best, confirm, metric)
+
+
+def _best(measured: Sequence[Trial], metric: Metric) -> Trial:
+    return min(measured, key=lambda trial: (_cost(trial, metric), trial.best_epoch or 0, trial.trial_id))
 
 
 def _cost(trial: Trial, metric: Metric) -> float:
@@ -51,6 +55,8 @@ def _edges(name: str, space: Mapping[str, Any], best: Trial) -> list[str]:
 def _place(span: Mapping[str, Any], value: float) -> float:
     """Where a value lies in its range, from 0 to 1."""
     low, high = float(span["low"]), float(span["high"])
+    if low == high:
+        return 0.5
     if span.get("log"):
         low, high, value = math.log(low), math.log(high), math.log(value)
     return (value - low) / (high - low)
@@ -83,3 +89,24 @@ def _winners_curse(name: str, best: Trial, confirm: Sequence[Trial], metric: Met
     tuned, confirmed = f"{best.best_val:.4g}", f"{np.mean(values):.4g}"
     sentence = f"{name}: the winning tuning trial reached {tuned}, its confirm runs only {confirmed}"
     return [f"{sentence}: it won partly by luck."]
+
+
+def toss_up(tune: Sequence[Trial], confirm: Sequence[Trial], metric: Metric) -> bool:
+    """Whether the runner-up came closer to the winner than runs of the winner come to each other."""
+    measured = [trial for trial in tune if trial.objective is not None]
+    values = [trial.best_val for trial in confirm if trial.best_val is not None]
+    if not measured or len(values) < 3:
+        return False
+    best = _best(measured, metric)
+    others = [_cost(trial, metric) for trial in measured if trial.params != best.params]
+    return bool(others) and min(others) - _cost(best, metric) < float(np.std(values, ddof=1))
+
+
+def toss_up_warnings(names: Sequence[str]) -> list[str]:
+    """One sentence for all schedules that it holds for: in most studies these are many."""
+    if not names:
+        return []
+    close = (
+        "the winner and the runner-up of the tuning differ by less than runs of the winner on fresh seeds do"
+    )
+    return [f"{', '.join(names)}: {close}. Other seeds might have chosen other values."]

@@ -47,8 +47,11 @@ class Sample:
     def trials(self) -> Any:
         return pa.Table.from_pylist(self.trial_rows, schema=TRIALS_SCHEMA)
 
+    def epochs_table(self) -> Any:
+        return pa.Table.from_pylist(self.epoch_rows, schema=EPOCHS_SCHEMA)
+
     def epochs(self, columns: list[str]) -> Any:
-        return pa.Table.from_pylist(self.epoch_rows, schema=EPOCHS_SCHEMA).select(columns)
+        return self.epochs_table().select(columns)
 
     def columns(self) -> Columns:
         return read_columns(self, METRICS[self.metric])

@@ -1,0 +1,73 @@
+"""What a reader must know before trusting the numbers, as sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from lrstudy.analysis.ledger import budget_warnings
+from lrstudy.analysis.reach import Contest
+from lrstudy.analysis.summary import ScheduleSummary
+from lrstudy.analysis.tuned import toss_up, toss_up_warnings, tuning_warnings
+from lrstudy.records import Phase, Status
+
+
+def study_warnings(
+    study: Any, contest: Contest, schedules: Sequence[ScheduleSummary], *, complete: bool
+) -> tuple[str, ...]:
+    """Everything to warn of: what is missing first, then each schedule's own, then the budgets."""
+    found = _missing(contest, schedules)
+    tossed = []
+    for info, schedule in zip(study.schedules, schedules, strict=True):
+        tune, confirm = (contest.columns.of(info.name, phase) for phase in (Phase.TUNE, Phase.CONFIRM))
+        found += tuning_warnings(info.name, info.space, tune, confirm, contest.metric)
+        found += _lost(schedule, contest)
+        if info.space and toss_up(tune, confirm, contest.metric):
+            tossed.append(info.name)
+    found += toss_up_warnings(tossed)
+    if complete:
+        prices = {schedule.name: schedule.price for schedule in schedules}
+        planned = {info.name: study.trials if info.space else 1 for info in study.schedules}
+        found += budget_warnings(prices, planned)
+    return tuple(found)
+
+
+def _missing(contest: Contest, schedules: Sequence[ScheduleSummary]) -> list[str]:
+    """Sentences on what cannot be told, for want of runs, of a comparison or of hits."""
+    found = []
+    if len(schedules) == 1:
+        found.append(f"{schedules[0].name} is the only schedule: there is nothing to compare it with.")
+    if not any(contest.runs.values()):
+        found.append("No confirm run has ended yet: there is nothing to compare.")
+    elif not contest.runs[contest.reference]:
+        found.append(f"{contest.reference}, the reference, has no confirm run: no speedup can be given.")
+    for place, target in enumerate(schedules[0].reach):
+        ways = [schedule.reach[place] for schedule in schedules]
+        if sum(way.runs for way in ways) and not sum(way.hits for way in ways):
+            found.append(f"No run of any schedule reached the target {target.target:g}.")
+    return found + [
+        f"Only part of the epochs recorded their {axis}: times are not counted in {axis}."
+        for axis in contest.columns.partial
+    ]
+
+
+def _lost(schedule: ScheduleSummary, contest: Contest) -> list[str]:
+    """Sentences on one schedule's trials that failed, diverged or are too few."""
+    name, found = schedule.name, []
+    if schedule.failed:
+        trials = (
+            "1 trial failed and is" if schedule.failed == 1 else f"{schedule.failed} trials failed and are"
+        )
+        found.append(f"{name}: {trials} left out.")
+    runs = contest.runs[name]
+    lost = sum(trial.status is Status.DIVERGED for trial in runs)
+    if lost and lost == len(runs):
+        found.append(f"{name}: every confirm run diverged, so it never reaches a target.")
+    elif lost:
+        found.append(f"{name}: {lost} of {len(runs)} confirm runs diverged; they count as never hitting.")
+    empty = len(contest.columns.of(name, Phase.CONFIRM)) - len(runs)
+    if empty:
+        found.append(f"{name}: confirm runs without a recorded epoch are left out ({empty}).")
+    if len(runs) == 1:
+        found.append(f"{name}: with one run no interval can be given.")
+    return found

@@ -1,0 +1,43 @@
+"""Which verdicts change when a seed or a schedule is left out, or the target moves."""
+
+from __future__ import annotations
+
+from analysis_samples import race
+
+from lrstudy.analysis import analyse
+
+STEADY = [6, 7, 8, 6, 7, 8, 6, 7, 8, 6]
+
+
+def test_a_clear_difference_holds_in_every_variant() -> None:
+    summary = analyse(race({"fixed": STEADY, "fast": [2, 3, 2, 3, 2, 3, 2, 3, 2, 3]}))
+    assert [s.reach[0].verdict for s in summary.schedules] == ["reference", "faster"]
+    # 10 seeds and both ways of the target; leaving out the only other schedule would leave no comparison.
+    assert summary.stability == (
+        "Target 0.9: all verdicts hold in each of 12 variants (one seed left out, the target moved by 1%).",
+    )
+
+
+def test_a_verdict_that_hangs_on_the_level_is_told_with_the_level() -> None:
+    sample = race({"fixed": STEADY, "fast": [2] * 10})
+    for row in sample.epoch_rows:
+        if row["schedule"] == "fast" and row["val_accuracy"] > 0.9:
+            row["val_accuracy"] = 0.905
+    (sentence,) = analyse(sample).stability
+    assert "fast (faster) becomes never with the target at 0.909" in sentence
+
+
+def test_leaving_out_a_schedule_counts_where_another_remains() -> None:
+    summary = analyse(race({"fixed": STEADY, "fast": [2] * 10, "slow": [10] * 10}))
+    assert "each of 14 variants (one seed left out, one schedule left out, the" in summary.stability[0]
+
+
+def test_two_seeds_or_one_schedule_leave_nothing_to_leave_out() -> None:
+    assert analyse(race({"fixed": [3, 4], "fast": [2, 2]})).stability == ()
+    assert analyse(race({"fixed": STEADY})).stability == ()
+
+
+def test_a_target_is_not_moved_out_of_its_metrics_range() -> None:
+    sample = race({"fixed": STEADY, "fast": [2] * 10})
+    sample.targets = [1.0]
+    assert "each of 11 variants" in analyse(sample).stability[0]

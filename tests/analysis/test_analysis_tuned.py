@@ -1,0 +1,134 @@
+"""Signs that a schedule was not really tuned."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from analysis_samples import LR, Sample
+
+from lrstudy.analysis.tuned import toss_up, toss_up_warnings, tuning_warnings
+from lrstudy.metrics import METRICS
+from lrstudy.records import Phase
+
+GRID = [0.003, 0.01, 0.03, 0.1, 0.3, 0.9]
+
+
+def warnings(
+    tuned: list[tuple[dict[str, Any], float | None]],
+    confirm: tuple[float, ...] = (),
+    space: dict[str, Any] | None = None,
+    metric: str = "val_accuracy",
+) -> list[str]:
+    space = {"lr": LR} if space is None else space
+    sample = Sample({"fixed": space}, metric=metric)
+    for params, value in tuned:
+        status = "completed" if value is not None else "diverged"
+        sample.add("fixed", [value], phase="tune", params=params, status=status)
+    for seed, value in enumerate(confirm):
+        sample.add("fixed", [value], seed=seed)
+    columns = sample.columns()
+    phases = [columns.of("fixed", phase) for phase in (Phase.TUNE, Phase.CONFIRM)]
+    return tuning_warnings("fixed", space, *phases, METRICS[metric])
+
+
+def tuned(values: list[float | None], lrs: list[float] = GRID) -> list[tuple[dict[str, Any], float | None]]:
+    return [({"lr": lr}, value) for lr, value in zip(lrs, values, strict=True)]
+
+
+def test_a_best_value_inside_its_space_gives_no_warning() -> None:
+    assert warnings(tuned([0.5, 0.6, 0.9, 0.7, 0.6, 0.5])) == []
+
+
+@pytest.mark.parametrize(
+    ("best", "words"),
+    [
+        (0.001, "low end of its space, 0.001 to 1. A better one may lie beyond: lower its low."),
+        (0.99, "high end of its space, 0.001 to 1. A better one may lie beyond: raise its high."),
+    ],
+)
+def test_a_best_value_at_an_edge_says_which_way_to_widen(best: float, words: str) -> None:
+    (found,) = warnings(tuned([0.5, 0.9, 0.5], [0.03, best, 0.1]))
+    assert found.startswith("fixed: the best lr")
+    assert found.endswith(words)
+
+
+def test_the_edge_of_a_logarithmic_space_is_judged_on_its_logarithm() -> None:
+    # 0.03 is at 3% of 0.001 … 1 and at 49% of it on a logarithmic scale.
+    assert warnings([({"lr": 0.03}, 0.9), ({"lr": 0.5}, 0.5)]) == []
+    straight = {"lr": {"low": 0.001, "high": 1.0, "log": False}}
+    assert "low end" in warnings([({"lr": 0.03}, 0.9), ({"lr": 0.5}, 0.5)], space=straight)[0]
+
+
+def test_a_best_is_the_smallest_where_less_is_better() -> None:
+    found = warnings([({"lr": 0.03}, 2.0), ({"lr": 0.99}, 0.1)], metric="val_loss")
+    assert "high end" in found[0]
+
+
+@pytest.mark.parametrize("low", [0.1, 0.0])
+def test_a_space_of_a_single_point_has_no_edge(low: float) -> None:
+    assert warnings(tuned([0.5, 0.9], [low, low]), space={"lr": {"low": low, "high": low}}) == []
+
+
+def test_choices_and_parameters_that_were_not_searched_have_no_edge() -> None:
+    trials: list[tuple[dict[str, Any], float | None]] = [
+        ({"mode": "triangular", "lr": 0.001}, 0.9),
+        ({"mode": "b", "lr": 1}, 0.5),
+    ]
+    assert warnings(trials, space={"mode": ["triangular", "b"]}) == []
+
+
+def test_nothing_to_search_or_no_result_gives_no_warning() -> None:
+    assert warnings(tuned([0.5, 0.9], [0.001, 0.001]), space={}) == []
+    assert warnings(tuned([None, None], [0.001, 1.0])) == []
+    assert warnings([]) == []
+
+
+def test_a_curve_still_rising_in_the_last_quarter_asks_for_more_trials() -> None:
+    inside = [0.01 + 0.01 * i for i in range(8)]
+    rising = warnings(tuned([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8], inside))
+    assert rising == [
+        (
+            "fixed: its best value still improved in the last quarter of its 8 tuning trials: "
+            "more trials may find a better one."
+        )
+    ]
+    assert warnings(tuned([0.8, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7], inside)) == []
+
+
+def test_a_winner_that_fell_back_on_fresh_seeds_won_by_luck() -> None:
+    found = warnings(tuned([0.5, 0.9], [0.01, 0.1]), confirm=(0.70, 0.71, 0.72))
+    assert found == [
+        "fixed: the winning tuning trial reached 0.9, its confirm runs only 0.71: it won partly by luck."
+    ]
+
+
+def tossed(values: list[float | None], lrs: list[float], confirm: tuple[float, ...]) -> bool:
+    sample = Sample({"fixed": {"lr": LR}})
+    for params, value in tuned(values, lrs):
+        sample.add("fixed", [value], phase="tune", params=params)
+    for seed, result in enumerate(confirm):
+        sample.add("fixed", [result], seed=seed)
+    columns = sample.columns()
+    phases = [columns.of("fixed", phase) for phase in (Phase.TUNE, Phase.CONFIRM)]
+    return toss_up(*phases, METRICS["val_accuracy"])
+
+
+def test_a_winner_within_the_seeds_noise_of_the_runner_up_is_a_toss_up() -> None:
+    spread = (0.88, 0.90, 0.92)
+    assert tossed([0.895, 0.9, 0.5], [0.01, 0.1, 0.2], spread)
+    assert not tossed([0.8, 0.9, 0.5], [0.01, 0.1, 0.2], spread)
+
+
+def test_a_winner_that_was_tried_twice_is_not_its_own_runner_up() -> None:
+    assert not tossed([0.9, 0.9, 0.5], [0.1, 0.1, 0.2], (0.88, 0.90, 0.92))
+
+
+def test_two_seeds_do_not_tell_the_noise() -> None:
+    assert not tossed([0.895, 0.9], [0.01, 0.1], (0.8, 0.9))
+
+
+def test_all_toss_ups_share_one_sentence() -> None:
+    assert toss_up_warnings([]) == []
+    (sentence,) = toss_up_warnings(["fixed", "step"])
+    assert sentence.startswith("fixed, step: the winner and the runner-up")
