@@ -47,7 +47,11 @@ def ray_session(address: str | None, resources: Resources) -> Iterator[None]:
             Problem("--address", "", f"no Ray cluster answers: {cause}", remedy, address)
         ) from error
     try:
-        _refuse(_lacking(resources, _cluster_resources()))
+        there = _cluster_resources()
+        _refuse(_lacking(resources, there))
+        # With a searcher Tune keeps one trial pending. Where trials are shorter than a worker's start, that
+        # one goes to the first worker that is free, and a second worker is never started.
+        os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(16 + int(there.get("CPU", 0))))
         yield
     finally:
         ray.shutdown()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
@@ -87,6 +88,13 @@ def test_a_diverged_trial_is_recorded_with_its_epoch_and_the_study_goes_on(finis
     for record in wild:
         assert f"in epoch {record.epochs_run}" in (record.error or "")
         assert record.objective is None
+
+
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="one core runs one trial at a time")
+def test_short_trials_run_side_by_side(finished: Path) -> None:
+    records = sorted(open_store(finished / "small").trial_records(), key=lambda record: record.started_at)
+    overlaps = [b.started_at < a.ended_at for a, b in itertools.pairwise(records)]
+    assert sum(overlaps) >= 3, "a second worker must be started however short the trials are"
 
 
 def test_nothing_but_the_store_is_left_in_the_folder(finished: Path) -> None:
