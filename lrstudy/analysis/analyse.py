@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -78,7 +79,8 @@ def analyse(store: StoreLike, *, targets: Sequence[float] | None = None, seed: i
     schedules = tuple(
         _schedule(contest, info, [found[info.name] for found in reached], steps) for info in study.schedules
     )
-    schedules = _with_break_even(schedules, levels, metric)
+    untuned = {info.name for info in study.schedules if not info.space}
+    schedules = _with_break_even(schedules, untuned, levels, metric)
     complete = _complete(study, columns)
     return Summary(
         name=study.name,
@@ -119,7 +121,7 @@ def _schedule(
     hardest = _hardest([reach.target for reach in reached], metric)
     price = None
     if hardest is not None:
-        price = _price_of_target(contest, tune, reached[hardest])
+        price = _price_of_target(contest, tune, reached[hardest], searched=bool(info.space))
     return ScheduleSummary(
         name=name,
         kind=info.kind,
@@ -198,30 +200,31 @@ def _tuned_time(contest: Contest, tune: Sequence[Trial], reach: Reach) -> TunedT
     )
 
 
-def _price_of_target(contest: Contest, tune: Sequence[Trial], reach: Reach) -> TuningCurve | None:
+def _price_of_target(
+    contest: Contest, tune: Sequence[Trial], reach: Reach, *, searched: bool
+) -> TuningCurve | None:
     found = _tuned_time(contest, tune, reach)
     if found is None:
         return None
     # A schedule with nothing to search pays no tuning: its one trial is a run like any other.
-    total = found.time if len(tune) == 1 else found.total
-    return TuningCurve(found.n, total)
+    return TuningCurve(found.n, found.total if searched else found.time)
 
 
 def _with_break_even(
-    schedules: Sequence[ScheduleSummary], levels: Sequence[float], metric: Metric
+    schedules: Sequence[ScheduleSummary], untuned: AbstractSet[str], levels: Sequence[float], metric: Metric
 ) -> tuple[ScheduleSummary, ...]:
-    """Fill in from how many tuning trials on a schedule's price beats the best untuned one's."""
+    """Fill in from how many tuning trials on a schedule's price beats that of the best of the ``untuned``."""
     hardest = _hardest(levels, metric)
     if hardest is None:
         return tuple(schedules)
-    untuned = [
-        time for s in schedules if s.tune_trials <= 1 and (time := s.reach[hardest].ert_epochs) is not None
+    times = [
+        time for s in schedules if s.name in untuned and (time := s.reach[hardest].ert_epochs) is not None
     ]
-    if not untuned:
+    if not times:
         return tuple(schedules)
     return tuple(
-        replace(s, break_even=break_even(min(untuned), s.price_of_target.value))
-        if s.tune_trials > 1 and s.price_of_target is not None
+        replace(s, break_even=break_even(min(times), s.price_of_target.value))
+        if s.name not in untuned and s.price_of_target is not None
         else s
         for s in schedules
     )

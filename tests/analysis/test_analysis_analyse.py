@@ -217,6 +217,30 @@ def test_what_cannot_be_told_is_said_in_a_sentence(case: str) -> None:
     assert not verdicts & {"faster", "slower", "equivalent"}
 
 
+def test_an_ordinary_study_has_nothing_to_warn_of() -> None:
+    sample = race({"fixed": [4, 6, 11], "fast": [2, 3, 4]})
+    for name in sample.spaces:
+        sample.add(name, rising(4), phase="tune")
+    assert analyse(sample).warnings == ()
+
+
+@pytest.mark.parametrize(("space", "expected"), [({}, 1), ({"lr": LR}, None)])
+def test_only_a_schedule_with_nothing_to_search_is_an_untuned_rule(
+    space: dict[str, Any], expected: int | None
+) -> None:
+    # The second schedule has one tuning trial and an ERT of 39 epochs; one trial of fixed costs 10 and its
+    # winner needs 2 or so. With a space that one trial is only the first of a tuning that is going on.
+    sample = Sample({"fixed": {"lr": LR}, "other": space}, targets=[0.9])
+    for hit_at in (3, 2, 3):
+        sample.add("fixed", rising(hit_at), phase="tune", params={"lr": 0.1 / hit_at})
+    sample.add("fixed", rising(2)).add("other", rising(9), phase="tune", params={"lr": 0.1})
+    for seed, hit_at in enumerate((11, 11, 11, 9)):
+        sample.add("other", rising(hit_at), seed=seed)
+    summary = analyse(sample)
+    assert of(summary, "other").reach[0].ert_epochs == 39
+    assert of(summary, "fixed").break_even == expected
+
+
 def test_names_are_taken_as_they_are() -> None:
     name = '<img src=x onerror=alert(1)> "quoted"'
     sample = race({"fixed": [4, 6], name: [2, 3]})
