@@ -20,6 +20,15 @@ function shorten(text, limit) {
   return letters.length > limit ? letters.slice(0, limit - 1).join("") + "…" : text;
 }
 
+// A label on at most two lines, broken behind a space or a hyphen where there is one.
+function onTwoLines(text, limit) {
+  const letters = Array.from(text);
+  if (letters.length <= limit) return plain(text);
+  const breaks = letters.slice(0, limit).map((letter, i) => (" -_".includes(letter) ? i + 1 : 0));
+  const first = Math.max(...breaks) || limit;
+  return plain(letters.slice(0, first).join("")) + "<br>" + plain(shorten(letters.slice(first).join(""), limit));
+}
+
 function faded(colour, alpha) {
   const parts = [1, 3, 5].map((i) => parseInt(colour.slice(i, i + 2), 16));
   return `rgba(${parts.join(",")},${alpha})`;
@@ -178,7 +187,7 @@ function axisLayout(panel, which, state) {
   if (axis.categories.length) {
     const limit = state.narrow ? 14 : 30;
     return Object.assign(layout, { type: "linear", title: { text: "" }, tickmode: "array", ticks: "", showgrid: false,
-      tickvals: axis.categories.map((_, i) => i), ticktext: axis.categories.map((name) => plain(shorten(name, limit))),
+      tickvals: axis.categories.map((_, i) => i), ticktext: axis.categories.map((name) => onTwoLines(name, limit)),
       range: [axis.categories.length - 0.5, -0.5], fixedrange: true });
   }
   if (axis.percent) { layout.tickformat = "~%"; }
