@@ -68,7 +68,7 @@ class Budget(_Section):
     trials: int = Field(default=16, ge=1)
     confirm_seeds: int = Field(default=10, ge=1)
     search: Literal["tpe", "random", "qmc", "grid"] = "tpe"
-    pruner: Literal["none", "asha"] = "none"
+    pruner: Literal["none"] = "none"
     objective: Literal["best", "final", "mean"] = "best"
     generation: int = Field(default=4, ge=1)
 

@@ -15,9 +15,7 @@ from ray.tune import Callback
 from ray.tune.experiment import Trial
 
 from lrstudy.errors import StoreError
-from lrstudy.metrics import METRICS
 from lrstudy.records import EpochRecord, Phase, Status, TrialRecord
-from lrstudy.spec import Study
 from lrstudy.store import StoreWriter, TrialKey
 from lrstudy.training import Outcome, TrialConfig
 from lrstudy.tuning.controller import Controller
@@ -39,14 +37,12 @@ class Recorder(Callback):
 
     def __init__(
         self,
-        study: Study,
         controller: Controller,
         writer: StoreWriter,
         on_change: Callable[[], None],
     ) -> None:
-        self._study, self._controller, self._writer = study, controller, writer
+        self._controller, self._writer = controller, writer
         self._on_change = on_change
-        self._metric = METRICS[study.target.metric]
         self._running: dict[str, _Running] = {}
         self._epochs: list[tuple[TrialKey, EpochRecord]] = []
         self._trials: list[TrialRecord] = []
@@ -71,8 +67,6 @@ class Recorder(Callback):
         message = result.pop("outcome", None)
         if message is not None:
             self._finish(trial, running, Outcome(**message), result)
-        elif result.get("done") and not self.stopping:
-            self._finish(trial, running, self._pruned(running), result)
 
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """A machine was lost and Tune runs the trial again."""
@@ -140,17 +134,6 @@ class Recorder(Callback):
             device=str(result.get("device", "")),
             attempt=running.attempt,
         )
-
-    def _pruned(self, running: _Running) -> Outcome:
-        outcome = Outcome(Status.PRUNED, len(running.rows))
-        for row in running.rows:
-            value = self._metric.value(getattr(row, self._metric.column))
-            if value is None:
-                continue
-            if outcome.best_val is None or self._metric.better(value, outcome.best_val):
-                outcome.best_val, outcome.best_epoch = value, row.epoch
-        outcome.objective = outcome.best_val
-        return outcome
 
 
 def _cause(trial: Trial) -> str:

@@ -112,9 +112,8 @@ class StudyRun:
                 shared=(ray.put((self._study, data)),),
                 key=self._study.spec_hash,
                 search_path=search_path,
-                report_every_epoch=self._study.budget.pruner != "none",
             )
-            recorder = Recorder(self._study, self._controller, writer, on_change)
+            recorder = Recorder(self._controller, writer, on_change)
             # Tune needs a folder of its own. Nothing is ever restored from it: the store is the truth.
             scratch = writer.location / "ray"
             try:

@@ -38,7 +38,6 @@ class Payload:
     shared: tuple[ray.ObjectRef[Any]]
     key: str
     search_path: tuple[str, ...]
-    report_every_epoch: bool
 
 
 @dataclass(slots=True)
@@ -57,16 +56,15 @@ _process = _Process()
 class _Reporter:
     """Collects epochs and sends them when they are due."""
 
-    every_epoch: bool
     rows: list[EpochRecord] = field(default_factory=list)
     epochs: int = 0
     sent_at: float = field(default_factory=time.monotonic)
 
-    def add(self, record: EpochRecord, objective: float | None) -> None:
+    def add(self, record: EpochRecord) -> None:
         self.rows.append(record)
         self.epochs = record.epoch
-        if self.every_epoch or time.monotonic() - self.sent_at > REPORT_SECONDS:
-            self.send({"epoch": self.epochs, "objective": objective})
+        if time.monotonic() - self.sent_at > REPORT_SECONDS:
+            self.send({"epoch": self.epochs})
 
     def send(self, message: dict[str, Any]) -> None:
         tune.report({"rows": self.rows, **message})
@@ -80,7 +78,7 @@ def trainable(config: dict[str, Any], payload: Payload) -> None:
     this function as an exception is a fault of the machine, which Tune retries.
     """
     started_at = datetime.now(UTC)
-    reporter = _Reporter(payload.report_every_epoch)
+    reporter = _Reporter()
     device = "cpu"
     try:
         study, data = _load(payload)
@@ -107,8 +105,7 @@ def _train(
     training = Training(study, data, trial, device)
     try:
         while not training.finished:
-            record = training.run_epoch()
-            reporter.add(record, training.objective)
+            reporter.add(training.run_epoch())
         return training.outcome()
     finally:
         training.close()
