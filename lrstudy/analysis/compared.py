@@ -35,7 +35,7 @@ def speedup_of(
     """The ratio of restricted means along an axis, reference over schedule, paired by seed."""
     ours, theirs = pairs_of(reference, schedule)
     if not ours:
-        return Speedup(None, None, None, None, 0, "no seed was run by both")
+        return Speedup(None, None, None, None, 0, "No seed was run by both schedules.")
     base, other = (hits_of(columns, trials, metric, target, axis, horizon) for trials in (ours, theirs))
     return paired_speedup(
         base.restricted,

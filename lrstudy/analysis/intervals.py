@@ -30,6 +30,15 @@ def t_quantile(probability: float, degrees: float) -> float:
     return float(special.stdtrit(degrees, probability))
 
 
+def t_two_sided(statistic: float, degrees: float) -> float:
+    """The two-sided p-value of a Student's t statistic.
+
+    >>> round(t_two_sided(2.262, 9), 3)
+    0.05
+    """
+    return float(2 * special.stdtr(degrees, -abs(statistic)))
+
+
 def wilson(successes: int, n: int, confidence: float = 0.95) -> Interval:
     """Wilson's score interval for a proportion (Wilson 1927, eq. for p1, p2).
 

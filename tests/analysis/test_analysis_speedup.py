@@ -161,6 +161,28 @@ def test_sign_flip_agrees_with_scipy_beyond_enumeration() -> None:
     assert sign_flip_p(np.full(40, 1.0), 0) == 1 / 10_000
 
 
+def test_the_p_value_is_the_larger_of_sign_flip_and_t_test() -> None:
+    # The reference hardly varies, the schedule is quick but for one run: the two tests differ.
+    r = np.array([20.0, 21, 20, 19, 20, 21, 20, 19])
+    s = np.array([8.0, 9, 10, 9, 8, 10, 9, 27])
+    error = (r / r.mean() - s / s.mean()).std(ddof=1) / math.sqrt(8)
+    t_test = 2 * stats.t.sf(math.log(r.mean() / s.mean()) / error, 7)
+    assert compare(list(r), list(s)).p_value == pytest.approx(t_test)
+    assert sign_flip_p(r - s, 0) == 4 / 256 < t_test
+    # With a spread that both share the sign flips are the stricter test of few pairs.
+    few = [10.0, 11, 12, 13, 14], [5.0, 5.5, 6, 6.6, 7]
+    assert compare(*few).p_value == sign_flip_p(np.subtract(*few), 0) == 2 / 32
+
+
+@given(times)
+@settings(max_examples=60, deadline=None)
+def test_the_t_test_may_only_raise_the_p_value_of_the_sign_flips(pairs: list[tuple[int, int]]) -> None:
+    r, s = [float(a) for a, _ in pairs], [float(b) for _, b in pairs]
+    found = compare(r, s).p_value
+    assert found is not None
+    assert sign_flip_p(np.subtract(r, s), 0) <= found <= 1
+
+
 def test_ten_seeds_survive_holm_over_four_schedules() -> None:
     p = sign_flip_p(np.arange(1.0, 11.0), 0)
     assert p == 2 / 1024
