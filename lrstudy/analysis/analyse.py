@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from lrstudy.analysis.aggregate import interquartile_mean
 from lrstudy.analysis.bands import levels_band
 from lrstudy.analysis.caveats import study_warnings
 from lrstudy.analysis.columns import Columns, Readable, Trial, read_columns
@@ -141,12 +142,17 @@ def _schedule(
         price_of_target=price,
         price=price_of(columns, name),
         break_even=None,
+        best_val_iqm=interquartile_mean(_known([trial.best_val for trial in results])),
         ecdf=ecdf_of(columns, contest.runs[name], metric, steps, contest.epochs),
     )
 
 
+def _known(values: Sequence[float | None]) -> list[float]:
+    return [value for value in values if value is not None and math.isfinite(value)]
+
+
 def _mean(values: Sequence[float | None]) -> Interval:
-    measured = [value for value in values if value is not None and math.isfinite(value)]
+    measured = _known(values)
     return mean_interval(measured, CONFIDENCE) if measured else Interval(None, None, None)
 
 

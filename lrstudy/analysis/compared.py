@@ -57,9 +57,14 @@ def restricted_over(
     return np.stack(found, axis=1) if found else np.empty((len(trials), 0))
 
 
-def seconds_horizon(columns: Columns, runs: Sequence[Trial], epochs: int) -> float | None:
-    """The seconds up to which every run that used its whole budget is known; None without such a run."""
-    if "seconds" not in columns.times:
+def axis_horizon(columns: Columns, runs: Sequence[Trial], axis: str, epochs: int) -> float | None:
+    """The time up to which every run that used its whole epoch budget is known; None without such a run.
+
+    In epochs it is the budget, in other units the shortest of those runs.
+    """
+    if axis == "epochs":
+        return float(epochs)
+    if axis not in columns.times:
         return None
     whole = [trial.end - 1 for trial in runs if trial.end - trial.begin == epochs]
-    return float(min(columns.times["seconds"][row] for row in whole)) if whole else None
+    return float(min(columns.times[axis][row] for row in whole)) if whole else None

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from lrstudy.analysis.aggregate import interquartile_mean, probability_of_improvement
 from lrstudy.analysis.columns import Columns, Trial
-from lrstudy.analysis.compared import pairs_of, seconds_horizon, speedup_of
+from lrstudy.analysis.compared import axis_horizon, pairs_of, speedup_of
 from lrstudy.analysis.ert import ert
 from lrstudy.analysis.hits import Hits, hits_of
 from lrstudy.analysis.intervals import Interval, holm, wilson
-from lrstudy.analysis.speedup import Speedup
-from lrstudy.analysis.summary import Reach, Steps
+from lrstudy.analysis.speedup import Speedup, ert_ratio
+from lrstudy.analysis.summary import Reach, Steps, Times
 from lrstudy.analysis.survival import kaplan_meier, median_time, restricted_mean
 from lrstudy.analysis.verdict import decide, seeds_to_decide
 from lrstudy.metrics import Metric
@@ -38,66 +40,97 @@ class Contest:
 
 def reach_target(contest: Contest, target: float) -> dict[str, Reach]:
     """Every schedule's way to one target, the tests corrected over the schedules (Holm)."""
-    base = contest.runs[contest.reference]
-    others = [name for name in contest.runs if name != contest.reference]
-    speedups = {name: _speedup(contest, base, contest.runs[name], target, "epochs") for name in others}
-    adjusted = dict(zip(others, holm([speedups[name].p_value for name in others]), strict=True))
+    speedups = speedups_at(contest, target)
+    adjusted = _adjusted(speedups)
+    verdicts = verdicts_at(contest, target, speedups)
     return {
-        name: _reach(contest, name, target, speedups.get(name), adjusted.get(name)) for name in contest.runs
+        name: _reach(contest, name, target, speedups.get(name), adjusted.get(name), verdicts[name])
+        for name in contest.runs
     }
 
 
+def speedups_at(contest: Contest, target: float) -> dict[str, Speedup]:
+    """Every schedule but the reference against it, in epochs."""
+    base = contest.runs[contest.reference]
+    others = [name for name in contest.runs if name != contest.reference]
+    return {name: _speedup(contest, base, contest.runs[name], target, "epochs") for name in others}
+
+
+def verdicts_at(contest: Contest, target: float, speedups: Mapping[str, Speedup]) -> dict[str, str]:
+    """The verdict on each schedule of the contest, with Holm over those that ``speedups`` holds."""
+    adjusted = _adjusted(speedups)
+    hits = {name: _hits(contest, runs, target, "epochs") for name, runs in contest.runs.items()}
+    counts = {name: int(found.hit.sum()) for name, found in hits.items()}
+    verdicts = {}
+    for name, runs in contest.runs.items():
+        if name == contest.reference:
+            verdicts[name] = REFERENCE
+        elif not runs:
+            verdicts[name] = "inconclusive"
+        else:
+            verdicts[name] = decide(
+                speedups[name],
+                adjusted[name],
+                hits=counts[name],
+                reference_hits=counts[contest.reference],
+                margin=contest.margin,
+            )
+    return verdicts
+
+
+def _adjusted(speedups: Mapping[str, Speedup]) -> dict[str, float | None]:
+    p_values = holm([speedup.p_value for speedup in speedups.values()])
+    return dict(zip(speedups, p_values, strict=True))
+
+
 def _reach(
-    contest: Contest, name: str, target: float, speedup: Speedup | None, p_value: float | None
+    contest: Contest,
+    name: str,
+    target: float,
+    speedup: Speedup | None,
+    p_value: float | None,
+    verdict: str,
 ) -> Reach:
     runs, base = contest.runs[name], contest.runs[contest.reference]
-    found = hits_of(contest.columns, runs, contest.metric, target, "epochs", contest.epochs)
+    found = _hits(contest, runs, target, "epochs")
     hits = int(found.hit.sum())
-    in_seconds = None
-    if speedup is not None:
-        in_seconds = _speedup(contest, base, runs, target, "seconds")
-    verdict = _verdict(contest, target, hits, bool(runs), speedup, p_value)
+    times = _times(contest, runs, target)
+    compared = speedup is not None
     return Reach(
         target=target,
         hits=hits,
         runs=len(runs),
         hit_rate=wilson(hits, len(runs), contest.confidence) if runs else NOBODY,
-        mean_epochs=_mean(found, contest) if runs else NOBODY,
-        median_epochs=median_time(found.time, found.hit) if runs else None,
-        ert_epochs=ert(found.spent, found.hit) if runs else None,
-        ert_seconds=_ert_seconds(contest, runs, target),
+        mean_epochs=times["epochs"].mean if runs else NOBODY,
+        median_epochs=times["epochs"].median if runs else None,
+        ert_epochs=times["epochs"].ert if runs else None,
+        ert_seconds=times["seconds"].ert if "seconds" in times else None,
         speedup=_interval(speedup),
         verdict=verdict,
-        speedup_seconds=_interval(in_seconds),
+        speedup_seconds=_interval(_speedup(contest, base, runs, target, "seconds") if compared else None),
         p_value=p_value,
         seeds_needed=_seeds_needed(contest, runs, target) if verdict == "inconclusive" else None,
         note=speedup.note if speedup is not None else "",
         shares=_shares(contest, runs, target),
+        times=times,
+        iqm_epochs=_iqm(found),
+        speedup_ert=_interval(_ert_ratio(contest, base, runs, target) if compared else None),
+        sooner=_sooner(contest, base, runs, target) if compared else None,
     )
 
 
-def _verdict(
-    contest: Contest, target: float, hits: int, ran: bool, speedup: Speedup | None, p_value: float | None
-) -> str:
-    if speedup is None:
-        return REFERENCE
-    if not ran:
-        return "inconclusive"
-    base = contest.runs[contest.reference]
-    reference = hits_of(contest.columns, base, contest.metric, target, "epochs", contest.epochs)
-    return decide(speedup, p_value, hits=hits, reference_hits=int(reference.hit.sum()), margin=contest.margin)
+def _hits(contest: Contest, runs: Sequence[Trial], target: float, axis: str) -> Hits:
+    """The hits of runs within the epoch budget, or along another axis wherever they are."""
+    horizon = float(contest.epochs) if axis == "epochs" else math.inf
+    return hits_of(contest.columns, runs, contest.metric, target, axis, horizon)
 
 
 def _speedup(
     contest: Contest, base: Sequence[Trial], runs: Sequence[Trial], target: float, axis: str
 ) -> Speedup:
-    if axis == "seconds":
-        horizon = seconds_horizon(contest.columns, [*base, *runs], contest.epochs)
-        if horizon is None:
-            return Speedup(None, None, None, None, 0, "training seconds were not recorded")
-        resolution = horizon / contest.epochs
-    else:
-        horizon, resolution = float(contest.epochs), 1.0
+    horizon = axis_horizon(contest.columns, [*base, *runs], axis, contest.epochs)
+    if horizon is None:
+        return Speedup(None, None, None, None, 0, f"Not every run recorded its {axis}.")
     return speedup_of(
         contest.columns,
         base,
@@ -106,7 +139,7 @@ def _speedup(
         target,
         axis=axis,
         horizon=horizon,
-        resolution=resolution,
+        resolution=horizon / contest.epochs,
         seed=contest.seed,
         confidence=contest.confidence,
     )
@@ -121,15 +154,42 @@ def _seeds_needed(contest: Contest, runs: Sequence[Trial], target: float) -> int
     return seeds_to_decide(base, other, contest.margin, comparisons=max(1, len(contest.runs) - 1))
 
 
-def _mean(found: Hits, contest: Contest) -> Interval:
-    return restricted_mean(found.time, found.hit, float(contest.epochs), contest.confidence)
+def _times(contest: Contest, runs: Sequence[Trial], target: float) -> dict[str, Times]:
+    """How long the runs take, along every axis that was recorded; empty without a run."""
+    if not runs:
+        return {}
+    return {axis: _time(contest, runs, target, axis) for axis in contest.columns.times}
 
 
-def _ert_seconds(contest: Contest, runs: Sequence[Trial], target: float) -> float | None:
-    if "seconds" not in contest.columns.times or not runs:
-        return None
-    found = hits_of(contest.columns, runs, contest.metric, target, "seconds", np.inf)
-    return ert(found.spent, found.hit)
+def _time(contest: Contest, runs: Sequence[Trial], target: float, axis: str) -> Times:
+    horizon = axis_horizon(contest.columns, runs, axis, contest.epochs)
+    spent = _hits(contest, runs, target, axis)
+    expected = ert(spent.spent, spent.hit)
+    if horizon is None:
+        return Times(NOBODY, None, expected)
+    found = hits_of(contest.columns, runs, contest.metric, target, axis, horizon)
+    mean = restricted_mean(found.time, found.hit, horizon, contest.confidence)
+    return Times(mean, median_time(found.time, found.hit), expected)
+
+
+def _iqm(found: Hits) -> float | None:
+    """Interquartile mean of the hit epochs, a miss being infinite; None when one lies in the middle half."""
+    middle = interquartile_mean(np.where(found.hit, found.time, np.inf))
+    return middle if middle is not None and math.isfinite(middle) else None
+
+
+def _ert_ratio(contest: Contest, base: Sequence[Trial], runs: Sequence[Trial], target: float) -> Speedup:
+    ours, theirs = (_hits(contest, trials, target, "epochs") for trials in pairs_of(base, runs))
+    return ert_ratio(
+        ours.spent, ours.hit, theirs.spent, theirs.hit, seed=contest.seed, confidence=contest.confidence
+    )
+
+
+def _sooner(contest: Contest, base: Sequence[Trial], runs: Sequence[Trial], target: float) -> float | None:
+    """Probability that a run of the schedule is sooner at the target than one of the reference."""
+    ours, theirs = (_hits(contest, trials, target, "epochs") for trials in (base, runs))
+    times = (np.where(found.hit, found.time, np.inf) for found in (ours, theirs))
+    return probability_of_improvement(*times)
 
 
 def _shares(contest: Contest, runs: Sequence[Trial], target: float) -> dict[str, Steps]:

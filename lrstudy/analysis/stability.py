@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from lrstudy.analysis.reach import Contest, reach_target
+import numpy as np
+
+from lrstudy.analysis.compared import pairs_of, restricted_over
+from lrstudy.analysis.reach import Contest, speedups_at, verdicts_at
+from lrstudy.analysis.speedup import Speedup
 
 SHIFT = 0.01
+# Beyond this number one seed hardly matters; those that matter most are left out, not all.
+MOST_SEEDS = 30
 
 
 def stability(contest: Contest, targets: Sequence[float]) -> tuple[str, ...]:
@@ -18,13 +24,14 @@ def stability(contest: Contest, targets: Sequence[float]) -> tuple[str, ...]:
 
 
 def _sentence(contest: Contest, target: float) -> str:
-    verdicts = _verdicts(contest, target)
+    speedups = speedups_at(contest, target)
+    verdicts = verdicts_at(contest, target, speedups)
     changed: dict[str, list[str]] = {}
     count, kinds = 0, dict[str, None]()
-    for kind, what, variant, level in _variants(contest, target):
+    for kind, what, variant in _variants(contest, target, speedups):
         count += 1
         kinds[kind] = None
-        for name, verdict in _verdicts(variant, level).items():
+        for name, verdict in variant.items():
             if verdict != verdicts[name]:
                 changed.setdefault(name, []).append(f"{verdict} with {what}")
     if not changed:
@@ -33,20 +40,54 @@ def _sentence(contest: Contest, target: float) -> str:
     return f"Target {target:g}: {'. '.join(parts)}. The other verdicts hold in all {count} variants."
 
 
-def _variants(contest: Contest, target: float) -> Iterator[tuple[str, str, Contest, float]]:
-    """The kind of change, the change itself, and the comparison and target that it leads to."""
-    for place, trial in enumerate(contest.runs[contest.reference], start=1):
-        runs = {name: [run for run in runs if run.seed != trial.seed] for name, runs in contest.runs.items()}
-        yield "one seed left out", f"seed {place} left out", replace(contest, runs=runs), target
+def _variants(
+    contest: Contest, target: float, speedups: Mapping[str, Speedup]
+) -> Iterator[tuple[str, str, dict[str, str]]]:
+    """The kind of change, the change itself, and the verdicts that it leads to."""
+    seeds = _seeds(contest, target)
+    some = len(seeds) < len(contest.runs[contest.reference])
+    kind = f"one of the {len(seeds)} most influential seeds left out" if some else "one seed left out"
+    for place, seed in seeds:
+        runs = {name: [run for run in runs if run.seed != seed] for name, runs in contest.runs.items()}
+        yield kind, f"seed {place} left out", _verdicts(replace(contest, runs=runs), target)
     for left_out in contest.runs:
         if left_out != contest.reference and len(contest.runs) > 2:
-            runs = {name: runs for name, runs in contest.runs.items() if name != left_out}
-            yield "one schedule left out", f"{left_out} left out", replace(contest, runs=runs), target
+            # The speedups of the others stay as they are; only Holm has one fewer to correct for.
+            less = replace(contest, runs={n: runs for n, runs in contest.runs.items() if n != left_out})
+            kept = {name: speedup for name, speedup in speedups.items() if name != left_out}
+            yield "one schedule left out", f"{left_out} left out", verdicts_at(less, target, kept)
     for factor in (1 - SHIFT, 1 + SHIFT):
         level = target * factor
         if contest.metric.low <= level <= contest.metric.high:
-            yield f"the target moved by {SHIFT:.0%}", f"the target at {level:.4g}", contest, level
+            what = f"the target at {level:.4g}"
+            yield f"the target moved by {SHIFT:.0%}", what, _verdicts(contest, level)
+
+
+def _seeds(contest: Contest, target: float) -> list[tuple[int, int]]:
+    """Place (from 1) and seed of the reference's runs; of many, those that move a speedup most.
+
+    Leaving out pair i moves log(mean r / mean s) by about (s_i / mean s - r_i / mean r) / n.
+    """
+    base = contest.runs[contest.reference]
+    seeds = [(place, trial.seed) for place, trial in enumerate(base, start=1)]
+    if len(seeds) <= MOST_SEEDS:
+        return seeds
+    moves: dict[int, float] = {}
+    for name, runs in contest.runs.items():
+        if name == contest.reference:
+            continue
+        pairs = pairs_of(base, runs)
+        if not pairs[0]:
+            continue
+        r, s = (
+            restricted_over(contest.columns, trials, contest.metric, [target], float(contest.epochs))[:, 0]
+            for trials in pairs
+        )
+        for trial, move in zip(pairs[0], np.abs(r / r.mean() - s / s.mean()), strict=True):
+            moves[trial.seed] = max(moves.get(trial.seed, 0.0), float(move))
+    most = sorted(seeds, key=lambda seed: (-moves.get(seed[1], 0.0), seed[0]))[:MOST_SEEDS]
+    return sorted(most)
 
 
 def _verdicts(contest: Contest, target: float) -> dict[str, str]:
-    return {name: reach.verdict for name, reach in reach_target(contest, target).items()}
+    return verdicts_at(contest, target, speedups_at(contest, target))

@@ -18,6 +18,7 @@ SUMMARY_VERSION: Final = 1
 AXES: Final = ("epochs", "steps", "samples", "seconds")
 
 Values = tuple[float | None, ...]
+_UNKNOWN: Final = Interval(None, None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +47,30 @@ class Steps:
 
 
 @dataclass(frozen=True, slots=True)
+class Times:
+    """How long runs take to a target along one axis, in its unit.
+
+    ``mean`` is the restricted mean with its interval, up to the whole budget (along axes other than epochs:
+    that of the schedule's shortest whole run); ``median`` None where less than half of the runs hit; ``ert``
+    the expected running time, None where none did.
+    """
+
+    mean: Interval
+    median: float | None
+    ert: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Reach:
     """How a schedule's confirm runs reach one target.
 
     ``mean_epochs`` is the restricted mean up to the epoch budget with its interval; ``ert_*`` the expected
     running time, None where no run hit. ``speedup`` compares restricted means (above 1: faster than the
-    reference); ``p_value`` is of the sign-flip test after Holm over the study's schedules; ``seeds_needed``
-    would decide an inconclusive verdict. ``shares`` are the shares of runs that have hit, by axis.
+    reference); ``p_value`` is of its test after Holm over the study's schedules; ``seeds_needed`` would
+    decide an inconclusive verdict. ``shares`` are the shares of runs that have hit and ``times`` how long
+    they took, by axis. ``iqm_epochs`` is the interquartile mean of the hit epochs, None where a miss lies in
+    the middle half. ``speedup_ert`` compares ERTs in epochs; ``sooner`` is the probability that a run of
+    the schedule is sooner at the target than one of the reference, a tie counting half.
     """
 
     target: float
@@ -70,6 +88,10 @@ class Reach:
     seeds_needed: int | None
     note: str
     shares: Mapping[str, Steps]
+    times: Mapping[str, Times] = field(default_factory=dict)
+    iqm_epochs: float | None = None
+    speedup_ert: Interval = _UNKNOWN
+    sooner: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +181,7 @@ class ScheduleSummary:
     price: Price
     break_even: int | None
     ecdf: Ecdf | None = None
+    best_val_iqm: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +246,7 @@ def _schedule_json(schedule: ScheduleSummary) -> dict[str, Any]:
         "failed": schedule.failed,
         "best_params": dict(schedule.best_params),
         "best_val": _mean_json(schedule.best_val),
+        "best_val_iqm": schedule.best_val_iqm,
         "test": _mean_json(schedule.test),
         "targets": [_reach_json(reach) for reach in schedule.reach],
         "break_even_trials": schedule.break_even,
@@ -245,11 +269,19 @@ def _reach_json(reach: Reach) -> dict[str, Any]:
         "ert_seconds": reach.ert_seconds,
         "speedup": _ratio_json(reach.speedup),
         "speedup_seconds": _ratio_json(reach.speedup_seconds),
+        "speedup_ert": _ratio_json(reach.speedup_ert),
+        "probability_sooner": reach.sooner,
+        "iqm_epochs": reach.iqm_epochs,
         "p_value": reach.p_value,
         "verdict": reach.verdict,
         "seeds_needed": reach.seeds_needed,
         "note": reach.note,
+        "times": {axis: _times_json(times) for axis, times in reach.times.items()},
     }
+
+
+def _times_json(times: Times) -> dict[str, float | None]:
+    return {**_mean_json(times.mean), "median": times.median, "ert": times.ert}
 
 
 def _mean_json(found: Interval) -> dict[str, float | None]:

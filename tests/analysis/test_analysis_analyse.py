@@ -38,6 +38,34 @@ def test_the_speedup_is_the_ratio_of_restricted_means_reference_over_schedule() 
     assert reach.speedup_seconds.value == pytest.approx(2.6)
 
 
+def test_times_are_counted_along_every_axis() -> None:
+    times = of(analyse(race({"fixed": [4, 6, 11]})), "fixed").reach[0].times
+    # 100 steps, 3200 samples and 2 seconds an epoch.
+    for axis, unit in (("epochs", 1), ("steps", 100), ("samples", 3200), ("seconds", 2)):
+        assert times[axis].mean.value == pytest.approx(unit * (4 + 6 + 10) / 3)
+        assert times[axis].median == unit * 6
+        assert times[axis].ert == pytest.approx(unit * (4 + 6 + 10) / 2)
+
+
+def test_ert_ratio_interquartile_mean_and_probability_of_being_sooner_by_hand() -> None:
+    summary = analyse(race({"fixed": [8, 8, 6, 11], "fast": [4, 8, 2, 11]}))
+    fixed, fast = (of(summary, name).reach[0] for name in ("fixed", "fast"))
+    # ERTs of (8 + 8 + 6 + 10) / 3 and (4 + 8 + 2 + 10) / 3.
+    assert fast.speedup_ert.value == pytest.approx(32 / 24)
+    assert fast.speedup_ert.low is not None
+    assert (fixed.iqm_epochs, fast.iqm_epochs) == (8, 6)
+    # Sooner than the reference's 8, 8, 6 and never: 4 and 2 always; 8 draws with two eights and beats the
+    # miss; a miss draws with the miss.
+    assert fast.sooner == pytest.approx((4 + 4 + (1 + 2 * 0.5) + 0.5) / 16)
+    assert (fixed.speedup_ert.value, fixed.sooner) == (None, None)
+
+
+def test_without_a_hit_there_is_no_interquartile_mean_and_no_ratio_of_erts() -> None:
+    never = of(analyse(race({"fixed": [4, 6, 5], "never": [11, 11, 11]})), "never").reach[0]
+    assert (never.iqm_epochs, never.speedup_ert.value, never.sooner) == (None, None, 0)
+    assert all(times.ert is None for times in never.times.values())
+
+
 def test_runs_are_paired_by_seed_whatever_their_order() -> None:
     straight = race({"fixed": [8, 6, 4, 9], "fast": [4, 3, 2, 5]})
     mixed = race({"fixed": [8, 6, 4, 9], "fast": [4, 3, 2, 5]})

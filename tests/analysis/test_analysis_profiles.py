@@ -53,6 +53,11 @@ def test_impossible_matrices_are_refused(bad: object) -> None:
         performance_profiles(bad)  # type: ignore[arg-type]  # the parametrised matrices are of several types
 
 
+def test_a_method_that_is_best_everywhere_scores_exactly_one() -> None:
+    times = [[1.25, 1.0], [2.0, 1.0], [4.0, 1.0], [MISS, 1.0], [MISS, 1.0]]
+    assert performance_profiles(times, 4.443190710293463).score[1] == 1
+
+
 def test_a_ratio_limit_of_one_is_refused() -> None:
     with pytest.raises(ValueError, match="r_max"):
         performance_profiles(TIMES, 1.0)

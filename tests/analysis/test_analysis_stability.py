@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from analysis_samples import race
+from dataclasses import replace
+
+from analysis_samples import Sample, race
 
 from lrstudy.analysis import analyse
+from lrstudy.analysis.reach import Contest, speedups_at, verdicts_at
+from lrstudy.analysis.stability import _seeds
+from lrstudy.metrics import METRICS
+from lrstudy.records import Phase
 
 STEADY = [6, 7, 8, 6, 7, 8, 6, 7, 8, 6]
 
@@ -50,3 +56,28 @@ def test_a_verdict_that_needs_every_seed_is_told_with_each_of_them() -> None:
     assert sentence == (
         f"Target 0.9: fast (faster) becomes {'; '.join(lost)}. The other verdicts hold in all 8 variants."
     )
+
+
+def test_of_many_seeds_those_that_move_the_speedup_most_are_left_out() -> None:
+    # 40 seeds, all alike but the last: it must be among the 30 that are tried.
+    sample = race({"fixed": [8] * 40, "fast": [4, 5] * 19 + [4, 9]})
+    (sentence,) = analyse(sample).stability
+    assert "32 variants (one of the 30 most influential seeds left out, the target moved" in sentence
+    contest = _contest(sample)
+    assert 40 in [place for place, _ in _seeds(contest, 0.9)]
+
+
+def test_leaving_out_a_schedule_gives_the_verdicts_of_a_study_without_it() -> None:
+    times = {"fixed": [8, 9, 8, 9, 8, 9, 8], "fast": [6, 6, 6, 9, 7, 6, 6], "slow": [10] * 7}
+    contest = _contest(race(times))
+    kept = {name: s for name, s in speedups_at(contest, 0.9).items() if name != "slow"}
+    less = replace(contest, runs={name: runs for name, runs in contest.runs.items() if name != "slow"})
+    without = analyse(race({name: hits for name, hits in times.items() if name != "slow"}))
+    expected = {schedule.name: schedule.reach[0].verdict for schedule in without.schedules}
+    assert verdicts_at(less, 0.9, kept) == expected
+
+
+def _contest(sample: Sample) -> Contest:
+    columns = sample.columns()
+    runs = {name: columns.of(name, Phase.CONFIRM) for name in sample.spaces}
+    return Contest(columns, METRICS["val_accuracy"], "fixed", runs, 10, 0.05, 0.95, 0)
