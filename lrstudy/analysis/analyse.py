@@ -14,7 +14,7 @@ import numpy as np
 from lrstudy.analysis.aggregate import interquartile_mean
 from lrstudy.analysis.bands import levels_band
 from lrstudy.analysis.caveats import study_warnings
-from lrstudy.analysis.columns import Columns, Readable, Trial, read_columns
+from lrstudy.analysis.columns import Readable, Trial, read_columns
 from lrstudy.analysis.compared import pairs_of, restricted_over
 from lrstudy.analysis.curves import curves_of
 from lrstudy.analysis.ecdf import ecdf_of
@@ -82,7 +82,8 @@ def analyse(store: StoreLike, *, targets: Sequence[float] | None = None, seed: i
     )
     untuned = {info.name for info in study.schedules if not info.space}
     schedules = _with_break_even(schedules, untuned, levels, metric)
-    complete = _complete(study, columns)
+    planned = _planned(study)
+    complete = len(columns.trials) >= planned
     return Summary(
         name=study.name,
         metric=metric.name,
@@ -103,6 +104,7 @@ def analyse(store: StoreLike, *, targets: Sequence[float] | None = None, seed: i
         facts=_facts(study),
         spec=json.dumps(study.spec, indent=2, ensure_ascii=False),
         seed=seed,
+        planned=planned,
     )
 
 
@@ -243,11 +245,10 @@ def _hardest(levels: Sequence[float], metric: Metric) -> int | None:
     return best(range(len(levels)), key=lambda place: levels[place])
 
 
-def _complete(study: StudyLike, columns: Columns) -> bool:
-    planned = sum(
+def _planned(study: StudyLike) -> int:
+    return sum(
         (study.trials if s.space else min(study.trials, 1)) + study.confirm_seeds for s in study.schedules
     )
-    return len(columns.trials) >= planned
 
 
 def _task(study: StudyLike) -> str:

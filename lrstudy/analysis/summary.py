@@ -186,7 +186,10 @@ class ScheduleSummary:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """A study's results. ``targets`` and each schedule's ``reach`` run in parallel."""
+    """A study's results. ``targets`` and each schedule's ``reach`` run in parallel.
+
+    ``planned`` are the trials of the whole study, over all schedules and phases.
+    """
 
     name: str
     metric: str
@@ -207,6 +210,12 @@ class Summary:
     facts: tuple[tuple[str, str], ...] = ()
     spec: str = ""
     seed: int = field(default=0)
+    planned: int = 0
+
+    @property
+    def ended(self) -> int:
+        """How many of the ``planned`` trials have ended, over all schedules."""
+        return sum(schedule.tune_trials + schedule.confirm_trials for schedule in self.schedules)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -27,9 +27,18 @@ def finish_report(
     from lrstudy.store import open_store
 
     summary = analyse(open_store(run), targets=targets)
-    paths = write_report(summary, folder if folder is not None else Path("reports") / summary.name)
+    paths = write_report(summary, folder or report_folder(Path("reports"), summary.name))
     show_verdict(console, summary)
+    if not summary.complete:
+        console.print(f"{summary.ended} of {summary.planned} trials so far: every number can change")
     console.print(f"report: {paths.html}", markup=False, soft_wrap=True)
+
+
+def report_folder(reports: Path, study: str) -> Path:
+    """The folder of a study's report: a study may be called anything, also ``../other``."""
+    from lrstudy.store import open_location, study_folder
+
+    return reports / Path(study_folder(open_location(reports), study).path).name
 
 
 def show_verdict(console: Console, summary: Summary) -> None:

@@ -85,13 +85,14 @@ def _load(file: Path, grouping: Grouping) -> Any:
         with file.open("rb") as stream:
             is_parquet = stream.read(4) == b"PAR1"
         table = pq.read_table(file) if is_parquet else _load_csv(file, grouping)
-    except (OSError, pa.ArrowException) as error:
+        names = table.column_names  # only here does a binary file's "header" fail to be text
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
         message = str(getattr(error, "strerror", None) or error).splitlines()[0]
         remedy = "Give a CSV or Parquet file with one row per epoch"
         raise InputError(Problem(str(file), "", f"cannot be read ({message})", remedy)) from error
     if table.num_rows == 0:
         raise InputError(Problem(str(file), "", "has no rows", "Give a file with one row per epoch"))
-    if FILE_COLUMN in grouping.columns and FILE_COLUMN not in table.column_names:
+    if FILE_COLUMN in grouping.columns and FILE_COLUMN not in names:
         table = table.append_column(FILE_COLUMN, pa.array([file.stem] * table.num_rows))
     return table
 

@@ -24,13 +24,13 @@ def run(
     """Tune every schedule, re-run the winners on fresh seeds, write the report. Run it again to resume."""
     from lrstudy.cli.live import show_progress
     from lrstudy.cli.output import console
-    from lrstudy.cli.verdict import finish_report
+    from lrstudy.cli.verdict import finish_report, report_folder
     from lrstudy.spec import load_study
     from lrstudy.tuning import prepare
 
     spec = load_study(study, set_ or [])
     screen = console()
-    folder = reports / spec.name
+    folder = report_folder(reports, spec.name)
     own = (study.resolve().parent, Path.cwd())
     with prepare(spec, out, address=address, search_path=own, also_written=[folder]) as ready:
         if not ready.run.done:

@@ -39,7 +39,8 @@ def beside(study: Summary) -> tuple[str, ...]:
     runs = sum(schedule.confirm_trials for schedule in study.schedules)
     sentences = []
     if not study.complete:
-        sentences.append("The study is still running: every number on this page can change.")
+        far = f", {study.ended} of {study.planned} trials so far" if study.planned else ""
+        sentences.append(f"The study is still running{far}: every number on this page can change.")
     if not runs or not study.targets:
         return tuple(sentences)
     hardest = _hardest(study)

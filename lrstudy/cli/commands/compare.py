@@ -1,0 +1,36 @@
+"""``lrstudy compare``: several studies side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lrstudy.cli.app import app
+from lrstudy.cli.options import JsonOption
+
+
+@app.command()
+def compare(
+    runs: Annotated[
+        list[str], typer.Argument(metavar="RUN...", help="Runs' folders: OUT/<study>.", show_default=False)
+    ],
+    reports: Annotated[Path, typer.Option(help="Where the comparison goes: REPORTS/comparison/.")] = Path(
+        "reports"
+    ),
+    as_json: JsonOption = False,
+) -> None:
+    """Lay several studies side by side: who was fastest where, performance profiles, speedups."""
+    from lrstudy.cli.comparing import compare_runs, show_wins
+    from lrstudy.cli.output import console
+    from lrstudy.report import write_comparison
+
+    compared = compare_runs(runs)
+    paths = write_comparison(compared, reports / "comparison")
+    if as_json:
+        typer.echo(compared.to_json(), nl=False)
+        return
+    screen = console()
+    show_wins(screen, compared)
+    screen.print(f"comparison: {paths.html}", markup=False, soft_wrap=True)

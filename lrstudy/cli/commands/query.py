@@ -1,0 +1,30 @@
+"""``lrstudy query``: SQL over a run's tables."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from lrstudy.cli.app import app
+from lrstudy.cli.options import RunArgument
+
+
+@app.command()
+def query(
+    run: RunArgument,
+    sql: Annotated[
+        str,
+        typer.Argument(metavar="SQL", help="One SELECT over trials and epochs.", show_default=False),
+    ],
+    file_format: Annotated[
+        str, typer.Option("--format", metavar="FORMAT", help="table, csv or json.")
+    ] = "table",
+) -> None:
+    """Ask a run's tables, trials and epochs, with SQL (DuckDB's, an optional extra)."""
+    from lrstudy.cli.answers import check_format, show_answer
+    from lrstudy.cli.output import console
+    from lrstudy.store import open_store, query_store
+
+    check_format(file_format)
+    show_answer(console(), query_store(open_store(run), sql), file_format)

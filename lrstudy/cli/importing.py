@@ -1,0 +1,37 @@
+"""What an import shows: the studies that it made, and what to do with them."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from lrstudy.store import ImportedStudy
+
+
+def show_imported(console: Console, studies: Sequence[ImportedStudy]) -> None:
+    """Print a row per study, what was not used, and the command that makes the first report."""
+    table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False)
+    table.add_column("study", no_wrap=True, overflow="ellipsis", max_width=38)
+    for heading in ("schedules", "runs", "epochs"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("reference", no_wrap=True, overflow="ellipsis")
+    for made in studies:
+        counts = (len(made.study.schedules), made.runs, made.epochs)
+        names = escape(made.study.name), escape(made.study.reference)
+        table.add_row(names[0], *map(str, counts), names[1])
+    console.print(table)
+    unused = dict.fromkeys(column for made in studies for column in made.unused)
+    if unused:
+        console.print(f"not used: {', '.join(unused)}", markup=False)
+    if any(made.runs == len(made.study.schedules) for made in studies):
+        text = "With one run per schedule no interval can be given: the report says what each run did."
+        console.print(text, markup=False)
+    first = shlex.quote(str(studies[0].location))
+    console.print(f"next: lrstudy report {first}", markup=False, soft_wrap=True)
