@@ -177,7 +177,7 @@ class Training:
         sums = MetricSums(self._classes, self._device)
         rates: list[float] = []
         for inputs, targets in self._pipeline.train_batches(self._order):
-            rates.append(float(self._optimizer.param_groups[0]["lr"]))
+            rates.append(self._schedule.rate)
             self._optimizer.zero_grad(set_to_none=True)
             with self._precision.autocast():
                 outputs = self._model(inputs)
@@ -188,7 +188,9 @@ class Training:
             sums.update(loss.detach(), outputs.detach(), targets)
             self._step += 1
             self._samples += len(targets)
-        return rates, sums.result()
+        # An optimizer that finds its own step size (DoG) has none before its first step.
+        known = [rate for rate in rates if not math.isnan(rate)]
+        return known or rates, sums.result()
 
     @torch.no_grad()
     def _evaluate(self, split: Literal["validation", "test"]) -> dict[str, float]:

@@ -108,7 +108,7 @@ def test_weights_depend_on_the_seed_alone_and_leave_the_random_state(name) -> No
     assert any(not torch.equal(value, other[key]) for key, value in one.items())
 
 
-@pytest.mark.parametrize("name", FOR_IMAGES)
+@pytest.mark.parametrize("name", sorted(FOR_IMAGES))
 def test_convolutions_begin_he_normal(name) -> None:
     model = build(name)
     for module in model.modules():

@@ -153,3 +153,22 @@ def test_the_lipschitz_rule_records_what_set_the_rate(data: TaskData) -> None:
         assert record.lipschitz_constant is not None
         assert record.lr == pytest.approx(1 / record.lipschitz_constant)
         assert record.kz is not None
+
+
+@pytest.mark.parametrize(
+    ("kind", "package"),
+    [
+        ("prodigy", "prodigyopt"),
+        ("d-adaptation", "dadaptation"),
+        ("dog", "dog"),
+        ("schedule-free", "schedulefree"),
+    ],
+)
+def test_a_rate_that_the_optimizer_found_itself_is_recorded(data: TaskData, kind: str, package: str) -> None:
+    # Their groups' lr is a mere factor (1.0), not the step size.
+    pytest.importorskip(package)
+    records = list(run_trial(study(), data, config(kind), CPU))
+    assert all(math.isfinite(r.lr_min) and 0 < r.lr_min <= r.lr <= r.lr_max for r in records)
+    if kind != "schedule-free":
+        assert len({r.lr_max for r in records}) == len(records), "the found step size changes"
+        assert records[0].lr_min < 0.01, "the first estimates of the distance are tiny"
