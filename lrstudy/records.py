@@ -36,7 +36,8 @@ class EpochRecord:
     excludes evaluation and includes ``estimate_seconds``, the part spent estimating the Lipschitz
     constant. Training metrics are means over the epoch's batches as they were trained on; validation
     metrics are taken after the epoch. ``lr`` is the mean over the epoch's steps of the first parameter
-    group's rate, times what an optimizer that finds its own step size found. ``lipschitz_constant``, ``kz`` and ``weight_norm`` are those that set this epoch's rate.
+    group's rate, times what an optimizer that finds its own step size found. ``lipschitz_constant``,
+    ``kz`` and ``weight_norm`` are those that set this epoch's rate.
     """
 
     epoch: int
