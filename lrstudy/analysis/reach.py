@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lrstudy.analysis.aggregate import interquartile_mean, probability_of_improvement
-from lrstudy.analysis.columns import Columns, Trial
+from lrstudy.analysis.columns import Array, Columns, Trial
 from lrstudy.analysis.compared import axis_horizon, pairs_of, speedup_of
 from lrstudy.analysis.ert import ert
 from lrstudy.analysis.hits import Hits, hits_of
@@ -17,11 +17,17 @@ from lrstudy.analysis.intervals import Interval, holm, wilson
 from lrstudy.analysis.speedup import Speedup, ert_ratio
 from lrstudy.analysis.summary import Reach, Steps, Times
 from lrstudy.analysis.survival import kaplan_meier, median_time, restricted_mean
+from lrstudy.analysis.tuning_luck import tuning_variance, with_tuning
 from lrstudy.analysis.verdict import decide, seeds_to_decide
 from lrstudy.metrics import Metric
+from lrstudy.records import Phase
 
 NOBODY = Interval(None, None, None)
 REFERENCE = "reference"
+TUNING_LUCK = (
+    "The two winners differ, but by no more than another tuning with the same budget might change: more "
+    "tuning trials, or several seeds for each, would tell."
+)
 
 
 @dataclass(frozen=True)
@@ -43,8 +49,11 @@ def reach_target(contest: Contest, target: float) -> dict[str, Reach]:
     speedups = speedups_at(contest, target)
     adjusted = _adjusted(speedups)
     verdicts = verdicts_at(contest, target, speedups)
+    given = verdicts_at(contest, target, speedups, given_winners=True)
     return {
-        name: _reach(contest, name, target, speedups.get(name), adjusted.get(name), verdicts[name])
+        name: _reach(
+            contest, name, target, speedups.get(name), adjusted.get(name), verdicts[name], given[name]
+        )
         for name in contest.runs
     }
 
@@ -52,13 +61,32 @@ def reach_target(contest: Contest, target: float) -> dict[str, Reach]:
 def speedups_at(contest: Contest, target: float) -> dict[str, Speedup]:
     """Every schedule but the reference against it, in epochs."""
     base = contest.runs[contest.reference]
-    others = [name for name in contest.runs if name != contest.reference]
-    return {name: _speedup(contest, base, contest.runs[name], target, "epochs") for name in others}
+    variance = {name: _tuning_variance(contest, name, target) for name in contest.runs}
+    found = {}
+    for name in contest.runs:
+        if name == contest.reference:
+            continue
+        speedup = _speedup(contest, base, contest.runs[name], target, "epochs")
+        paired = _paired_times(contest, contest.runs[name], target)
+        luck = variance[contest.reference] + variance[name]
+        found[name] = with_tuning(speedup, *paired, luck, contest.confidence)
+    return found
 
 
-def verdicts_at(contest: Contest, target: float, speedups: Mapping[str, Speedup]) -> dict[str, str]:
-    """The verdict on each schedule of the contest, with Holm over those that ``speedups`` holds."""
-    adjusted = _adjusted(speedups)
+def _tuning_variance(contest: Contest, name: str, target: float) -> float:
+    tune = contest.columns.of(name, Phase.TUNE)
+    horizon = float(contest.epochs)
+    return tuning_variance(contest.columns, tune, contest.runs[name], contest.metric, target, horizon)
+
+
+def verdicts_at(
+    contest: Contest, target: float, speedups: Mapping[str, Speedup], *, given_winners: bool = False
+) -> dict[str, str]:
+    """The verdict on each schedule of the contest, with Holm over those that ``speedups`` holds.
+
+    ``given_winners``: on the tuned configurations as they are, whatever another tuning might have found.
+    """
+    adjusted = _adjusted(speedups, given_winners=given_winners)
     hits = {name: _hits(contest, runs, target, "epochs") for name, runs in contest.runs.items()}
     counts = {name: int(found.hit.sum()) for name, found in hits.items()}
     verdicts = {}
@@ -78,9 +106,15 @@ def verdicts_at(contest: Contest, target: float, speedups: Mapping[str, Speedup]
     return verdicts
 
 
-def _adjusted(speedups: Mapping[str, Speedup]) -> dict[str, float | None]:
-    p_values = holm([speedup.p_value for speedup in speedups.values()])
+def _adjusted(speedups: Mapping[str, Speedup], *, given_winners: bool = False) -> dict[str, float | None]:
+    p_values = holm([s.p_value if given_winners else _p_of_both(s) for s in speedups.values()])
     return dict(zip(speedups, p_values, strict=True))
+
+
+def _p_of_both(speedup: Speedup) -> float | None:
+    """The larger p of the tests given the winners and over tunings: a verdict needs both."""
+    known = [p for p in (speedup.p_value, speedup.tuning_p) if p is not None]
+    return max(known) if speedup.p_value is not None else None
 
 
 def _reach(
@@ -90,12 +124,15 @@ def _reach(
     speedup: Speedup | None,
     p_value: float | None,
     verdict: str,
+    given_winners: str,
 ) -> Reach:
     runs, base = contest.runs[name], contest.runs[contest.reference]
     found = _hits(contest, runs, target, "epochs")
     hits = int(found.hit.sum())
     times = _times(contest, runs, target)
     compared = speedup is not None
+    # More seeds cannot decide what only more tuning can.
+    luck = verdict != given_winners
     return Reach(
         target=target,
         hits=hits,
@@ -109,13 +146,14 @@ def _reach(
         verdict=verdict,
         speedup_seconds=_interval(_speedup(contest, base, runs, target, "seconds") if compared else None),
         p_value=p_value,
-        seeds_needed=_seeds_needed(contest, runs, target) if verdict == "inconclusive" else None,
-        note=speedup.note if speedup is not None else "",
+        seeds_needed=_seeds_needed(contest, runs, target) if verdict == "inconclusive" and not luck else None,
+        note=TUNING_LUCK if luck else speedup.note if speedup is not None else "",
         shares=_shares(contest, runs, target),
         times=times,
         iqm_epochs=_iqm(found),
         speedup_ert=_interval(_ert_ratio(contest, base, runs, target) if compared else None),
         sooner=_sooner(contest, base, runs, target) if compared else None,
+        speedup_tuned=_over_tunings(speedup),
     )
 
 
@@ -145,12 +183,16 @@ def _speedup(
     )
 
 
+def _paired_times(contest: Contest, runs: Sequence[Trial], target: float) -> tuple[Array, Array]:
+    """Restricted epochs of the reference and of a schedule, over the seeds that both ran."""
+    ours, theirs = pairs_of(contest.runs[contest.reference], runs)
+    return _hits(contest, ours, target, "epochs").restricted, _hits(
+        contest, theirs, target, "epochs"
+    ).restricted
+
+
 def _seeds_needed(contest: Contest, runs: Sequence[Trial], target: float) -> int | None:
-    pairs = pairs_of(contest.runs[contest.reference], runs)
-    base, other = (
-        hits_of(contest.columns, trials, contest.metric, target, "epochs", contest.epochs).restricted
-        for trials in pairs
-    )
+    base, other = _paired_times(contest, runs, target)
     return seeds_to_decide(base, other, contest.margin, comparisons=max(1, len(contest.runs) - 1))
 
 
@@ -214,3 +256,10 @@ def _interval(found: Speedup | None) -> Interval:
     if found is None:
         return NOBODY
     return Interval(found.ratio, found.low, found.high)
+
+
+def _over_tunings(found: Speedup | None) -> Interval:
+    """The speedup with the interval that allows for another tuning; given the winners where none was."""
+    if found is None or found.tuned_low is None:
+        return _interval(found)
+    return Interval(found.ratio, found.tuned_low, found.tuned_high)

@@ -32,6 +32,8 @@ class Speedup:
         p_value: two-sided, of equal restricted means (``_p_value``); None where there is none.
         pairs: seeds that both schedules ran.
         note: what a reader must know, as a sentence; empty when nothing is special.
+        tuned_low, tuned_high, tuning_p: the same when the tuning, too, might have ended otherwise
+            (``tuning_luck.with_tuning``); None where nothing was searched.
     """
 
     ratio: float | None
@@ -40,6 +42,9 @@ class Speedup:
     p_value: float | None
     pairs: int
     note: str = ""
+    tuned_low: float | None = None
+    tuned_high: float | None = None
+    tuning_p: float | None = None
 
 
 def paired_variation(reference: ArrayLike, schedule: ArrayLike) -> float | None:

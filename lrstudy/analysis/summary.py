@@ -70,7 +70,9 @@ class Reach:
     decide an inconclusive verdict. ``shares`` are the shares of runs that have hit and ``times`` how long
     they took, by axis. ``iqm_epochs`` is the interquartile mean of the hit epochs, None where a miss lies in
     the middle half. ``speedup_ert`` compares ERTs in epochs; ``sooner`` is the probability that a run of
-    the schedule is sooner at the target than one of the reference, a tie counting half.
+    the schedule is sooner at the target than one of the reference, a tie counting half. ``speedup_tuned``
+    is the speedup with an interval that also allows for another tuning with the same budget; a verdict of
+    faster or slower needs both intervals.
     """
 
     target: float
@@ -92,6 +94,7 @@ class Reach:
     iqm_epochs: float | None = None
     speedup_ert: Interval = _UNKNOWN
     sooner: float | None = None
+    speedup_tuned: Interval = _UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,6 +128,7 @@ def test_read_only_arrays_are_shared_not_copied(image_data, task) -> None:
 
 
 def test_tensors_are_made_once_per_data_set_and_die_with_it(image_data, task) -> None:
+    gc.collect()  # other tests' data sets must not die in the middle of this one
     before = len(module._kept)
     data = image_data()
     one, two = Pipeline(data, task(), CPU), Pipeline(data, task(batch_size=5), CPU)

@@ -1,0 +1,130 @@
+"""How much of a difference between two winners is the luck of their tuning.
+
+Confirm seeds tell how two configurations differ. That two *schedules* differ is a larger claim: another
+tuning of the same schedule with the same budget would have found another configuration, which may be
+faster or slower although it is as good by the objective. A schedule compared with itself, tuned twice,
+shows it (tests/tuning/aa_study.py): without the part added here many such studies find a winner.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from lrstudy.analysis.columns import Columns, Trial
+from lrstudy.analysis.hits import hits_of
+from lrstudy.analysis.intervals import t_quantile, t_two_sided
+from lrstudy.analysis.resampling import TIE
+from lrstudy.analysis.speedup import Speedup, paired_variation
+from lrstudy.metrics import Metric
+from lrstudy.records import Status
+
+
+@dataclass(frozen=True, slots=True)
+class _Configuration:
+    """One point of the search space, over the tuning trials that ran it."""
+
+    trials: tuple[Trial, ...]
+    cost: float
+    best_epoch: float
+    first: str
+
+
+def selection_probabilities(n: int) -> np.ndarray:
+    """How often each rank wins when n configurations are drawn again from those n: shape (n,), best first.
+
+    Of n draws with replacement the best is of rank i or worse with probability ((n - i + 1) / n)^n.
+
+    >>> selection_probabilities(1).tolist(), selection_probabilities(2).tolist()
+    ([1.0], [0.75, 0.25])
+    """
+    worse = ((n - np.arange(n + 1)) / n) ** n
+    return worse[:-1] - worse[1:]
+
+
+def winner_variance(log_times: ArrayLike, run_variance: float) -> float:
+    """Variance of the winner's log time over tunings with the same budget, by the bootstrap in closed form.
+
+    Args:
+        log_times: shape (n,), log restricted time of each configuration, the best by the objective first.
+        run_variance: variance of one such value between runs of one configuration. It is part of the
+            spread of ``log_times`` and would be counted twice: confirm runs measure it.
+    """
+    logs = np.asarray(log_times, dtype=float)
+    if logs.size < 2:
+        return 0.0
+    p = selection_probabilities(logs.size)
+    spread = float(p @ (logs - p @ logs) ** 2)
+    return max(0.0, spread - run_variance * (1.0 - float(p @ p)))
+
+
+def tuning_variance(
+    columns: Columns,
+    tune: Sequence[Trial],
+    confirm: Sequence[Trial],
+    metric: Metric,
+    target: float,
+    horizon: float,
+) -> float:
+    """``winner_variance`` of a schedule's epochs to a target, from its own tuning and confirm trials."""
+    ranked = _ranked([trial for trial in tune if trial.status is not Status.FAILED], metric)
+    if len(ranked) < 2:
+        return 0.0
+
+    def logs(trials: Sequence[Trial]) -> np.ndarray:
+        return np.log(hits_of(columns, trials, metric, target, "epochs", horizon).restricted)
+
+    repeats = float(np.mean([len(configuration.trials) for configuration in ranked]))
+    between_runs = float(np.var(logs(confirm), ddof=1)) if len(confirm) > 1 else 0.0
+    times = [float(logs(configuration.trials).mean()) for configuration in ranked]
+    return winner_variance(times, between_runs / repeats)
+
+
+def with_tuning(
+    speedup: Speedup, reference: ArrayLike, schedule: ArrayLike, variance: float, confidence: float
+) -> Speedup:
+    """A speedup whose ``tuned_low``, ``tuned_high`` and ``tuning_p`` also allow for another tuning.
+
+    A t-interval of the log ratio as in ``paired_speedup``, its squared error larger by ``variance`` (the
+    sum of both schedules' ``tuning_variance``), and never narrower than the interval given the winners.
+
+    Args:
+        reference, schedule: shape (n,), restricted times paired by seed.
+    """
+    r, s = np.asarray(reference, dtype=float), np.asarray(schedule, dtype=float)
+    if speedup.ratio is None or speedup.low is None or speedup.high is None or variance <= TIE:
+        return speedup
+    error = math.sqrt((paired_variation(r, s) or 0.0) ** 2 / r.size + variance)
+    effect = math.log(speedup.ratio)
+    half = t_quantile(0.5 + confidence / 2, r.size - 1) * error
+    return replace(
+        speedup,
+        tuned_low=min(speedup.low, math.exp(effect - half)),
+        tuned_high=max(speedup.high, math.exp(effect + half)),
+        tuning_p=t_two_sided(effect / error, r.size - 1),
+    )
+
+
+def _ranked(trials: Sequence[Trial], metric: Metric) -> list[_Configuration]:
+    """The configurations, the one that the tuning would choose first."""
+    found: dict[str, list[Trial]] = {}
+    for trial in trials:
+        found.setdefault(json.dumps(trial.params, sort_keys=True), []).append(trial)
+    configurations = [_configuration(group, metric) for group in found.values()]
+    return sorted(configurations, key=lambda c: (c.cost, c.best_epoch, c.first))
+
+
+def _configuration(group: Sequence[Trial], metric: Metric) -> _Configuration:
+    values = [math.nan if trial.objective is None else trial.objective for trial in group]
+    mean = math.fsum(values) / len(values)
+    # One that diverged is worse than any that did not.
+    cost = math.inf if math.isnan(mean) else -mean if metric.higher_is_better else mean
+    epochs = [float(trial.best_epoch or 0) for trial in group]
+    return _Configuration(
+        tuple(group), cost, math.fsum(epochs) / len(epochs), min(trial.trial_id for trial in group)
+    )
