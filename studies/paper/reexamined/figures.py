@@ -1,0 +1,109 @@
+"""The figures, as data for lrstudy's own drawing: one colour per schedule in all of them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from lrstudy.report.draw_png import draw_png
+from lrstudy.report.figures.model import Axis, Dots, Estimate, Figure, Line, Mark, Panel, Rule, static
+from lrstudy.report.style import looks
+from reexamined.facts import EPOCHS, TUNED
+from reexamined.numbers import Array, Numbers, RunNumbers, Task, running_mean
+
+_EPOCHS: Final = "epoch"
+
+
+def draw(numbers: Numbers) -> dict[str, bytes]:
+    """The PNG files by name."""
+    names = numbers.schedules
+    made = [_curves(numbers), _levels(numbers), _best_and_final(numbers), _rates(numbers)]
+    return {f"{figure.key}.png": draw_png(figure, names, looks(names, "baseline")) for figure in made}
+
+
+def _line(numbers: Numbers, run: RunNumbers, values: Array, *, dim: bool = False, step: bool = False) -> Line:
+    known = np.isfinite(values)
+    epochs = np.arange(1, len(values) + 1)[known]
+    points = static([float(epoch) for epoch in epochs], [float(value) for value in values[known]])
+    return Line(numbers.schedules.index(run.schedule), run.schedule, points, dim=dim, step=step)
+
+
+def _curves(numbers: Numbers) -> Figure:
+    panels = []
+    for task in numbers.tasks:
+        marks: list[Mark] = [_line(numbers, run, run.accuracy, dim=True) for run in task.runs]
+        marks += [_line(numbers, run, running_mean(run.accuracy)) for run in task.runs]
+        marks += [
+            Dots(
+                numbers.schedules.index(run.schedule),
+                run.schedule,
+                static([float(run.best_epoch)], [run.best]),
+            )
+            for run in task.runs
+        ]
+        tuned = TUNED.get(task.runs[0].run[:2])
+        if tuned is not None:
+            marks.append(Rule("y", tuned / 100, f"well-tuned step decay, as published: {tuned:g}%"))
+        y = Axis("validation accuracy", percent=True, range=(0.0, 1.03))
+        panels.append(Panel(task.title, Axis(_EPOCHS), y, tuple(marks)))
+    return Figure("accuracy", "", "", "", tuple(panels))
+
+
+def _levels(numbers: Numbers) -> Figure:
+    panels = []
+    for task in numbers.tasks:
+        x = Axis(_EPOCHS, log=True, range=(1.0, float(EPOCHS)))
+        y = Axis("best validation accuracy so far", percent=True)
+        marks = [_line(numbers, run, np.maximum.accumulate(run.accuracy), step=True) for run in task.runs]
+        panels.append(Panel(task.title, x, y, tuple(marks)))
+    return Figure("epochs-to-level", "", "", "", tuple(panels))
+
+
+def _best_and_final(numbers: Numbers) -> Figure:
+    rows = [(f"{task.title}: {run.schedule}", run) for task in numbers.tasks for run in task.runs]
+    short = _distinct([name for name, _ in rows])
+    marks = tuple(
+        Estimate(
+            numbers.schedules.index(run.schedule),
+            name,
+            100 * (run.best - run.late),
+            0.0,
+            100 * (run.best - run.late),
+            f"{100 * run.best:.2f} → {100 * run.late:.2f}",
+        )
+        for name, (_, run) in zip(short, rows, strict=True)
+    )
+    panel = Panel(
+        "What choosing the best epoch adds",
+        Axis("best epoch minus the mean of the last ten, percentage points", range=(0.0, _most(numbers))),
+        Axis("", categories=tuple(short)),
+        marks,
+    )
+    return Figure("best-and-final", "", "", "", (panel,))
+
+
+def _most(numbers: Numbers) -> float:
+    return 1.08 * max(0.1, *(100 * (run.best - run.late) for run in numbers.runs))
+
+
+def _distinct(names: list[str]) -> list[str]:
+    """Names short enough for an axis: the data set is told by the network."""
+    return [name.replace(", CIFAR-100", "").replace(", CIFAR-10", "") for name in names]
+
+
+def _rates(numbers: Numbers) -> Figure:
+    panels = []
+    for task in numbers.tasks:
+        marks = [_line(numbers, run, run.lr, dim=True) for run in task.runs if np.isfinite(run.lr).any()]
+        marks += [_line(numbers, run, run.effective) for run in task.runs if np.isfinite(run.effective).any()]
+        y = Axis("learning rate", log=True, range=_range(task))
+        panels.append(Panel(task.title, Axis(_EPOCHS), y, tuple(marks)))
+    return Figure("rates", "", "", "", tuple(panels))
+
+
+def _range(task: Task) -> tuple[float, float]:
+    """Round powers of ten around all rates from the third epoch on: the first measurement can be anything."""
+    found = [value for run in task.runs for value in (*run.lr[2:], *run.effective[2:]) if value > 0]
+    low, high = np.floor(np.log10(min(found))), np.ceil(np.log10(max(found)))
+    return float(10**low), float(10**high)
