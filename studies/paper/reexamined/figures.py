@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from lrstudy.report.draw_png import draw_png
-from lrstudy.report.figures.model import Axis, Dots, Estimate, Figure, Line, Mark, Panel, Rule, static
+from lrstudy.report.figures.model import Axis, Estimate, Figure, Line, Mark, Panel, Rule, static
 from lrstudy.report.style import looks
 from reexamined.facts import EPOCHS, TUNED
 from reexamined.numbers import Array, Numbers, RunNumbers, Task, running_mean
@@ -34,14 +34,6 @@ def _curves(numbers: Numbers) -> Figure:
     for task in numbers.tasks:
         marks: list[Mark] = [_line(numbers, run, run.accuracy, dim=True) for run in task.runs]
         marks += [_line(numbers, run, running_mean(run.accuracy)) for run in task.runs]
-        marks += [
-            Dots(
-                numbers.schedules.index(run.schedule),
-                run.schedule,
-                static([float(run.best_epoch)], [run.best]),
-            )
-            for run in task.runs
-        ]
         tuned = TUNED.get(task.runs[0].run[:2])
         if tuned is not None:
             marks.append(Rule("y", tuned / 100, f"well-tuned step decay, as published: {tuned:g}%"))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, StrictUndefined, select_autoescape
 
 from lrstudy import __version__
 from lrstudy.report.markdown import plain
@@ -26,9 +26,9 @@ def report(numbers: Numbers, command: str) -> str:
     gaps = [100 * (run.best - run.late) for run in numbers.runs]
     agree = sum(bool(run.agrees) for run in known)
     near, far = (pick(every, key=lambda rate: rate.times, default=None) for pick in (min, max))
-    template = Environment(undefined=StrictUndefined, trim_blocks=True, autoescape=False).from_string(
-        Path(__file__).with_name("report.md.j2").read_text(encoding="utf-8")
-    )
+    template = Environment(
+        undefined=StrictUndefined, trim_blocks=True, autoescape=select_autoescape(default_for_string=False)
+    ).from_string(Path(__file__).with_name("report.md.j2").read_text(encoding="utf-8"))
     return (
         template.render(
             headline=_headline(every, agree, len(known)),
@@ -57,14 +57,14 @@ def report(numbers: Numbers, command: str) -> str:
 
 
 def _headline(every: Sequence[Rates], agree: int, known: int) -> str:
-    text = "Every printed accuracy is" if agree == known else f"{agree} of {known} printed accuracies are"
-    text += " the best epoch of a single run"
+    text = (
+        f"{f'All {known}' if agree == known else f'{agree} of {known}'} printed accuracies at hand are the "
+    )
+    text += "best epoch of a single run"
     if every:
         low, high = min(rate.times for rate in every), max(rate.times for rate in every)
-        text += (
-            f"; the computed rates were {_times(low)} to {_times(high)} times their untuned baselines', and"
-        )
-        text += " most of their fall is a decay that every run had"
+        text += f"; the computed rates were {_times(low)} to {_times(high)} times their untuned baselines',"
+        text += " and most of their fall is a decay that every run had"
     return f"{text}. These runs cannot tell the rule from a larger rate."
 
 
@@ -157,9 +157,10 @@ def _passing(numbers: Numbers) -> list[str]:
             text += f", and is never below it again from epoch {passed.for_good} on"
         if passed.smoothed is not None:
             text += f". By means of {WINDOW} epochs on both sides it passes at epoch {passed.smoothed}"
-        found.append(
-            f"{text}. The 2019 text says {CLAIMED_PASS}. How far another seed would move this is unknown."
+        text += (
+            f". The paper's 2019 text says {CLAIMED_PASS}. How far another seed would move this is unknown."
         )
+        found.append(text)
     return found
 
 
