@@ -1,4 +1,4 @@
-"""The paper examined again: the script's numbers where the answers are known, and on the authors' histories."""
+"""The paper examined again: the script's numbers where the answers are known, and on the authors' file."""
 
 from __future__ import annotations
 
