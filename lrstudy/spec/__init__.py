@@ -1,13 +1,23 @@
 """The study file: read, checked as a whole, and turned into frozen values. No torch, no Ray."""
 
 from lrstudy.spec.load import load_study, parse_study
-from lrstudy.spec.models import Budget, ComponentSpec, Resources, ScheduleSpec, Study, Target, TaskSpec
+from lrstudy.spec.models import (
+    Budget,
+    ComponentSpec,
+    Faults,
+    Resources,
+    ScheduleSpec,
+    Study,
+    Target,
+    TaskSpec,
+)
 from lrstudy.spec.space import Choices, Range, Space
 
 __all__ = [
     "Budget",
     "Choices",
     "ComponentSpec",
+    "Faults",
     "Range",
     "Resources",
     "ScheduleSpec",

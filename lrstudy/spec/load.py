@@ -13,16 +13,17 @@ from pydantic import ValidationError
 
 from lrstudy.errors import NO_VALUE, Problem, StudyFileError, did_you_mean
 from lrstudy.spec.checks import check_schedules, check_target, check_task
-from lrstudy.spec.models import Budget, Resources, ScheduleSpec, Study, Target, TaskSpec
+from lrstudy.spec.models import Budget, Faults, Resources, ScheduleSpec, Study, Target, TaskSpec
 from lrstudy.spec.overrides import apply_overrides
 from lrstudy.spec.problems import section_problems
 from lrstudy.spec.space import Trouble
 
-_SECTIONS: Mapping[str, type[TaskSpec | Budget | Target | Resources]] = {
+_SECTIONS: Mapping[str, type[TaskSpec | Budget | Target | Resources | Faults]] = {
     "task": TaskSpec,
     "budget": Budget,
     "target": Target,
     "resources": Resources,
+    "faults": Faults,
 }
 _TOP_LEVEL = ("name", "seed", *_SECTIONS, "schedules")
 

@@ -90,6 +90,20 @@ class Resources(_Section):
     max_concurrent: int = Field(default=0, ge=0)
 
 
+class Faults(_Section):
+    """What is kept of a running trial, and how often each kind of fault lets it start again.
+
+    A checkpoint is written after every ``checkpoint_epochs``-th epoch (0: never), but not within
+    ``checkpoint_seconds`` of the last one or of the trial's start: short trials pay nothing.
+    """
+
+    checkpoint_epochs: int = Field(default=10, ge=0)
+    checkpoint_seconds: float = Field(default=10.0, ge=0)
+    lost_node_retries: int = Field(default=3, ge=0)
+    memory_retries: int = Field(default=1, ge=0)
+    error_retries: int = Field(default=0, ge=0)
+
+
 class ScheduleSpec(_Section):
     """One schedule under study: its kind, the parameters that are fixed and the space of the others."""
 
@@ -114,6 +128,7 @@ class Study(_Section):
     target: Target
     schedules: tuple[ScheduleSpec, ...]
     resources: Resources
+    faults: Faults = Faults()
 
     def schedule(self, name: str) -> ScheduleSpec:
         """The schedule of that name; raises ``KeyError`` for another."""
@@ -153,12 +168,12 @@ class Study(_Section):
     def spec_hash(self) -> str:
         """A digest of everything that decides the trials.
 
-        Leaves out what may change between two runs of the same study: resources, and the targets, the
-        reference and the margin, which only the report reads.
+        Leaves out what may change between two runs of the same study: resources, what is done about
+        faults, and the targets, the reference and the margin, which only the report reads.
         """
         data = self.resolved()
         data["target"] = {"metric": data["target"]["metric"]}
-        del data["resources"]
+        del data["resources"], data["faults"]
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -166,6 +181,7 @@ __all__ = [
     "Budget",
     "Choices",
     "ComponentSpec",
+    "Faults",
     "Range",
     "Resources",
     "ScheduleSpec",

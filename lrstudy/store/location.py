@@ -41,6 +41,11 @@ class Location:
         return Location(self.filesystem, f"{self.path}/{name}", f"{self.shown.rstrip('/')}/{name}")
 
     @property
+    def name(self) -> str:
+        """The last part of the path."""
+        return self.path.rpartition("/")[2]
+
+    @property
     def local(self) -> Path | None:
         """The path, where this is a folder of the local machine (or mounted there)."""
         return Path(self.path) if self.filesystem.type_name == "local" else None

@@ -88,6 +88,15 @@ class Controller:
             for schedule in self._schedules.values()
         )
 
+    @property
+    def ended(self) -> list[str]:
+        """The ids of all trials that have a record."""
+        return [
+            record.trial_id
+            for schedule in self._schedules.values()
+            for record in [*schedule.tuned.values(), *schedule.confirmed.values()]
+        ]
+
     def complete(self, record: TrialRecord) -> None:
         """Take back a trial that was handed out."""
         self._take_back(record)

@@ -5,9 +5,10 @@ The store's writer is called from here and from nowhere else, so that a row has 
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,16 +18,21 @@ from ray.tune.experiment import Trial
 from lrstudy.errors import StoreError
 from lrstudy.records import EpochRecord, Phase, Status, TrialRecord
 from lrstudy.store import StoreWriter, TrialKey
-from lrstudy.training import Outcome, TrialConfig
+from lrstudy.training import Outcome
+from lrstudy.tuning.checkpoints import remove_checkpoints
 from lrstudy.tuning.controller import Controller
+from lrstudy.tuning.faults import Fault, Job, Retries, fault_of
 
 # Rows of trials that ended within this time share one write. What a kill loses of it is run again.
 FLUSH_SECONDS = 0.5
 
 
+_log = logging.getLogger(__name__)
+
+
 @dataclass(slots=True)
 class _Running:
-    config: TrialConfig
+    job: Job
     rows: list[EpochRecord] = field(default_factory=list)
     attempt: int = 1
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -38,14 +44,17 @@ class Recorder(Callback):
     def __init__(
         self,
         controller: Controller,
+        retries: Retries,
         writer: StoreWriter,
         on_change: Callable[[], None],
     ) -> None:
-        self._controller, self._writer = controller, writer
+        self._controller, self._retries, self._writer = controller, retries, writer
         self._on_change = on_change
         self._running: dict[str, _Running] = {}
         self._epochs: list[tuple[TrialKey, EpochRecord]] = []
         self._trials: list[TrialRecord] = []
+        self._checkpointed: list[str] = []
+        self._notes: set[str] = set()
         self._flushed_at = time.monotonic()
         self.error: StoreError | None = None
         self.stopping = False
@@ -61,22 +70,38 @@ class Recorder(Callback):
         running = self._entry(trial)
         rows = result.pop("rows", [])
         if rows and running.rows and rows[0].epoch <= running.rows[-1].epoch:
-            # A retried trial repeats epochs that its lost attempt had sent.
+            # A trial that goes on from a checkpoint sends all epochs again.
             running.rows = [row for row in running.rows if row.epoch < rows[0].epoch]
         running.rows += rows
         message = result.pop("outcome", None)
-        if message is not None:
-            self._finish(trial, running, Outcome(**message), result)
+        for note in result.pop("notes", []):
+            self._tell(note)
+        fault = result.pop("fault", None)
+        running.attempt = max(running.attempt, result.pop("attempt", 1))
+        if message is None:
+            return
+        outcome = Outcome(**message)
+        if result.pop("checkpointed", False):
+            self._checkpointed.append(running.job.config.trial_id)
+        if fault is None:
+            self._finish(trial, running, outcome, result)
+        else:
+            self._fail(trial, running, Fault(fault), outcome, result)
 
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """A machine was lost and Tune runs the trial again."""
+        """Its machine was taken away with notice: Tune runs the trial again, as often as that happens."""
         self._entry(trial).attempt += 1
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """The machines under a trial failed more often than its budget allows."""
+        """The worker is gone, or broke outside the trial's own code."""
         running = self._entry(trial)
-        error = f"lost with its worker {running.attempt} times; the last time: {_cause(trial)}"
-        self._finish(trial, running, Outcome(Status.FAILED, len(running.rows), error=error), {})
+        error = trial.get_pickled_error()
+        fault = fault_of(error)
+        text = str(error).strip() if error is not None else "no cause given"
+        outcome = Outcome(Status.FAILED, len(running.rows), error=f"{fault}: {text}")
+        # Whether it left a checkpoint is known to nobody.
+        self._checkpointed.append(running.job.config.trial_id)
+        self._fail(trial, running, fault, outcome, {})
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         """Write what has waited long enough."""
@@ -93,12 +118,43 @@ class Recorder(Callback):
             self.error = error
             self.stopping = True
             return
+        ended = {record.trial_id for record in self._trials}
         self._epochs, self._trials = [], []
         self._flushed_at = time.monotonic()
+        self._clean_up(ended)
+
+    def _clean_up(self, ended: set[str]) -> None:
+        """Remove the checkpoints of trials whose rows are durable now."""
+        gone = [name for name in self._checkpointed if name in ended]
+        if not gone:
+            return
+        self._checkpointed = [name for name in self._checkpointed if name not in ended]
+        try:
+            remove_checkpoints(self._writer.location, gone)
+        except StoreError as error:
+            self._tell(f"checkpoints were left behind: {error}")
+
+    def _tell(self, note: str) -> None:
+        if note not in self._notes:
+            self._notes.add(note)
+            _log.warning(note)
+
+    def _fail(
+        self, trial: Trial, running: _Running, fault: Fault, outcome: Outcome, result: dict[str, Any]
+    ) -> None:
+        """Let the trial start again if its budget for such a fault allows; else it has failed."""
+        job = replace(running.job, attempt=running.attempt)
+        error = outcome.error or ""
+        if self._retries.again(job, fault, error):
+            del self._running[trial.trial_id]
+            return
+        outcome.error = self._retries.told(job, error)
+        self._finish(trial, running, outcome, result)
 
     def _entry(self, trial: Trial) -> _Running:
         if trial.trial_id not in self._running:
-            self._running[trial.trial_id] = _Running(TrialConfig(**trial.config["trial"]))
+            job = Job.from_config(trial.config)
+            self._running[trial.trial_id] = _Running(job, attempt=job.attempt)
         return self._running[trial.trial_id]
 
     def _finish(self, trial: Trial, running: _Running, outcome: Outcome, result: dict[str, Any]) -> None:
@@ -112,7 +168,7 @@ class Recorder(Callback):
         self._on_change()
 
     def _record(self, running: _Running, outcome: Outcome, result: dict[str, Any]) -> TrialRecord:
-        config = running.config
+        config = running.job.config
         return TrialRecord(
             trial_id=config.trial_id,
             phase=Phase(config.phase),
@@ -134,10 +190,3 @@ class Recorder(Callback):
             device=str(result.get("device", "")),
             attempt=running.attempt,
         )
-
-
-def _cause(trial: Trial) -> str:
-    error = getattr(trial, "get_pickled_error", lambda: None)()
-    return (
-        str(error).strip().splitlines()[-1] if error is not None and str(error).strip() else "no cause given"
-    )

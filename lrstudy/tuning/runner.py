@@ -16,14 +16,13 @@ from lrstudy.records import Phase, TrialRecord
 from lrstudy.spec import Study
 from lrstudy.store import Location, StoreWriter
 from lrstudy.tasks import TaskData
+from lrstudy.tuning.checkpoints import remove_all_checkpoints, remove_ended
 from lrstudy.tuning.controller import Controller
+from lrstudy.tuning.faults import Job, Retries, alone
 from lrstudy.tuning.recorder import Recorder
 from lrstudy.tuning.searcher import StudySearcher
 from lrstudy.tuning.session import ray_session
 from lrstudy.tuning.trainable import Payload, trainable
-
-# A machine that is lost is not the trial's fault: it is tried again this often.
-LOST_WORKER_RETRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,24 +110,36 @@ class StudyRun:
             payload = Payload(
                 shared=(ray.put((self._study, data)),),
                 key=self._study.spec_hash,
+                store=writer.location,
                 search_path=search_path,
             )
-            recorder = Recorder(self._controller, writer, on_change)
+            retries = Retries(self._study.faults)
+            recorder = Recorder(self._controller, retries, writer, on_change)
             # Tune needs a folder of its own. Nothing is ever restored from it: the store is the truth.
             scratch = writer.location / "ray"
             try:
                 scratch.delete_folder()
-                self._tuner(payload, recorder, scratch).fit()
+                remove_ended(writer.location, self._controller.ended)
+                self._tuner(payload, recorder, retries, scratch).fit()
             finally:
                 recorder.flush()
                 scratch.delete_folder()
         if recorder.error is not None:
             raise recorder.error
+        if self._controller.done:
+            remove_all_checkpoints(writer.location)
 
-    def _tuner(self, payload: Payload, recorder: Recorder, scratch: Location) -> tune.Tuner:
+    def _tuner(self, payload: Payload, recorder: Recorder, retries: Retries, scratch: Location) -> tune.Tuner:
         resources = self._study.resources
-        searcher = StudySearcher(self._controller, resources.max_concurrent)
-        per_trial = {"cpu": resources.cpus, "gpu": resources.gpus}
+        searcher = StudySearcher(self._controller, retries, resources.max_concurrent)
+        each = {"CPU": float(resources.cpus), "GPU": float(resources.gpus)}
+
+        nodes: Callable[[], list[dict[str, Any]]] = ray.nodes  # Ray leaves it without types
+
+        def per_trial(config: dict[str, Any]) -> tune.PlacementGroupFactory:
+            is_alone = Job.from_config(config).alone
+            return tune.PlacementGroupFactory([alone(each, nodes()) if is_alone else each])
+
         return tune.Tuner(
             tune.with_resources(tune.with_parameters(trainable, payload=payload), per_trial),
             tune_config=tune.TuneConfig(
@@ -143,7 +154,8 @@ class StudyRun:
                 storage_path=scratch.path,
                 storage_filesystem=None if scratch.local is not None else scratch.filesystem,
                 callbacks=[recorder],
-                failure_config=tune.FailureConfig(max_failures=LOST_WORKER_RETRIES),
+                # The recorder retries what failed: Tune has one budget for all faults.
+                failure_config=tune.FailureConfig(max_failures=0),
                 stop=_StopWith(recorder),
                 verbose=0,
             ),

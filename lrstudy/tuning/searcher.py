@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any, cast
 
 from ray.tune.search import Searcher
 
 from lrstudy.tuning.controller import Controller
+from lrstudy.tuning.faults import Job, Retries
 
 
 class StudySearcher(Searcher):
@@ -17,9 +17,9 @@ class StudySearcher(Searcher):
     controller, so that nothing is believed done that is not on disk.
     """
 
-    def __init__(self, controller: Controller, max_concurrent: int) -> None:
+    def __init__(self, controller: Controller, retries: Retries, max_concurrent: int) -> None:
         super().__init__()
-        self._controller = controller
+        self._controller, self._retries = controller, retries
         self._max_concurrent = max_concurrent
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -31,10 +31,13 @@ class StudySearcher(Searcher):
         if self._controller.done:
             # Ray's own signature leaves out the word that its documentation asks for here.
             return cast("dict[str, Any]", Searcher.FINISHED)
+        if (again := self._retries.next()) is not None:
+            # It counts as in flight already.
+            return again.to_config()
         if 0 < self._max_concurrent <= self._controller.in_flight:
             return None
         config = self._controller.next()
-        return None if config is None else {"trial": asdict(config)}
+        return None if config is None else Job(config).to_config()
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import platform
 import sys
 import time
 import traceback
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,12 +16,16 @@ from typing import Any
 import ray
 import torch
 from ray import tune
+from ray.exceptions import RayError
 
 from lrstudy.errors import LrStudyError
 from lrstudy.records import EpochRecord, Status
 from lrstudy.spec import Study
+from lrstudy.store import Location
 from lrstudy.tasks import TaskData
-from lrstudy.training import Outcome, Training, TrialConfig
+from lrstudy.training import Outcome, Training
+from lrstudy.tuning.checkpoints import TrialCheckpoints
+from lrstudy.tuning.faults import Fault, Job, fault_of
 
 # A report costs the driver milliseconds: short epochs travel together.
 REPORT_SECONDS = 2.0
@@ -32,11 +38,13 @@ class Payload:
     """What every trial of a study needs: a reference, so that each node receives the data once.
 
     ``shared`` refers to ``(Study, TaskData)``; it stands in a tuple because Ray would replace a bare
-    reference by its value for every single trial. ``search_path`` is where users' own modules are.
+    reference by its value for every single trial. ``store`` is the study's folder, for checkpoints;
+    ``search_path`` is where users' own modules are.
     """
 
     shared: tuple[ray.ObjectRef[Any]]
     key: str
+    store: Location
     search_path: tuple[str, ...]
 
 
@@ -54,61 +62,115 @@ _process = _Process()
 
 @dataclass(slots=True)
 class _Reporter:
-    """Collects epochs and sends them when they are due."""
+    """Collects epochs and sends them when they are due. ``history`` is all of them, for checkpoints."""
 
-    rows: list[EpochRecord] = field(default_factory=list)
-    epochs: int = 0
+    history: list[EpochRecord] = field(default_factory=list)
+    sent: int = 0
     sent_at: float = field(default_factory=time.monotonic)
 
+    def resume(self, rows: Sequence[EpochRecord]) -> None:
+        """Start with the epochs of a checkpoint: whoever listens now may never have had them."""
+        self.history, self.sent = list(rows), 0
+
     def add(self, record: EpochRecord) -> None:
-        self.rows.append(record)
-        self.epochs = record.epoch
+        self.history.append(record)
         if time.monotonic() - self.sent_at > REPORT_SECONDS:
-            self.send({"epoch": self.epochs})
+            self.send({"epoch": record.epoch})
 
     def send(self, message: dict[str, Any]) -> None:
-        tune.report({"rows": self.rows, **message})
-        self.rows, self.sent_at = [], time.monotonic()
+        tune.report({"rows": self.history[self.sent :], **message})
+        self.sent, self.sent_at = len(self.history), time.monotonic()
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """One attempt at a trial as it goes on in this process."""
+
+    job: Job
+    reporter: _Reporter = field(default_factory=_Reporter)
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    number: int = 1
+    checkpoints: TrialCheckpoints | None = None
+    device: str = "cpu"
+
+    def run(self, payload: Payload) -> Outcome:
+        """Train to the end, from the trial's checkpoint where there is one."""
+        study, data = _load(payload)
+        where = _device(study)
+        self.device = _device_name(where)
+        self.checkpoints = TrialCheckpoints(payload.store, study.spec_hash, self.job.config, study.faults)
+        training = self._resumed(study, data, where, self.checkpoints)
+        try:
+            while not training.finished:
+                self.reporter.add(training.run_epoch())
+                if not training.finished and self.checkpoints.due(training.epoch):
+                    history = self.reporter.history
+                    self.checkpoints.save(training.state_dict(), history, self.number, self.started_at)
+            return training.outcome()
+        finally:
+            training.close()
+
+    def _resumed(
+        self, study: Study, data: TaskData, device: torch.device, checkpoints: TrialCheckpoints
+    ) -> Training:
+        training = Training(study, data, self.job.config, device)
+        saved = checkpoints.load()
+        if saved is None:
+            return training
+        try:
+            training.load_state_dict(saved.state)
+        except (RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+            checkpoints.notes.append(f"{self.job.config.trial_id}: its checkpoint does not fit: {error}")
+            training.close()
+            # Half a state may have been loaded.
+            return Training(study, data, self.job.config, device)
+        self.reporter.resume(saved.rows)
+        self.number = max(self.number, saved.attempt + 1)
+        self.started_at = saved.started_at
+        return training
 
 
 def trainable(config: dict[str, Any], payload: Payload) -> None:
-    """Run one trial; the last report carries its outcome.
+    """Run one attempt at a trial; the last report carries its outcome.
 
-    An exception in the trial's own code is an outcome too (``failed``, with its traceback). What leaves
-    this function as an exception is a fault of the machine, which Tune retries.
+    An exception in the trial's own code is an outcome too (``failed``, with its traceback, and the kind of
+    fault it is). What leaves this function as an exception is a fault of the machine.
     """
-    started_at = datetime.now(UTC)
-    reporter = _Reporter()
-    device = "cpu"
+    job = Job.from_config(config)
+    attempt = _Attempt(job, number=job.attempt)
+    fault: Fault | None = None
     try:
-        study, data = _load(payload)
-        where = _device(study)
-        device = _device_name(where)
-        outcome = _train(study, data, TrialConfig(**config["trial"]), where, reporter)
+        outcome = attempt.run(payload)
+    except RayError:
+        raise
     except Exception as error:  # noqa: BLE001 - whatever the user's code raises is recorded, not lost
-        outcome = Outcome(Status.FAILED, reporter.epochs, error=users_traceback(error))
-    reporter.send(
+        fault = fault_of(error)
+        epochs = len(attempt.reporter.history)
+        outcome = Outcome(Status.FAILED, epochs, error=users_traceback(error))
+    if fault is Fault.MEMORY:
+        _free_memory()
+    checkpoints = attempt.checkpoints
+    attempt.reporter.send(
         {
             "epoch": outcome.epochs_run,
             "outcome": asdict(outcome),
-            "started_at": started_at,
+            "fault": None if fault is None else fault.value,
+            "attempt": attempt.number,
+            "notes": checkpoints.notes if checkpoints is not None else [],
+            "checkpointed": checkpoints is not None and checkpoints.used,
+            "started_at": attempt.started_at,
             "ended_at": datetime.now(UTC),
             "node": f"{platform.node()}/{ray.get_runtime_context().get_node_id()[:8]}",
-            "device": device,
+            "device": attempt.device,
         }
     )
 
 
-def _train(
-    study: Study, data: TaskData, trial: TrialConfig, device: torch.device, reporter: _Reporter
-) -> Outcome:
-    training = Training(study, data, trial, device)
-    try:
-        while not training.finished:
-            reporter.add(training.run_epoch())
-        return training.outcome()
-    finally:
-        training.close()
+def _free_memory() -> None:
+    """Give back what the trial that did not fit held: this process goes on with others."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def _load(payload: Payload) -> tuple[Study, TaskData]:

@@ -182,6 +182,7 @@ def test_the_hash_knows_what_decides_the_trials(tmp_path: Path) -> None:
     assert load_study(path, ["seed=4"]).spec_hash != base
     assert load_study(path, ["task.batch_size=16"]).spec_hash != base
     assert load_study(path, ["resources.max_concurrent=1"]).spec_hash == base
+    assert load_study(path, ["faults.error_retries=2"]).spec_hash == base
     assert load_study(path, ["target.values=[0.8]"]).spec_hash == base
 
 
@@ -204,6 +205,7 @@ def test_a_resolved_study_reads_back_as_itself(tmp_path: Path) -> None:
                         "target",
                         "schedules",
                         "resources",
+                        "faults",
                         "fixed",
                         "lr",
                         "low",
