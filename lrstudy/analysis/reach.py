@@ -131,7 +131,6 @@ def _reach(
     hits = int(found.hit.sum())
     times = _times(contest, runs, target)
     compared = speedup is not None
-    # More seeds cannot decide what only more tuning can.
     luck = verdict != given_winners
     return Reach(
         target=target,
@@ -146,7 +145,11 @@ def _reach(
         verdict=verdict,
         speedup_seconds=_interval(_speedup(contest, base, runs, target, "seconds") if compared else None),
         p_value=p_value,
-        seeds_needed=_seeds_needed(contest, runs, target) if verdict == "inconclusive" and not luck else None,
+        seeds_needed=(
+            _seeds_needed(contest, runs, target, speedup.tuning_variance)
+            if verdict == "inconclusive" and speedup is not None
+            else None
+        ),
         note=TUNING_LUCK if luck else speedup.note if speedup is not None else "",
         shares=_shares(contest, runs, target),
         times=times,
@@ -154,6 +157,7 @@ def _reach(
         speedup_ert=_interval(_ert_ratio(contest, base, runs, target) if compared else None),
         sooner=_sooner(contest, base, runs, target) if compared else None,
         speedup_tuned=_over_tunings(speedup),
+        given_winners=given_winners,
     )
 
 
@@ -191,9 +195,11 @@ def _paired_times(contest: Contest, runs: Sequence[Trial], target: float) -> tup
     ).restricted
 
 
-def _seeds_needed(contest: Contest, runs: Sequence[Trial], target: float) -> int | None:
+def _seeds_needed(contest: Contest, runs: Sequence[Trial], target: float, luck: float) -> int | None:
     base, other = _paired_times(contest, runs, target)
-    return seeds_to_decide(base, other, contest.margin, comparisons=max(1, len(contest.runs) - 1))
+    return seeds_to_decide(
+        base, other, contest.margin, comparisons=max(1, len(contest.runs) - 1), tuning_variance=luck
+    )
 
 
 def _times(contest: Contest, runs: Sequence[Trial], target: float) -> dict[str, Times]:

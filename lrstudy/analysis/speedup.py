@@ -32,6 +32,7 @@ class Speedup:
         p_value: two-sided, of equal restricted means (``_p_value``); None where there is none.
         pairs: seeds that both schedules ran.
         note: what a reader must know, as a sentence; empty when nothing is special.
+        tuning_variance: of the log ratio, over tunings with the same budget; 0 where nothing was searched.
         tuned_low, tuned_high, tuning_p: the same when the tuning, too, might have ended otherwise
             (``tuning_luck.with_tuning``); None where nothing was searched.
     """
@@ -42,6 +43,7 @@ class Speedup:
     p_value: float | None
     pairs: int
     note: str = ""
+    tuning_variance: float = 0.0
     tuned_low: float | None = None
     tuned_high: float | None = None
     tuning_p: float | None = None

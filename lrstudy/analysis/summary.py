@@ -72,7 +72,7 @@ class Reach:
     the middle half. ``speedup_ert`` compares ERTs in epochs; ``sooner`` is the probability that a run of
     the schedule is sooner at the target than one of the reference, a tie counting half. ``speedup_tuned``
     is the speedup with an interval that also allows for another tuning with the same budget; a verdict of
-    faster or slower needs both intervals.
+    faster or slower needs both intervals, and ``given_winners`` is what it would be without the second.
     """
 
     target: float
@@ -95,6 +95,7 @@ class Reach:
     speedup_ert: Interval = _UNKNOWN
     sooner: float | None = None
     speedup_tuned: Interval = _UNKNOWN
+    given_winners: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,6 +104,7 @@ def with_tuning(
     half = t_quantile(0.5 + confidence / 2, r.size - 1) * error
     return replace(
         speedup,
+        tuning_variance=variance,
         tuned_low=min(speedup.low, math.exp(effect - half)),
         tuned_high=max(speedup.high, math.exp(effect + half)),
         tuning_p=t_two_sided(effect / error, r.size - 1),

@@ -63,19 +63,26 @@ def fewest_seeds(comparisons: int = 1) -> int:
 
 
 def seeds_to_decide(
-    reference: ArrayLike, schedule: ArrayLike, margin: float, *, comparisons: int = 1
+    reference: ArrayLike,
+    schedule: ArrayLike,
+    margin: float,
+    *,
+    comparisons: int = 1,
+    tuning_variance: float = 0.0,
 ) -> int | None:
     """Seeds in all that would decide with 80% power, if ratio and spread stay as they are now.
 
     Decided means that an interval (at level 1 - 0.05 / comparisons, Bonferroni standing in for Holm) either
     excludes 1 or lies inside the margin: the smallest n with
     (t_{n-1, 1 - alpha/2} + t_{n-1, 0.8}) cv / sqrt(n) at most the distance of the log ratio to 1 or, inside
-    the margin, to its nearer limit; and at least ``fewest_seeds`` for the former.
+    the margin, to its nearer limit; and at least ``fewest_seeds`` for the former. With a
+    ``tuning_variance`` v the former's error is sqrt(cv^2 / n + v): no number of seeds outweighs it.
 
     Args:
         reference, schedule: shape (n,), restricted times paired by seed.
         margin: of equivalence.
         comparisons: schedules compared with the reference.
+        tuning_variance: of the log ratio over tunings, both schedules' together (``tuning_luck``).
 
     Returns:
         None when it cannot be told (fewer than 2 pairs, no spread) or would take more than 10,000.
@@ -88,21 +95,21 @@ def seeds_to_decide(
     inside = -math.log1p(-margin) - effect if margin > 0 else 0.0
     tail = ALPHA / (2 * max(1, comparisons))
     needed = [
-        max(_seeds_for(effect, cv, tail), fewest_seeds(comparisons)),
+        max(_seeds_for(effect, cv, tail, tuning_variance), fewest_seeds(comparisons)),
         _seeds_for(inside, cv, tail),
     ]
     fewest = min(needed)
     return fewest if fewest <= MAX_SEEDS else None
 
 
-def _seeds_for(distance: float, cv: float, tail: float) -> int:
+def _seeds_for(distance: float, cv: float, tail: float, variance: float = 0.0) -> int:
     """Smallest n at which limits at ``distance`` are cleared with 80% power; more than MAX_SEEDS if none."""
     if distance <= 0:
         return MAX_SEEDS + 1
 
     def clears(n: int) -> bool:
         width = t_quantile(1 - tail, n - 1) + t_quantile(POWER, n - 1)
-        return width * cv / math.sqrt(n) <= distance
+        return width * math.sqrt(cv**2 / n + variance) <= distance
 
     low, high = 2, MAX_SEEDS + 1  # the width shrinks with n: bisect
     while low < high:

@@ -12,6 +12,7 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from lrstudy.analysis import Summary
+    from lrstudy.analysis.summary import Reach
     from lrstudy.store import Location
 
 
@@ -43,6 +44,7 @@ def report_folder(reports: Path, study: str) -> Path:
 
 def show_verdict(console: Console, summary: Summary) -> None:
     """Print the verdict table: one block per target, one row per schedule."""
+    lucky = False
     for index, target in enumerate(summary.targets):
         table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False, title_justify="left")
         table.title = f"{summary.metric} {target:g}"
@@ -60,10 +62,18 @@ def show_verdict(console: Console, summary: Summary) -> None:
                 _number(result.mean_epochs.value, ".1f"),
                 _number(ratio, ".2f"),
                 "–" if low is None or high is None else f"{low:.2f} – {high:.2f}",
-                result.verdict,
+                result.verdict + ("*" if _by_tuning(result) else ""),
             )
+            lucky = lucky or _by_tuning(result)
         console.print(table)
         console.print()
+    if lucky:
+        console.print("* the winners differ, but another tuning with the same budget might undo it\n")
+
+
+def _by_tuning(result: Reach) -> bool:
+    """Whether only the luck of the tuning keeps a verdict back."""
+    return result.verdict == "inconclusive" and result.given_winners in ("faster", "slower")
 
 
 def _number(value: float | None, form: str) -> str:

@@ -39,4 +39,6 @@ def test_a_schedule_against_itself_seldom_wins(stores: list[Path]) -> None:
     # The check can fail: by its confirm seeds alone, many of these studies would have had a winner.
     held_back = sum(reach.note == TUNING_LUCK for reach in reaches)
     assert winners + held_back > LIMIT
-    assert all(reach.seeds_needed is None for reach in reaches if reach.note == TUNING_LUCK)
+    # More of them would not help: what is missing is tuning.
+    lucky = [reach for reach in reaches if reach.note == TUNING_LUCK]
+    assert sum(reach.seeds_needed is None for reach in lucky) > len(lucky) / 2

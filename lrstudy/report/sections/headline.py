@@ -65,7 +65,8 @@ def beside(study: Summary) -> tuple[str, ...]:
         if _puzzling(study):
             sentences.append(
                 "Where an interval leaves out 1 and the verdict is inconclusive all the same, the difference "
-                "does not outlast the allowance for several comparisons."
+                "does not outlast the allowance for several comparisons, or for what another tuning with "
+                "the same budget might have found."
             )
     return tuple(sentences)
 

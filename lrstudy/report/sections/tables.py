@@ -82,8 +82,13 @@ def _ratio(found: Interval) -> Cell:
 
 
 def _decided_by(reach: Reach) -> str:
-    if reach.verdict != "inconclusive" or reach.seeds_needed is None:
+    if reach.verdict == "inconclusive" and reach.given_winners in ("faster", "slower"):
+        tuned = reach.speedup_tuned
+        return f"{reach.given_winners} as tuned; over tunings {interval(tuned.low, tuned.high, tuned.value)}"
+    if reach.verdict != "inconclusive":
         return ""
+    if reach.seeds_needed is None:
+        return "more tuning, not more seeds, would tell" if reach.speedup_tuned != reach.speedup else ""
     return f"about {counted(reach.seeds_needed, 'seed')} would decide"
 
 
