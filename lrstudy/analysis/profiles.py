@@ -27,7 +27,9 @@ class Profiles:
     ratio: NDArray[np.float64]
 
 
-def performance_profiles(times: ArrayLike, r_max: float = R_MAX) -> Profiles:
+def performance_profiles(
+    times: ArrayLike, r_max: float = R_MAX, *, took_part: ArrayLike | None = None
+) -> Profiles:
     """Performance profiles and AlgoPerf's score (Dahl et al. 2023, section 4.1).
 
     rho_s(tau) = |{task: t_s / min_s' t_s' <= tau}| / k and B_s = 1/(r_max - 1) * integral over [1, r_max]
@@ -37,6 +39,8 @@ def performance_profiles(times: ArrayLike, r_max: float = R_MAX) -> Profiles:
         times: shape (tasks k, methods m), times to target, positive; infinity or NaN is a miss. A task
             that nobody solved counts as unsolved for all.
         r_max: upper end of the time ratio, above 1.
+        took_part: shape (k, m), which methods ran which tasks: a method's rho and score are then over the
+            tasks that it ran (NaN for none), for not to have tried is no miss. All ran all unless given.
 
     Raises:
         ValueError: for a time that is not positive, a wrong shape or r_max at most 1.
@@ -54,7 +58,11 @@ def performance_profiles(times: ArrayLike, r_max: float = R_MAX) -> Profiles:
     ratio = np.where(np.isfinite(t), t / np.where(np.isfinite(best), best, 1.0), np.inf)
     steps = ratio[ratio <= r_max]
     tau = np.unique(np.concatenate([[1.0, r_max], steps]))
-    rho = (ratio.T[:, :, None] <= tau).mean(axis=1)
+    ran = np.ones(t.shape, bool) if took_part is None else np.asarray(took_part, dtype=bool)
+    solved = np.where(ran.T[:, :, None], ratio.T[:, :, None] <= tau, np.nan)
     # Divided before the mean: a method that is best everywhere scores 1, not 1 + 2e-16.
-    score = (np.clip(r_max - ratio, 0.0, None) / (r_max - 1)).mean(axis=0)
+    scores = np.where(ran, np.clip(r_max - ratio, 0.0, None) / (r_max - 1), np.nan)
+    some = ran.any(axis=0)
+    rho, score = np.full((t.shape[1], tau.size), np.nan), np.full(t.shape[1], np.nan)
+    rho[some], score[some] = np.nanmean(solved[some], axis=1), np.nanmean(scores[:, some], axis=0)
     return Profiles(tau, rho, score, ratio)

@@ -53,14 +53,16 @@ def show_wins(console: Console, compared: Comparison) -> None:
     console.print(comparison_page(compared).headline, markup=False)
     console.print()
     numbers = wins_table(compared)
-    table = Table(box=None, padding=(0, 1, 0, 0), show_edge=False)
-    table.add_column("schedule", no_wrap=True, overflow="ellipsis", max_width=20)
+    table = Table(box=None, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False)
+    table.add_column("schedule", no_wrap=True, overflow="ellipsis", max_width=16)
+    # The page's columns, some with shorter names: all of them fit 80 columns.
     for heading in (
         "studies",
         "fastest",
+        "ref.",
         "faster",
-        "equivalent",
-        "inconclusive",
+        "equiv.",
+        "undecided",
         "slower",
         "never",
         "score",

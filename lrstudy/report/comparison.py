@@ -53,8 +53,9 @@ class ComparedStudy:
 class Comparison:
     """Several studies side by side.
 
-    ``profiles`` hold for each schedule the fraction of studies that it solves within a time ratio of the
-    fastest; ``scores`` their normalised integral up to ``largest_ratio``.
+    ``profiles`` hold for each schedule the fraction of the studies it was in that it solves within a time
+    ratio of the fastest; ``scores`` their normalised integral up to ``largest_ratio``. None for a schedule
+    that was in no study yet.
     """
 
     studies: tuple[ComparedStudy, ...]
@@ -92,16 +93,23 @@ def compare(summaries: Sequence[Summary]) -> Comparison:
     pairs = zip(summaries, _unique(summaries), strict=True)
     studies = tuple(_compared(summary, name, names) for summary, name in pairs)
     times = [[math.inf if place.epochs is None else place.epochs for place in s.places] for s in studies]
-    found = performance_profiles(times)
+    present = [[place.present for place in study.places] for study in studies]
+    found = performance_profiles(times, took_part=present)
     ratios = tuple(float(ratio) for ratio in found.tau)
-    profiles = tuple(Profile(ratios, tuple(float(share) for share in row)) for row in found.rho)
+    somewhere = [any(places) for places in zip(*present, strict=True)]
+    profiles = tuple(
+        Profile(ratios, tuple(float(share) for share in row)) if here else None
+        for row, here in zip(found.rho, somewhere, strict=True)
+    )
     references = {summary.reference for summary in summaries}
     return Comparison(
         studies=studies,
         schedules=names,
         reference=references.pop() if len(references) == 1 else None,
         profiles=profiles,
-        scores=tuple(float(score) for score in found.score),
+        scores=tuple(
+            float(score) if here else None for score, here in zip(found.score, somewhere, strict=True)
+        ),
         largest_ratio=R_MAX,
         notes=tuple(_notes(summaries, studies)),
     )
@@ -144,13 +152,15 @@ def _notes(summaries: Sequence[Summary], studies: Sequence[ComparedStudy]) -> li
     notes = []
     for summary, study in zip(summaries, studies, strict=True):
         if not summary.complete:
-            notes.append(f"{study.name} is still running: its numbers can change.")
+            far = f" ({summary.ended} of {summary.planned} trials so far)" if summary.planned else ""
+            notes.append(f"{study.name} is still running{far}: its numbers can change.")
         if not any(place.epochs is not None for place in study.places):
             notes.append(f"{study.name}: no schedule reached the target, which counts as unsolved for all.")
-        if not all(place.present for place in study.places):
-            notes.append(
-                f"{study.name} lacks some schedules; what a schedule did not run counts as unsolved for it."
-            )
+    if not all(place.present for study in studies for place in study.places):
+        notes.append(
+            "Not every schedule was in every study: each profile and score is over the studies that the "
+            "schedule was in, so two of them compare only where those are the same."
+        )
     if len({summary.reference for summary in summaries}) > 1:
         notes.append("The studies have different references: speedups of different studies do not compare.")
     return notes

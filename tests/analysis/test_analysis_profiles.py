@@ -61,3 +61,14 @@ def test_a_method_that_is_best_everywhere_scores_exactly_one() -> None:
 def test_a_ratio_limit_of_one_is_refused() -> None:
     with pytest.raises(ValueError, match="r_max"):
         performance_profiles(TIMES, 1.0)
+
+
+def test_what_a_method_did_not_run_is_no_miss() -> None:
+    found = performance_profiles(
+        [[1.0, 2.0, np.nan], [3.0, 1.0, np.nan]], took_part=[[True, True, False], [True, False, False]]
+    )
+    # Hand-worked: the second method ran the first task only, at twice the best time.
+    assert found.score[:2] == pytest.approx([(1 + (4 - 3) / 3) / 2, (4 - 2) / 3])
+    assert found.rho[1].tolist() == [0.0, 1.0, 1.0, 1.0]
+    assert np.isnan(found.score[2])
+    assert np.isnan(found.rho[2]).all()

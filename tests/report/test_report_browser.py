@@ -12,7 +12,7 @@ from report_samples import HOSTILE
 
 from lrstudy.report.payload import csv_text
 from lrstudy.report.sections.page import study_page
-from lrstudy.report.writing import page_html
+from lrstudy.report.writing import page_html, write_comparison
 
 CHROMIUM = Path("/usr/bin/chromium")
 
@@ -58,6 +58,9 @@ def pages(tmp_path_factory):
         file = folder / f"{name}.html"
         file.write_text(page_html(study_page(study), study.names, study.reference), encoding="utf-8")
         found[name] = file.as_uri()
+    comparison = samples.comparison()
+    comparison = replace(comparison, schedules=(HOSTILE, *comparison.schedules[1:]))
+    found["comparison"] = write_comparison(comparison, folder).html.as_uri()
     return found
 
 
@@ -147,6 +150,15 @@ def test_reports_without_results_say_so_and_draw_no_empty_plot(visit, pages, nam
     assert_fits(page)
     for box in page.locator("figure.card").all():
         assert box.locator(".takeaway").inner_text().endswith(".")
+
+
+@pytest.mark.parametrize("width", [1280, 380])
+def test_a_comparison_is_drawn_and_fits(visit, pages, width):
+    page = visit(pages["comparison"], width=width)
+    assert_drawn(page, at_least=3)
+    assert_fits(page)
+    assert page.locator("td").filter(has_text="<img src=x").count() > 0
+    assert page.evaluate("document.images.length") == 0
 
 
 def test_single_runs_are_drawn_without_bands(visit, pages):

@@ -32,8 +32,9 @@ def test_headline_when_nobody_got_there():
 def test_wins_table_counts_only_studies_that_a_schedule_was_in():
     wins, times = comparison_page(samples.comparison()).sections[0].tables
     rows = {row[0].text: [cell.text for cell in row[1:]] for row in wins.groups[0].rows}
-    assert rows["cyclic"] == ["2", "0", "0", "0", "1", "1", "0", "0.41"]
-    assert rows["lipschitz"] == ["3", "1", "1", "0", "0", "0", "2", "0.33"]
+    assert rows["cyclic"] == ["2", "0", "0", "0", "0", "1", "1", "0", "0.41"]
+    assert rows["lipschitz"] == ["3", "1", "0", "1", "0", "0", "0", "2", "0.33"]
+    assert rows["fixed"] == ["3", "1", "3", "0", "0", "0", "0", "0", "0.58"]
     last = [cell.text for cell in times.groups[0].rows[2]]
     assert last == ["wine", "val_accuracy 99%", "never", "never", "–"]
     assert times.groups[0].rows[0][2].text == "6 ★"
@@ -44,7 +45,11 @@ def test_profiles_are_step_functions_and_the_best_score_is_told():
     assert all(mark.step for mark in profiles.panels[0].marks if isinstance(mark, Line))
     assert profiles.takeaway == "fixed has the highest score, 0.58 of 1, over 3 studies."
     rows = [[m.row for m in panel.marks if isinstance(m, Estimate)] for panel in speedups.panels]
-    assert rows == [["lipschitz", "cyclic"], ["lipschitz", "cyclic"], ["lipschitz"]]
+    assert rows == [["lipschitz", "cyclic"], ["lipschitz", "cyclic"]]
+    assert speedups.takeaway.endswith(
+        "No schedule has a speedup in wine, so there is nothing to draw for it."
+    )
+    assert ["wine", "lipschitz", None, None, None, "never"] in [list(row) for row in speedups.table.rows]
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +83,38 @@ def test_comparison_of_summaries_takes_each_study_at_its_hardest_target():
     assert scores["lipschitz-tuned"] == pytest.approx(0.5)
     assert scores["lipschitz"] == pytest.approx(0.5 * (4 - 8.3 / 6.3) / 3)
     assert scores["cyclic"] == 0.0
+    # One-cycle was in the second study only: the first is no miss of its.
+    assert scores["one-cycle"] == 0.0
+    assert sum("Not every schedule was in every study" in note for note in found.notes) == 1
+
+
+def test_a_study_that_a_schedule_was_not_in_is_no_miss_of_it():
+    one = samples.study()
+    other = replace(one, name="other", schedules=one.schedules[:3])
+    found = compare([one, other])
+    alone = compare([one])
+    for name in ("step", "cyclic"):
+        assert found.scores[found.schedules.index(name)] == alone.scores[alone.schedules.index(name)]
+    takeaway = comparison_page(found).figures[0].takeaway
+    assert takeaway.startswith("lipschitz-tuned has the highest score, 1 of 1, over 2 studies")
+
+
+def test_a_headline_names_three_schedules_and_counts_the_others():
+    found = samples.comparison()
+    (study, *_) = found.studies
+    names = tuple("abcde")
+    place = replace(study.places[0], fastest=True)
+    wide = replace(
+        found,
+        schedules=names,
+        studies=(replace(study, places=(place,) * 5),),
+        profiles=(None,) * 5,
+        scores=(None,) * 5,
+    )
+    assert comparison_page(wide).headline == (
+        "5 schedules were each the fastest in 1 of 1 study; shown to be faster than the study's reference: "
+        "a in 1, b in 1 and 3 others."
+    )
 
 
 def test_comparison_of_one_running_study_is_possible(tmp_path):

@@ -24,11 +24,11 @@ def performance_profiles(compared: Comparison) -> Figure:
     )
     y = Axis("share of studies solved", percent=True, range=(-0.02, 1.04))
     reading = (
-        "For a factor on the horizontal axis, the share of studies in which a schedule reached the target "
-        "within that factor of the fastest schedule's mean time. At 1 it is the share of studies in which "
-        "it was the fastest; how high it ends is the share that it solved at all. A study in which a "
-        "schedule never reached the target counts as unsolved. The score is the area under the curve up to "
-        f"{trim(compared.largest_ratio)}."
+        "For a factor on the horizontal axis, in what share of its studies a schedule reached the target "
+        "within that factor of the fastest schedule's expected time. At 1 it is the share in which it was "
+        "the fastest; how high it ends is the share that it solved at all. A study in which a schedule never "
+        "reached the target counts as unsolved, one that it was not in does not count. The score is the area "
+        f"under the curve up to {trim(compared.largest_ratio)}."
     )
     panel = Panel("Share of studies solved within a factor of the fastest", x, y, tuple(lines))
     return Figure(
@@ -37,17 +37,29 @@ def performance_profiles(compared: Comparison) -> Figure:
 
 
 def _takeaway(compared: Comparison) -> str:
+    taken = [
+        sum(study.places[place].present for study in compared.studies)
+        for place in range(len(compared.schedules))
+    ]
+    most = max(taken, default=0)
+    # Scores over different studies do not compare: only those of the schedules that were in the most.
     scores = {
         name: score
-        for name, score in zip(compared.schedules, compared.scores, strict=True)
-        if score is not None
+        for name, score, count in zip(compared.schedules, compared.scores, taken, strict=True)
+        if score is not None and count == most
     }
     if not scores:
         return "No schedule has a score."
     best = max(scores.values())
     names = [name for name, score in scores.items() if score == best]
     have = "has" if len(names) == 1 else "have"
-    return f"{listed(names)} {have} the highest score, {trim(best, 2)} of 1, over {_studies(compared)}."
+    among = "" if most == len(compared.studies) else f" of the schedules that were in {most}"
+    if len(scores) == 1 and len(compared.schedules) > 1:
+        where = "all" if most == len(compared.studies) else str(most)
+        return f"{names[0]}, alone in {where} of {_studies(compared)}, has the score {trim(best, 2)} of 1."
+    return (
+        f"{listed(names)} {have} the highest score{among}, {trim(best, 2)} of 1, over {_studies(compared)}."
+    )
 
 
 def _studies(compared: Comparison) -> str:
@@ -59,9 +71,9 @@ def speedups_by_study(compared: Comparison) -> Figure:
     key, title = "speedups", "Speedup over each study's reference"
     every = [place.speedup for study in compared.studies for place in study.places]
     ends = axis_range(every)
-    panels, rows = [], []
+    panels, rows, bare = [], [], []
     for study in compared.studies:
-        marks = []
+        marks: list[Estimate] = []
         for index, (name, place) in enumerate(zip(compared.schedules, study.places, strict=True)):
             if not place.present or name == study.reference:
                 continue
@@ -72,7 +84,9 @@ def speedups_by_study(compared: Comparison) -> Figure:
             marks.append(
                 Estimate(index, name, place.speedup.value, place.speedup.low, place.speedup.high, text)
             )
-        if marks:
+        if marks and all(mark.value is None for mark in marks):
+            bare.append(study.name)
+        elif marks:
             axis = Axis("", categories=tuple(mark.row for mark in marks))
             x = Axis("times as fast as the reference (logarithmic)", log=True, range=ends)
             heading = f"{study.name}: {study.goal}, against {study.reference}"
@@ -83,10 +97,13 @@ def speedups_by_study(compared: Comparison) -> Figure:
         for word in ("faster", "slower")
         if word in verdicts
     ]
+    takeaway = f"Over {_studies(compared)}: {listed(said) or 'no comparison was decided'}."
+    if bare:
+        takeaway += f" No schedule has a speedup in {listed(bare)}, so there is nothing to draw for it."
     return Figure(
         key,
         title,
-        f"Over {_studies(compared)}: {listed(said) or 'no comparison was decided'}.",
+        takeaway,
         "Each mark is a schedule's ratio of mean times to its study's target, reference over schedule, "
         "with its "
         "interval as the study's own report gives it; above 1 the schedule is faster.",

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
 from lrstudy.report.comparison import Comparison, Place
 from lrstudy.report.content import Cell, Column, Group, NumberTable, Page, Section
 from lrstudy.report.figures.profiles import performance_profiles, speedups_by_study
 from lrstudy.report.sections.page import closing_line
 from lrstudy.report.text import NO_VALUE, counted, listed, number, trim
+
+# A headline names so many schedules and counts the others.
+_NAMED: Final = 3
 
 
 def comparison_page(compared: Comparison, made_at: datetime | None = None) -> Page:
@@ -46,16 +50,19 @@ def _headline(compared: Comparison) -> str:
     if not most:
         return f"No schedule reached its target in any of {studies}."
     first = [name for name, count in wins.items() if count == most]
-    was = "was" if len(first) == 1 else "were each"
-    faster = [
-        f"{name} in {count}"
+    who = listed(first) if len(first) <= _NAMED else f"{len(first)} schedules"
+    text = f"{who} {'was' if len(first) == 1 else 'were each'} the fastest in {most} of {studies}"
+    faster = {
+        name: count
         for index, name in enumerate(compared.schedules)
         if (count := sum(study.places[index].verdict == "faster" for study in compared.studies))
-    ]
-    text = f"{listed(first)} {was} the fastest in {most} of {studies}"
+    }
     if not faster:
         return f"{text}; in none was a schedule shown to be faster than the study's reference."
-    return f"{text}; shown to be faster than the study's reference: {listed(faster)}."
+    said = [f"{name} in {count}" for name, count in sorted(faster.items(), key=lambda item: -item[1])]
+    if len(said) > _NAMED:
+        said = [*said[: _NAMED - 1], f"{len(said) - _NAMED + 1} others"]
+    return f"{text}; shown to be faster than the study's reference: {listed(said)}."
 
 
 def _wins(compared: Comparison) -> dict[str, int]:
@@ -66,16 +73,17 @@ def _wins(compared: Comparison) -> dict[str, int]:
 
 
 def wins_table(compared: Comparison) -> NumberTable:
-    """For each schedule: in how many studies it was the fastest, faster, slower, undecided; its score."""
+    """For each schedule: in how many studies it was the fastest, and had each verdict; its score."""
     columns = (
         Column("schedule", number=False),
         Column("studies"),
         Column("fastest"),
-        Column("faster than the reference"),
+        Column("reference"),
+        Column("faster"),
         Column("equivalent"),
         Column("inconclusive"),
         Column("slower"),
-        Column("never there"),
+        Column("never"),
         Column("profile score"),
     )
     wins = _wins(compared)
@@ -86,13 +94,16 @@ def wins_table(compared: Comparison) -> NumberTable:
         score = compared.scores[index]
         counts = [len(places), wins[name]]
         counts += [
-            verdicts.count(word) for word in ("faster", "equivalent", "inconclusive", "slower", "never")
+            verdicts.count(word)
+            for word in ("reference", "faster", "equivalent", "inconclusive", "slower", "never")
         ]
         cells = [Cell(str(count), number=True) for count in counts]
         last = Cell(NO_VALUE if score is None else trim(score, 2), number=True)
         rows.append((Cell(name, schedule=index), *cells, last))
     note = (
-        "Fastest: the shortest expected time to the study's target, whether or not the difference is shown."
+        "Fastest: the shortest expected time to the study's target, whether or not the difference is shown. "
+        "From reference to never: the verdicts that the studies' own reports give at that target. "
+        "Score: the area under the performance profile below, 1 for a schedule that is always the fastest."
     )
     return NumberTable("Wins", columns, (Group("", tuple(rows)),), (note,))
 
