@@ -6,12 +6,13 @@ import re
 import tomllib
 from pathlib import Path
 
+import pytest
 import typer
 
 import lrstudy.cli.commands  # noqa: F401 - registers the commands
 from lrstudy.cli import app
 from lrstudy.spec import load_study, parse_study
-from lrstudy.store import EPOCHS_SCHEMA, TRIALS_SCHEMA
+from lrstudy.store import EPOCHS_SCHEMA, TRIALS_SCHEMA, ImportOptions, import_histories
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -21,9 +22,12 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
 
 
-def test_its_python_runs() -> None:
+def test_its_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "h.csv").write_text("schedule,epoch,val_accuracy\nfixed,1,0.9\nstep,1,0.95\n")
+    import_histories(["h.csv"], "runs", ImportOptions(name="digits"))  # the study that the blocks open
     codes = blocks("python")
-    assert codes
+    assert len(codes) > 2
     for code in codes:
         exec(compile(code, "README.md", "exec"), {})
 
@@ -48,8 +52,11 @@ def test_its_command_table_is_the_command_line_s() -> None:
 
 def test_its_columns_are_the_store_s() -> None:
     for table, schema in (("trials", TRIALS_SCHEMA), ("epochs", EPOCHS_SCHEMA)):
-        row = next(line for line in README.splitlines() if line.startswith(f"| `{table}/"))
-        assert re.findall(r"\w+", row.split("|")[3]) == schema.names
+        text = README.partition(f"**`{table}`**")[2].split("\n\n")[1]
+        rows = [line.split("|")[1:3] for line in text.splitlines()[2:]]
+        found = [(name, kind.strip()) for names, kind in rows for name in re.findall(r"`(\w+)`", names)]
+        types = [str(field.type).replace("double", "float64").replace("tz=", "") for field in schema]
+        assert found == list(zip(schema.names, types, strict=True))
 
 
 def test_its_two_commands_stand_on_lines_of_their_own() -> None:
