@@ -86,7 +86,7 @@ def test_page_forbids_every_source_but_its_own_scripts(written):
 
 
 def test_large_study_stays_below_six_megabytes(tmp_path):
-    study = samples.large(schedules=12, epochs=300, trials=400)
+    study = samples.large(schedules=12, epochs=300, trials=2000)
     page = write_report(study, tmp_path).html
     assert page.stat().st_size < 6_000_000
 

@@ -14,6 +14,8 @@ TITLE = "Rate sensitivity"
 # The parameters that are rates, most telling first: one of them is a panel's axis.
 _RATES = ("lr", "max_lr", "peak_lr", "initial_lr", "base_lr", "scale")
 _Searched = tuple[int, ScheduleSummary, str]  # a schedule's index, the schedule, the rate it searched
+# Dots of a panel: more cannot be told apart, and a page of many trials must stay a page.
+_MOST_DOTS = 250
 _CLOSE_POINTS = 0.01  # "as good as the best" for a share: one percentage point
 _CLOSE_PART = 0.05  # and for any other metric: a part of the best value
 
@@ -86,6 +88,7 @@ def _marks(index: int, schedule: ScheduleSummary, rate: str, edge: float) -> tup
     lost = [
         trial for trial in schedule.trials if trial.status == "diverged" and _is_rate(trial.params.get(rate))
     ]
+    kept, lost = _thinned(kept, rate), _thinned(lost, rate)
     marks = []
     if kept:
         marks.append(_dots(index, schedule, rate, kept, [trial.value for trial in kept]))
@@ -106,6 +109,15 @@ def _dots(
     at = tuple(float(trial.params[rate]) for trial in trials)
     labels = tuple(trial.trial_id + (" (diverged)" if crossed else "") for trial in trials)
     return Dots(index, schedule.name, {STATIC: Points(at, tuple(values))}, labels, crossed)
+
+
+def _thinned(trials: list[TunedTrial], rate: str) -> list[TunedTrial]:
+    """Evenly over the rates, so many as can be drawn."""
+    if len(trials) <= _MOST_DOTS:
+        return trials
+    ordered = sorted(trials, key=lambda trial: (float(trial.params[rate]), trial.trial_id))
+    last = len(ordered) - 1
+    return [ordered[round(place * last / (_MOST_DOTS - 1))] for place in range(_MOST_DOTS)]
 
 
 def _is_rate(value: object) -> bool:
@@ -163,4 +175,9 @@ def _reading(study: Summary) -> str:
         "rate it was given; other searched parameters differ between the dots. Crosses are trials that "
         "diverged, drawn level with the worst other trial. A wide flat top means that the schedule "
         "forgives a wrong rate."
+        + (
+            f" Of more than {_MOST_DOTS} trials so many are drawn, evenly over the rates."
+            if any(len(schedule.trials) > _MOST_DOTS for schedule in study.schedules)
+            else ""
+        )
     )

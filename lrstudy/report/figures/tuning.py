@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from lrstudy.analysis.summary import ScheduleSummary, Summary, TuningCurve
 from lrstudy.report.figures.common import measured, untuned
-from lrstudy.report.figures.model import STATIC, Axis, Figure, Line, Panel, Points, table
+from lrstudy.report.figures.model import STATIC, Axis, Figure, Line, Panel, Points, Values, table
 from lrstudy.report.text import counted, is_share, level, listed, metric_words, number, percent
 
 KEY = "tuning"
@@ -67,8 +67,17 @@ def _hardest(study: Summary) -> float:
 
 
 def _line(index: int, name: str, curve: TuningCurve) -> Line:
-    at = tuple(float(n) for n in curve.trials)
-    return Line(index, name, {STATIC: Points(at, curve.value, curve.low, curve.high)})
+    last = len(curve.trials) - 1
+    # The curves flatten: of many trials the first are drawn one by one, the later ever further apart.
+    places = sorted(
+        {*range(min(last + 1, 50)), *(min(last, round(last ** (k / 150))) for k in range(151)), last}
+    )
+    at = tuple(float(curve.trials[place]) for place in places)
+
+    def drawn(values: Values) -> Values:
+        return tuple(values[place] for place in places) if values else values
+
+    return Line(index, name, {STATIC: Points(at, drawn(curve.value), drawn(curve.low), drawn(curve.high))})
 
 
 def _rows(curve: TuningCurve) -> list[list[object]]:
