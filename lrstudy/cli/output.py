@@ -16,7 +16,7 @@ def console() -> Console:
     """The console for results (standard output). ``NO_COLOR`` is honoured by rich itself."""
     from rich.console import Console
 
-    return Console(highlight=False)
+    return Console(highlight=False, emoji=False)
 
 
 def print_error(error: LrStudyError) -> None:

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from os import PathLike
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +17,7 @@ import pyarrow.parquet as pq
 
 from lrstudy.errors import InputError, Problem, did_you_mean
 from lrstudy.store.columns import match_columns
+from lrstudy.store.step_logs import by_epoch, merged, with_epochs
 
 FILE_COLUMN: Final = "file"
 # Not "NaN": pyarrow's default takes it for a missing value, and here it is a measured one.
@@ -43,7 +45,7 @@ class Run:
 class Grouping:
     """The columns that say which task, schedule and seed a row is of.
 
-    ``file`` names the row's file (without its ending) where the files have no such column themselves.
+    ``file`` names the row's file where the files have no such column themselves (``file_names``).
     """
 
     task: Sequence[str] = ()
@@ -64,9 +66,9 @@ def read_runs(files: Sequence[str | PathLike[str]], grouping: Grouping) -> tuple
     runs: dict[Any, Run] = {}
     unused: dict[str, None] = {}
     problems: list[Problem] = []
-    for file in files:
+    for file, name in zip(files, file_names(files), strict=True):
         try:
-            table = _load(Path(file), grouping)
+            table = _load(Path(file), grouping, name)
             columns = _columns(str(file), table, grouping)
             _add(runs, str(file), table, columns, grouping)
             used = {*columns.values(), *grouping.columns, FILE_COLUMN}
@@ -80,7 +82,30 @@ def read_runs(files: Sequence[str | PathLike[str]], grouping: Grouping) -> tuple
     return list(runs.values()), list(unused)
 
 
-def _load(file: Path, grouping: Grouping) -> Any:
+def file_names(files: Sequence[str | PathLike[str]]) -> list[str]:
+    """What each file is called: its name without ending, or where two share that, what their paths differ in.
+
+    >>> file_names(["logs/step.csv", "logs/fixed.csv"])
+    ['step', 'fixed']
+    >>> file_names(["logs/step/version_0/metrics.csv", "logs/fixed/version_0/metrics.csv"])
+    ['step', 'fixed']
+    """
+    stems = [Path(file).stem for file in files]
+    paths = [Path(file).absolute().with_suffix("").parts for file in files]
+    if len(set(stems)) == len(set(paths)):
+        return stems
+    start = _shared(paths)
+    end = _shared([path[:start:-1] for path in paths])
+    cut = [path[start : len(path) - end] for path in paths]
+    return ["-".join(parts or path[start:]) for parts, path in zip(cut, paths, strict=True)]
+
+
+def _shared(paths: Sequence[tuple[str, ...]]) -> int:
+    """How many parts at their beginning all paths share."""
+    return sum(1 for _ in takewhile(lambda parts: len(set(parts)) == 1, zip(*paths, strict=False)))
+
+
+def _load(file: Path, grouping: Grouping, name: str) -> Any:
     try:
         with file.open("rb") as stream:
             is_parquet = stream.read(4) == b"PAR1"
@@ -93,7 +118,7 @@ def _load(file: Path, grouping: Grouping) -> Any:
     if table.num_rows == 0:
         raise InputError(Problem(str(file), "", "has no rows", "Give a file with one row per epoch"))
     if FILE_COLUMN in grouping.columns and FILE_COLUMN not in names:
-        table = table.append_column(FILE_COLUMN, pa.array([file.stem] * table.num_rows))
+        table = table.append_column(FILE_COLUMN, pa.array([name] * table.num_rows))
     return table
 
 
@@ -165,14 +190,15 @@ def _seed(where: str, line: int, column: str | None, row: Mapping[str, Any]) -> 
 
 def _settle(run: Run, grouping: Grouping) -> Iterator[Problem]:
     """Bring a run's epochs into the store's form, and say what is wrong with them."""
+    run.lines, run.epochs = with_epochs(run.lines, run.epochs)
     problems = list(_number_problems(run))
     if problems:
         yield from problems
         return
-    groups = _by_epoch(run)
+    groups = by_epoch(run.lines, run.epochs)
     if len(groups) < len(run.epochs) and any(row.get("step") is not None for row in run.epochs):
         run.lines = [lines[0] for lines, _ in groups]
-        run.epochs = [_merged(rows) for _, rows in groups]
+        run.epochs = [merged(rows) for _, rows in groups]
     first = min(row["epoch"] for row in run.epochs)
     for row in run.epochs:
         row["epoch"] = int(row["epoch"]) + (first == 0)  # Keras and Lightning count from 0
@@ -199,40 +225,6 @@ def _is_count(value: Any) -> bool:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return False
     return value == int(value) and value >= 0
-
-
-def _by_epoch(run: Run) -> list[tuple[list[int], list[dict[str, Any]]]]:
-    """Neighbouring rows of one epoch, with their lines: how a log of steps has them (Lightning's)."""
-    groups: list[tuple[list[int], list[dict[str, Any]]]] = []
-    for line, row in zip(run.lines, run.epochs, strict=True):
-        if not groups or groups[-1][1][0]["epoch"] != row["epoch"]:
-            groups.append(([], []))
-        groups[-1][0].append(line)
-        groups[-1][1].append(row)
-    return groups
-
-
-def _merged(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """One epoch from a log's rows: its one value of each column, the mean of rates and training metrics."""
-    merged: dict[str, Any] = {}
-    for column in rows[0]:
-        values = [row[column] for row in rows if row[column] is not None]
-        logged_by_step = column == "lr" or column.startswith("train_")
-        if not values:
-            merged[column] = None
-        elif column == "step":
-            merged[column] = int(max(values)) + 1  # steps count from 0 in a log of steps
-        elif logged_by_step:
-            merged[column] = (
-                math.fsum(values) / len(values) if all(map(math.isfinite, values)) else sum(values)
-            )
-        elif column != "epoch" and len(values) > 1:
-            merged["repeated"] = column
-        else:
-            merged[column] = values[-1]
-        if column == "lr" and values:
-            merged |= {"lr_min": min(values), "lr_max": max(values)}
-    return merged
 
 
 def _order_problems(run: Run, grouping: Grouping) -> Iterator[Problem]:
