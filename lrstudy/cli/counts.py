@@ -28,7 +28,7 @@ def counts(store: Store) -> list[ScheduleCounts]:
     study = store.study
     rows = {
         schedule.name: ScheduleCounts(
-            schedule.name, study.trials if schedule.space else 1, study.confirm_seeds
+            schedule.name, study.trials if schedule.space else min(study.trials, 1), study.confirm_seeds
         )
         for schedule in study.schedules
     }
@@ -40,6 +40,8 @@ def counts(store: Store) -> list[ScheduleCounts]:
         row.diverged += record.status is Status.DIVERGED
         row.failed += record.status is Status.FAILED
         value = record.objective
-        if record.phase is Phase.TUNE and value is not None:
+        if (record.phase is Phase.TUNE or study.imported) and value is not None:
             row.best = value if row.best is None or study.metric.better(value, row.best) else row.best
+    for row in rows.values() if study.imported else ():
+        row.confirm_planned = row.confirm  # what was recorded is all there is, also where seeds are uneven
     return list(rows.values())

@@ -70,6 +70,11 @@ class StudyInfo:
         return float(self.spec["target"].get("margin", 0.05))
 
     @property
+    def imported(self) -> bool:
+        """Whether the study was made of recorded histories: nothing is left to run."""
+        return "imported" in self.spec
+
+    @property
     def schedules(self) -> tuple[ScheduleInfo, ...]:
         """The schedules in the study file's order."""
         return tuple(_schedule(name, entry) for name, entry in self.spec["schedules"].items())

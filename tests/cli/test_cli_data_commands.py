@@ -91,6 +91,15 @@ def test_one_run_per_schedule_is_said_to_give_no_interval(here: Path) -> None:
     assert "one run" in (here / "reports/h/report.md").read_text()
 
 
+def test_an_import_is_finished_also_where_seeds_are_uneven(here: Path) -> None:
+    rows = histories(("a",)).splitlines()
+    (here / "h.csv").write_text("\n".join(row for row in rows if '"step",2' not in row) + "\n")
+    done("import", "h.csv", "--seed-column", "run", "--target", "0.8")
+    assert "h: 5 of 5 trials done" in done("status", "runs/h")
+    assert "so far" not in done("report", "runs/h")
+    assert "still running" not in (here / "reports/h/report.md").read_text()
+
+
 def test_import_reads_parquet_and_several_files(here: Path) -> None:
     columns = {"epoch": [0, 1, 2], "accuracy": [0.1, 0.5, 0.7], "val_accuracy": [0.1, 0.4, 0.6]}
     pq.write_table(pa.table(columns), here / "cosine.parquet")
@@ -294,6 +303,7 @@ def test_the_report_of_a_run_that_goes_on(here: Path, runs: list[str]) -> None:
     """The writer still holds the store, and a third of the trials has not ended."""
     store = open_store(runs[0])
     spec = store.study.spec | {"budget": store.study.spec["budget"] | {"confirm_seeds": 5}}
+    del spec["imported"]
     study = replace(store.study, name="going-on", spec=spec)
     with StoreWriter.create_or_open(here / "runs/going-on", study) as writer:
         writer.append_tables(store.epochs(), store.trials())
