@@ -261,7 +261,8 @@ def _task(study: StudyLike) -> str:
 
 def _facts(study: StudyLike) -> tuple[tuple[str, str], ...]:
     hardware = study.hardware
-    facts = [("seed", str(study.seed))]
+    imported = study.spec.get("imported")
+    facts = [("recorded in", ", ".join(imported["files"]))] if imported else [("seed", str(study.seed))]
     if hardware.get("cpu"):
         facts.append(("processor", f"{hardware['cpu']}, {hardware.get('cpus')} cores"))
     if hardware.get("gpus"):

@@ -175,7 +175,13 @@ def _add(
 
 
 def _text(value: Any) -> str:
-    return "" if value is None else str(value)
+    """A name as a text of one line: what could steer a terminal or break a line becomes an escape.
+
+    >>> _text("step\\x1b[2J"), _text(0.1), _text(None)
+    ('step\\\\x1b[2J', '0.1', '')
+    """
+    text = "" if value is None else str(value)
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _seed(where: str, line: int, column: str | None, row: Mapping[str, Any]) -> int:

@@ -115,6 +115,13 @@ def test_columns_name_tasks_schedules_and_seeds(tmp_path: Path) -> None:
     assert store.trial_records()[0].params == {"schedule": "step", "variant": "0.10"}
 
 
+def test_a_name_cannot_steer_a_terminal_or_break_a_line(tmp_path: Path) -> None:
+    table = pa.table({"schedule": ["a\x1b[31m\nb"] * 2, "epoch": [1, 2], "val_acc": [0.1, 0.2]})
+    pq.write_table(table, tmp_path / "h.parquet")
+    (made,) = import_histories([tmp_path / "h.parquet"], tmp_path / "out")
+    assert [schedule.name for schedule in made.study.schedules] == ["a\\x1b[31m\\nb"]
+
+
 def test_parquet_is_read_as_csv_is(tmp_path: Path) -> None:
     table = pa.table(
         {"schedule": ["a", "a"], "epoch": [1.0, 2.0], "val_acc": [0.1, math.nan], "samples": [5.0, None]}
