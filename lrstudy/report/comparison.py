@@ -154,9 +154,12 @@ def _notes(summaries: Sequence[Summary], studies: Sequence[ComparedStudy]) -> li
         if not summary.complete:
             far = f" ({summary.ended} of {summary.planned} trials so far)" if summary.planned else ""
             notes.append(f"{study.name} is still running{far}: its numbers can change.")
-        if not any(place.epochs is not None for place in study.places):
+        if not any(place.present for place in study.places):
+            notes.append(f"{study.name} has no confirm run with a target yet: it counts for nothing here.")
+        elif not any(place.epochs is not None for place in study.places):
             notes.append(f"{study.name}: no schedule reached the target, which counts as unsolved for all.")
-    if not all(place.present for study in studies for place in study.places):
+    ran = [study for study in studies if any(place.present for place in study.places)]
+    if not all(place.present for study in ran for place in study.places):
         notes.append(
             "Not every schedule was in every study: each profile and score is over the studies that the "
             "schedule was in, so two of them compare only where those are the same."

@@ -123,6 +123,21 @@ def test_comparison_of_one_running_study_is_possible(tmp_path):
     assert write_comparison(found, tmp_path).html.exists()
 
 
+def test_a_study_without_runs_counts_for_nothing():
+    empty = replace(samples.running(), name="empty")
+    schedules = tuple(
+        replace(s, reach=tuple(replace(way, runs=0, hits=0, ert_epochs=None) for way in s.reach))
+        for s in empty.schedules
+    )
+    found = compare([samples.study(), replace(empty, schedules=schedules)])
+    alone = compare([samples.study()])
+    assert found.scores == alone.scores
+    assert sum("counts for nothing" in note for note in found.notes) == 1
+    assert not any("unsolved" in note or "Not every" in note for note in found.notes)
+    nothing = compare([replace(empty, schedules=schedules)])
+    assert comparison_page(nothing).headline.startswith("Nothing to compare yet")
+
+
 def test_comparison_needs_a_study():
     with pytest.raises(ValueError, match="at least one study"):
         compare([])

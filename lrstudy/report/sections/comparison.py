@@ -47,6 +47,8 @@ def _headline(compared: Comparison) -> str:
     wins = _wins(compared)
     studies = counted(len(compared.studies), "study", "studies")
     most = max(wins.values(), default=0)
+    if not any(place.present for study in compared.studies for place in study.places):
+        return f"Nothing to compare yet: no confirm run has ended in any of {studies}."
     if not most:
         return f"No schedule reached its target in any of {studies}."
     first = [name for name, count in wins.items() if count == most]
@@ -121,7 +123,7 @@ def times_table(compared: Comparison) -> NumberTable:
     )
     note = (
         "Epochs of all runs over the runs that reached the target, with the runs that reached it when not "
-        "all did; a star marks the fastest. A dash: the schedule was not in the study."
+        "all did; a star marks the fastest. A dash: the schedule has no run in the study."
     )
     return NumberTable("Times", columns, (Group("Expected epochs to the target (ERT)", rows),), (note,))
 
