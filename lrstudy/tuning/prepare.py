@@ -73,7 +73,9 @@ def prepare(
         raise InputError(problems)
     with StoreWriter.create_or_open(place, info) as writer:
         finished = open_store(place).trial_records()
-        yield Prepared(StudyRun(study, finished), place, data, writer, address, folders)
+        run = StudyRun(study, finished)
+        run.clean_up(place)  # a kill may have come between the last row and this
+        yield Prepared(run, place, data, writer, address, folders)
 
 
 def importable(folders: Iterable[Path]) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import ray
 from ray import tune
@@ -23,6 +23,9 @@ from lrstudy.tuning.recorder import Recorder
 from lrstudy.tuning.searcher import StudySearcher
 from lrstudy.tuning.session import ray_session
 from lrstudy.tuning.trainable import Payload, trainable
+
+# Tune's own files, while a study runs.
+_SCRATCH: Final = "ray"
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +119,7 @@ class StudyRun:
             retries = Retries(self._study.faults)
             recorder = Recorder(self._controller, retries, writer, on_change)
             # Tune needs a folder of its own. Nothing is ever restored from it: the store is the truth.
-            scratch = writer.location / "ray"
+            scratch = writer.location / _SCRATCH
             try:
                 scratch.delete_folder()
                 remove_ended(writer.location, self._controller.ended)
@@ -126,8 +129,13 @@ class StudyRun:
                 scratch.delete_folder()
         if recorder.error is not None:
             raise recorder.error
-        if self._controller.done:
-            remove_all_checkpoints(writer.location)
+        self.clean_up(writer.location)
+
+    def clean_up(self, store: Location) -> None:
+        """Remove from the store's folder what only a study that goes on needs, once it is done."""
+        if self.done:
+            remove_all_checkpoints(store)
+            (store / _SCRATCH).delete_folder()
 
     def _tuner(self, payload: Payload, recorder: Recorder, retries: Retries, scratch: Location) -> tune.Tuner:
         resources = self._study.resources

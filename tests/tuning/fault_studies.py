@@ -1,0 +1,111 @@
+"""A study that is slow without computing, so that kills find trials half done; and how two runs compare."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pandas as pd
+
+from lrstudy.spec import Study, parse_study
+from lrstudy.store import Location, open_store
+from lrstudy.tuning import prepare
+
+# Sleeps in every training step, and does what the study's options say a broken machine would do.
+MODULE = """
+import os
+import time
+from pathlib import Path
+
+import torch
+
+
+class Slow(torch.nn.Sequential):
+    def __init__(self, seconds):
+        super().__init__(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Dropout(0.1), torch.nn.Linear(8, 3))
+        self.seconds = seconds
+
+    def forward(self, inputs):
+        if self.training and torch.is_grad_enabled():
+            time.sleep(self.seconds)
+        return super().forward(inputs)
+
+
+def make(seconds=0.01):
+    return Slow(seconds)
+"""
+
+STUDY = """
+name = "slow"
+[task]
+dataset = "iris"
+model = {{ name = "slow_net:make", seconds = {seconds} }}
+optimizer = {{ name = "sgd", lr = 0.1, momentum = 0.9 }}
+batch_size = 32
+epochs = {epochs}
+[budget]
+trials = {trials}
+confirm_seeds = {seeds}
+search = "{search}"
+[target]
+values = [0.8]
+reference = "fixed"
+[faults]
+checkpoint_epochs = 2
+checkpoint_seconds = 0
+[schedules.fixed]
+lr = {{ low = 0.01, high = 1.0, log = true }}
+[schedules.step]
+lr = {{ low = 0.01, high = 1.0, log = true }}
+gamma = [0.1, 0.5]
+"""
+
+
+def write_study(
+    folder: Path,
+    *,
+    seconds: float = 0.01,
+    epochs: int = 12,
+    trials: int = 4,
+    seeds: int = 3,
+    search: str = "random",
+    more: str = "",
+) -> Path:
+    """A study file and its module, in a folder of their own."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "slow_net.py").write_text(MODULE)
+    text = STUDY.format(seconds=seconds, epochs=epochs, trials=trials, seeds=seeds, search=search)
+    file = folder / "slow.toml"
+    file.write_text(text + more)
+    return file
+
+
+def read_study(file: Path) -> Study:
+    return parse_study(tomllib.loads(file.read_text()), str(file))
+
+
+def run_study(file: Path, out: Path, address: str | None = None) -> None:
+    """Run it in this process, to the end."""
+    with prepare(read_study(file), str(out), address=address, search_path=[file.parent]) as ready:
+        if not ready.run.done:
+            ready.start(lambda: None)
+        assert ready.run.done
+
+
+def measured(place: Path | Location) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """All that two runs of one study must agree in: the rows of both tables, without clocks and places."""
+    store = open_store(place)
+    trials = store.pandas("trials").drop(columns=["started_at", "ended_at", "node", "device", "attempt"])
+    epochs = store.pandas("epochs")
+    epochs = epochs.drop(columns=[name for name in epochs if name.endswith("_seconds")])
+    return (
+        trials.sort_values("trial_id").reset_index(drop=True),
+        epochs.sort_values(["trial_id", "epoch"]).reset_index(drop=True),
+    )
+
+
+def assert_same(one: Path | Location, other: Path | Location) -> None:
+    """Raise ``AssertionError`` unless two stores hold the same rows, every metric bit by bit."""
+    for left, right in zip(measured(one), measured(other), strict=True):
+        pd.testing.assert_frame_equal(left, right, check_exact=True)
+        assert not left.duplicated([c for c in ("trial_id", "epoch") if c in left]).any()
