@@ -7,11 +7,19 @@ from typing import Annotated
 
 import typer
 
+from lrstudy.cli.complete import run_folders, study_files
+
 StudyArgument = Annotated[
-    Path, typer.Argument(metavar="STUDY", help="A study file (TOML).", show_default=False)
+    Path,
+    typer.Argument(
+        metavar="STUDY", help="A study file (TOML).", show_default=False, autocompletion=study_files
+    ),
 ]
 RunArgument = Annotated[
-    str, typer.Argument(metavar="RUN", help="A run's folder: OUT/<study>.", show_default=False)
+    str,
+    typer.Argument(
+        metavar="RUN", help="A run's folder: OUT/<study>.", show_default=False, autocompletion=run_folders
+    ),
 ]
 OutOption = Annotated[str, typer.Option(help="Where runs are kept: OUT/<study>/.")]
 SetOption = Annotated[

@@ -8,14 +8,23 @@ from typing import Any
 
 from lrstudy.catalog import REQUIRED, Component
 from lrstudy.catalog.schedules import SCHEDULES
-from lrstudy.catalog.tasks import DATASETS, LOSSES, MODELS, OPTIMIZERS
+from lrstudy.catalog.tasks import (
+    CLASSIFICATION_LOSSES,
+    DATASETS,
+    LOSSES,
+    MODELS,
+    NORMALIZATIONS,
+    OPTIMIZERS,
+    TORCHVISION,
+    read_augmentation,
+)
+from lrstudy.catalog.torchvision_models import TORCHVISION_MODELS
 from lrstudy.errors import did_you_mean
 from lrstudy.metrics import METRICS
 from lrstudy.spec.models import ComponentSpec, ScheduleSpec, Target, TaskSpec
 from lrstudy.spec.space import Choices, Range, Trouble, read_value
 
 _OWN = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
-_TORCHVISION = "torchvision:"
 
 
 def check_schedules(raw: Any, troubles: list[Trouble]) -> list[ScheduleSpec]:
@@ -115,14 +124,43 @@ def check_task(task: TaskSpec, troubles: list[Trouble]) -> TaskSpec:
         for name, value in component.options.items():
             _option(f"{key}.{name}", name, value, declared, troubles)
         _require(key, declared, component.options, troubles)
+    _check_torchvision(task.model, troubles)
+    _check_preparation(task, troubles)
     return task
+
+
+def _check_torchvision(model: ComponentSpec, troubles: list[Trouble]) -> None:
+    name = model.name.removeprefix(TORCHVISION)
+    if name != model.name and name not in TORCHVISION_MODELS:
+        hint = did_you_mean(name, TORCHVISION_MODELS)
+        troubles.append(Trouble("task.model", "is not a classifier of torchvision", hint, model.name))
+
+
+def _check_preparation(task: TaskSpec, troubles: list[Trouble]) -> None:
+    for index, text in enumerate(task.augment):
+        if isinstance(message := read_augmentation(text), str):
+            remedy = 'Write for example "flip" or "shift:0.1".'
+            troubles.append(Trouble(f"task.augment[{index}]", message, remedy, text))
+    if task.normalize is not None and task.normalize not in NORMALIZATIONS:
+        hint = did_you_mean(task.normalize, list(NORMALIZATIONS))
+        troubles.append(Trouble("task.normalize", "is not a normalization", hint, task.normalize))
+
+
+def check_metric_fits(task: TaskSpec, target: Target, troubles: list[Trouble]) -> None:
+    """Check that the loss gives what the study is judged by: an accuracy needs classes, an r² numbers."""
+    if task.loss.name not in LOSSES or target.metric not in METRICS:
+        return
+    classes = task.loss.name in CLASSIFICATION_LOSSES
+    wrong = ("val_r2",) if classes else ("val_accuracy", "val_error")
+    if target.metric in wrong:
+        instead = "val_accuracy, val_error or val_loss" if classes else "val_r2 or val_loss"
+        message = f"is not measured with the loss {task.loss.name!r}"
+        troubles.append(Trouble("target.metric", message, f"Judge by {instead}.", target.metric))
 
 
 def _is_open(part: str, name: str) -> bool:
     """Whether a part is one whose options only its own code knows."""
-    return part in ("dataset", "model") and (
-        name.startswith(_TORCHVISION) or _OWN.fullmatch(name) is not None
-    )
+    return part in ("dataset", "model") and (name.startswith(TORCHVISION) or _OWN.fullmatch(name) is not None)
 
 
 def _option(key: str, name: str, value: Any, component: Component, troubles: list[Trouble]) -> None:

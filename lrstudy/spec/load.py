@@ -12,20 +12,21 @@ from typing import Any
 from pydantic import ValidationError
 
 from lrstudy.errors import NO_VALUE, Problem, StudyFileError, did_you_mean
-from lrstudy.spec.checks import check_schedules, check_target, check_task
+from lrstudy.spec.checks import check_metric_fits, check_schedules, check_target, check_task
 from lrstudy.spec.models import Budget, Faults, Resources, ScheduleSpec, Study, Target, TaskSpec
 from lrstudy.spec.overrides import apply_overrides
 from lrstudy.spec.problems import section_problems
 from lrstudy.spec.space import Trouble
 
-_SECTIONS: Mapping[str, type[TaskSpec | Budget | Target | Resources | Faults]] = {
+# The tables of a study file but for the schedules, each with its model.
+SECTIONS: Mapping[str, type[TaskSpec | Budget | Target | Resources | Faults]] = {
     "task": TaskSpec,
     "budget": Budget,
     "target": Target,
     "resources": Resources,
     "faults": Faults,
 }
-_TOP_LEVEL = ("name", "seed", *_SECTIONS, "schedules")
+_TOP_LEVEL = ("name", "seed", *SECTIONS, "schedules")
 
 
 def load_study(path: Path, overrides: Sequence[str] = ()) -> Study:
@@ -65,7 +66,7 @@ def parse_study(raw: Mapping[str, Any], where: str, overrides: Sequence[str] = (
     problems = apply_overrides(data, overrides)
     sections: dict[str, Any] = {}
     troubles = [*_top_level_troubles(data)]
-    for key, model in _SECTIONS.items():
+    for key, model in SECTIONS.items():
         value = data.get(key, {})
         if not isinstance(value, dict):
             troubles.append(Trouble(key, "must be a table", f"Write [{key}] and its keys below it.", value))
@@ -79,6 +80,8 @@ def parse_study(raw: Mapping[str, Any], where: str, overrides: Sequence[str] = (
         sections["task"] = check_task(sections["task"], troubles)
     if "target" in sections:
         sections["target"] = check_target(sections["target"], schedules, data.get("schedules"), troubles)
+        if "task" in sections:
+            check_metric_fits(sections["task"], sections["target"], troubles)
     problems += [_problem(where, trouble, text) for trouble in troubles]
     if problems:
         raise StudyFileError(problems)

@@ -82,3 +82,11 @@ def test_the_catalog_loads_nothing_heavy() -> None:
     code = "import sys, lrstudy.catalog.tasks; print({'torch', 'numpy', 'pydantic'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_torchvision_s_models_are_known() -> None:
+    from torchvision import models
+
+    from lrstudy.catalog.torchvision_models import TORCHVISION_MODELS
+
+    assert list(TORCHVISION_MODELS) == sorted(models.list_models(module=models))

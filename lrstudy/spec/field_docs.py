@@ -1,0 +1,46 @@
+"""What every key of a study file means, in a sentence: for the JSON Schema, and so for editors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+FIELD_DOCS: Final[Mapping[str, str]] = {
+    "name": "Names the study and its run folder: 1 to 200 bytes, no slashes, no leading dot.",
+    "seed": "Everything random derives from it.",
+    "schedules": "The schedules under study. A table is a range to search, a list a set of choices.",
+    "schedules.kind": 'A built-in schedule, or your own as "module:attribute"; left out: the name.',
+    "task.dataset": 'A data set, or your own as "module:attribute"; further keys are its options.',
+    "task.model": 'A model, "torchvision:NAME", or your own as "module:attribute"; further keys: options.',
+    "task.loss": "The loss, a mean over the rows of a batch.",
+    "task.optimizer": "The optimizer; its lr holds until a schedule says otherwise.",
+    "task.batch_size": "Rows per training step.",
+    "task.epochs": "The most epochs that a trial trains.",
+    "task.validation": "Share of the training set that judges, carved out by the seed.",
+    "task.test": "Share kept for the end, where the data set has no test set of its own.",
+    "task.rows": "Use only so many rows of the training set; left out: all.",
+    "task.augment": 'For training images, in order: "flip", "shift:0.1", "crop:4", "rotate:15", "zoom:0.1".',
+    "task.normalize": "How inputs are scaled, from the training split; left out: the data set's own way.",
+    "task.precision": "What the training computes in.",
+    "task.channels_last": "Lay out images with channels last, which is faster on some GPUs.",
+    "task.deterministic": "Use deterministic algorithms only, also on a GPU.",
+    "task.divergence": "A loss above this counts as diverged.",
+    "budget.trials": "Tuning trials per schedule, the same for all.",
+    "budget.confirm_seeds": "Fresh seeds that each winner is run on, the same for all.",
+    "budget.search": "How hyperparameters are searched.",
+    "budget.pruner": "What ends hopeless tuning trials early.",
+    "budget.objective": "What tuning compares: the best, the final or the mean value of the metric.",
+    "budget.generation": "Trials per generation of the search: those of one do not wait for each other.",
+    "target.metric": "The validation metric that the study is judged by.",
+    "target.values": "Levels that count as converged; left out: derived from the reference.",
+    "target.reference": "The schedule that the others are compared with; left out: fixed, else the first.",
+    "target.margin": "Speedups within this fraction count as equivalent.",
+    "resources.cpus": "CPU cores of each trial.",
+    "resources.gpus": "GPUs of each trial; a fraction shares one.",
+    "resources.max_concurrent": "The most trials at once; 0: as many as fit.",
+    "faults.checkpoint_epochs": "A checkpoint after every so many epochs; 0: never.",
+    "faults.checkpoint_seconds": "Seconds that must lie between two checkpoints of a trial.",
+    "faults.lost_node_retries": "How often a trial starts again because its worker or machine was lost.",
+    "faults.memory_retries": "How often a trial that ran out of memory starts again, alone.",
+    "faults.error_retries": "How often a trial whose code raised starts again.",
+}
