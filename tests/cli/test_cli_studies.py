@@ -69,7 +69,7 @@ def test_validate_lists_the_problems_of_every_file(here: Path) -> None:
     assert result.exit_code == 2
     assert "good.toml: ok" in result.stdout
     assert "3 problems" in result.stderr
-    assert "bad.toml:17: task.epochs = 0: must be at least 1" in result.stderr
+    assert "bad.toml:18: task.epochs = 0: must be at least 1" in result.stderr
     assert "Did you mean 'trials'?" in result.stderr
 
 
