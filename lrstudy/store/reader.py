@@ -35,6 +35,10 @@ class Store:
     study: StudyInfo
     _files: Mapping[str, tuple[str, ...]]
 
+    def __repr__(self) -> str:
+        files = ", ".join(f"{table} in {len(self._files[table])} files" for table in schema.TABLES)
+        return f"Store({str(self.location)!r}, study {self.study.name!r}: {files})"
+
     def trials(self, columns: Sequence[str] | None = None) -> Any:
         """The trials as a ``pyarrow.Table``, one row per trial that has ended; all columns unless named."""
         return self._table("trials", columns)
@@ -54,8 +58,11 @@ class Store:
     def pandas(self, table: str = "epochs", columns: Sequence[str] | None = None) -> pd.DataFrame:
         """``trials`` or ``epochs`` as a pandas data frame (in which null and NaN look alike).
 
-        Raises ``InputError`` when pandas is not installed.
+        Raises ``InputError`` for another table, or when pandas is not installed.
         """
+        if table not in schema.TABLES:
+            remedy = did_you_mean(table, schema.TABLES)
+            raise InputError(Problem(str(self.location), "table", "is not a table of a store", remedy, table))
         try:
             import pandas as _  # noqa: F401 # an optional extra: asked for here, used by to_pandas below
         except ImportError as error:

@@ -79,6 +79,13 @@ def test_duckdb_not_installed(store: Store, monkeypatch: pytest.MonkeyPatch) -> 
         query_store(store, "SELECT 1")
 
 
+def test_in_a_notebook_a_store_says_what_it_is_and_another_table_is_refused(store: Store) -> None:
+    assert repr(store).endswith("store', study 'digits': trials in 1 files, epochs in 3 files)")
+    assert len(store.pandas("trials")) == 4
+    with pytest.raises(InputError, match=r"'epoch'.*Did you mean 'epochs'"):
+        store.pandas("epoch")
+
+
 def test_export_to_csv(store: Store, tmp_path: Path) -> None:
     files = export_store(store, tmp_path / "out", "csv")
     assert [file.local for file in files] == [tmp_path / "out/trials.csv", tmp_path / "out/epochs.csv"]
