@@ -47,7 +47,10 @@ class TrialConfig:
 
 @dataclass(slots=True)
 class Outcome:
-    """How a trial ended. ``objective`` is what tuning compares, in the metric's own direction."""
+    """How a trial ended. ``objective`` is what tuning compares, in the metric's own direction.
+
+    ``found`` is what a range test found out: it joins the trial's ``params``.
+    """
 
     status: Status
     epochs_run: int
@@ -56,6 +59,7 @@ class Outcome:
     objective: float | None = None
     error: str | None = None
     test: dict[str, float] = field(default_factory=dict)
+    found: dict[str, Any] = field(default_factory=dict)
 
 
 def run_trial(

@@ -21,7 +21,7 @@ from lrstudy.catalog.tasks import (
 from lrstudy.catalog.torchvision_models import TORCHVISION_MODELS
 from lrstudy.errors import did_you_mean
 from lrstudy.metrics import METRICS
-from lrstudy.spec.models import ComponentSpec, ScheduleSpec, Target, TaskSpec
+from lrstudy.spec.models import ComponentSpec, RangeTest, ScheduleSpec, Target, TaskSpec
 from lrstudy.spec.space import Choices, Range, Trouble, read_value
 
 _OWN = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
@@ -171,6 +171,13 @@ def _option(key: str, name: str, value: Any, component: Component, troubles: lis
         troubles.append(Trouble(key, f"is not an option of {component.name!r}", hint, value))
     elif (message := parameter.problem(value)) is not None:
         troubles.append(Trouble(key, message, f"{parameter.doc.rstrip('.')}.", value))
+
+
+def check_range_test(settings: RangeTest, troubles: list[Trouble]) -> None:
+    """Check that the sweep goes upwards."""
+    if settings.low >= settings.high:
+        message = f"is not below range_test.high, {settings.high:g}"
+        troubles.append(Trouble("range_test.low", message, "Lower it, or raise high.", settings.low))
 
 
 def check_target(

@@ -12,19 +12,20 @@ from typing import Any
 from pydantic import ValidationError
 
 from lrstudy.errors import NO_VALUE, Problem, StudyFileError, did_you_mean
-from lrstudy.spec.checks import check_metric_fits, check_schedules, check_target, check_task
-from lrstudy.spec.models import Budget, Faults, Resources, ScheduleSpec, Study, Target, TaskSpec
+from lrstudy.spec.checks import check_metric_fits, check_range_test, check_schedules, check_target, check_task
+from lrstudy.spec.models import Budget, Faults, RangeTest, Resources, ScheduleSpec, Study, Target, TaskSpec
 from lrstudy.spec.overrides import apply_overrides
 from lrstudy.spec.problems import section_problems
 from lrstudy.spec.space import Trouble
 
 # The tables of a study file but for the schedules, each with its model.
-SECTIONS: Mapping[str, type[TaskSpec | Budget | Target | Resources | Faults]] = {
+SECTIONS: Mapping[str, type[TaskSpec | Budget | Target | Resources | Faults | RangeTest]] = {
     "task": TaskSpec,
     "budget": Budget,
     "target": Target,
     "resources": Resources,
     "faults": Faults,
+    "range_test": RangeTest,
 }
 _TOP_LEVEL = ("name", "seed", *SECTIONS, "schedules")
 
@@ -75,6 +76,8 @@ def parse_study(raw: Mapping[str, Any], where: str, overrides: Sequence[str] = (
             sections[key] = model.model_validate(value)
         except ValidationError as error:
             troubles.extend(section_problems(key, model, error))
+    if "range_test" in sections:
+        check_range_test(sections["range_test"], troubles)
     schedules = check_schedules(data.get("schedules"), troubles)
     if "task" in sections:
         sections["task"] = check_task(sections["task"], troubles)

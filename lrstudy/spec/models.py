@@ -104,6 +104,14 @@ class Faults(_Section):
     error_retries: int = Field(default=0, ge=0)
 
 
+class RangeTest(_Section):
+    """The sweep of a range test: its lowest and highest rate, its length (0: as ``plan_sweep`` says)."""
+
+    low: float = Field(default=1e-5, gt=0, allow_inf_nan=False)
+    high: float = Field(default=10.0, gt=0, allow_inf_nan=False)
+    epochs: int = Field(default=0, ge=0)
+
+
 class ScheduleSpec(_Section):
     """One schedule under study: its kind, the parameters that are fixed and the space of the others."""
 
@@ -129,6 +137,7 @@ class Study(_Section):
     schedules: tuple[ScheduleSpec, ...]
     resources: Resources
     faults: Faults = Faults()
+    range_test: RangeTest = RangeTest()
 
     def schedule(self, name: str) -> ScheduleSpec:
         """The schedule of that name; raises ``KeyError`` for another."""
@@ -173,7 +182,7 @@ class Study(_Section):
         """
         data = self.resolved()
         data["target"] = {"metric": data["target"]["metric"]}
-        del data["resources"], data["faults"]
+        del data["resources"], data["faults"], data["range_test"]
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -183,6 +192,7 @@ __all__ = [
     "ComponentSpec",
     "Faults",
     "Range",
+    "RangeTest",
     "Resources",
     "ScheduleSpec",
     "Study",
