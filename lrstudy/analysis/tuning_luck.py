@@ -47,20 +47,22 @@ def selection_probabilities(n: int) -> np.ndarray:
     return worse[:-1] - worse[1:]
 
 
-def winner_variance(log_times: ArrayLike, run_variance: float) -> float:
+def winner_variance(log_times: ArrayLike, run_variances: ArrayLike) -> float:
     """Variance of the winner's log time over tunings with the same budget, by the bootstrap in closed form.
 
     Args:
         log_times: shape (n,), log restricted time of each configuration, the best by the objective first.
-        run_variance: variance of one such value between runs of one configuration. It is part of the
-            spread of ``log_times`` and would be counted twice: confirm runs measure it.
+        run_variances: of each of these values between runs of its configuration, or one for all. They are
+            part of the spread of ``log_times`` and would be counted twice: confirm runs measure them.
     """
     logs = np.asarray(log_times, dtype=float)
     if logs.size < 2:
         return 0.0
     p = selection_probabilities(logs.size)
     spread = float(p @ (logs - p @ logs) ** 2)
-    return max(0.0, spread - run_variance * (1.0 - float(p @ p)))
+    # E[sum p (x - sum p x)^2] exceeds that of the true times by sum p (1 - p) var(x).
+    noise = float((p * (1.0 - p) * np.broadcast_to(np.asarray(run_variances, dtype=float), logs.shape)).sum())
+    return max(0.0, spread - noise)
 
 
 def tuning_variance(
@@ -79,10 +81,13 @@ def tuning_variance(
     def logs(trials: Sequence[Trial]) -> np.ndarray:
         return np.log(hits_of(columns, trials, metric, target, "epochs", horizon).restricted)
 
-    repeats = float(np.mean([len(configuration.trials) for configuration in ranked]))
     between_runs = float(np.var(logs(confirm), ddof=1)) if len(confirm) > 1 else 0.0
-    times = [float(logs(configuration.trials).mean()) for configuration in ranked]
-    return winner_variance(times, between_runs / repeats)
+    times = np.array([logs(configuration.trials).mean() for configuration in ranked])
+    variances = np.array([between_runs / len(configuration.trials) for configuration in ranked])
+    if len(confirm) > 1 and confirm[0].params == ranked[0].trials[0].params:
+        # The winner's own tuning runs were lucky ones: that is why it won. Its confirm runs know better.
+        times[0], variances[0] = logs(confirm).mean(), between_runs / len(confirm)
+    return winner_variance(times, variances)
 
 
 def with_tuning(
