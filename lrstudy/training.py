@@ -9,13 +9,14 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from lrstudy.metrics import METRICS
+from lrstudy.outcome import Outcome, best_index, objective_of
 from lrstudy.records import EpochRecord, Phase, Status
 from lrstudy.schedules import ScheduleContext, build_schedule
 from lrstudy.seeding import derive_seed
@@ -43,23 +44,6 @@ class TrialConfig:
     kind: str
     params: Mapping[str, Any]
     seed: int
-
-
-@dataclass(slots=True)
-class Outcome:
-    """How a trial ended. ``objective`` is what tuning compares, in the metric's own direction.
-
-    ``found`` is what a range test found out: it joins the trial's ``params``.
-    """
-
-    status: Status
-    epochs_run: int
-    best_val: float | None = None
-    best_epoch: int | None = None
-    objective: float | None = None
-    error: str | None = None
-    test: dict[str, float] = field(default_factory=dict)
-    found: dict[str, Any] = field(default_factory=dict)
 
 
 def run_trial(
@@ -223,12 +207,7 @@ class Training:
             self._setup_seconds = self._clock() - started
 
     def _best_index(self) -> int | None:
-        """Where the metric was best, the earliest such epoch; None if it was never a number."""
-        best: int | None = None
-        for index, value in enumerate(self._values):
-            if not math.isnan(value) and (best is None or self._metric.better(value, self._values[best])):
-                best = index
-        return best
+        return best_index(self._values, self._metric)
 
     def outcome(self) -> Outcome:
         """How the trial ended; for a confirm trial, measures the test split at its best epoch.
@@ -248,16 +227,7 @@ class Training:
     @property
     def objective(self) -> float | None:
         """What tuning compares, as it stands after the last epoch; None where nothing finite was measured."""
-        best = self._best_index()
-        if best is None or self._diverged:
-            return None
-        match self._study.budget.objective:
-            case "best":
-                return self._values[best]
-            case "final":
-                return self._values[-1]
-            case "mean":
-                return math.fsum(self._values) / len(self._values)
+        return None if self._diverged else objective_of(self._study, self._values)
 
     def state_dict(self) -> State:
         """Everything the rest of the trial depends on: tensors and plain numbers, lists and dicts only."""

@@ -79,12 +79,16 @@ def describe(space: Space) -> str:
     """A search space in a few words.
 
     >>> from lrstudy.spec import Choices
-    >>> describe(Range(0.001, 3.0, log=True)), describe(Choices((4, 10)))
-    ('0.001 … 3 (log)', '{4, 10}')
+    >>> describe(Range(0.001, 3.0, log=True)), describe(Range(1e-4, "max_lr")), describe(Choices((4, 10)))
+    ('0.001 … 3 (log)', '0.0001 … max_lr', '{4, 10}')
     """
     if isinstance(space, Range):
-        return f"{space.low:g} … {space.high:g}{' (log)' if space.log else ''}"
+        return f"{_end(space.low)} … {_end(space.high)}{' (log)' if space.log else ''}"
     return "{" + ", ".join(_plain(value) for value in space.values) + "}"
+
+
+def _end(end: float | str) -> str:
+    return end if isinstance(end, str) else f"{end:g}"
 
 
 def _plain(value: object) -> str:

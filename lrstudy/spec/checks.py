@@ -22,7 +22,7 @@ from lrstudy.catalog.torchvision_models import TORCHVISION_MODELS
 from lrstudy.errors import did_you_mean
 from lrstudy.metrics import METRICS
 from lrstudy.spec.models import ComponentSpec, RangeTest, ScheduleSpec, Target, TaskSpec
-from lrstudy.spec.space import Choices, Range, Trouble, read_value
+from lrstudy.spec.space import Choices, Range, Trouble, read_value, reference_troubles
 
 _OWN = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
@@ -65,6 +65,9 @@ def _schedule(name: str, table: Any, troubles: list[Trouble]) -> ScheduleSpec | 
         return None
     space = {k: v for k, v in values.items() if isinstance(v, Range | Choices)}
     fixed = {k: v for k, v in values.items() if k not in space}
+    troubles.extend(reference_troubles(key, space, fixed))
+    if len(troubles) > before:
+        return None
     return ScheduleSpec(name=name, kind=kind, fixed=fixed, space=space)
 
 

@@ -63,14 +63,25 @@ class TaskSpec(_Section):
 
 
 class Budget(_Section):
-    """What every schedule may spend, the same for all."""
+    """What every schedule may spend, the same for all.
+
+    ``trials`` configurations are tried, each on ``tune_seeds`` seeds. The ``asha`` pruner asks after
+    ``grace_epochs`` epochs and then at ``reduction`` times as many, again and again, which trials go on.
+    ``extend`` adds ``extend_trials`` configurations, before each generation of which a range whose end
+    holds the best value so far is widened.
+    """
 
     trials: int = Field(default=16, ge=1)
     confirm_seeds: int = Field(default=10, ge=1)
     search: Literal["tpe", "random", "qmc", "grid"] = "tpe"
-    pruner: Literal["none"] = "none"
+    tune_seeds: int = Field(default=1, ge=1)
+    pruner: Literal["none", "asha"] = "none"
+    grace_epochs: int = Field(default=1, ge=1)
+    reduction: int = Field(default=3, ge=2)
     objective: Literal["best", "final", "mean"] = "best"
     generation: int = Field(default=4, ge=1)
+    extend: bool = False
+    extend_trials: int = Field(default=8, ge=1)
 
 
 class Target(_Section):
@@ -146,9 +157,18 @@ class Study(_Section):
                 return schedule
         raise KeyError(name)
 
+    def configurations(self, schedule: ScheduleSpec) -> int:
+        """How many configurations a schedule may try: one where there is nothing to search."""
+        extra = self.budget.extend_trials if self.budget.extend else 0
+        return self.budget.trials + extra if schedule.space else 1
+
+    def tune_seeds(self, schedule: ScheduleSpec) -> int:
+        """On how many seeds each is tried: one suffices where there is nothing to choose from."""
+        return self.budget.tune_seeds if schedule.space else 1
+
     def tune_trials(self, schedule: ScheduleSpec) -> int:
-        """How many tuning trials a schedule gets: one suffices where there is nothing to search."""
-        return self.budget.trials if schedule.space else 1
+        """How many tuning trials a schedule gets."""
+        return self.configurations(schedule) * self.tune_seeds(schedule)
 
     def resolved(self) -> dict[str, Any]:
         """The study as plain JSON data with every default filled in."""

@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from lrstudy.catalog import Parameter
+from lrstudy.errors import did_you_mean
 
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """All numbers from ``low`` to ``high``, both included; ``log`` searches their logarithm."""
+    """All numbers from ``low`` to ``high``, both included; ``log`` searches their logarithm.
 
-    low: float
-    high: float
+    An end may be the name of another parameter of the same schedule: the range then ends at that one's
+    value (``base_lr`` below ``max_lr``).
+    """
+
+    low: float | str
+    high: float | str
     log: bool = False
     integer: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The parameters that its ends name."""
+        return tuple(end for end in (self.low, self.high) if isinstance(end, str))
+
+    def ends(self, params: Mapping[str, Any]) -> tuple[float, float]:
+        """Its ends as numbers, where ``params`` holds the parameters that they name."""
+        low, high = (float(params[end]) if isinstance(end, str) else end for end in (self.low, self.high))
+        return low, high
 
     def to_json(self) -> dict[str, Any]:
         """The form it has in a study file."""
@@ -87,7 +102,9 @@ def _range_troubles(key: str, raw: dict[str, Any], parameter: Parameter | None) 
             yield Trouble(key, f"has no {name!r}", "Write { low = …, high = …, log = true }.", raw)
             continue
         value = raw[name]
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if isinstance(value, str):
+            yield from _name_troubles(f"{key}.{name}", value, parameter)
+        elif isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             yield Trouble(f"{key}.{name}", "must be a finite number", "Give a number.", value)
         elif parameter is not None and (message := parameter.problem(value)) is not None:
             yield Trouble(f"{key}.{name}", message, _remedy(parameter), value)
@@ -96,6 +113,72 @@ def _range_troubles(key: str, raw: dict[str, Any], parameter: Parameter | None) 
             f"{key}.log", "must be true or false", "Write log = true to search the logarithm.", raw["log"]
         )
     yield from _order_troubles(key, raw)
+
+
+def _name_troubles(key: str, name: str, parameter: Parameter | None) -> Iterator[Trouble]:
+    """What is wrong with an end that names a parameter, as far as that can be said without the others."""
+    if parameter is not None and parameter.type != "float":
+        message = "only the range of a real number may end at another parameter"
+        yield Trouble(key, message, "Give a number.", name)
+    elif parameter is not None and name == parameter.name:
+        yield Trouble(key, "names the parameter itself", "Give a number or another parameter.", name)
+
+
+def reference_troubles(key: str, space: Mapping[str, Space], fixed: Mapping[str, Any]) -> Iterator[Trouble]:
+    """What is wrong with the ranges of a schedule that end at other parameters."""
+    for name, span in space.items():
+        if isinstance(span, Range) and span.names:
+            place = f"{key}.{name}"
+            unusable = list(_unusable(place, span, space, fixed))
+            yield from unusable or _crossing(place, span, space, fixed)
+
+
+def _unusable(
+    key: str, span: Range, space: Mapping[str, Space], fixed: Mapping[str, Any]
+) -> Iterator[Trouble]:
+    for end in ("low", "high"):
+        name = getattr(span, end)
+        if not isinstance(name, str):
+            continue
+        where, other = f"{key}.{end}", space.get(name)
+        if name not in space and name not in fixed:
+            hint = did_you_mean(name, sorted({*space, *fixed}))
+            yield Trouble(where, "is neither a number nor a parameter given for this schedule", hint, name)
+        elif isinstance(other, Range) and other.names:
+            remedy = "Let it end at a parameter that depends on no other."
+            yield Trouble(where, f"ends at {name}, whose own range depends on a parameter", remedy, name)
+        elif _extremes(name, space, fixed) is None:
+            yield Trouble(where, f"ends at {name}, which is not a number", "Name a number.", name)
+
+
+def _crossing(
+    key: str, span: Range, space: Mapping[str, Space], fixed: Mapping[str, Any]
+) -> Iterator[Trouble]:
+    """A range that would be empty for some value of a parameter that it ends at."""
+    ends = [
+        _extremes(end, space, fixed) if isinstance(end, str) else (end, end) for end in (span.low, span.high)
+    ]
+    if ends[0] is None or ends[1] is None:
+        return
+    low, high = ends[0][1], ends[1][0]
+    if low >= high:
+        message = f"can be empty: low may be {low:g} where high is {high:g}"
+        yield Trouble(key, message, "Keep low below every value that high can take.", span.to_json())
+    elif span.log and ends[0][0] <= 0:
+        yield Trouble(
+            f"{key}.low", "must be above 0 on a log scale", "Raise it, or drop log = true.", span.low
+        )
+
+
+def _extremes(name: str, space: Mapping[str, Space], fixed: Mapping[str, Any]) -> tuple[float, float] | None:
+    """The smallest and the largest value that a parameter can take; None for one that is no number."""
+    span = space.get(name)
+    if isinstance(span, Range):
+        return span.ends({})
+    values = span.values if span is not None else (fixed[name],)
+    if any(isinstance(value, bool) or not isinstance(value, int | float) for value in values):
+        return None
+    return min(values), max(values)
 
 
 def _order_troubles(key: str, raw: dict[str, Any]) -> Iterator[Trouble]:

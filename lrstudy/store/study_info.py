@@ -87,7 +87,9 @@ class StudyInfo:
     @property
     def trials(self) -> int:
         """How many tuning trials a schedule with a search space gets."""
-        return int(self.spec["budget"]["trials"])
+        budget = self.spec["budget"]
+        extra = budget.get("extend_trials", 0) if budget.get("extend") else 0
+        return int((budget["trials"] + extra) * budget.get("tune_seeds", 1))
 
     @property
     def confirm_seeds(self) -> int:

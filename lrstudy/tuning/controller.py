@@ -15,7 +15,8 @@ from lrstudy.records import Phase, Status, TrialRecord
 from lrstudy.seeding import derive_seed
 from lrstudy.spec import ScheduleSpec, Study
 from lrstudy.training import TrialConfig
-from lrstudy.tuning.search import Evaluated, Search
+from lrstudy.tuning.configurations import Configuration, configuration, rank
+from lrstudy.tuning.search import Search
 
 
 @dataclass(slots=True)
@@ -25,10 +26,26 @@ class _Progress:
     spec: ScheduleSpec
     search: Search
     tune_trials: int
+    repeats: int  # seeds per configuration
     tune_started: set[int] = field(default_factory=set)
     confirm_started: set[int] = field(default_factory=set)
     tuned: dict[int, TrialRecord] = field(default_factory=dict)
     confirmed: dict[int, TrialRecord] = field(default_factory=dict)
+
+    def tried(self, count: int) -> list[Configuration]:
+        """The first ``count`` configurations, of which every trial has come back."""
+        return [self._configuration(number) for number in range(count)]
+
+    def finished(self) -> list[Configuration]:
+        """All configurations of which every trial has come back."""
+        numbers = range(self.tune_trials // self.repeats)
+        return [self._configuration(n) for n in numbers if all(t in self.tuned for t in self._trials(n))]
+
+    def _configuration(self, number: int) -> Configuration:
+        return configuration(number, [self.tuned[trial] for trial in self._trials(number)])
+
+    def _trials(self, number: int) -> range:
+        return range(number * self.repeats, (number + 1) * self.repeats)
 
 
 class Controller:
@@ -42,6 +59,7 @@ class Controller:
                 spec,
                 Search(study, spec, higher_is_better=self._metric.higher_is_better),
                 study.tune_trials(spec),
+                study.tune_seeds(spec),
             )
             for spec in study.schedules
         }
@@ -101,8 +119,8 @@ class Controller:
         """Take back a trial that was handed out."""
         self._take_back(record)
 
-    def winner(self, name: str) -> TrialRecord | None:
-        """The best tuning trial of a schedule: None before tuning is over, or if every trial failed.
+    def winner(self, name: str) -> Configuration | None:
+        """The best configuration of a schedule: None before tuning is over, or if every trial failed.
 
         The best objective wins; among equals the one that got there in fewer epochs, then the earlier.
         When all trials diverged, the one that lasted longest stands for the schedule.
@@ -110,13 +128,14 @@ class Controller:
         schedule = self._schedules[name]
         if len(schedule.tuned) < schedule.tune_trials:
             return None
-        ran = [record for record in schedule.tuned.values() if record.status is not Status.FAILED]
-        return min(ran, key=self._rank, default=None)
+        return self._best(found for found in schedule.finished() if not found.failed)
 
-    def best(self, name: str) -> TrialRecord | None:
-        """The best tuning trial of a schedule so far."""
-        measured = [r for r in self._schedules[name].tuned.values() if r.objective is not None]
-        return min(measured, key=self._rank, default=None)
+    def best(self, name: str) -> Configuration | None:
+        """The best configuration of a schedule so far."""
+        return self._best(f for f in self._schedules[name].finished() if f.objective is not None)
+
+    def _best(self, found: Iterable[Configuration]) -> Configuration | None:
+        return min(found, key=lambda configuration: rank(configuration, self._metric), default=None)
 
     def lost(self, name: str) -> int:
         """How many trials of a schedule diverged or failed."""
@@ -154,14 +173,15 @@ class Controller:
         if number is None:
             return None
         schedule.confirm_started.add(number)
-        return self._config(schedule.spec, Phase.CONFIRM, number, winner.params)
+        return self._config(schedule.spec, Phase.CONFIRM, number, dict(winner.params))
 
     def _tune(self, schedule: _Progress, number: int) -> TrialConfig | None:
-        needed = schedule.search.needed(number)
-        if any(earlier not in schedule.tuned for earlier in range(needed)):
+        which = number // schedule.repeats
+        needed = schedule.search.needed(which)
+        if any(earlier not in schedule.tuned for earlier in range(needed * schedule.repeats)):
             return None
-        history = [_evaluated(schedule.tuned[earlier]) for earlier in range(needed)]
-        params = schedule.search.suggest(number, history)
+        history = [tried.evaluated for tried in schedule.tried(needed)]
+        params = schedule.search.suggest(which, history)
         schedule.tune_started.add(number)
         return self._config(schedule.spec, Phase.TUNE, number, params)
 
@@ -183,12 +203,6 @@ class Controller:
             schedule.confirm_started.add(number)
             schedule.confirmed[number] = record
 
-    def _rank(self, record: TrialRecord) -> tuple[float, ...]:
-        if record.objective is None:
-            return (1.0, 0.0, -record.epochs_run, _number(record.trial_id))
-        sign = -1.0 if self._metric.higher_is_better else 1.0
-        return (0.0, sign * record.objective, record.best_epoch or 0, _number(record.trial_id))
-
 
 def _first_missing(started: set[int], planned: int) -> int | None:
     if len(started) == planned:
@@ -198,7 +212,3 @@ def _first_missing(started: set[int], planned: int) -> int | None:
 
 def _number(trial_id: str) -> int:
     return int(trial_id.rpartition("-")[2])
-
-
-def _evaluated(record: TrialRecord) -> Evaluated:
-    return Evaluated(record.params, record.objective, failed=record.status is Status.FAILED)

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from lrstudy.errors import InputError, Problem
+from lrstudy.records import EpochRecord
 from lrstudy.spec import Study
-from lrstudy.store import Location, StoreWriter, open_location, open_store, study_folder
+from lrstudy.store import Location, Store, StoreWriter, open_location, open_store, study_folder
 from lrstudy.tasks import TaskData, check_task, load_data
+from lrstudy.tuning.asha import Pruner
 from lrstudy.tuning.provenance import study_info
 from lrstudy.tuning.runner import StudyRun
 from lrstudy.tuning.session import check_local
@@ -72,24 +74,20 @@ def prepare(
         _collect(problems, lambda: StoreWriter.check(place, info))
         raise InputError(problems)
     with StoreWriter.create_or_open(place, info) as writer:
-        finished = open_store(place).trial_records()
-        run = StudyRun(study, finished)
+        store = open_store(place)
+        run = StudyRun(study, store.trial_records(), _pruner(study, store))
         run.clean_up(place)  # a kill may have come between the last row and this
         yield Prepared(run, place, data, writer, address, folders)
 
 
-def importable(folders: Iterable[Path]) -> tuple[str, ...]:
-    """Make modules in these folders importable, behind all that is installed; returns them for workers."""
-    import sys
-
-    names = tuple(dict.fromkeys(str(folder.resolve()) for folder in folders))
-    sys.path += [name for name in names if name not in sys.path]
-    return names
-
-
-def _collect(problems: list[Problem], step: Callable[[], _T]) -> _T | None:
-    try:
-        return step()
-    except InputError as error:
-        problems += error.problems
-        return None
+def _pruner(study: Study, store: Store) -> Pruner:
+    """The study's pruner with the rungs that the store's trials came to."""
+    pruner = Pruner(study)
+    if study.budget.pruner == "none":
+        return pruner
+    rows: dict[str, list[EpochRecord]] = {}
+    for key, row in store.epoch_records():
+        rows.setdefault(key.trial_id, []).append(row)
+    for record in store.trial_records():
+        pruner.restore(record, rows.get(record.trial_id, []))
+    return pruner

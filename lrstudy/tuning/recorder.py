@@ -16,9 +16,10 @@ from ray.tune import Callback
 from ray.tune.experiment import Trial
 
 from lrstudy.errors import StoreError
+from lrstudy.outcome import Outcome, pruned_after
 from lrstudy.records import EpochRecord, Phase, Status, TrialRecord
+from lrstudy.spec import Study
 from lrstudy.store import StoreWriter, TrialKey
-from lrstudy.training import Outcome
 from lrstudy.tuning.checkpoints import remove_checkpoints
 from lrstudy.tuning.controller import Controller
 from lrstudy.tuning.faults import Fault, Job, Retries, fault_of
@@ -43,11 +44,13 @@ class Recorder(Callback):
 
     def __init__(
         self,
+        study: Study,
         controller: Controller,
         retries: Retries,
         writer: StoreWriter,
         on_change: Callable[[], None],
     ) -> None:
+        self._study = study
         self._controller, self._retries, self._writer = controller, retries, writer
         self._on_change = on_change
         self._running: dict[str, _Running] = {}
@@ -56,6 +59,7 @@ class Recorder(Callback):
         self._checkpointed: list[str] = []
         self._notes: set[str] = set()
         self._flushed_at = time.monotonic()
+        self.pruned: set[str] = set()  # trials that Tune is about to stop
         self.error: StoreError | None = None
         self.stopping = False
 
@@ -78,6 +82,11 @@ class Recorder(Callback):
             self._tell(note)
         fault = result.pop("fault", None)
         running.attempt = max(running.attempt, result.pop("attempt", 1))
+        if trial.trial_id in self.pruned:
+            # Whether it left a checkpoint, only its worker knew.
+            self._checkpointed.append(running.job.config.trial_id)
+            self._finish(trial, running, pruned_after(self._study, running.rows), result)
+            return
         if message is None:
             return
         outcome = Outcome(**message)

@@ -16,6 +16,7 @@ from lrstudy.records import Phase, TrialRecord
 from lrstudy.spec import Study
 from lrstudy.store import Location, StoreWriter
 from lrstudy.tasks import TaskData
+from lrstudy.tuning.asha import Pruner
 from lrstudy.tuning.checkpoints import remove_all_checkpoints, remove_ended
 from lrstudy.tuning.controller import Controller
 from lrstudy.tuning.faults import Job, Retries, alone
@@ -62,9 +63,10 @@ class StudyRun:
     trial is missing, or when it was interrupted (then ``done`` is False).
     """
 
-    def __init__(self, study: Study, finished: Iterable[TrialRecord]) -> None:
+    def __init__(self, study: Study, finished: Iterable[TrialRecord], pruner: Pruner | None = None) -> None:
         self._study = study
         self._controller = Controller(study, finished)
+        self._pruner = pruner or Pruner(study)
 
     @property
     def done(self) -> bool:
@@ -117,7 +119,7 @@ class StudyRun:
                 search_path=search_path,
             )
             retries = Retries(self._study.faults)
-            recorder = Recorder(self._controller, retries, writer, on_change)
+            recorder = Recorder(self._study, self._controller, retries, writer, on_change)
             # Tune needs a folder of its own. Nothing is ever restored from it: the store is the truth.
             scratch = writer.location / _SCRATCH
             try:
@@ -164,24 +166,32 @@ class StudyRun:
                 callbacks=[recorder],
                 # The recorder retries what failed: Tune has one budget for all faults.
                 failure_config=tune.FailureConfig(max_failures=0),
-                stop=_StopWith(recorder),
+                stop=_StopWith(recorder, self._pruner),
                 verbose=0,
             ),
         )
 
 
 class _StopWith(Stopper):
-    """Ends the whole run once the recorder can no longer write."""
+    """Ends trials that the pruner gives up, and the whole run once the recorder can no longer write."""
 
-    def __init__(self, recorder: Recorder) -> None:
-        self._recorder = recorder
+    def __init__(self, recorder: Recorder, pruner: Pruner) -> None:
+        self._recorder, self._pruner = recorder, pruner
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Tune pickles what it is given, to restore it; nothing is ever restored from there.
         return NoopStopper, ()
 
-    def __call__(self, trial_id: str, result: dict[str, object]) -> bool:
-        return False
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        # Tune asks before it tells the recorder.
+        rung = result.pop("rung", None)
+        if rung is None:
+            return False
+        config = Job.from_config(result["config"]).config
+        if not self._pruner.stops(config.schedule, config.trial_id, rung["epoch"], rung["objective"]):
+            return False
+        self._recorder.pruned.add(trial_id)
+        return True
 
     def stop_all(self) -> bool:
         return self._recorder.stopping

@@ -19,11 +19,13 @@ from ray import tune
 from ray.exceptions import RayError
 
 from lrstudy.errors import LrStudyError
-from lrstudy.records import EpochRecord, Status
+from lrstudy.outcome import Outcome
+from lrstudy.records import EpochRecord, Phase, Status
 from lrstudy.spec import Study
 from lrstudy.store import Location
 from lrstudy.tasks import TaskData
-from lrstudy.training import Outcome, Training
+from lrstudy.training import Training
+from lrstudy.tuning.asha import rungs
 from lrstudy.tuning.checkpoints import TrialCheckpoints
 from lrstudy.tuning.faults import Fault, Job, fault_of
 
@@ -100,15 +102,30 @@ class _Attempt:
         self.device = _device_name(where)
         self.checkpoints = TrialCheckpoints(payload.store, study.spec_hash, self.job.config, study.faults)
         training = self._resumed(study, data, where, self.checkpoints)
+        stops = rungs(study) if self.job.config.phase is Phase.TUNE else ()
         try:
             while not training.finished:
                 self.reporter.add(training.run_epoch())
+                if training.epoch in stops and not training.finished:
+                    # The driver may end the trial here: sending it returns once it has decided.
+                    rung = {"epoch": training.epoch, "objective": training.objective}
+                    self.reporter.send({"epoch": training.epoch, "rung": rung, **self.about()})
                 if not training.finished and self.checkpoints.due(training.epoch):
                     history = self.reporter.history
                     self.checkpoints.save(training.state_dict(), history, self.number, self.started_at)
             return training.outcome()
         finally:
             training.close()
+
+    def about(self) -> dict[str, Any]:
+        """Where and when it runs."""
+        return {
+            "attempt": self.number,
+            "started_at": self.started_at,
+            "ended_at": datetime.now(UTC),
+            "node": f"{platform.node()}/{ray.get_runtime_context().get_node_id()[:8]}",
+            "device": self.device,
+        }
 
     def _resumed(
         self, study: Study, data: TaskData, device: torch.device, checkpoints: TrialCheckpoints
@@ -155,13 +172,9 @@ def trainable(config: dict[str, Any], payload: Payload) -> None:
             "epoch": outcome.epochs_run,
             "outcome": asdict(outcome),
             "fault": None if fault is None else fault.value,
-            "attempt": attempt.number,
             "notes": checkpoints.notes if checkpoints is not None else [],
             "checkpointed": checkpoints is not None and checkpoints.used,
-            "started_at": attempt.started_at,
-            "ended_at": datetime.now(UTC),
-            "node": f"{platform.node()}/{ray.get_runtime_context().get_node_id()[:8]}",
-            "device": attempt.device,
+            **attempt.about(),
         }
     )
 

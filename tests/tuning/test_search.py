@@ -10,6 +10,7 @@ from optuna.samplers import RandomSampler
 from optuna.trial import TrialState
 
 from lrstudy.spec import Study, parse_study
+from lrstudy.tuning.coordinates import Coordinates
 from lrstudy.tuning.search import Evaluated, Search
 
 
@@ -24,6 +25,9 @@ def study(search: str = "tpe", trials: int = 16, seed: int = 0, **schedule: Any)
         },
         "test",
     )
+
+
+COORDINATES = Coordinates(study().schedules[0].space, {})
 
 
 def searcher(spec: Study) -> Search:
@@ -90,7 +94,7 @@ def test_tpe_learns_from_results() -> None:
 def test_a_diverged_trial_is_told_as_worse_than_any_and_a_failed_one_not_at_all() -> None:
     params = {"lr": 0.1}
     history = [Evaluated(params, 0.7), Evaluated(params, None), Evaluated(params, None, failed=True)]
-    told = searcher(study())._optuna_study(RandomSampler(), history).trials
+    told = searcher(study())._optuna_study(RandomSampler(), COORDINATES, history).trials
     assert [trial.state for trial in told] == [TrialState.COMPLETE, TrialState.COMPLETE, TrialState.FAIL]
     assert told[0].value == 0.7
     assert told[1].value is not None
