@@ -16,6 +16,7 @@ from lrstudy.analysis.bands import levels_band
 from lrstudy.analysis.caveats import study_warnings
 from lrstudy.analysis.columns import Readable, Trial, read_columns
 from lrstudy.analysis.compared import pairs_of, restricted_over
+from lrstudy.analysis.configurations import Configuration, configurations, ranked
 from lrstudy.analysis.curves import curves_of
 from lrstudy.analysis.ecdf import ecdf_of
 from lrstudy.analysis.hits import hits_of
@@ -160,12 +161,8 @@ def _mean(values: Sequence[float | None]) -> Interval:
 
 
 def _winner_params(tune: Sequence[Trial], metric: Metric) -> dict[str, Any]:
-    measured = [trial for trial in tune if trial.objective is not None]
-    sign = -1.0 if metric.higher_is_better else 1.0
-    best = min(
-        measured, key=lambda t: (sign * (t.objective or 0.0), t.best_epoch or 0, t.trial_id), default=None
-    )
-    return best.params if best is not None else {}
+    tried = [one for one in ranked(tune, metric) if one.objective is not None]
+    return tried[0].params if tried else {}
 
 
 def _levels(contest: Contest, name: str, steps: Sequence[float]) -> Levels | None:
@@ -181,7 +178,7 @@ def _levels(contest: Contest, name: str, steps: Sequence[float]) -> Levels | Non
 
 
 def _best_of(tune: Sequence[Trial], metric: Metric) -> TuningCurve | None:
-    values = [trial.objective for trial in tune if trial.status is not Status.FAILED]
+    values = [one.objective for one in configurations(tune)]
     if not values:
         return None
     support = (
@@ -194,19 +191,29 @@ def _best_of(tune: Sequence[Trial], metric: Metric) -> TuningCurve | None:
 
 
 def _tuned_time(contest: Contest, tune: Sequence[Trial], reach: Reach) -> TunedTime | None:
-    ran = [trial for trial in tune if trial.status is not Status.FAILED and trial.end > trial.begin]
-    if not ran:
+    tried = configurations([trial for trial in tune if trial.end > trial.begin])
+    if not tried:
         return None
-    found = hits_of(contest.columns, ran, contest.metric, reach.target, "epochs", float(contest.epochs))
-    times = [float(time) if hit else None for time, hit in zip(found.time, found.hit, strict=True)]
     ert_epochs = math.inf if reach.ert_epochs is None else reach.ert_epochs
     return time_with_tuning(
-        times,
-        [float(trial.epochs_run) for trial in ran],
+        [_configuration_ert(contest, one, reach.target) for one in tried],
+        [float(sum(trial.epochs_run for trial in one.trials)) for one in tried],
         ert_epochs if reach.runs else None,
-        objectives=[trial.objective for trial in ran],
+        objectives=[one.objective for one in tried],
         higher_is_better=contest.metric.higher_is_better,
+        runs_per_trial=[len(one.trials) for one in tried],
     )
+
+
+def _configuration_ert(contest: Contest, tried: Configuration, target: float) -> float | None:
+    """Expected epochs to a target over a configuration's tuning trials; None when none of them hit."""
+    found = hits_of(contest.columns, tried.trials, contest.metric, target, "epochs", float(contest.epochs))
+    spent = [
+        time if hit else float(trial.epochs_run)
+        for trial, time, hit in zip(tried.trials, found.time, found.hit, strict=True)
+    ]
+    hits = int(found.hit.sum())
+    return math.fsum(spent) / hits if hits else None
 
 
 def _price_of_target(

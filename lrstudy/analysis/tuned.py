@@ -9,62 +9,81 @@ from typing import Any
 import numpy as np
 
 from lrstudy.analysis.columns import Trial
+from lrstudy.analysis.configurations import Configuration, configurations, ranked
 from lrstudy.metrics import Metric
 
 # A best value within this share of a range counts as lying at its edge.
 EDGE = 0.05
+# With fewer choices the best is at an end too often to mean anything.
+FEWEST_CHOICES = 4
 
 
 def tuning_warnings(
     name: str, space: Mapping[str, Any], tune: Sequence[Trial], confirm: Sequence[Trial], metric: Metric
 ) -> list[str]:
     """Sentences on one schedule's tuning; none when there was nothing to search."""
-    measured = [trial for trial in tune if trial.objective is not None]
-    if not space or not measured:
+    tried = ranked(tune, metric)
+    if not space or not tried or tried[0].objective is None:
         return []
-    best = _best(measured, metric)
-    found = [*_edges(name, space, best), *_rising(name, measured, metric)]
-    return found + _winners_curse(name, best, confirm, metric)
+    found = [*_edges(name, space, tried), *_rising(name, tune, metric)]
+    return found + _winners_curse(name, tried[0], confirm, metric)
 
 
-def _best(measured: Sequence[Trial], metric: Metric) -> Trial:
-    return min(measured, key=lambda trial: (_cost(trial, metric), trial.best_epoch or 0, trial.trial_id))
-
-
-def _cost(trial: Trial, metric: Metric) -> float:
-    assert trial.objective is not None
-    return -trial.objective if metric.higher_is_better else trial.objective
-
-
-def _edges(name: str, space: Mapping[str, Any], best: Trial) -> list[str]:
-    warnings = []
+def _edges(name: str, space: Mapping[str, Any], tried: Sequence[Configuration]) -> list[str]:
+    best, warnings = tried[0].params, []
     for parameter, span in space.items():
-        if not isinstance(span, dict) or parameter not in best.params:
+        value = best.get(parameter)
+        if isinstance(value, bool) or not isinstance(value, int | float):
             continue
-        place = _place(span, float(best.params[parameter]))
+        ends = _range(span, best, [one.params[parameter] for one in tried if parameter in one.params])
+        if ends is None:
+            continue
+        low, high = ends
+        if isinstance(span, Mapping):
+            place = _place(low, high, value, log=bool(span.get("log")))
+        else:
+            place = {low: 0.0, high: 1.0}.get(value, 0.5)
         if EDGE <= place <= 1 - EDGE:
             continue
         edge, way = ("low", "lower") if place < EDGE else ("high", "raise")
+        if isinstance(span, Mapping) and isinstance(span[edge], str):
+            continue  # that end is another parameter's value, and nothing lies beyond it
         warnings.append(
-            f"{name}: the best {parameter} ({best.params[parameter]:.4g}) lies at the {edge} end of its "
-            f"space, {span['low']:g} to {span['high']:g}. A better one may lie beyond: {way} its {edge}."
+            f"{name}: the best {parameter} ({value:.4g}) lies at the {edge} end of its "
+            f"space, {low:g} to {high:g}. A better one may lie beyond: {way} its {edge}."
         )
     return warnings
 
 
-def _place(span: Mapping[str, Any], value: float) -> float:
+def _range(span: Any, best: Mapping[str, Any], tried: Sequence[Any]) -> tuple[float, float] | None:
+    """The ends of what was searched: as declared, or as far beyond as an extension has tried.
+
+    None for what has no ends: choices that are no numbers, or so few that one is at an end anyway.
+    """
+    if not isinstance(span, Mapping):
+        numbers = {one for one in span if isinstance(one, int | float) and not isinstance(one, bool)}
+        return (min(numbers), max(numbers)) if len(numbers) == len(span) >= FEWEST_CHOICES else None
+    if any(isinstance(span[end], str) for end in ("low", "high")):
+        return float(_end(span["low"], best)), float(_end(span["high"], best))
+    return min(float(span["low"]), *tried), max(float(span["high"]), *tried)
+
+
+def _end(end: float | str, params: Mapping[str, Any]) -> Any:
+    return params[end] if isinstance(end, str) else end
+
+
+def _place(low: float, high: float, value: float, *, log: bool) -> float:
     """Where a value lies in its range, from 0 to 1."""
-    low, high = float(span["low"]), float(span["high"])
     if low == high:
         return 0.5
-    if span.get("log"):
+    if log:
         low, high, value = math.log(low), math.log(high), math.log(value)
     return (value - low) / (high - low)
 
 
-def _rising(name: str, measured: Sequence[Trial], metric: Metric) -> list[str]:
-    """Whether the last quarter of the trials still brought a tenth of the whole improvement."""
-    costs = np.array([_cost(trial, metric) for trial in sorted(measured, key=lambda t: t.trial_id)])
+def _rising(name: str, tune: Sequence[Trial], metric: Metric) -> list[str]:
+    """Whether the last quarter of the configurations still brought a tenth of the whole improvement."""
+    costs = np.array([cost for one in configurations(tune) if math.isfinite(cost := one.cost(metric))])
     if len(costs) < 8:
         return []
     best = np.minimum.accumulate(costs)
@@ -72,12 +91,11 @@ def _rising(name: str, measured: Sequence[Trial], metric: Metric) -> list[str]:
     late = best[len(best) - 1 - len(best) // 4] - best[-1]
     if late <= 0.1 * (typical - best[-1]) or late <= 0:
         return []
-    trials = len(costs)
-    sentence = f"{name}: its best value still improved in the last quarter of its {trials} tuning trials"
+    sentence = f"{name}: its best value still improved in the last quarter of its {len(costs)} tuning trials"
     return [f"{sentence}: more trials may find a better one."]
 
 
-def _winners_curse(name: str, best: Trial, confirm: Sequence[Trial], metric: Metric) -> list[str]:
+def _winners_curse(name: str, best: Configuration, confirm: Sequence[Trial], metric: Metric) -> list[str]:
     """Whether the winner did clearly worse on fresh seeds than in the trial that made it win."""
     values = [trial.best_val for trial in confirm if trial.best_val is not None]
     if len(values) < 3 or best.best_val is None:
@@ -93,13 +111,11 @@ def _winners_curse(name: str, best: Trial, confirm: Sequence[Trial], metric: Met
 
 def toss_up(tune: Sequence[Trial], confirm: Sequence[Trial], metric: Metric) -> bool:
     """Whether the runner-up came closer to the winner than runs of the winner come to each other."""
-    measured = [trial for trial in tune if trial.objective is not None]
     values = [trial.best_val for trial in confirm if trial.best_val is not None]
-    if not measured or len(values) < 3:
+    costs = [one.cost(metric) for one in ranked(tune, metric) if one.objective is not None]
+    if len(costs) < 2 or len(values) < 3:
         return False
-    best = _best(measured, metric)
-    others = [_cost(trial, metric) for trial in measured if trial.params != best.params]
-    return bool(others) and min(others) - _cost(best, metric) < float(np.std(values, ddof=1))
+    return costs[1] - costs[0] < float(np.std(values, ddof=1))
 
 
 def toss_up_warnings(names: Sequence[str]) -> list[str]:

@@ -143,6 +143,7 @@ def time_with_tuning(
     *,
     objectives: Sequence[float | None] | None = None,
     higher_is_better: bool = True,
+    runs_per_trial: float | Sequence[int] = 1,
 ) -> TunedTime:
     """Expected time to target against the number of tuning trials, without and with the cost of tuning.
 
@@ -162,6 +163,7 @@ def time_with_tuning(
         objectives: shape (N,), what the tuner selects by; None or NaN is the worst. Without it the trial
             that was soonest at the target is selected.
         higher_is_better: of the objectives.
+        runs_per_trial: how many runs (seeds) the cost of a trial is that of: one for all, or shape (N,).
 
     Raises:
         ValueError: when lengths differ or a cost is not positive.
@@ -179,11 +181,12 @@ def time_with_tuning(
         return TunedTime((), (), (), ())
     cost = np.broadcast_to(costs, hit_time.shape)
     hits = np.isfinite(hit_time)
-    spent = np.where(hits, hit_time, cost)
+    one_run = cost / np.asarray(runs_per_trial, dtype=float)
+    spent = np.where(hits, hit_time, one_run)
     order = _worst_first(hit_time, objectives, higher_is_better)
     spent, hits = spent[order], hits[order].astype(float)
     if confirm_ert is not None:
-        spent[-1] = confirm_ert if math.isfinite(confirm_ert) else float(cost[order[-1]])
+        spent[-1] = confirm_ert if math.isfinite(confirm_ert) else float(one_run[order[-1]])
         hits[-1] = float(math.isfinite(confirm_ert))
     weights = subset_weights(total)
     expected_spent, hit_rate = weights @ spent, weights @ hits

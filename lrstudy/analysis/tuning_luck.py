@@ -8,31 +8,20 @@ shows it (tests/tuning/aa_study.py): without the part added here many such studi
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from lrstudy.analysis.columns import Columns, Trial
+from lrstudy.analysis.configurations import ranked
 from lrstudy.analysis.hits import hits_of
 from lrstudy.analysis.intervals import t_quantile, t_two_sided
 from lrstudy.analysis.resampling import TIE
 from lrstudy.analysis.speedup import Speedup, paired_variation
 from lrstudy.metrics import Metric
-from lrstudy.records import Status
-
-
-@dataclass(frozen=True, slots=True)
-class _Configuration:
-    """One point of the search space, over the tuning trials that ran it."""
-
-    trials: tuple[Trial, ...]
-    cost: float
-    best_epoch: float
-    first: str
 
 
 def selection_probabilities(n: int) -> np.ndarray:
@@ -74,17 +63,17 @@ def tuning_variance(
     horizon: float,
 ) -> float:
     """``winner_variance`` of a schedule's epochs to a target, from its own tuning and confirm trials."""
-    ranked = _ranked([trial for trial in tune if trial.status is not Status.FAILED], metric)
-    if len(ranked) < 2:
+    drawn = ranked(tune, metric)
+    if len(drawn) < 2:
         return 0.0
 
     def logs(trials: Sequence[Trial]) -> np.ndarray:
         return np.log(hits_of(columns, trials, metric, target, "epochs", horizon).restricted)
 
     between_runs = float(np.var(logs(confirm), ddof=1)) if len(confirm) > 1 else 0.0
-    times = np.array([logs(configuration.trials).mean() for configuration in ranked])
-    variances = np.array([between_runs / len(configuration.trials) for configuration in ranked])
-    if len(confirm) > 1 and confirm[0].params == ranked[0].trials[0].params:
+    times = np.array([logs(configuration.trials).mean() for configuration in drawn])
+    variances = np.array([between_runs / len(configuration.trials) for configuration in drawn])
+    if len(confirm) > 1 and confirm[0].params == drawn[0].params:
         # The winner's own tuning runs were lucky ones: that is why it won. Its confirm runs know better.
         times[0], variances[0] = logs(confirm).mean(), between_runs / len(confirm)
     return winner_variance(times, variances)
@@ -113,24 +102,4 @@ def with_tuning(
         tuned_low=min(speedup.low, math.exp(effect - half)),
         tuned_high=max(speedup.high, math.exp(effect + half)),
         tuning_p=t_two_sided(effect / error, r.size - 1),
-    )
-
-
-def _ranked(trials: Sequence[Trial], metric: Metric) -> list[_Configuration]:
-    """The configurations, the one that the tuning would choose first."""
-    found: dict[str, list[Trial]] = {}
-    for trial in trials:
-        found.setdefault(json.dumps(trial.params, sort_keys=True), []).append(trial)
-    configurations = [_configuration(group, metric) for group in found.values()]
-    return sorted(configurations, key=lambda c: (c.cost, c.best_epoch, c.first))
-
-
-def _configuration(group: Sequence[Trial], metric: Metric) -> _Configuration:
-    values = [math.nan if trial.objective is None else trial.objective for trial in group]
-    mean = math.fsum(values) / len(values)
-    # One that diverged is worse than any that did not.
-    cost = math.inf if math.isnan(mean) else -mean if metric.higher_is_better else mean
-    epochs = [float(trial.best_epoch or 0) for trial in group]
-    return _Configuration(
-        tuple(group), cost, math.fsum(epochs) / len(epochs), min(trial.trial_id for trial in group)
     )
