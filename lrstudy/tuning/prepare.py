@@ -91,3 +91,20 @@ def _pruner(study: Study, store: Store) -> Pruner:
     for record in store.trial_records():
         pruner.restore(record, rows.get(record.trial_id, []))
     return pruner
+
+
+def importable(folders: Iterable[Path]) -> tuple[str, ...]:
+    """Make modules in these folders importable, behind all that is installed; returns them for workers."""
+    import sys
+
+    names = tuple(dict.fromkeys(str(folder.resolve()) for folder in folders))
+    sys.path += [name for name in names if name not in sys.path]
+    return names
+
+
+def _collect(problems: list[Problem], step: Callable[[], _T]) -> _T | None:
+    try:
+        return step()
+    except InputError as error:
+        problems += error.problems
+        return None
