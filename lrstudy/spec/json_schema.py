@@ -211,7 +211,11 @@ def _searchable(parameter: Parameter) -> _Schema:
     if parameter.type in ("float", "int"):
         number = _number(parameter)
         log = {"type": "boolean", "default": False, "description": "Search the logarithm."}
-        ends = {"low": number, "high": number, "log": log}
+        end: _Schema = number
+        if parameter.type == "float":
+            name = {"type": "string", "minLength": 1, "description": "Another parameter of this schedule."}
+            end = {"anyOf": [number, name]}
+        ends = {"low": end, "high": end, "log": log}
         spaces.append(
             {
                 "type": "object",
