@@ -17,6 +17,7 @@ from torch import Tensor
 
 from lrstudy.errors import InputError, Problem
 from lrstudy.metrics import METRICS
+from lrstudy.outcome import Outcome
 from lrstudy.range_test.bounds import Bounds, suggest_bounds
 from lrstudy.records import EpochRecord, Status
 from lrstudy.schedules.groups import Groups
@@ -31,7 +32,6 @@ from lrstudy.tasks import (
     build_optimizer,
     precision_of,
 )
-from lrstudy.training import Outcome
 
 DIVERGED: Final = 4.0  # times the best smoothed loss, and above where the loss began: the sweep ends there
 _STEPS: Final = 200  # what an unstated length aims at
