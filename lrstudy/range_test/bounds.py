@@ -37,7 +37,8 @@ class Bounds:
     """The suggested rates, both None where there is no suggestion; ``reason`` then says why.
 
     ``lowest`` is where the fall ends, ``high`` before the margin. ``open_high``: the loss never rose, so
-    the limit was not seen and may lie above.
+    the limit was not seen and may lie above. ``steepest`` is the rate at which the smoothed loss falls
+    fastest for each tenfold of the rate.
     """
 
     low: float | None
@@ -45,6 +46,7 @@ class Bounds:
     lowest: float | None = None
     open_high: bool = False
     reason: str = ""
+    steepest: float | None = None
 
     @property
     def usable(self) -> bool:
@@ -95,7 +97,17 @@ def _read(x: Array, y: Array, *, ended: bool) -> Bounds:
     high = float(x[top]) / (1.0 if open_high else MARGIN)
     if low >= top or high < MARGIN * x[low]:
         return _none("the loss rises as soon as it has begun to fall: no range lies between")
-    return Bounds(float(x[low]), high, float(x[top]), open_high)
+    steepest = _steepest(x, smoothed, low, top)
+    return Bounds(float(x[low]), high, float(x[top]), open_high, steepest=steepest)
+
+
+def _steepest(x: Array, smoothed: Array, low: int, top: int) -> float:
+    """Where the curve over the rate's logarithm falls fastest, its slope taken across a smoothing window."""
+    half = window_of(x.size) // 2
+    before = np.maximum(np.arange(low, top + 1) - half, 0)
+    after = np.minimum(np.arange(low, top + 1) + half, x.size - 1)
+    slopes = (smoothed[after] - smoothed[before]) / (np.log(x[after]) - np.log(x[before]))
+    return float(x[low + int(np.argmin(slopes))])
 
 
 def window_of(steps: int) -> int:

@@ -48,4 +48,7 @@ FIELD_DOCS: Final[Mapping[str, str]] = {
     "faults.lost_node_retries": "How often a trial starts again because its worker or machine was lost.",
     "faults.memory_retries": "How often a trial that ran out of memory starts again, alone.",
     "faults.error_retries": "How often a trial whose code raised starts again.",
+    "range_test.low": "The rate at which a range test begins.",
+    "range_test.high": "The rate at which it ends, unless the loss has left before.",
+    "range_test.epochs": "Its length; 0: about 200 steps, and no more epochs than a trial has.",
 }

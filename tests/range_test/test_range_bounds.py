@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -101,7 +102,19 @@ def test_a_lone_spike_changes_nothing() -> None:
     losses = sweep(1.0, rates)
     spiked = [*losses]
     spiked[120] = 1e6
-    assert suggest_bounds(rates, spiked) == pytest.approx(suggest_bounds(rates, losses))
+    with_spike, without = suggest_bounds(rates, spiked), suggest_bounds(rates, losses)
+    assert replace(with_spike, steepest=None) == replace(without, steepest=None)
+    assert with_spike.steepest == pytest.approx(without.steepest, rel=0.2)
+
+
+def test_the_steepest_rate_is_where_the_slope_is() -> None:
+    """A logistic fall over the rate's logarithm is steepest in its middle, whatever the grid."""
+    for steps in (100, 241, 600):
+        rates = np.geomspace(1e-6, 1.0, steps)
+        losses = 2.0 - 1.0 / (1.0 + np.exp(-4 * np.log10(rates / 2e-3)))
+        found = suggest_bounds(rates, losses)
+        assert found.steepest == pytest.approx(2e-3, rel=0.25)
+        assert found.low < found.steepest < found.high
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=40), st.sampled_from([3, 5, 9]))
