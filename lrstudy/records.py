@@ -12,8 +12,9 @@ from enum import StrEnum
 
 
 class Phase(StrEnum):
-    """Why a trial was run: to search hyperparameters, or to measure a winner on a fresh seed."""
+    """Why a trial was run: to find a range, to search hyperparameters in it, or to measure a winner."""
 
+    RANGE_TEST = "range-test"  # a learning-rate range test, which sets the range that is searched
     TUNE = "tune"
     CONFIRM = "confirm"
 

@@ -46,7 +46,7 @@ def test_the_studies_it_names_exist_and_load() -> None:
 
 def test_its_command_table_is_the_command_line_s() -> None:
     root = typer.main.get_command(app)
-    table = set(re.findall(r"^\| `lrstudy (\w+)", README, re.MULTILINE))
+    table = set(re.findall(r"^\| `lrstudy ([\w-]+)", README, re.MULTILINE))
     assert table == set(root.commands)  # type: ignore[attr-defined]
 
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lrstudy.errors import InputError, Problem
+from lrstudy.cli.pictures import BLUE, picture_problems, save_picture
+from lrstudy.errors import InputError
 from lrstudy.schedules import curve
 from lrstudy.spec.overrides import apply_overrides
 
@@ -23,24 +24,15 @@ def draw_curve(kind: str, overrides: Sequence[str], epochs: int, path: Path) -> 
 
     params: dict[str, Any] = {}
     problems = apply_overrides(params, overrides)
-    if path.suffix.lower() not in (".png", ".svg"):
-        problems.append(
-            Problem("--plot", "", "is neither .png nor .svg", "Give one of these endings.", str(path))
-        )
+    problems += picture_problems("--plot", path)
     if problems:
         raise InputError(problems)
     found = curve(kind, params, epochs, STEPS_PER_EPOCH)
     figure = Figure(figsize=(7, 3.5), layout="constrained")
     axes = figure.subplots()
-    axes.plot(found.epochs, found.rates, color="#0072B2")
+    axes.plot(found.epochs, found.rates, color=BLUE)
     axes.set_xlabel("epochs")
     axes.set_ylabel("learning rate")
     axes.set_title(kind, loc="left")
     axes.grid(alpha=0.25)
-    try:
-        figure.savefig(path, dpi=144)
-    except OSError as error:
-        problem = Problem(
-            "--plot", "", f"cannot be written: {error.strerror}", "Choose another path.", str(path)
-        )
-        raise InputError(problem) from error
+    save_picture(figure, "--plot", path)

@@ -98,7 +98,7 @@ class _Attempt:
     def run(self, payload: Payload) -> Outcome:
         """Train to the end, from the trial's checkpoint where there is one."""
         study, data = _load(payload)
-        where = _device(study)
+        where = device_of(study)
         self.device = _device_name(where)
         self.checkpoints = TrialCheckpoints(payload.store, study.spec_hash, self.job.config, study.faults)
         training = self._resumed(study, data, where, self.checkpoints)
@@ -195,7 +195,8 @@ def _load(payload: Payload) -> tuple[Study, TaskData]:
     return _process.study, _process.data
 
 
-def _device(study: Study) -> torch.device:
+def device_of(study: Study) -> torch.device:
+    """Where this process trains a study's trials."""
     if study.resources.gpus > 0 and torch.cuda.is_available():
         return torch.device("cuda", 0)  # Ray shows a worker only the GPUs that it was given
     return torch.device("cpu")

@@ -1,0 +1,57 @@
+"""``lrstudy range-test``: between which rates a study's task trains."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lrstudy.cli.app import app
+from lrstudy.cli.options import JsonOption, SetOption, StudyArgument
+from lrstudy.errors import InputError
+
+
+@app.command("range-test")
+def range_test(
+    study: StudyArgument,
+    schedule: Annotated[
+        str | None,
+        typer.Option(help="The schedule to write the range down for; else one that searches its rate."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Draw the curve into this PNG or SVG file.")
+    ] = None,
+    low: Annotated[float | None, typer.Option(help="First rate; else range_test.low.")] = None,
+    high: Annotated[float | None, typer.Option(help="Last rate; else range_test.high.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Length; else range_test.epochs.")] = None,
+    linear: Annotated[
+        bool, typer.Option("--linear", help="Raise the rate by an equal step, not by an equal factor.")
+    ] = False,
+    seed: Annotated[int | None, typer.Option(min=0, help="Another seed than the study's.")] = None,
+    set_: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Train once with a rate that rises at every step (Smith's range test); suggest the rates to search."""
+    from lrstudy.cli.pictures import picture_problems
+    from lrstudy.cli.range_testing import as_data, as_text, run_sweep, schedule_to_use
+    from lrstudy.spec import load_study
+
+    spec = load_study(study, set_ or [])
+    user = schedule_to_use(spec, schedule)
+    if out is not None and (problems := picture_problems("--out", out)):
+        raise InputError(problems)
+    seed = spec.seed if seed is None else seed
+    folders = (study.resolve().parent, Path.cwd())
+    done = run_sweep(spec, seed, folders, low=low, high=high, epochs=epochs, linear=linear)
+    if out is not None:
+        from lrstudy.cli.range_curve import draw_range
+
+        draw_range(done.curve, done.bounds, f"range test of {spec.name}, seed {seed}", out)
+    if as_json:
+        typer.echo(json.dumps(as_data(spec, done, seed), indent=2))
+        return
+    typer.echo(as_text(spec, done, seed, user))
+    if out is not None:
+        typer.echo(f"drawn: {out}")
