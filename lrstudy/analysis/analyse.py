@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import Any, Protocol
@@ -50,6 +50,9 @@ class StudyLike(Protocol):
     epochs: int
     trials: int
     confirm_seeds: int
+
+    def planned(self, schedule: Any) -> Mapping[Phase, int]:
+        """How many trials of each phase a schedule gets."""
 
 
 class StoreLike(Readable, Protocol):
@@ -126,7 +129,8 @@ def _schedule(
     hardest = _hardest([reach.target for reach in reached], metric)
     price = None
     if hardest is not None:
-        price = _price_of_target(contest, tune, reached[hardest], searched=bool(info.space))
+        tests = [trial for trial in trials if trial.phase is Phase.RANGE_TEST]
+        price = _price_of_target(contest, tests, tune, reached[hardest], searched=bool(info.space))
     return ScheduleSummary(
         name=name,
         kind=info.kind,
@@ -217,13 +221,17 @@ def _configuration_ert(contest: Contest, tried: Configuration, target: float) ->
 
 
 def _price_of_target(
-    contest: Contest, tune: Sequence[Trial], reach: Reach, *, searched: bool
+    contest: Contest, tests: Sequence[Trial], tune: Sequence[Trial], reach: Reach, *, searched: bool
 ) -> TuningCurve | None:
     found = _tuned_time(contest, tune, reach)
     if found is None:
         return None
     # A schedule with nothing to search pays no tuning: its one trial is a run like any other.
-    return TuningCurve(found.n, found.total if searched else found.time)
+    if not searched:
+        return TuningCurve(found.n, found.time)
+    # A range test is paid before the first trial.
+    first = sum(trial.epochs_run for trial in tests)
+    return TuningCurve(found.n, tuple(None if total is None else total + first for total in found.total))
 
 
 def _with_break_even(
@@ -254,9 +262,7 @@ def _hardest(levels: Sequence[float], metric: Metric) -> int | None:
 
 
 def _planned(study: StudyLike) -> int:
-    return sum(
-        (study.trials if s.space else min(study.trials, 1)) + study.confirm_seeds for s in study.schedules
-    )
+    return sum(sum(study.planned(schedule).values()) for schedule in study.schedules)
 
 
 def _task(study: StudyLike) -> str:

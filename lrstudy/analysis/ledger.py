@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -17,6 +17,7 @@ def price_of(columns: Columns, schedule: str) -> Price:
     trials = [trial for trial in columns.trials if trial.schedule == schedule]
     tune = [trial for trial in trials if trial.phase is Phase.TUNE]
     confirm = [trial for trial in trials if trial.phase is Phase.CONFIRM]
+    tests = [trial for trial in trials if trial.phase is Phase.RANGE_TEST]
     seconds = columns.seconds
     return Price(
         tune_trials=len(tune),
@@ -32,12 +33,26 @@ def price_of(columns: Columns, schedule: str) -> Price:
         estimate_seconds=_sum(seconds["estimate_seconds"], trials),
         eval_seconds=_sum(seconds["eval_seconds"], trials),
         device_seconds=_clock(trials),
+        range_tests=len(tests),
+        range_test_epochs=sum(trial.epochs_run for trial in tests),
+        range_test_steps=_count(columns, tests, "steps"),
+        range_test_samples=_count(columns, tests, "samples"),
+        range_test_seconds=_sum(seconds["train_seconds"], tests),
     )
 
 
-def budget_warnings(prices: dict[str, Price], planned: dict[str, int]) -> list[str]:
-    """Sentences on schedules that were not given what the others were."""
-    searched = {name: price.tune_trials for name, price in prices.items() if planned[name] > 1}
+def budget_warnings(
+    prices: Mapping[str, Price], planned: Mapping[str, int], replaced: Mapping[str, int] | None = None
+) -> list[str]:
+    """Sentences on schedules that were not given what the others were.
+
+    ``planned`` and ``replaced`` are tuning trials: those of the plan, a range test's place included, and
+    those whose place a range test has taken.
+    """
+    replaced = replaced or {}
+    searched = {
+        name: price.tune_trials + replaced.get(name, 0) for name, price in prices.items() if planned[name] > 1
+    }
     warnings = []
     if len(set(searched.values())) > 1:
         counts = ", ".join(f"{name} {count}" for name, count in searched.items())

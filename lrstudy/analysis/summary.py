@@ -145,7 +145,10 @@ class TuningCurve:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What a schedule cost, by phase; seconds are training seconds unless said."""
+    """What a schedule cost, by phase; seconds are training seconds unless said.
+
+    ``estimate_seconds``, ``eval_seconds`` and ``device_seconds`` are those of all phases.
+    """
 
     tune_trials: int
     tune_epochs: int
@@ -160,6 +163,11 @@ class Price:
     estimate_seconds: float | None
     eval_seconds: float | None
     device_seconds: float | None
+    range_tests: int = 0
+    range_test_epochs: int = 0
+    range_test_steps: int | None = 0
+    range_test_samples: int | None = 0
+    range_test_seconds: float | None = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,6 @@
 ``schedules`` and ``tasks`` implement what is declared here; a test holds the two together.
 """
 
-from lrstudy.catalog.parameter import REQUIRED, Component, Parameter
+from lrstudy.catalog.parameter import RANGE_TEST, REQUIRED, Component, Parameter
 
-__all__ = ["REQUIRED", "Component", "Parameter"]
+__all__ = ["RANGE_TEST", "REQUIRED", "Component", "Parameter"]

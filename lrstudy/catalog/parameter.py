@@ -12,6 +12,7 @@ from typing import Final, Literal
 ParameterType = Literal["float", "int", "bool", "choice", "text", "floats", "ints"]
 
 REQUIRED: Final = object()
+RANGE_TEST: Final = "range-test"  # in place of a rate's search space: a range test finds it
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +22,8 @@ class Parameter:
     ``low`` and ``high`` bound a number, or every element of a list (``floats``, ``ints``); ``open_low``
     and ``open_high`` exclude the bound itself. ``default`` is ``REQUIRED`` where the user must give it;
     a default of None means "not in effect". ``choices`` are the values of a ``choice``. ``text_choices``
-    are words that may stand in place of the value (``max_lr = "range-test"``). ``tunable`` says whether
-    a study file may give a search space.
+    are words that may stand in place of a search space (``max_lr = "range-test"``). ``tunable`` says
+    whether a study file may give a search space.
     """
 
     name: str
@@ -44,8 +45,6 @@ class Parameter:
         'must be above 0'
         """
         if value is None and self.default is None:
-            return None
-        if isinstance(value, str) and value in self.text_choices:
             return None
         match self.type:
             case "bool":

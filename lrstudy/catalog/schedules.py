@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Final
 
 from lrstudy.catalog.competitors import COMPETITORS
-from lrstudy.catalog.parameter import Component, Parameter
+from lrstudy.catalog.parameter import RANGE_TEST, Component, Parameter
 
 _SMITH = "L. N. Smith, Cyclical Learning Rates for Training Neural Networks, arXiv 1506.01186"
 _ONE_CYCLE = "L. N. Smith and N. Topin, Super-Convergence, arXiv 1708.07120"
@@ -22,7 +22,13 @@ _HE = "K. He et al., Deep Residual Learning for Image Recognition, arXiv 1512.03
 
 def _rate(name: str, doc: str) -> Parameter:
     return Parameter(
-        name, "float", f"{doc}; the optimizer's own lr if not given", None, low=0.0, open_low=True
+        name,
+        "float",
+        f"{doc}; the optimizer's own lr if not given",
+        None,
+        low=0.0,
+        open_low=True,
+        text_choices=(RANGE_TEST,),
     )
 
 

@@ -21,6 +21,8 @@ class ScheduleCounts:
     diverged: int = 0
     failed: int = 0
     best: float | None = None
+    range_tests: int = 0
+    range_tests_planned: int = 0
 
 
 def counts(store: Store) -> list[ScheduleCounts]:
@@ -28,12 +30,17 @@ def counts(store: Store) -> list[ScheduleCounts]:
     study = store.study
     rows = {
         schedule.name: ScheduleCounts(
-            schedule.name, study.trials if schedule.space else min(study.trials, 1), study.confirm_seeds
+            schedule.name,
+            planned[Phase.TUNE],
+            planned[Phase.CONFIRM],
+            range_tests_planned=planned[Phase.RANGE_TEST],
         )
         for schedule in study.schedules
+        for planned in [study.planned(schedule)]
     }
     for record in store.trial_records():
         row = rows[record.schedule]
+        row.range_tests += record.phase is Phase.RANGE_TEST
         row.tune += record.phase is Phase.TUNE
         row.confirm += record.phase is Phase.CONFIRM
         row.pruned += record.status is Status.PRUNED

@@ -19,13 +19,16 @@ def plan_of(study: Study, estimate: Estimate) -> dict[str, Any]:
     schedules: list[dict[str, Any]] = []
     for schedule in study.schedules:
         tune, confirm = study.tune_trials(schedule), study.budget.confirm_seeds
+        tests = schedule.range_tests
         schedules.append(
             {
                 "name": schedule.name,
                 "kind": schedule.kind,
+                "range_tests": tests,
                 "tune_trials": tune,
                 "confirm_trials": confirm,
-                "epochs": (tune + confirm) * study.task.epochs,
+                # A range test has no more epochs than a trial.
+                "epochs": (tests + tune + confirm) * study.task.epochs,
                 "space": {name: describe(space) for name, space in schedule.space.items()},
                 "fixed": dict(schedule.fixed),
             }
@@ -41,7 +44,7 @@ def plan_of(study: Study, estimate: Estimate) -> dict[str, Any]:
         "targets": list(study.target.values) if study.target.values else None,
         "reference": study.target.reference,
         "schedules": schedules,
-        "trials": sum(s["tune_trials"] + s["confirm_trials"] for s in schedules),
+        "trials": sum(s["range_tests"] + s["tune_trials"] + s["confirm_trials"] for s in schedules),
         "epochs": sum(s["epochs"] for s in schedules),
         "seconds": estimate.seconds,
         "estimate": estimate.basis,
@@ -69,6 +72,8 @@ def show_plan(console: Console, plan: dict[str, Any]) -> None:
         counts = [str(schedule[key]) for key in ("tune_trials", "confirm_trials", "epochs")]
         table.add_row(escape(schedule["name"]), *counts, space or "nothing to tune")
     console.print(table)
+    if tested := [escape(schedule["name"]) for schedule in plan["schedules"] if schedule["range_tests"]]:
+        console.print(f"\nrange test first, in place of a tuning configuration: {', '.join(tested)}")
     time = "unknown" if plan["seconds"] is None else f"about {duration(plan['seconds'])}"
     console.print(
         f"\n{plan['trials']} trials, {plan['epochs']} epochs; time: {time} ({escape(plan['estimate'])})"
@@ -82,6 +87,8 @@ def describe(space: Space) -> str:
     >>> describe(Range(0.001, 3.0, log=True)), describe(Range(1e-4, "max_lr")), describe(Choices((4, 10)))
     ('0.001 … 3 (log)', '0.0001 … max_lr', '{4, 10}')
     """
+    if isinstance(space, Range) and space.tested:
+        return f"range test of {_end(space.low)} … {_end(space.high)}"
     if isinstance(space, Range):
         return f"{_end(space.low)} … {_end(space.high)}{' (log)' if space.log else ''}"
     return "{" + ", ".join(_plain(value) for value in space.values) + "}"

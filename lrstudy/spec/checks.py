@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lrstudy.catalog import REQUIRED, Component
+from lrstudy.catalog import RANGE_TEST, REQUIRED, Component
 from lrstudy.catalog.schedules import SCHEDULES
 from lrstudy.catalog.tasks import (
     CLASSIFICATION_LOSSES,
@@ -21,14 +21,20 @@ from lrstudy.catalog.tasks import (
 from lrstudy.catalog.torchvision_models import TORCHVISION_MODELS
 from lrstudy.errors import did_you_mean
 from lrstudy.metrics import METRICS
-from lrstudy.spec.models import ComponentSpec, RangeTest, ScheduleSpec, Target, TaskSpec
+from lrstudy.spec.models import Budget, ComponentSpec, RangeTest, ScheduleSpec, Target, TaskSpec
 from lrstudy.spec.space import Choices, Range, Trouble, read_value, reference_troubles
+
+# What a user's own schedule may call the rate that a range test is for.
+RATES = ("max_lr", "lr")
 
 _OWN = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
 
-def check_schedules(raw: Any, troubles: list[Trouble]) -> list[ScheduleSpec]:
-    """Read ``[schedules.*]``; returns those that are sound and reports the rest."""
+def check_schedules(raw: Any, troubles: list[Trouble], sweep: RangeTest | None = None) -> list[ScheduleSpec]:
+    """Read ``[schedules.*]``; returns those that are sound and reports the rest.
+
+    A rate that a range test finds gets the ends of the ``sweep`` until then.
+    """
     if raw is None or raw == {}:
         troubles.append(
             Trouble("schedules", "there is no schedule", "Add one, for example [schedules.fixed].", None)
@@ -39,11 +45,11 @@ def check_schedules(raw: Any, troubles: list[Trouble]) -> list[ScheduleSpec]:
             Trouble("schedules", "must be tables", "Write [schedules.NAME] for each schedule.", raw)
         )
         return []
-    found = [_schedule(name, table, troubles) for name, table in raw.items()]
+    found = [_schedule(name, table, troubles, sweep or RangeTest()) for name, table in raw.items()]
     return [schedule for schedule in found if schedule is not None]
 
 
-def _schedule(name: str, table: Any, troubles: list[Trouble]) -> ScheduleSpec | None:
+def _schedule(name: str, table: Any, troubles: list[Trouble], sweep: RangeTest) -> ScheduleSpec | None:
     key = f"schedules.{name}"
     if not isinstance(table, dict):
         troubles.append(Trouble(key, "must be a table", f"Write [{key}] and its keys below it.", table))
@@ -58,7 +64,13 @@ def _schedule(name: str, table: Any, troubles: list[Trouble]) -> ScheduleSpec | 
         return None
     component = None if own else SCHEDULES[kind]
     before = len(troubles)
-    values = {k: _read(f"{key}.{k}", k, v, component, troubles) for k, v in table.items() if k != "kind"}
+    values = {
+        k: Range(sweep.low, sweep.high, log=True, tested=True)
+        if v == RANGE_TEST and _may_be_tested(k, component)
+        else _read(f"{key}.{k}", k, v, component, troubles)
+        for k, v in table.items()
+        if k != "kind"
+    }
     if component is not None:
         _require(key, component, table, troubles)
     if len(troubles) > before:
@@ -69,6 +81,12 @@ def _schedule(name: str, table: Any, troubles: list[Trouble]) -> ScheduleSpec | 
     if len(troubles) > before:
         return None
     return ScheduleSpec(name=name, kind=kind, fixed=fixed, space=space)
+
+
+def _may_be_tested(name: str, component: Component | None) -> bool:
+    """Whether a range test may find the range of a parameter; of one's own schedule it may for any rate."""
+    parameter = component.parameter(name) if component is not None else None
+    return name in RATES if component is None else parameter is not None and bool(parameter.text_choices)
 
 
 def _unknown_kind(key: str, kind: Any, *, given: bool) -> Trouble:
@@ -181,6 +199,25 @@ def check_range_test(settings: RangeTest, troubles: list[Trouble]) -> None:
     if settings.low >= settings.high:
         message = f"is not below range_test.high, {settings.high:g}"
         troubles.append(Trouble("range_test.low", message, "Lower it, or raise high.", settings.low))
+
+
+def check_tested(
+    schedules: Sequence[ScheduleSpec],
+    settings: RangeTest,
+    budget: Budget,
+    task: TaskSpec,
+    troubles: list[Trouble],
+) -> None:
+    """Check that a range test can take the place of a configuration, and costs no more than one trial."""
+    if not any(schedule.range_tests for schedule in schedules):
+        return
+    if settings.epochs > task.epochs:
+        message = f"is more than a trial of the study has, {task.epochs}"
+        remedy = "Give at most so many: a range test within a study takes the place of a trial."
+        troubles.append(Trouble("range_test.epochs", message, remedy, settings.epochs))
+    if budget.trials < 2:
+        message = "leaves nothing to search with: a range test takes the place of one configuration"
+        troubles.append(Trouble("budget.trials", message, "Give 2 or more.", budget.trials))
 
 
 def check_target(

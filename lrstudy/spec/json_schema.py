@@ -224,6 +224,8 @@ def _searchable(parameter: Parameter) -> _Schema:
                 "properties": ends,
             }
         )
+    if parameter.text_choices:
+        spaces.append({"enum": list(parameter.text_choices)})
     return {"anyOf": [value, *spaces]}
 
 
@@ -239,7 +241,7 @@ def _value(parameter: Parameter) -> _Schema:
             plain = {"type": "array", "items": _number(parameter)}
         case "float" | "int":
             plain = _number(parameter)
-    return {"anyOf": [plain, {"enum": list(parameter.text_choices)}]} if parameter.text_choices else plain
+    return plain
 
 
 def _number(parameter: Parameter) -> _Schema:

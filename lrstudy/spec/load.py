@@ -12,7 +12,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from lrstudy.errors import NO_VALUE, Problem, StudyFileError, did_you_mean
-from lrstudy.spec.checks import check_metric_fits, check_range_test, check_schedules, check_target, check_task
+from lrstudy.spec.checks import (
+    check_metric_fits,
+    check_range_test,
+    check_schedules,
+    check_target,
+    check_task,
+    check_tested,
+)
 from lrstudy.spec.models import Budget, Faults, RangeTest, Resources, ScheduleSpec, Study, Target, TaskSpec
 from lrstudy.spec.overrides import apply_overrides
 from lrstudy.spec.problems import section_problems
@@ -78,9 +85,11 @@ def parse_study(raw: Mapping[str, Any], where: str, overrides: Sequence[str] = (
             troubles.extend(section_problems(key, model, error))
     if "range_test" in sections:
         check_range_test(sections["range_test"], troubles)
-    schedules = check_schedules(data.get("schedules"), troubles)
+    schedules = check_schedules(data.get("schedules"), troubles, sections.get("range_test"))
     if "task" in sections:
         sections["task"] = check_task(sections["task"], troubles)
+    if {"task", "budget", "range_test"} <= sections.keys():
+        check_tested(schedules, sections["range_test"], sections["budget"], sections["task"], troubles)
     if "target" in sections:
         sections["target"] = check_target(sections["target"], schedules, data.get("schedules"), troubles)
         if "task" in sections:

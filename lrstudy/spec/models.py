@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny
@@ -131,6 +132,19 @@ class ScheduleSpec(_Section):
     fixed: dict[str, Any] = {}
     space: dict[str, Space] = {}
 
+    @property
+    def range_tests(self) -> int:
+        """How many range tests it needs before its search: one serves all of its parameters."""
+        return int(any(isinstance(space, Range) and space.tested for space in self.space.values()))
+
+    def narrowed(self, low: float, high: float) -> ScheduleSpec:
+        """The same with these ends wherever a range test was asked for."""
+        space = {
+            name: replace(span, low=low, high=high) if isinstance(span, Range) and span.tested else span
+            for name, span in self.space.items()
+        }
+        return self.model_copy(update={"space": space})
+
     def to_json(self) -> dict[str, Any]:
         """The form it has in a study file, with the kind spelled out."""
         space = {key: value.to_json() for key, value in self.space.items()}
@@ -160,7 +174,11 @@ class Study(_Section):
     def configurations(self, schedule: ScheduleSpec) -> int:
         """How many configurations a schedule may try: one where there is nothing to search."""
         extra = self.budget.extend_trials if self.budget.extend else 0
-        return self.budget.trials + extra if schedule.space else 1
+        return self.first_configurations(schedule) + extra if schedule.space else 1
+
+    def first_configurations(self, schedule: ScheduleSpec) -> int:
+        """How many of them before an extension: a range test takes the place of one."""
+        return self.budget.trials - schedule.range_tests
 
     def tune_seeds(self, schedule: ScheduleSpec) -> int:
         """On how many seeds each is tried: one suffices where there is nothing to choose from."""
@@ -198,11 +216,14 @@ class Study(_Section):
         """A digest of everything that decides the trials.
 
         Leaves out what may change between two runs of the same study: resources, what is done about
-        faults, and the targets, the reference and the margin, which only the report reads.
+        faults, range tests that no schedule asks for, and the targets, the reference and the margin,
+        which only the report reads.
         """
         data = self.resolved()
         data["target"] = {"metric": data["target"]["metric"]}
-        del data["resources"], data["faults"], data["range_test"]
+        del data["resources"], data["faults"]
+        if not any(schedule.range_tests for schedule in self.schedules):
+            del data["range_test"]
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
 
 

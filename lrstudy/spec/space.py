@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lrstudy.catalog import Parameter
+from lrstudy.catalog import RANGE_TEST, Parameter
 from lrstudy.errors import did_you_mean
 
 
@@ -16,13 +16,15 @@ class Range:
     """All numbers from ``low`` to ``high``, both included; ``log`` searches their logarithm.
 
     An end may be the name of another parameter of the same schedule: the range then ends at that one's
-    value (``base_lr`` below ``max_lr``).
+    value (``base_lr`` below ``max_lr``). ``tested``: a range test narrows it before the search begins; the
+    ends are those of the test.
     """
 
     low: float | str
     high: float | str
     log: bool = False
     integer: bool = False
+    tested: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -34,8 +36,10 @@ class Range:
         low, high = (float(params[end]) if isinstance(end, str) else end for end in (self.low, self.high))
         return low, high
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any] | str:
         """The form it has in a study file."""
+        if self.tested:
+            return RANGE_TEST
         return {"low": self.low, "high": self.high, "log": self.log}
 
 

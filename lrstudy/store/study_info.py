@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from lrstudy.errors import Problem, StoreError
 from lrstudy.metrics import METRICS, Metric
+from lrstudy.records import Phase
 from lrstudy.store.schema import SCHEMA_VERSION
 
 STUDY_FILE: Final = "study.json"
@@ -19,13 +20,19 @@ STUDY_FILE: Final = "study.json"
 class ScheduleInfo:
     """A schedule of a study: its kind, its fixed parameters, and for each searched one its space.
 
-    A space is as in a study file: ``{"low": …, "high": …, "log": …}`` or a list of choices.
+    A space is as in a study file: ``{"low": …, "high": …, "log": …}``, a list of choices, or
+    ``"range-test"``: then the schedule's trial of that phase holds the range.
     """
 
     name: str
     kind: str
     fixed: Mapping[str, Any]
     space: Mapping[str, Any]
+
+    @property
+    def range_tests(self) -> int:
+        """How many range tests come before its search."""
+        return int(Phase.RANGE_TEST in self.space.values())
 
 
 @dataclass(frozen=True)
@@ -89,7 +96,22 @@ class StudyInfo:
         """How many tuning trials a schedule with a search space gets."""
         budget = self.spec["budget"]
         extra = budget.get("extend_trials", 0) if budget.get("extend") else 0
-        return int((budget["trials"] + extra) * budget.get("tune_seeds", 1))
+        return int((budget["trials"] + extra) * self.tune_seeds)
+
+    @property
+    def tune_seeds(self) -> int:
+        """On how many seeds each configuration is tried."""
+        return int(self.spec["budget"].get("tune_seeds", 1))
+
+    def planned(self, schedule: ScheduleInfo) -> dict[Phase, int]:
+        """How many trials of each phase a schedule gets: a range test takes the place of a configuration."""
+        tune = self.trials if schedule.space else min(self.trials, 1)
+        tests = schedule.range_tests
+        return {
+            Phase.RANGE_TEST: tests,
+            Phase.TUNE: tune - tests * self.tune_seeds,
+            Phase.CONFIRM: self.confirm_seeds,
+        }
 
     @property
     def confirm_seeds(self) -> int:

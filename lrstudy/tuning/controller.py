@@ -1,4 +1,4 @@
-"""Which trial comes next: tuning per schedule, then each winner on fresh seeds. No Ray, no disk.
+"""Which trial comes next: range test, tuning, then the winner on fresh seeds. No Ray, no disk.
 
 Everything it decides follows from the study and from finished trials, so that a resume needs nothing
 but the store's rows.
@@ -27,10 +27,18 @@ class _Progress:
     search: Search
     tune_trials: int
     repeats: int  # seeds per configuration
+    test_started: bool = False
+    tested: TrialRecord | None = None
     tune_started: set[int] = field(default_factory=set)
     confirm_started: set[int] = field(default_factory=set)
     tuned: dict[int, TrialRecord] = field(default_factory=dict)
     confirmed: dict[int, TrialRecord] = field(default_factory=dict)
+
+    @property
+    def records(self) -> list[TrialRecord]:
+        """Of every trial that has come back."""
+        first = [] if self.tested is None else [self.tested]
+        return [*first, *self.tuned.values(), *self.confirmed.values()]
 
     def tried(self, count: int) -> list[Configuration]:
         """The first ``count`` configurations, of which every trial has come back."""
@@ -92,14 +100,15 @@ class Controller:
         return sum(
             planned - finished
             for schedule in self._schedules.values()
-            for planned, finished in self._counts(schedule)
+            for finished, planned in self._counts(schedule).values()
         )
 
     @property
     def in_flight(self) -> int:
         """How many trials were handed out and have not come back."""
         return sum(
-            len(schedule.tune_started)
+            (schedule.test_started and schedule.tested is None)
+            + len(schedule.tune_started)
             - len(schedule.tuned)
             + len(schedule.confirm_started)
             - len(schedule.confirmed)
@@ -109,11 +118,7 @@ class Controller:
     @property
     def ended(self) -> list[str]:
         """The ids of all trials that have a record."""
-        return [
-            record.trial_id
-            for schedule in self._schedules.values()
-            for record in [*schedule.tuned.values(), *schedule.confirmed.values()]
-        ]
+        return [record.trial_id for schedule in self._schedules.values() for record in schedule.records]
 
     def complete(self, record: TrialRecord) -> None:
         """Take back a trial that was handed out."""
@@ -139,8 +144,7 @@ class Controller:
 
     def lost(self, name: str) -> int:
         """How many trials of a schedule diverged or failed."""
-        schedule = self._schedules[name]
-        records = [*schedule.tuned.values(), *schedule.confirmed.values()]
+        records = self._schedules[name].records
         return sum(record.status in (Status.DIVERGED, Status.FAILED) for record in records)
 
     def failures(self) -> list[TrialRecord]:
@@ -148,21 +152,30 @@ class Controller:
         return [
             record
             for schedule in self._schedules.values()
-            for record in [*schedule.tuned.values(), *schedule.confirmed.values()]
+            for record in schedule.records
             if record.status is Status.FAILED
         ]
 
     def progress(self, name: str) -> dict[Phase, tuple[int, int]]:
         """Per phase: trials finished, trials planned."""
-        (tune, tuned), (confirm, confirmed) = self._counts(self._schedules[name])
-        return {Phase.TUNE: (tuned, tune), Phase.CONFIRM: (confirmed, confirm)}
+        return self._counts(self._schedules[name])
 
-    def _counts(self, schedule: _Progress) -> list[tuple[int, int]]:
+    def _counts(self, schedule: _Progress) -> dict[Phase, tuple[int, int]]:
         over = len(schedule.tuned) == schedule.tune_trials
         confirms = 0 if over and self.winner(schedule.spec.name) is None else self._study.budget.confirm_seeds
-        return [(schedule.tune_trials, len(schedule.tuned)), (confirms, len(schedule.confirmed))]
+        tests = schedule.spec.range_tests
+        return {
+            **({Phase.RANGE_TEST: (int(schedule.tested is not None), tests)} if tests else {}),
+            Phase.TUNE: (len(schedule.tuned), schedule.tune_trials),
+            Phase.CONFIRM: (len(schedule.confirmed), confirms),
+        }
 
     def _next_of(self, schedule: _Progress) -> TrialConfig | None:
+        if schedule.spec.range_tests and schedule.tested is None:
+            if schedule.test_started:
+                return None
+            schedule.test_started = True
+            return self._config(schedule.spec, Phase.RANGE_TEST, 0, {})
         number = _first_missing(schedule.tune_started, schedule.tune_trials)
         if number is not None:
             return self._tune(schedule, number)
@@ -196,12 +209,23 @@ class Controller:
     def _take_back(self, record: TrialRecord) -> None:
         schedule = self._schedules[record.schedule]
         number = _number(record.trial_id)
-        if record.phase is Phase.TUNE:
+        if record.phase is Phase.RANGE_TEST:
+            self._take_back_test(schedule, record)
+        elif record.phase is Phase.TUNE:
             schedule.tune_started.add(number)
             schedule.tuned[number] = record
         else:
             schedule.confirm_started.add(number)
             schedule.confirmed[number] = record
+
+    def _take_back_test(self, schedule: _Progress, record: TrialRecord) -> None:
+        schedule.test_started, schedule.tested = True, record
+        low, high = record.params.get("min_lr"), record.params.get("max_lr")
+        if isinstance(low, float) and isinstance(high, float):
+            # A test that failed has none: the search then has the whole range that was to be tested.
+            schedule.spec = schedule.spec.narrowed(low, high)
+            higher = self._metric.higher_is_better
+            schedule.search = Search(self._study, schedule.spec, higher_is_better=higher)
 
 
 def _first_missing(started: set[int], planned: int) -> int | None:

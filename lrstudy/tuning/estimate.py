@@ -39,7 +39,7 @@ def estimate_seconds(study: Study, data_root: Path | None = None) -> Estimate:
     at_once = max(1, cores // study.resources.cpus)
     if study.resources.max_concurrent:
         at_once = min(at_once, study.resources.max_concurrent)
-    trials = sum(study.tune_trials(s) + study.budget.confirm_seeds for s in study.schedules)
+    trials = sum(s.range_tests + study.tune_trials(s) + study.budget.confirm_seeds for s in study.schedules)
     each = study.task.epochs * steps * step_seconds + _TRIAL_SECONDS
     seconds = _START_SECONDS + trials * each / at_once
     return Estimate(seconds, f"from {step_seconds * 1e3:.2g} ms a step on this CPU, {at_once} trials at once")

@@ -183,7 +183,7 @@ class Recorder(Callback):
             phase=Phase(config.phase),
             schedule=config.schedule,
             seed=config.seed,
-            params=dict(config.params),
+            params={**config.params, **outcome.found},
             status=Status(outcome.status),
             error=outcome.error,
             epochs_run=outcome.epochs_run,

@@ -51,7 +51,7 @@ class Search:
         self._budget, self._schedule = study.budget, schedule
         self._seed = derive_seed(study.seed, "search", schedule.name)
         self._higher_is_better = higher_is_better
-        self._trials = study.budget.trials
+        self._trials = study.first_configurations(schedule)
         self._suggested: list[dict[str, Any]] = []
 
     @property

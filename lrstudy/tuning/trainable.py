@@ -20,6 +20,7 @@ from ray.exceptions import RayError
 
 from lrstudy.errors import LrStudyError
 from lrstudy.outcome import Outcome
+from lrstudy.range_test import Sweep, plan_sweep
 from lrstudy.records import EpochRecord, Phase, Status
 from lrstudy.spec import Study
 from lrstudy.store import Location
@@ -100,6 +101,8 @@ class _Attempt:
         study, data = _load(payload)
         where = device_of(study)
         self.device = _device_name(where)
+        if self.job.config.phase is Phase.RANGE_TEST:
+            return self._range_test(study, data, where)
         self.checkpoints = TrialCheckpoints(payload.store, study.spec_hash, self.job.config, study.faults)
         training = self._resumed(study, data, where, self.checkpoints)
         stops = rungs(study) if self.job.config.phase is Phase.TUNE else ()
@@ -116,6 +119,13 @@ class _Attempt:
             return training.outcome()
         finally:
             training.close()
+
+    def _range_test(self, study: Study, data: TaskData, device: torch.device) -> Outcome:
+        """Short enough to begin again where it was interrupted."""
+        sweep = Sweep(study, data, plan_sweep(study, data), self.job.config.seed, device)
+        for row in sweep.run():
+            self.reporter.add(row)
+        return sweep.outcome()
 
     def about(self) -> dict[str, Any]:
         """Where and when it runs."""

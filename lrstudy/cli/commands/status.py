@@ -38,7 +38,7 @@ def status(run: RunArgument, as_json: JsonOption = False) -> None:
         tune, confirm = f"{row.tune}/{row.tune_planned}", f"{row.confirm}/{row.confirm_planned}"
         table.add_row(escape(row.schedule), tune, confirm, best, *lost)
     screen = console()
-    done = sum(row.tune + row.confirm for row in rows)
-    planned = sum(row.tune_planned + row.confirm_planned for row in rows)
+    done = sum(row.range_tests + row.tune + row.confirm for row in rows)
+    planned = sum(row.range_tests_planned + row.tune_planned + row.confirm_planned for row in rows)
     screen.print(f"{escape(store.study.name)}: {done} of {planned} trials done")
     screen.print(table)

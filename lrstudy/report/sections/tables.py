@@ -182,8 +182,10 @@ def _quality(study: Summary, found: Interval) -> Cell:
 
 def ledger_table(study: Summary) -> NumberTable:
     """What finding and confirming each winner cost."""
+    tested = any(schedule.price.range_tests for schedule in study.schedules)
     columns = (
         Column("schedule", number=False),
+        *((Column("range test epochs"), Column("range test time")) if tested else ()),
         Column("tuning trials"),
         Column("tuning epochs"),
         Column("tuning time"),
@@ -196,7 +198,9 @@ def ledger_table(study: Summary) -> NumberTable:
     rows = []
     for index, schedule in enumerate(study.schedules):
         price = schedule.price
+        test = (f"{price.range_test_epochs:,}", duration(price.range_test_seconds or None))
         cells = (
+            *(test if tested else ()),
             f"{price.tune_trials:,}",
             f"{price.tune_epochs:,}",
             duration(price.tune_seconds),
