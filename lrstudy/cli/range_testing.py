@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lrstudy.catalog import RANGE_TEST
 from lrstudy.catalog.schedules import SCHEDULES
 from lrstudy.errors import InputError, Problem, did_you_mean
 from lrstudy.range_test import MARGIN, RULE, Bounds, RangeCurve, Sweep, SweepPlan, plan_sweep
 from lrstudy.records import EpochRecord, Phase
 from lrstudy.seeding import derive_seed
 from lrstudy.spec import ScheduleSpec, Study
+from lrstudy.spec.checks import RATES
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +38,8 @@ def rate_of(schedule: ScheduleSpec) -> str | None:
     """The parameter of a schedule that its range test is for; None where the rate is not its own."""
     component = SCHEDULES.get(schedule.kind)
     if component is None:
-        return next((name for name in ("max_lr", "lr") if name in {*schedule.fixed, *schedule.space}), None)
-    if component.replaces_optimizer:
-        return None
-    return next((name for name in ("max_lr", "lr") if component.parameter(name)), None)
+        return next((name for name in RATES if name in {*schedule.fixed, *schedule.space}), None)
+    return next((p.name for p in component.parameters if RANGE_TEST in p.text_choices), None)
 
 
 def schedule_to_use(study: Study, name: str | None) -> ScheduleSpec | None:
@@ -56,7 +56,7 @@ def schedule_to_use(study: Study, name: str | None) -> ScheduleSpec | None:
         message = "is not a schedule of the study"
         raise InputError(Problem("command line", "--schedule", message, did_you_mean(name, names), name))
     if name not in [schedule.name for schedule in able]:
-        message = "has neither max_lr nor lr for the study's optimizer"
+        message = "has no rate that a range test could find"
         remedy = f"Those that have: {', '.join(schedule.name for schedule in able) or 'none'}."
         raise InputError(Problem("command line", "--schedule", message, remedy, name))
     return study.schedule(name)
@@ -147,7 +147,7 @@ def _found(bounds: Bounds, plan: SweepPlan) -> list[str]:
         ]
     until = "the last rate of the test: the loss never rose; try a higher --high"
     if not bounds.open_high:
-        until = f"{bounds.lowest:.2g}, the last rate before the loss rises, by {MARGIN:g}"
+        until = f"{bounds.lowest:.2g}, the last rate before the loss rises, divided by {MARGIN:g}"
     return [
         f"low       {bounds.low:<8.2g} from here the training loss falls",
         f"steepest  {bounds.steepest:<8.2g} here it falls fastest",
@@ -166,6 +166,10 @@ def _use(bounds: Bounds, user: ScheduleSpec | None) -> list[str]:
         "",
         f"  [schedules.{_key(name)}]",
         f"  {rate} = {span}",
+        "",
+        "Or let the study test by itself, and count what that costs:",
+        "",
+        f'  {rate} = "range-test"',
     ]
 
 

@@ -113,7 +113,7 @@ def test_a_curve_without_a_suggestion_or_an_end_is_drawn_too(study: str) -> None
         (["--out", "range.jpg"], "--out = 'range.jpg': is neither .png nor .svg"),
         (["--out", "nowhere/range.png"], "lies in a folder that does not exist"),
         (["--schedule", "fixd"], "Did you mean 'fixed'?"),
-        (["--schedule", "prodigy"], "has neither max_lr nor lr for the study's optimizer"),
+        (["--schedule", "prodigy"], "has no rate that a range test could find"),
         (["--set", "range_test.low=20"], "range_test.low = 20.0: is not below range_test.high, 10"),
         (["--set", "task.dataset=digitz"], "Did you mean 'digits'?"),
         (["--epochs", "0"], "should be greater than or equal to 1"),
