@@ -1,38 +1,76 @@
-"""A schedule's curve as a picture."""
+"""Schedules' curves as pictures."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from lrstudy.catalog.schedules import SCHEDULES
 from lrstudy.cli.pictures import BLUE, picture_problems, save_picture
 from lrstudy.errors import InputError
-from lrstudy.schedules import curve
+from lrstudy.schedules import Curve, curve, has_curve
 from lrstudy.spec.overrides import apply_overrides
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 STEPS_PER_EPOCH = 20
+_ACROSS = 3
 
 
-def draw_curve(kind: str, overrides: Sequence[str], epochs: int, path: Path) -> None:
-    """Draw the rate of every step of a training into a PNG or SVG file.
+def read_curve(kind: str, overrides: Sequence[str], epochs: int, plot: Path | None) -> Curve:
+    """The rate of every step of a training, for parameters given as ``key=value``.
 
-    Raises ``InputError`` for parameters that cannot be used, a schedule without a curve, or a path that
-    cannot be written.
+    Raises ``InputError`` for parameters that cannot be used, a schedule without a curve, or a picture that
+    cannot be drawn.
     """
-    from matplotlib.figure import Figure
-
     params: dict[str, Any] = {}
     problems = apply_overrides(params, overrides)
-    problems += picture_problems("--plot", path)
+    if plot is not None:
+        problems += picture_problems("--plot", plot)
     if problems:
         raise InputError(problems)
-    found = curve(kind, params, epochs, STEPS_PER_EPOCH)
+    if ":" in kind:
+        from lrstudy.tuning.prepare import importable
+
+        importable([Path.cwd()])
+    return curve(kind, params, epochs, STEPS_PER_EPOCH)
+
+
+def draw_curve(found: Curve, path: Path) -> None:
+    """Draw a curve into a PNG or SVG file; raises ``InputError`` where it cannot be written."""
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(7, 3.5), layout="constrained")
     axes = figure.subplots()
-    axes.plot(found.epochs, found.rates, color=BLUE)
+    _draw(axes, found)
     axes.set_xlabel("epochs")
     axes.set_ylabel("learning rate")
-    axes.set_title(kind, loc="left")
-    axes.grid(alpha=0.25)
     save_picture(figure, "--plot", path)
+
+
+def draw_all_curves(epochs: int, path: Path) -> None:
+    """Draw the curves of all schedules that have one, with their defaults, side by side."""
+    from matplotlib.figure import Figure
+
+    if problems := picture_problems("--plot", path):
+        raise InputError(problems)
+    kinds = [kind for kind in SCHEDULES if has_curve(kind)]
+    down = -(-len(kinds) // _ACROSS)
+    figure = Figure(figsize=(9, 2.3 * down), layout="constrained")
+    panels = figure.subplots(down, _ACROSS, sharex=True, squeeze=False).flat
+    for axes, kind in zip(panels, kinds, strict=False):
+        _draw(axes, curve(kind, {}, epochs, STEPS_PER_EPOCH))
+    for axes in list(panels)[len(kinds) :]:
+        axes.set_axis_off()
+    figure.supxlabel("epochs", fontsize="medium")
+    figure.supylabel("learning rate", fontsize="medium")
+    save_picture(figure, "--plot", path)
+
+
+def _draw(axes: Axes, found: Curve) -> None:
+    axes.plot(found.epochs, found.rates, color=BLUE)
+    axes.set_title(found.kind, loc="left", fontsize="medium", parse_math=False)
+    axes.set_ylim(bottom=0)
+    axes.grid(alpha=0.25)

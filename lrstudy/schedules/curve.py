@@ -8,10 +8,12 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from lrstudy.catalog.schedules import SCHEDULES
 from lrstudy.errors import Problem, SchedulerError
 from lrstudy.schedules.contract import ScheduleContext
+from lrstudy.schedules.direct import DirectSchedule
 from lrstudy.schedules.registry import build_schedule
 
 
@@ -49,15 +51,15 @@ def rates(
     ``SchedulerError`` for a kind without a curve (see ``has_curve``) and for unusable parameters.
     """
     if ":" not in kind and kind in SCHEDULES and not has_curve(kind):
-        message = "has no curve before training: its rates depend on what is measured there"
-        remedy = f"Kinds that have one: {', '.join(filter(has_curve, SCHEDULES))}."
-        raise SchedulerError(Problem("schedule", "kind", message, remedy, kind))
+        raise _no_curve(kind)
     if epochs < 1 or steps_per_epoch < 1:
         message = "a training has at least one epoch of one step"
         raise SchedulerError(Problem("schedule", "epochs", message, "Raise it.", (epochs, steps_per_epoch)))
     optimizer = torch.optim.SGD([torch.zeros(1)], lr)
     context = ScheduleContext(optimizer, nn.Identity(), "", {}, epochs, steps_per_epoch, list, seed=0)
     schedule = build_schedule(kind, params, context)
+    if isinstance(schedule, DirectSchedule) and isinstance(schedule.scheduler, ReduceLROnPlateau):
+        raise _no_curve(kind)
     found = []
     for _ in range(epochs):
         for _ in range(steps_per_epoch):
@@ -67,6 +69,12 @@ def rates(
         schedule.after_epoch(None)
     schedule.close()
     return found
+
+
+def _no_curve(kind: str) -> SchedulerError:
+    message = "has no curve before training: its rates depend on what is measured there"
+    remedy = f"Kinds that have one: {', '.join(filter(has_curve, SCHEDULES))}."
+    return SchedulerError(Problem("schedule", "kind", message, remedy, kind))
 
 
 def curve(kind: str, params: Mapping[str, Any], epochs: int, steps_per_epoch: int, lr: float = 0.1) -> Curve:

@@ -14,40 +14,86 @@ from lrstudy.errors import InputError, Problem, did_you_mean
 
 if TYPE_CHECKING:
     from lrstudy.catalog import Component
+    from lrstudy.schedules import Curve
 
 
 @app.command()
 def schedules(
     name: Annotated[
-        str | None, typer.Argument(help="One schedule; all without it.", show_default=False)
+        str | None,
+        typer.Argument(help="One schedule, or your own module:attribute; else all.", show_default=False),
     ] = None,
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="A parameter for --plot; repeatable."),
+        typer.Option("--set", metavar="KEY=VALUE", help="A parameter of the curve; repeatable."),
     ] = None,
     plot: Annotated[
-        Path | None, typer.Option(help="Draw the schedule's curve into this PNG or SVG file.")
+        Path | None,
+        typer.Option(help="Draw its curve, or all curves, into this PNG or SVG file."),
     ] = None,
     epochs: Annotated[int, typer.Option(min=1, max=10_000, help="Training length of the curve.")] = 30,
     as_json: JsonOption = False,
 ) -> None:
-    """List the schedules with their parameters, defaults and sources; draw a schedule's curve."""
+    """List the schedules with their parameters, defaults and sources; show and draw a schedule's curve."""
     from lrstudy.catalog.schedules import SCHEDULES
 
     if name is None:
-        _overview(list(SCHEDULES.values()), as_json)
+        _all(list(SCHEDULES.values()), set_ or [], plot, epochs, as_json)
         return
-    if name not in SCHEDULES:
-        remedy = did_you_mean(name, sorted(SCHEDULES))
+    own = ":" in name
+    if not own and name not in SCHEDULES:
+        remedy = did_you_mean(name, sorted(SCHEDULES)) + " Your own: module:attribute."
         raise InputError(Problem("command line", "NAME", "is not a schedule", remedy, name))
-    component = SCHEDULES[name]
-    if plot is None:
-        _one(component, as_json)
-        return
-    from lrstudy.cli.curve import draw_curve
+    found = None
+    if own or set_ or plot is not None:
+        from lrstudy.cli.curve import draw_curve, read_curve
 
-    draw_curve(name, set_ or [], epochs, plot)
-    typer.echo(f"drawn: {plot}")
+        found = read_curve(name, set_ or [], epochs, plot)
+        if plot is not None:
+            draw_curve(found, plot)
+    data = {"name": name} if own else _plain(SCHEDULES[name])
+    if as_json:
+        typer.echo(json.dumps(data | ({"curve": found.to_json()} if found else {}), indent=2))
+        return
+    if plot is not None:
+        typer.echo(f"drawn: {plot}")
+    elif found is not None:
+        _show_rates(found)
+    else:
+        _one(SCHEDULES[name])
+
+
+def _all(
+    components: list[Component], overrides: list[str], plot: Path | None, epochs: int, as_json: bool
+) -> None:
+    if overrides:
+        remedy = "Name a schedule: lrstudy schedules NAME --set KEY=VALUE."
+        raise InputError(Problem("command line", "--set", "belongs to one schedule", remedy, overrides[0]))
+    if plot is None:
+        _overview(components, as_json)
+        return
+    from lrstudy.cli.curve import draw_all_curves
+
+    draw_all_curves(epochs, plot)
+    if as_json:
+        _overview(components, as_json)
+    else:
+        typer.echo(f"drawn: {plot}")
+
+
+def _show_rates(found: Curve) -> None:
+    """The rate at about ten steps, from the first to the last."""
+    from rich.table import Table
+
+    from lrstudy.cli.output import console
+
+    last = len(found.rates) - 1
+    table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False)
+    table.add_column("epochs done", justify="right")
+    table.add_column("rate", justify="right")
+    for place in sorted({round(part * last / 10) for part in range(11)}):
+        table.add_row(f"{found.epochs[place]:.4g}", f"{found.rates[place]:.4g}")
+    console().print(table)
 
 
 def _overview(components: list[Component], as_json: bool) -> None:
@@ -64,13 +110,10 @@ def _overview(components: list[Component], as_json: bool) -> None:
     for component in components:
         table.add_row(component.name, component.doc)
     console().print(table)
-    console().print('\nParameters of one: lrstudy schedules NAME. Your own: kind = "my_module:attribute".')
+    console().print('\nOne with its parameters: lrstudy schedules NAME. Your own: "module:attribute".')
 
 
-def _one(component: Component, as_json: bool) -> None:
-    if as_json:
-        typer.echo(json.dumps(_plain(component), indent=2))
-        return
+def _one(component: Component) -> None:
     from rich.table import Table
 
     from lrstudy.cli.output import console
@@ -84,13 +127,12 @@ def _one(component: Component, as_json: bool) -> None:
     table.add_column("default", no_wrap=True)
     table.add_column("what it is")
     for entry in _plain(component)["parameters"]:
-        table.add_row(entry["name"], str(entry["default"]), entry["doc"])
+        default = "–" if entry["default"] is None else str(entry["default"])
+        table.add_row(entry["name"], default, entry["doc"])
     screen.print(table)
 
 
 def _plain(component: Component) -> dict[str, Any]:
-    from lrstudy.catalog import REQUIRED
-
     return {
         "name": component.name,
         "doc": component.doc,
@@ -99,7 +141,7 @@ def _plain(component: Component) -> dict[str, Any]:
             {
                 "name": parameter.name,
                 "type": parameter.type,
-                "default": "required" if parameter.default is REQUIRED else parameter.default,
+                "default": _default(parameter.default),
                 "choices": list(parameter.choices),
                 "tunable": parameter.tunable,
                 "doc": parameter.doc,
@@ -107,3 +149,12 @@ def _plain(component: Component) -> dict[str, Any]:
             for parameter in component.parameters
         ],
     }
+
+
+def _default(value: object) -> object:
+    """A default as a study file would have it."""
+    from lrstudy.catalog import REQUIRED
+
+    if value is REQUIRED:
+        return "required"
+    return list(value) if isinstance(value, tuple) else value

@@ -1,0 +1,105 @@
+"""``lrstudy schedules``: every schedule with its parameters, its curve as figures and as a picture."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+import lrstudy.cli.commands  # noqa: F401 - registers the commands
+from lrstudy.catalog.schedules import SCHEDULES
+from lrstudy.cli import app
+
+STEP_LR = "torch.optim.lr_scheduler:StepLR"
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def invoke(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["schedules", *arguments], env={"COLUMNS": "80"})
+
+
+def done(*arguments: str) -> str:
+    result = invoke(*arguments)
+    assert result.exit_code == 0, result.output
+    assert "--json" in arguments or max(map(len, result.stdout.splitlines())) <= 80
+    return result.stdout
+
+
+def test_every_schedule_is_listed() -> None:
+    listed = done()
+    assert all(name in listed for name in SCHEDULES)
+    assert [entry["name"] for entry in json.loads(done("--json"))] == list(SCHEDULES)
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_one_is_shown_with_every_parameter_its_default_and_its_source(name: str) -> None:
+    text, component = done(name), SCHEDULES[name]
+    assert all(parameter.name in text for parameter in component.parameters)
+    assert " ".join(component.source.split()) in " ".join(text.split())
+    found = json.loads(done(name, "--json"))
+    assert {p["name"]: p["default"] for p in found["parameters"]} == {
+        p.name: list(p.default) if isinstance(p.default, tuple) else p.default for p in component.parameters
+    }
+    assert "curve" not in found
+
+
+def test_set_shows_the_curve_for_these_parameters() -> None:
+    params = ["--set", "max_lr=0.5", "--set", "base_ratio=0.1", "--set", "cycle_epochs=2", "--epochs", "4"]
+    curve = json.loads(done("cyclic", *params, "--json"))["curve"]
+    at = dict(zip(curve["epochs"], curve["rates"], strict=True))
+    assert [at[epoch] for epoch in (0.0, 0.5, 1.0, 1.5, 2.0, 3.0)] == pytest.approx(
+        [0.05, 0.275, 0.5, 0.275, 0.05, 0.5]
+    )
+    rows = [line.split() for line in done("cyclic", *params).splitlines()[1:]]
+    assert rows[0] == ["0", "0.05"]
+    assert len(rows) == 11
+
+
+def test_one_s_own_schedule_has_a_curve() -> None:
+    curve = json.loads(done(STEP_LR, "--set", "step_size=2", "--epochs", "4", "--json"))["curve"]
+    assert curve["rates"][::20] == pytest.approx([0.1, 0.1, 0.01, 0.01])
+    Path("rates_of_mine.py").write_text("from torch.optim.lr_scheduler import ConstantLR as Mine\n")
+    assert "0.05" in done("rates_of_mine:Mine", "--set", "factor=0.5", "--epochs", "3")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["cosine", "--set", "restarts=2"], [STEP_LR, "--set", "step_size=3"], []]
+)
+@pytest.mark.parametrize("suffix", ["png", "svg"])
+def test_curves_are_drawn(arguments: list[str], suffix: str) -> None:
+    assert done(*arguments, "--plot", f"curve.{suffix}") == f"drawn: curve.{suffix}\n"
+    picture = Path(f"curve.{suffix}").read_bytes()
+    assert picture.startswith(b"\x89PNG" if suffix == "png" else b"<?xml")
+    assert len(picture) > 5_000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["cylic"], "Did you mean 'cyclic'?"),
+        (["cyclic", "--set", "maxlr=1"], "Did you mean 'max_lr'?"),
+        (["cyclic", "--set", "max_lr"], "has no key and value"),
+        (["cyclic", "--set", "max_lr=1", "--set", "base_lr=2"], "must be below max_lr (1)"),
+        (["fixed", "--set", "lr=range-test"], "must be a number"),
+        (["--set", "lr=1"], "belongs to one schedule"),
+        (["fixed", "--plot", "curve.pdf"], "is neither .png nor .svg"),
+        (["--plot", "nowhere/curve.png"], "lies in a folder that does not exist"),
+        (["plateau", "--plot", "curve.png"], "has no curve before training"),
+        (["torch.optim.lr_scheduler:ReduceLROnPlateau"], "has no curve before training"),
+        (["nowhere:Schedule"], "cannot be loaded"),
+        ([STEP_LR], "refuses its parameters"),
+    ],
+)
+def test_bad_input_is_refused_in_one_message(arguments: list[str], words: str) -> None:
+    result = invoke(*arguments)
+    assert result.exit_code == 2, result.output
+    assert words in " ".join(result.output.split())
+    assert "Traceback" not in result.output
+    assert not list(Path.cwd().iterdir())
