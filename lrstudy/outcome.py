@@ -52,6 +52,14 @@ def objective_of(study: Study, values: Sequence[float]) -> float | None:
             return math.fsum(values) / len(values)
 
 
+def learned(rows: Sequence[EpochRecord]) -> float | None:
+    """By what share the training loss fell from the first epoch to the last; None where that is unknown."""
+    if len(rows) < 2:
+        return None
+    first, last = rows[0].train_loss, rows[-1].train_loss
+    return (first - last) / abs(first) if math.isfinite(first) and math.isfinite(last) and first else None
+
+
 def pruned_after(study: Study, rows: Sequence[EpochRecord]) -> Outcome:
     """The outcome of a trial that a pruner ends after these epochs."""
     metric = METRICS[study.target.metric]

@@ -43,7 +43,8 @@ class Readable(Protocol):
 class Trial:
     """A row of the trials table; ``begin`` and ``end`` bound its rows in the epochs' columns.
 
-    ``place`` is its own place among ``Columns.trials``.
+    ``place`` is its own place among ``Columns.trials``; ``learned`` is by what share its training loss fell
+    from the first epoch to the last, None where fewer than two recorded it.
     """
 
     place: int
@@ -59,6 +60,7 @@ class Trial:
     objective: float | None
     test: float | None
     device_seconds: float | None
+    learned: float | None
     begin: int
     end: int
 
@@ -127,7 +129,7 @@ def read_columns(store: Readable, metric: Metric) -> Columns:
     stored = columns[metric.column]
     times, partial = _times(epoch, columns, first[code] if len(code) else code)
     return Columns(
-        trials=_trials(store.trials(), metric, blocks),
+        trials=_trials(store.trials(), metric, blocks, columns["train_loss"]),
         value=1.0 - stored if metric.complement else stored,
         epoch=epoch,
         times=times,
@@ -154,14 +156,24 @@ def _times(epoch: Array, columns: dict[str, Array], begin: Index) -> tuple[dict[
     return times, tuple(partial)
 
 
-def _trials(table: Any, metric: Metric, blocks: dict[str, tuple[int, int]]) -> tuple[Trial, ...]:
+def _trials(table: Any, metric: Metric, blocks: dict[str, tuple[int, int]], loss: Array) -> tuple[Trial, ...]:
     rows = table.sort_by("trial_id").to_pylist()
     return tuple(
-        _trial(place, row, metric, blocks.get(row["trial_id"], (0, 0))) for place, row in enumerate(rows)
+        _trial(place, row, metric, block, _learned(loss[slice(*block)]))
+        for place, row in enumerate(rows)
+        for block in [blocks.get(row["trial_id"], (0, 0))]
     )
 
 
-def _trial(place: int, row: dict[str, Any], metric: Metric, block: tuple[int, int]) -> Trial:
+def _learned(loss: Array) -> float | None:
+    if len(loss) < 2 or not np.isfinite(loss[[0, -1]]).all() or loss[0] == 0:
+        return None
+    return float((loss[0] - loss[-1]) / abs(loss[0]))
+
+
+def _trial(
+    place: int, row: dict[str, Any], metric: Metric, block: tuple[int, int], learned: float | None
+) -> Trial:
     test = row[metric.test_column] if metric.test_column else None
     started, ended = row["started_at"], row["ended_at"]
     return Trial(
@@ -178,6 +190,7 @@ def _trial(place: int, row: dict[str, Any], metric: Metric, block: tuple[int, in
         objective=row["objective"],
         test=metric.value(test),
         device_seconds=(ended - started).total_seconds() if started and ended else None,
+        learned=learned,
         begin=block[0],
         end=block[1],
     )

@@ -36,6 +36,12 @@ class Configuration:
         """The mean of what its trials reached; None where one reached nothing."""
         return _mean([trial.best_val for trial in self.trials])
 
+    @property
+    def learned(self) -> float:
+        """By what share the training loss of its trials fell, in the mean; minus infinity where unknown."""
+        known = _mean([trial.learned for trial in self.trials])
+        return -math.inf if known is None or self.objective is None else known
+
     def cost(self, metric: Metric) -> float:
         """Its objective as something to keep small; infinite where there is none."""
         if self.objective is None:

@@ -7,13 +7,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 from lrstudy.analysis.columns import Trial
 from lrstudy.analysis.configurations import Configuration, configurations, ranked
 from lrstudy.metrics import Metric
 
-# A best value within this share of a range counts as lying at its edge.
+# A best value lies at the end of a range if it is within the outer EDGE of it, or within the outer OUTER
+# and nothing that was tried lies between it and the end. The search widens ranges by the same rule.
 EDGE = 0.05
+OUTER = 0.25
+FEWEST_TRIED = 4
+# Where the training loss of no trial fell by more than this share, their values differ by luck alone.
+LEARNED = 0.05
+TREND = 0.7  # rank correlation
 # With fewer choices the best is at an end too often to mean anything.
 FEWEST_CHOICES = 4
 
@@ -25,34 +32,72 @@ def tuning_warnings(
     tried = ranked(tune, metric)
     if not space or not tried or tried[0].objective is None:
         return []
+    fall = max(one.learned for one in tried)
+    if -math.inf < fall <= LEARNED:
+        return [_idle(name, space, tried, fall)]
     found = [*_edges(name, space, tried), *_rising(name, tune, metric)]
     return found + _winners_curse(name, tried[0], confirm, metric)
 
 
+def _idle(name: str, space: Mapping[str, Any], tried: Sequence[Configuration], fall: float) -> str:
+    """That luck chose the winner, and where the loss fell faster, which is the way to widen."""
+    ways = []
+    for parameter, span in space.items():
+        pairs = [(one.params[parameter], one.learned) for one in tried if math.isfinite(one.learned)]
+        way = _trend(pairs) if isinstance(span, Mapping) else 0
+        edge, word = ("high", "higher") if way > 0 else ("low", "lower")
+        if way and not isinstance(span[edge], str):
+            move = "raise" if way > 0 else "lower"
+            ways.append(f"It fell faster the {word} {parameter} was: {move} its {edge}, now {span[edge]:g}.")
+    sentence = f"{name}: hardly learned: the training loss of no tuning trial fell by more than"
+    return " ".join([f"{sentence} {100 * max(fall, 0.0):.2g}%, so luck chose the winner.", *ways])
+
+
+def _trend(pairs: Sequence[tuple[float, float]]) -> int:
+    """Whether the second of the pairs rises (1) or falls (-1) with the first, or does neither clearly (0)."""
+    if len(pairs) < FEWEST_TRIED or min(len(set(column)) for column in zip(*pairs, strict=True)) < 2:
+        return 0
+    correlation = float(stats.spearmanr(pairs).statistic)
+    return (correlation > TREND) - (correlation < -TREND)
+
+
 def _edges(name: str, space: Mapping[str, Any], tried: Sequence[Configuration]) -> list[str]:
+    """For each searched parameter whose best value lies at an end of its space: which way to widen."""
     best, warnings = tried[0].params, []
     for parameter, span in space.items():
         value = best.get(parameter)
         if isinstance(value, bool) or not isinstance(value, int | float):
             continue
-        ends = _range(span, best, [one.params[parameter] for one in tried if parameter in one.params])
-        if ends is None:
+        values = [one.params[parameter] for one in tried if parameter in one.params]
+        ends = _range(span, best, values)
+        edge = None if ends is None else _edge(span, ends, value, values)
+        if ends is None or edge is None:
             continue
-        low, high = ends
-        if isinstance(span, Mapping):
-            place = _place(low, high, value, log=bool(span.get("log")))
-        else:
-            place = {low: 0.0, high: 1.0}.get(value, 0.5)
-        if EDGE <= place <= 1 - EDGE:
-            continue
-        edge, way = ("low", "lower") if place < EDGE else ("high", "raise")
-        if isinstance(span, Mapping) and isinstance(span[edge], str):
-            continue  # that end is another parameter's value, and nothing lies beyond it
+        way = "lower" if edge == "low" else "raise"
         warnings.append(
             f"{name}: the best {parameter} ({value:.4g}) lies at the {edge} end of its "
-            f"space, {low:g} to {high:g}. A better one may lie beyond: {way} its {edge}."
+            f"space, {ends[0]:g} to {ends[1]:g}. A better one may lie beyond: {way} its {edge}."
         )
     return warnings
+
+
+def _edge(span: Any, ends: tuple[float, float], value: float, tried: Sequence[float]) -> str | None:
+    """At which end of its space the best value lies, if at either."""
+    low, high = ends
+    if not isinstance(span, Mapping):
+        return {low: "low", high: "high"}.get(value)
+    place = _place(low, high, value, log=bool(span.get("log")))
+    # A range that ends at another parameter was not the same for all that were tried.
+    named = isinstance(span["low"], str) or isinstance(span["high"], str)
+    room = OUTER if len(tried) >= FEWEST_TRIED and not named else 0.0
+    if place < EDGE or (place < room and value <= min(tried)):
+        edge = "low"
+    elif place > 1 - EDGE or (place > 1 - room and value >= max(tried)):
+        edge = "high"
+    else:
+        return None
+    # Nothing lies beyond an end that is another parameter's value.
+    return None if isinstance(span[edge], str) else edge
 
 
 def _range(span: Any, best: Mapping[str, Any], tried: Sequence[Any]) -> tuple[float, float] | None:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from lrstudy.analysis import Summary
     from lrstudy.analysis.summary import Reach
     from lrstudy.store import Location
+
+
+SHOWN_WARNINGS = 6
 
 
 def finish_report(
@@ -69,6 +75,18 @@ def show_verdict(console: Console, summary: Summary) -> None:
         console.print()
     if lucky:
         console.print("* the winners differ, but another tuning with the same budget might undo it\n")
+    _show_warnings(console, summary.warnings)
+
+
+def _show_warnings(console: Console, warnings: Sequence[str]) -> None:
+    """What a reader must know before believing the table; all of it is in the report."""
+    for warning in warnings[:SHOWN_WARNINGS]:
+        line = Text("! ", style="yellow") + Text(warning)
+        console.print(Padding(line, (0, 0, 0, 0)))
+    if len(warnings) > SHOWN_WARNINGS:
+        console.print(f"  … and {len(warnings) - SHOWN_WARNINGS} more warnings, in the report")
+    if warnings:
+        console.print()
 
 
 def _by_tuning(result: Reach) -> bool:

@@ -9,14 +9,15 @@ from typing import Any
 
 from lrstudy.metrics import Metric
 from lrstudy.records import Status, TrialRecord
-from lrstudy.tuning.search import Evaluated
+from lrstudy.tuning.widening import Evaluated
 
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
     """Concrete hyperparameters and how they did: means over the seeds that did not fail.
 
-    ``objective`` is None where a seed diverged, or where all failed (then ``failed``).
+    ``objective`` is None where a seed diverged, or where all failed (then ``failed``). ``learned`` is by what
+    share the training loss fell, None where that is not known of every seed.
     """
 
     number: int
@@ -25,17 +26,21 @@ class Configuration:
     best_epoch: float
     epochs_run: float
     failed: bool
+    learned: float | None = None
 
     @property
     def evaluated(self) -> Evaluated:
         """What the search is told."""
-        return Evaluated(self.params, self.objective, failed=self.failed)
+        return Evaluated(self.params, self.objective, failed=self.failed, learned=self.learned)
 
 
-def configuration(number: int, records: Sequence[TrialRecord]) -> Configuration:
-    """Sum up the trials of one configuration."""
+def configuration(
+    number: int, records: Sequence[TrialRecord], learned: Mapping[str, float | None]
+) -> Configuration:
+    """Sum up the trials of one configuration; ``learned`` is by trial id."""
     ran = [record for record in records if record.status is not Status.FAILED]
     values = [record.objective for record in ran if record.objective is not None]
+    falls = [fall for record in ran if (fall := learned.get(record.trial_id)) is not None]
     counted = ran or records
     return Configuration(
         number=number,
@@ -44,6 +49,7 @@ def configuration(number: int, records: Sequence[TrialRecord]) -> Configuration:
         best_epoch=math.fsum(record.best_epoch or 0 for record in counted) / len(counted),
         epochs_run=math.fsum(record.epochs_run for record in counted) / len(counted),
         failed=not ran,
+        learned=math.fsum(falls) / len(falls) if falls and len(falls) == len(ran) else None,
     )
 
 

@@ -6,8 +6,9 @@ but the store's rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from lrstudy.metrics import METRICS, Metric
@@ -33,6 +34,9 @@ class _Progress:
     confirm_started: set[int] = field(default_factory=set)
     tuned: dict[int, TrialRecord] = field(default_factory=dict)
     confirmed: dict[int, TrialRecord] = field(default_factory=dict)
+    tried: dict[int, Configuration] = field(default_factory=dict)
+    best: Configuration | None = None  # of those that did not fail
+    learned: dict[str, float | None] = field(default_factory=dict)
 
     @property
     def records(self) -> list[TrialRecord]:
@@ -40,26 +44,28 @@ class _Progress:
         first = [] if self.tested is None else [self.tested]
         return [*first, *self.tuned.values(), *self.confirmed.values()]
 
-    def tried(self, count: int) -> list[Configuration]:
-        """The first ``count`` configurations, of which every trial has come back."""
-        return [self._configuration(number) for number in range(count)]
-
-    def finished(self) -> list[Configuration]:
-        """All configurations of which every trial has come back."""
-        numbers = range(self.tune_trials // self.repeats)
-        return [self._configuration(n) for n in numbers if all(t in self.tuned for t in self._trials(n))]
-
-    def _configuration(self, number: int) -> Configuration:
-        return configuration(number, [self.tuned[trial] for trial in self._trials(number)])
-
-    def _trials(self, number: int) -> range:
-        return range(number * self.repeats, (number + 1) * self.repeats)
+    def take_back(self, number: int, record: TrialRecord, learned: float | None, metric: Metric) -> None:
+        """Note a tuning trial, and its configuration once every trial of it has come back."""
+        self.tuned[number], self.learned[record.trial_id] = record, learned
+        which = number // self.repeats
+        trials = range(which * self.repeats, (which + 1) * self.repeats)
+        if any(trial not in self.tuned for trial in trials):
+            return
+        found = configuration(which, [self.tuned[trial] for trial in trials], self.learned)
+        self.tried[which] = found
+        if not found.failed and (self.best is None or rank(found, metric) < rank(self.best, metric)):
+            self.best = found
 
 
 class Controller:
     """Hands out trials and takes back records; single-threaded, owned by the driver."""
 
-    def __init__(self, study: Study, finished: Iterable[TrialRecord] = ()) -> None:
+    def __init__(
+        self,
+        study: Study,
+        finished: Iterable[TrialRecord] = (),
+        learned: Mapping[str, float | None] = MappingProxyType({}),
+    ) -> None:
         self._study = study
         self._metric: Metric = METRICS[study.target.metric]
         self._schedules = {
@@ -73,7 +79,7 @@ class Controller:
         }
         self._turn = 0
         for record in finished:
-            self._take_back(record)
+            self._take_back(record, learned.get(record.trial_id))
 
     def next(self) -> TrialConfig | None:
         """The next trial to run, or None while it depends on trials that are still running.
@@ -120,9 +126,9 @@ class Controller:
         """The ids of all trials that have a record."""
         return [record.trial_id for schedule in self._schedules.values() for record in schedule.records]
 
-    def complete(self, record: TrialRecord) -> None:
-        """Take back a trial that was handed out."""
-        self._take_back(record)
+    def complete(self, record: TrialRecord, learned: float | None = None) -> None:
+        """Take back a trial that was handed out; ``learned`` is by what share its training loss fell."""
+        self._take_back(record, learned)
 
     def winner(self, name: str) -> Configuration | None:
         """The best configuration of a schedule: None before tuning is over, or if every trial failed.
@@ -133,14 +139,12 @@ class Controller:
         schedule = self._schedules[name]
         if len(schedule.tuned) < schedule.tune_trials:
             return None
-        return self._best(found for found in schedule.finished() if not found.failed)
+        return schedule.best
 
     def best(self, name: str) -> Configuration | None:
         """The best configuration of a schedule so far."""
-        return self._best(f for f in self._schedules[name].finished() if f.objective is not None)
-
-    def _best(self, found: Iterable[Configuration]) -> Configuration | None:
-        return min(found, key=lambda configuration: rank(configuration, self._metric), default=None)
+        best = self._schedules[name].best
+        return None if best is None or best.objective is None else best
 
     def lost(self, name: str) -> int:
         """How many trials of a schedule diverged or failed."""
@@ -193,7 +197,7 @@ class Controller:
         needed = schedule.search.needed(which)
         if any(earlier not in schedule.tuned for earlier in range(needed * schedule.repeats)):
             return None
-        history = [tried.evaluated for tried in schedule.tried(needed)]
+        history = [schedule.tried[earlier].evaluated for earlier in range(needed)]
         params = schedule.search.suggest(which, history)
         schedule.tune_started.add(number)
         return self._config(schedule.spec, Phase.TUNE, number, params)
@@ -206,14 +210,14 @@ class Controller:
             f"{spec.name}-{phase.value}-{number:03d}", phase, spec.name, spec.kind, params, seed
         )
 
-    def _take_back(self, record: TrialRecord) -> None:
+    def _take_back(self, record: TrialRecord, learned: float | None) -> None:
         schedule = self._schedules[record.schedule]
         number = _number(record.trial_id)
         if record.phase is Phase.RANGE_TEST:
             self._take_back_test(schedule, record)
         elif record.phase is Phase.TUNE:
             schedule.tune_started.add(number)
-            schedule.tuned[number] = record
+            schedule.take_back(number, record, learned, self._metric)
         else:
             schedule.confirm_started.add(number)
             schedule.confirmed[number] = record

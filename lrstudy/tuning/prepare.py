@@ -13,7 +13,6 @@ from lrstudy.records import EpochRecord
 from lrstudy.spec import Study
 from lrstudy.store import Location, Store, StoreWriter, open_location, open_store, study_folder
 from lrstudy.tasks import TaskData, check_task, load_data
-from lrstudy.tuning.asha import Pruner
 from lrstudy.tuning.provenance import study_info
 from lrstudy.tuning.runner import StudyRun
 from lrstudy.tuning.session import check_local
@@ -75,22 +74,18 @@ def prepare(
         raise InputError(problems)
     with StoreWriter.create_or_open(place, info) as writer:
         store = open_store(place)
-        run = StudyRun(study, store.trial_records(), _pruner(study, store))
+        run = StudyRun(study, store.trial_records(), _epochs(study, store))
         run.clean_up(place)  # a kill may have come between the last row and this
         yield Prepared(run, place, data, writer, address, folders)
 
 
-def _pruner(study: Study, store: Store) -> Pruner:
-    """The study's pruner with the rungs that the store's trials came to."""
-    pruner = Pruner(study)
-    if study.budget.pruner == "none":
-        return pruner
+def _epochs(study: Study, store: Store) -> dict[str, list[EpochRecord]]:
+    """The epochs of every finished trial, where pruning or widening goes on from them."""
     rows: dict[str, list[EpochRecord]] = {}
-    for key, row in store.epoch_records():
-        rows.setdefault(key.trial_id, []).append(row)
-    for record in store.trial_records():
-        pruner.restore(record, rows.get(record.trial_id, []))
-    return pruner
+    if study.budget.pruner != "none" or study.budget.extend:
+        for key, row in store.epoch_records():
+            rows.setdefault(key.trial_id, []).append(row)
+    return rows
 
 
 def importable(folders: Iterable[Path]) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from ray.tune import Callback
 from ray.tune.experiment import Trial
 
 from lrstudy.errors import StoreError
-from lrstudy.outcome import Outcome, pruned_after
+from lrstudy.outcome import Outcome, learned, pruned_after
 from lrstudy.records import EpochRecord, Phase, Status, TrialRecord
 from lrstudy.spec import Study
 from lrstudy.store import StoreWriter, TrialKey
@@ -173,7 +173,7 @@ class Recorder(Callback):
         self._epochs += [(key, row) for row in running.rows]
         self._trials.append(record)
         self.on_step_end(0, [])
-        self._controller.complete(record)
+        self._controller.complete(record, learned(running.rows))
         self._on_change()
 
     def _record(self, running: _Running, outcome: Outcome, result: dict[str, Any]) -> TrialRecord:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,7 +12,8 @@ from ray.tune import Stopper
 from ray.tune.experiment import Trial
 from ray.tune.stopper import NoopStopper
 
-from lrstudy.records import Phase, TrialRecord
+from lrstudy.outcome import learned
+from lrstudy.records import EpochRecord, Phase, TrialRecord
 from lrstudy.spec import Study
 from lrstudy.store import Location, StoreWriter
 from lrstudy.tasks import TaskData
@@ -59,14 +60,20 @@ class Progress:
 class StudyRun:
     """One study and what has been done of it.
 
-    ``finished`` are the records that the store already holds; ``run`` does the rest and returns when no
-    trial is missing, or when it was interrupted (then ``done`` is False).
+    ``finished`` are the records that the store already holds, ``rows`` the epochs of each by its id;
+    ``run`` does the rest and returns when no trial is missing, or when it was interrupted (then ``done`` is
+    False).
     """
 
-    def __init__(self, study: Study, finished: Iterable[TrialRecord], pruner: Pruner | None = None) -> None:
+    def __init__(
+        self, study: Study, finished: Sequence[TrialRecord], rows: Mapping[str, Sequence[EpochRecord]]
+    ) -> None:
         self._study = study
-        self._controller = Controller(study, finished)
-        self._pruner = pruner or Pruner(study)
+        falls = {trial: learned(epochs) for trial, epochs in rows.items()}
+        self._controller = Controller(study, finished, falls)
+        self._pruner = Pruner(study)
+        for record in finished:
+            self._pruner.restore(record, rows.get(record.trial_id, []))
 
     @property
     def done(self) -> bool:

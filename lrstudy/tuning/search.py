@@ -14,11 +14,9 @@ earlier configurations, never on the order in which machines answer:
 
 from __future__ import annotations
 
-import math
 import random
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import optuna
@@ -28,20 +26,7 @@ from optuna.trial import TrialState, create_trial
 from lrstudy.seeding import derive_seed
 from lrstudy.spec import ScheduleSpec, Space, Study
 from lrstudy.tuning.coordinates import Coordinates
-from lrstudy.tuning.widening import added, widen
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluated:
-    """A configuration that has been tried, as the search sees it.
-
-    ``objective`` is None for one that diverged: it counts as worse than every measured one. A ``failed``
-    one says nothing about its hyperparameters and is left out.
-    """
-
-    params: Mapping[str, Any]
-    objective: float | None
-    failed: bool = False
+from lrstudy.tuning.widening import Evaluated, added, widen
 
 
 class Search:
@@ -92,15 +77,8 @@ class Search:
         space = dict(self._schedule.space)
         yield space
         for seen in range(self._trials, len(history) + 1, self._budget.generation):
-            best = self._best(history[:seen])
-            if best is not None:
-                space = widen(self._schedule.kind, space, best.params)
+            space = widen(self._schedule.kind, space, history[:seen], higher_is_better=self._higher_is_better)
             yield space
-
-    def _best(self, history: Sequence[Evaluated]) -> Evaluated | None:
-        measured = [trial for trial in history if trial.objective is not None and not trial.failed]
-        sign = -1.0 if self._higher_is_better else 1.0
-        return min(measured, key=lambda trial: sign * (trial.objective or 0.0), default=None)
 
     def _next_generation(self, first: int, history: Sequence[Evaluated]) -> list[dict[str, Any]]:
         history = history[: self.needed(first)]
@@ -109,11 +87,13 @@ class Search:
         coordinates = Coordinates(space, self._schedule.fixed)
         study = self._optuna_study(self._sampler(first, coordinates), coordinates, history)
         rng = random.Random(derive_seed(self._seed, "widened", first))  # noqa: S311 - no secret
-        suggestions = []
-        for number in range(self._generation_size(first)):
+        suggestions, size = [], self._generation_size(first)
+        for number in range(size):
             asked = dict(study.ask(coordinates.distributions()).params)
             if extending and number % 2 == 0:
-                asked |= _from_added(before, space, rng)
+                # One in each of as many equal parts, so that none of what was added stays unknown.
+                parts = (size + 1) // 2
+                asked |= _from_added(before, space, (number // 2 + rng.random()) / parts)
             suggestions.append(coordinates.params(asked))
         return suggestions
 
@@ -169,17 +149,14 @@ class Search:
         )
 
 
-def _from_added(
-    before: Mapping[str, Space], after: Mapping[str, Space], rng: random.Random
-) -> dict[str, Any]:
-    """For each range that was widened, a value from the part that was added."""
+def _from_added(before: Mapping[str, Space], after: Mapping[str, Space], share: float) -> dict[str, Any]:
+    """For each range that was widened, the value at this share (0 to 1) of the part that was added."""
     found: dict[str, Any] = {}
     for name, span in after.items():
         part = added(before[name], span)
         if part is None:
             continue
         low, high = part
-        log = getattr(span, "log", False)
-        value = math.exp(rng.uniform(math.log(low), math.log(high))) if log else rng.uniform(low, high)
+        value = low * (high / low) ** share if getattr(span, "log", False) else low + share * (high - low)
         found[name] = round(value) if getattr(span, "integer", False) else min(max(value, low), high)
     return found

@@ -1,34 +1,73 @@
 """Where a search goes on when its best value lies at the edge of what was searched.
 
-The rule, for each range by itself: a best value in the outer ``EDGE`` of a range (on its own scale) moves
-that end outwards, by a factor of ``FACTOR`` on a log scale and by the range's width otherwise, but never
-beyond what the parameter allows. It is applied before every generation of the extension, to all results so
-far, so that it repeats from the results alone.
+The rule, for each range by itself and on its own scale. A best value lies at an end if it is in the outer
+``EDGE`` of the range, or in the outer ``OUTER`` with nothing tried between it and the end. That end then
+moves outwards by the range's own width, on a log scale by a factor from 10 to 100, but never beyond what the
+parameter allows. Where the training loss of no trial fell by more than the share ``LEARNED``, their values
+differ by luck alone: the end towards which it fell faster (rank correlation over ``TREND``) then moves. The
+rule is applied before every generation of the extension, to all results so far, so that it repeats from the
+results alone. A report judges a tuning by the same rule (``analysis.tuned``).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
+
+from scipy import stats
 
 from lrstudy.catalog import Parameter
 from lrstudy.catalog.schedules import SCHEDULES
 from lrstudy.spec import Range, Space
 
 EDGE = 0.05
-FACTOR = 10.0
+OUTER = 0.25
+FEWEST = 4  # tried values from which on the outermost means something
+LEARNED = 0.05
+TREND = 0.7
+FACTORS = (10.0, 100.0)
 
 
-def widen(kind: str, space: Mapping[str, Space], best: Mapping[str, Any]) -> dict[str, Space]:
-    """The space with each range widened at whose end the best parameters lie."""
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """A configuration that has been tried, as the search sees it.
+
+    ``objective`` is None for one that diverged: it counts as worse than every measured one. A ``failed``
+    one says nothing about its hyperparameters and is left out. ``learned`` is by what share its training
+    loss fell.
+    """
+
+    params: Mapping[str, Any]
+    objective: float | None
+    failed: bool = False
+    learned: float | None = None
+
+
+def widen(
+    kind: str, space: Mapping[str, Space], history: Sequence[Evaluated], *, higher_is_better: bool
+) -> dict[str, Space]:
+    """The space with each range widened at the end where better values may lie beyond."""
+    tried = [one for one in history if not one.failed]
+    measured = [one for one in tried if one.objective is not None]
+    if not measured:
+        return dict(space)
     component = SCHEDULES.get(kind)
-    return {
-        name: _widened(span, float(best[name]), component.parameter(name) if component else None)
-        if isinstance(span, Range) and not span.names
-        else span
-        for name, span in space.items()
-    }
+    sign = -1.0 if higher_is_better else 1.0
+    best = min(measured, key=lambda one: sign * (one.objective or 0.0))
+    falls = [one for one in measured if one.learned is not None]
+    idle = bool(falls) and max(one.learned or 0.0 for one in falls) <= LEARNED
+    found = dict(space)
+    for name, span in space.items():
+        if not isinstance(span, Range) or span.names:
+            continue
+        if idle:
+            end = _trend([(float(one.params[name]), one.learned or 0.0) for one in falls])
+        else:
+            end = _end(span, float(best.params[name]), [float(one.params[name]) for one in tried])
+        found[name] = _widened(span, end, component.parameter(name) if component else None)
+    return found
 
 
 def added(before: Space, after: Space) -> tuple[float, float] | None:
@@ -39,19 +78,40 @@ def added(before: Space, after: Space) -> tuple[float, float] | None:
     return (new_low, low) if new_low < low else (high, new_high)
 
 
-def _widened(span: Range, value: float, parameter: Parameter | None) -> Range:
-    low, high = span.ends({})
-    scale = math.log if span.log else float
-    place = (scale(value) - scale(low)) / (scale(high) - scale(low))
-    if EDGE <= place <= 1 - EDGE:
+def _widened(span: Range, end: int, parameter: Parameter | None) -> Range:
+    if end == 0:
         return span
-    if place < EDGE:
-        low = _allowed(low / FACTOR if span.log else low - (high - low), low, parameter)
+    low, high = span.ends({})
+    factor = min(max(high / low, FACTORS[0]), FACTORS[1]) if span.log else 0.0
+    width = high - low
+    if end < 0:
+        low = _allowed(low / factor if span.log else low - width, low, parameter)
     else:
-        high = _allowed(high * FACTOR if span.log else high + (high - low), high, parameter)
+        high = _allowed(high * factor if span.log else high + width, high, parameter)
     if span.integer:
         low, high = math.ceil(low), math.floor(high)
     return Range(low, high, span.log, span.integer)
+
+
+def _end(span: Range, value: float, tried: Sequence[float]) -> int:
+    """At which end of a range a value lies: -1, 1, or 0 for neither."""
+    low, high = span.ends({})
+    scale = math.log if span.log else float
+    place = (scale(value) - scale(low)) / (scale(high) - scale(low))
+    enough = len(tried) >= FEWEST
+    if place < EDGE or (place < OUTER and enough and value <= min(tried)):
+        return -1
+    if place > 1 - EDGE or (place > 1 - OUTER and enough and value >= max(tried)):
+        return 1
+    return 0
+
+
+def _trend(pairs: Sequence[tuple[float, float]]) -> int:
+    """Towards which end the second of the pairs rises clearly: -1, 1, or 0 for neither."""
+    if len(pairs) < FEWEST or min(len(set(column)) for column in zip(*pairs, strict=True)) < 2:
+        return 0
+    correlation = float(stats.spearmanr(pairs).statistic)
+    return (correlation > TREND) - (correlation < -TREND)
 
 
 def _allowed(wanted: float, now: float, parameter: Parameter | None) -> float:

@@ -132,3 +132,59 @@ def test_all_toss_ups_share_one_sentence() -> None:
     assert toss_up_warnings([]) == []
     (sentence,) = toss_up_warnings(["fixed", "step"])
     assert sentence.startswith("fixed, step: the winner and the runner-up")
+
+
+def test_the_outermost_value_tried_lies_at_an_end_if_nothing_was_tried_beyond_it() -> None:
+    # 0.5 is at 90% of the logarithmic space: with nothing beyond, no sign of a turn.
+    assert "high end" in warnings(tuned([0.1, 0.2, 0.3, 0.9], [0.01, 0.03, 0.1, 0.5]))[0]
+    assert warnings(tuned([0.1, 0.2, 0.9, 0.3], [0.01, 0.03, 0.5, 0.6])) == []
+    assert warnings(tuned([0.1, 0.2, 0.9], [0.01, 0.03, 0.5])) == [], "three tell too little"
+
+
+def test_a_range_that_was_extended_is_judged_by_what_was_tried() -> None:
+    lrs = [0.01, 0.1, 0.99, 5.0, 9.0]
+    assert warnings(tuned([0.1, 0.2, 0.3, 0.9, 0.4], lrs)) == []
+    assert "0.001 to 9." in warnings(tuned([0.1, 0.2, 0.3, 0.4, 0.9], lrs))[0]
+
+
+def test_a_range_that_ends_at_another_parameter_is_judged_at_its_own_end_only() -> None:
+    space = {"base_lr": {"low": 1e-4, "high": "max_lr", "log": True}}
+    high = [({"max_lr": 1.0, "base_lr": 0.99}, 0.9), ({"max_lr": 1.0, "base_lr": 0.1}, 0.5)]
+    low = [({"max_lr": 1.0, "base_lr": 1.1e-4}, 0.9), ({"max_lr": 1.0, "base_lr": 0.1}, 0.5)]
+    assert warnings(high, space=space) == []
+    assert "lower its low" in warnings(low, space=space)[0]
+
+
+def test_of_four_numbers_to_choose_from_the_outermost_is_an_end() -> None:
+    trials = tuned([0.1, 0.2, 0.3, 0.9], [0.01, 0.03, 0.1, 0.3])
+    assert "raise its high" in warnings(trials, space={"lr": [0.01, 0.03, 0.1, 0.3]})[0]
+    assert warnings(trials, space={"lr": [0.03, 0.1, 0.3]}) == []
+
+
+def idle(falls: list[float], values: list[float]) -> list[str]:
+    sample = Sample({"fixed": {"lr": LR}})
+    for lr, fall, value in zip([0.002, 0.01, 0.05, 0.2, 0.8], falls, values, strict=True):
+        sample.add("fixed", [value, value], phase="tune", params={"lr": lr})
+        sample.epoch_rows[-2]["train_loss"], sample.epoch_rows[-1]["train_loss"] = 2.0, 2.0 * (1 - fall)
+    columns = sample.columns()
+    phases = [columns.of("fixed", phase) for phase in (Phase.TUNE, Phase.CONFIRM)]
+    return tuning_warnings("fixed", {"lr": LR}, *phases, METRICS["val_accuracy"])
+
+
+def test_where_nothing_was_learned_the_training_loss_says_which_way_to_widen() -> None:
+    lucky = [0.1, 0.9, 0.1, 0.1, 0.1]
+    (rising,) = idle([0.001, 0.002, 0.003, 0.005, 0.004], lucky)
+    assert rising == (
+        "fixed: hardly learned: the training loss of no tuning trial fell by more than 0.5%, so luck chose "
+        "the winner. It fell faster the higher lr was: raise its high, now 1."
+    )
+    (falling,) = idle([0.005, 0.004, 0.003, 0.002, 0.001], lucky)
+    assert "lower its low, now 0.001" in falling
+    (neither,) = idle([0.001, 0.005, 0.001, 0.004, 0.002], lucky)
+    assert neither.endswith("so luck chose the winner.")
+    assert idle([0.1, 0.2, 0.3, 0.5, 0.4], lucky) == []
+
+
+def test_a_configuration_that_ran_on_two_seeds_is_judged_by_its_mean() -> None:
+    lrs = [0.99, 0.99, 0.1, 0.1, 0.01, 0.02]
+    assert warnings(tuned([0.9, 0.1, 0.6, 0.6, 0.1, 0.1], lrs)) == []

@@ -237,3 +237,45 @@ def test_any_data_is_read_or_refused_with_a_remedy(data: object) -> None:
 def test_every_shipped_study_is_valid(path: Path) -> None:
     assert load_study(path).schedules
     assert path.read_text(encoding="utf-8").startswith("#"), "says what it is for"
+
+
+CYCLIC = """
+[schedules.cyclic]
+max_lr = { low = 0.01, high = 1.0, log = true }
+base_lr = { low = 0.0001, high = "max_lr", log = true }
+"""
+
+
+def test_a_range_may_end_at_another_parameter(tmp_path: Path) -> None:
+    study = load_study(write(tmp_path, GOOD + CYCLIC))
+    span = study.schedule("cyclic").space["base_lr"]
+    assert span == Range(0.0001, "max_lr", log=True)
+    assert isinstance(span, Range)
+    assert span.ends({"max_lr": 0.5}) == (0.0001, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key", "message"),
+    [
+        ('"max_lr"', '"max_rl"', "base_lr.high", "neither a number nor a parameter"),
+        ('"max_lr"', '"base_lr"', "base_lr.high", "names the parameter itself"),
+        ('"max_lr"', '"mode"', "base_lr.high", "neither a number nor a parameter"),
+        ("low = 0.0001", "low = 0.1", "base_lr", "can be empty"),
+        (
+            "high = 1.0, log",
+            'high = "base_lr", log',
+            "max_lr.high",
+            "whose own range depends on a parameter",
+        ),
+    ],
+)
+def test_an_end_that_names_no_usable_parameter_is_refused(
+    old: str, new: str, key: str, message: str, tmp_path: Path
+) -> None:
+    problems = problems_of(tmp_path, GOOD + CYCLIC.replace(old, new))
+    assert message in problems[f"schedules.cyclic.{key}"]
+
+
+def test_a_mode_is_no_number_to_end_at(tmp_path: Path) -> None:
+    text = GOOD + CYCLIC.replace('"max_lr"', '"mode"') + 'mode = "triangular"\n'
+    assert "not a number" in problems_of(tmp_path, text)["schedules.cyclic.base_lr.high"]

@@ -152,3 +152,32 @@ def test_a_schedule_whose_every_trial_diverged_is_confirmed_with_the_one_that_la
     assert winner is not None
     assert winner.number == 3
     assert controller.done
+
+
+def test_on_two_seeds_the_better_mean_wins_and_not_the_luckiest_trial() -> None:
+    controller = Controller(study(trials=2, tune_seeds=2))
+    values = {0: 0.99, 1: 0.1, 2: 0.7, 3: 0.6}  # two trials of each configuration
+    seen: list[TrialConfig] = []
+    while (config := controller.next()) is not None:
+        value = values[int(config.trial_id[-3:])]
+        controller.complete(record(config, objective=value, best_val=value))
+        if config.schedule == "fixed" and config.phase is Phase.TUNE:
+            seen.append(config)
+    seen.sort(key=lambda config: config.trial_id)
+    assert [seen[0].params, seen[2].params] == [seen[1].params, seen[3].params]
+    assert seen[0].params != seen[2].params
+    assert len({config.seed for config in seen}) == 4
+    winner = controller.winner("fixed")
+    assert winner is not None
+    assert winner.params == seen[2].params
+    assert winner.objective == pytest.approx(0.65)
+
+
+@pytest.mark.parametrize("budget", [{"tune_seeds": 3}, {"extend": True, "extend_trials": 5, "tune_seeds": 2}])
+def test_seeds_and_an_extension_are_part_of_every_searched_schedules_budget(budget: dict[str, Any]) -> None:
+    records = play(study(trials=4, **budget), 3)
+    configurations = 4 + budget.get("extend_trials", 0)
+    for name, planned in (("fixed", configurations), ("small", configurations), ("lipschitz", 1)):
+        tuned = [r for r in records if r.schedule == name and r.phase is Phase.TUNE]
+        assert len(tuned) == planned * (budget["tune_seeds"] if name != "lipschitz" else 1)
+        assert len({str(r.params) for r in tuned}) == planned

@@ -11,16 +11,21 @@ from optuna.trial import TrialState
 
 from lrstudy.spec import Study, parse_study
 from lrstudy.tuning.coordinates import Coordinates
-from lrstudy.tuning.search import Evaluated, Search
+from lrstudy.tuning.search import Search
+from lrstudy.tuning.widening import Evaluated
 
 
-def study(search: str = "tpe", trials: int = 16, seed: int = 0, **schedule: Any) -> Study:
+def study(search: str = "tpe", trials: int = 16, seed: int = 0, extend: int = 0, **schedule: Any) -> Study:
     return parse_study(
         {
             "name": "s",
             "seed": seed,
             "task": {"dataset": "digits", "model": "softmax-regression", "batch_size": 32, "epochs": 1},
-            "budget": {"trials": trials, "search": search},
+            "budget": {
+                "trials": trials,
+                "search": search,
+                **({"extend": True, "extend_trials": extend} if extend else {}),
+            },
             "schedules": {"fixed": schedule or {"lr": {"low": 1e-3, "high": 1.0, "log": True}}},
         },
         "test",
@@ -130,3 +135,61 @@ def test_a_schedule_without_a_space_gets_its_fixed_values() -> None:
 def test_grid_covers_both_ends() -> None:
     rates = sorted(params["lr"] for params in play(study("grid", trials=5)))
     assert rates == pytest.approx([1e-3, 10**-2.25, 10**-1.5, 10**-0.75, 1.0])
+
+
+BELOW = {
+    "kind": "cyclic",
+    "max_lr": {"low": 1e-2, "high": 5.0, "log": True},
+    "base_lr": {"low": 1e-4, "high": "max_lr", "log": True},
+}
+
+
+@pytest.mark.parametrize("search", ["tpe", "random", "qmc", "grid"])
+def test_a_range_that_ends_at_another_parameter_stays_below_it(search: str) -> None:
+    spec, history = study(search, trials=25, **BELOW), []
+    asked = searcher(spec)
+    for number in range(25):
+        params = asked.suggest(number, history)
+        assert 1e-4 <= params["base_lr"] <= params["max_lr"] <= 5.0
+        history.append(Evaluated(params, -abs(math.log10(params["max_lr"]))))
+    spread = [math.log(t.params["base_lr"] / 1e-4) / math.log(t.params["max_lr"] / 1e-4) for t in history]
+    assert min(spread) < 0.3
+    assert max(spread) > 0.7
+
+
+def extended(spec: Study, best: float) -> list[float]:
+    """The rates that a search with an extension tries when the best rate is ``best``."""
+    asked, history = searcher(spec), []
+    for number in range(spec.configurations(spec.schedules[0])):
+        params = asked.suggest(number, history[: asked.needed(number)])
+        history.append(Evaluated(params, -abs(math.log10(params["lr"] / best))))
+    return [trial.params["lr"] for trial in history]
+
+
+@pytest.mark.parametrize("search", ["tpe", "random", "qmc", "grid"])
+def test_an_extension_goes_on_beyond_the_end_that_held_the_best_value(search: str) -> None:
+    rates = extended(study(search, extend=8), best=30.0)
+    assert all(1e-3 <= rate <= 1.0 for rate in rates[:16])
+    assert max(rates[16:20]) > 1.0
+    assert max(rates[20:]) > 10.0, "the end moves once more where the best value lies at the new one"
+    assert extended(study(search, extend=8), best=30.0) == rates
+
+
+@pytest.mark.parametrize("search", ["tpe", "random"])
+def test_an_extension_stays_inside_a_range_whose_best_value_lies_within(search: str) -> None:
+    assert all(1e-3 <= rate <= 1.0 for rate in extended(study(search, extend=8), best=0.03))
+
+
+def test_an_extension_leaves_the_first_suggestions_as_they_were() -> None:
+    assert extended(study(), best=30.0) == extended(study(extend=8), best=30.0)[:16]
+
+
+def test_a_range_is_never_widened_beyond_what_its_parameter_allows() -> None:
+    momentum = {"lr": 0.1, "gamma": {"low": 0.9, "high": 0.99}}
+    spec = study(trials=8, extend=8, kind="exponential", **momentum)
+    asked, history = searcher(spec), []
+    for number in range(16):
+        params = asked.suggest(number, history[: asked.needed(number)])
+        history.append(Evaluated(params, params["gamma"]))
+    assert max(trial.params["gamma"] for trial in history) > 0.99
+    assert all(trial.params["gamma"] <= 1.0 for trial in history)
