@@ -96,13 +96,13 @@ def _train(study: Study, data: Any, config: TrialConfig) -> tuple[TrialRecord, l
         epochs.append(training.run_epoch())
     outcome = asdict(training.outcome())
     training.close()
-    test = outcome.pop("test")
+    test, found = outcome.pop("test"), outcome.pop("found")
     return TrialRecord(
         trial_id=config.trial_id,
         phase=config.phase,
         schedule=config.schedule,
         seed=config.seed,
-        params=dict(config.params),
+        params={**config.params, **found},
         status=Status(outcome.pop("status")),
         **outcome,
         test_loss=test.get("loss"),
