@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lrstudy.analysis.ledger import budget_warnings
-from lrstudy.analysis.range_tests import range_test_notes, searched_space, tests_of
+from lrstudy.analysis.range_tests import range_test_warnings, range_tests_of, searched_space
 from lrstudy.analysis.reach import Contest
 from lrstudy.analysis.summary import ScheduleSummary
 from lrstudy.analysis.tuned import toss_up, toss_up_warnings, tuning_warnings
@@ -19,12 +19,13 @@ def study_warnings(
     """Everything to warn of: what is missing first, then each schedule's own, then the budgets."""
     found = _missing(contest, schedules)
     tossed = []
-    tests = {info.name: tests_of(contest.columns, info.name) for info in study.schedules}
+    tests = {info.name: range_tests_of(contest.columns, info.name) for info in study.schedules}
     for info, schedule in zip(study.schedules, schedules, strict=True):
         tune, confirm = (contest.columns.of(info.name, phase) for phase in (Phase.TUNE, Phase.CONFIRM))
         space = searched_space(info.space, tests[info.name])
         found += tuning_warnings(info.name, space, tune, confirm, contest.metric)
         found += _lost(schedule, contest)
+        found += range_test_warnings(info.name, tests[info.name])
         if info.space and toss_up(tune, confirm, contest.metric):
             tossed.append(info.name)
     found += toss_up_warnings(tossed)
@@ -33,7 +34,6 @@ def study_warnings(
         planned = {info.name: study.trials if info.space else 1 for info in study.schedules}
         replaced = {info.name: info.range_tests * study.tune_seeds for info in study.schedules}
         found += budget_warnings(prices, planned, replaced)
-        found += range_test_notes(tests, prices)
     return tuple(found)
 
 

@@ -8,36 +8,33 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from lrstudy.analysis.columns import Array, Columns, Trial
-from lrstudy.analysis.summary import Price
+from lrstudy.analysis.summary import Price, Spent
 from lrstudy.records import Phase
 
 
 def price_of(columns: Columns, schedule: str) -> Price:
     """Everything spent on a schedule, winners, losers and failures alike."""
     trials = [trial for trial in columns.trials if trial.schedule == schedule]
-    tune = [trial for trial in trials if trial.phase is Phase.TUNE]
-    confirm = [trial for trial in trials if trial.phase is Phase.CONFIRM]
-    tests = [trial for trial in trials if trial.phase is Phase.RANGE_TEST]
-    seconds = columns.seconds
+    by_phase = {phase: [trial for trial in trials if trial.phase is phase] for phase in Phase}
     return Price(
-        tune_trials=len(tune),
-        tune_epochs=sum(trial.epochs_run for trial in tune),
-        tune_steps=_count(columns, tune, "steps"),
-        tune_samples=_count(columns, tune, "samples"),
-        tune_seconds=_sum(seconds["train_seconds"], tune),
-        confirm_trials=len(confirm),
-        confirm_epochs=sum(trial.epochs_run for trial in confirm),
-        confirm_steps=_count(columns, confirm, "steps"),
-        confirm_samples=_count(columns, confirm, "samples"),
-        confirm_seconds=_sum(seconds["train_seconds"], confirm),
-        estimate_seconds=_sum(seconds["estimate_seconds"], trials),
-        eval_seconds=_sum(seconds["eval_seconds"], trials),
+        tune=_spent(columns, by_phase[Phase.TUNE]),
+        confirm=_spent(columns, by_phase[Phase.CONFIRM]),
+        range_test=_spent(columns, by_phase[Phase.RANGE_TEST]),
+    )
+
+
+def _spent(columns: Columns, trials: Sequence[Trial]) -> Spent:
+    if not trials:
+        return Spent()
+    return Spent(
+        trials=len(trials),
+        epochs=sum(trial.epochs_run for trial in trials),
+        steps=_count(columns, trials, "steps"),
+        samples=_count(columns, trials, "samples"),
+        seconds=_sum(columns.seconds["train_seconds"], trials),
+        estimate_seconds=_sum(columns.seconds["estimate_seconds"], trials),
+        eval_seconds=_sum(columns.seconds["eval_seconds"], trials),
         device_seconds=_clock(trials),
-        range_tests=len(tests),
-        range_test_epochs=sum(trial.epochs_run for trial in tests),
-        range_test_steps=_count(columns, tests, "steps"),
-        range_test_samples=_count(columns, tests, "samples"),
-        range_test_seconds=_sum(seconds["train_seconds"], tests),
     )
 
 
@@ -51,13 +48,13 @@ def budget_warnings(
     """
     replaced = replaced or {}
     searched = {
-        name: price.tune_trials + replaced.get(name, 0) for name, price in prices.items() if planned[name] > 1
+        name: price.tune.trials + replaced.get(name, 0) for name, price in prices.items() if planned[name] > 1
     }
     warnings = []
     if len(set(searched.values())) > 1:
         counts = ", ".join(f"{name} {count}" for name, count in searched.items())
         warnings.append(f"The tuning budgets were not equal: {counts} trials.")
-    confirms = {name: price.confirm_trials for name, price in prices.items()}
+    confirms = {name: price.confirm.trials for name, price in prices.items()}
     if len(set(confirms.values())) > 1:
         counts = ", ".join(f"{name} {count}" for name, count in confirms.items())
         warnings.append(f"The schedules were not confirmed on equally many seeds: {counts}.")

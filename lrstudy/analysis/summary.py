@@ -144,30 +144,43 @@ class TuningCurve:
 
 
 @dataclass(frozen=True, slots=True)
-class Price:
-    """What a schedule cost, by phase; seconds are training seconds unless said.
+class Spent:
+    """What the trials of one phase cost, lost ones included. What was not recorded is None.
 
-    ``estimate_seconds``, ``eval_seconds`` and ``device_seconds`` are those of all phases.
+    ``seconds`` are training seconds, ``estimate_seconds`` the part of them that estimated the Lipschitz
+    constant; ``eval_seconds`` come besides. ``device_seconds`` are those from a trial's start to its end.
     """
 
-    tune_trials: int
-    tune_epochs: int
-    tune_steps: int | None
-    tune_samples: int | None
-    tune_seconds: float | None
-    confirm_trials: int
-    confirm_epochs: int
-    confirm_steps: int | None
-    confirm_samples: int | None
-    confirm_seconds: float | None
-    estimate_seconds: float | None
-    eval_seconds: float | None
-    device_seconds: float | None
-    range_tests: int = 0
-    range_test_epochs: int = 0
-    range_test_steps: int | None = 0
-    range_test_samples: int | None = 0
-    range_test_seconds: float | None = 0.0
+    trials: int = 0
+    epochs: int = 0
+    steps: int | None = 0
+    samples: int | None = 0
+    seconds: float | None = 0.0
+    estimate_seconds: float | None = 0.0
+    eval_seconds: float | None = 0.0
+    device_seconds: float | None = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What a schedule cost, by phase."""
+
+    tune: Spent
+    confirm: Spent
+    range_test: Spent = Spent()
+
+    def to_json(self) -> dict[str, Any]:
+        """Each phase's figures under names such as ``tune_epochs``, and sums of the seconds."""
+        phases = {"range_test": self.range_test, "tune": self.tune, "confirm": self.confirm}
+        found = {
+            f"{phase}_{name}": getattr(spent, name)
+            for phase, spent in phases.items()
+            for name in Spent.__slots__
+        }
+        for name in ("estimate_seconds", "eval_seconds", "device_seconds"):
+            parts = [getattr(spent, name) for spent in phases.values() if spent.trials]
+            found[name] = None if None in parts else math.fsum(parts)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +269,6 @@ class Summary:
 
 
 def _schedule_json(schedule: ScheduleSummary) -> dict[str, Any]:
-    price = schedule.price
     return {
         "name": schedule.name,
         "kind": schedule.kind,
@@ -272,7 +284,7 @@ def _schedule_json(schedule: ScheduleSummary) -> dict[str, Any]:
         "targets": [_reach_json(reach) for reach in schedule.reach],
         "break_even_trials": schedule.break_even,
         "ecdf_area": None if schedule.ecdf is None else schedule.ecdf.area,
-        "cost": {name: getattr(price, name) for name in price.__slots__},
+        "cost": schedule.price.to_json(),
     }
 
 

@@ -104,19 +104,22 @@ def test_the_ledger_counts_it(store: Store, tmp_path: Path) -> None:
     record = next(r for r in store.trial_records() if r.trial_id == TEST)
     last = [row for key, row in store.epoch_records() if key.trial_id == TEST][-1]
     fixed, tested = (schedule.price for schedule in summary.schedules)
-    assert (fixed.range_tests, fixed.tune_trials, tested.range_tests, tested.tune_trials) == (0, 3, 1, 2)
-    assert tested.range_test_epochs == record.epochs_run
-    assert (tested.range_test_steps, tested.range_test_samples) == (last.step, last.samples)
-    assert tested.range_test_seconds is not None
-    assert tested.range_test_seconds > 0
-    assert tested.range_test_epochs + tested.tune_epochs <= fixed.tune_epochs, "never more than the others"
+    assert (fixed.range_test.trials, fixed.tune.trials) == (0, 3)
+    assert (tested.range_test.trials, tested.tune.trials) == (1, 2)
+    paid = tested.range_test
+    assert (paid.epochs, paid.steps, paid.samples) == (record.epochs_run, last.step, last.samples)
+    assert paid.seconds is not None
+    assert paid.device_seconds is not None
+    assert 0 < paid.seconds < paid.device_seconds
+    assert paid.epochs + tested.tune.epochs <= fixed.tune.epochs, "never more than the others"
     assert not any("not equal" in warning for warning in summary.warnings)
-    assert any("took the place of one tuning configuration" in warning for warning in summary.warnings)
+    assert not any("range test" in warning for warning in summary.warnings)
     price = summary.schedules[1].price_of_target
     assert price is None or price.value[0] is None or price.value[0] > record.epochs_run
     write_report(summary, tmp_path)
     ledger = (tmp_path / "report.md").read_text().partition("## Ledger")[2]
-    assert f"| one-cycle | {record.epochs_run} |" in ledger
+    assert "one-cycle: a range test found the rates to search. It took the place" in ledger
+    assert f"| one-cycle | 1 | {record.epochs_run} | {last.step} | {last.samples:,} |" in ledger
 
 
 def test_a_resume_takes_the_test_from_the_store(store: Store, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from lrstudy.analysis.summary import (
     Price,
     Reach,
     ScheduleSummary,
+    Spent,
     Steps,
     Summary,
     TunedTrial,
@@ -253,19 +254,12 @@ def _schedule(index: int, seeds: int) -> ScheduleSummary:
             tuple(medians[1] + 40.0 * n - (40 if not tuned else 0) for n in range(1, trials + 1)),
         ),
         price=Price(
-            tune_trials=trials,
-            tune_epochs=trials * 40,
-            tune_steps=trials * 1440,
-            tune_samples=None,
-            tune_seconds=trials * 0.9,
-            confirm_trials=seeds,
-            confirm_epochs=seeds * 40,
-            confirm_steps=seeds * 1440,
-            confirm_samples=None,
-            confirm_seconds=seeds * 0.95,
-            estimate_seconds=0.02 if measured else None,
-            eval_seconds=0.4,
-            device_seconds=None,
+            tune=Spent(
+                trials, trials * 40, trials * 1440, None, trials * 0.9, 0.01 if measured else None, 0.2, None
+            ),
+            confirm=Spent(
+                seeds, seeds * 40, seeds * 1440, None, seeds * 0.95, 0.01 if measured else None, 0.2, None
+            ),
         ),
         break_even=None,
     )

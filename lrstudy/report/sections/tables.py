@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from lrstudy.analysis.intervals import Interval
-from lrstudy.analysis.summary import Reach, ScheduleSummary, Summary
+from lrstudy.analysis.summary import Reach, ScheduleSummary, Spent, Summary
 from lrstudy.report.content import Cell, Column, Group, NumberTable
 from lrstudy.report.figures.common import runs_each
 from lrstudy.report.figures.speedup import shown_ratio
@@ -181,34 +181,55 @@ def _quality(study: Summary, found: Interval) -> Cell:
 
 
 def ledger_table(study: Summary) -> NumberTable:
-    """What finding and confirming each winner cost."""
-    tested = any(schedule.price.range_tests for schedule in study.schedules)
+    """What finding and confirming each winner cost, phase by phase."""
     columns = (
         Column("schedule", number=False),
-        *((Column("range test epochs"), Column("range test time")) if tested else ()),
-        Column("tuning trials"),
-        Column("tuning epochs"),
-        Column("tuning time"),
-        Column("confirm runs"),
-        Column("confirm epochs"),
-        Column("confirm time"),
+        Column("trials"),
+        Column("epochs"),
+        Column("steps"),
+        Column("samples"),
+        Column("training"),
         Column("of it estimating L"),
         Column("evaluation, besides"),
+        Column("device time"),
     )
-    rows = []
-    for index, schedule in enumerate(study.schedules):
-        price = schedule.price
-        test = (f"{price.range_test_epochs:,}", duration(price.range_test_seconds or None))
-        cells = (
-            *(test if tested else ()),
-            f"{price.tune_trials:,}",
-            f"{price.tune_epochs:,}",
-            duration(price.tune_seconds),
-            f"{price.confirm_trials:,}",
-            f"{price.confirm_epochs:,}",
-            duration(price.confirm_seconds),
-            duration(price.estimate_seconds or None),
-            duration(price.eval_seconds),
+    phases = (
+        ("Range tests, before the search", [s.price.range_test for s in study.schedules]),
+        ("Tuning", [s.price.tune for s in study.schedules]),
+        ("Confirm runs", [s.price.confirm for s in study.schedules]),
+    )
+    groups = tuple(
+        Group(
+            title,
+            tuple(
+                (Cell(study.schedules[index].name, schedule=index), *_spent_cells(spent))
+                for index, spent in enumerate(spents)
+                if spent.trials or title == "Tuning"
+            ),
         )
-        rows.append((Cell(schedule.name, schedule=index), *(Cell(text, number=True) for text in cells)))
-    return NumberTable("Ledger", columns, (Group("", tuple(rows)),))
+        for title, spents in phases
+        if any(spent.trials for spent in spents)
+    )
+    times = (
+        "Training, evaluation and device time are sums over trials, not the time that one waited. Device "
+        "time is a trial's from its start to its end: with preparing data and model, and for a worker's "
+        "first trial with the worker's own start."
+    )
+    notes = [times]
+    if tested := [s.name for s in study.schedules if s.price.range_test.trials]:
+        rule = "a range test found the rates to search. It took the place of one tuning configuration"
+        notes.append(f"{listed(tested)}: {rule}.")
+    return NumberTable("Ledger", columns, groups, tuple(notes))
+
+
+def _spent_cells(spent: Spent) -> tuple[Cell, ...]:
+    texts = (
+        f"{spent.trials:,}",
+        f"{spent.epochs:,}",
+        *(NO_VALUE if count is None else f"{count:,}" for count in (spent.steps, spent.samples)),
+        duration(spent.seconds),
+        duration(spent.estimate_seconds or None),
+        duration(spent.eval_seconds),
+        duration(spent.device_seconds),
+    )
+    return tuple(Cell(text, number=True) for text in texts)
