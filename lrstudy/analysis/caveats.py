@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lrstudy.analysis.ledger import budget_warnings
@@ -26,6 +26,7 @@ def study_warnings(
         found += tuning_warnings(info.name, space, tune, confirm, contest.metric)
         found += _lost(schedule, contest)
         found += range_test_warnings(info.name, tests[info.name])
+        found += _hand_picked(study, info)
         if info.space and toss_up(tune, confirm, contest.metric):
             tossed.append(info.name)
     found += toss_up_warnings(tossed)
@@ -35,6 +36,24 @@ def study_warnings(
         replaced = {info.name: info.range_tests * study.tune_seeds for info in study.schedules}
         found += budget_warnings(prices, planned, replaced)
     return tuple(found)
+
+
+def _hand_picked(study: Any, info: Any) -> list[str]:
+    """A sentence on the first rate of the Lipschitz rule with momentum (AdaMo's x), unless it was searched.
+
+    Its authors choose it by hand, for each network: that is tuning, and in no ledger.
+    """
+    optimizer = study.spec["task"].get("optimizer")
+    if info.kind != "lipschitz" or not isinstance(optimizer, Mapping) or "initial_lr" in info.space:
+        return []
+    rule = info.fixed.get("rule") or ("adamo" if optimizer.get("momentum") else None)
+    if optimizer.get("name") != "sgd" or rule != "adamo":
+        return []
+    rate = info.fixed.get("initial_lr") or optimizer.get("lr")
+    value = "" if rate is None else f" ({rate:g})"
+    starts = f"{info.name}: with momentum its first rate{value} starts the average that sets all later ones"
+    picked = "It was picked by hand, which is tuning that nothing here counts"
+    return [f"{starts}. {picked}: give initial_lr a space to let it pay."]
 
 
 def _missing(contest: Contest, schedules: Sequence[ScheduleSummary]) -> list[str]:
