@@ -18,6 +18,7 @@ from lrstudy.metrics import Metric
 EDGE = 0.05
 OUTER = 0.25
 FEWEST_TRIED = 4
+FAR = 3.0
 # Where the training loss of no trial fell by more than this share, their values differ by luck alone.
 LEARNED = 0.05
 TREND = 0.7  # rank correlation
@@ -35,7 +36,7 @@ def tuning_warnings(
     fall = max(one.learned for one in tried)
     if -math.inf < fall <= LEARNED:
         return [_idle(name, space, tried, fall)]
-    found = [*_edges(name, space, tried), *_rising(name, tune, metric)]
+    found = [*_edges(name, space, tried, _noise(confirm), metric), *_rising(name, tune, metric)]
     return found + _winners_curse(name, tried[0], confirm, metric)
 
 
@@ -61,8 +62,19 @@ def _trend(pairs: Sequence[tuple[float, float]]) -> int:
     return (correlation > TREND) - (correlation < -TREND)
 
 
-def _edges(name: str, space: Mapping[str, Any], tried: Sequence[Configuration]) -> list[str]:
-    """For each searched parameter whose best value lies at an end of its space: which way to widen."""
+def _noise(confirm: Sequence[Trial]) -> float:
+    """Standard deviation of the best value between runs of one configuration; 0 where too few tell it."""
+    values = [trial.best_val for trial in confirm if trial.best_val is not None]
+    return float(np.std(values, ddof=1)) if len(values) >= 3 else 0.0
+
+
+def _edges(
+    name: str, space: Mapping[str, Any], tried: Sequence[Configuration], noise: float, metric: Metric
+) -> list[str]:
+    """For each searched parameter whose best value lies at an end of its space: which way to widen.
+
+    Not where a value well inside did as well within the noise: nothing then speaks for going further.
+    """
     best, warnings = tried[0].params, []
     for parameter, span in space.items():
         value = best.get(parameter)
@@ -72,6 +84,10 @@ def _edges(name: str, space: Mapping[str, Any], tried: Sequence[Configuration]) 
         ends = _range(span, best, values)
         edge = None if ends is None else _edge(span, ends, value, values)
         if ends is None or edge is None:
+            continue
+        tie = tried[0].cost(metric) + noise
+        equals = [one.params.get(parameter, value) for one in tried[1:] if one.cost(metric) < tie]
+        if any(_far(span, ends, value, other) for other in equals):
             continue
         way = "lower" if edge == "low" else "raise"
         warnings.append(
@@ -98,6 +114,16 @@ def _edge(span: Any, ends: tuple[float, float], value: float, tried: Sequence[fl
         return None
     # Nothing lies beyond an end that is another parameter's value.
     return None if isinstance(span[edge], str) else edge
+
+
+def _far(span: Any, ends: tuple[float, float], value: float, other: float) -> bool:
+    """Whether a value lies well away from another: a quarter of the range, or a factor of ``FAR``."""
+    if not isinstance(span, Mapping):
+        return other != value
+    log = bool(span.get("log"))
+    if abs(_place(*ends, other, log=log) - _place(*ends, value, log=log)) >= OUTER:
+        return True
+    return log and abs(math.log(other / value)) >= math.log(FAR)
 
 
 def _range(span: Any, best: Mapping[str, Any], tried: Sequence[Any]) -> tuple[float, float] | None:
@@ -156,11 +182,9 @@ def _winners_curse(name: str, best: Configuration, confirm: Sequence[Trial], met
 
 def toss_up(tune: Sequence[Trial], confirm: Sequence[Trial], metric: Metric) -> bool:
     """Whether the runner-up came closer to the winner than runs of the winner come to each other."""
-    values = [trial.best_val for trial in confirm if trial.best_val is not None]
+    noise = _noise(confirm)
     costs = [one.cost(metric) for one in ranked(tune, metric) if one.objective is not None]
-    if len(costs) < 2 or len(values) < 3:
-        return False
-    return costs[1] - costs[0] < float(np.std(values, ddof=1))
+    return len(costs) > 1 and costs[1] - costs[0] < noise
 
 
 def toss_up_warnings(names: Sequence[str]) -> list[str]:

@@ -8,8 +8,8 @@ earlier configurations, never on the order in which machines answer:
   ``budget.generation`` configurations: all suggestions of a generation see the results of all earlier
   generations and none of their own (Optuna's constant liar keeps them apart).
 - The configurations of an extension (``budget.extend``) come in generations too, whatever the search:
-  before each the ranges are widened by what is known (``widening``), and every second suggestion of a
-  generation lies in the part that was added. Where the search is not ``tpe`` the others are random.
+  before each the ranges are widened by what is known (``widening``), and three of four suggestions of a
+  generation lie in the part that was added. Where the search is not ``tpe`` the others are random.
 """
 
 from __future__ import annotations
@@ -88,12 +88,12 @@ class Search:
         study = self._optuna_study(self._sampler(first, coordinates), coordinates, history)
         rng = random.Random(derive_seed(self._seed, "widened", first))  # noqa: S311 - no secret
         suggestions, size = [], self._generation_size(first)
+        beyond = size - size // 4
         for number in range(size):
             asked = dict(study.ask(coordinates.distributions()).params)
-            if extending and number % 2 == 0:
+            if extending and number < beyond:
                 # One in each of as many equal parts, so that none of what was added stays unknown.
-                parts = (size + 1) // 2
-                asked |= _from_added(before, space, (number // 2 + rng.random()) / parts)
+                asked |= _from_added(before, space, (number + rng.random()) / beyond)
             suggestions.append(coordinates.params(asked))
         return suggestions
 

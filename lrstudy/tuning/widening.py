@@ -2,11 +2,11 @@
 
 The rule, for each range by itself and on its own scale. A best value lies at an end if it is in the outer
 ``EDGE`` of the range, or in the outer ``OUTER`` with nothing tried between it and the end. That end then
-moves outwards by the range's own width, on a log scale by a factor from 10 to 100, but never beyond what the
-parameter allows. Where the training loss of no trial fell by more than the share ``LEARNED``, their values
-differ by luck alone: the end towards which it fell faster (rank correlation over ``TREND``) then moves. The
-rule is applied before every generation of the extension, to all results so far, so that it repeats from the
-results alone. A report judges a tuning by the same rule (``analysis.tuned``).
+moves outwards by the range's own width, on a log scale by a factor from 10 to 1,000, but never beyond what
+the parameter allows. Where the training loss of no trial fell by more than the share ``LEARNED``, their
+values differ by luck alone: the end towards which it fell faster (rank correlation over ``TREND``) then
+moves. The rule is applied before every generation of the extension, to all results so far, so that it
+repeats from the results alone. A report judges a tuning by the same rule (``analysis.tuned``).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ OUTER = 0.25
 FEWEST = 4  # tried values from which on the outermost means something
 LEARNED = 0.05
 TREND = 0.7
-FACTORS = (10.0, 100.0)
+FACTORS = (10.0, 1000.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -188,3 +188,12 @@ def test_where_nothing_was_learned_the_training_loss_says_which_way_to_widen() -
 def test_a_configuration_that_ran_on_two_seeds_is_judged_by_its_mean() -> None:
     lrs = [0.99, 0.99, 0.1, 0.1, 0.01, 0.02]
     assert warnings(tuned([0.9, 0.1, 0.6, 0.6, 0.1, 0.1], lrs)) == []
+
+
+def test_an_end_is_not_flagged_where_a_value_well_inside_does_as_well() -> None:
+    lrs, values = [0.01, 0.2, 0.95, 0.98], [0.5, 0.89, 0.895, 0.9]
+    noisy, exact = (0.87, 0.9, 0.93), (0.8999, 0.9, 0.9001)
+    assert warnings(tuned(values, lrs), confirm=noisy) == []
+    assert "high end" in warnings(tuned(values, lrs), confirm=exact)[0]
+    near = tuned([0.5, 0.6, 0.895, 0.9], lrs)
+    assert "high end" in warnings(near, confirm=noisy)[0], "its neighbour is at the end as well"
