@@ -19,6 +19,13 @@ def console() -> Console:
     return Console(highlight=False, emoji=False)
 
 
+def messages() -> Console:
+    """The console for what only a person who watches wants to see (standard error)."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False, emoji=False)
+
+
 def print_error(error: LrStudyError) -> None:
     """Show an error on standard error: every problem on a line of its own."""
     problems = error.problems if isinstance(error, InputError) else ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,10 +71,12 @@ def run_sweep(
     high: float | None,
     epochs: int | None,
     linear: bool,
+    on_epoch: Callable[[int, int], None],
 ) -> Done:
     """Train with a rising rate: as the range test within a study, on the same seed and as many cores.
 
-    Raises ``InputError`` for data, a model or rates that cannot be used.
+    ``on_epoch`` hears the epochs done and planned. Raises ``InputError`` for data, a model or rates that
+    cannot be used.
     """
     import torch
 
@@ -90,10 +92,14 @@ def run_sweep(
     torch.set_num_threads(study.resources.cpus)
     try:
         sweep = Sweep(study, data, plan, derive_seed(seed, Phase.RANGE_TEST.value, 0), device_of(study))
-        rows = tuple(sweep.run())
+        rows = []
+        on_epoch(0, plan.epochs)
+        for row in sweep.run():
+            rows.append(row)
+            on_epoch(row.epoch, plan.epochs)
     finally:
         torch.set_num_threads(threads)
-    return Done(plan, sweep.curve, sweep.curve.bounds(), rows)
+    return Done(plan, sweep.curve, sweep.curve.bounds(), tuple(rows))
 
 
 def as_data(study: Study, done: Done, seed: int) -> dict[str, Any]:

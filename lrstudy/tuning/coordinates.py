@@ -45,6 +45,10 @@ class Coordinates:
         """The coordinates of hyperparameters."""
         return {name: _coordinate(space, params[name], params) for name, space in self._space.items()}
 
+    def hold(self, params: Mapping[str, Any]) -> bool:
+        """Whether hyperparameters lie in the space; they may not where a range test was run anew since."""
+        return all(_holds(space, params[name]) for name, space in self._space.items())
+
     def grid(self, trials: int) -> dict[str, list[Any]]:
         """All choices, and on each range as many points as the budget allows, ends included."""
         spaces = self._space
@@ -52,6 +56,13 @@ class Coordinates:
         combinations = math.prod(len(space.values) for space in spaces.values() if isinstance(space, Choices))
         points = int((trials / combinations) ** (1 / len(ranges)) + 1e-9) if ranges else 0
         return {name: _grid_points(space, max(points, 1)) for name, space in spaces.items()}
+
+
+def _holds(space: Space, value: Any) -> bool:
+    if not isinstance(space, Range) or _is_share(space):
+        return True
+    low, high = space.ends({})
+    return bool(low <= value <= high)
 
 
 def _is_share(space: Space) -> bool:

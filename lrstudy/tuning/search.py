@@ -128,7 +128,7 @@ class Search:
         direction = up if self._higher_is_better else down
         study = optuna.create_study(sampler=sampler, direction=direction)
         penalty = self._penalty(history)
-        for trial in history:
+        for trial in filter(lambda trial: coordinates.hold(trial.params), history):
             value = penalty if trial.objective is None else trial.objective
             state = TrialState.FAIL if trial.failed else TrialState.COMPLETE
             study.add_trial(

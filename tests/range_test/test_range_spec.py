@@ -159,6 +159,19 @@ def test_a_test_that_failed_leaves_the_whole_range() -> None:
     assert max(rates) / min(rates) > 100
 
 
+def test_a_failed_test_that_is_run_anew_narrows_what_is_still_to_be_tried() -> None:
+    failed = play(study(), [], status=Status.FAILED, error="Traceback", found={})
+    kept = [r for r in failed if r.phase is Phase.TUNE and not r.trial_id.endswith(("9", "10"))]
+    again = play(study(), kept)
+    new = {
+        r.trial_id: r.params["max_lr"]
+        for r in again
+        if r not in kept and r.phase is Phase.TUNE and "max" in str(r.params)
+    }
+    assert sorted(new) == ["one-cycle-tune-009", "one-cycle-tune-010"]
+    assert all(BOUNDS["min_lr"] <= rate <= BOUNDS["max_lr"] for rate in new.values())
+
+
 def test_an_extension_widens_what_the_test_found() -> None:
     """The best of these results is always the highest rate: it moves beyond the bound."""
     spec = study(budget={"extend": True, "extend_trials": 8, "search": "grid"})

@@ -34,6 +34,7 @@ def range_test(
     as_json: JsonOption = False,
 ) -> None:
     """Train once with a rate that rises at every step (Smith's range test); suggest the rates to search."""
+    from lrstudy.cli.output import messages
     from lrstudy.cli.pictures import picture_problems
     from lrstudy.cli.range_testing import as_data, as_text, run_sweep, schedule_to_use
     from lrstudy.spec import load_study
@@ -44,7 +45,17 @@ def range_test(
         raise InputError(problems)
     seed = spec.seed if seed is None else seed
     folders = (study.resolve().parent, Path.cwd())
-    done = run_sweep(spec, seed, folders, low=low, high=high, epochs=epochs, linear=linear)
+    with messages().status("range test: loading data") as status:
+        done = run_sweep(
+            spec,
+            seed,
+            folders,
+            low=low,
+            high=high,
+            epochs=epochs,
+            linear=linear,
+            on_epoch=lambda done, planned: status.update(f"range test: {done} of {planned} epochs"),
+        )
     if out is not None:
         from lrstudy.cli.range_curve import draw_range
 
