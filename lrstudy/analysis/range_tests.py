@@ -17,11 +17,11 @@ def range_tests_of(columns: Columns, schedule: str) -> list[Trial]:
 
 
 def searched_space(space: Mapping[str, Any], tests: Sequence[Trial]) -> dict[str, Any]:
-    """A schedule's space with the range that its range test found; without it where there was none."""
+    """A schedule's space with the range that its range test found, marked so; without it where it failed."""
     ends = (tests[0].params.get("min_lr"), tests[0].params.get("max_lr")) if tests else (None, None)
     if None in ends:
         return {name: span for name, span in space.items() if span != Phase.RANGE_TEST}
-    found = {"low": ends[0], "high": ends[1], "log": True}
+    found = {"low": ends[0], "high": ends[1], "log": True, "tested": True}
     return {name: found if span == Phase.RANGE_TEST else span for name, span in space.items()}
 
 

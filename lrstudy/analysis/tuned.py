@@ -89,10 +89,12 @@ def _edges(
         equals = [one.params.get(parameter, value) for one in tried[1:] if one.cost(metric) < tie]
         if any(_far(span, ends, value, other) for other in equals):
             continue
-        way = "lower" if edge == "low" else "raise"
+        way = f"{'lower' if edge == 'low' else 'raise'} its {edge}"
+        if isinstance(span, Mapping) and span.get("tested"):
+            way = "let the study extend what its range test found, or give it a range"
         warnings.append(
             f"{name}: the best {parameter} ({value:.4g}) lies at the {edge} end of its "
-            f"space, {ends[0]:g} to {ends[1]:g}. A better one may lie beyond: {way} its {edge}."
+            f"space, {ends[0]:g} to {ends[1]:g}. A better one may lie beyond: {way}."
         )
     return warnings
 
