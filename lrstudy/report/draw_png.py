@@ -239,7 +239,9 @@ def _draw_estimate(ax: Axes, mark: Estimate, panel: Panel, look: Look) -> None:
         return
     low = mark.value if mark.low is None else mark.low
     high = mark.value if mark.high is None else mark.high
-    ax.plot([low, high], [place, place], color=look.light, linewidth=2.2, solid_capstyle="butt")
+    if mark.wide is not None:
+        ax.plot(mark.wide, [place, place], color=look.light, linewidth=0.9)
+    ax.plot([low, high], [place, place], color=look.light, linewidth=2.6, solid_capstyle="butt")
     ax.plot([mark.value], [place], marker=_MARKERS[look.marker], color=look.light, markersize=7)
     ax.annotate(
         mark.text,

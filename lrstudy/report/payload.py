@@ -149,6 +149,7 @@ def _mark(mark: Mark, panel: Panel, pool: _Pool) -> dict[str, Any]:
                 "value": _drawn(mark.value),
                 "low": _drawn(mark.low),
                 "high": _drawn(mark.high),
+                "wide": None if mark.wide is None else [_drawn(end) for end in mark.wide],
                 "text": mark.text,
             }
         case Rule():

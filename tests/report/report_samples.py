@@ -12,6 +12,7 @@ from dataclasses import replace
 from lrstudy.analysis.intervals import Interval
 from lrstudy.analysis.summary import (
     Curve,
+    Ecdf,
     Levels,
     Price,
     Reach,
@@ -147,6 +148,7 @@ def running() -> Summary:
             reach=none,
             curves={},
             levels=None,
+            ecdf=None,
             best_of=None,
             price_of_target=None,
         )
@@ -168,6 +170,7 @@ def diverged() -> Summary:
             reach=lost,
             curves={},
             levels=None,
+            ecdf=None,
             trials=tuple(replace(trial, value=None, status="diverged") for trial in s.trials),
             best_of=None,
             price_of_target=None,
@@ -262,6 +265,14 @@ def _schedule(index: int, seeds: int) -> ScheduleSummary:
             ),
         ),
         break_even=None,
+        ecdf=Ecdf(
+            tuple(range(1, EPOCHS + 1)),
+            tuple(1 - math.exp(-epoch / pace) for epoch in range(1, EPOCHS + 1)),
+            1 - pace / EPOCHS,
+            20,
+            seeds,
+        ),
+        best_val_iqm=top,
     )
 
 

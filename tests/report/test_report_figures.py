@@ -8,7 +8,8 @@ import pytest
 import report_samples as samples
 
 from lrstudy.analysis.intervals import Interval
-from lrstudy.analysis.summary import Curve, Steps, TunedTrial, TuningCurve
+from lrstudy.analysis.summary import Curve, Ecdf, Steps, TunedTrial, TuningCurve
+from lrstudy.report.figures.attainment import attainment
 from lrstudy.report.figures.common import curve_line
 from lrstudy.report.figures.curves import learning_curves
 from lrstudy.report.figures.levels import speedup_by_target
@@ -164,3 +165,36 @@ def test_a_run_that_misses_holds_its_curve_below_all_until_the_budget(study):
     (line,) = lines(time_to_target(replace(study, schedules=schedules)).panels[0])
     assert line.points["epochs"].x == (0.0, 4.0, float(samples.EPOCHS))
     assert line.points["epochs"].y == (0.0, 0.5, 0.5)
+
+
+def test_attainment_says_whose_area_is_the_largest():
+    ecdfs = {
+        "lipschitz": Ecdf((1, 2, 3, 4), (0.5, 0.75, 1.0, 1.0), 0.8125, 20, 10),
+        "fixed": Ecdf((1, 2, 3, 4), (0.0, 0.5, 0.75, 1.0), 0.5625, 20, 10),
+    }
+    found = samples.study()
+    schedules = tuple(replace(s, ecdf=ecdfs.get(s.name)) for s in found.schedules)
+    figure = attainment(replace(found, schedules=schedules))
+    assert figure.takeaway.startswith("In the mean over the epochs, lipschitz has reached 81.2% of all pairs")
+    assert "fixed 56.2%" in figure.takeaway
+    assert [mark.label for mark in figure.panels[0].marks] == ["lipschitz", "fixed"]
+    assert len(figure.table.rows) == 8
+    none = replace(found, schedules=tuple(replace(s, ecdf=None) for s in found.schedules))
+    assert attainment(none).panels == ()
+    assert attainment(none).takeaway
+
+
+def test_forest_draws_the_wider_interval_over_tunings_where_there_is_one(study):
+    reach = study.schedules[0].reach[0]
+    assert all(mark.wide is None for mark in estimates(speedup(study)))
+    wider = replace(reach, speedup_tuned=Interval(reach.speedup.value, 0.4, 5.0))
+    schedule = replace(study.schedules[0], reach=(wider, *study.schedules[0].reach[1:]))
+    figure = speedup(replace(study, schedules=(schedule, *study.schedules[1:])))
+    assert estimates(figure)[0].wide == (0.4, 5.0)
+    assert figure.panels[0].x.range[0] < 0.4
+    assert figure.panels[0].x.range[1] > 5.0
+    assert figure.table.rows[0][5:7] == (0.4, 5.0), "behind target, schedule, speedup, low and high"
+
+
+def estimates(figure):
+    return [mark for panel in figure.panels for mark in panel.marks if isinstance(mark, Estimate)]

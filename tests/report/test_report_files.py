@@ -41,6 +41,7 @@ def test_everything_is_there(written):
         "time-to-target",
         "speedup",
         "speedup-by-target",
+        "attainment",
         "learning-rates",
         "rate-sensitivity",
         "tuning",

@@ -64,7 +64,10 @@ class Dots:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """One row of a forest plot: a value with its interval; an end that is None has no limit."""
+    """One row of a forest plot: a value with its interval; an end that is None has no limit.
+
+    ``wide`` is a second interval around it, drawn thin; None where there is none.
+    """
 
     schedule: int
     row: str
@@ -72,6 +75,7 @@ class Estimate:
     low: float | None
     high: float | None
     text: str
+    wide: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,12 @@ def speedup(study: Summary) -> Figure:
         for target, rows in by_target
         if any(shown_ratio(row[2], row[2].speedup).value is not None for row in rows)
     ]
-    ends = axis_range(shown_ratio(row[2], row[2].speedup) for _, rows in shown for row in rows)
+    ends = axis_range(
+        shown_ratio(row[2], found)
+        for _, rows in shown
+        for row in rows
+        for found in (row[2].speedup, row[2].speedup_tuned)
+    )
     return Figure(
         KEY,
         title,
@@ -59,6 +64,8 @@ def speedup(study: Summary) -> Figure:
                 "speedup",
                 "low",
                 "high",
+                "low over tunings",
+                "high over tunings",
                 "p (Holm)",
                 "verdict",
                 "seeds that would decide",
@@ -120,7 +127,19 @@ def _estimate(row: _Row) -> Estimate:
             else f"no ratio: {reach.hits} of {counted(reach.runs, 'run')} reached it"
         )
         return Estimate(index, name, None, None, None, words)
-    return Estimate(index, name, *_ends(found), text=speedup_text(found))
+    return Estimate(index, name, *_ends(found), text=speedup_text(found), wide=_wide(reach))
+
+
+def _wide(reach: Reach) -> tuple[float, float] | None:
+    """The interval that allows for another tuning, where it is the wider one."""
+    found = reach.speedup_tuned
+    if found.low is None or found.high is None or len(measured((found.low, found.high))) < 2:
+        return None
+    return (
+        None
+        if (found.low, found.high) == (reach.speedup.low, reach.speedup.high)
+        else (found.low, found.high)
+    )
 
 
 def _ends(speedup: Interval) -> tuple[float | None, float | None, float | None]:
@@ -131,8 +150,18 @@ def _ends(speedup: Interval) -> tuple[float | None, float | None, float | None]:
 
 def _cells(row: _Row) -> list[object]:
     _, name, reach = row
-    found = reach.speedup
-    return [name, found.value, found.low, found.high, reach.p_value, reach.verdict, reach.seeds_needed]
+    found, tuned = reach.speedup, reach.speedup_tuned
+    return [
+        name,
+        found.value,
+        found.low,
+        found.high,
+        tuned.low,
+        tuned.high,
+        reach.p_value,
+        reach.verdict,
+        reach.seeds_needed,
+    ]
 
 
 def _takeaway(study: Summary, by_target: Sequence[tuple[float, Sequence[_Row]]]) -> str:
@@ -151,7 +180,8 @@ def _reading(study: Summary) -> str:
     return (
         "Each mark is the ratio of mean times to target, reference over schedule, counted in epochs up to "
         f"the budget of {counted(study.epochs, 'epoch')} (restricted means): above 1 the schedule is "
-        f"faster. Lines are {percent(study.confidence)} intervals from a bootstrap over paired seeds. "
+        f"faster. Thick lines are {percent(study.confidence)} intervals over paired seeds, given the winners "
+        "that tuning chose; thin ones also allow for the luck of that choice, and a verdict needs both. "
         f"Inside the grey zone (a difference below {percent(study.margin)}) two schedules count as "
         "equivalent. An arrow means that the interval goes on without limit."
     )

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from lrstudy import __version__
 from lrstudy.analysis.summary import Summary
 from lrstudy.report.content import Page, Section
+from lrstudy.report.figures.attainment import attainment
 from lrstudy.report.figures.curves import learning_curves
 from lrstudy.report.figures.levels import speedup_by_target
 from lrstudy.report.figures.rates import learning_rates
@@ -15,7 +16,7 @@ from lrstudy.report.figures.sensitivity import rate_sensitivity
 from lrstudy.report.figures.speedup import speedup
 from lrstudy.report.figures.tuning import tuning_curves
 from lrstudy.report.sections.headline import beside, conditions, headline
-from lrstudy.report.sections.tables import ledger_table, verdict_table, winners_table
+from lrstudy.report.sections.tables import ledger_table, measures_table, verdict_table, winners_table
 
 
 def study_page(study: Summary, made_at: datetime | None = None) -> Page:
@@ -26,6 +27,12 @@ def study_page(study: Summary, made_at: datetime | None = None) -> Page:
             "evidence",
             "How fast they converge",
             figures=(learning_curves(study), time_to_target(study), speedup(study), speedup_by_target(study)),
+        ),
+        Section(
+            "measures",
+            "By other measures",
+            tables=(measures_table(study),) if study.targets else (),
+            figures=(attainment(study),),
         ),
         Section("rates", "What the schedules did", figures=(learning_rates(study),)),
         Section(

@@ -138,6 +138,43 @@ def _verdict_notes(study: Summary) -> tuple[str, ...]:
     return tuple(notes)
 
 
+def measures_table(study: Summary) -> NumberTable:
+    """What other measures of speed say; none of them decides the verdict."""
+    columns = (
+        Column("schedule", number=False),
+        Column(f"sooner than {study.reference}"),
+        Column("ratio of ERTs"),
+        Column("interquartile mean, epochs"),
+    )
+    groups = tuple(
+        Group(
+            f"{metric_words(study.metric)} {level(study.metric, study.targets[place])}",
+            tuple(
+                (
+                    Cell(schedule.name, schedule=index),
+                    Cell(NO_VALUE if reach.sooner is None else percent(round(reach.sooner, 2)), number=True),
+                    _ratio(shown_ratio(reach, reach.speedup_ert)),
+                    Cell(_or_dash(reach.iqm_epochs), number=True),
+                )
+                for index, schedule in enumerate(study.schedules)
+                for reach in [schedule.reach[place]]
+            ),
+        )
+        for place in reversed(range(len(study.targets)))
+    )
+    note = (
+        f"Sooner: the probability that a run of the schedule reaches the target before a run of "
+        f"{study.reference} does, a tie counting half (probability of improvement). Ratio of ERTs: the "
+        "speedup by expected running times, which charge for runs that never get there. Interquartile mean: "
+        "that of the middle half of the runs; a dash where one of them never got there."
+    )
+    return NumberTable("By other measures", columns, groups, (note,))
+
+
+def _or_dash(value: float | None) -> str:
+    return NO_VALUE if value is None or math.isinf(value) else number(value)
+
+
 def winners_table(study: Summary) -> NumberTable:
     """What tuning found for each schedule, and how good its winner is at its best epoch."""
     words = metric_words(study.metric)

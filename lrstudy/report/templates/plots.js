@@ -128,9 +128,11 @@ function estimateTraces(mark, look, panel, state) {
   const low = mark.low ?? (open ? least : mark.value), high = mark.high ?? (open ? most : mark.value);
   const hover = `${plain(mark.row)}<br>${plain(mark.text)}`;
   const traces = [{ type: "scatter", mode: "lines", x: [low, high], y: [mark.place, mark.place],
-    line: { color: colour, width: 3 }, hoverinfo: "text", hovertext: [hover, hover] },
+    line: { color: colour, width: 4 }, hoverinfo: "text", hovertext: [hover, hover] },
   { type: "scatter", mode: "markers", x: [mark.value], y: [mark.place], hoverinfo: "text", hovertext: [hover],
     marker: { color: colour, symbol: look.marker, size: 12 } }];
+  if (mark.wide) traces.unshift({ type: "scatter", mode: "lines", x: mark.wide, y: [mark.place, mark.place],
+    line: { color: colour, width: 1 }, hoverinfo: "skip" });
   if (open) traces.push({ type: "scatter", mode: "markers", hoverinfo: "skip", x: [mark.low === null ? low : high],
     y: [mark.place], marker: { color: colour, size: 10, symbol: mark.low === null ? "triangle-left" : "triangle-right" } });
   return traces;

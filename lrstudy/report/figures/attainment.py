@@ -1,0 +1,71 @@
+"""How much of the whole way has been made: the share of (run, level) pairs reached by each epoch."""
+
+from __future__ import annotations
+
+from lrstudy.analysis.summary import Ecdf, Summary
+from lrstudy.report.figures.common import gone, without_runs
+from lrstudy.report.figures.model import Axis, Figure, Line, Panel, Points, table
+from lrstudy.report.text import counted, metric_words, percent
+
+KEY = "attainment"
+TITLE = "All levels together"
+_MOST_POINTS = 400
+
+
+def attainment(study: Summary) -> Figure:
+    """The empirical distribution function of the time to target, pooled over a ladder of targets."""
+    found = [
+        (index, schedule.name, schedule.ecdf)
+        for index, schedule in enumerate(study.schedules)
+        if schedule.ecdf is not None and schedule.ecdf.runs
+    ]
+    if not found:
+        why = gone(study) or without_runs(study) or "No level of the metric could be derived."
+        return Figure(KEY, TITLE, why, "")
+    x = Axis("epochs", switch=True)
+    y = Axis("share of (run, level) pairs", percent=True, range=(-0.02, 1.04))
+    marks = tuple(_line(index, name, ecdf) for index, name, ecdf in found)
+    rows = [
+        [name, epoch, share]
+        for _, name, ecdf in found
+        for epoch, share in zip(ecdf.epochs, ecdf.share, strict=True)
+    ]
+    return Figure(
+        KEY,
+        TITLE,
+        _takeaway(study, [(name, ecdf) for _, name, ecdf in found]),
+        _reading(study, found[0][2]),
+        (Panel("", x, y, marks),),
+        table(["schedule", "epoch", "share of (run, level) pairs"], rows),
+    )
+
+
+def _line(index: int, name: str, ecdf: Ecdf) -> Line:
+    every = max(1, len(ecdf.epochs) // _MOST_POINTS)
+    places = [*range(0, len(ecdf.epochs), every)]
+    if places[-1] != len(ecdf.epochs) - 1:
+        places.append(len(ecdf.epochs) - 1)
+    x = tuple(float(ecdf.epochs[place]) for place in places)
+    y = tuple(ecdf.share[place] for place in places)
+    return Line(index, name, {"": Points(x, y)}, step=True)
+
+
+def _takeaway(study: Summary, found: list[tuple[str, Ecdf]]) -> str:
+    """Whose area is the largest, and how it compares with the reference's."""
+    best = max(found, key=lambda one: (one[1].area, one[0] == study.reference))
+    most = percent(round(best[1].area, 3))
+    text = f"In the mean over the epochs, {best[0]} has reached {most} of all pairs"
+    own = next((ecdf for name, ecdf in found if name == study.reference), None)
+    if own is None or best[0] == study.reference:
+        return f"{text}, the most of all."
+    return f"{text}, the reference {study.reference} {percent(round(own.area, 3))}."
+
+
+def _reading(study: Summary, ecdf: Ecdf) -> str:
+    return (
+        f"Each confirm run is asked at {counted(ecdf.levels, 'level')} of the {metric_words(study.metric)} "
+        "how early it got there; the curve is the share of these questions that have a yes by that epoch. "
+        "It does not depend on which target one picks: early height is speed, late height is where a "
+        "schedule ends. The area under it (its mean over the epochs) is one number for both. No verdict "
+        "rests on it."
+    )

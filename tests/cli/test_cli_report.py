@@ -1,0 +1,97 @@
+"""``lrstudy report``: the same bytes from the same store, and one clear error for a store that is unsound."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+import lrstudy.cli.commands  # noqa: F401 - registers the commands
+from lrstudy.cli import app
+
+TIME = re.compile(rb" on \d{4}-\d\d-\d\d \d\d:\d\d UTC")
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A store of three seeds for each of four schedules."""
+    monkeypatch.chdir(tmp_path)
+    rows = ["schedule,run,epoch,lr,train_loss,val_accuracy"]
+    for place, schedule in enumerate(["fixed", "step", '<b>"x"</b>', "cyclic"]):
+        for seed in range(3):
+            for epoch in range(1, 13):
+                level = 1 - 0.9 / (1 + epoch * (1 + place) + seed / 10)
+                name = schedule.replace('"', '""')
+                rows.append(f'"{name}",{seed},{epoch},0.1,{1 / epoch:.3f},{level:.4f}')
+    Path("h.csv").write_text("\n".join(rows) + "\n")
+    told = CliRunner().invoke(app, ["import", "h.csv", "--seed-column", "run", "--target", "0.9"])
+    assert told.exit_code == 0, told.output
+    (place,) = Path("runs").iterdir()
+    return place
+
+
+def test_the_same_store_gives_the_same_bytes_in_another_process(run: Path) -> None:
+    for name, seed in (("one", "1"), ("two", "2")):
+        command = [sys.executable, "-m", "lrstudy", "report", str(run), "--output", name]
+        subprocess.run(command, check=True, env=os.environ | {"PYTHONHASHSEED": seed}, capture_output=True)
+    files = sorted(path.relative_to("one") for path in Path("one").rglob("*") if path.is_file())
+    assert {"report.html", "report.md", "summary.json"} <= {str(file) for file in files}
+    for file in files:
+        one, two = (TIME.sub(b"", (Path(name) / file).read_bytes()) for name in ("one", "two"))
+        assert one == two, file
+
+
+def keep(share: float) -> Callable[[Path], None]:
+    return lambda file: file.write_bytes(file.read_bytes()[: int(share * file.stat().st_size)])
+
+
+def rewrite(change: Callable[[pa.Table], pa.Table]) -> Callable[[Path], None]:
+    return lambda file: pq.write_table(change(pq.read_table(file)), file)
+
+
+def newer(file: Path) -> None:
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"schema_version": 99}))
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "said"),
+    [
+        ("epochs/*.parquet", keep(0.0), "epochs"),
+        ("epochs/*.parquet", keep(0.5), "epochs"),
+        ("trials/*.parquet", keep(0.9), "trials"),
+        ("epochs/*.parquet", rewrite(lambda table: table.drop_columns(["val_accuracy"])), "val_accuracy"),
+        ("trials/*.parquet", rewrite(lambda table: table.drop_columns(["params"])), "params"),
+        ("study.json", keep(0.5), "study.json"),
+        ("study.json", newer, "newer"),
+        ("study.json", Path.unlink, "study.json"),
+    ],
+)
+def test_an_unsound_store_is_one_clear_error_and_nothing_is_written(
+    run: Path, name: str, damage: Callable[[Path], None], said: str
+) -> None:
+    (file,) = run.glob(name)
+    damage(file)
+    told = CliRunner().invoke(app, ["report", str(run)], env={"COLUMNS": "80"})
+    assert told.exit_code == 2, told.output
+    assert "Traceback" not in told.output
+    assert said in told.output
+    assert not Path("reports").exists()
+
+
+def test_a_study_whose_every_row_is_gone_says_so(run: Path) -> None:
+    for table in ("epochs", "trials"):
+        (file,) = run.glob(f"{table}/*.parquet")
+        rewrite(lambda rows: rows.slice(0, 0))(file)
+    told = CliRunner().invoke(app, ["report", str(run)], env={"COLUMNS": "80"})
+    assert told.exit_code == 0, told.output
+    (page,) = Path("reports").glob("*/report.md")
+    assert "nothing to compare" in page.read_text()
