@@ -8,7 +8,10 @@ from typing import Final
 FIELD_DOCS: Final[Mapping[str, str]] = {
     "name": "Names the study and its run folder: 1 to 200 bytes, no slashes, no leading dot.",
     "seed": "Everything random derives from it.",
-    "schedules": "The schedules under study. A table is a range to search, a list a set of choices.",
+    "schedules": (
+        "The schedules under study. A table is a range to search, a list a set of choices; "
+        '"range-test" has a rate\'s range found first.'
+    ),
     "schedules.kind": 'A built-in schedule, or your own as "module:attribute"; left out: the name.',
     "task.dataset": 'A data set, or your own as "module:attribute"; further keys are its options.',
     "task.model": 'A model, "torchvision:NAME", or your own as "module:attribute"; further keys: options.',
