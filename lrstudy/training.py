@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from lrstudy.metrics import METRICS
 from lrstudy.outcome import Outcome, best_index, objective_of
 from lrstudy.records import EpochRecord, Phase, Status
-from lrstudy.schedules import ScheduleContext, build_schedule
+from lrstudy.schedules import Measurement, ScheduleContext, build_schedule
 from lrstudy.seeding import derive_seed
 from lrstudy.spec import Study
 from lrstudy.tasks import (
@@ -79,22 +79,22 @@ class Training:
         task = study.task
         self._study, self._config, self._device, self._clock = study, config, device, clock
         self._metric = METRICS[study.target.metric]
-        self._pipeline = Pipeline(data, task, device)
+        self.pipeline = Pipeline(data, task, device)
         self._precision = precision_of(task, device)
         # Dropout has no generator of its own: the global one is seeded per trial and saved with it.
         torch.manual_seed(derive_seed(config.seed, "dropout"))
-        self._order = torch.Generator(device=device).manual_seed(derive_seed(config.seed, "order"))
+        self.order = torch.Generator(device=device).manual_seed(derive_seed(config.seed, "order"))
         model = build_model(
-            task.model, self._pipeline.input_shape, self._pipeline.outputs, derive_seed(config.seed, "model")
+            task.model, self.pipeline.input_shape, self.pipeline.outputs, derive_seed(config.seed, "model")
         )
-        self._model: nn.Module = self._precision.prepare(model.to(device))
+        self.model: nn.Module = self._precision.prepare(model.to(device))
         self._loss = build_loss(task.loss)
-        optimizer = build_optimizer(task.optimizer, self._model)
+        optimizer = build_optimizer(task.optimizer, self.model)
         started = clock()
-        self._schedule = build_schedule(config.kind, config.params, self._context(optimizer))
+        self.schedule = build_schedule(config.kind, config.params, self._context(optimizer))
         # Building a schedule that measures before the first epoch is part of what that epoch costs.
         self._setup_seconds = clock() - started
-        self._optimizer = self._schedule.optimizer
+        self.optimizer = self.schedule.optimizer
         self._classes = data.classes
         self._epoch = self._step = self._samples = 0
         self._values: list[float] = []
@@ -105,12 +105,12 @@ class Training:
         task = self._study.task
         return ScheduleContext(
             optimizer=optimizer,
-            model=self._model,
+            model=self.model,
             loss_name=task.loss.name,
             loss_options=dict(task.loss.options),
             epochs=task.epochs,
-            steps_per_epoch=self._pipeline.steps_per_epoch,
-            batches=lambda: self._pipeline.batches("train", task.batch_size),
+            steps_per_epoch=self.pipeline.steps_per_epoch,
+            batches=lambda: self.pipeline.batches("train", task.batch_size),
             seed=derive_seed(self._config.seed, "schedule"),
             higher_is_better=self._metric.higher_is_better,
         )
@@ -127,20 +127,40 @@ class Training:
 
     def run_epoch(self) -> EpochRecord:
         """Train one epoch, evaluate it, let the schedule see the result; returns what was measured."""
-        measured = self._schedule.measurement
+        measured = self.schedule.measurement
         started = self._clock()
         rates, train = self._train()
-        estimate_seconds = self._schedule.take_estimate_seconds()
-        train_seconds = self._clock() - started + self._setup_seconds
+        estimate_seconds = self.schedule.take_estimate_seconds()
+        train_seconds = self._clock() - started
         started = self._clock()
         validation = self._evaluate("validation")
-        eval_seconds = self._clock() - started
+        seconds = (train_seconds, estimate_seconds, self._clock() - started)
+        return self.note_epoch(measured, rates, train, validation, seconds)
+
+    def note_epoch(
+        self,
+        measured: Measurement,
+        rates: Sequence[float],
+        train: Mapping[str, float],
+        validation: Mapping[str, float],
+        seconds: tuple[float, float, float],
+    ) -> EpochRecord:
+        """Record an epoch that has been trained, judge it, and let the schedule set the next one's rate.
+
+        ``run_epoch`` ends with it; so does whoever trains an epoch of several trials at a time. ``rates``
+        are those of its steps, ``seconds`` what training, measuring and evaluating took.
+        """
+        train_seconds, estimate_seconds, eval_seconds = seconds
+        self._step += len(rates)
+        self._samples += self.pipeline.rows_per_epoch
+        # An optimizer that finds its own step size (DoG) has none before its first step.
+        rates = [rate for rate in rates if not math.isnan(rate)] or rates
         self._epoch += 1
         record = EpochRecord(
             epoch=self._epoch,
             step=self._step,
             samples=self._samples,
-            train_seconds=train_seconds,
+            train_seconds=train_seconds + self._setup_seconds,
             estimate_seconds=estimate_seconds,
             eval_seconds=eval_seconds,
             lr=_mean(rates),
@@ -160,34 +180,30 @@ class Training:
         return record
 
     def _train(self) -> tuple[list[float], dict[str, float]]:
-        self._model.train()
-        self._schedule.before_training()
+        self.model.train()
+        self.schedule.before_training()
         sums = MetricSums(self._classes, self._device)
         rates: list[float] = []
-        for inputs, targets in self._pipeline.train_batches(self._order):
-            rates.append(self._schedule.rate)
-            self._optimizer.zero_grad(set_to_none=True)
+        for inputs, targets in self.pipeline.train_batches(self.order):
+            rates.append(self.schedule.rate)
+            self.optimizer.zero_grad(set_to_none=True)
             with self._precision.autocast():
-                outputs = self._model(inputs)
+                outputs = self.model(inputs)
                 loss = self._loss(outputs, targets)
             loss.backward()
-            self._optimizer.step()
-            self._schedule.after_step()
+            self.optimizer.step()
+            self.schedule.after_step()
             sums.update(loss.detach(), outputs.detach(), targets)
-            self._step += 1
-            self._samples += len(targets)
-        # An optimizer that finds its own step size (DoG) has none before its first step.
-        known = [rate for rate in rates if not math.isnan(rate)]
-        return known or rates, sums.result()
+        return rates, sums.result()
 
     @torch.no_grad()
     def _evaluate(self, split: Literal["validation", "test"]) -> dict[str, float]:
-        self._model.eval()
-        self._schedule.before_evaluation()
+        self.model.eval()
+        self.schedule.before_evaluation()
         sums = MetricSums(self._classes, self._device)
-        for inputs, targets in self._pipeline.batches(split):
+        for inputs, targets in self.pipeline.batches(split):
             with self._precision.autocast():
-                outputs = self._model(inputs)
+                outputs = self.model(inputs)
                 loss = self._loss(outputs, targets)
             sums.update(loss, outputs, targets)
         return sums.result()
@@ -199,11 +215,11 @@ class Training:
         value = self._metric.value(stored)
         self._values.append(math.nan if value is None or self._diverged else value)
         if self._config.phase is Phase.CONFIRM and self._best_index() == len(self._values) - 1:
-            self._best_state = {name: tensor.clone() for name, tensor in self._model.state_dict().items()}
+            self._best_state = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
         self._setup_seconds = 0.0
         if not self.finished:
             started = self._clock()
-            self._schedule.after_epoch(value)
+            self.schedule.after_epoch(value)
             self._setup_seconds = self._clock() - started
 
     def _best_index(self) -> int | None:
@@ -220,7 +236,7 @@ class Training:
         if best is not None:
             outcome.best_val, outcome.best_epoch = self._values[best], best + 1
         if self._best_state is not None and status is not Status.DIVERGED:
-            self._model.load_state_dict(self._best_state)
+            self.model.load_state_dict(self._best_state)
             outcome.test = self._evaluate("test")
         return outcome
 
@@ -232,10 +248,10 @@ class Training:
     def state_dict(self) -> State:
         """Everything the rest of the trial depends on: tensors and plain numbers, lists and dicts only."""
         state: State = {
-            "model": self._model.state_dict(),
-            "optimizer": self._optimizer.state_dict(),
-            "schedule": self._schedule.state_dict(),
-            "order": self._order.get_state(),
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "order": self.order.get_state(),
             "rng": torch.get_rng_state(),
             "counters": [self._epoch, self._step, self._samples],
             "setup_seconds": self._setup_seconds,
@@ -249,10 +265,10 @@ class Training:
 
     def load_state_dict(self, state: State) -> None:
         """Continue where ``state_dict`` was taken."""
-        self._model.load_state_dict(state["model"])
-        self._optimizer.load_state_dict(state["optimizer"])
-        self._schedule.load_state_dict(state["schedule"])
-        self._order.set_state(state["order"].cpu())
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.order.set_state(state["order"].cpu())
         torch.set_rng_state(state["rng"].cpu())
         if self._device.type == "cuda" and "cuda_rng" in state:
             torch.cuda.set_rng_state(state["cuda_rng"].cpu(), self._device)
@@ -264,10 +280,10 @@ class Training:
 
     def close(self) -> None:
         """Take the schedule's hooks off the model."""
-        self._schedule.close()
+        self.schedule.close()
 
 
-def _mean(rates: list[float]) -> float:
+def _mean(rates: Sequence[float]) -> float:
     # A constant rate is recorded as itself, not as its rounded sum divided by its count.
     return rates[0] if min(rates) == max(rates) else math.fsum(rates) / len(rates)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 from weakref import WeakKeyDictionary
@@ -73,6 +73,12 @@ class Pipeline:
         rows, size = len(self._data.train.targets), self._batch_size
         return rows // size + (1 if self._keeps_rest(rows) else 0)
 
+    @property
+    def rows_per_epoch(self) -> int:
+        """How many rows these batches hold."""
+        rows = len(self._data.train.targets)
+        return rows if self._keeps_rest(rows) else rows - rows % self._batch_size
+
     def _keeps_rest(self, rows: int) -> bool:
         # Batch-norm cannot train on a single row.
         rest = rows % self._batch_size
@@ -83,18 +89,30 @@ class Pipeline:
 
         A last, smaller batch is kept unless it would hold a single row.
         """
+        size = self._batch_size
+        for inputs, targets in self._train_chunks(generator):
+            yield from zip(torch.split(inputs, size), torch.split(targets, size), strict=True)
+
+    def stacked_batches(self, generators: Sequence[torch.Generator]) -> Iterator[tuple[Tensor, Tensor]]:
+        """``train_batches`` of several generators side by side: (lanes, rows, …) and (lanes, rows, …)."""
+        size = self._batch_size
+        for chunks in zip(*map(self._train_chunks, generators), strict=True):
+            inputs, targets = (torch.stack(parts) for parts in zip(*chunks, strict=True))
+            yield from zip(torch.split(inputs, size, 1), torch.split(targets, size, 1), strict=True)
+
+    def _train_chunks(self, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+        """Several batches at a time, the last of them perhaps smaller."""
         resident = self._resident("train", raw=self._augment is not None)
         rows, size = len(resident.targets), self._batch_size
         order = torch.randperm(rows, generator=generator, device=self._device)
-        if not self._keeps_rest(rows):
-            order = order[: rows - rows % size]
+        order = order[: self.rows_per_epoch]
         for chunk in torch.split(order, self._chunk_rows(size)):
             inputs = resident.inputs.index_select(0, chunk)
             if self._augment is not None:
                 inputs = self._augment(inputs, generator)
             inputs = self._finish(inputs, normalized=resident.normalized)
             targets = resident.targets.index_select(0, chunk)
-            yield from zip(torch.split(inputs, size), torch.split(targets, size), strict=True)
+            yield inputs, targets
 
     def batches(self, split: SplitName, size: int | None = None) -> Iterator[tuple[Tensor, Tensor]]:
         """A whole split in order, not augmented; ``size`` rows at a time, by default many."""

@@ -137,7 +137,7 @@ def test_only_a_confirm_trial_measures_the_test_split(data: TaskData) -> None:
 def test_the_test_split_is_measured_with_the_weights_of_the_best_epoch(data: TaskData) -> None:
     training = Training(study(epochs=4), data, config(phase=Phase.CONFIRM, lr=0.1), CPU)
     records = [training.run_epoch() for _ in range(3)]
-    for parameter in training._model.parameters():
+    for parameter in training.model.parameters():
         parameter.data.zero_()  # nothing is learnt from here on
     records.append(training.run_epoch())
     outcome = training.outcome()

@@ -1,0 +1,206 @@
+"""Several trials trained side by side: each a ``Training`` of its own, their steps taken together.
+
+A lane's ``Training`` owns everything that makes the trial: its model, optimizer, schedule, order of the
+rows and record. The group only replaces the work of an epoch, for all lanes at once. What the plain loop
+in ``training`` computes is the definition; the tests hold lanes to it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, cast
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.optim import SGD
+
+from lrstudy.catalog.schedules import SCHEDULES
+from lrstudy.lanes.sgd import StackedSGD
+from lrstudy.lanes.stacked import StackedModel, unstackable
+from lrstudy.records import EpochRecord
+from lrstudy.spec import Study
+from lrstudy.tasks import MetricSums, TaskData, build_loss, build_model
+from lrstudy.tasks.pipeline import Pipeline
+from lrstudy.training import State, Training, TrialConfig
+
+# Steps whose metrics are counted together.
+_TOGETHER: Final = 64
+
+
+def why_not(study: Study, data: TaskData, kinds: Sequence[str]) -> str | None:
+    """Why trials of a study, of these schedule kinds, cannot run in lanes; None if they can."""
+    task = study.task
+    if task.optimizer.name != "sgd":
+        return f"the optimizer is {task.optimizer.name}, not sgd"
+    if task.precision == "bf16":
+        return "the precision is bf16"
+    for kind in kinds:
+        component = SCHEDULES.get(kind)
+        if component is None:
+            return f"the schedule {kind!r} is the user's own"
+        if component.replaces_optimizer or (component.measured and kind not in ("lipschitz", "plateau")):
+            return f"the schedule {kind!r} works on its own optimizer or on gradients"
+    pipeline = Pipeline(data, task, torch.device("cpu"))
+    return unstackable(build_model(task.model, pipeline.input_shape, pipeline.outputs, 0))
+
+
+class LaneGroup:
+    """Trials of one study in lanes; ``run_epoch`` trains those that have not finished for an epoch.
+
+    Call ``why_not`` first. ``trainings[i]`` is the lane of ``configs[i]``: its outcome, its progress and,
+    between two epochs, its checkpoint (``state_dict``). ``drop`` takes a lane out before its end.
+    """
+
+    def __init__(
+        self, study: Study, data: TaskData, configs: Sequence[TrialConfig], device: torch.device
+    ) -> None:
+        self.trainings = [Training(study, data, config, device) for config in configs]
+        self._dropped: set[int] = set()
+        self._stacked: tuple[int, ...] = ()
+        self._loss = build_loss(study.task.loss)
+        self._classes, self._device = data.classes, device
+
+    @property
+    def active(self) -> tuple[int, ...]:
+        """The lanes that train on: not finished, not dropped."""
+        numbered = enumerate(self.trainings)
+        return tuple(i for i, lane in numbered if not lane.finished and i not in self._dropped)
+
+    def drop(self, lane: int) -> None:
+        """Train a lane no further; the others close up before the next epoch."""
+        self._dropped.add(lane)
+
+    def run_epoch(self) -> dict[int, EpochRecord]:
+        """An epoch of every active lane: its record by lane. Seconds are a lane's equal share."""
+        active = self.active
+        if active != self._stacked:
+            self._stack(active)
+        lanes = [self.trainings[i] for i in active]
+        measured = [lane.schedule.measurement for lane in lanes]
+        started = time.perf_counter()
+        rates, train = self._train(lanes)
+        train_seconds = (time.perf_counter() - started) / len(lanes)
+        estimates = [lane.schedule.take_estimate_seconds() for lane in lanes]
+        started = time.perf_counter()
+        validation = self._evaluate(lanes)
+        eval_seconds = (time.perf_counter() - started) / len(lanes)
+        return {
+            i: lane.note_epoch(*found, (train_seconds, estimate, eval_seconds))
+            for i, lane, estimate, *found in zip(
+                active, lanes, estimates, measured, rates, train, validation, strict=True
+            )
+        }
+
+    def state_dict(self, lane: int) -> State:
+        """A lane's checkpoint: a plain ``Training`` of the trial, or a lane, continues from it."""
+        state: State = _own_memory(self.trainings[lane].state_dict())
+        return state
+
+    def load_state_dict(self, lane: int, state: State) -> None:
+        """Continue a lane from a checkpoint, its own or a plain trial's."""
+        self.trainings[lane].load_state_dict(state)
+        self._stacked = ()  # the optimizer's buffers are new
+
+    def close(self) -> None:
+        """Take the schedules' hooks off the models."""
+        for lane in self.trainings:
+            lane.close()
+
+    def _stack(self, active: tuple[int, ...]) -> None:
+        lanes = [self.trainings[i] for i in active]
+        self._model = StackedModel([lane.model for lane in lanes])
+        self._optimizer = StackedSGD(
+            self._model.numbers,
+            [cast("SGD", lane.optimizer) for lane in lanes],
+            [list(lane.model.parameters()) for lane in lanes],
+        )
+        self._stacked = active
+
+    def _train(self, lanes: Sequence[Training]) -> tuple[list[list[float]], list[dict[str, float]]]:
+        for lane in lanes:
+            lane.model.train()
+            lane.schedule.before_training()
+            lane.optimizer.zero_grad(set_to_none=True)
+        watched = [lane for lane in lanes if _has_step_hooks(lane.optimizer)]
+        # Without gradients it moves nothing, but torch's schedulers want to have seen a step.
+        for lane in lanes:
+            if lane not in watched:
+                lane.optimizer.step()
+        sums = _Sums(len(lanes), self._classes, self._device)
+        rates: list[list[float]] = [[] for _ in lanes]
+        for inputs, targets in lanes[0].pipeline.stacked_batches([lane.order for lane in lanes]):
+            for lane, seen in zip(lanes, rates, strict=True):
+                seen.append(lane.schedule.rate)
+            outputs = self._model(inputs, training=True)
+            losses = self._losses(outputs, targets)
+            # Lanes share nothing: the gradient of the sum is each lane's own.
+            self._optimizer.step(self._model.gradient(losses.sum()))
+            for lane in watched:
+                lane.optimizer.step()  # for its hooks
+            for lane in lanes:
+                lane.schedule.after_step()
+            sums.update(losses.detach(), outputs.detach(), targets)
+        return rates, sums.result()
+
+    @torch.no_grad()
+    def _evaluate(self, lanes: Sequence[Training]) -> list[dict[str, float]]:
+        for lane in lanes:
+            lane.model.eval()
+            lane.schedule.before_evaluation()
+        sums = _Sums(len(lanes), self._classes, self._device)
+        for inputs, targets in lanes[0].pipeline.batches("validation"):
+            outputs = self._model(inputs.expand(len(lanes), *inputs.shape), training=False)
+            same = targets.expand(len(lanes), *targets.shape)
+            sums.update(self._losses(outputs, same), outputs, same)
+        return sums.result()
+
+    def _losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Every lane's mean loss, (lanes,)."""
+        if self._loss.name == "cross-entropy":  # the common one, without vmap's cost
+            rows = functional.cross_entropy(outputs.flatten(0, 1), targets.flatten(), reduction="none")
+            return rows.view(targets.shape).mean(1)
+        losses: Tensor = torch.func.vmap(self._loss)(outputs, targets)
+        return losses
+
+
+def _has_step_hooks(optimizer: torch.optim.Optimizer) -> bool:
+    return bool(optimizer._optimizer_step_post_hooks)  # noqa: SLF001 - torch lists them nowhere else
+
+
+def _own_memory(state: Any) -> Any:
+    """The same with tensors that share no memory: saved, a view would bring all lanes along."""
+    if isinstance(state, Tensor):
+        return state.clone()
+    if isinstance(state, Mapping):
+        return {key: _own_memory(value) for key, value in state.items()}
+    return [_own_memory(value) for value in state] if isinstance(state, list) else state
+
+
+class _Sums:
+    """The lanes' metrics; what waits is split into lanes many steps at a time."""
+
+    def __init__(self, lanes: int, classes: int | None, device: torch.device) -> None:
+        self._sums = [MetricSums(classes, device) for _ in range(lanes)]
+        self._waiting: list[tuple[Tensor, Tensor, Tensor]] = []
+
+    def update(self, losses: Tensor, outputs: Tensor, targets: Tensor) -> None:
+        self._waiting.append((losses, outputs, targets))
+        if len(self._waiting) == _TOGETHER:
+            self._count()
+
+    def _count(self) -> None:
+        if not self._waiting:
+            return
+        losses, outputs, targets = zip(*self._waiting, strict=True)
+        self._waiting = []
+        sizes = losses[0].new_tensor([batch.shape[1] for batch in targets])
+        means = (torch.stack(losses, 1) * sizes).sum(1) / sizes.sum()
+        lanes = zip(self._sums, means, torch.cat(outputs, 1), torch.cat(targets, 1), strict=True)
+        for sums, loss, given, wanted in lanes:
+            sums.update(loss, given, wanted)
+
+    def result(self) -> list[dict[str, float]]:
+        self._count()
+        return [sums.result() for sums in self._sums]

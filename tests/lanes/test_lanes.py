@@ -1,0 +1,226 @@
+"""Lanes compute what plain trainings compute, keep to themselves, and hand over to plain trainings."""
+
+from __future__ import annotations
+
+import io
+import math
+from dataclasses import asdict
+from typing import Any
+
+import pytest
+import torch
+
+from lrstudy.catalog.schedules import SCHEDULES
+from lrstudy.lanes import LaneGroup, why_not
+from lrstudy.records import EpochRecord, Phase, Status
+from lrstudy.spec import Study, parse_study
+from lrstudy.tasks import TaskData, load_data
+from lrstudy.training import Training, TrialConfig, run_trial
+
+CPU = torch.device("cpu")
+CLOCKS = ("train_seconds", "estimate_seconds", "eval_seconds")
+NORMED = {"name": "mlp", "widths": [16, 8], "batch_norm": "last"}
+
+# At its full rate training is chaotic: it magnifies the last digit's rounding within 50 steps.
+CALM: tuple[str, dict[str, Any]] = ("lipschitz", {"scale": 0.05})
+
+# Every kind that can run in lanes, with what makes it move: 50 steps are 3 epochs.
+LANES: list[tuple[str, dict[str, Any]]] = [
+    ("fixed", {"lr": 0.1}),
+    ("fixed", {"lr": 0.05, "warmup": 0.5}),
+    ("step", {"lr": 0.1, "gamma": 0.5, "milestones": (0.3, 0.6)}),
+    ("cyclic", {"max_lr": 0.3, "base_ratio": 0.1, "cycle_epochs": 2, "cycle_momentum": True}),
+    ("one-cycle", {"max_lr": 0.3, "cycle_momentum": True}),
+    ("cosine", {"lr": 0.2, "restarts": 1}),
+    ("linear", {"lr": 0.2}),
+    ("exponential", {"lr": 0.2, "gamma": 0.5}),
+    ("polynomial", {"lr": 0.2}),
+    ("inverse-time", {"lr": 0.2, "decay": 0.1}),
+    ("plateau", {"lr": 0.2, "patience": 0}),
+    ("lipschitz", {"measure": "hook", "scale": 0.1}),
+    ("lipschitz", {"measure": "hook", "time_decay": 0.01, "scale": 0.1}),
+    ("lipschitz", {"measure": "hook", "bound": "smoothness", "scale": 0.1}),
+    ("lipschitz", {"measure": "pass", "scale": 0.1}),
+    ("lipschitz", {"measure": "subset", "fraction": 0.2, "scale": 0.1}),
+]
+
+
+def study(**task: Any) -> Study:
+    return parse_study(
+        {
+            "name": "s",
+            "task": {
+                "dataset": "digits",
+                "model": NORMED,
+                "optimizer": {"name": "sgd", "lr": 0.1, "momentum": 0.9},
+                "batch_size": 68,  # 17 steps an epoch, the last of them smaller
+                "epochs": 3,
+                "precision": "float64",
+                **task,
+            },
+            "target": {"metric": "val_loss"},
+            "schedules": {"fixed": {"lr": 0.1}},
+        },
+        "test",
+    )
+
+
+@pytest.fixture(scope="module")
+def data() -> TaskData:
+    return load_data(study().task, 0, None)
+
+
+def configs(lanes: list[tuple[str, dict[str, Any]]], phase: Phase = Phase.TUNE) -> list[TrialConfig]:
+    return [TrialConfig(f"t{i}", phase, kind, kind, params, i) for i, (kind, params) in enumerate(lanes)]
+
+
+def run(group: LaneGroup) -> list[list[EpochRecord]]:
+    records: list[list[EpochRecord]] = [[] for _ in group.trainings]
+    while group.active:
+        for lane, record in group.run_epoch().items():
+            records[lane].append(record)
+    return records
+
+
+def assert_close(lane: list[EpochRecord], plain: list[EpochRecord]) -> None:
+    assert len(lane) == len(plain)
+    for ours, theirs in zip(lane, plain, strict=True):
+        for name, value in asdict(theirs).items():
+            if name not in CLOCKS:
+                wanted = None if value is None else pytest.approx(value, rel=1e-9, abs=1e-9, nan_ok=True)
+                assert getattr(ours, name) == wanted, name
+
+
+def assert_same_weights(one: Training, other: Training) -> None:
+    for a, b in zip(one.model.state_dict().values(), other.model.state_dict().values(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-9)
+
+
+def plain(study: Study, data: TaskData, config: TrialConfig) -> tuple[Training, list[EpochRecord]]:
+    training = Training(study, data, config, CPU)
+    records = []
+    while not training.finished:
+        records.append(training.run_epoch())
+    return training, records
+
+
+def test_every_schedule_runs_in_a_lane_as_it_does_alone(data: TaskData) -> None:
+    kinds = {kind for kind, _ in LANES}
+    assert kinds == {name for name in SCHEDULES if why_not(study(), data, [name]) is None}
+    group = LaneGroup(study(), data, configs(LANES, Phase.CONFIRM), CPU)
+    records = run(group)
+    assert records[0][-1].step >= 50
+    for lane, config in enumerate(configs(LANES, Phase.CONFIRM)):
+        alone, wanted = plain(study(), data, config)
+        assert_close(records[lane], wanted)
+        assert_same_weights(group.trainings[lane], alone)
+        ours, theirs = group.trainings[lane].outcome(), alone.outcome()
+        assert ours.test == pytest.approx(theirs.test, rel=1e-9)
+        assert (ours.best_epoch, ours.status) == (theirs.best_epoch, theirs.status)
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        {"optimizer": {"name": "sgd", "momentum": 0.9, "dampening": 0.9}},
+        {"optimizer": {"name": "sgd", "momentum": 0.9, "nesterov": True, "weight_decay": 0.01}},
+        {"optimizer": {"name": "sgd", "weight_decay": 0.1, "weight_decay_on": "kernels"}},
+        {"model": "softmax-regression", "loss": "clipped-cross-entropy"},
+        {"dataset": "diabetes", "model": {"name": "mlp", "widths": [8]}, "loss": "least-squares"},
+    ],
+)
+def test_optimizers_and_losses_are_those_of_the_plain_loop(task: dict[str, Any]) -> None:
+    task.setdefault("optimizer", {"name": "sgd", "lr": 0.01})
+    chosen = study(**task, epochs=2)
+    rows = load_data(chosen.task, 0, None)
+    lanes = [("fixed", {"lr": 0.01}), CALM, ("fixed", {"lr": 0.002})]
+    assert why_not(chosen, rows, [kind for kind, _ in lanes]) is None
+    records = run(LaneGroup(chosen, rows, configs(lanes), CPU))
+    for lane, config in enumerate(configs(lanes)):
+        assert_close(records[lane], plain(chosen, rows, config)[1])
+
+
+def test_a_lane_that_diverges_disturbs_no_other_and_leaves(data: TaskData) -> None:
+    lanes = [("fixed", {"lr": 0.02}), ("fixed", {"lr": 1e30}), CALM, ("fixed", {"lr": 0.01})]
+    group = LaneGroup(study(), data, configs(lanes), CPU)
+    group.run_epoch()
+    assert group.trainings[1].outcome().status is Status.DIVERGED
+    assert group.active == (0, 2, 3)
+    records = run(group)
+    assert records[1] == []
+    for lane in (0, 2, 3):
+        alone, wanted = plain(study(), data, configs(lanes)[lane])
+        assert_close(records[lane], wanted[1:])
+        assert_same_weights(group.trainings[lane], alone)
+
+
+def test_a_dropped_lane_stays_where_it_is(data: TaskData) -> None:
+    group = LaneGroup(study(), data, configs([("fixed", {"lr": 0.1})] * 3), CPU)
+    group.run_epoch()
+    group.drop(1)
+    assert set(group.run_epoch()) == {0, 2}
+    assert [lane.epoch for lane in group.trainings] == [2, 1, 2]
+
+
+def saved(state: dict[str, Any]) -> tuple[dict[str, Any], int]:
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    size = buffer.tell()
+    buffer.seek(0)
+    return torch.load(buffer, weights_only=True), size
+
+
+@pytest.mark.parametrize("lane", [0, 1, 2])
+def test_a_lane_goes_on_as_a_plain_trial(data: TaskData, lane: int) -> None:
+    lanes = [("cyclic", {"max_lr": 0.05}), CALM, ("one-cycle", {"max_lr": 0.05})]
+    group = LaneGroup(study(), data, configs(lanes), CPU)
+    group.run_epoch()
+    state, size = saved(group.state_dict(lane))
+    alone = Training(study(), data, configs(lanes)[lane], CPU)
+    alone.load_state_dict(state)
+    records = []
+    while not alone.finished:
+        records.append(alone.run_epoch())
+    assert_close(run(group)[lane], records)
+    assert_same_weights(group.trainings[lane], alone)
+    whole = sum(p.numel() for p in alone.model.parameters()) * 8
+    assert size < 3 * whole + 40_000  # weights, momentum and generators: not the other lanes'
+
+
+def test_a_plain_trial_goes_on_in_a_lane(data: TaskData) -> None:
+    lanes = [("fixed", {"lr": 0.02}), CALM]
+    group = LaneGroup(study(), data, configs(lanes), CPU)
+    alone = [Training(study(), data, config, CPU) for config in configs(lanes)]
+    for lane, training in enumerate(alone):
+        training.run_epoch()
+        group.load_state_dict(lane, saved(training.state_dict())[0])
+    records = run(group)
+    for lane, training in enumerate(alone):
+        assert_close(records[lane], [training.run_epoch(), training.run_epoch()])
+        assert_same_weights(group.trainings[lane], training)
+
+
+@pytest.mark.parametrize(
+    ("task", "kind", "reason"),
+    [
+        ({"optimizer": "adam"}, "fixed", "adam"),
+        ({"precision": "bf16"}, "fixed", "bf16"),
+        ({"model": {"name": "mlp", "widths": [8], "dropout": 0.5}}, "fixed", "Dropout"),
+        ({"model": "paper-cnn"}, "fixed", "layer"),
+        ({}, "some.module:Schedule", "own"),
+        ({}, "dog", "dog"),
+    ],
+)
+def test_what_cannot_run_in_lanes_is_told(
+    data: TaskData, task: dict[str, Any], kind: str, reason: str
+) -> None:
+    assert reason in str(why_not(study(**task), data, ["step", kind]))
+
+
+def test_a_records_share_of_the_time_adds_up(data: TaskData) -> None:
+    group = LaneGroup(study(), data, configs([("fixed", {"lr": 0.1})] * 4), CPU)
+    records = group.run_epoch().values()
+    assert len({record.train_seconds > 0 for record in records}) == 1
+    assert all(math.isfinite(record.eval_seconds) for record in records)
+    alone = next(iter(run_trial(study(), data, configs([("fixed", {"lr": 0.1})])[0], CPU)))
+    assert alone.samples == next(iter(records)).samples
