@@ -94,8 +94,8 @@ def one_epoch(
     return seconds
 
 
-def compare(name: str, images: int, repeats: int, device: torch.device) -> None:
-    """Time every way in turn and print a line for each."""
+def compare(name: str, images: int, repeats: int, device: torch.device) -> dict[str, float]:
+    """Time every way in turn, print a line for each; the median ratios by way."""
     make, size, share = NETWORKS[name]
     g = torch.Generator().manual_seed(0)
     x = torch.rand(images * share, 1, 28, 28, generator=g).to(device)
@@ -105,13 +105,13 @@ def compare(name: str, images: int, repeats: int, device: torch.device) -> None:
     one_epoch(runners, batches, 0)
     rounds = [one_epoch(runners, batches, i) for i in range(repeats)]
     print(f"{name}: batch {size}, {len(batches)} steps, {repeats} rounds")
+    medians = {}
     for way in WAYS:
         ratios = [seconds[way] / seconds["fixed"] for seconds in rounds]
+        medians[way] = statistics.median(ratios)
         middle = statistics.median(seconds[way] for seconds in rounds)
-        print(
-            f"  {way:10}  x{statistics.median(ratios):.3f}"
-            f"  ({min(ratios):.3f} to {max(ratios):.3f})  {middle:.3f} s"
-        )
+        print(f"  {way:10}  x{medians[way]:.3f}  ({min(ratios):.3f} to {max(ratios):.3f})  {middle:.3f} s")
+    return medians
 
 
 def main() -> None:
