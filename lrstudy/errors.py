@@ -11,6 +11,7 @@
     │   ├── SchedulerError          2   arguments of a scheduler used on its own (also a ``ValueError``)
     │   └── ClusterError            2   a Ray cluster that cannot be reached or lacks what was asked
     └── StudyStoppedError           3   the study ended before all trials did; it can be resumed
+        └── StudyInterruptedError 130   the same, because Ctrl-C was pressed
 """
 
 from __future__ import annotations
@@ -98,6 +99,12 @@ class StudyStoppedError(LrStudyError):
     """The study ended before all of its trials did; running it again continues it."""
 
     exit_code = EXIT_STOPPED
+
+
+class StudyInterruptedError(StudyStoppedError):
+    """The study ended early because somebody pressed Ctrl-C."""
+
+    exit_code = EXIT_INTERRUPTED
 
 
 def did_you_mean(word: str, known: Sequence[str]) -> str:

@@ -26,4 +26,13 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY.PATH=VALUE", help="Change one value of the study file; repeatable."),
 ]
+ReportsOption = Annotated[Path, typer.Option(help="Where the report goes: REPORTS/<study>/.")]
+AddressOption = Annotated[
+    str | None, typer.Option(metavar="ADDRESS", help="A Ray cluster; without it, this machine.")
+]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only the result.")]
+ModulesOption = Annotated[
+    list[Path] | None,
+    typer.Option(metavar="FOLDER", help="Where a study's own modules are, beside here; repeatable."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]

@@ -1,6 +1,6 @@
 """The study file: read, checked as a whole, and turned into frozen values. No torch, no Ray."""
 
-from lrstudy.spec.load import load_study, parse_study
+from lrstudy.spec.load import load_study, parse_study, restore_study
 from lrstudy.spec.models import (
     Budget,
     ComponentSpec,
@@ -29,4 +29,5 @@ __all__ = [
     "TaskSpec",
     "load_study",
     "parse_study",
+    "restore_study",
 ]

@@ -101,6 +101,23 @@ def parse_study(raw: Mapping[str, Any], where: str, overrides: Sequence[str] = (
     return Study(name=data["name"], seed=data.get("seed", 0), schedules=complete, **sections)
 
 
+def restore_study(stored: Mapping[str, Any], where: str) -> Study:
+    """The study that ``Study.to_json`` wrote down; raises ``StudyFileError`` where it fits no longer."""
+    data = {key: _without_null(value) for key, value in stored.items() if key in _TOP_LEVEL}
+    data["schedules"] = {
+        name: {"kind": entry["kind"], **entry.get("fixed", {}), **entry.get("space", {})}
+        for name, entry in stored.get("schedules", {}).items()
+    }
+    return parse_study(data, where)
+
+
+def _without_null(value: Any) -> Any:
+    """TOML has no null: what JSON says with one is left out."""
+    if isinstance(value, dict):
+        return {key: _without_null(inner) for key, inner in value.items() if inner is not None}
+    return value
+
+
 def _problem(where: str, trouble: Trouble, text: str) -> Problem:
     value = NO_VALUE if trouble.value is None else trouble.value  # TOML has no null: None is "not there"
     line = _line_of(trouble.key, text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from lrstudy.store.export import FORMATS, export_store
 from lrstudy.store.importing import ImportedStudy, ImportOptions, import_histories
 from lrstudy.store.location import Location, open_location, study_folder
+from lrstudy.store.lock import holder_of as writer_of
 from lrstudy.store.query import query_store
 from lrstudy.store.reader import Store, open_store
 from lrstudy.store.schema import EPOCHS_SCHEMA, SCHEMA_VERSION, TRIALS_SCHEMA, TrialKey
@@ -30,4 +31,5 @@ __all__ = [
     "open_store",
     "query_store",
     "study_folder",
+    "writer_of",
 ]

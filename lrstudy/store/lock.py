@@ -69,6 +69,21 @@ class FolderLock:
             return False
 
 
+def holder_of(folder: Path) -> str | None:
+    """Who is writing in a folder, in words; None where nobody is."""
+    path = folder / _FILE
+    try:
+        file = path.open("r+")
+    except OSError:
+        return None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            return _holder(file) if error.errno in _HELD else None
+    return None
+
+
 def _holder(file: IO[str]) -> str:
     file.seek(0)
     try:

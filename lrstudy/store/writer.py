@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
 from types import TracebackType
@@ -45,20 +45,22 @@ class StoreWriter:
         study: StudyInfo,
         *,
         keep: Mapping[str, int] | None = None,
+        forget: Collection[str] = (),
         chunk_rows: int = CHUNK_ROWS,
     ) -> Self:
         """Start a store in ``location`` (the study's own folder), or go on with the one that is there.
 
         Epoch rows of a trial that has no trial row are dropped, but for the epochs up to ``keep[trial_id]``,
-        which a checkpoint covers. Raises ``StoreError`` when the folder cannot be written, belongs to another
-        study, is being written by another process, or holds damaged files.
+        which a checkpoint covers. The rows of the trials to ``forget`` are dropped whole. Raises
+        ``StoreError`` when the folder cannot be written, belongs to another study, is being written by
+        another process, or holds damaged files.
         """
         folder = open_location(location)
         _refuse_other_study(folder, study)
         folder.create_folder()
         lock = FolderLock(folder.local) if folder.local is not None else None
         try:
-            return cls._open(folder, study, lock, dict(keep or {}), chunk_rows)
+            return cls._open(folder, study, lock, dict(keep or {}), frozenset(forget), chunk_rows)
         except BaseException:
             if lock is not None:
                 lock.release()
@@ -78,6 +80,7 @@ class StoreWriter:
         study: StudyInfo,
         lock: FolderLock | None,
         keep: dict[str, int],
+        forget: frozenset[str],
         chunk_rows: int,
     ) -> Self:
         before = _refuse_other_study(folder, study)
@@ -91,6 +94,8 @@ class StoreWriter:
         writer = cls(folder, replace(before, spec=study.spec), lock, resumed=True, chunk_rows=chunk_rows)
         for table in TABLES:
             (folder / table).delete_temporary_files()
+        if forget:
+            writer._forget(open_store(folder), forget)
         writer._resume(open_store(folder), keep)
         return writer
 
@@ -172,6 +177,16 @@ class StoreWriter:
         self._trials.resume()
         self._epochs.resume()
         self._remember(store.refreshed().epochs(["trial_id", "epoch"]), ended)
+
+    def _forget(self, store: Store, trial_ids: frozenset[str]) -> None:
+        """Drop the rows of trials; their epochs then belong to no trial and go with the orphans."""
+        gone = pa.array(sorted(trial_ids), pa.string())
+        for name in store.files("trials"):
+            kept = pc.invert(
+                pc.is_in(store.read_file("trials", name, ["trial_id"])["trial_id"], value_set=gone)
+            )
+            if not pc.all(kept).as_py():
+                self._trials.replace(name, self._trials.read(name).filter(kept))
 
     def _drop_orphans(self, name: str, rows: Any, ended: Any, limits: Mapping[str, int]) -> None:
         """Remove epochs that no trial row and no checkpoint covers: their trial will be run again."""

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from ray.exceptions import OutOfMemoryError, RayActorError, RayError, RayTaskError
 
+from lrstudy.records import Phase, Status, TrialRecord
 from lrstudy.spec import Faults
 from lrstudy.training import TrialConfig
 
@@ -123,3 +124,16 @@ def alone(request: Mapping[str, float], nodes: Iterable[Mapping[str, Any]]) -> d
 def _line(fault: Fault, cause: str) -> str:
     lines = cause.strip().splitlines()
     return f"{fault}: {lines[-1].strip()}" if lines else str(fault)
+
+
+def to_retry(records: Iterable[TrialRecord]) -> list[str]:
+    """The trials to run again once what made some fail is mended, by their ids.
+
+    All that failed; and of a schedule in whose tuning some failed the confirm runs too, for they depend on
+    which configuration won.
+    """
+    kept = list(records)
+    failed = [record for record in kept if record.status is Status.FAILED]
+    reopened = {record.schedule for record in failed if record.phase is not Phase.CONFIRM}
+    also = [r for r in kept if r.phase is Phase.CONFIRM and r.schedule in reopened]
+    return sorted({record.trial_id for record in [*failed, *also]})

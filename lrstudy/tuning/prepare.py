@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,16 +45,19 @@ class Prepared:
 @contextmanager
 def prepare(
     study: Study,
-    out: str,
+    out: str | Location,
     *,
     address: str | None = None,
     search_path: Sequence[Path] = (),
     data_root: Path | None = None,
     also_written: Sequence[Path] = (),
+    forget: Collection[str] = (),
 ) -> Iterator[Prepared]:
     """Check data, model, machine and folders, then open the store for the length of the block.
 
-    ``also_written`` are folders that will be written when the study is over (its report's).
+    ``out`` is the folder above the study's own; a ``Location`` is that own folder itself.
+    The trials to ``forget`` are run anew. ``also_written`` are folders that will be written when the study
+    is over (its report's).
 
     Raises ``InputError`` with the problems of all of them.
     """
@@ -68,11 +71,11 @@ def prepare(
     for folder in also_written:
         _collect(problems, open_location(folder).check_writable)
     info = study_info(study)
-    place = study_folder(open_location(out), study.name)
+    place = out if isinstance(out, Location) else study_folder(open_location(out), study.name)
     if problems or data is None:
         _collect(problems, lambda: StoreWriter.check(place, info))
         raise InputError(problems)
-    with StoreWriter.create_or_open(place, info) as writer:
+    with StoreWriter.create_or_open(place, info, forget=forget) as writer:
         store = open_store(place)
         run = StudyRun(study, store.trial_records(), _epochs(study, store))
         run.clean_up(place)  # a kill may have come between the last row and this

@@ -80,6 +80,9 @@ class Recorder(Callback):
         message = result.pop("outcome", None)
         for note in result.pop("notes", []):
             self._tell(note)
+        if result.pop("stopped", False):
+            del self._running[trial.trial_id]  # it goes on from its checkpoint another time
+            return
         fault = result.pop("fault", None)
         running.attempt = max(running.attempt, result.pop("attempt", 1))
         if trial.trial_id in self.pruned:

@@ -24,6 +24,7 @@ from lrstudy.tuning.faults import Job, Retries, alone
 from lrstudy.tuning.recorder import Recorder
 from lrstudy.tuning.searcher import StudySearcher
 from lrstudy.tuning.session import ray_session
+from lrstudy.tuning.stopping import StopRequest, withdraw_stop
 from lrstudy.tuning.trainable import Payload, trainable
 
 # Tune's own files, while a study runs.
@@ -125,17 +126,19 @@ class StudyRun:
                 store=writer.location,
                 search_path=search_path,
             )
-            retries = Retries(self._study.faults)
+            retries, stop = Retries(self._study.faults), StopRequest(writer.location)
             recorder = Recorder(self._study, self._controller, retries, writer, on_change)
             # Tune needs a folder of its own. Nothing is ever restored from it: the store is the truth.
             scratch = writer.location / _SCRATCH
             try:
                 scratch.delete_folder()
                 remove_ended(writer.location, self._controller.ended)
-                self._tuner(payload, recorder, retries, scratch).fit()
+                withdraw_stop(writer.location)  # an older one's
+                self._tuner(payload, recorder, retries, stop, scratch).fit()
             finally:
                 recorder.flush()
                 scratch.delete_folder()
+                withdraw_stop(writer.location)
         if recorder.error is not None:
             raise recorder.error
         self.clean_up(writer.location)
@@ -146,9 +149,11 @@ class StudyRun:
             remove_all_checkpoints(store)
             (store / _SCRATCH).delete_folder()
 
-    def _tuner(self, payload: Payload, recorder: Recorder, retries: Retries, scratch: Location) -> tune.Tuner:
+    def _tuner(
+        self, payload: Payload, recorder: Recorder, retries: Retries, stop: StopRequest, scratch: Location
+    ) -> tune.Tuner:
         resources = self._study.resources
-        searcher = StudySearcher(self._controller, retries, resources.max_concurrent)
+        searcher = StudySearcher(self._controller, retries, stop, resources.max_concurrent)
         each = {"CPU": float(resources.cpus), "GPU": float(resources.gpus)}
 
         nodes: Callable[[], list[dict[str, Any]]] = ray.nodes  # Ray leaves it without types
@@ -173,17 +178,20 @@ class StudyRun:
                 callbacks=[recorder],
                 # The recorder retries what failed: Tune has one budget for all faults.
                 failure_config=tune.FailureConfig(max_failures=0),
-                stop=_StopWith(recorder, self._pruner),
+                stop=_StopWith(recorder, self._pruner, stop),
                 verbose=0,
             ),
         )
 
 
 class _StopWith(Stopper):
-    """Ends trials that the pruner gives up, and the whole run once the recorder can no longer write."""
+    """Ends trials that the pruner gives up, and the whole run once the recorder can no longer write.
 
-    def __init__(self, recorder: Recorder, pruner: Pruner) -> None:
-        self._recorder, self._pruner = recorder, pruner
+    Once a stop is asked for, also trials whose worker cannot see that.
+    """
+
+    def __init__(self, recorder: Recorder, pruner: Pruner, stop: StopRequest) -> None:
+        self._recorder, self._pruner, self._stop = recorder, pruner, stop
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Tune pickles what it is given, to restore it; nothing is ever restored from there.
@@ -192,6 +200,9 @@ class _StopWith(Stopper):
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         # Tune asks before it tells the recorder.
         rung = result.pop("rung", None)
+        if not result.pop("heeds_stop", True) and self._stop.asked and "outcome" not in result:
+            result["stopped"] = True
+            return True
         if rung is None:
             return False
         config = Job.from_config(result["config"]).config

@@ -8,6 +8,7 @@ from ray.tune.search import Searcher
 
 from lrstudy.tuning.controller import Controller
 from lrstudy.tuning.faults import Job, Retries
+from lrstudy.tuning.stopping import StopRequest
 
 
 class StudySearcher(Searcher):
@@ -17,9 +18,11 @@ class StudySearcher(Searcher):
     controller, so that nothing is believed done that is not on disk.
     """
 
-    def __init__(self, controller: Controller, retries: Retries, max_concurrent: int) -> None:
+    def __init__(
+        self, controller: Controller, retries: Retries, stop: StopRequest, max_concurrent: int
+    ) -> None:
         super().__init__()
-        self._controller, self._retries = controller, retries
+        self._controller, self._retries, self._stop = controller, retries, stop
         self._max_concurrent = max_concurrent
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -28,7 +31,7 @@ class StudySearcher(Searcher):
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
         """The next trial's config; None to be asked again later; ``FINISHED`` when there is no more."""
-        if self._controller.done:
+        if self._controller.done or self._stop.asked:
             # Ray's own signature leaves out the word that its documentation asks for here.
             return cast("dict[str, Any]", Searcher.FINISHED)
         if (again := self._retries.next()) is not None:

@@ -20,6 +20,8 @@ _ENVIRONMENT: Final[Mapping[str, str]] = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    # Ctrl-C is the command line's: Tune's own handler ends trials in the middle of an epoch.
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
     "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
     # Tune's own snapshots are never restored from: the store is the truth.

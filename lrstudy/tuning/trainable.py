@@ -29,6 +29,7 @@ from lrstudy.training import Training
 from lrstudy.tuning.asha import rungs
 from lrstudy.tuning.checkpoints import TrialCheckpoints
 from lrstudy.tuning.faults import Fault, Job, fault_of
+from lrstudy.tuning.stopping import StopRequest
 
 # A report costs the driver milliseconds: short epochs travel together.
 REPORT_SECONDS = 2.0
@@ -69,6 +70,7 @@ class _Reporter:
 
     history: list[EpochRecord] = field(default_factory=list)
     sent: int = 0
+    heeds_stop: bool = True
     sent_at: float = field(default_factory=time.monotonic)
 
     def resume(self, rows: Sequence[EpochRecord]) -> None:
@@ -81,7 +83,7 @@ class _Reporter:
             self.send({"epoch": record.epoch})
 
     def send(self, message: dict[str, Any]) -> None:
-        tune.report({"rows": self.history[self.sent :], **message})
+        tune.report({"rows": self.history[self.sent :], "heeds_stop": self.heeds_stop, **message})
         self.sent, self.sent_at = len(self.history), time.monotonic()
 
 
@@ -96,8 +98,8 @@ class _Attempt:
     checkpoints: TrialCheckpoints | None = None
     device: str = "cpu"
 
-    def run(self, payload: Payload) -> Outcome:
-        """Train to the end, from the trial's checkpoint where there is one."""
+    def run(self, payload: Payload, stop: StopRequest) -> Outcome | None:
+        """Train to the end, from the trial's checkpoint where there is one; None when asked to stop."""
         study, data = _load(payload)
         where = device_of(study)
         self.device = _device_name(where)
@@ -113,9 +115,12 @@ class _Attempt:
                     # The driver may end the trial here: sending it returns once it has decided.
                     rung = {"epoch": training.epoch, "objective": training.objective}
                     self.reporter.send({"epoch": training.epoch, "rung": rung, **self.about()})
-                if not training.finished and self.checkpoints.due(training.epoch):
+                stopping = stop.asked
+                if not training.finished and (stopping or self.checkpoints.due(training.epoch)):
                     history = self.reporter.history
                     self.checkpoints.save(training.state_dict(), history, self.number, self.started_at)
+                    if stopping:
+                        return None
             return training.outcome()
         finally:
             training.close()
@@ -166,14 +171,20 @@ def trainable(config: dict[str, Any], payload: Payload) -> None:
     job = Job.from_config(config)
     attempt = _Attempt(job, number=job.attempt)
     fault: Fault | None = None
+    stop = StopRequest(payload.store)
+    attempt.reporter.heeds_stop = stop.heard
+    outcome: Outcome | None
     try:
-        outcome = attempt.run(payload)
+        outcome = None if stop.asked else attempt.run(payload, stop)
     except RayError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever the user's code raises is recorded, not lost
         fault = fault_of(error)
         epochs = len(attempt.reporter.history)
         outcome = Outcome(Status.FAILED, epochs, error=users_traceback(error))
+    if outcome is None:
+        attempt.reporter.send({"epoch": len(attempt.reporter.history), "stopped": True})
+        return
     if fault is Fault.MEMORY:
         _free_memory()
     checkpoints = attempt.checkpoints

@@ -27,7 +27,10 @@ class Slow(torch.nn.Sequential):
 
     def forward(self, inputs):
         if self.training and torch.is_grad_enabled():
-            time.sleep(self.seconds)
+            # The few rows with which a study is checked before it starts go through.
+            if len(inputs) > 8 and (Path(__file__).parent / "broken").exists():
+                raise RuntimeError("somebody broke the network")
+            time.sleep(self.seconds * float(os.environ.get("SLOW_NET", "1")))
         return super().forward(inputs)
 
 

@@ -1,0 +1,44 @@
+"""``lrstudy rerun``: does a trial repeat itself?"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lrstudy.cli.app import app
+from lrstudy.cli.complete import trial_ids
+from lrstudy.cli.options import JsonOption, ModulesOption, RunArgument
+from lrstudy.errors import EXIT_TRIALS_FAILED
+
+
+@app.command()
+def rerun(
+    run: RunArgument,
+    trial: Annotated[
+        str,
+        typer.Argument(
+            metavar="TRIAL",
+            help="A trial's id, e.g. fixed-tune-007.",
+            show_default=False,
+            autocompletion=trial_ids,
+        ),
+    ],
+    modules: ModulesOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Repeat one trial here, without Ray, and compare it with its record: exit code 1 if they differ."""
+    from lrstudy.cli.running import stored_study
+    from lrstudy.tuning.rerun import repeat
+
+    store, study = stored_study(run)
+    found = repeat(store, study, trial, (*(modules or []), Path.cwd()))
+    if as_json:
+        typer.echo(json.dumps({**asdict(found), "same": found.same}, indent=2))
+    else:
+        typer.echo(str(found))
+    if not found.same:
+        raise typer.Exit(EXIT_TRIALS_FAILED)

@@ -1,0 +1,50 @@
+"""``lrstudy resume`` and ``lrstudy retry``: go on with a run from its folder alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from lrstudy.cli.app import app
+from lrstudy.cli.options import AddressOption, ModulesOption, QuietOption, ReportsOption, RunArgument
+
+
+@app.command()
+def resume(
+    run: RunArgument,
+    reports: ReportsOption = Path("reports"),
+    address: AddressOption = None,
+    modules: ModulesOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Go on with a run that ended early, here or on another machine: its folder is all that is needed."""
+    from lrstudy.cli.running import Way, run_study, stored_study
+
+    store, study = stored_study(run)
+    run_study(study, store.location, Way(reports, address, quiet), (*(modules or []), Path.cwd()))
+
+
+@app.command()
+def retry(
+    run: RunArgument,
+    reports: ReportsOption = Path("reports"),
+    address: AddressOption = None,
+    modules: ModulesOption = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Run a run's failed trials again, once what made them fail is mended.
+
+    The confirm runs of a schedule whose tuning had failures are run again too: another winner may be found.
+    """
+    from lrstudy.cli.running import Way, run_study, stored_study
+    from lrstudy.tuning import to_retry
+
+    store, study = stored_study(run)
+    forget = to_retry(store.trial_records())
+    if not forget:
+        typer.echo("no trial of this run has failed")
+        return
+    typer.echo(f"running {len(forget)} trials again")
+    way = Way(reports, address, quiet)
+    run_study(study, store.location, way, (*(modules or []), Path.cwd()), forget)

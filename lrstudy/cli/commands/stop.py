@@ -1,0 +1,23 @@
+"""``lrstudy stop``: ask a running study to end, from any shell."""
+
+from __future__ import annotations
+
+import typer
+
+from lrstudy.cli.app import app
+from lrstudy.cli.options import RunArgument
+from lrstudy.errors import Problem, StoreError
+
+
+@app.command()
+def stop(run: RunArgument) -> None:
+    """Let a running study's epochs end, then end the study (its exit code is 3). ``resume`` goes on."""
+    from lrstudy.store import open_store, writer_of
+    from lrstudy.tuning.stopping import request_stop
+
+    location = open_store(run).location
+    if location.local is not None and writer_of(location.local) is None:
+        remedy = "lrstudy status says how far it is; lrstudy resume goes on with it."
+        raise StoreError(Problem(run, "", "no study is running here", remedy))
+    request_stop(location)
+    typer.echo("asked to stop: running epochs end first")

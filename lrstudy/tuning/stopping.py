@@ -1,0 +1,64 @@
+"""A request to stop, left as a file in the run's folder: the driver and every worker that sees it heed it.
+
+A worker ends its trial after the running epoch, with a checkpoint; the driver hands out no more trials and
+ends when the last one has. The file is the whole protocol, so any shell on any machine can ask.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from lrstudy.errors import StoreError
+from lrstudy.store import Location
+
+_FILE: Final = "stop"
+# How often the file is looked for: a local look costs microseconds, one at an object store a round trip.
+_SECONDS: Final = 0.5
+_REMOTE_SECONDS: Final = 5.0
+
+
+def request_stop(store: Location) -> None:
+    """Ask whoever runs the study in this folder to stop; raises ``StoreError`` where that is impossible."""
+    (store / _FILE).write(b"")
+
+
+def withdraw_stop(store: Location) -> None:
+    """Take back what was asked, if anything was."""
+    if (store / _FILE).exists():
+        (store / _FILE).delete()
+
+
+@dataclass(slots=True)
+class StopRequest:
+    """Whether somebody has asked a study to stop. Once asked, it stays asked."""
+
+    store: Location
+    clock: Callable[[], float] = time.monotonic
+    _asked: bool = False
+    _next: float = 0.0
+    _seen: bool | None = field(default=None)
+
+    @property
+    def asked(self) -> bool:
+        """Look for the request, but not more often than it is worth."""
+        if not self._asked and self.clock() >= self._next:
+            every = _SECONDS if self.store.local is not None else _REMOTE_SECONDS
+            self._next = self.clock() + every
+            try:
+                self._asked = (self.store / _FILE).exists()
+            except StoreError:
+                return False  # a store that does not answer now asks for nothing
+        return self._asked
+
+    @property
+    def heard(self) -> bool:
+        """Whether a request would be seen from here: a worker elsewhere may not see the driver's disk."""
+        if self._seen is None:
+            try:
+                self._seen = (self.store / "study.json").exists()
+            except StoreError:
+                self._seen = False
+        return self._seen

@@ -1,0 +1,148 @@
+"""Ctrl-C, stop, resume and retry: nothing is lost, nothing is doubled, and every trial repeats bit by bit."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from fault_studies import read_study, write_study
+from typer.testing import CliRunner
+
+import lrstudy.cli.commands  # noqa: F401 - registers the commands
+from lrstudy.cli import app
+from lrstudy.records import Phase, Status
+from lrstudy.store import open_location, open_store
+from lrstudy.tuning import to_retry
+from lrstudy.tuning.rerun import compare, repeat
+from lrstudy.tuning.stopping import StopRequest, request_stop, withdraw_stop
+
+
+def test_a_request_is_seen_by_whoever_looks_and_can_be_withdrawn(tmp_path: Path) -> None:
+    now = [0.0]
+    place = open_location(tmp_path)
+    request = StopRequest(place, lambda: now[0])
+    assert not request.heard, "no store is seen there"
+    assert not request.asked
+    request_stop(place)
+    assert not request.asked, "it has looked a moment ago"
+    now[0] = 1.0
+    assert request.asked
+    withdraw_stop(place)
+    withdraw_stop(place)
+    now[0] = 2.0
+    assert request.asked, "once asked, it stays asked"
+    assert not StopRequest(place).asked
+
+
+class Command:
+    """An lrstudy command in a process group of its own, as a terminal would start it."""
+
+    def __init__(self, folder: Path, *words: str) -> None:
+        path = os.pathsep.join([str(folder / "study"), os.environ.get("PYTHONPATH", "")])
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "lrstudy", *words],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": path},
+            start_new_session=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def wait_for(self, what: Path, pattern: str) -> None:
+        deadline = time.monotonic() + 120
+        before = set(what.glob(pattern))
+        while not set(what.glob(pattern)) - before:
+            assert time.monotonic() < deadline, "it took more than two minutes"
+            assert self.process.poll() is None, self.end()
+            time.sleep(0.02)
+
+    def end(self) -> tuple[int, str]:
+        said, _ = self.process.communicate(timeout=120)
+        return self.process.returncode, said
+
+
+@pytest.mark.cluster
+def test_interrupted_broken_mended_stopped_and_resumed_a_study_is_as_if_nothing_had_happened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write_study(tmp_path / "study", seconds=0.03, epochs=20, trials=2, seeds=2)
+    out, checkpoints = tmp_path / "runs" / "slow", "checkpoints/*/*.pt"
+
+    first = Command(tmp_path, "run", str(file))
+    first.wait_for(out, checkpoints)
+    os.killpg(first.process.pid, signal.SIGINT)
+    code, said = first.end()
+    assert (code, "stopping: running epochs end first" in said) == (130, True), said
+    assert "to continue: lrstudy resume runs/slow" in said
+    assert "Traceback" not in said
+    assert list(out.glob(checkpoints)), "the running trials go on from here"
+
+    (tmp_path / "study" / "broken").touch()
+    code, said = Command(tmp_path, "resume", "runs/slow").end()
+    assert code == 1, said
+    assert "somebody broke the network" in said
+    assert "to run them again: lrstudy retry runs/slow" in said
+    failed = to_retry(open_store(out).trial_records())
+    assert failed
+
+    (tmp_path / "study" / "broken").unlink()
+    mended = Command(tmp_path, "retry", "runs/slow")
+    mended.wait_for(out, checkpoints)
+    told = CliRunner().invoke(app, ["stop", str(out)])
+    assert (told.exit_code, told.stdout) == (0, "asked to stop: running epochs end first\n")
+    code, said = mended.end()
+    assert code == 3, said
+    told = CliRunner().invoke(app, ["stop", str(out)])
+    assert (told.exit_code, "no study is running here" in told.output) == (2, True)
+
+    code, said = Command(tmp_path, "resume", "runs/slow").end()
+    assert code == 0, said
+    left = sorted(path.name for path in out.iterdir() if not path.name.startswith("."))
+    assert left == ["epochs", "study.json", "trials"]
+    store, study = open_store(out), read_study(file)
+    records = store.trial_records()
+    assert len(records) == len({r.trial_id for r in records}) == 8
+    assert {r.status for r in records} == {Status.COMPLETED}
+    assert max(r.attempt for r in records) > 1, "no trial went on from its checkpoint"
+    monkeypatch.setenv("SLOW_NET", "0")
+    for record in records:
+        assert repeat(store, study, record.trial_id, [file.parent]).same, record.trial_id
+    told = CliRunner().invoke(app, ["retry", str(out)])
+    assert (told.exit_code, told.stdout) == (0, "no trial of this run has failed\n")
+
+
+def test_a_schedule_with_failures_in_its_tuning_has_its_confirm_runs_done_again() -> None:
+    from test_controller import play, study
+
+    whole = play(study(), 1)
+    assert to_retry(whole) == []
+
+    def with_failed(trial_id: str) -> list[str]:
+        from dataclasses import replace
+
+        return to_retry([replace(r, status=Status.FAILED) if r.trial_id == trial_id else r for r in whole])
+
+    assert with_failed("fixed-confirm-001") == ["fixed-confirm-001"]
+    confirms = [r.trial_id for r in whole if r.schedule == "fixed" and r.phase is Phase.CONFIRM]
+    assert with_failed("fixed-tune-003") == sorted([*confirms, "fixed-tune-003"])
+
+
+def test_a_repetition_that_differs_names_the_first_value_and_the_largest_difference() -> None:
+    from test_asha import row
+
+    before = [row(1, 0.5), row(2, 0.6), row(3, float("nan"))]
+    assert compare("t", before, before).same
+    found = compare("t", before, [row(1, 0.5), row(2, 0.9), row(3, 0.7)])
+    assert not found.same
+    assert found.first is not None
+    assert (found.first.epoch, found.first.column, found.first.recorded) == (2, "val_accuracy", 0.6)
+    assert "first in epoch 2: val_accuracy 0.6 is now 0.9" in str(found)
+    short = compare("t", before, before[:2])
+    assert not short.same
+    assert "recorded 3 epochs, repeated 2" in str(short)
