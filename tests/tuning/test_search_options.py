@@ -121,7 +121,7 @@ def test_the_epochs_that_pruning_saved_are_not_counted_as_spent(pruned: Path) ->
     summary = analyse(store)
     for schedule in summary.schedules:
         spent = rows[(rows.schedule == schedule.name) & (rows.phase == "tune")]
-        assert schedule.price.tune_epochs == len(spent) < 12 * 4
+        assert schedule.price.tune.epochs == len(spent) < 12 * 4
         assert schedule.pruned > 0
 
 
