@@ -14,6 +14,11 @@ from lrstudy.analysis.speedup import Speedup
 SHIFT = 0.01
 # Beyond this number one seed hardly matters; those that matter most are left out, not all.
 MOST_SEEDS = 30
+# Up to this number the seeds that change a verdict are named.
+FEW = 3
+_SEED, _SCHEDULE = "one seed left out", "one schedule left out"
+_TARGET = f"the target moved by {SHIFT:.0%}"
+_CHANGES = {_SEED: "seed {} left out", _SCHEDULE: "{} left out", _TARGET: "the target at {}"}
 
 
 def stability(contest: Contest, targets: Sequence[float]) -> tuple[str, ...]:
@@ -26,18 +31,32 @@ def stability(contest: Contest, targets: Sequence[float]) -> tuple[str, ...]:
 def _sentence(contest: Contest, target: float) -> str:
     speedups = speedups_at(contest, target)
     verdicts = verdicts_at(contest, target, speedups)
-    changed: dict[str, list[str]] = {}
-    count, kinds = 0, dict[str, None]()
+    changed: dict[str, dict[tuple[str, str], list[str]]] = {}
+    tried: dict[str, int] = {}
     for kind, what, variant in _variants(contest, target, speedups):
-        count += 1
-        kinds[kind] = None
+        tried[kind] = tried.get(kind, 0) + 1
         for name, verdict in variant.items():
             if verdict != verdicts[name]:
-                changed.setdefault(name, []).append(f"{verdict} with {what}")
+                changed.setdefault(name, {}).setdefault((verdict, kind), []).append(what)
+    count = sum(tried.values())
     if not changed:
-        return f"Target {target:g}: all verdicts hold in each of {count} variants ({', '.join(kinds)})."
-    parts = [f"{name} ({verdicts[name]}) becomes {'; '.join(how)}" for name, how in changed.items()]
+        some = tried[_SEED] < len(contest.runs[contest.reference])
+        most = f"one of the {tried[_SEED]} most influential seeds left out"
+        kinds = ", ".join(most if some and kind == _SEED else kind for kind in tried)
+        return f"Target {target:g}: all verdicts hold in each of {count} variants ({kinds})."
+    parts = []
+    for name, how in changed.items():
+        ways = [f"{verdict} {_which(kind, what, tried[kind])}" for (verdict, kind), what in how.items()]
+        parts.append(f"{name} ({verdicts[name]}) becomes {'; '.join(ways)}")
     return f"Target {target:g}: {'. '.join(parts)}. The other verdicts hold in all {count} variants."
+
+
+def _which(kind: str, what: Sequence[str], tried: int) -> str:
+    """Under which changes of one kind a verdict changes: named if they are few, else counted."""
+    if kind == _SEED and len(what) > FEW:
+        return f"with any one of {len(what)} of the {tried} seeds left out"
+    listed = what[0] if len(what) == 1 else f"{', '.join(what[:-1])} or {what[-1]}"
+    return f"with {_CHANGES[kind].format(listed)}"
 
 
 def _variants(
@@ -45,22 +64,19 @@ def _variants(
 ) -> Iterator[tuple[str, str, dict[str, str]]]:
     """The kind of change, the change itself, and the verdicts that it leads to."""
     seeds = _seeds(contest, target)
-    some = len(seeds) < len(contest.runs[contest.reference])
-    kind = f"one of the {len(seeds)} most influential seeds left out" if some else "one seed left out"
     for place, seed in seeds:
         runs = {name: [run for run in runs if run.seed != seed] for name, runs in contest.runs.items()}
-        yield kind, f"seed {place} left out", _verdicts(replace(contest, runs=runs), target)
+        yield _SEED, str(place), _verdicts(replace(contest, runs=runs), target)
     for left_out in contest.runs:
         if left_out != contest.reference and len(contest.runs) > 2:
             # The speedups of the others stay as they are; only Holm has one fewer to correct for.
             less = replace(contest, runs={n: runs for n, runs in contest.runs.items() if n != left_out})
             kept = {name: speedup for name, speedup in speedups.items() if name != left_out}
-            yield "one schedule left out", f"{left_out} left out", verdicts_at(less, target, kept)
+            yield _SCHEDULE, left_out, verdicts_at(less, target, kept)
     for factor in (1 - SHIFT, 1 + SHIFT):
         level = target * factor
         if contest.metric.low <= level <= contest.metric.high:
-            what = f"the target at {level:.4g}"
-            yield f"the target moved by {SHIFT:.0%}", what, _verdicts(contest, level)
+            yield _TARGET, f"{level:.4g}", _verdicts(contest, level)
 
 
 def _seeds(contest: Contest, target: float) -> list[tuple[int, int]]:
