@@ -18,15 +18,18 @@ StudyArgument = Annotated[
 RunArgument = Annotated[
     str,
     typer.Argument(
-        metavar="RUN", help="A run's folder: OUT/<study>.", show_default=False, autocompletion=run_folders
+        metavar="RUN",
+        help="A run: its folder runs/<study>, or a URI.",
+        show_default=False,
+        autocompletion=run_folders,
     ),
 ]
-OutOption = Annotated[str, typer.Option(help="Where runs are kept: OUT/<study>/.")]
+OutOption = Annotated[str, typer.Option(metavar="DIR", help="Where runs are kept: DIR/<study>/.")]
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY.PATH=VALUE", help="Change one value of the study file; repeatable."),
 ]
-ReportsOption = Annotated[Path, typer.Option(help="Where the report goes: REPORTS/<study>/.")]
+ReportsOption = Annotated[Path, typer.Option(metavar="DIR", help="Where the report goes: DIR/<study>/.")]
 AddressOption = Annotated[
     str | None, typer.Option(metavar="ADDRESS", help="A Ray cluster; without it, this machine.")
 ]
@@ -34,5 +37,13 @@ QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, o
 ModulesOption = Annotated[
     list[Path] | None,
     typer.Option(metavar="FOLDER", help="Where a study's own modules are, beside here; repeatable."),
+]
+RootOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help="Where data sets are kept; default $LRSTUDY_DATA, else a per-user cache.",
+        show_default=False,
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]

@@ -45,4 +45,4 @@ def draw_range(curve: RangeCurve, bounds: Bounds, title: str, path: Path) -> Non
         if bounds.steepest is not None:
             axes.axvline(bounds.steepest, color=ORANGE, linestyle="--", label="steepest fall")
     above.legend(fontsize="small", loc="best")
-    save_picture(figure, "--out", path)
+    save_picture(figure, "--plot", path)

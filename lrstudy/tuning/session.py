@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
@@ -29,6 +30,9 @@ _ENVIRONMENT: Final[Mapping[str, str]] = {
 }
 
 
+_REACH_SECONDS: Final = 10.0
+
+
 @contextlib.contextmanager
 def ray_session(address: str | None, resources: Resources) -> Iterator[None]:
     """Connect to a cluster, or start Ray on this machine; leaves nothing running that it started.
@@ -41,10 +45,11 @@ def ray_session(address: str | None, resources: Resources) -> Iterator[None]:
     if address is None:
         _refuse(check_local(resources))
     try:
+        _reach(address)
         _connect(address)
-    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         remedy = "Check that the cluster runs and that the address is its head's; leave it out to run here."
-        cause = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        cause = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         raise ClusterError(
             Problem("--address", "", f"no Ray cluster answers: {cause}", remedy, address)
         ) from error
@@ -59,6 +64,15 @@ def ray_session(address: str | None, resources: Resources) -> Iterator[None]:
         ray.shutdown()
 
 
+def _reach(address: str | None) -> None:
+    """Raise ``OSError`` where nothing listens at an address: Ray itself would go on trying for an hour."""
+    host, colon, port = (address or "").rpartition("://")[2].rpartition(":")
+    if not colon or not port.isdigit():
+        return  # "auto", or a name that only Ray can look up
+    with socket.create_connection((host.strip("[]"), int(port)), timeout=_REACH_SECONDS):
+        pass
+
+
 def _connect(address: str | None) -> None:
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address is not None:
@@ -71,6 +85,15 @@ def _connect(address: str | None) -> None:
 def _cluster_resources() -> dict[str, float]:
     ask: Callable[[], dict[str, float]] = ray.cluster_resources  # Ray leaves it without types
     return ask()
+
+
+def cluster_size() -> str:
+    """What the cluster of the running session holds, in a few words."""
+    nodes: Callable[[], list[dict[str, Any]]] = ray.nodes  # Ray leaves it without types
+    alive = sum(bool(node["Alive"]) for node in nodes())
+    there = _cluster_resources()
+    parts = [f"{alive} node{'s' if alive > 1 else ''}", f"{there.get('CPU', 0):g} CPUs"]
+    return ", ".join([*parts, f"{there['GPU']:g} GPUs"] if there.get("GPU") else parts)
 
 
 def check_local(resources: Resources) -> list[Problem]:

@@ -135,7 +135,7 @@ def main() -> None:
         run, page = Path(scratch) / "scale", Path(scratch) / "report"
         names = [f"schedule-{number}" for number in range(options.schedules)]
         rows = write(run, options.trials, options.epochs, names, options.seeds)
-        command = [sys.executable, "-m", "lrstudy", "report", str(run), "--output", str(page)]
+        command = [sys.executable, "-m", "lrstudy", "report", str(run), "--out", str(page)]
         started = time.perf_counter()
         done = subprocess.run(command, capture_output=True, text=True, env=os.environ, check=False)
         seconds = time.perf_counter() - started

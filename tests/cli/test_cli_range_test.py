@@ -90,7 +90,7 @@ def test_no_suggestion_says_why_and_what_to_try(study: str) -> None:
 
 @pytest.mark.parametrize("suffix", ["png", "svg"])
 def test_it_draws_the_curve(study: str, suffix: str) -> None:
-    result = invoke(study, "--out", f"range.{suffix}")
+    result = invoke(study, "--plot", f"range.{suffix}")
     assert result.exit_code == 0, result.output
     picture = Path(f"range.{suffix}").read_bytes()
     if suffix == "png":
@@ -102,7 +102,7 @@ def test_it_draws_the_curve(study: str, suffix: str) -> None:
 
 def test_a_curve_without_a_suggestion_or_an_end_is_drawn_too(study: str) -> None:
     for ends in (["--low", "1e-9", "--high", "1e-8"], ["--high", "1e12"]):
-        assert invoke(study, *ends, "--out", "range.png").exit_code == 0
+        assert invoke(study, *ends, "--plot", "range.png").exit_code == 0
 
 
 @pytest.mark.parametrize(
@@ -110,8 +110,8 @@ def test_a_curve_without_a_suggestion_or_an_end_is_drawn_too(study: str) -> None
     [
         (["--low", "0"], "--low = 0.0: must be finite and above 0"),
         (["--low", "5", "--high", "1"], "--low = 5.0: is not below the highest rate, 1"),
-        (["--out", "range.jpg"], "--out = 'range.jpg': is neither .png nor .svg"),
-        (["--out", "nowhere/range.png"], "lies in a folder that does not exist"),
+        (["--plot", "range.jpg"], "--plot = 'range.jpg': is neither .png nor .svg"),
+        (["--plot", "nowhere/range.png"], "lies in a folder that does not exist"),
         (["--schedule", "fixd"], "Did you mean 'fixed'?"),
         (["--schedule", "prodigy"], "has no rate that a range test could find"),
         (["--set", "range_test.low=20"], "range_test.low = 20.0: is not below range_test.high, 10"),

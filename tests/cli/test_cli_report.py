@@ -41,7 +41,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_same_store_gives_the_same_bytes_in_another_process(run: Path) -> None:
     for name, seed in (("one", "1"), ("two", "2")):
-        command = [sys.executable, "-m", "lrstudy", "report", str(run), "--output", name]
+        command = [sys.executable, "-m", "lrstudy", "report", str(run), "--out", name]
         subprocess.run(command, check=True, env=os.environ | {"PYTHONHASHSEED": seed}, capture_output=True)
     files = sorted(path.relative_to("one") for path in Path("one").rglob("*") if path.is_file())
     assert {"report.html", "report.md", "summary.json"} <= {str(file) for file in files}

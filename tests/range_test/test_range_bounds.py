@@ -18,9 +18,10 @@ def sweep(curvature: float, rates: np.ndarray, noise: float = 0.0, seed: int = 0
     """Gradient descent on f(w) = curvature/2 |w|^2, which is stable for rates below 2/curvature."""
     draw = np.random.default_rng(seed)
     w, losses = np.ones(20), []
-    for rate in rates:
-        losses.append(float(curvature / 2 * (w @ w)) * (1 + 0.1 * noise * draw.normal()))
-        w = w - rate * curvature * (w + noise * draw.normal(size=20))
+    with np.errstate(over="ignore", invalid="ignore"):  # beyond the limit it ends at infinity
+        for rate in rates:
+            losses.append(float(curvature / 2 * (w @ w)) * (1 + 0.1 * noise * draw.normal()))
+            w = w - rate * curvature * (w + noise * draw.normal(size=20))
     return losses
 
 

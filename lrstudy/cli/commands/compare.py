@@ -14,11 +14,14 @@ from lrstudy.cli.options import JsonOption
 @app.command()
 def compare(
     runs: Annotated[
-        list[str], typer.Argument(metavar="RUN...", help="Runs' folders: OUT/<study>.", show_default=False)
+        list[str],
+        typer.Argument(
+            metavar="RUN...", help="Runs: folders such as runs/<study>, or URIs.", show_default=False
+        ),
     ],
-    reports: Annotated[Path, typer.Option(help="Where the comparison goes: REPORTS/comparison/.")] = Path(
-        "reports"
-    ),
+    reports: Annotated[
+        Path, typer.Option(metavar="DIR", help="Where the comparison goes: DIR/comparison/.")
+    ] = Path("reports"),
     as_json: JsonOption = False,
 ) -> None:
     """Lay several studies side by side: who was fastest where, performance profiles, speedups."""

@@ -10,18 +10,12 @@ from typing import Annotated
 import typer
 
 from lrstudy.cli.app import app
-from lrstudy.cli.options import JsonOption
+from lrstudy.cli.options import JsonOption, RootOption
 
 data = typer.Typer(no_args_is_help=True, help="List, fetch and verify the data sets on this machine.")
 app.add_typer(data, name="data")
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="A data set.", show_default=False)]
-RootOption = Annotated[
-    Path | None,
-    typer.Option(
-        help="Where data sets are kept; default $LRSTUDY_DATA, else a per-user cache.", show_default=False
-    ),
-]
 FromOption = Annotated[
     Path | None,
     typer.Option("--from", metavar="DIR", help="Take the original files from this folder; no network."),

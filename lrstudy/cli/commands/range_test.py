@@ -20,8 +20,8 @@ def range_test(
         str | None,
         typer.Option(help="The schedule to write the range down for; else one that searches its rate."),
     ] = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Draw the curve into this PNG or SVG file.")
+    plot: Annotated[
+        Path | None, typer.Option("--plot", metavar="FILE", help="Draw the curve into this PNG or SVG file.")
     ] = None,
     low: Annotated[float | None, typer.Option(help="First rate; else range_test.low.")] = None,
     high: Annotated[float | None, typer.Option(help="Last rate; else range_test.high.")] = None,
@@ -41,7 +41,7 @@ def range_test(
 
     spec = load_study(study, set_ or [])
     user = schedule_to_use(spec, schedule)
-    if out is not None and (problems := picture_problems("--out", out)):
+    if plot is not None and (problems := picture_problems("--plot", plot)):
         raise InputError(problems)
     seed = spec.seed if seed is None else seed
     folders = (study.resolve().parent, Path.cwd())
@@ -56,13 +56,13 @@ def range_test(
             linear=linear,
             on_epoch=lambda done, planned: status.update(f"range test: {done} of {planned} epochs"),
         )
-    if out is not None:
+    if plot is not None:
         from lrstudy.cli.range_curve import draw_range
 
-        draw_range(done.curve, done.bounds, f"range test of {spec.name}, seed {seed}", out)
+        draw_range(done.curve, done.bounds, f"range test of {spec.name}, seed {seed}", plot)
     if as_json:
         typer.echo(json.dumps(as_data(spec, done, seed), indent=2))
         return
     typer.echo(as_text(spec, done, seed, user))
-    if out is not None:
-        typer.echo(f"drawn: {out}")
+    if plot is not None:
+        typer.echo(f"drawn: {plot}")

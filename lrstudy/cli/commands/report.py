@@ -15,7 +15,8 @@ from lrstudy.cli.options import RunArgument
 def report(
     run: RunArgument,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Folder of the report; default reports/<study>.")
+        Path | None,
+        typer.Option("--out", "-o", metavar="DIR", help="Folder of the report; default reports/<study>."),
     ] = None,
     target: Annotated[
         list[float] | None, typer.Option(help="A level of the metric, in place of the study's; repeatable.")

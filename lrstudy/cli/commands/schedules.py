@@ -29,7 +29,7 @@ def schedules(
     ] = None,
     plot: Annotated[
         Path | None,
-        typer.Option(help="Draw its curve, or all curves, into this PNG or SVG file."),
+        typer.Option(metavar="FILE", help="Draw its curve, or all curves, into this PNG or SVG file."),
     ] = None,
     epochs: Annotated[int, typer.Option(min=1, max=10_000, help="Training length of the curve.")] = 30,
     as_json: JsonOption = False,
