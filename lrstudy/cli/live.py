@@ -29,12 +29,20 @@ class Clock:
         """Seconds since the start of this run."""
         return self._now() - self._started
 
-    def eta(self, progress: Progress) -> float | None:
-        """Seconds left; None until a trial of this run has finished."""
+    def eta(self, progress: Progress, trials: int) -> float | None:
+        """Seconds until so many more trials have finished; None until a trial of this run has."""
         done = progress.finished - self._first.finished
-        if done <= 0:
-            return None
-        return self.elapsed / done * (progress.planned - progress.finished)
+        return self.elapsed / done * trials if done > 0 else None
+
+
+def summary_line(progress: Progress, clock: Clock) -> str:
+    """Trials done, time taken, and how long each phase will take."""
+    line = f"{progress.finished} of {progress.planned} trials in {duration(clock.elapsed)}"
+    left = clock.eta(progress, progress.planned - progress.finished)
+    if left is None:
+        return line
+    tuned = clock.eta(progress, progress.missing(Phase.RANGE_TEST) + progress.missing(Phase.TUNE))
+    return f"{line}; {f'tuned in about {duration(tuned)}, ' if tuned else ''}done in about {duration(left)}"
 
 
 def progress_table(progress: Progress, clock: Clock, metric: str) -> Table:
@@ -53,9 +61,7 @@ def progress_table(progress: Progress, clock: Clock, metric: str) -> Table:
             "–" if schedule.best is None else f"{schedule.best:.4f}",
             str(schedule.lost) if schedule.lost else "",
         )
-    eta = clock.eta(progress)
-    left = "" if eta is None else f", about {duration(eta)} left"
-    table.caption = f"{progress.finished} of {progress.planned} trials in {duration(clock.elapsed)}{left}"
+    table.caption = summary_line(progress, clock)
     table.caption_justify = "left"
     return table
 
@@ -89,11 +95,7 @@ class _PlainLines:
         if self._clock.elapsed < self._next:
             return
         self._next = self._clock.elapsed + PLAIN_LINE_SECONDS
-        progress = self._snapshot()
-        eta = self._clock.eta(progress)
-        left = "" if eta is None else f", about {duration(eta)} left"
-        line = f"{progress.finished} of {progress.planned} trials in {duration(self._clock.elapsed)}{left}"
-        self._console.print(line, markup=False, soft_wrap=True)
+        self._console.print(summary_line(self._snapshot(), self._clock), markup=False, soft_wrap=True)
 
 
 def duration(seconds: float) -> str:

@@ -57,6 +57,11 @@ class Progress:
         """Trials of the whole study."""
         return sum(planned for schedule in self.schedules for _, planned in schedule.phases.values())
 
+    def missing(self, phase: Phase) -> int:
+        """Trials of a phase that have no record yet."""
+        counts = [schedule.phases.get(phase, (0, 0)) for schedule in self.schedules]
+        return sum(planned - done for done, planned in counts)
+
 
 class StudyRun:
     """One study and what has been done of it.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from dataclasses import asdict
+from typing import Annotated
 
 import typer
 
@@ -12,33 +13,22 @@ from lrstudy.cli.options import JsonOption, RunArgument
 
 
 @app.command()
-def status(run: RunArgument, as_json: JsonOption = False) -> None:
-    """Show how far a run is: trials done per schedule and phase, best values, trials lost."""
-    from rich.markup import escape
-    from rich.table import Table
-
-    from lrstudy.cli.counts import counts
+def status(
+    run: RunArgument,
+    watch: Annotated[bool, typer.Option("--watch", help="Keep it up to date until the run ends.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show how far a run is: trials done per schedule and phase, best values, trials lost, time left."""
     from lrstudy.cli.output import console
+    from lrstudy.cli.standing import standing_of, standing_page, watch_run
     from lrstudy.store import open_store
 
-    store = open_store(run)
-    rows = counts(store)
-    if as_json:
-        typer.echo(
-            json.dumps({"study": store.study.name, "schedules": [asdict(row) for row in rows]}, indent=2)
-        )
+    if watch and not as_json:
+        with contextlib.suppress(KeyboardInterrupt):  # the usual way to end watching
+            watch_run(console(), run)
         return
-    table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False)
-    table.add_column("schedule", no_wrap=True, overflow="ellipsis", max_width=24)
-    for heading in ("tune", "confirm", f"best {store.study.metric.name}", "pruned", "diverged", "failed"):
-        table.add_column(heading, justify="right")
-    for row in rows:
-        best = "–" if row.best is None else f"{row.best:.4f}"
-        lost = [str(count) if count else "" for count in (row.pruned, row.diverged, row.failed)]
-        tune, confirm = f"{row.tune}/{row.tune_planned}", f"{row.confirm}/{row.confirm_planned}"
-        table.add_row(escape(row.schedule), tune, confirm, best, *lost)
-    screen = console()
-    done = sum(row.range_tests + row.tune + row.confirm for row in rows)
-    planned = sum(row.range_tests_planned + row.tune_planned + row.confirm_planned for row in rows)
-    screen.print(f"{escape(store.study.name)}: {done} of {planned} trials done")
-    screen.print(table)
+    standing = standing_of(open_store(run))
+    if as_json:
+        typer.echo(json.dumps(standing.to_json(), indent=2))
+    else:
+        console().print(standing_page(standing))

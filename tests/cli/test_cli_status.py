@@ -1,0 +1,126 @@
+"""How far a run is: counted from its store, timed by its latest trials, watched until it ends."""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+import lrstudy.cli.commands  # noqa: F401 - registers the commands
+from lrstudy.cli import app, standing
+from lrstudy.cli.live import Clock, summary_line
+from lrstudy.cli.standing import standing_of, standing_page, watch_run
+from lrstudy.records import Phase, Status, TrialRecord
+from lrstudy.spec import parse_study
+from lrstudy.store import StoreWriter, open_store
+from lrstudy.tuning import Progress, ScheduleProgress
+from lrstudy.tuning.provenance import study_info
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+STUDY = {
+    "name": "[b]odd",
+    "task": {"dataset": "digits", "model": "softmax-regression", "batch_size": 64, "epochs": 2},
+    "budget": {"trials": 3, "confirm_seeds": 2},
+    "schedules": {"fixed": {"lr": {"low": 0.01, "high": 1.0}}, "step": {"lr": {"low": 0.01, "high": 1.0}}},
+}
+
+
+def trial(number: int, schedule: str = "fixed", status: Status = Status.COMPLETED) -> TrialRecord:
+    began = START + timedelta(seconds=4 * number)
+    return TrialRecord(
+        trial_id=f"{schedule}-tune-{number:03}",
+        phase=Phase.TUNE,
+        schedule=schedule,
+        seed=number,
+        params={"lr": 0.1},
+        status=status,
+        error=None,
+        epochs_run=2,
+        best_val=0.5 + number / 10,
+        best_epoch=2,
+        objective=0.5 + number / 10 if status is Status.COMPLETED else None,
+        test_loss=None,
+        test_accuracy=None,
+        test_r2=None,
+        started_at=began,
+        ended_at=began + timedelta(seconds=4),
+        node="here",
+        device="cpu",
+        attempt=1,
+    )
+
+
+@pytest.fixture
+def writer(tmp_path: Path) -> StoreWriter:
+    writer = StoreWriter.create_or_open(tmp_path / "run", study_info(parse_study(STUDY, "test")))
+    writer.append([], [trial(0), trial(1), trial(2, "step", Status.DIVERGED)])
+    return writer
+
+
+def page_of(run: Path) -> str:
+    shown = Console(file=io.StringIO(), width=80)
+    shown.print(standing_page(standing_of(open_store(run))))
+    return shown.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_a_run_at_work_tells_who_and_how_long(writer: StoreWriter, tmp_path: Path) -> None:
+    found = standing_of(open_store(tmp_path / "run"))
+    assert (found.done, found.planned) == (3, 10)
+    assert found.writer is not None
+    # Three trials ended four seconds apart, seven are missing.
+    assert found.seconds_left == pytest.approx(28)
+    page = page_of(tmp_path / "run")
+    assert "[b]odd: 3 of 10 trials done, about 28 s left; process" in page
+    assert max(map(len, page.splitlines())) <= 80
+    writer.close()
+    assert "left" not in page_of(tmp_path / "run")
+
+
+def test_only_the_kinds_of_loss_that_there_are_have_a_column(writer: StoreWriter, tmp_path: Path) -> None:
+    page = page_of(tmp_path / "run")
+    assert "diverged" in page
+    assert "failed" not in page
+    assert "0.6000" in page
+    writer.close()
+
+
+def test_json_says_the_same(writer: StoreWriter, tmp_path: Path) -> None:
+    writer.close()
+    found = json.loads(CliRunner().invoke(app, ["status", str(tmp_path / "run"), "--json"]).stdout)
+    assert (found["done"], found["planned"], found["writer"], found["seconds_left"]) == (3, 10, None, None)
+    assert [row["diverged"] for row in found["schedules"]] == [0, 1]
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_watching_shows_what_happens_and_ends_with_the_run(
+    writer: StoreWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, terminal: bool
+) -> None:
+    monkeypatch.setattr(standing, "WATCH_SECONDS", 0.05)
+    screen = Console(file=io.StringIO(), width=80, force_terminal=terminal)
+    watcher = threading.Thread(target=watch_run, args=(screen, str(tmp_path / "run")))
+    watcher.start()
+    writer.append([], [trial(3)])
+    watcher.join(0.5)
+    assert watcher.is_alive(), "it watches as long as somebody writes"
+    writer.close()
+    watcher.join(20)
+    assert not watcher.is_alive()
+    assert "4 of 10 trials done" in screen.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_time_left_is_told_for_tuning_and_for_all() -> None:
+    def progress(tuned: int, confirmed: int) -> Progress:
+        phases = {Phase.TUNE: (tuned, 8), Phase.CONFIRM: (confirmed, 4)}
+        return Progress((ScheduleProgress("fixed", phases, None, 0),))
+
+    seconds = iter([0.0, *[20.0] * 20])
+    clock = Clock(progress(0, 0), now=lambda: next(seconds))
+    assert summary_line(progress(0, 0), clock) == "0 of 12 trials in 20 s"
+    assert summary_line(progress(4, 0), clock).endswith("; tuned in about 20 s, done in about 40 s")
+    assert summary_line(progress(8, 2), clock).endswith("in 20 s; done in about 4 s")
