@@ -118,23 +118,28 @@ def _seeds_for(distance: float, cv: float, tail: float, variance: float = 0.0) -
     return low
 
 
-def detectable_speedup(n: int, cv: float) -> float:
-    """The smallest true speedup that n paired seeds show at level 0.05 with 80% power.
+def detectable_speedup(n: int, cv: float, comparisons: int = 1) -> float:
+    """The smallest true speedup that n paired seeds show at level 0.05 / comparisons with 80% power.
 
-    exp((t_{n-1, 0.975} + t_{n-1, 0.8}) cv / sqrt(n)); its inverse is the detectable slowdown. Infinite for
-    fewer than 2 seeds.
+    exp((t_{n-1, 1 - alpha/2} + t_{n-1, 0.8}) cv / sqrt(n)), what ``seeds_to_decide`` asks n seeds for; its
+    inverse is the detectable slowdown. Infinite for fewer than ``fewest_seeds``.
 
     Args:
         n: paired seeds.
         cv: ``paired_variation`` of the times, e.g. 0.3.
+        comparisons: schedules compared with the reference.
 
     Raises:
         ValueError: for a negative cv.
+
+    >>> round(detectable_speedup(10, 0.3, 4), 2), round(detectable_speedup(20, 0.3, 4), 2)
+    (1.46, 1.27)
     """
     if not cv >= 0:
         raise ValueError(f"cv must not be negative, got {cv}")
-    if n < 2:
+    if n < fewest_seeds(comparisons):
         return math.inf
-    width = t_quantile(1 - ALPHA / 2, n - 1) + t_quantile(POWER, n - 1)
+    tail = ALPHA / (2 * max(1, comparisons))
+    width = t_quantile(1 - tail, n - 1) + t_quantile(POWER, n - 1)
     exponent = width * cv / math.sqrt(n)
     return math.exp(exponent) if exponent < 700 else math.inf

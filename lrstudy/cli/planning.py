@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import Any, Final
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from lrstudy.analysis import detectable_speedup, fewest_seeds
 from lrstudy.spec import Range, Space, Study
 from lrstudy.tuning.estimate import Estimate
 
+# Spreads of paired times to target around their means, as they occur: calm, and as in the kept studies.
+VARIATIONS: Final = (0.3, 0.6)
 _PARTS = ("dataset", "model", "loss", "optimizer")
 
 
@@ -46,15 +50,36 @@ def plan_of(study: Study, estimate: Estimate) -> dict[str, Any]:
         "schedules": schedules,
         "trials": sum(s["range_tests"] + s["tune_trials"] + s["confirm_trials"] for s in schedules),
         "epochs": sum(s["epochs"] for s in schedules),
+        "steps_per_epoch": estimate.steps_per_epoch,
         "seconds": estimate.seconds,
         "estimate": estimate.basis,
+        "cpu_hours": _hours(study, estimate, study.resources.cpus),
+        "gpu_hours": _hours(study, estimate, study.resources.gpus),
+        "detectable": _detectable(study),
     }
+
+
+def _hours(study: Study, estimate: Estimate, devices: float) -> float | None:
+    """Hours of so many devices for each trial, together."""
+    if estimate.trial_seconds is None:
+        return None
+    trials = sum(s.range_tests + study.tune_trials(s) + study.budget.confirm_seeds for s in study.schedules)
+    return trials * estimate.trial_seconds * devices / 3600
+
+
+def _detectable(study: Study) -> dict[str, Any]:
+    """How small a speedup the planned seeds show in 4 of 5 studies; None: none however large."""
+    others = max(1, len(study.schedules) - 1)
+    found = {
+        str(cv): None if math.isinf(ratio) else round(ratio, 3)
+        for cv in VARIATIONS
+        for ratio in [detectable_speedup(study.budget.confirm_seeds, cv, others)]
+    }
+    return {"comparisons": others, "fewest_seeds": fewest_seeds(others), "speedup_by_variation": found}
 
 
 def show_plan(console: Console, plan: dict[str, Any]) -> None:
     """Print a plan so that it fits 80 columns."""
-    from lrstudy.cli.live import duration
-
     task = plan["task"]
     console.print(f"[bold]{escape(plan['study'])}[/bold]  seed {plan['seed']}")
     parts = ", ".join(escape(str(task[part])) for part in _PARTS)
@@ -74,10 +99,53 @@ def show_plan(console: Console, plan: dict[str, Any]) -> None:
     console.print(table)
     if tested := [escape(schedule["name"]) for schedule in plan["schedules"] if schedule["range_tests"]]:
         console.print(f"\nrange test first, in place of a tuning configuration: {', '.join(tested)}")
-    time = "unknown" if plan["seconds"] is None else f"about {duration(plan['seconds'])}"
-    console.print(
-        f"\n{plan['trials']} trials, {plan['epochs']} epochs; time: {time} ({escape(plan['estimate'])})"
-    )
+    console.print()
+    for name, said in (("budget", _budget(plan)), ("time", _time(plan)), ("shows", _power(plan))):
+        line = Table.grid(padding=(0, 2, 0, 0))
+        line.add_column(width=8)
+        line.add_row(name, escape(said))
+        console.print(line)
+
+
+def _budget(plan: dict[str, Any]) -> str:
+    """What each schedule may spend, and which has nothing to spend it on."""
+    searched = [schedule for schedule in plan["schedules"] if schedule["space"]]
+    idle = [schedule["name"] for schedule in plan["schedules"] if not schedule["space"]]
+    length, steps = plan["task"]["epochs"], plan["steps_per_epoch"]
+    said = [f"{plan['trials']} trials, {plan['epochs']:,} epochs"]
+    if searched:
+        trials = max(schedule["range_tests"] + schedule["tune_trials"] for schedule in searched)
+        cost = f"{trials} trials, {trials * length:,} epochs"
+        counted = f"{cost}, {trials * length * steps:,} steps" if steps else cost
+        said.append(f"{'all' if not idle else 'those searched'} tune for the same: {counted}")
+    if idle:
+        said.append(f"nothing to tune: {', '.join(idle)}")
+    confirm = plan["schedules"][0]["confirm_trials"]
+    said.append(f"every winner runs on the same {confirm} fresh seeds")
+    return "; ".join(said)
+
+
+def _time(plan: dict[str, Any]) -> str:
+    from lrstudy.cli.live import duration
+
+    if plan["seconds"] is None:
+        return f"unknown ({plan['estimate']})"
+    hours = f"{plan['cpu_hours']:.2g} CPU-hours"
+    if plan["gpu_hours"]:
+        hours += f", {plan['gpu_hours']:.2g} GPU-hours (timed on a CPU: an upper bound)"
+    return f"about {duration(plan['seconds'])} ({plan['estimate']}); {hours}"
+
+
+def _power(plan: dict[str, Any]) -> str:
+    """How small a difference the planned seeds can show."""
+    seeds, found = plan["schedules"][0]["confirm_trials"], plan["detectable"]
+    others = found["comparisons"]
+    against = f"{others} schedule{'s' if others > 1 else ''} against the reference on {seeds} seeds"
+    if seeds < found["fewest_seeds"]:
+        return f"nothing: {against} can show no difference however large; {found['fewest_seeds']} seeds can"
+    ratios = found["speedup_by_variation"].items()
+    said = " or ".join(f"{ratio:.3g}× if they vary by {float(cv):.0%}" for cv, ratio in ratios)
+    return f"with {against}, 4 of 5 studies find a speedup of {said} (times to target, between seeds)"
 
 
 def describe(space: Space) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import statistics
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,8 @@ import torch
 
 from lrstudy.errors import InputError
 from lrstudy.spec import Study
-from lrstudy.tasks import Pipeline, TaskData, build_loss, build_model, build_optimizer, load_data
+from lrstudy.store import Store
+from lrstudy.tasks import Pipeline, TaskData, build_loss, build_model, build_optimizer, check_task, load_data
 
 # Measured on 2 CPU cores: what Ray's start costs a study, and what Ray and the store cost a trial.
 _START_SECONDS = 5.0
@@ -22,17 +24,28 @@ _MEASURE_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Seconds for the whole study (None: unknown), and what that rests on."""
+    """Seconds for the whole study (None: unknown), what that rests on, and the steps of an epoch.
+
+    ``trial_seconds`` is how long one trial occupies its CPUs and GPUs.
+    """
 
     seconds: float | None
     basis: str
+    steps_per_epoch: int | None = None
+    trial_seconds: float | None = None
 
 
-def estimate_seconds(study: Study, data_root: Path | None = None) -> Estimate:
-    """Time some training steps on this machine and extend them to the whole study."""
+def estimate_seconds(study: Study, run: Store | None = None, data_root: Path | None = None) -> Estimate:
+    """From the trials of an earlier run of the same task, else from a second of training steps here."""
     try:
         data = load_data(study.task, study.seed, data_root)
-        step_seconds, steps = _time_steps(study, data)
+        check_task(study.task, data)
+        steps = Pipeline(data, study.task, torch.device("cpu")).steps_per_epoch
+        each, basis = (None, "") if run is None else _recorded(study, run)
+        if each is None:
+            step_seconds = _time_steps(study, data)
+            each = study.task.epochs * steps * step_seconds + _TRIAL_SECONDS
+            basis = f"from {step_seconds * 1e3:.2g} ms a step on this CPU"
     except InputError as error:
         return Estimate(None, str(error).splitlines()[0])
     cores = os.cpu_count() or 1
@@ -40,13 +53,23 @@ def estimate_seconds(study: Study, data_root: Path | None = None) -> Estimate:
     if study.resources.max_concurrent:
         at_once = min(at_once, study.resources.max_concurrent)
     trials = sum(s.range_tests + study.tune_trials(s) + study.budget.confirm_seeds for s in study.schedules)
-    each = study.task.epochs * steps * step_seconds + _TRIAL_SECONDS
     seconds = _START_SECONDS + trials * each / at_once
-    return Estimate(seconds, f"from {step_seconds * 1e3:.2g} ms a step on this CPU, {at_once} trials at once")
+    return Estimate(seconds, f"{basis}, {at_once} trials at once", steps, each)
 
 
-def _time_steps(study: Study, data: TaskData) -> tuple[float, int]:
-    """Seconds per training step, a share of the evaluation included, and steps per epoch."""
+def _recorded(study: Study, run: Store) -> tuple[float | None, str]:
+    """Seconds of a whole trial, from those that a run of the same task has recorded."""
+    if run.study.spec.get("task") != study.to_json()["task"]:
+        return None, ""
+    whole = [trial for trial in run.trial_records() if trial.epochs_run == study.task.epochs]
+    if not whole:
+        return None, ""
+    seconds = [(trial.ended_at - trial.started_at).total_seconds() for trial in whole]
+    return statistics.fmean(seconds), f"from {len(whole)} recorded trials"
+
+
+def _time_steps(study: Study, data: TaskData) -> float:
+    """Seconds per training step, a share of the evaluation included."""
     device = torch.device("cpu")
     threads = torch.get_num_threads()
     torch.set_num_threads(study.resources.cpus)
@@ -71,6 +94,6 @@ def _time_steps(study: Study, data: TaskData) -> tuple[float, int]:
         step_seconds = (time.perf_counter() - started) / max(counted - warm_up, 1)
         # A forward pass is about a third of a step.
         share = 1.0 + len(data.validation.targets) / len(data.train.targets) / 3
-        return step_seconds * share, pipeline.steps_per_epoch
+        return step_seconds * share
     finally:
         torch.set_num_threads(threads)

@@ -128,7 +128,9 @@ def test_detectable_speedup_has_the_power_it_promises() -> None:
 
 def test_detectable_speedup_at_the_ends() -> None:
     assert detectable_speedup(1, 0.3) == math.inf
-    assert detectable_speedup(2, 500.0) == math.inf
+    assert detectable_speedup(6, 5000.0) == math.inf
+    assert detectable_speedup(7, 0.3, comparisons=4) == math.inf  # 4 * 2 / 2^7 > 0.05
+    assert detectable_speedup(8, 0.3, comparisons=4) < math.inf
     assert detectable_speedup(10, 0.0) == 1.0
     assert detectable_speedup(20, 0.3) < detectable_speedup(10, 0.3)
     with pytest.raises(ValueError, match="cv"):

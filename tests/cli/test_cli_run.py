@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -113,6 +114,39 @@ def test_plan_runs_nothing(tmp_path: Path) -> None:
     assert plan["epochs"] == 40
     assert plan["seconds"] > 0
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_plan_says_what_is_spent_and_what_can_be_seen(tmp_path: Path) -> None:
+    path = tmp_path / "tiny.toml"
+    path.write_text(STUDY)
+
+    def said(*changes: str) -> tuple[dict[str, Any], str]:
+        found = CliRunner().invoke(app, ["plan", str(path), "--json", *changes])
+        page = CliRunner().invoke(app, ["plan", str(path), *changes], env={"COLUMNS": "300"})
+        assert found.exit_code == page.exit_code == 0, page.output
+        return json.loads(found.stdout), page.stdout
+
+    few, page = said()
+    # 1,797 digits, less a fifth for the test, less a fifth of the rest: 1,149 rows in batches of 64.
+    assert few["steps_per_epoch"] == 18
+    assert (
+        "those searched tune for the same: 3 trials, 12 epochs, 216 steps; nothing to tune: lipschitz" in page
+    )
+    assert few["detectable"]["fewest_seeds"] == 6
+    assert set(few["detectable"]["speedup_by_variation"].values()) == {None}
+    assert "3 seeds can show no difference however large; 6 seeds can" in page
+    assert few["gpu_hours"] == 0
+    enough, page = said("--set", "budget.confirm_seeds=10", "--set", "resources.max_concurrent=1")
+    assert "find a speedup of 1.35× if they vary by 30%" in page
+    assert enough["cpu_hours"] * 3600 == pytest.approx(enough["seconds"] - 5)  # a core, less Ray's start
+
+
+@pytest.mark.cluster
+def test_plan_takes_its_time_from_what_was_recorded(folder: Path) -> None:
+    plan = json.loads(lrstudy(folder, "plan", "tiny.toml", "--json").stdout)
+    assert plan["estimate"].startswith("from 10 recorded trials")
+    other = json.loads(lrstudy(folder, "plan", "tiny.toml", "--json", "--set", "task.epochs=5").stdout)
+    assert "ms a step" in other["estimate"]
 
 
 def test_plan_fits_eighty_columns(tmp_path: Path) -> None:

@@ -3,26 +3,49 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from lrstudy.cli.app import app
-from lrstudy.cli.options import JsonOption, SetOption, StudyArgument
+from lrstudy.cli.options import JsonOption, OutOption, SetOption, StudyArgument
+
+if TYPE_CHECKING:
+    from lrstudy.spec import Study
+    from lrstudy.store import Store
 
 
 @app.command()
-def plan(study: StudyArgument, set_: SetOption = None, as_json: JsonOption = False) -> None:
-    """Show what a study will run: trials, epochs, each schedule's space, and how long it will take."""
+def plan(
+    study: StudyArgument, out: OutOption = "runs", set_: SetOption = None, as_json: JsonOption = False
+) -> None:
+    """Show what a study will run, what each schedule may spend, how long it takes and what it can show.
+
+    The time is that of recorded trials where a run of the study is in --out, else measured for a second.
+    """
     from lrstudy.cli.output import console
     from lrstudy.cli.planning import plan_of, show_plan
     from lrstudy.spec import load_study
     from lrstudy.tuning.estimate import estimate_seconds
+    from lrstudy.tuning.prepare import importable
 
     spec = load_study(study, set_ or [])
-    estimate = estimate_seconds(spec)
+    importable([study.resolve().parent, Path.cwd()])
+    estimate = estimate_seconds(spec, _earlier(spec, out))
     planned: dict[str, Any] = plan_of(spec, estimate)
     if as_json:
         typer.echo(json.dumps(planned, indent=2))
     else:
         show_plan(console(), planned)
+
+
+def _earlier(study: Study, out: str) -> Store | None:
+    """A run of the study's name below ``out``, if there is one."""
+    from lrstudy.errors import StoreError
+    from lrstudy.store import open_location, open_store, study_folder
+
+    try:
+        return open_store(study_folder(open_location(out), study.name))
+    except StoreError:
+        return None
