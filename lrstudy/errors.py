@@ -49,7 +49,7 @@ class Problem:
         place = self.where if self.line is None else f"{self.where}:{self.line}"
         value = "" if self.value is NO_VALUE else f" = {_shorten(self.value)}"
         subject = f"{self.key}{value}" if self.key else value.removeprefix(" = ")
-        return f"{place}: {subject + ': ' if subject else ''}{self.message}. {self.remedy}"
+        return f"{place}: {subject + ': ' if subject else ''}{self.message}. {_sentence(self.remedy)}"
 
 
 class LrStudyError(Exception):
@@ -117,6 +117,12 @@ def did_you_mean(word: str, known: Sequence[str]) -> str:
     """
     close = difflib.get_close_matches(word, known, n=1)
     return f"Did you mean {close[0]!r}?" if close else f"Known: {', '.join(known)}."
+
+
+def _sentence(remedy: str) -> str:
+    """With a full stop, unless it ends with a command to be copied."""
+    ends = not remedy or not remedy[-1].isalnum() or ": pip " in remedy or ": lrstudy " in remedy
+    return remedy if ends else f"{remedy}."
 
 
 def _shorten(value: object, limit: int = 80) -> str:

@@ -73,7 +73,8 @@ class Standing:
 def standing_of(store: Store) -> Standing:
     """How far the run in a store is now."""
     local = store.location.local
-    ended = sorted(record.ended_at.timestamp() for record in store.trial_records())[-_LATEST:]
+    ends = (record.ended_at for record in store.trial_records())
+    ended = sorted(end.timestamp() for end in ends if end is not None)[-_LATEST:]
     pace = (ended[-1] - ended[0]) / (len(ended) - 1) if len(ended) > 1 else None
     return Standing(
         study=store.study.name,

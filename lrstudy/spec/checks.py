@@ -104,7 +104,7 @@ def _read(key: str, name: str, raw: Any, component: Component | None, troubles: 
     parameter = component.parameter(name) if component is not None else None
     if component is not None and parameter is None:
         known = [p.name for p in component.parameters]
-        hint = did_you_mean(name, known) if known else f"{component.name} has no parameters."
+        hint = did_you_mean(name, known) if known else f"Leave it out: {component.name} has no parameters."
         troubles.append(Trouble(key, f"is not a parameter of {component.name!r}", hint, raw))
         return None
     value = read_value(key, raw, parameter)
@@ -188,7 +188,7 @@ def _option(key: str, name: str, value: Any, component: Component, troubles: lis
     parameter = component.parameter(name)
     if parameter is None:
         known = [p.name for p in component.parameters]
-        hint = did_you_mean(name, known) if known else f"{component.name} has no options."
+        hint = did_you_mean(name, known) if known else f"Leave it out: {component.name} has no options."
         troubles.append(Trouble(key, f"is not an option of {component.name!r}", hint, value))
     elif (message := parameter.problem(value)) is not None:
         troubles.append(Trouble(key, message, f"{parameter.doc.rstrip('.')}.", value))
@@ -238,6 +238,9 @@ def check_target(
                 message = f"is outside the range of {metric.name}, {metric.low:g} to {metric.high:g}"
                 remedy = "Give a level that the metric can take."
                 troubles.append(Trouble(f"target.values[{index}]", message, remedy, value))
+            elif value in target.values[:index]:
+                remedy = "Name each level once."
+                troubles.append(Trouble(f"target.values[{index}]", "is there already", remedy, value))
     names = list(raw) if isinstance(raw, dict) else []
     if target.reference and names and target.reference not in names:
         hint = did_you_mean(target.reference, names)

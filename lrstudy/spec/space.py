@@ -220,7 +220,7 @@ def _may_be_searched(parameter: Parameter, *, as_range: bool) -> bool:
 def _remedy(parameter: Parameter | None) -> str:
     if parameter is None:
         return "Give another value."
-    return f"{parameter.name}: {parameter.doc.rstrip('.')}."
+    return f"What it is: {parameter.doc.rstrip('.')}."
 
 
 def _freeze(value: Any) -> Any:

@@ -15,7 +15,7 @@ from lrstudy.store import Location, Store, StoreWriter, open_location, open_stor
 from lrstudy.tasks import TaskData, check_task, load_data
 from lrstudy.tuning.provenance import study_info
 from lrstudy.tuning.runner import StudyRun
-from lrstudy.tuning.session import check_local
+from lrstudy.tuning.session import check_cluster, check_local
 
 _T = TypeVar("_T")
 
@@ -68,6 +68,8 @@ def prepare(
         _collect(problems, lambda: check_task(study.task, data))
     if address is None:
         problems += check_local(study.resources)
+    else:
+        _collect(problems, lambda: check_cluster(address, study.resources))
     for folder in also_written:
         _collect(problems, open_location(folder).check_writable)
     info = study_info(study)

@@ -64,6 +64,12 @@ def ray_session(address: str | None, resources: Resources) -> Iterator[None]:
         ray.shutdown()
 
 
+def check_cluster(address: str, resources: Resources) -> None:
+    """Connect and leave again; raises ``ClusterError`` as ``ray_session`` does."""
+    with ray_session(address, resources):
+        pass
+
+
 def _reach(address: str | None) -> None:
     """Raise ``OSError`` where nothing listens at an address: Ray itself would go on trying for an hour."""
     host, colon, port = (address or "").rpartition("://")[2].rpartition(":")
