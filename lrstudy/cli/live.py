@@ -6,10 +6,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from lrstudy.records import Phase
 from lrstudy.tuning import Progress
@@ -39,14 +40,14 @@ def summary_line(progress: Progress, clock: Clock) -> str:
     """Trials done, time taken, and how long each phase will take."""
     line = f"{progress.finished} of {progress.planned} trials in {duration(clock.elapsed)}"
     left = clock.eta(progress, progress.planned - progress.finished)
-    if left is None:
+    if not left:
         return line
     tuned = clock.eta(progress, progress.missing(Phase.RANGE_TEST) + progress.missing(Phase.TUNE))
     return f"{line}; {f'tuned in about {duration(tuned)}, ' if tuned else ''}done in about {duration(left)}"
 
 
-def progress_table(progress: Progress, clock: Clock, metric: str) -> Table:
-    """One row per schedule: trials of each phase, best tuning value so far, trials lost."""
+def progress_page(progress: Progress, clock: Clock, metric: str) -> Group:
+    """A row per schedule: trials of each phase, best tuning value so far, trials lost; then the time."""
     table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False)
     table.add_column("schedule", no_wrap=True, overflow="ellipsis", max_width=24)
     table.add_column("tune", justify="right")
@@ -61,9 +62,7 @@ def progress_table(progress: Progress, clock: Clock, metric: str) -> Table:
             "–" if schedule.best is None else f"{schedule.best:.4f}",
             str(schedule.lost) if schedule.lost else "",
         )
-    table.caption = summary_line(progress, clock)
-    table.caption_justify = "left"
-    return table
+    return Group(table, Text(summary_line(progress, clock)))
 
 
 @contextmanager
@@ -78,7 +77,7 @@ def show_progress(
         with Live(
             console=console,
             refresh_per_second=4,
-            get_renderable=lambda: progress_table(snapshot(), clock, metric),
+            get_renderable=lambda: progress_page(snapshot(), clock, metric),
         ):
             yield lambda: None
     else:

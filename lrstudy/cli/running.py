@@ -20,7 +20,7 @@ from lrstudy.cli.verdict import finish_report, report_folder
 from lrstudy.errors import EXIT_TRIALS_FAILED, Problem, StoreError, StudyInterruptedError, StudyStoppedError
 from lrstudy.spec import restore_study
 from lrstudy.store import open_store
-from lrstudy.tuning import prepare, request_stop
+from lrstudy.tuning import log_file, prepare, request_stop
 
 if TYPE_CHECKING:
     from lrstudy.spec import Study
@@ -69,6 +69,7 @@ def run_study(
     if failures := ready.run.failures:
         first = failures[0]
         typer.echo(f"{len(failures)} trials failed; {first.trial_id}:\n{first.error}", err=True)
+        typer.echo(f"log: {log_file(ready.location)}", err=True)
         typer.echo(f"to run them again: {resume_command(ready.location, way, 'retry')}", err=True)
         raise typer.Exit(EXIT_TRIALS_FAILED)
 

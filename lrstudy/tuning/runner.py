@@ -21,6 +21,7 @@ from lrstudy.tuning.asha import Pruner
 from lrstudy.tuning.checkpoints import remove_all_checkpoints, remove_ended
 from lrstudy.tuning.controller import Controller
 from lrstudy.tuning.faults import Job, Retries, alone
+from lrstudy.tuning.logs import logged
 from lrstudy.tuning.recorder import Recorder
 from lrstudy.tuning.searcher import StudySearcher
 from lrstudy.tuning.session import ray_session
@@ -124,7 +125,7 @@ class StudyRun:
         Raises ``ClusterError`` before the first trial, or ``StoreError`` when rows cannot be written any
         more; what was written until then is whole.
         """
-        with ray_session(address, self._study.resources):
+        with logged(writer.location), ray_session(address, self._study.resources):
             payload = Payload(
                 shared=(ray.put((self._study, data)),),
                 key=self._study.spec_hash,

@@ -14,6 +14,8 @@ import ray
 from lrstudy.errors import ClusterError, Problem
 from lrstudy.spec import Resources
 
+_log = logging.getLogger(__name__)
+
 # Without these Tune writes a JSON, a CSV and a TensorBoard file per trial, moves each worker into a folder
 # of its own (which breaks relative paths), prints every error twice, and reports usage to a server.
 _ENVIRONMENT: Final[Mapping[str, str]] = {
@@ -80,12 +82,14 @@ def _reach(address: str | None) -> None:
 
 
 def _connect(address: str | None) -> None:
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    # Its loggers are the run's (``logs``); what workers print stays in their own files.
+    quiet: dict[str, Any] = {"log_to_driver": False, "configure_logging": False}
     if address is not None:
         ray.init(address=address, **quiet)
         return
     # "local": a leftover file of a dead cluster must not be joined by accident.
-    ray.init(address="local", include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
+    session: Any = ray.init(address="local", include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
+    _log.info("workers write to %s/logs", session.address_info["session_dir"])
 
 
 def _cluster_resources() -> dict[str, float]:

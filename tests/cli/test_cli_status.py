@@ -124,3 +124,4 @@ def test_time_left_is_told_for_tuning_and_for_all() -> None:
     assert summary_line(progress(0, 0), clock) == "0 of 12 trials in 20 s"
     assert summary_line(progress(4, 0), clock).endswith("; tuned in about 20 s, done in about 40 s")
     assert summary_line(progress(8, 2), clock).endswith("in 20 s; done in about 4 s")
+    assert summary_line(progress(8, 4), clock) == "12 of 12 trials in 20 s"

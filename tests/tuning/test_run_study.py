@@ -99,7 +99,7 @@ def test_short_trials_run_side_by_side(finished: Path) -> None:
 
 def test_nothing_but_the_store_is_left_in_the_folder(finished: Path) -> None:
     left = sorted(path.name for path in (finished / "small").iterdir() if not path.name.startswith("."))
-    assert left == ["epochs", "study.json", "trials"]
+    assert left == ["epochs", "run.log", "study.json", "trials"]
 
 
 def test_the_same_study_again_gives_the_same_curves_at_another_concurrency(
@@ -162,3 +162,8 @@ def test_an_exception_in_the_users_model_marks_the_trial_failed_and_the_study_go
     assert "ZeroDivisionError: no such rate" in (failures[0].error or "")
     assert "fragile.py" in (failures[0].error or "")
     assert "lrstudy" not in (failures[0].error or "").split("fragile.py")[0]
+
+
+def test_what_ray_says_is_in_the_runs_log_and_not_on_the_screen(finished: Path) -> None:
+    log = (finished / "small" / "run.log").read_text()
+    assert "INFO lrstudy.tuning.session: workers write to" in log

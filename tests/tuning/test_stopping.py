@@ -104,7 +104,7 @@ def test_interrupted_broken_mended_stopped_and_resumed_a_study_is_as_if_nothing_
     code, said = Command(tmp_path, "resume", "runs/slow").end()
     assert code == 0, said
     left = sorted(path.name for path in out.iterdir() if not path.name.startswith("."))
-    assert left == ["epochs", "study.json", "trials"]
+    assert left == ["epochs", "run.log", "study.json", "trials"]
     store, study = open_store(out), read_study(file)
     records = store.trial_records()
     assert len(records) == len({r.trial_id for r in records}) == 8

@@ -1,0 +1,50 @@
+"""What Ray, Tune and Optuna have to say while a study runs: kept in a file, off the screen."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from lrstudy.store import Location
+
+_FILE: Final = "run.log"
+_QUIET: Final = ("ray", "optuna", "alembic", "sqlalchemy")  # to the file only
+_HEARD: Final = ("lrstudy",)  # to the file as well
+_FORMAT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+def log_file(store: Location) -> Path:
+    """Where a run's log is: in its folder, or with the system's temporary files where that is elsewhere."""
+    if store.local is not None:
+        return store.local / _FILE
+    return Path(tempfile.gettempdir()) / f"lrstudy-{store.name}.log"
+
+
+@contextmanager
+def logged(store: Location) -> Iterator[None]:
+    """While the block runs, what those libraries log goes to the run's log file; lrstudy's own notes, too."""
+    file = logging.FileHandler(log_file(store), encoding="utf-8", delay=True)
+    file.setFormatter(logging.Formatter(_FORMAT))
+    before = []
+    for name in (*_QUIET, *_HEARD):
+        logger = logging.getLogger(name)
+        before.append((logger, list(logger.handlers), logger.propagate, logger.level))
+        logger.setLevel(logging.INFO)
+        if name in _QUIET:
+            logger.handlers, logger.propagate = [file], False
+            continue
+        # With a handler of its own, a logger does without Python's last resort, which shows warnings.
+        if not logger.hasHandlers() and logging.lastResort is not None:
+            logger.addHandler(logging.lastResort)
+        logger.addHandler(file)
+    try:
+        yield
+    finally:
+        for logger, handlers, propagate, level in before:
+            logger.handlers, logger.propagate = handlers, propagate
+            logger.setLevel(level)
+        file.close()
