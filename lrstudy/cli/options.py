@@ -33,6 +33,9 @@ ReportsOption = Annotated[Path, typer.Option(metavar="DIR", help="Where the repo
 AddressOption = Annotated[
     str | None, typer.Option(metavar="ADDRESS", help="A Ray cluster; without it, this machine.")
 ]
+ServerOption = Annotated[
+    str, typer.Option("--address", metavar="URL", help="The cluster's job server: http://HEAD:8265.")
+]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only the result.")]
 ModulesOption = Annotated[
     list[Path] | None,

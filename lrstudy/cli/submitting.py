@@ -1,0 +1,113 @@
+"""What ``submit`` sends and how a job is followed: the words between the command line and the job server."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, NoReturn
+
+import typer
+
+from lrstudy.errors import EXIT_INTERRUPTED, EXIT_TRIALS_FAILED, InputError, Problem
+from lrstudy.spec import load_study
+
+if TYPE_CHECKING:
+    from lrstudy.tuning.jobs import Job, JobRequest, JobServer
+
+# What a folder of studies holds besides them; large, and of no use to a job.
+_NOT_SENT = (".git", ".venv", "venv", "__pycache__", "runs", "reports")
+
+
+def job_request(
+    study: Path,
+    settings: Sequence[str],
+    out: str,
+    reports: Path | None,
+    working_dir: Path,
+    env: Sequence[str],
+    pip: Sequence[str],
+    python: str,
+    name: str | None,
+) -> JobRequest:
+    """The job that runs a study; raises ``InputError`` with all that is wrong with it."""
+    from lrstudy.tuning.jobs import JobRequest
+
+    spec = load_study(study, settings)
+    problems: list[Problem] = []
+    folder, file = working_dir.resolve(), study.resolve()
+    if not file.is_relative_to(folder):
+        remedy = f"Give a folder above it: --working-dir {file.parent}"
+        problems.append(
+            Problem("--working-dir", "", "does not hold the study file", remedy, str(working_dir))
+        )
+    for option, place in (("--out", out), ("--reports", reports)):
+        if place is not None and "://" not in str(place) and not PurePosixPath(place).is_absolute():
+            remedy = "Give an absolute path on the cluster" + (
+                ", or a URI such as s3://bucket/runs." if option == "--out" else "."
+            )
+            message = "is relative, and a job's own folder is removed with the job"
+            problems.append(Problem(option, "", message, remedy, str(place)))
+    values = _environment(env, problems)
+    if problems:
+        raise InputError(problems)
+    inside = file.relative_to(folder)
+    if inside.parent != Path():
+        # Beside the study file are its modules: workers of other nodes look for them there too.
+        known = [values["PYTHONPATH"]] if "PYTHONPATH" in values else []
+        values["PYTHONPATH"] = os.pathsep.join([str(inside.parent), *known])
+    words = [inside.as_posix(), "--out", out, "--quiet"]
+    words += ["--reports", str(reports)] if reports is not None else []
+    words += [word for setting in settings for word in ("--set", setting)]
+    return JobRequest(words, spec.name, folder, python, name, values, pip, _NOT_SENT)
+
+
+def _environment(given: Sequence[str], problems: list[Problem]) -> dict[str, str]:
+    """Names and values; no message holds a value."""
+    found: dict[str, str] = {}
+    for entry in given:
+        name, equals, value = entry.partition("=")
+        if not re.fullmatch(r"[A-Za-z_]\w*", name):
+            problems.append(Problem("--env", "", "has no name before its =", "Write NAME=VALUE, or NAME."))
+        elif not equals and name not in os.environ:
+            problems.append(
+                Problem("--env", name, "is not set here", f"Export {name} first, or write {name}=VALUE.")
+            )
+        else:
+            found[name] = value if equals else os.environ[name]
+    return found
+
+
+def follow_job(server: JobServer, name: str) -> NoReturn:
+    """Show a job's output until it ends, then leave with its exit code; Ctrl-C leaves the job alone."""
+    try:
+        job = server.follow(name, lambda text: typer.echo(text, nl=False))
+    except KeyboardInterrupt:
+        again = f"lrstudy jobs logs {name} --follow --address {server.address}"
+        typer.echo(f"\n{name} goes on; to come back: {again}", err=True)
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+    typer.echo(f"{name}: {job.state.lower()}", err=True)
+    raise typer.Exit(_exit_code(job))
+
+
+def _exit_code(job: Job) -> int:
+    if job.state == "SUCCEEDED":
+        return 0
+    # What never started has no exit code; one that a signal ended has a negative one.
+    return job.exit_code if job.exit_code is not None and job.exit_code > 0 else EXIT_TRIALS_FAILED
+
+
+def told_jobs(jobs: Sequence[Job]) -> list[Mapping[str, object]]:
+    """Jobs as plain data."""
+    return [
+        {
+            "job": job.name,
+            "state": job.state.lower(),
+            "study": job.study,
+            "started_at": job.started_at.isoformat() if job.started_at else None,
+            "ended_at": job.ended_at.isoformat() if job.ended_at else None,
+            "exit_code": job.exit_code,
+        }
+        for job in jobs
+    ]
