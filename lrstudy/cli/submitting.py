@@ -57,7 +57,7 @@ def job_request(
         # Beside the study file are its modules: workers of other nodes look for them there too.
         known = [values["PYTHONPATH"]] if "PYTHONPATH" in values else []
         values["PYTHONPATH"] = os.pathsep.join([str(inside.parent), *known])
-    words = [inside.as_posix(), "--out", out, "--quiet"]
+    words = [inside.as_posix(), "--out", out]
     words += ["--reports", str(reports)] if reports is not None else []
     words += [word for setting in settings for word in ("--set", setting)]
     return JobRequest(words, spec.name, folder, python, name, values, pip, _NOT_SENT)

@@ -24,8 +24,12 @@ from ray.job_submission import JobStatus, JobSubmissionClient
 
 from lrstudy.errors import ClusterError, Problem
 
-# They tell of the upload on standard error.
-_TALKATIVE: Final = ("ray.dashboard.modules.dashboard_sdk", "ray._private.runtime_env.packaging")
+# They tell of uploads and connections on standard error.
+_TALKATIVE: Final = (
+    "ray.dashboard.modules.dashboard_sdk",
+    "ray.dashboard.modules.job.sdk",
+    "ray._private.runtime_env.packaging",
+)
 _REACH_SECONDS: Final = 10.0
 # Ray prefers these to the address that it is given.
 _OVERRIDING: Final = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")

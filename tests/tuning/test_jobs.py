@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -86,12 +85,15 @@ def test_a_submitted_study_is_run_followed_listed_and_stopped(
     follow = f"lrstudy jobs logs second --follow --address {cluster.server}"
     assert f"its output: {follow}" in told.output
 
-    command = [sys.executable, "-m", *follow.split()]
     watching = subprocess.Popen(
-        command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env=dict(os.environ)
+        [sys.executable, "-m", *follow.split()],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=dict(os.environ),
     )
-    wait_until_running(cluster)
-    time.sleep(3)
+    assert watching.stdout is not None
+    assert watching.stdout.readline(), "it shows what the job prints"
     watching.send_signal(signal.SIGINT)
     said = watching.communicate(timeout=60)[1]
     assert (watching.returncode, f"second goes on; to come back: {follow}" in said) == (130, True), said
@@ -115,13 +117,6 @@ def test_a_submitted_study_is_run_followed_listed_and_stopped(
     read_again()
     without = lrstudy("jobs", "list", *where)
     assert (without.exit_code, "refuses: Authentication required" in without.output) == (2, True)
-
-
-def wait_until_running(cluster: RayNodes) -> None:
-    server, deadline = jobs.JobServer(cluster.server), time.monotonic() + 60
-    while server.job("second").state != "RUNNING":
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
 
 
 def test_where_no_server_answers_the_address_is_named() -> None:
