@@ -11,10 +11,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-
-import psutil
 
 
 def free_port() -> int:
@@ -24,26 +22,38 @@ def free_port() -> int:
     return port
 
 
+def _family(pid: int) -> list[int]:
+    """A process and all that it has started, and those have."""
+    children = [one for one in _pids() if _parent(one) == pid]
+    return [pid, *(one for child in children for one in _family(child))]
+
+
+def _pids() -> list[int]:
+    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+
+
+def _parent(pid: int) -> int:
+    try:
+        # The second field is the command's name in brackets, which may hold anything.
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+
+
 class RayNodes:
     """A head with a job server, and the nodes that were added, with one CPU each unless told."""
 
-    def __init__(self, folder: Path, environment: dict[str, str], cpus: int = 1, *more: str) -> None:
+    def __init__(self, folder: Path, environment: dict[str, str], dashboard: bool, *more: str) -> None:
         self._folder = folder
         # A job's `python` is the one that runs the tests.
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         self._environment = {**os.environ, "PATH": path, "RAY_USAGE_STATS_ENABLED": "0", **environment}
         self.processes: list[subprocess.Popen[bytes]] = []
-        port, dashboard = free_port(), free_port()
-        self.address, self.server = f"127.0.0.1:{port}", f"http://127.0.0.1:{dashboard}"
-        dashboards = [
-            "--include-dashboard=true",
-            "--dashboard-host=127.0.0.1",
-            f"--dashboard-port={dashboard}",
-        ]
-        ports = [f"--port={port}", f"--ray-client-server-port={free_port()}"]
-        self._start("--head", *ports, *dashboards, f"--temp-dir={folder}", f"--num-cpus={cpus}", *more)
-        self._wait_for(port, 0)
-        self._wait_for(dashboard, 0)
+        port, web = free_port(), free_port()
+        self.address, self.server = f"127.0.0.1:{port}", f"http://127.0.0.1:{web}"
+        words = [f"--port={port}", f"--ray-client-server-port={free_port()}", f"--temp-dir={folder}"]
+        words += ["--dashboard-host=127.0.0.1", f"--dashboard-port={web}"]
+        self._start("--head", *words, f"--include-dashboard={dashboard}", "--num-cpus=1", *more)
 
     def add(self, cpus: int = 1, *more: str) -> int:
         """Start a further node; returns its place in ``processes``."""
@@ -55,10 +65,9 @@ class RayNodes:
         process = self.processes[place]
         if process.poll() is not None:
             return
-        parent = psutil.Process(process.pid)
-        for one in [parent, *parent.children(recursive=True)]:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                one.send_signal(signal.SIGKILL)
+        for pid in _family(process.pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         process.wait()
 
     def close(self) -> None:
@@ -78,25 +87,29 @@ class RayNodes:
             self.processes.append(
                 subprocess.Popen(command, env=self._environment, stdout=log, stderr=subprocess.STDOUT)
             )
+        self._wait_for_start(len(self.processes) - 1)
 
-    def _wait_for(self, port: int, place: int) -> None:
+    def _wait_for_start(self, place: int) -> None:
+        """Ray says so; two nodes that join at the same time may hinder each other for ever."""
         deadline = time.monotonic() + 120
-        while time.monotonic() < deadline:
+        while "Ray runtime started" not in self.log(place):
             assert self.processes[place].poll() is None, self.log(place)
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    return
+            assert time.monotonic() < deadline, self.log(place)
             time.sleep(0.1)
-        raise AssertionError(f"nothing listens at {port} after two minutes\n{self.log(place)}")
 
 
 @contextlib.contextmanager
-def ray_nodes(environment: dict[str, str] | None = None, further: int = 0) -> Iterator[RayNodes]:
+def ray_nodes(
+    environment: dict[str, str] | None = None,
+    *,
+    further: int = 0,
+    dashboard: bool = True,
+    more: Sequence[str] = (),
+) -> Iterator[RayNodes]:
     """A head with one CPU and some further nodes with one each; nothing of it is left afterwards."""
     # Ray's sockets lie in its folder, and their paths must be short.
-    nodes = RayNodes(
-        Path(tempfile.mkdtemp(prefix="ray-")), {"RAY_AUTH_MODE": "disabled", **(environment or {})}
-    )
+    environment = {"RAY_AUTH_MODE": "disabled", **(environment or {})}
+    nodes = RayNodes(Path(tempfile.mkdtemp(prefix="ray-")), environment, dashboard, *more)
     try:
         for _ in range(further):
             nodes.add()

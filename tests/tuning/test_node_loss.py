@@ -1,0 +1,49 @@
+"""Three nodes, one of which is killed in mid-study: the study ends complete and no metric shows it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from fault_studies import read_study, write_study
+from ray_nodes import ray_nodes
+
+from lrstudy.records import Status
+from lrstudy.store import open_store
+from lrstudy.tuning import prepare
+from lrstudy.tuning.rerun import repeat
+
+pytestmark = pytest.mark.cluster
+
+
+def test_a_killed_node_costs_no_row_and_changes_no_metric(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write_study(tmp_path / "study", epochs=8, trials=20, seeds=10)
+    study = read_study(file)
+    finished = 0
+    with ray_nodes(further=2, dashboard=False) as nodes:
+
+        def kill_in_the_middle() -> None:
+            nonlocal finished
+            finished += 1
+            if finished == 20:
+                nodes.kill(2)
+
+        with prepare(study, str(tmp_path), address=nodes.address, search_path=[file.parent]) as ready:
+            ready.start(kill_in_the_middle)
+            assert ready.run.done
+    store = open_store(tmp_path / "slow")
+    records = store.trial_records()
+    assert {record.status for record in records} == {Status.COMPLETED}
+    assert len(records) == len({record.trial_id for record in records}) == 60
+    assert len({record.node for record in records}) == 3, "every node must be used"
+    rows = Counter((key.trial_id, row.epoch) for key, row in store.epoch_records())
+    assert set(rows) == {(record.trial_id, epoch) for record in records for epoch in range(1, 9)}
+    assert set(rows.values()) == {1}
+    lost = [record.trial_id for record in records if record.attempt > 1]
+    assert lost, "no trial was running on the killed node"
+    monkeypatch.setenv("SLOW_NET", "0")
+    for trial in [*lost, "step-confirm-009"]:
+        assert repeat(store, study, trial, [file.parent]).same, trial
