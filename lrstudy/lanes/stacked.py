@@ -139,7 +139,8 @@ def _stack_watches(layers: Sequence[nn.Module]) -> dict[tuple[str, ...], tuple[T
 def _watch(names: tuple[str, ...], lanes: Tensor, maxima: Tensor, inputs: Tensor, outputs: Tensor) -> None:
     if len(lanes) < len(inputs):
         inputs, outputs = inputs.index_select(0, lanes), outputs.index_select(0, lanes)
-    found = batch_quantities(names, inputs, outputs)
+    # In one layout, so that sums run in one order: a lane's values do not depend on its neighbours' number.
+    found = batch_quantities(names, inputs.contiguous(), outputs.contiguous())
     rows = found.new_full((len(lanes), 1), inputs.shape[1])
     torch.maximum(maxima, torch.cat([found, rows], 1), out=maxima)  # a NaN stays
 

@@ -95,11 +95,15 @@ class Target(_Section):
 
 
 class Resources(_Section):
-    """What each trial occupies, and how many run at once (0: as many as the cluster holds)."""
+    """What each trial occupies, and how many run at once (0: as many as the cluster holds).
+
+    ``lanes``: up to how many trials share one worker, trained side by side; 0: each has its own.
+    """
 
     cpus: int = Field(default=1, ge=1)
     gpus: float = Field(default=0.0, ge=0)
     max_concurrent: int = Field(default=0, ge=0)
+    lanes: Annotated[int, Field(ge=0)] | Literal["auto"] = 0
 
 
 class Faults(_Section):

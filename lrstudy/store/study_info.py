@@ -43,6 +43,8 @@ class StudyInfo:
     A schedule there is ``{kind, fixed: {…}, space: {…}}``, or flat as in a study file; in a flat one every
     list counts as a set of choices. ``spec_hash`` is a digest of what decides the trials. ``versions``
     are package versions by name; ``hardware`` is whatever describes the machines, as plain JSON data.
+    ``lanes`` is how many trials at most were trained side by side in a worker (0: each alone), and
+    ``lanes_reason`` why: decided when the study starts, kept when it goes on.
     """
 
     name: str
@@ -54,6 +56,8 @@ class StudyInfo:
     hardware: dict[str, Any] = field(default_factory=dict)
     created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     schema_version: int = SCHEMA_VERSION
+    lanes: int = 0
+    lanes_reason: str = ""
 
     @property
     def metric(self) -> Metric:
@@ -206,6 +210,9 @@ def _deeper_faults(data: Mapping[str, Any]) -> list[tuple[str, str]]:
     for name, entry in spec["schedules"].items():
         if not isinstance(entry, dict) or not isinstance(entry.get("kind"), str):
             faults.append((f"spec.schedules.{name}", "has no kind"))
+    lanes = data.get("lanes", 0)
+    if not isinstance(lanes, int) or isinstance(lanes, bool) or lanes < 0:
+        faults.append(("lanes", "must be a whole number from 0"))
     try:
         datetime.fromisoformat(data["created_at"])
     except ValueError:

@@ -121,6 +121,13 @@ def alone(request: Mapping[str, float], nodes: Iterable[Mapping[str, Any]]) -> d
     return wide
 
 
+def workers(request: Mapping[str, float], nodes: Iterable[Mapping[str, Any]]) -> int:
+    """How many such requests all nodes together can hold at once. ``nodes`` are Ray's."""
+    asked = {name: amount for name, amount in request.items() if amount > 0}
+    able = [node["Resources"] for node in nodes if node["Alive"]]
+    return sum(int(min(there.get(name, 0.0) / amount for name, amount in asked.items())) for there in able)
+
+
 def _line(fault: Fault, cause: str) -> str:
     lines = cause.strip().splitlines()
     return f"{fault}: {lines[-1].strip()}" if lines else str(fault)

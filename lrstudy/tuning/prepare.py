@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
 from lrstudy.errors import InputError, Problem
+from lrstudy.lanes import choose_lanes
 from lrstudy.records import EpochRecord
 from lrstudy.spec import Study
 from lrstudy.store import Location, Store, StoreWriter, open_location, open_store, study_folder
@@ -16,6 +18,8 @@ from lrstudy.tasks import TaskData, check_task, load_data
 from lrstudy.tuning.provenance import study_info
 from lrstudy.tuning.runner import StudyRun
 from lrstudy.tuning.session import check_cluster, check_local
+
+_log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 
@@ -77,8 +81,13 @@ def prepare(
     if problems or data is None:
         _collect(problems, lambda: StoreWriter.check(place, info))
         raise InputError(problems)
+    if not (place / "study.json").exists():  # else the store says it: lanes and plain trials are never mixed
+        choice = choose_lanes(study, data)
+        info = replace(info, lanes=choice.lanes, lanes_reason=choice.reason)
     with StoreWriter.create_or_open(place, info, forget=forget) as writer:
         store = open_store(place)
+        if study.resources.lanes:
+            _log.info("lanes: %s (%s)", writer.study.lanes or "none", writer.study.lanes_reason)
         run = StudyRun(study, store.trial_records(), _epochs(study, store))
         run.clean_up(place)  # a kill may have come between the last row and this
         yield Prepared(run, place, data, writer, address, folders)

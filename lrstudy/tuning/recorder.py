@@ -23,6 +23,7 @@ from lrstudy.store import StoreWriter, TrialKey
 from lrstudy.tuning.checkpoints import remove_checkpoints
 from lrstudy.tuning.controller import Controller
 from lrstudy.tuning.faults import Fault, Job, Retries, fault_of
+from lrstudy.tuning.groups import jobs_of
 
 # Rows of trials that ended within this time share one write. What a kill loses of it is run again.
 FLUSH_SECONDS = 0.5
@@ -33,6 +34,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class _Running:
+    number: int
     job: Job
     rows: list[EpochRecord] = field(default_factory=list)
     attempt: int = 1
@@ -53,7 +55,8 @@ class Recorder(Callback):
         self._study = study
         self._controller, self._retries, self._writer = controller, retries, writer
         self._on_change = on_change
-        self._running: dict[str, _Running] = {}
+        # Of every trial that Tune runs: its own, or those of its lanes that have not ended.
+        self._running: dict[str, dict[int, _Running]] = {}
         self._epochs: list[tuple[TrialKey, EpochRecord]] = []
         self._trials: list[TrialRecord] = []
         self._checkpointed: list[str] = []
@@ -71,7 +74,18 @@ class Recorder(Callback):
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
         """Keep the epochs; write a trial that is over. Empties ``result`` of what Tune must not keep."""
-        running = self._entry(trial)
+        running = self._entries(trial)
+        for number, message in result.pop("messages", [(0, result)]):
+            if number in running:  # else a group begins again, and this lane had ended
+                self._take(trial, running[number], message)
+        if result.pop("stopped", False):
+            running.clear()
+
+    def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """Tune is done with it."""
+        self._running.pop(trial.trial_id, None)
+
+    def _take(self, trial: Trial, running: _Running, result: dict[str, Any]) -> None:
         rows = result.pop("rows", [])
         if rows and running.rows and rows[0].epoch <= running.rows[-1].epoch:
             # A trial that goes on from a checkpoint sends all epochs again.
@@ -81,7 +95,7 @@ class Recorder(Callback):
         for note in result.pop("notes", []):
             self._tell(note)
         if result.pop("stopped", False):
-            del self._running[trial.trial_id]  # it goes on from its checkpoint another time
+            self._forget(trial, running)  # it goes on from its checkpoint another time
             return
         fault = result.pop("fault", None)
         running.attempt = max(running.attempt, result.pop("attempt", 1))
@@ -102,18 +116,20 @@ class Recorder(Callback):
 
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Its machine was taken away with notice: Tune runs the trial again, as often as that happens."""
-        self._entry(trial).attempt += 1
+        for running in self._entries(trial).values():
+            running.attempt += 1
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """The worker is gone, or broke outside the trial's own code."""
-        running = self._entry(trial)
         error = trial.get_pickled_error()
         fault = fault_of(error)
         text = str(error).strip() if error is not None else "no cause given"
-        outcome = Outcome(Status.FAILED, len(running.rows), error=f"{fault}: {text}")
-        # Whether it left a checkpoint is known to nobody.
-        self._checkpointed.append(running.job.config.trial_id)
-        self._fail(trial, running, fault, outcome, {})
+        for running in list(self._entries(trial).values()):
+            outcome = Outcome(Status.FAILED, len(running.rows), error=f"{fault}: {text}")
+            # Whether it left a checkpoint is known to nobody.
+            self._checkpointed.append(running.job.config.trial_id)
+            self._fail(trial, running, fault, outcome, {})
+        self._running.pop(trial.trial_id, None)
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         """Write what has waited long enough."""
@@ -158,19 +174,22 @@ class Recorder(Callback):
         job = replace(running.job, attempt=running.attempt)
         error = outcome.error or ""
         if self._retries.again(job, fault, error):
-            del self._running[trial.trial_id]
+            self._forget(trial, running)
             return
         outcome.error = self._retries.told(job, error)
         self._finish(trial, running, outcome, result)
 
-    def _entry(self, trial: Trial) -> _Running:
+    def _entries(self, trial: Trial) -> dict[int, _Running]:
         if trial.trial_id not in self._running:
-            job = Job.from_config(trial.config)
-            self._running[trial.trial_id] = _Running(job, attempt=job.attempt)
+            jobs = enumerate(jobs_of(trial.config))
+            self._running[trial.trial_id] = {n: _Running(n, job, attempt=job.attempt) for n, job in jobs}
         return self._running[trial.trial_id]
 
+    def _forget(self, trial: Trial, running: _Running) -> None:
+        del self._running[trial.trial_id][running.number]
+
     def _finish(self, trial: Trial, running: _Running, outcome: Outcome, result: dict[str, Any]) -> None:
-        del self._running[trial.trial_id]
+        self._forget(trial, running)
         record = self._record(running, outcome, result)
         key = TrialKey(record.trial_id, record.phase, record.schedule, record.seed)
         self._epochs += [(key, row) for row in running.rows]

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from lrstudy.errors import InputError, Problem, did_you_mean
+from lrstudy.lanes import LaneGroup
 from lrstudy.range_test import Sweep, plan_sweep
 from lrstudy.records import EpochRecord, Phase, TrialRecord
 from lrstudy.spec import Study
@@ -80,7 +81,7 @@ def repeat(store: Store, study: Study, trial_id: str, own: Sequence[Path] = ()) 
     torch.set_num_threads(study.resources.cpus)
     data = load_data(study.task, study.seed, None)
     before.sort(key=lambda row: row.epoch)
-    return compare(trial_id, before, _train(study, data, record, len(before)))
+    return compare(trial_id, before, _train(study, data, record, len(before), lanes=store.study.lanes > 0))
 
 
 def compare(trial_id: str, before: Sequence[EpochRecord], after: Sequence[EpochRecord]) -> Repetition:
@@ -98,7 +99,9 @@ def compare(trial_id: str, before: Sequence[EpochRecord], after: Sequence[EpochR
     return Repetition(trial_id, len(before), len(after), len(columns), first, largest)
 
 
-def _train(study: Study, data: TaskData, record: TrialRecord, epochs: int) -> list[EpochRecord]:
+def _train(
+    study: Study, data: TaskData, record: TrialRecord, epochs: int, *, lanes: bool
+) -> list[EpochRecord]:
     device = device_of(study)
     if record.phase is Phase.RANGE_TEST:
         return list(Sweep(study, data, plan_sweep(study, data), record.seed, device).run())
@@ -106,8 +109,17 @@ def _train(study: Study, data: TaskData, record: TrialRecord, epochs: int) -> li
     config = TrialConfig(
         record.trial_id, record.phase, record.schedule, kind, dict(record.params), record.seed
     )
-    training = Training(study, data, config, device)
     rows: list[EpochRecord] = []
+    if lanes:
+        # Stacked layers round otherwise than plain ones, but the same beside any number of neighbours.
+        group = LaneGroup(study, data, [config], device)
+        try:
+            while group.active and len(rows) < epochs:
+                rows += group.run_epoch().values()
+        finally:
+            group.close()
+        return rows
+    training = Training(study, data, config, device)
     try:
         while not training.finished and len(rows) < epochs:
             rows.append(training.run_epoch())

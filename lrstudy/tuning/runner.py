@@ -20,7 +20,9 @@ from lrstudy.tasks import TaskData
 from lrstudy.tuning.asha import Pruner
 from lrstudy.tuning.checkpoints import remove_all_checkpoints, remove_ended
 from lrstudy.tuning.controller import Controller
-from lrstudy.tuning.faults import Job, Retries, alone
+from lrstudy.tuning.faults import Job, Retries, alone, workers
+from lrstudy.tuning.groups import LaneSearcher, jobs_of
+from lrstudy.tuning.lane_trials import lanes_trainable
 from lrstudy.tuning.logs import logged
 from lrstudy.tuning.recorder import Recorder
 from lrstudy.tuning.searcher import StudySearcher
@@ -140,7 +142,7 @@ class StudyRun:
                 scratch.delete_folder()
                 remove_ended(writer.location, self._controller.ended)
                 withdraw_stop(writer.location)  # an older one's
-                self._tuner(payload, recorder, retries, stop, scratch).fit()
+                self._tuner(payload, recorder, retries, stop, scratch, writer.study.lanes).fit()
             finally:
                 recorder.flush()
                 scratch.delete_folder()
@@ -156,20 +158,36 @@ class StudyRun:
             (store / _SCRATCH).delete_folder()
 
     def _tuner(
-        self, payload: Payload, recorder: Recorder, retries: Retries, stop: StopRequest, scratch: Location
+        self,
+        payload: Payload,
+        recorder: Recorder,
+        retries: Retries,
+        stop: StopRequest,
+        scratch: Location,
+        lanes: int,
     ) -> tune.Tuner:
         resources = self._study.resources
-        searcher = StudySearcher(self._controller, retries, stop, resources.max_concurrent)
         each = {"CPU": float(resources.cpus), "GPU": float(resources.gpus)}
 
         nodes: Callable[[], list[dict[str, Any]]] = ray.nodes  # Ray leaves it without types
 
         def per_trial(config: dict[str, Any]) -> tune.PlacementGroupFactory:
-            is_alone = Job.from_config(config).alone
+            is_alone = any(job.alone for job in jobs_of(config))
             return tune.PlacementGroupFactory([alone(each, nodes()) if is_alone else each])
 
+        searcher = StudySearcher(self._controller, retries, stop, resources.max_concurrent)
+        if lanes:
+            searcher = LaneSearcher(
+                self._controller,
+                retries,
+                stop,
+                resources.max_concurrent,
+                lanes=lanes,
+                workers=lambda: workers(each, nodes()),
+            )
+        worker = lanes_trainable if lanes else trainable
         return tune.Tuner(
-            tune.with_resources(tune.with_parameters(trainable, payload=payload), per_trial),
+            tune.with_resources(tune.with_parameters(worker, payload=payload), per_trial),
             tune_config=tune.TuneConfig(
                 search_alg=searcher,
                 num_samples=-1,

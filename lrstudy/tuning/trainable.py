@@ -34,6 +34,9 @@ from lrstudy.tuning.stopping import StopRequest
 # A report costs the driver milliseconds: short epochs travel together.
 REPORT_SECONDS = 2.0
 
+# What loading a checkpoint of another model, optimizer or schedule may raise.
+MISFITS = (RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexError)
+
 _PACKAGE = str(Path(__file__).resolve().parents[1])
 
 
@@ -100,9 +103,9 @@ class _Attempt:
 
     def run(self, payload: Payload, stop: StopRequest) -> Outcome | None:
         """Train to the end, from the trial's checkpoint where there is one; None when asked to stop."""
-        study, data = _load(payload)
+        study, data = load(payload)
         where = device_of(study)
-        self.device = _device_name(where)
+        self.device = device_name(where)
         if self.job.config.phase is Phase.RANGE_TEST:
             return self._range_test(study, data, where)
         self.checkpoints = TrialCheckpoints(payload.store, study.spec_hash, self.job.config, study.faults)
@@ -134,13 +137,7 @@ class _Attempt:
 
     def about(self) -> dict[str, Any]:
         """Where and when it runs."""
-        return {
-            "attempt": self.number,
-            "started_at": self.started_at,
-            "ended_at": datetime.now(UTC),
-            "node": f"{platform.node()}/{ray.get_runtime_context().get_node_id()[:8]}",
-            "device": self.device,
-        }
+        return about(self.number, self.started_at, self.device)
 
     def _resumed(
         self, study: Study, data: TaskData, device: torch.device, checkpoints: TrialCheckpoints
@@ -151,7 +148,7 @@ class _Attempt:
             return training
         try:
             training.load_state_dict(saved.state)
-        except (RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        except MISFITS as error:
             checkpoints.notes.append(f"{self.job.config.trial_id}: its checkpoint does not fit: {error}")
             training.close()
             # Half a state may have been loaded.
@@ -186,7 +183,7 @@ def trainable(config: dict[str, Any], payload: Payload) -> None:
         attempt.reporter.send({"epoch": len(attempt.reporter.history), "stopped": True})
         return
     if fault is Fault.MEMORY:
-        _free_memory()
+        free_memory()
     checkpoints = attempt.checkpoints
     attempt.reporter.send(
         {
@@ -200,14 +197,26 @@ def trainable(config: dict[str, Any], payload: Payload) -> None:
     )
 
 
-def _free_memory() -> None:
+def about(attempt: int, started_at: datetime, device: str) -> dict[str, Any]:
+    """Where and when an attempt at a trial ran, until now."""
+    return {
+        "attempt": attempt,
+        "started_at": started_at,
+        "ended_at": datetime.now(UTC),
+        "node": f"{platform.node()}/{ray.get_runtime_context().get_node_id()[:8]}",
+        "device": device,
+    }
+
+
+def free_memory() -> None:
     """Give back what the trial that did not fit held: this process goes on with others."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
 
 
-def _load(payload: Payload) -> tuple[Study, TaskData]:
+def load(payload: Payload) -> tuple[Study, TaskData]:
+    """The study and its data, kept in this process from one trial to the next."""
     if _process.key != payload.key or _process.study is None or _process.data is None:
         sys.path += [folder for folder in payload.search_path if folder not in sys.path]
         _process.study, _process.data = ray.get(payload.shared[0])
@@ -223,7 +232,8 @@ def device_of(study: Study) -> torch.device:
     return torch.device("cpu")
 
 
-def _device_name(device: torch.device) -> str:
+def device_name(device: torch.device) -> str:
+    """What a record says of where a trial was trained."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine() + " cpu"
 
 

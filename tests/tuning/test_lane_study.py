@@ -1,0 +1,222 @@
+"""A study in lanes: the records of plain trials, the same bits each time, faults that stay in their lane."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import torch
+
+from lrstudy.lanes import choice, choose_lanes
+from lrstudy.records import Phase, Status
+from lrstudy.spec import Study, parse_study
+from lrstudy.store import open_location, open_store
+from lrstudy.tasks import TaskData, load_data
+from lrstudy.training import Training, TrialConfig
+from lrstudy.tuning import lane_trials, prepare
+from lrstudy.tuning.controller import Controller
+from lrstudy.tuning.faults import Job, Retries
+from lrstudy.tuning.groups import LaneSearcher, group_config, jobs_of
+from lrstudy.tuning.rerun import repeat
+from lrstudy.tuning.stopping import StopRequest
+from lrstudy.tuning.trainable import Payload
+
+CPU = torch.device("cpu")
+
+
+def study(lanes: int | str = 4, **sections: Any) -> Study:
+    content: dict[str, Any] = {
+        "name": "small",
+        "task": {
+            "dataset": "digits",
+            "model": {"name": "mlp", "widths": [8], "batch_norm": "last"},
+            "batch_size": 64,
+            "epochs": 3,
+            "precision": "float64",
+        },
+        "budget": {"trials": 4, "confirm_seeds": 3, "search": "random"},
+        "target": {"values": [0.8], "reference": "fixed"},
+        "schedules": {
+            "lipschitz": {"scale": 0.1},
+            "fixed": {"lr": {"low": 0.01, "high": 0.1, "log": True}},
+            "wild": {"kind": "fixed", "lr": {"low": 1e60, "high": 1e70, "log": True}},
+        },
+        "resources": {"lanes": lanes},
+    }
+    return parse_study(content | sections, "test")
+
+
+def alone(spec: Study, data: TaskData, config: TrialConfig) -> tuple[Training, list[dict[str, Any]]]:
+    training, rows = Training(spec, data, config, CPU), []
+    while not training.finished:
+        rows.append(values(training.run_epoch()))
+    return training, rows
+
+
+def values(row: Any) -> dict[str, Any]:
+    return {name: value for name, value in asdict(row).items() if not name.endswith("seconds")}
+
+
+def near(row: dict[str, Any]) -> dict[str, Any]:
+    def close(value: Any) -> Any:
+        return None if value is None else pytest.approx(value, rel=1e-9, abs=1e-9, nan_ok=True)
+
+    return {name: close(value) for name, value in row.items()}
+
+
+@pytest.mark.cluster
+def test_a_study_in_lanes_has_the_records_of_plain_trials(tmp_path: Path) -> None:
+    spec = study()
+    with prepare(spec, str(tmp_path)) as ready:
+        ready.start(lambda: None)
+        assert ready.run.done
+    store = open_store(tmp_path / "small")
+    assert json.loads((tmp_path / "small" / "study.json").read_text())["lanes"] == 4
+    records = store.trial_records()
+    assert len(records) == 1 + 4 + 4 + 3 * 3
+    rows: dict[str, list[Any]] = {}
+    for key, row in store.epoch_records():
+        rows.setdefault(key.trial_id, []).append(row)
+    data = load_data(spec.task, spec.seed, None)
+    for record in records:
+        kind = spec.schedule(record.schedule).kind
+        config = TrialConfig(record.trial_id, record.phase, record.schedule, kind, record.params, record.seed)
+        training, wanted = alone(spec, data, config)
+        assert [values(row) for row in rows[record.trial_id]] == [near(row) for row in wanted]
+        outcome = training.outcome()
+        assert (record.status, record.epochs_run) == (outcome.status, outcome.epochs_run)
+        assert record.best_val == near({"": outcome.best_val})[""]
+        assert record.test_loss == near({"": outcome.test.get("loss")})[""]
+    assert {record.schedule for record in records if record.status is Status.DIVERGED} == {"wild"}
+    for trial in ("lipschitz-confirm-001", "fixed-tune-002"):
+        assert repeat(store, spec, trial).same
+
+
+def test_a_study_that_goes_on_keeps_to_what_it_began_with(tmp_path: Path) -> None:
+    for began, later in ((4, 0), (0, 4)):
+        out = str(tmp_path / str(began))
+        with prepare(study(began), out):
+            pass
+        with prepare(study(later), out) as ready:
+            assert open_store(ready.location).study.lanes == began
+
+
+@pytest.fixture
+def worker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., list[dict[str, Any]]]:
+    """Runs a group in this process; returns what the driver would be sent."""
+    folder = open_location(tmp_path)
+    (folder / "study.json").write(b"")
+    sent: list[dict[str, Any]] = []
+    monkeypatch.setattr(lane_trials, "about", lambda *_: {})
+    monkeypatch.setattr(lane_trials.tune, "report", sent.append)
+
+    def run(spec: Study, jobs: list[Job]) -> list[dict[str, Any]]:
+        data = load_data(spec.task, spec.seed, None)
+        monkeypatch.setattr(lane_trials, "load", lambda _: (spec, data))
+        sent.clear()
+        lane_trials.lanes_trainable(group_config(jobs), Payload(cast("Any", ()), "", folder, ()))
+        return list(sent)
+
+    return run
+
+
+def jobs(*rates: float) -> list[Job]:
+    lanes = enumerate(rates)
+    return [Job(TrialConfig(f"f-tune-{i:03d}", Phase.TUNE, "f", "fixed", {"lr": r}, i)) for i, r in lanes]
+
+
+def by_lane(sent: list[dict[str, Any]]) -> dict[int, list[dict[str, Any]]]:
+    found: dict[int, list[dict[str, Any]]] = {}
+    for report in sent:
+        for number, message in report["messages"]:
+            found.setdefault(number, []).append(message)
+    return found
+
+
+def test_lanes_that_were_stopped_go_on_from_their_checkpoints(
+    worker: Callable[..., list[dict[str, Any]]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    spec, three = study(), jobs(0.1, 0.05, 0.01)
+    whole = by_lane(worker(spec, three))
+    asked = iter([False, True])
+    monkeypatch.setattr(StopRequest, "asked", property(lambda _: next(asked)))
+    stopped = by_lane(worker(spec, three))
+    assert all(messages[-1]["stopped"] for messages in stopped.values())
+    assert len(list((tmp_path / "checkpoints").rglob("*.pt"))) == 3
+    monkeypatch.setattr(StopRequest, "asked", property(lambda _: False))
+    again = by_lane(worker(spec, three))
+    for number, messages in whole.items():
+        rows = [values(row) for message in messages for row in message["rows"]]
+        assert [values(row) for message in again[number] for row in message["rows"]] == rows
+        assert again[number][-1]["outcome"] == messages[-1]["outcome"]
+        assert again[number][-1]["checkpointed"]
+
+
+def test_a_lane_whose_code_fails_fails_alone(
+    worker: Callable[..., list[dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built = Training.__init__
+
+    def broken(self: Training, study: Study, data: TaskData, config: TrialConfig, *rest: Any) -> None:
+        if config.params["lr"] == 0.05:
+            raise ValueError("no such thing")
+        built(self, study, data, config, *rest)
+
+    monkeypatch.setattr(Training, "__init__", broken)
+    last = {
+        number: messages[-1] for number, messages in by_lane(worker(study(), jobs(0.1, 0.05, 0.01))).items()
+    }
+    assert [last[n]["outcome"]["status"] for n in range(3)] == ["completed", "failed", "completed"]
+    assert "no such thing" in last[1]["outcome"]["error"]
+    assert last[1]["fault"] == "error"
+
+
+def test_groups_are_made_when_a_worker_is_free_and_shared_out_evenly(tmp_path: Path) -> None:
+    spec = study()
+    searcher = LaneSearcher(
+        Controller(spec),
+        Retries(spec.faults),
+        StopRequest(open_location(tmp_path)),
+        0,
+        lanes=4,
+        workers=lambda: 2,
+    )
+    groups = [searcher.suggest("a"), searcher.suggest("b")]
+    assert [len(jobs_of(group)) for group in groups if group] == [4, 4]
+    assert searcher.suggest("c") is None  # nobody would run it
+    searcher.on_trial_complete("a")
+    rest = searcher.suggest("c")
+    assert rest is not None
+    assert len(jobs_of(rest)) == 1
+    names = [job.config.trial_id for group in [*groups, rest] if group for job in jobs_of(group)]
+    assert len(set(names)) == 9
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"budget": {"trials": 4, "confirm_seeds": 3, "pruner": "asha"}}, "asha"),
+        ({"schedules": {"fixed": {"lr": 0.1}, "dog": {}}}, "dog"),
+        ({"resources": {}}, "asked"),
+    ],
+)
+def test_what_cannot_run_in_lanes_runs_plain_and_says_why(changed: dict[str, Any], reason: str) -> None:
+    spec = study(**changed)
+    found = choose_lanes(spec, load_data(spec.task, 0, None))
+    assert found.lanes == 0
+    assert reason in found.reason
+
+
+def test_lanes_are_chosen_by_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = study("auto")
+    data = load_data(spec.task, 0, None)
+    for seconds, lanes in (({1: 1.0, 16: 0.3, 64: 0.2}, 64), ({1: 1.0, 16: 0.9, 64: 0.9}, 0), ({1: 9.0}, 0)):
+        monkeypatch.setattr(choice, "_seconds", lambda _s, _d, n, seconds=seconds: seconds[n])
+        assert choose_lanes(spec, data).lanes == lanes
+    monkeypatch.undo()
+    assert math.isfinite(choice._seconds(spec, data, 2))
