@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
+import os
 import sys
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
 
 import typer
 from typer.core import TyperGroup
@@ -11,6 +15,13 @@ from typer.core import TyperGroup
 from lrstudy import __version__
 from lrstudy.cli.output import print_error
 from lrstudy.errors import EXIT_INTERRUPTED, LrStudyError
+
+# What arguments and options are called whose value is a folder or URI with stores.
+_STORES = frozenset(("run", "runs", "out"))
+_ENDPOINT = Annotated[
+    str | None,
+    typer.Option(metavar="URL", help="An S3-compatible server for s3:// places; else $AWS_ENDPOINT_URL."),
+]
 
 
 class _Group(TyperGroup):
@@ -31,7 +42,43 @@ class _Group(TyperGroup):
             ctx.exit(EXIT_INTERRUPTED)
 
 
-app = typer.Typer(
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+class _App(typer.Typer):
+    """Gives every command that takes a store the option ``--endpoint``."""
+
+    def command(self, *given: Any, **options: Any) -> Callable[[_Command], _Command]:
+        register: Callable[[Any], Any] = super().command(*given, **options)
+
+        def decorate(function: _Command) -> _Command:
+            register(_with_endpoint(function))
+            return function
+
+        return decorate
+
+
+def _with_endpoint(function: Callable[..., Any]) -> Callable[..., Any]:
+    signature = inspect.signature(function, eval_str=True)
+    if not signature.parameters.keys() & _STORES:
+        return function
+
+    @functools.wraps(function)
+    def command(*, endpoint: str | None, **options: Any) -> Any:
+        if endpoint is not None:
+            # Read where a place is opened, here and in every process that this one starts.
+            os.environ["AWS_ENDPOINT_URL"] = endpoint
+        return function(**options)
+
+    kind = inspect.Parameter.KEYWORD_ONLY
+    option = inspect.Parameter("endpoint", kind, default=None, annotation=_ENDPOINT)
+    whole = signature.replace(parameters=[*signature.parameters.values(), option])
+    command.__annotations__ = {name: each.annotation for name, each in whole.parameters.items()}
+    command.__dict__["__signature__"] = whole
+    return command
+
+
+app = _App(
     cls=_Group,
     name="lrstudy",
     no_args_is_help=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import signal
 import threading
@@ -93,6 +94,8 @@ def resume_command(run: Location, way: Way, verb: str = "resume") -> str:
         words += ["--reports", str(way.reports)]
     if way.address is not None:
         words += ["--address", way.address]
+    if run.local is None and (endpoint := os.environ.get("AWS_ENDPOINT_URL")):
+        words += ["--endpoint", endpoint]
     return shlex.join(words)
 
 

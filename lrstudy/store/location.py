@@ -19,6 +19,8 @@ from pyarrow import fs
 from lrstudy.errors import Problem, StoreError
 from lrstudy.store.problems import reading, writing
 
+# Amazon's own tools read it too.
+ENDPOINT: Final = "AWS_ENDPOINT_URL"
 _URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 # On these a file appears when it is closed, whole, and there is no rename.
 _OBJECT_STORES: Final = ("s3", "gcs", "abfs")
@@ -133,7 +135,8 @@ class Location:
 def open_location(place: str | os.PathLike[str] | Location, endpoint: str | None = None) -> Location:
     """A folder from a local path or a URI; nothing is created.
 
-    ``endpoint`` is the address of an S3- or GCS-compatible server (``http://localhost:9000``). Raises
+    ``endpoint`` is the address of an S3- or GCS-compatible server (``http://localhost:9000``); for ``s3://``
+    it is, unless given here or in the URI, what the variable ``AWS_ENDPOINT_URL`` says. Raises
     ``StoreError`` for a URI that pyarrow does not know.
     """
     if isinstance(place, Location):
@@ -141,6 +144,8 @@ def open_location(place: str | os.PathLike[str] | Location, endpoint: str | None
     text = os.fspath(place)
     if not _URI.match(text):
         return _local(Path(text))
+    if endpoint is None and text.startswith("s3://") and "endpoint_override=" not in text:
+        endpoint = os.environ.get(ENDPOINT) or None
     uri = urlsplit(_with_endpoint(text, endpoint))
     shown = urlunsplit((uri.scheme, uri.hostname or "", uri.path, "", "")) or text
     try:

@@ -24,6 +24,7 @@ from lrstudy.tuning.faults import Job, Retries, alone, workers
 from lrstudy.tuning.groups import LaneSearcher, jobs_of
 from lrstudy.tuning.lane_trials import lanes_trainable
 from lrstudy.tuning.logs import logged
+from lrstudy.tuning.reach import check_reach
 from lrstudy.tuning.recorder import Recorder
 from lrstudy.tuning.searcher import StudySearcher
 from lrstudy.tuning.session import ray_session
@@ -128,6 +129,8 @@ class StudyRun:
         more; what was written until then is whole.
         """
         with logged(writer.location), ray_session(address, self._study.resources):
+            if address is not None and self._study.faults.checkpoint_epochs:
+                check_reach(writer.location)
             payload = Payload(
                 shared=(ray.put((self._study, data)),),
                 key=self._study.spec_hash,

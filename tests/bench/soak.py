@@ -76,7 +76,7 @@ def main() -> None:
             finish(study, out)
             assert_same(out / "slow", folder / "whole" / "slow")
             left = sorted(path.name for path in (out / "slow").iterdir() if not path.name.startswith("."))
-            assert left == ["epochs", "study.json", "trials"], left
+            assert left == ["epochs", "run.log", "study.json", "trials"], left
             again = sum(record.attempt > 1 for record in open_store(out / "slow").trial_records())
             resumed += again
             print(f"store {stores}: equal; {again} of its trials went on from a checkpoint", flush=True)

@@ -175,3 +175,33 @@ def test_any_study_name_gives_one_safe_folder_of_its_own(a: str, b: str) -> None
         assert name not in ("", ".", "..")
         assert not set(name) & set("/\\<>:\"|?*'`$\n\0 ")
         assert len(name.encode()) <= 100
+
+
+def test_every_command_that_takes_a_store_takes_an_endpoint(endpoint: str) -> None:
+    with StoreWriter.create_or_open(open_location("s3://bucket/runs/asked", endpoint), study()) as writer:
+        writer.append(*trial(0))
+    sql = "SELECT count(*) AS n FROM epochs"
+    command = [sys.executable, "-m", "lrstudy", "query", "s3://bucket/runs/asked", sql, "--format", "csv"]
+    told = subprocess.run([*command, "--endpoint", endpoint], capture_output=True, text=True, check=True)
+    assert told.stdout == "n\n3\n"
+    from typer.main import get_command
+
+    import lrstudy.cli.commands  # noqa: F401 - registers the commands
+    from lrstudy.cli import app
+
+    takers = {
+        name
+        for name, command in get_command(app).commands.items()
+        if any("--endpoint" in parameter.opts for parameter in command.params)
+    }
+    assert {"run", "resume", "retry", "status", "stop", "report", "compare", "export", "submit"} <= takers
+    assert "validate" not in takers
+
+
+def test_the_variable_that_amazon_s_tools_read_names_the_endpoint_too(
+    endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    with StoreWriter.create_or_open("s3://bucket/runs/variable", study()) as writer:
+        writer.append(*trial(0))
+    assert open_store("s3://bucket/runs/variable").epochs().num_rows == 3

@@ -9,6 +9,7 @@ import pytest
 from fault_studies import read_study, write_study
 from ray_nodes import ray_nodes
 
+from lrstudy.errors import ClusterError
 from lrstudy.records import Status
 from lrstudy.store import open_store
 from lrstudy.tuning import prepare
@@ -30,6 +31,16 @@ def test_a_killed_node_costs_no_row_and_changes_no_metric(
             finished += 1
             if finished == 20:
                 nodes.kill(2)
+
+        # A path that leads every process to its own folder: the driver's is seen by no other node.
+        monkeypatch.chdir(tmp_path)
+        unseen = prepare(study, "/proc/self/cwd/unseen", address=nodes.address, search_path=[file.parent])
+        with (
+            unseen as ready,
+            pytest.raises(ClusterError, match="cannot write it, and checkpoints") as told,
+        ):
+            ready.start(lambda: None)
+        assert len(told.value.problems) == 2, "one for each node but the driver's own"
 
         with prepare(study, str(tmp_path), address=nodes.address, search_path=[file.parent]) as ready:
             ready.start(kill_in_the_middle)

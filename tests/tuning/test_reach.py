@@ -1,0 +1,18 @@
+"""A place that a node cannot write is told by the node's name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lrstudy.store import open_location
+from lrstudy.tuning.reach import unreachable
+
+
+def test_a_folder_is_reached_where_it_is_the_same_and_can_be_written(tmp_path: Path) -> None:
+    place = open_location(tmp_path / "study")
+    assert unreachable(place, b"{}", "n") == "the folder there is another one, or none"
+    (tmp_path / "study").mkdir()
+    (tmp_path / "study" / "study.json").write_bytes(b"{}")
+    assert unreachable(place, b"{ }", "n") == "the folder there is another one, or none"
+    assert unreachable(place, b"{}", "n") is None
+    assert [path.name for path in (tmp_path / "study").iterdir()] == ["study.json"]
