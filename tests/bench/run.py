@@ -35,11 +35,14 @@ def study(*, quick: bool) -> Iterator[Row]:
     few = ["budget.trials=4", "budget.confirm_seeds=2"] if quick else []
     peers = (2, 2) if quick else (12, 24)
     costs = throughput.measure(load_study(throughput.STUDY, few), *peers)
-    ours, plain, loop = costs["lrstudy"], costs["Ray Tune"], costs["loop"]
+    ours, lanes, plain, loop = costs["lrstudy"], costs["lanes"], costs["Ray Tune"], costs["loop"]
     yield Row(
         "trials per minute: lrstudy / Ray Tune as in its tutorial", ours.per_minute / plain.per_minute, "≥ 20"
     )
+    yield Row("the same, lrstudy in 16 lanes", lanes.per_minute / plain.per_minute, "≥ 20")
     yield Row("CPU per trial: lrstudy / loop without Ray", ours.cpu_per_trial / loop.cpu_per_trial, "≤ 1.5")
+    yield Row("trials per minute: 16 lanes / no lanes", lanes.per_minute / ours.per_minute, "≥ 5")
+    yield Row("CPU per trial: no lanes / 16 lanes", ours.cpu_per_trial / lanes.cpu_per_trial, "")
 
 
 def batches(*, quick: bool) -> Iterator[Row]:

@@ -2,10 +2,11 @@
 
     python tests/bench/throughput.py [--study studies/digits.toml] [--peer-trials 12] [--loop-trials 24]
 
-All three train the same trials in one run of this script: lrstudy the whole study, the others an even
+All train the same trials in one run of this script: lrstudy the whole study, the others an even
 sample of its records, with their schedules, parameters and seeds.
 
-- lrstudy: everything from an empty folder to the last row, the start of Ray included.
+- lrstudy: everything from an empty folder to the last row, the start of Ray included; once with a worker
+  per trial, once with 16 lanes.
 - Ray Tune: what an expert user writes after Ray's PyTorch tutorial: a function trainable that loads the
   data, a ``DataLoader`` over tensors without worker processes (the fastest for so small a set), torch's
   own schedulers, a report per epoch; Tune's defaults otherwise (a process per trial, its loggers). One
@@ -34,6 +35,7 @@ from lrstudy.records import TrialRecord
 from lrstudy.spec import Study, load_study
 from lrstudy.store import open_store
 
+LANES = 16
 STUDY = Path(__file__).resolve().parents[2] / "studies" / "digits.toml"
 
 
@@ -244,18 +246,23 @@ def run_tune(study: Study, records: list[TrialRecord], folder: str) -> Cost:
 
 
 def measure(study: Study, peer_trials: int, loop_trials: int) -> dict[str, Cost]:
-    """All three sides, each in a process of its own."""
+    """All sides, each in a process of its own."""
 
     def apart(side: Callable[..., Cost], *arguments: Any) -> Cost:
         with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
             return pool.submit(side, *arguments).result()
 
+    def in_lanes(count: int) -> Study:
+        resources = study.resources.model_copy(update={"lanes": count})
+        return study.model_copy(update={"resources": resources})
+
     with tempfile.TemporaryDirectory() as folder:
-        ours = apart(run_lrstudy, study, f"{folder}/ours")
+        ours = apart(run_lrstudy, in_lanes(0), f"{folder}/ours")
+        lanes = apart(run_lrstudy, in_lanes(LANES), f"{folder}/lanes")
         records = open_store(f"{folder}/ours/{study.name}").trial_records()
         loop = apart(run_loop, study, sample(records, loop_trials))
         plain = apart(run_tune, study, sample(records, peer_trials), f"{folder}/tune")
-    return {"lrstudy": ours, "Ray Tune": plain, "loop": loop}
+    return {"lrstudy": ours, "lanes": lanes, "Ray Tune": plain, "loop": loop}
 
 
 def main() -> None:
@@ -272,9 +279,11 @@ def main() -> None:
             f"{name:9} {cost.per_minute:7.1f} trials per minute, {cost.cpu_per_trial:6.3f} s of CPU per trial"
             f" ({cost.trials} trials in {cost.seconds:.1f} s)"
         )
-    ours, plain, loop = costs["lrstudy"], costs["Ray Tune"], costs["loop"]
-    print(f"trials per minute over Ray Tune: {ours.per_minute / plain.per_minute:.1f}")
+    ours, lanes, plain, loop = costs["lrstudy"], costs["lanes"], costs["Ray Tune"], costs["loop"]
+    print(f"trials per minute over Ray Tune: {ours.per_minute / plain.per_minute:.1f}, in lanes", end=" ")
+    print(f"{lanes.per_minute / plain.per_minute:.1f}")
     print(f"CPU per trial over the loop: {ours.cpu_per_trial / loop.cpu_per_trial:.2f}")
+    print(f"lanes over no lanes, trials per minute: {lanes.per_minute / ours.per_minute:.1f}")
 
 
 if __name__ == "__main__":

@@ -224,3 +224,17 @@ def test_a_records_share_of_the_time_adds_up(data: TaskData) -> None:
     assert all(math.isfinite(record.eval_seconds) for record in records)
     alone = next(iter(run_trial(study(), data, configs([("fixed", {"lr": 0.1})])[0], CPU)))
     assert alone.samples == next(iter(records)).samples
+
+
+def test_a_lanes_bits_do_not_depend_on_how_many_train_beside_it(data: TaskData) -> None:
+    model = {"name": "mlp", "widths": [32], "batch_norm": "last"}
+    chosen = study(model=model, precision="float32", batch_size=32)
+    lanes = configs([("lipschitz", {"measure": "hook"})] * 3)
+
+    def measured(rows: list[EpochRecord]) -> list[dict[str, Any]]:
+        return [{k: v for k, v in asdict(row).items() if k not in CLOCKS} for row in rows]
+
+    together = run(LaneGroup(chosen, data, lanes, CPU))
+    for number in (0, 2):
+        (by_itself,) = run(LaneGroup(chosen, data, [lanes[number]], CPU))
+        assert measured(together[number]) == measured(by_itself)
