@@ -92,12 +92,9 @@ def compare(folder: Path, endpoint: str, kills: int, moments: random.Random) -> 
         child.wait()
         print(f"kill {kill + 1}: {len(checkpoints(place))} checkpoints at the server", flush=True)
     started = time.monotonic()
-    subprocess.run(
-        [sys.executable, "-m", "lrstudy", "resume", str(place), "--modules", str(study.parent), "--quiet"]
-        + ["--reports", str(folder / "reports"), "--endpoint", endpoint],
-        check=True,
-        **quiet,
-    )
+    resume = [sys.executable, "-m", "lrstudy", "resume", str(place), "--modules", str(study.parent)]
+    reports = ["--quiet", "--reports", str(folder / "reports"), "--endpoint", endpoint]
+    subprocess.run([*resume, *reports], check=True, **quiet)
     print(f"resumed to the end in {time.monotonic() - started:.1f} s", flush=True)
     assert_same(place, folder / "whole" / "slow")
     again = sum(record.attempt > 1 for record in open_store(place).trial_records())

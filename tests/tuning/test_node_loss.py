@@ -21,7 +21,7 @@ pytestmark = pytest.mark.cluster
 def test_a_killed_node_costs_no_row_and_changes_no_metric(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file = write_study(tmp_path / "study", epochs=8, trials=20, seeds=10)
+    file = write_study(tmp_path / "study", seconds=0.03, epochs=8, trials=20, seeds=10)
     study = read_study(file)
     finished = 0
     with ray_nodes(further=2, dashboard=False) as nodes:
