@@ -221,8 +221,17 @@ def load(payload: Payload) -> tuple[Study, TaskData]:
         sys.path += [folder for folder in payload.search_path if folder not in sys.path]
         _process.study, _process.data = ray.get(payload.shared[0])
         _process.key = payload.key
+        _settle()
         torch.set_num_threads(_process.study.resources.cpus)
     return _process.study, _process.data
+
+
+def _settle() -> None:
+    """Exempt what the imports made from garbage collection: a full pass over it takes tenths of a second,
+    and short trials would set one off again and again."""
+    if gc.get_freeze_count() == 0:
+        gc.collect()
+        gc.freeze()
 
 
 def device_of(study: Study) -> torch.device:

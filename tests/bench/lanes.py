@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import cProfile
+import gc
 import pstats
 import statistics
 import time
@@ -62,6 +63,7 @@ def ratios(counts: Sequence[int], epochs: int, rounds: int) -> dict[int, float]:
     reason = why_not(study, data, [kind for kind, _ in KINDS])
     assert reason is None, reason
     plain(study, data)
+    gc.freeze()  # as a worker does
     alone: list[float] = []
     found: dict[int, list[float]] = {count: [] for count in counts}
     for _ in range(rounds):
@@ -83,6 +85,7 @@ def profile(epochs: int) -> None:
     study = load_study(STUDY, [f"task.epochs={epochs}"])
     data = load_data(study.task, study.seed, None)
     side_by_side(study, data, 16)
+    gc.freeze()
     profiler = cProfile.Profile()
     profiler.runcall(side_by_side, study, data, 16)
     pstats.Stats(profiler).sort_stats("cumulative").print_stats(45)
