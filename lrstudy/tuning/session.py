@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 import ray
+from ray._private import ray_constants
 
 from lrstudy.errors import ClusterError, Problem
 from lrstudy.spec import Resources
@@ -88,8 +89,31 @@ def _connect(address: str | None) -> None:
         ray.init(address=address, **quiet)
         return
     # "local": a leftover file of a dead cluster must not be joined by accident.
-    session: Any = ray.init(address="local", include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
+    with _loopback_only():
+        session: Any = ray.init(
+            address="local", include_dashboard=False, _node_ip_address="127.0.0.1", **quiet
+        )
     _log.info("workers write to %s/logs", session.address_info["session_dir"])
+
+
+@contextlib.contextmanager
+def _loopback_only() -> Iterator[None]:
+    """Let what Ray starts keep the loopback address that it is given.
+
+    On Linux Ray replaces it by the machine's own, which others reach. Where clusters of several machines are
+    switched off it does not; what it starts reads that from the environment, this one has read it already.
+    """
+    name, before = ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR, ray_constants.ENABLE_RAY_CLUSTER
+    held = os.environ.get(name)
+    os.environ[name], ray_constants.ENABLE_RAY_CLUSTER = "0", False
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
+        if held is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = held
 
 
 def _cluster_resources() -> dict[str, float]:

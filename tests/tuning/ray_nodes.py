@@ -22,10 +22,10 @@ def free_port() -> int:
     return port
 
 
-def _family(pid: int) -> list[int]:
+def family(pid: int) -> list[int]:
     """A process and all that it has started, and those have."""
     children = [one for one in _pids() if _parent(one) == pid]
-    return [pid, *(one for child in children for one in _family(child))]
+    return [pid, *(one for child in children for one in family(child))]
 
 
 def _pids() -> list[int]:
@@ -65,7 +65,7 @@ class RayNodes:
         process = self.processes[place]
         if process.poll() is not None:
             return
-        for pid in _family(process.pid):
+        for pid in family(process.pid):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         process.wait()
