@@ -22,8 +22,7 @@ _EXTRAS: Final = {
     "cluster": "ray[default]",
     "competitors": "prodigyopt",
     "query": "duckdb",
-    "tensorboard": "tensorboardX",
-    "mlflow": "mlflow",
+    "mlflow": "mlflow-skinny",
     "wandb": "wandb",
 }
 # A study writes megabytes; Ray's own files and object store need more.

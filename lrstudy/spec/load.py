@@ -20,18 +20,29 @@ from lrstudy.spec.checks import (
     check_task,
     check_tested,
 )
-from lrstudy.spec.models import Budget, Faults, RangeTest, Resources, ScheduleSpec, Study, Target, TaskSpec
+from lrstudy.spec.models import (
+    Budget,
+    Faults,
+    Logging,
+    RangeTest,
+    Resources,
+    ScheduleSpec,
+    Study,
+    Target,
+    TaskSpec,
+)
 from lrstudy.spec.overrides import apply_overrides
 from lrstudy.spec.problems import section_problems
 from lrstudy.spec.space import Trouble
 
 # The tables of a study file but for the schedules, each with its model.
-SECTIONS: Mapping[str, type[TaskSpec | Budget | Target | Resources | Faults | RangeTest]] = {
+SECTIONS: Mapping[str, type[TaskSpec | Budget | Target | Resources | Faults | RangeTest | Logging]] = {
     "task": TaskSpec,
     "budget": Budget,
     "target": Target,
     "resources": Resources,
     "faults": Faults,
+    "logging": Logging,
     "range_test": RangeTest,
 }
 _TOP_LEVEL = ("name", "seed", *SECTIONS, "schedules")

@@ -120,6 +120,14 @@ class Faults(_Section):
     error_retries: int = Field(default=0, ge=0)
 
 
+class Logging(_Section):
+    """Which trackers get the epochs besides the store; all off unless asked for."""
+
+    tensorboard: bool = False
+    mlflow: str = ""
+    wandb: str = ""
+
+
 class RangeTest(_Section):
     """The sweep of a range test: its lowest and highest rate, its length (0: as ``plan_sweep`` says)."""
 
@@ -167,6 +175,7 @@ class Study(_Section):
     resources: Resources
     faults: Faults = Faults()
     range_test: RangeTest = RangeTest()
+    logging: Logging = Logging()
 
     def schedule(self, name: str) -> ScheduleSpec:
         """The schedule of that name; raises ``KeyError`` for another."""
@@ -220,12 +229,12 @@ class Study(_Section):
         """A digest of everything that decides the trials.
 
         Leaves out what may change between two runs of the same study: resources, what is done about
-        faults, range tests that no schedule asks for, and the targets, the reference and the margin,
-        which only the report reads.
+        faults, trackers, range tests that no schedule asks for, and the targets, the reference and the
+        margin, which only the report reads.
         """
         data = self.resolved()
         data["target"] = {"metric": data["target"]["metric"]}
-        del data["resources"], data["faults"]
+        del data["resources"], data["faults"], data["logging"]
         if not any(schedule.range_tests for schedule in self.schedules):
             del data["range_test"]
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
@@ -236,6 +245,7 @@ __all__ = [
     "Choices",
     "ComponentSpec",
     "Faults",
+    "Logging",
     "Range",
     "RangeTest",
     "Resources",

@@ -12,7 +12,7 @@ from typing import Final
 from lrstudy.store import Location
 
 _FILE: Final = "run.log"
-_QUIET: Final = ("ray", "optuna", "alembic", "sqlalchemy")  # to the file only
+_QUIET: Final = ("ray", "optuna", "alembic", "mlflow", "sqlalchemy", "wandb")  # to the file only
 _HEARD: Final = ("lrstudy",)  # to the file as well
 _FORMAT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
@@ -33,7 +33,7 @@ def logged(store: Location) -> Iterator[None]:
     for name in (*_QUIET, *_HEARD):
         logger = logging.getLogger(name)
         before.append((logger, list(logger.handlers), logger.propagate, logger.level))
-        logger.setLevel(logging.INFO)
+        logger.setLevel(logging.INFO if name in ("ray", *_HEARD) else logging.WARNING)
         if name in _QUIET:
             logger.handlers, logger.propagate = [file], False
             continue

@@ -18,6 +18,7 @@ from lrstudy.tasks import TaskData, check_task, load_data
 from lrstudy.tuning.provenance import study_info
 from lrstudy.tuning.runner import StudyRun
 from lrstudy.tuning.session import check_cluster, check_local
+from lrstudy.tuning.tracking import check_tracking
 
 _log = logging.getLogger(__name__)
 
@@ -78,6 +79,7 @@ def prepare(
         _collect(problems, open_location(folder).check_writable)
     info = study_info(study)
     place = out if isinstance(out, Location) else study_folder(open_location(out), study.name)
+    problems += check_tracking(study, place)
     if problems or data is None:
         _collect(problems, lambda: StoreWriter.check(place, info))
         raise InputError(problems)

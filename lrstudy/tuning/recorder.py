@@ -24,6 +24,7 @@ from lrstudy.tuning.checkpoints import remove_checkpoints
 from lrstudy.tuning.controller import Controller
 from lrstudy.tuning.faults import Fault, Job, Retries, fault_of
 from lrstudy.tuning.groups import jobs_of
+from lrstudy.tuning.tracking import Tracking
 
 # Rows of trials that ended within this time share one write. What a kill loses of it is run again.
 FLUSH_SECONDS = 0.5
@@ -50,11 +51,12 @@ class Recorder(Callback):
         controller: Controller,
         retries: Retries,
         writer: StoreWriter,
+        tracking: Tracking,
         on_change: Callable[[], None],
     ) -> None:
         self._study = study
         self._controller, self._retries, self._writer = controller, retries, writer
-        self._on_change = on_change
+        self._tracking, self._on_change = tracking, on_change
         # Of every trial that Tune runs: its own, or those of its lanes that have not ended.
         self._running: dict[str, dict[int, _Running]] = {}
         self._epochs: list[tuple[TrialKey, EpochRecord]] = []
@@ -91,6 +93,7 @@ class Recorder(Callback):
             # A trial that goes on from a checkpoint sends all epochs again.
             running.rows = [row for row in running.rows if row.epoch < rows[0].epoch]
         running.rows += rows
+        self._tracking.add(running.job.config, rows)
         message = result.pop("outcome", None)
         for note in result.pop("notes", []):
             self._tell(note)
@@ -190,10 +193,11 @@ class Recorder(Callback):
 
     def _finish(self, trial: Trial, running: _Running, outcome: Outcome, result: dict[str, Any]) -> None:
         self._forget(trial, running)
-        record = self._record(running, outcome, result)
+        config, record = running.job.config, self._record(running, outcome, result)
         key = TrialKey(record.trial_id, record.phase, record.schedule, record.seed)
         self._epochs += [(key, row) for row in running.rows]
         self._trials.append(record)
+        self._tracking.end(config, failed=record.status is Status.FAILED)
         self.on_step_end(0, [])
         self._controller.complete(record, learned(running.rows))
         self._on_change()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -29,7 +30,10 @@ from lrstudy.tuning.recorder import Recorder
 from lrstudy.tuning.searcher import StudySearcher
 from lrstudy.tuning.session import ray_session
 from lrstudy.tuning.stopping import StopRequest, withdraw_stop
+from lrstudy.tuning.tracking import Tracking
 from lrstudy.tuning.trainable import Payload, trainable
+
+_log = logging.getLogger(__name__)
 
 # Tune's own files, while a study runs.
 _SCRATCH: Final = "ray"
@@ -128,7 +132,9 @@ class StudyRun:
         Raises ``ClusterError`` before the first trial, or ``StoreError`` when rows cannot be written any
         more; what was written until then is whole.
         """
-        with logged(writer.location), ray_session(address, self._study.resources):
+        # In this order: Ray, as it starts, throws away what its loggers were given before.
+        with ray_session(address, self._study.resources) as folder, logged(writer.location):
+            _log.info("workers write to %s/logs", folder)
             if address is not None and self._study.faults.checkpoint_epochs:
                 check_reach(writer.location)
             payload = Payload(
@@ -138,7 +144,8 @@ class StudyRun:
                 search_path=search_path,
             )
             retries, stop = Retries(self._study.faults), StopRequest(writer.location)
-            recorder = Recorder(self._study, self._controller, retries, writer, on_change)
+            tracking = Tracking(self._study, writer.location)
+            recorder = Recorder(self._study, self._controller, retries, writer, tracking, on_change)
             # Tune needs a folder of its own. Nothing is ever restored from it: the store is the truth.
             scratch = writer.location / _SCRATCH
             try:
@@ -148,6 +155,7 @@ class StudyRun:
                 self._tuner(payload, recorder, retries, stop, scratch, writer.study.lanes).fit()
             finally:
                 recorder.flush()
+                tracking.close()
                 scratch.delete_folder()
                 withdraw_stop(writer.location)
         if recorder.error is not None:

@@ -15,8 +15,6 @@ from ray._private import ray_constants
 from lrstudy.errors import ClusterError, Problem
 from lrstudy.spec import Resources
 
-_log = logging.getLogger(__name__)
-
 # Without these Tune writes a JSON, a CSV and a TensorBoard file per trial, moves each worker into a folder
 # of its own (which breaks relative paths), prints every error twice, and reports usage to a server.
 _ENVIRONMENT: Final[Mapping[str, str]] = {
@@ -37,8 +35,10 @@ _REACH_SECONDS: Final = 10.0
 
 
 @contextlib.contextmanager
-def ray_session(address: str | None, resources: Resources) -> Iterator[None]:
+def ray_session(address: str | None, resources: Resources) -> Iterator[str]:
     """Connect to a cluster, or start Ray on this machine; leaves nothing running that it started.
+
+    Yields the folder of Ray's own files, on each of its machines.
 
     Raises ``ClusterError`` when the cluster cannot be reached, or can never give one trial what the
     study's ``[resources]`` ask for.
@@ -49,7 +49,7 @@ def ray_session(address: str | None, resources: Resources) -> Iterator[None]:
         _refuse(check_local(resources))
     try:
         _reach(address)
-        _connect(address)
+        folder = _connect(address)
     except (OSError, RuntimeError, ValueError) as error:
         remedy = "Check that the cluster runs and that the address is its head's; leave it out to run here."
         cause = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
@@ -62,7 +62,7 @@ def ray_session(address: str | None, resources: Resources) -> Iterator[None]:
         # With a searcher Tune keeps one trial pending. Where trials are shorter than a worker's start, that
         # one goes to the first worker that is free, and a second worker is never started.
         os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(16 + int(there.get("CPU", 0))))
-        yield
+        yield folder
     finally:
         ray.shutdown()
 
@@ -82,18 +82,19 @@ def _reach(address: str | None) -> None:
         pass
 
 
-def _connect(address: str | None) -> None:
-    # Its loggers are the run's (``logs``); what workers print stays in their own files.
-    quiet: dict[str, Any] = {"log_to_driver": False, "configure_logging": False}
+def _connect(address: str | None) -> str:
+    # What workers print stays in their own files; what is logged here later is the run's (``logs``).
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    session: Any
     if address is not None:
-        ray.init(address=address, **quiet)
-        return
-    # "local": a leftover file of a dead cluster must not be joined by accident.
-    with _loopback_only():
-        session: Any = ray.init(
-            address="local", include_dashboard=False, _node_ip_address="127.0.0.1", **quiet
-        )
-    _log.info("workers write to %s/logs", session.address_info["session_dir"])
+        session = ray.init(address=address, **quiet)
+    else:
+        # "local": a leftover file of a dead cluster must not be joined by accident.
+        with _loopback_only():
+            session = ray.init(
+                address="local", include_dashboard=False, _node_ip_address="127.0.0.1", **quiet
+            )
+    return str(session.address_info["session_dir"])
 
 
 @contextlib.contextmanager

@@ -166,4 +166,4 @@ def test_an_exception_in_the_users_model_marks_the_trial_failed_and_the_study_go
 
 def test_what_ray_says_is_in_the_runs_log_and_not_on_the_screen(finished: Path) -> None:
     log = (finished / "small" / "run.log").read_text()
-    assert "INFO lrstudy.tuning.session: workers write to" in log
+    assert "INFO lrstudy.tuning.runner: workers write to" in log
