@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
+import textwrap
 from typing import TYPE_CHECKING
 
 import typer
@@ -30,9 +33,29 @@ def print_error(error: LrStudyError) -> None:
     """Show an error on standard error: every problem on a line of its own."""
     problems = error.problems if isinstance(error, InputError) else ()
     if len(problems) <= 1:
-        typer.secho("error: ", fg="red", bold=True, nl=False, err=True)
-        typer.echo(str(error), err=True)
+        text = _wrapped(f"error: {error}", "")
+        typer.secho(text[:7], fg="red", bold=True, nl=False, err=True)
+        typer.echo(text[7:], err=True)
         return
     typer.secho(f"error: {len(problems)} problems", fg="red", bold=True, err=True)
     for problem in problems:
-        typer.echo(f"  {problem}", err=True)
+        typer.echo(_wrapped(str(problem), "  "), err=True)
+
+
+def _wrapped(text: str, indent: str) -> str:
+    """Broken between words on a terminal; elsewhere one line, as programs that read it want it."""
+    if not sys.stderr.isatty():
+        return indent + text
+    width = shutil.get_terminal_size().columns
+    lines = [
+        textwrap.fill(
+            line,
+            width,
+            initial_indent=indent if first else indent + "  ",
+            subsequent_indent=indent + "  ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        for first, line in zip([True, *[False] * text.count("\n")], text.splitlines(), strict=False)
+    ]
+    return "\n".join(lines)

@@ -102,6 +102,7 @@ class Resources(_Section):
 
     cpus: int = Field(default=1, ge=1)
     gpus: float = Field(default=0.0, ge=0)
+    accelerator: str = ""
     max_concurrent: int = Field(default=0, ge=0)
     lanes: Annotated[int, Field(ge=0)] | Literal["auto"] = 0
 

@@ -28,7 +28,7 @@ from lrstudy.tuning.logs import logged
 from lrstudy.tuning.reach import check_reach
 from lrstudy.tuning.recorder import Recorder
 from lrstudy.tuning.searcher import StudySearcher
-from lrstudy.tuning.session import ray_session
+from lrstudy.tuning.session import needs, ray_session
 from lrstudy.tuning.stopping import StopRequest, withdraw_stop
 from lrstudy.tuning.tracking import Tracking
 from lrstudy.tuning.trainable import Payload, trainable
@@ -178,7 +178,7 @@ class StudyRun:
         lanes: int,
     ) -> tune.Tuner:
         resources = self._study.resources
-        each = {"CPU": float(resources.cpus), "GPU": float(resources.gpus)}
+        each = needs(resources)
 
         nodes: Callable[[], list[dict[str, Any]]] = ray.nodes  # Ray leaves it without types
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 import ray
 from ray._private import ray_constants
 
-from lrstudy.errors import ClusterError, Problem
+from lrstudy.errors import ClusterError, Problem, did_you_mean
 from lrstudy.spec import Resources
 
 # Without these Tune writes a JSON, a CSV and a TensorBoard file per trial, moves each worker into a folder
@@ -31,6 +31,8 @@ _ENVIRONMENT: Final[Mapping[str, str]] = {
 }
 
 
+# What Ray calls the kinds of accelerators among its resources.
+_KIND: Final = "accelerator_type:"
 _REACH_SECONDS: Final = 10.0
 
 
@@ -132,13 +134,19 @@ def cluster_size() -> str:
 
 
 def check_local(resources: Resources) -> list[Problem]:
-    """What this machine lacks for even one trial; needs no Ray."""
+    """What this machine lacks for even one trial; without Ray, so a kind of accelerator is told later."""
     available = {"CPU": float(os.cpu_count() or 1), "GPU": 0.0}
     if resources.gpus > 0:
         import torch
 
         available["GPU"] = float(torch.cuda.device_count())
-    return _lacking(resources, available)
+    return _lacking(resources.model_copy(update={"accelerator": ""}), available)
+
+
+def needs(resources: Resources) -> dict[str, float]:
+    """What Ray must hold free for each trial. A kind of accelerator is asked for by a token amount of it."""
+    asked = {"CPU": float(resources.cpus), "GPU": float(resources.gpus)}
+    return asked | ({_KIND + resources.accelerator: 0.001} if resources.accelerator else {})
 
 
 def _lacking(resources: Resources, available: Mapping[str, float]) -> list[Problem]:
@@ -149,6 +157,12 @@ def _lacking(resources: Resources, available: Mapping[str, float]) -> list[Probl
             message = f"a trial asks for {asked:g} {name}s and there are {there:g}"
             remedy = f"Lower resources.{key} to at most {there:g}, or use a cluster that has more."
             problems.append(Problem("study", f"resources.{key}", message, remedy, asked))
+    kind = resources.accelerator
+    if kind and _KIND + kind not in available:
+        kinds = sorted(name.removeprefix(_KIND) for name in available if name.startswith(_KIND))
+        remedy = did_you_mean(kind, kinds) if kinds else "Leave it out, or use a cluster that has it."
+        message = "no machine of the cluster has such an accelerator"
+        problems.append(Problem("study", "resources.accelerator", message, remedy, kind))
     return problems
 
 

@@ -43,7 +43,9 @@ def _parent(pid: int) -> int:
 class RayNodes:
     """A head with a job server, and the nodes that were added, with one CPU each unless told."""
 
-    def __init__(self, folder: Path, environment: dict[str, str], dashboard: bool, *more: str) -> None:
+    def __init__(
+        self, folder: Path, environment: dict[str, str], dashboard: bool, cpus: int, *more: str
+    ) -> None:
         self._folder = folder
         # A job's `python` is the one that runs the tests.
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
@@ -53,7 +55,7 @@ class RayNodes:
         self.address, self.server = f"127.0.0.1:{port}", f"http://127.0.0.1:{web}"
         words = [f"--port={port}", f"--ray-client-server-port={free_port()}", f"--temp-dir={folder}"]
         words += ["--dashboard-host=127.0.0.1", f"--dashboard-port={web}"]
-        self._start("--head", *words, f"--include-dashboard={dashboard}", "--num-cpus=1", *more)
+        self._start("--head", *words, f"--include-dashboard={dashboard}", f"--num-cpus={cpus}", *more)
 
     def add(self, cpus: int = 1, *more: str) -> int:
         """Start a further node; returns its place in ``processes``."""
@@ -105,11 +107,12 @@ def ray_nodes(
     further: int = 0,
     dashboard: bool = True,
     more: Sequence[str] = (),
+    cpus: int = 1,
 ) -> Iterator[RayNodes]:
-    """A head with one CPU and some further nodes with one each; nothing of it is left afterwards."""
+    """A head with so many CPUs and some further nodes with one each; nothing of it is left afterwards."""
     # Ray's sockets lie in its folder, and their paths must be short.
     environment = {"RAY_AUTH_MODE": "disabled", **(environment or {})}
-    nodes = RayNodes(Path(tempfile.mkdtemp(prefix="ray-")), environment, dashboard, *more)
+    nodes = RayNodes(Path(tempfile.mkdtemp(prefix="ray-")), environment, dashboard, cpus, *more)
     try:
         for _ in range(further):
             nodes.add()

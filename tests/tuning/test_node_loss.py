@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
 from fault_studies import read_study, write_study
-from ray_nodes import ray_nodes
+from ray_nodes import family, ray_nodes
 
 from lrstudy.errors import ClusterError
 from lrstudy.records import Status
@@ -26,10 +27,15 @@ def test_a_killed_node_costs_no_row_and_changes_no_metric(
     finished = 0
     with ray_nodes(further=2, dashboard=False) as nodes:
 
+        def in_mid_trial(place: int) -> bool:
+            """Whether a worker of the node has lately begun a trial; each takes 0.7 s at least."""
+            marks = [file.parent / f"began-{pid}" for pid in family(nodes.processes[place].pid)]
+            return any(mark.exists() and time.time() - mark.stat().st_mtime < 0.35 for mark in marks)
+
         def kill_in_the_middle() -> None:
             nonlocal finished
             finished += 1
-            if finished == 20:
+            if finished >= 20 and nodes.processes[2].poll() is None and in_mid_trial(2):
                 nodes.kill(2)
 
         # A path that leads every process to its own folder: the driver's is seen by no other node.
