@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Thread
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -79,6 +80,9 @@ class Job:
         return JobStatus(self.state).is_terminal()
 
 
+_LOOK_SECONDS: Final = 0.2
+
+
 class JobServer:
     """The job server of a cluster's head, ``http://HEAD:8265``.
 
@@ -127,18 +131,33 @@ class JobServer:
         return text
 
     def follow(self, name: str, show: Callable[[str], None]) -> Job:
-        """Hand on what a job prints, from its beginning until it ends."""
+        """Hand on what a job prints, from its beginning until it ends.
+
+        The connection is a thread's, so that Ctrl-C ends the waiting at once, whatever the server does.
+        """
+        failed: list[BaseException] = []
 
         async def pass_on() -> None:
             lines: AsyncIterator[str] = self._client.tail_job_logs(name)
             async for text in lines:
                 show(text)
 
+        def read() -> None:
+            try:
+                asyncio.run(pass_on())
+            except Exception as error:  # noqa: BLE001 - raised again where the caller waits
+                failed.append(error)
+
         self.job(name)  # a name that nobody knows is told here
         with self._told(name), warnings.catch_warnings():
             # Ray hands aiohttp a value that aiohttp is about to give up.
             warnings.filterwarnings("ignore", "ssl=None", DeprecationWarning)
-            asyncio.run(pass_on())
+            reader = Thread(target=read, name="lrstudy-follow", daemon=True)
+            reader.start()
+            while reader.is_alive():
+                reader.join(_LOOK_SECONDS)
+            if failed:
+                raise failed[0]
         return self.job(name)
 
     def stop(self, name: str) -> bool:

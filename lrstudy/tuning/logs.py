@@ -29,6 +29,8 @@ def logged(store: Location) -> Iterator[None]:
     """While the block runs, what those libraries log goes to the run's log file; lrstudy's own notes, too."""
     file = logging.FileHandler(log_file(store), encoding="utf-8", delay=True)
     file.setFormatter(logging.Formatter(_FORMAT))
+    # In the end Tune misses a result file of every trial: it is told not to write any.
+    file.addFilter(lambda record: not record.name.startswith("ray.tune.analysis"))
     before = []
     for name in (*_QUIET, *_HEARD):
         logger = logging.getLogger(name)

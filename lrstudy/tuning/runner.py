@@ -25,6 +25,7 @@ from lrstudy.tuning.faults import Job, Retries, alone, workers
 from lrstudy.tuning.groups import LaneSearcher, jobs_of
 from lrstudy.tuning.lane_trials import lanes_trainable
 from lrstudy.tuning.logs import logged
+from lrstudy.tuning.packing import check_packing
 from lrstudy.tuning.reach import check_reach
 from lrstudy.tuning.recorder import Recorder
 from lrstudy.tuning.searcher import StudySearcher
@@ -137,8 +138,10 @@ class StudyRun:
             _log.info("workers write to %s/logs", folder)
             if address is not None and self._study.faults.checkpoint_epochs:
                 check_reach(writer.location)
+            shared = ray.put((self._study, data))
+            check_packing(self._study, shared, needs(self._study.resources), search_path)
             payload = Payload(
-                shared=(ray.put((self._study, data)),),
+                shared=(shared,),
                 key=self._study.spec_hash,
                 store=writer.location,
                 search_path=search_path,
