@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import re
+import shlex
 import tomllib
+import unittest.mock
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -54,6 +60,39 @@ def test_its_command_table_is_the_command_line_s() -> None:
 def test_its_table_of_options_is_the_command_line_s() -> None:
     """Write it anew with ``python -m lrstudy.cli.reference``."""
     assert f"\n\n{command_reference()}\n" in README
+
+
+LINES = [
+    shlex.split(line.partition(" > ")[0], comments=True)[1:]
+    for block in re.findall(r"```sh\n(.*?)```|((?:^    lrstudy .*\n)+)", README, re.DOTALL | re.MULTILINE)
+    for line in "".join(block).splitlines()
+    if line.strip().startswith("lrstudy ")
+]
+
+
+@pytest.mark.parametrize("words", LINES, ids=" ".join)
+def test_its_command_lines_are_understood(words: list[str]) -> None:
+    """By the command line's own parser, with everything but the work itself."""
+    command = typer.main.get_command(app)
+    with contextlib.ExitStack() as patches:
+        ran: list[str] = []
+        for leaf in leaves(command):
+            patches.enter_context(
+                unittest.mock.patch.object(leaf, "callback", lambda leaf=leaf, **_: ran.append(leaf.name))
+            )
+        with unittest.mock.patch("sys.stderr", io.StringIO()) as said:
+            assert command.main(args=list(words), prog_name="lrstudy", standalone_mode=False) in (None, 0)
+    assert len(ran) == 1, said.getvalue()
+
+
+def leaves(command: Any) -> Iterator[Any]:
+    for inner in command.commands.values():
+        yield from leaves(inner) if hasattr(inner, "commands") else [inner]
+
+
+def test_it_has_command_lines() -> None:
+    assert len(LINES) >= 14
+    assert {words[0] for words in LINES} >= {"run", "data", "import", "query", "export", "compare", "submit"}
 
 
 def test_its_columns_are_the_store_s() -> None:
