@@ -24,6 +24,7 @@ from ray.exceptions import AuthenticationError
 from ray.job_submission import JobStatus, JobSubmissionClient
 
 from lrstudy.errors import ClusterError, Problem
+from lrstudy.tuning.session import AUTHENTICATE
 
 # They tell of uploads and connections on standard error.
 _TALKATIVE: Final = (
@@ -34,10 +35,6 @@ _TALKATIVE: Final = (
 _REACH_SECONDS: Final = 10.0
 # Ray prefers these to the address that it is given.
 _OVERRIDING: Final = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
-_AUTHENTICATE: Final = (
-    "Set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN (or RAY_AUTH_TOKEN_PATH) to the cluster's own: "
-    "ray get-auth-token says it on the head"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +171,13 @@ class JobServer:
         except AuthenticationError as error:
             message = str(error).splitlines()[0]
             raise ClusterError(
-                Problem("--address", "", f"refuses: {message}", _AUTHENTICATE, self.address)
+                Problem(
+                    "--address",
+                    "",
+                    f"refuses: {message}",
+                    f"{AUTHENTICATE[0].upper()}{AUTHENTICATE[1:]}",
+                    self.address,
+                )
             ) from error
         except (OSError, RuntimeError, ValueError) as error:
             raise ClusterError(_problem(error, name, self.address)) from error

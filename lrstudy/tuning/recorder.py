@@ -139,6 +139,11 @@ class Recorder(Callback):
         if self._trials and time.monotonic() - self._flushed_at > FLUSH_SECONDS:
             self.flush()
 
+    @property
+    def waiting(self) -> int:
+        """Trials that are over and not written."""
+        return len(self._trials)
+
     def flush(self) -> None:
         """Write everything that is waiting. A failure is kept in ``error``: the driver stops the study."""
         if not self._trials:

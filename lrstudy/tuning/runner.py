@@ -161,7 +161,8 @@ class StudyRun:
                 tracking.close()
                 scratch.delete_folder()
                 withdraw_stop(writer.location)
-        if recorder.error is not None:
+        # What could not be written once may be there by now.
+        if recorder.error is not None and (recorder.waiting or not self.done):
             raise recorder.error
         self.clean_up(writer.location)
 

@@ -34,6 +34,10 @@ _ENVIRONMENT: Final[Mapping[str, str]] = {
 # What Ray calls the kinds of accelerators among its resources.
 _KIND: Final = "accelerator_type:"
 _REACH_SECONDS: Final = 10.0
+AUTHENTICATE: Final = (
+    "set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN (or RAY_AUTH_TOKEN_PATH) to the cluster's own, which "
+    "ray get-auth-token says on the head"
+)
 
 
 @contextlib.contextmanager
@@ -53,7 +57,10 @@ def ray_session(address: str | None, resources: Resources) -> Iterator[str]:
         _reach(address)
         folder = _connect(address)
     except (OSError, RuntimeError, ValueError) as error:
-        remedy = "Check that the cluster runs and that the address is its head's; leave it out to run here."
+        remedy = (
+            "Check that the cluster runs and that the address is its head's; leave it out to run here. "
+            f"A cluster that asks for a token answers nobody without one: {AUTHENTICATE}."
+        )
         cause = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
         raise ClusterError(
             Problem("--address", "", f"no Ray cluster answers: {cause}", remedy, address)

@@ -111,7 +111,10 @@ def ray_nodes(
 ) -> Iterator[RayNodes]:
     """A head with so many CPUs and some further nodes with one each; nothing of it is left afterwards."""
     # Ray's sockets lie in its folder, and their paths must be short.
-    environment = {"RAY_AUTH_MODE": "disabled", **(environment or {})}
+    # A process that has once started Ray by itself talks to every later cluster with its own token, and a
+    # cluster without one cannot answer it: its actors are lost without a cause.
+    mode = os.environ.get("RAY_AUTH_MODE", "disabled")
+    environment = {"RAY_AUTH_MODE": mode, **(environment or {})}
     nodes = RayNodes(Path(tempfile.mkdtemp(prefix="ray-")), environment, dashboard, cpus, *more)
     try:
         for _ in range(further):

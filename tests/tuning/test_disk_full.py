@@ -32,14 +32,15 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_full_disk_stops_the_study_with_a_remedy_and_room_lets_it_go_on(
     small_disk: Path, tmp_path: Path
 ) -> None:
-    file = write_study(tmp_path / "study", seconds=0.0, epochs=4, trials=6, seeds=2)
+    # Slow enough that rows are written while it runs, not all at its end.
+    file = write_study(tmp_path / "study", seconds=0.03, epochs=4, trials=6, seeds=2)
     filler, finished = small_disk / "filler", 0
 
     def fill_after_the_third() -> None:
         nonlocal finished
         finished += 1
-        if finished == 3:
-            with filler.open("wb", buffering=0) as full, contextlib.suppress(OSError):
+        if finished >= 3:  # again each time: Ray frees some of its own
+            with filler.open("ab", buffering=0) as full, contextlib.suppress(OSError):
                 while True:
                     full.write(bytes(4096))
 
