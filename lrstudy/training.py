@@ -25,6 +25,7 @@ from lrstudy.tasks import (
     MetricSums,
     Pipeline,
     TaskData,
+    build_gradient,
     build_loss,
     build_model,
     build_optimizer,
@@ -89,6 +90,8 @@ class Training:
         )
         self.model: nn.Module = self._precision.prepare(model.to(device))
         self._loss = build_loss(task.loss)
+        step = study.resources.step
+        self._gradient = build_gradient(step, self.model, self._loss, self._precision, device)
         optimizer = build_optimizer(task.optimizer, self.model)
         started = clock()
         self.schedule = build_schedule(config.kind, config.params, self._context(optimizer))
@@ -119,6 +122,11 @@ class Training:
     def epoch(self) -> int:
         """How many epochs have been run."""
         return self._epoch
+
+    @property
+    def note(self) -> str | None:
+        """What a reader of the run's log should know of how it was trained, if anything."""
+        return self._gradient.note
 
     @property
     def finished(self) -> bool:
@@ -186,14 +194,10 @@ class Training:
         rates: list[float] = []
         for inputs, targets in self.pipeline.train_batches(self.order):
             rates.append(self.schedule.rate)
-            self.optimizer.zero_grad(set_to_none=True)
-            with self._precision.autocast():
-                outputs = self.model(inputs)
-                loss = self._loss(outputs, targets)
-            loss.backward()
+            loss, outputs = self._gradient(inputs, targets)  # forward, loss, backward
             self.optimizer.step()
             self.schedule.after_step()
-            sums.update(loss.detach(), outputs.detach(), targets)
+            sums.update(loss, outputs, targets)
         return rates, sums.result()
 
     @torch.no_grad()

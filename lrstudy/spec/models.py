@@ -98,6 +98,7 @@ class Resources(_Section):
     """What each trial occupies, and how many run at once (0: as many as the cluster holds).
 
     ``lanes``: up to how many trials share one worker, trained side by side; 0: each has its own.
+    ``step``: how a batch's gradient is computed, call by call or as one captured graph (on a GPU).
     """
 
     cpus: int = Field(default=1, ge=1)
@@ -105,6 +106,7 @@ class Resources(_Section):
     accelerator: str = ""
     max_concurrent: int = Field(default=0, ge=0)
     lanes: Annotated[int, Field(ge=0)] | Literal["auto"] = 0
+    step: Literal["eager", "captured"] = "eager"
 
 
 class Faults(_Section):

@@ -9,6 +9,7 @@ from lrstudy.tasks.optimizers import build_optimizer
 from lrstudy.tasks.pipeline import Pipeline
 from lrstudy.tasks.precision import Precision, precision_of
 from lrstudy.tasks.raw import Split
+from lrstudy.tasks.step import build_gradient
 
 __all__ = [
     "MetricSums",
@@ -16,6 +17,7 @@ __all__ = [
     "Precision",
     "Split",
     "TaskData",
+    "build_gradient",
     "build_loss",
     "build_model",
     "build_optimizer",

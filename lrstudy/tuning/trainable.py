@@ -126,6 +126,8 @@ class _Attempt:
                         return None
             return training.outcome()
         finally:
+            if training.note is not None:
+                self.checkpoints.notes.append(training.note)
             training.close()
 
     def _range_test(self, study: Study, data: TaskData, device: torch.device) -> Outcome:

@@ -8,9 +8,11 @@ Random images of the data set's shape, for values do not change the time. Ways t
 - loader: ``DataLoader`` with 2 workers over uint8 images, eager, the loss read every step;
 - eager: the images stay on the device, the loss is summed there and read once per epoch;
 - compiled: the same with forward, backward and update under ``torch.compile``;
-- graph: the same captured once as a CUDA graph and replayed.
+- captured: forward, loss and backward captured once as a CUDA graph, as lrstudy's own `step = "captured"`
+  does it; the optimizer is called as always;
+- graph: the optimizer captured too.
 
-Packed: so many processes at once on one GPU, each training by the fastest of the last three ways; the
+Packed: so many processes at once on one GPU, each training by the fastest of the resident ways; the
 figure is their epochs per second together. Needs torch alone (and lrstudy's own folder).
 """
 
@@ -28,6 +30,8 @@ import torch
 from torch import Tensor, nn
 
 from lrstudy.tasks.models.registry import build_model
+from lrstudy.tasks.precision import Precision
+from lrstudy.tasks.step import build_gradient
 
 # name: (shape of an image, batch size, floor of an epoch in seconds at bf16 and unfused memory traffic)
 NETWORKS = {
@@ -75,6 +79,21 @@ class PlainStep:
         loss.backward()
         self.optimizer.step()
         return loss.detach()
+
+
+class CapturedAsInStudies(PlainStep):
+    """lrstudy's own captured gradient, and the optimizer after it."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__(job)
+        precision = Precision(torch.float32, job.bf16, True, job.device)
+        device = torch.device(job.device)
+        self.gradient = build_gradient("captured", self.model, nn.CrossEntropyLoss(), precision, device)
+
+    def __call__(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        loss, _ = self.gradient(inputs, targets)
+        self.optimizer.step()
+        return loss
 
 
 class Captured:
@@ -131,7 +150,7 @@ class _Images(torch.utils.data.Dataset[Any]):
 def epochs_per_second(job: Job, ready: Any = None) -> float:
     """Train a warm-up epoch and then ``job.epochs``; ``ready`` is a barrier of the packed processes."""
     device = torch.device(job.device)
-    step: Step = PlainStep(job)
+    step: Step = CapturedAsInStudies(job) if job.way == "captured" else PlainStep(job)
     if job.way == "loader":
         size = NETWORKS[job.network][1]
         loader = torch.utils.data.DataLoader(
@@ -183,7 +202,7 @@ def packed(job: Job, count: int) -> float:
 
 def ways(device: str) -> tuple[str, ...]:
     """The ways that a device has."""
-    return ("loader", "eager", "compiled", *(("graph",) if device == "cuda" else ()))
+    return ("loader", "eager", "compiled", *(("captured", "graph") if device == "cuda" else ()))
 
 
 def compare(job: Job, counts: Sequence[int]) -> Iterator[tuple[str, float]]:

@@ -85,6 +85,8 @@ def test_a_submitted_study_is_run_followed_listed_and_stopped(
     follow = f"lrstudy jobs logs second --follow --address {cluster.server}"
     assert f"its output: {follow}" in told.output
 
+    # A shell that starts tests in the background has them ignore Ctrl-C, and what they start after them.
+    ours = signal.signal(signal.SIGINT, signal.default_int_handler)
     watching = subprocess.Popen(
         [sys.executable, "-m", *follow.split()],
         stdout=subprocess.PIPE,
@@ -92,6 +94,7 @@ def test_a_submitted_study_is_run_followed_listed_and_stopped(
         text=True,
         env=dict(os.environ),
     )
+    signal.signal(signal.SIGINT, ours)
     assert watching.stdout is not None
     assert watching.stdout.readline(), "it shows what the job prints"
     watching.send_signal(signal.SIGINT)

@@ -43,7 +43,7 @@ def make():
 
 def test_four_trials_share_a_gpu_and_no_more(tmp_path: Path) -> None:
     trials = 6 * GPUS
-    more = '[resources]\ngpus = 0.25\naccelerator = "T4"\n'
+    more = '[resources]\ngpus = 0.25\naccelerator = "T4"\nstep = "captured"\n'
     file = write_study(tmp_path / "study", epochs=4, trials=trials, seeds=4, more=more)
     (file.parent / "slow_net.py").write_text(MODULE)
     file.write_text(file.read_text().replace(", seconds = 0.01", ""))
@@ -62,6 +62,8 @@ def test_four_trials_share_a_gpu_and_no_more(tmp_path: Path) -> None:
         with prepare(study, str(tmp_path), address=nodes.address, search_path=[file.parent]) as ready:
             ready.start(lambda: None)
             assert ready.run.done
+    # The workers find no real GPU: they compute call by call, and say so.
+    assert "a step is captured on a GPU only" in (tmp_path / "slow" / "run.log").read_text()
     records = open_store(tmp_path / "slow").trial_records()
     begins = [(record.started_at, 1) for record in records if record.started_at]
     ends = [(record.ended_at, -1) for record in records if record.ended_at]
