@@ -20,6 +20,18 @@ from lrstudy.tuning.configurations import Configuration, configuration, rank
 from lrstudy.tuning.search import Search
 
 
+class _Started(set[int]):
+    """Numbers of the trials that were handed out; none is ever taken out."""
+
+    _first = 0  # no smaller number is missing
+
+    def missing(self, planned: int) -> int | None:
+        """The smallest number below ``planned`` that is not in."""
+        while self._first in self:
+            self._first += 1
+        return self._first if self._first < planned else None
+
+
 @dataclass(slots=True)
 class _Progress:
     """One schedule's trials: what was handed out and what came back."""
@@ -30,8 +42,8 @@ class _Progress:
     repeats: int  # seeds per configuration
     test_started: bool = False
     tested: TrialRecord | None = None
-    tune_started: set[int] = field(default_factory=set)
-    confirm_started: set[int] = field(default_factory=set)
+    tune_started: _Started = field(default_factory=_Started)
+    confirm_started: _Started = field(default_factory=_Started)
     tuned: dict[int, TrialRecord] = field(default_factory=dict)
     confirmed: dict[int, TrialRecord] = field(default_factory=dict)
     tried: dict[int, Configuration] = field(default_factory=dict)
@@ -180,13 +192,13 @@ class Controller:
                 return None
             schedule.test_started = True
             return self._config(schedule.spec, Phase.RANGE_TEST, 0, {})
-        number = _first_missing(schedule.tune_started, schedule.tune_trials)
+        number = schedule.tune_started.missing(schedule.tune_trials)
         if number is not None:
             return self._tune(schedule, number)
         winner = self.winner(schedule.spec.name)
         if winner is None:
             return None
-        number = _first_missing(schedule.confirm_started, self._study.budget.confirm_seeds)
+        number = schedule.confirm_started.missing(self._study.budget.confirm_seeds)
         if number is None:
             return None
         schedule.confirm_started.add(number)
@@ -230,12 +242,6 @@ class Controller:
             schedule.spec = schedule.spec.narrowed(low, high)
             higher = self._metric.higher_is_better
             schedule.search = Search(self._study, schedule.spec, higher_is_better=higher)
-
-
-def _first_missing(started: set[int], planned: int) -> int | None:
-    if len(started) == planned:
-        return None
-    return next(number for number in range(planned) if number not in started)
 
 
 def _number(trial_id: str) -> int:

@@ -28,7 +28,7 @@ from lrstudy.tuning.logs import logged
 from lrstudy.tuning.packing import check_packing
 from lrstudy.tuning.reach import check_reach
 from lrstudy.tuning.recorder import Recorder
-from lrstudy.tuning.searcher import StudySearcher
+from lrstudy.tuning.searcher import OldestFirst, StudySearcher
 from lrstudy.tuning.session import needs, ray_session
 from lrstudy.tuning.stopping import StopRequest, withdraw_stop
 from lrstudy.tuning.tracking import Tracking
@@ -205,6 +205,7 @@ class StudyRun:
             tune.with_resources(tune.with_parameters(worker, payload=payload), per_trial),
             tune_config=tune.TuneConfig(
                 search_alg=searcher,
+                scheduler=OldestFirst(),
                 num_samples=-1,
                 reuse_actors=True,
                 trial_name_creator=_trial_name,

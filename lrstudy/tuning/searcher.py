@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, cast
 
+from ray.tune.execution.tune_controller import TuneController
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
 from lrstudy.tuning.controller import Controller
@@ -52,3 +56,42 @@ class StudySearcher(Searcher):
 
     def restore(self, checkpoint_path: str) -> None:
         """Nothing to restore."""
+
+
+class OldestFirst(FIFOScheduler):
+    """Tune's own order, found among the trials that are not over.
+
+    Tune looks through all that there have been, several times for each trial: that made a trial dearer the
+    more had gone before.
+    """
+
+    def __init__(self) -> None:
+        start: Callable[[], None] = super().__init__  # Ray leaves it without types
+        start()
+        self._there: dict[str, Trial] = {}
+
+    def on_trial_add(self, tune_controller: TuneController, trial: Trial) -> None:
+        """A trial that is to run."""
+        self._there[trial.trial_id] = trial
+
+    def on_trial_complete(
+        self, tune_controller: TuneController, trial: Trial, result: dict[str, Any]
+    ) -> None:
+        """A trial is over."""
+        self._there.pop(trial.trial_id, None)
+
+    def on_trial_error(self, tune_controller: TuneController, trial: Trial) -> None:
+        """A trial is over."""
+        self._there.pop(trial.trial_id, None)
+
+    def on_trial_remove(self, tune_controller: TuneController, trial: Trial) -> None:
+        """A trial was taken back before it ran."""
+        self._there.pop(trial.trial_id, None)
+
+    def choose_trial_to_run(self, tune_controller: TuneController) -> Trial | None:
+        """The oldest that waits; one that was paused only if no other waits."""
+        for status in (Trial.PENDING, Trial.PAUSED):
+            for trial in self._there.values():
+                if trial.status == status:
+                    return trial
+        return None
