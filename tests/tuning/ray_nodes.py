@@ -24,8 +24,13 @@ def free_port() -> int:
 
 def family(pid: int) -> list[int]:
     """A process and all that it has started, and those have."""
-    children = [one for one in _pids() if _parent(one) == pid]
-    return [pid, *(one for child in children for one in family(child))]
+    children: dict[int, list[int]] = {}
+    for one in _pids():
+        children.setdefault(_parent(one), []).append(one)
+    found = [pid]
+    for one in found:  # which grows meanwhile
+        found += children.get(one, [])
+    return found
 
 
 def _pids() -> list[int]:
