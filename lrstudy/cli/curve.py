@@ -32,7 +32,7 @@ def read_curve(kind: str, overrides: Sequence[str], epochs: int, plot: Path | No
     if problems:
         raise InputError(problems)
     if ":" in kind:
-        from lrstudy.tuning.prepare import importable
+        from lrstudy.tuning.preparation import importable
 
         importable([Path.cwd()])
     return curve(kind, params, epochs, STEPS_PER_EPOCH)

@@ -81,7 +81,7 @@ def run_sweep(
     import torch
 
     from lrstudy.tasks import check_task, load_data
-    from lrstudy.tuning.prepare import importable
+    from lrstudy.tuning.preparation import importable
     from lrstudy.tuning.trainable import device_of
 
     importable(search_path)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any
@@ -69,6 +69,16 @@ class Job:
     def from_config(cls, config: Mapping[str, Any]) -> Job:
         """The job behind what Tune was given."""
         return cls(TrialConfig(**config["trial"]), config.get("attempt", 1), config.get("alone", False))
+
+
+def group_config(jobs: Sequence[Job]) -> dict[str, Any]:
+    """What Tune passes to the worker of a group."""
+    return {"lanes": [job.to_config() for job in jobs], "alone": any(job.alone for job in jobs)}
+
+
+def jobs_of(config: Mapping[str, Any]) -> list[Job]:
+    """The jobs behind what Tune was given, one or a group."""
+    return [Job.from_config(entry) for entry in config.get("lanes", [config])]
 
 
 class Retries:

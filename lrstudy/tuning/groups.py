@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Any, cast
 
 from ray.tune.search import Searcher
 
 from lrstudy.records import Phase
 from lrstudy.tuning.controller import Controller
-from lrstudy.tuning.faults import Job, Retries
+from lrstudy.tuning.faults import Job, Retries, group_config
 from lrstudy.tuning.searcher import StudySearcher
 from lrstudy.tuning.stopping import StopRequest
-
-
-def group_config(jobs: Sequence[Job]) -> dict[str, Any]:
-    """What Tune passes to the worker of a group."""
-    return {"lanes": [job.to_config() for job in jobs], "alone": any(job.alone for job in jobs)}
-
-
-def jobs_of(config: Mapping[str, Any]) -> list[Job]:
-    """The jobs behind what Tune was given, one or a group."""
-    return [Job.from_config(entry) for entry in config.get("lanes", [config])]
 
 
 class LaneSearcher(StudySearcher):

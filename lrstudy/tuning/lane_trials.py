@@ -15,8 +15,7 @@ from lrstudy.lanes import LaneGroup
 from lrstudy.outcome import Outcome
 from lrstudy.records import EpochRecord, Status
 from lrstudy.tuning.checkpoints import Saved, TrialCheckpoints
-from lrstudy.tuning.faults import Fault, Job, fault_of
-from lrstudy.tuning.groups import jobs_of
+from lrstudy.tuning.faults import Fault, Job, fault_of, jobs_of
 from lrstudy.tuning.stopping import StopRequest
 from lrstudy.tuning.trainable import (
     MISFITS,

@@ -22,8 +22,7 @@ from lrstudy.spec import Study
 from lrstudy.store import StoreWriter, TrialKey
 from lrstudy.tuning.checkpoints import remove_checkpoints
 from lrstudy.tuning.controller import Controller
-from lrstudy.tuning.faults import Fault, Job, Retries, fault_of
-from lrstudy.tuning.groups import jobs_of
+from lrstudy.tuning.faults import Fault, Job, Retries, fault_of, jobs_of
 from lrstudy.tuning.tracking import Tracking
 
 # Rows of trials that ended within this time share one write. What a kill loses of it is run again.

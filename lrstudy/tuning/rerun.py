@@ -18,7 +18,7 @@ from lrstudy.spec import Study
 from lrstudy.store import Store
 from lrstudy.tasks import TaskData, load_data
 from lrstudy.training import Training, TrialConfig
-from lrstudy.tuning.prepare import importable
+from lrstudy.tuning.preparation import importable
 from lrstudy.tuning.trainable import device_of
 
 

@@ -21,8 +21,8 @@ from lrstudy.tasks import TaskData
 from lrstudy.tuning.asha import Pruner
 from lrstudy.tuning.checkpoints import remove_all_checkpoints, remove_ended
 from lrstudy.tuning.controller import Controller
-from lrstudy.tuning.faults import Job, Retries, alone, workers
-from lrstudy.tuning.groups import LaneSearcher, jobs_of
+from lrstudy.tuning.faults import Job, Retries, alone, jobs_of, workers
+from lrstudy.tuning.groups import LaneSearcher
 from lrstudy.tuning.lane_trials import lanes_trainable
 from lrstudy.tuning.logs import logged
 from lrstudy.tuning.packing import check_packing

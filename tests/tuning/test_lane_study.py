@@ -20,8 +20,8 @@ from lrstudy.tasks import TaskData, load_data
 from lrstudy.training import Training, TrialConfig
 from lrstudy.tuning import lane_trials, prepare
 from lrstudy.tuning.controller import Controller
-from lrstudy.tuning.faults import Job, Retries
-from lrstudy.tuning.groups import LaneSearcher, group_config, jobs_of
+from lrstudy.tuning.faults import Job, Retries, group_config, jobs_of
+from lrstudy.tuning.groups import LaneSearcher
 from lrstudy.tuning.rerun import repeat
 from lrstudy.tuning.stopping import StopRequest
 from lrstudy.tuning.trainable import Payload

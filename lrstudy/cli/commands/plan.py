@@ -28,7 +28,7 @@ def plan(
     from lrstudy.cli.planning import plan_of, show_plan
     from lrstudy.spec import load_study
     from lrstudy.tuning.estimate import estimate_seconds
-    from lrstudy.tuning.prepare import importable
+    from lrstudy.tuning.preparation import importable
 
     spec = load_study(study, set_ or [])
     importable([study.resolve().parent, Path.cwd()])
