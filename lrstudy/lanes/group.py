@@ -22,6 +22,7 @@ from lrstudy.lanes.stacked import StackedModel, unstackable
 from lrstudy.records import EpochRecord
 from lrstudy.spec import Study
 from lrstudy.tasks import MetricSums, TaskData, build_loss, build_model
+from lrstudy.tasks.metric_sums import chosen_classes
 from lrstudy.tasks.pipeline import Pipeline
 from lrstudy.training import State, Training, TrialConfig
 
@@ -120,7 +121,8 @@ class LaneGroup:
 
     def _train(self, lanes: Sequence[Training]) -> tuple[list[list[float]], list[dict[str, float]]]:
         for lane in lanes:
-            lane.model.train()
+            if not lane.model.training:
+                lane.model.train()
             lane.schedule.before_training()
             lane.optimizer.zero_grad(set_to_none=True)
         watched = [lane for lane in lanes if _has_step_hooks(lane.optimizer)]
@@ -147,7 +149,6 @@ class LaneGroup:
     @torch.no_grad()
     def _evaluate(self, lanes: Sequence[Training]) -> list[dict[str, float]]:
         for lane in lanes:
-            lane.model.eval()
             lane.schedule.before_evaluation()
         sums = _Sums(len(lanes), self._classes, self._device)
         for inputs, targets in lanes[0].pipeline.batches("validation"):
@@ -179,10 +180,13 @@ def _own_memory(state: Any) -> Any:
 
 
 class _Sums:
-    """The lanes' metrics; what waits is split into lanes many steps at a time."""
+    """The lanes' metrics, as ``MetricSums`` has them; what waits is split into lanes many steps at a time."""
 
     def __init__(self, lanes: int, classes: int | None, device: torch.device) -> None:
-        self._sums = [MetricSums(classes, device) for _ in range(lanes)]
+        self._classes, self._rows = classes, 0
+        self._moments = [] if classes is not None else [MetricSums(None, device) for _ in range(lanes)]
+        self._loss = torch.zeros(lanes, device=device, dtype=torch.float64)
+        self._correct = torch.zeros(lanes, device=device, dtype=torch.int64)
         self._waiting: list[tuple[Tensor, Tensor, Tensor]] = []
 
     def update(self, losses: Tensor, outputs: Tensor, targets: Tensor) -> None:
@@ -197,10 +201,20 @@ class _Sums:
         self._waiting = []
         sizes = losses[0].new_tensor([batch.shape[1] for batch in targets])
         means = (torch.stack(losses, 1) * sizes).sum(1) / sizes.sum()
-        lanes = zip(self._sums, means, torch.cat(outputs, 1), torch.cat(targets, 1), strict=True)
-        for sums, loss, given, wanted in lanes:
-            sums.update(loss, given, wanted)
+        given, wanted = torch.cat(outputs, 1), torch.cat(targets, 1)
+        if self._classes is None:
+            for lane in zip(self._moments, means, given, wanted, strict=True):
+                lane[0].update(*lane[1:])
+            return
+        rows = wanted.shape[1]
+        self._rows += rows
+        self._loss += means.double() * rows
+        self._correct += (chosen_classes(given) == wanted).sum(1)
 
     def result(self) -> list[dict[str, float]]:
         self._count()
-        return [sums.result() for sums in self._sums]
+        if self._classes is None:
+            return [sums.result() for sums in self._moments]
+        found = zip(self._loss.tolist(), self._correct.tolist(), strict=True)
+        rows = self._rows or float("nan")
+        return [{"loss": loss / rows, "accuracy": correct / rows} for loss, correct in found]

@@ -48,10 +48,13 @@ class CurveSchedule(ScheduleDefaults):
         self._step += 1
         if self._step >= self._total_steps:
             return
+        moves = not self._warmup.over
         self._warmup.advance()
         if self._plan.interval == "step" and self._step > self._first_step:
             self._plan.scheduler.step()
-        self._apply()
+            moves = True
+        if moves:  # else it costs most steps of most schedules, and changes nothing
+            self._apply()
 
     def after_epoch(self, metric: float | None) -> None:
         """Set the rate of the next epoch, where the curve moves by epochs."""

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 _TOGETHER = 64
 
 
+def chosen_classes(outputs: Tensor) -> Tensor:
+    """The class that each row's outputs, (…, n), choose; a single output stands for class 1."""
+    return outputs[..., 0] > 0 if outputs.shape[-1] == 1 else outputs.argmax(-1)
+
+
 class MetricSums:
     """Loss, and accuracy (with ``classes``) or R², over all rows given to ``update``.
 
@@ -50,8 +55,7 @@ class MetricSums:
         self._loss += (torch.stack(losses).to(self._dtype) * rows).sum()
         given, wanted = torch.cat(outputs), torch.cat(targets)
         if self._classes is not None:
-            chosen = given[:, 0] > 0 if given.shape[1] == 1 else given.argmax(1)
-            self._correct += (chosen == wanted).sum()
+            self._correct += (chosen_classes(given) == wanted).sum()
         else:
             self._add_moments(given.to(self._dtype), wanted.to(self._dtype))
 

@@ -177,7 +177,7 @@ def test_a_lane_whose_code_fails_fails_alone(
 
 
 def test_groups_are_made_when_a_worker_is_free_and_shared_out_evenly(tmp_path: Path) -> None:
-    spec = study()
+    spec, now = study(), 0.0
     searcher = LaneSearcher(
         Controller(spec),
         Retries(spec.faults),
@@ -185,11 +185,15 @@ def test_groups_are_made_when_a_worker_is_free_and_shared_out_evenly(tmp_path: P
         0,
         lanes=4,
         workers=lambda: 2,
+        clock=lambda: now,
     )
     groups = [searcher.suggest("a"), searcher.suggest("b")]
     assert [len(jobs_of(group)) for group in groups if group] == [4, 4]
     assert searcher.suggest("c") is None  # nobody would run it
+    now = 10.0
     searcher.on_trial_complete("a")
+    assert searcher.suggest("c") is None, "the last trial waits for what the other group may set free"
+    now = 13.0  # which takes longer than was to be expected
     rest = searcher.suggest("c")
     assert rest is not None
     assert len(jobs_of(rest)) == 1
