@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -24,19 +25,24 @@ def test_a_killed_node_costs_no_row_and_changes_no_metric(
 ) -> None:
     file = write_study(tmp_path / "study", seconds=0.03, epochs=8, trials=20, seeds=10)
     study = read_study(file)
-    finished = 0
+    finished, over = 0, threading.Event()
     with ray_nodes(further=2, dashboard=False) as nodes:
 
         def in_mid_trial(place: int) -> bool:
             """Whether a worker of the node has lately begun a trial; each takes 0.9 s at least."""
             marks = [file.parent / f"began-{pid}" for pid in family(nodes.processes[place].pid)]
-            return any(mark.exists() and time.time() - mark.stat().st_mtime < 0.3 for mark in marks)
+            return any(mark.exists() and time.time() - mark.stat().st_mtime < 0.4 for mark in marks)
 
         def kill_in_the_middle() -> None:
+            # At the ends of trials, which the driver hears of, all nodes may happen to be between two.
+            while finished < 20 or not in_mid_trial(2):
+                if over.wait(0.05):
+                    return
+            nodes.kill(2)
+
+        def count() -> None:
             nonlocal finished
             finished += 1
-            if finished >= 20 and nodes.processes[2].poll() is None and in_mid_trial(2):
-                nodes.kill(2)
 
         # A path that leads every process to its own folder: the driver's is seen by no other node.
         monkeypatch.chdir(tmp_path)
@@ -49,7 +55,14 @@ def test_a_killed_node_costs_no_row_and_changes_no_metric(
         assert len(told.value.problems) == 2, "one for each node but the driver's own"
 
         with prepare(study, str(tmp_path), address=nodes.address, search_path=[file.parent]) as ready:
-            ready.start(kill_in_the_middle)
+            killer = threading.Thread(target=kill_in_the_middle)
+            killer.start()
+            try:
+                ready.start(count)
+            finally:
+                over.set()
+                killer.join()
+            assert nodes.processes[2].poll() is not None, "the node was never killed"
             assert ready.run.done
     store = open_store(tmp_path / "slow")
     records = store.trial_records()
