@@ -50,6 +50,7 @@ class StudyLike(Protocol):
     epochs: int
     trials: int
     confirm_seeds: int
+    lanes: int
 
     def planned(self, schedule: Any) -> Mapping[Phase, int]:
         """How many trials of each phase a schedule gets."""
@@ -74,7 +75,7 @@ def analyse(store: StoreLike, *, targets: Sequence[float] | None = None, seed: i
     """
     study: StudyLike = store.study
     metric = study.metric
-    columns = read_columns(store, metric)
+    columns = read_columns(store, metric, shared=study.lanes > 0)
     runs = {s.name: _measured(columns.of(s.name, Phase.CONFIRM)) for s in study.schedules}
     base = runs[study.reference]
     levels, rule = choose_targets(columns, base, metric, targets or study.targets)
@@ -110,6 +111,7 @@ def analyse(store: StoreLike, *, targets: Sequence[float] | None = None, seed: i
         spec=json.dumps(study.spec, indent=2, ensure_ascii=False),
         seed=seed,
         planned=planned,
+        lanes=study.lanes,
     )
 
 

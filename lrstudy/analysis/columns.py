@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -114,8 +114,12 @@ class Columns:
         ]
 
 
-def read_columns(store: Readable, metric: Metric) -> Columns:
-    """Read what the analysis needs, sorted by trial and epoch."""
+def read_columns(store: Readable, metric: Metric, *, shared: bool = False) -> Columns:
+    """Read what the analysis needs, sorted by trial and epoch.
+
+    ``shared``: trials were trained side by side. Their seconds are then shares of what their group took:
+    they add up to a price, but depend on the size of the group, and no time is counted in them.
+    """
     wanted = ["trial_id", "epoch", *_COUNTED, *dict.fromkeys([metric.column, *_SHOWN])]
     table = store.epochs(wanted)
     ids = table["trial_id"].combine_chunks().dictionary_encode()
@@ -128,8 +132,12 @@ def read_columns(store: Readable, metric: Metric) -> Columns:
     blocks = {name: (int(first[i]), int(first[i + 1])) for i, name in enumerate(ids.dictionary.to_pylist())}
     stored = columns[metric.column]
     times, partial = _times(epoch, columns, first[code] if len(code) else code)
+    trials = _trials(store.trials(), metric, blocks, columns["train_loss"])
+    if shared:
+        times.pop("seconds", None)
+        trials = tuple(replace(trial, device_seconds=None) for trial in trials)
     return Columns(
-        trials=_trials(store.trials(), metric, blocks, columns["train_loss"]),
+        trials=trials,
         value=1.0 - stored if metric.complement else stored,
         epoch=epoch,
         times=times,

@@ -213,7 +213,8 @@ class ScheduleSummary:
 class Summary:
     """A study's results. ``targets`` and each schedule's ``reach`` run in parallel.
 
-    ``planned`` are the trials of the whole study, over all schedules and phases.
+    ``planned`` are the trials of the whole study, over all schedules and phases. ``lanes`` is how many at
+    most were trained side by side in one process, 0 if each alone: then no time is counted in seconds.
     """
 
     name: str
@@ -236,6 +237,7 @@ class Summary:
     spec: str = ""
     seed: int = field(default=0)
     planned: int = 0
+    lanes: int = 0
 
     @property
     def ended(self) -> int:
@@ -260,6 +262,7 @@ class Summary:
             "margin": self.margin,
             "confidence": self.confidence,
             "complete": self.complete,
+            "lanes": self.lanes,
             "schedules": [_schedule_json(schedule) for schedule in self.schedules],
             "warnings": list(self.warnings),
             "stability": list(self.stability),

@@ -9,25 +9,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 from torch.optim import SGD
 
 from lrstudy.catalog.schedules import SCHEDULES
+from lrstudy.lanes.losses import StackedLoss, StackedSums
 from lrstudy.lanes.sgd import StackedSGD
 from lrstudy.lanes.stacked import StackedModel, unstackable
 from lrstudy.records import EpochRecord
 from lrstudy.spec import Study
-from lrstudy.tasks import MetricSums, TaskData, build_loss, build_model
-from lrstudy.tasks.metric_sums import chosen_classes
+from lrstudy.tasks import TaskData, build_loss, build_model
 from lrstudy.tasks.pipeline import Pipeline
 from lrstudy.training import State, Training, TrialConfig
-
-# Steps whose metrics are counted together.
-_TOGETHER: Final = 64
+from lrstudy.uncompiled import count_as_stepped
 
 
 def why_not(study: Study, data: TaskData, kinds: Sequence[str]) -> str | None:
@@ -60,7 +57,7 @@ class LaneGroup:
         self.trainings = [Training(study, data, config, device) for config in configs]
         self._dropped: set[int] = set()
         self._stacked: tuple[int, ...] = ()
-        self._loss = build_loss(study.task.loss)
+        self._losses = StackedLoss(build_loss(study.task.loss))
         self._classes, self._device = data.classes, device
 
     @property
@@ -74,7 +71,7 @@ class LaneGroup:
         self._dropped.add(lane)
 
     def run_epoch(self) -> dict[int, EpochRecord]:
-        """An epoch of every active lane: its record by lane. Seconds are a lane's equal share."""
+        """An epoch of every active lane: its record by lane. Seconds are a lane's share of the group's."""
         active = self.active
         if active != self._stacked:
             self._stack(active)
@@ -82,17 +79,26 @@ class LaneGroup:
         measured = [lane.schedule.measurement for lane in lanes]
         started = time.perf_counter()
         rates, train = self._train(lanes)
-        train_seconds = (time.perf_counter() - started) / len(lanes)
+        shares = self._shares(time.perf_counter() - started)
         estimates = [lane.schedule.take_estimate_seconds() for lane in lanes]
         started = time.perf_counter()
         validation = self._evaluate(lanes)
         eval_seconds = (time.perf_counter() - started) / len(lanes)
         return {
-            i: lane.note_epoch(*found, (train_seconds, estimate, eval_seconds))
-            for i, lane, estimate, *found in zip(
-                active, lanes, estimates, measured, rates, train, validation, strict=True
+            i: lane.note_epoch(*found, (share, estimate, eval_seconds))
+            for i, lane, share, estimate, *found in zip(
+                active, lanes, shares, estimates, measured, rates, train, validation, strict=True
             )
         }
+
+    def _shares(self, seconds: float) -> list[float]:
+        """What each lane's training took: who measures pays for it, the rest is shared equally."""
+        watching, watched = self._model.take_watch_seconds(), self._model.watched
+        each = (seconds - watching) / len(self._stacked)
+        return [
+            each + (watching / len(watched) if place in watched else 0.0)
+            for place in range(len(self._stacked))
+        ]
 
     def state_dict(self, lane: int) -> State:
         """A lane's checkpoint: a plain ``Training`` of the trial, or a lane, continues from it."""
@@ -126,44 +132,33 @@ class LaneGroup:
             lane.schedule.before_training()
             lane.optimizer.zero_grad(set_to_none=True)
         watched = [lane for lane in lanes if _has_step_hooks(lane.optimizer)]
-        # Without gradients it moves nothing, but torch's schedulers want to have seen a step.
         for lane in lanes:
-            if lane not in watched:
-                lane.optimizer.step()
-        sums = _Sums(len(lanes), self._classes, self._device)
+            count_as_stepped(lane.optimizer)
+        sums = StackedSums(len(lanes), self._classes, self._device)
         rates: list[list[float]] = [[] for _ in lanes]
         for inputs, targets in lanes[0].pipeline.stacked_batches([lane.order for lane in lanes]):
             for lane, seen in zip(lanes, rates, strict=True):
                 seen.append(lane.schedule.rate)
             outputs = self._model(inputs, training=True)
-            losses = self._losses(outputs, targets)
-            # Lanes share nothing: the gradient of the sum is each lane's own.
-            self._optimizer.step(self._model.gradient(losses.sum()))
+            losses, gradient = self._losses.with_gradient(outputs, targets)
+            self._optimizer.step(self._model.gradient(gradient))
             for lane in watched:
-                lane.optimizer.step()  # for its hooks
+                lane.optimizer.step()  # for its hooks: without gradients it moves nothing
             for lane in lanes:
                 lane.schedule.after_step()
-            sums.update(losses.detach(), outputs.detach(), targets)
+            sums.update(losses, outputs, targets)
         return rates, sums.result()
 
     @torch.no_grad()
     def _evaluate(self, lanes: Sequence[Training]) -> list[dict[str, float]]:
         for lane in lanes:
             lane.schedule.before_evaluation()
-        sums = _Sums(len(lanes), self._classes, self._device)
+        sums = StackedSums(len(lanes), self._classes, self._device)
         for inputs, targets in lanes[0].pipeline.batches("validation"):
             outputs = self._model(inputs.expand(len(lanes), *inputs.shape), training=False)
             same = targets.expand(len(lanes), *targets.shape)
             sums.update(self._losses(outputs, same), outputs, same)
         return sums.result()
-
-    def _losses(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Every lane's mean loss, (lanes,)."""
-        if self._loss.name == "cross-entropy":  # the common one, without vmap's cost
-            rows = functional.cross_entropy(outputs.flatten(0, 1), targets.flatten(), reduction="none")
-            return rows.view(targets.shape).mean(1)
-        losses: Tensor = torch.func.vmap(self._loss)(outputs, targets)
-        return losses
 
 
 def _has_step_hooks(optimizer: torch.optim.Optimizer) -> bool:
@@ -177,44 +172,3 @@ def _own_memory(state: Any) -> Any:
     if isinstance(state, Mapping):
         return {key: _own_memory(value) for key, value in state.items()}
     return [_own_memory(value) for value in state] if isinstance(state, list) else state
-
-
-class _Sums:
-    """The lanes' metrics, as ``MetricSums`` has them; what waits is split into lanes many steps at a time."""
-
-    def __init__(self, lanes: int, classes: int | None, device: torch.device) -> None:
-        self._classes, self._rows = classes, 0
-        self._moments = [] if classes is not None else [MetricSums(None, device) for _ in range(lanes)]
-        self._loss = torch.zeros(lanes, device=device, dtype=torch.float64)
-        self._correct = torch.zeros(lanes, device=device, dtype=torch.int64)
-        self._waiting: list[tuple[Tensor, Tensor, Tensor]] = []
-
-    def update(self, losses: Tensor, outputs: Tensor, targets: Tensor) -> None:
-        self._waiting.append((losses, outputs, targets))
-        if len(self._waiting) == _TOGETHER:
-            self._count()
-
-    def _count(self) -> None:
-        if not self._waiting:
-            return
-        losses, outputs, targets = zip(*self._waiting, strict=True)
-        self._waiting = []
-        sizes = losses[0].new_tensor([batch.shape[1] for batch in targets])
-        means = (torch.stack(losses, 1) * sizes).sum(1) / sizes.sum()
-        given, wanted = torch.cat(outputs, 1), torch.cat(targets, 1)
-        if self._classes is None:
-            for lane in zip(self._moments, means, given, wanted, strict=True):
-                lane[0].update(*lane[1:])
-            return
-        rows = wanted.shape[1]
-        self._rows += rows
-        self._loss += means.double() * rows
-        self._correct += (chosen_classes(given) == wanted).sum(1)
-
-    def result(self) -> list[dict[str, float]]:
-        self._count()
-        if self._classes is None:
-            return [sums.result() for sums in self._moments]
-        found = zip(self._loss.tolist(), self._correct.tolist(), strict=True)
-        rows = self._rows or float("nan")
-        return [{"loss": loss / rows, "accuracy": correct / rows} for loss, correct in found]

@@ -4,16 +4,18 @@ A small layer costs its call, not its arithmetic, so that a call for all lanes c
 lane's. The stacked model shares its memory with the lanes' own models: their parameters and buffers become
 views of the stacked tensors, and whoever reads or writes a lane's model afterwards (a schedule that
 measures it, an evaluation, a checkpoint) needs to know nothing of lanes.
+
+Every layer knows its own backward: at this size autograd costs more than the arithmetic that it arranges.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
-from typing import Any, Final, cast
+from typing import Final, Protocol, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from lrstudy.lipschitz.measure import Watch, batch_quantities
 
@@ -32,27 +34,38 @@ def unstackable(model: nn.Module) -> str | None:
     return None
 
 
+class _Layer(Protocol):
+    """All lanes' copies of a layer: (lanes, rows, …) → (lanes, rows, …)."""
+
+    def __call__(self, inputs: Tensor, training: bool) -> Tensor:
+        """The outputs; if ``training``, what ``backward`` needs is kept."""
+
+    def backward(self, gradient: Tensor, *, further: bool) -> tuple[Tensor, list[Tensor]]:
+        """Of the outputs' gradient: the inputs' (if it goes ``further``), and the parameters', in order."""
+
+
 class StackedModel:
     """The models of some lanes as one: (lanes, rows, …) → (lanes, rows, outputs).
 
     ``numbers`` is (lanes, numbers): each lane's parameters one after another, in the order of its
     ``model.parameters()``. Making another stack of some of the lanes takes them out of this one, which
-    must not be used any more.
+    must not be used any more. ``watched`` are the lanes that measure the Lipschitz constant as they train.
     """
 
     def __init__(self, models: Sequence[nn.Module]) -> None:
         parameters = [list(model.parameters()) for model in models]
         self.numbers = _flatten_in_place(parameters)
         sizes = [parameter.numel() for parameter in parameters[0]]
-        # Leaves of the graph that share the memory of the numbers.
-        self._parameters = [
-            part.view(len(models), *parameter.shape).requires_grad_()
-            for part, parameter in zip(torch.split(self.numbers, sizes, 1), parameters[0], strict=True)
-        ]
-        self._stacked = iter(self._parameters)
+        parts = zip(torch.split(self.numbers, sizes, 1), parameters[0], strict=True)
+        self._parameters = iter([part.view(len(models), *parameter.shape) for part, parameter in parts])
         rows = zip(*(cast("nn.Sequential", model) for model in models), strict=True)
         self._layers = [self._stack_layer(layers) for layers in rows]
+        self._linear = [layer for layer in self._layers if isinstance(layer, _Linear)]
+        self.watched = frozenset(lane for layer in self._linear for lane in layer.watched)
+        learning = [next(layer.parameters(), None) is not None for layer in cast("nn.Sequential", models[0])]
+        self._first = learning.index(True) if any(learning) else len(learning)
 
+    @torch.no_grad()
     def __call__(self, inputs: Tensor, *, training: bool) -> Tensor:
         """The outputs of all lanes. ``training``: batch statistics, and the Lipschitz hooks measure."""
         outputs = inputs
@@ -60,21 +73,30 @@ class StackedModel:
             outputs = layer(outputs, training)
         return outputs
 
-    def gradient(self, loss: Tensor) -> Tensor:
-        """The gradient of a sum over lanes, (lanes, numbers)."""
-        return torch.cat([part.flatten(1) for part in torch.autograd.grad(loss, self._parameters)], 1)
+    def take_watch_seconds(self) -> float:
+        """How long the measuring has taken since the last call."""
+        seconds = sum(layer.watch_seconds for layer in self._linear)
+        for layer in self._linear:
+            layer.watch_seconds = 0.0
+        return seconds
 
-    def _stack_layer(self, layers: tuple[nn.Module, ...]) -> Any:
+    @torch.no_grad()
+    def gradient(self, outputs: Tensor) -> Tensor:
+        """The parameters' gradient, (lanes, numbers), from that of the last training call's outputs."""
+        parts: list[Tensor] = []
+        for place in reversed(range(self._first, len(self._layers))):
+            outputs, own = self._layers[place].backward(outputs, further=place > self._first)
+            parts = [*own, *parts]
+        return torch.cat([part.flatten(1) for part in parts], 1)
+
+    def _stack_layer(self, layers: tuple[nn.Module, ...]) -> _Layer:
         first = layers[0]
         if isinstance(first, nn.Linear):
-            bias = None
-            weight = next(self._stacked)
-            if first.bias is not None:
-                bias = next(self._stacked)
-            return _Linear(weight, bias, layers)
+            weight = next(self._parameters)
+            return _Linear(weight, None if first.bias is None else next(self._parameters), layers)
         if isinstance(first, nn.BatchNorm1d):
-            return _BatchNorm(next(self._stacked), next(self._stacked), layers)
-        return _relu if isinstance(first, nn.ReLU) else _flatten
+            return _BatchNorm(next(self._parameters), next(self._parameters), layers)
+        return _ReLU() if isinstance(first, nn.ReLU) else _Flatten()
 
 
 def _stack_in_place(tensors: Sequence[Tensor]) -> Tensor:
@@ -94,12 +116,26 @@ def _flatten_in_place(lanes: Sequence[list[nn.Parameter]]) -> Tensor:
     return numbers
 
 
-def _relu(inputs: Tensor, _: bool) -> Tensor:
-    return inputs.relu()
+class _ReLU:
+    def __call__(self, inputs: Tensor, training: bool) -> Tensor:
+        outputs = inputs.relu()
+        if training:
+            self._outputs = outputs
+        return outputs
+
+    def backward(self, gradient: Tensor, *, further: bool) -> tuple[Tensor, list[Tensor]]:
+        # As torch.nn's ReLU has it: where an output is NaN the gradient passes.
+        return torch.ops.aten.threshold_backward(gradient, self._outputs, 0) if further else gradient, []
 
 
-def _flatten(inputs: Tensor, _: bool) -> Tensor:
-    return inputs.flatten(2)
+class _Flatten:
+    def __call__(self, inputs: Tensor, training: bool) -> Tensor:
+        if training:
+            self._shape = inputs.shape
+        return inputs.flatten(2)
+
+    def backward(self, gradient: Tensor, *, further: bool) -> tuple[Tensor, list[Tensor]]:
+        return gradient.reshape(self._shape) if further else gradient, []
 
 
 class _Linear:
@@ -108,6 +144,8 @@ class _Linear:
     def __init__(self, weight: Tensor, bias: Tensor | None, layers: Sequence[nn.Module]) -> None:
         self._weight, self._bias = weight, bias
         self._watches = list(_stack_watches(layers).items())
+        self.watched = {lane for _, (lanes, _) in self._watches for lane in lanes.tolist()}
+        self.watch_seconds = 0.0
 
     def __call__(self, inputs: Tensor, training: bool) -> Tensor:
         if self._bias is None:
@@ -115,9 +153,22 @@ class _Linear:
         else:
             outputs = torch.baddbmm(self._bias.unsqueeze(1), inputs, self._weight.mT)
         if training:
-            for names, (lanes, maxima) in self._watches:
-                _watch(names, lanes, maxima, inputs.detach(), outputs.detach())
+            self._inputs = inputs
+            if self._watches:
+                self._watch(inputs, outputs)
         return outputs
+
+    def _watch(self, inputs: Tensor, outputs: Tensor) -> None:
+        started = time.perf_counter()
+        for names, (lanes, maxima) in self._watches:
+            _watch(names, lanes, maxima, inputs, outputs)
+        self.watch_seconds += time.perf_counter() - started
+
+    def backward(self, gradient: Tensor, *, further: bool) -> tuple[Tensor, list[Tensor]]:
+        own = [torch.bmm(gradient.mT, self._inputs)]
+        if self._bias is not None:
+            own.append(gradient.sum(1))
+        return torch.bmm(gradient, self._weight) if further else gradient, own
 
 
 def _stack_watches(layers: Sequence[nn.Module]) -> dict[tuple[str, ...], tuple[Tensor, Tensor]]:
@@ -135,7 +186,6 @@ def _stack_watches(layers: Sequence[nn.Module]) -> dict[tuple[str, ...], tuple[T
     return stacked
 
 
-@torch.no_grad()
 def _watch(names: tuple[str, ...], lanes: Tensor, maxima: Tensor, inputs: Tensor, outputs: Tensor) -> None:
     if len(lanes) < len(inputs):
         inputs, outputs = inputs.index_select(0, lanes), outputs.index_select(0, lanes)
@@ -154,23 +204,48 @@ class _BatchNorm:
         self._mean = _stack_in_place([_tensor(norm.running_mean) for norm in norms])
         self._variance = _stack_in_place([_tensor(norm.running_var) for norm in norms])
         self._batches = _stack_in_place([_tensor(norm.num_batches_tracked) for norm in norms])
-        self._momentum, self._eps = norms[0].momentum, norms[0].eps
+        self._momentum = 0.1 if norms[0].momentum is None else norms[0].momentum
+        self._eps = norms[0].eps
 
     def __call__(self, inputs: Tensor, training: bool) -> Tensor:
         lanes, rows, features = inputs.shape
+        inputs = _side_by_side(inputs)
         if training:
             self._batches.add_(1)
-        outputs = functional.batch_norm(
-            inputs.transpose(0, 1).reshape(rows, lanes * features),
-            self._mean.view(-1),
-            self._variance.view(-1),
+        outputs, *seen = torch.native_batch_norm(
+            inputs,
             self._weight.reshape(-1),
             self._bias.reshape(-1),
+            self._mean.view(-1),
+            self._variance.view(-1),
             training,
-            0.1 if self._momentum is None else self._momentum,
+            self._momentum,
             self._eps,
         )
+        if training:
+            self._inputs, self._seen = inputs, seen
         return outputs.view(rows, lanes, features).transpose(0, 1)
+
+    def backward(self, gradient: Tensor, *, further: bool) -> tuple[Tensor, list[Tensor]]:
+        lanes, rows, features = gradient.shape
+        found, *own = torch.ops.aten.native_batch_norm_backward(
+            _side_by_side(gradient),
+            self._inputs,
+            self._weight.reshape(-1),
+            None,
+            None,
+            *self._seen,
+            True,
+            self._eps,
+            [further, True, True],
+        )
+        further_back = found.view(rows, lanes, features).transpose(0, 1) if further else gradient
+        return further_back, [part.view(lanes, features) for part in own]
+
+
+def _side_by_side(values: Tensor) -> Tensor:
+    """(lanes, rows, features) → (rows, lanes·features)."""
+    return values.transpose(0, 1).reshape(values.shape[1], -1)
 
 
 def _tensor(buffer: Tensor | None) -> Tensor:

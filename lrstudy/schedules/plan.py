@@ -15,11 +15,14 @@ from typing import Any, Literal
 import torch
 from torch.optim.lr_scheduler import LinearLR, LRScheduler
 
+from lrstudy.uncompiled import count_as_stepped, spare_compiler
+
 Interval = Literal["step", "epoch"]
 
 
 def stand_in(rate: float) -> torch.optim.SGD:
     """An optimizer at this rate with nothing to train."""
+    spare_compiler()
     return torch.optim.SGD([torch.zeros(1)], lr=rate)
 
 
@@ -108,5 +111,5 @@ def warmup_length(fraction: float, total_steps: int) -> int:
 
 
 def quiet(scheduler: LRScheduler) -> None:
-    """Step the stand-in once: torch warns of a scheduler whose optimizer has never stepped."""
-    scheduler.optimizer.step()
+    """Keep torch from warning that the scheduler's optimizer never steps: a stand-in does not."""
+    count_as_stepped(scheduler.optimizer)

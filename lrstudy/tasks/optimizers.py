@@ -10,6 +10,7 @@ from torch import nn, optim
 from lrstudy.catalog.tasks import OPTIMIZERS
 from lrstudy.errors import Problem, StudyFileError
 from lrstudy.tasks.parts import complete_options
+from lrstudy.uncompiled import spare_compiler
 
 if TYPE_CHECKING:
     from lrstudy.spec import ComponentSpec
@@ -20,6 +21,7 @@ def build_optimizer(spec: ComponentSpec, model: nn.Module) -> optim.Optimizer:
 
     Raises ``StudyFileError`` for an unknown one or unusable options.
     """
+    spare_compiler()
     component, options = complete_options("optimizer", spec, OPTIMIZERS)
     decay, decay_on = options.pop("weight_decay"), options.pop("weight_decay_on")
     groups = _groups(model, decay, decay_on)

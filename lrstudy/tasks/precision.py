@@ -52,7 +52,9 @@ def precision_of(task: TaskSpec, device: torch.device) -> Precision:
         torch.backends.cudnn.allow_tf32 = task.precision == "tf32"
         torch.backends.cudnn.benchmark = not task.deterministic
         torch.backends.cudnn.deterministic = task.deterministic
-    torch.use_deterministic_algorithms(task.deterministic)
+    if torch.are_deterministic_algorithms_enabled() != task.deterministic:
+        # Even to leave it as it is, torch would import its compiler: a second in every process.
+        torch.use_deterministic_algorithms(task.deterministic)
     return Precision(
         dtype=torch.float64 if task.precision == "float64" else torch.float32,
         bf16=task.precision == "bf16",
