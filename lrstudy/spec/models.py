@@ -97,7 +97,8 @@ class Target(_Section):
 class Resources(_Section):
     """What each trial occupies, and how many run at once (0: as many as the cluster holds).
 
-    ``lanes``: up to how many trials share one worker, trained side by side; 0: each has its own.
+    ``lanes``: up to how many trials share one worker, trained side by side; ``auto``: where a
+    measurement at the start says that it is faster; 0: each has its own.
     ``step``: how a batch's gradient is computed, call by call or as one captured graph (on a GPU).
     """
 
@@ -105,7 +106,7 @@ class Resources(_Section):
     gpus: float = Field(default=0.0, ge=0)
     accelerator: str = ""
     max_concurrent: int = Field(default=0, ge=0)
-    lanes: Annotated[int, Field(ge=0)] | Literal["auto"] = 0
+    lanes: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"
     step: Literal["eager", "captured"] = "eager"
 
 

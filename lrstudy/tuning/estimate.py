@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from lrstudy.errors import InputError
+from lrstudy.lanes import choose_lanes, seconds_per_step
 from lrstudy.spec import Study
 from lrstudy.store import Store
 from lrstudy.tasks import Pipeline, TaskData, build_loss, build_model, build_optimizer, check_task, load_data
@@ -43,9 +44,11 @@ def estimate_seconds(study: Study, run: Store | None = None, data_root: Path | N
         steps = Pipeline(data, study.task, torch.device("cpu")).steps_per_epoch
         each, basis = (None, "") if run is None else _recorded(study, run)
         if each is None:
-            step_seconds = _time_steps(study, data)
-            each = study.task.epochs * steps * step_seconds + _TRIAL_SECONDS
-            basis = f"from {step_seconds * 1e3:.2g} ms a step on this CPU"
+            lanes = choose_lanes(study, data).lanes
+            step_seconds = seconds_per_step(study, data, lanes) if lanes else _time_steps(study, data)
+            each = study.task.epochs * steps * step_seconds + (0.0 if lanes else _TRIAL_SECONDS)
+            where = f" of each of {lanes} lanes" if lanes else ""
+            basis = f"from {step_seconds * 1e3:.2g} ms a step{where} on this CPU"
     except InputError as error:
         return Estimate(None, str(error).splitlines()[0])
     cores = os.cpu_count() or 1
@@ -54,7 +57,7 @@ def estimate_seconds(study: Study, run: Store | None = None, data_root: Path | N
         at_once = min(at_once, study.resources.max_concurrent)
     trials = sum(s.range_tests + study.tune_trials(s) + study.budget.confirm_seeds for s in study.schedules)
     seconds = _START_SECONDS + trials * each / at_once
-    return Estimate(seconds, f"{basis}, {at_once} trials at once", steps, each)
+    return Estimate(seconds, f"{basis}, {at_once} at once", steps, each)
 
 
 def _recorded(study: Study, run: Store) -> tuple[float | None, str]:
@@ -64,8 +67,13 @@ def _recorded(study: Study, run: Store) -> tuple[float | None, str]:
     whole = [trial for trial in run.trial_records() if trial.epochs_run == study.task.epochs]
     if not whole:
         return None, ""
-    seconds = [(trial.ended_at - trial.started_at).total_seconds() for trial in whole]
-    return statistics.fmean(seconds), f"from {len(whole)} recorded trials"
+    seconds = {trial.trial_id: (trial.ended_at - trial.started_at).total_seconds() for trial in whole}
+    if run.study.lanes:  # from its start to its end a trial had neighbours: only its epochs know its share
+        seconds = dict.fromkeys(seconds, 0.0)
+        for key, row in run.epoch_records():
+            if key.trial_id in seconds:
+                seconds[key.trial_id] += row.train_seconds + row.eval_seconds
+    return statistics.fmean(seconds.values()), f"from {len(whole)} recorded trials"
 
 
 def _time_steps(study: Study, data: TaskData) -> float:

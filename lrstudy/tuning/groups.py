@@ -18,16 +18,18 @@ from lrstudy.tuning.stopping import StopRequest
 
 # The share of the last group's time after which another one is about to end.
 _SOON: Final = 0.75
+# The steps of a group of so many lanes cost about as much as their arithmetic.
+_SMALL: Final = 8
 
 
 class LaneSearcher(StudySearcher):
     """Gives Tune groups of up to ``lanes`` trials, as many groups as there are workers.
 
     No group is made before a worker is free for it: one made earlier would be smaller than it could be.
-    What can start then is shared out evenly, so that no worker idles while another has two groups to do.
-    What would not fill a group waits for a running one that is about to end: that sets trials free which
-    fit into it, and a group costs more by its steps than by its lanes. Range tests, and trials that must be
-    alone, stay by themselves and do not wait.
+    What can start then is shared out evenly between the workers that are free and those that will be before
+    a new group is half done, so that none idles while another has two groups to do. A small group waits for
+    a running one that is about to end: that sets trials free which fit into it, and it costs more by its
+    steps than by its lanes. Range tests, and trials that must be alone, stay by themselves and do not wait.
     """
 
     def __init__(
@@ -74,24 +76,28 @@ class LaneSearcher(StudySearcher):
             self._took = self._clock() - began
 
     def _gather(self, free: int) -> None:
-        jobs = self._waiting
-        while len(jobs) < free * self._lanes and (job := self._next()) is not None:
+        jobs, shares = self._waiting, free + self._ending(0.5, 1.5)
+        while len(jobs) < shares * self._lanes and (job := self._next()) is not None:
             if job.config.phase is Phase.RANGE_TEST:
                 self._ready.append(job.to_config())
             elif job.alone:
                 self._ready.append(group_config([job]))
             else:
                 jobs.append(job)
-        if len(jobs) < self._lanes and self._one_ends_soon():
+        if not jobs or (len(jobs) < min(self._lanes, _SMALL) and self._ending(_SOON, 2 - _SOON)):
             return
-        self._waiting = []
-        groups = min(free, len(jobs))
-        self._ready += [group_config(jobs[first::groups]) for first in range(groups)]
+        groups = min(shares, len(jobs))
+        shared = [jobs[first::groups] for first in range(groups)]
+        self._ready += [group_config(group) for group in shared[:free]]
+        self._waiting = [job for group in shared[free:] for job in group]
 
-    def _one_ends_soon(self) -> bool:
-        """All groups train for the same number of epochs: they take about as long as the last one."""
+    def _ending(self, after: float, before: float) -> int:
+        """How many groups have run for such a part of what the last one took.
+
+        They take about as long as each other, for all train for the same number of epochs.
+        """
         now = self._clock()
-        return any(_SOON < (now - began) / self._took < 2 - _SOON for began in self._out.values())
+        return sum(after < (now - began) / self._took < before for began in self._out.values())
 
     def _next(self) -> Job | None:
         if (again := self._retries.next()) is not None:

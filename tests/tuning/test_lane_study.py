@@ -206,7 +206,7 @@ def test_groups_are_made_when_a_worker_is_free_and_shared_out_evenly(tmp_path: P
     [
         ({"budget": {"trials": 4, "confirm_seeds": 3, "pruner": "asha"}}, "asha"),
         ({"schedules": {"fixed": {"lr": 0.1}, "dog": {}}}, "dog"),
-        ({"resources": {}}, "asked"),
+        ({"resources": {"lanes": 0}}, "resources.lanes"),
     ],
 )
 def test_what_cannot_run_in_lanes_runs_plain_and_says_why(changed: dict[str, Any], reason: str) -> None:
@@ -219,8 +219,10 @@ def test_what_cannot_run_in_lanes_runs_plain_and_says_why(changed: dict[str, Any
 def test_lanes_are_chosen_by_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     spec = study("auto")
     data = load_data(spec.task, 0, None)
-    for seconds, lanes in (({1: 1.0, 16: 0.3, 64: 0.2}, 64), ({1: 1.0, 16: 0.9, 64: 0.9}, 0), ({1: 9.0}, 0)):
-        monkeypatch.setattr(choice, "_seconds", lambda _s, _d, n, seconds=seconds: seconds[n])
+    for milliseconds, lanes in (({1: 1.0, 16: 0.3, 64: 0.2}, 64), ({1: 1.0, 16: 0.9}, 0), ({1: 9.0}, 0)):
+        seconds = {number: value / 1e3 for number, value in milliseconds.items()}
+        monkeypatch.setattr(choice, "seconds_per_step", lambda _s, _d, n, seconds=seconds: seconds[n])
         assert choose_lanes(spec, data).lanes == lanes
     monkeypatch.undo()
-    assert math.isfinite(choice._seconds(spec, data, 2))
+    assert math.isfinite(choice.seconds_per_step(spec, data, 2))
+    assert choose_lanes(spec, data).lanes > 0, "a network of 8 neurons is small"

@@ -137,8 +137,8 @@ def _verdict_notes(study: Summary) -> tuple[str, ...]:
         notes.append(study.target_rule)
     if study.lanes:
         notes.append(
-            f"Up to {study.lanes} trials were trained side by side in one process (lanes). The seconds of one "
-            "depend on who its neighbours were, so that schedules are not compared in seconds; with "
+            f"Up to {study.lanes} trials were trained side by side in one process (lanes). The seconds of "
+            "one depend on who its neighbours were, so that schedules are not compared in seconds; with "
             "resources.lanes = 0 they are."
         )
     return tuple(notes)
