@@ -53,8 +53,6 @@ def choose_lanes(study: Study, data: TaskData) -> LaneChoice:
 
 
 def _why_not(study: Study, data: TaskData) -> str | None:
-    if study.budget.pruner != "none":
-        return f"the pruner {study.budget.pruner} judges trials one by one"
     if study.resources.gpus > 0:
         return "trials on a GPU are not run in lanes"
     return why_not(study, data, [schedule.kind for schedule in study.schedules])

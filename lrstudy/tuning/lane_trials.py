@@ -13,7 +13,8 @@ from ray.exceptions import RayError
 
 from lrstudy.lanes import LaneGroup
 from lrstudy.outcome import Outcome
-from lrstudy.records import EpochRecord, Status
+from lrstudy.records import EpochRecord, Phase, Status
+from lrstudy.tuning.asha import rungs
 from lrstudy.tuning.checkpoints import Saved, TrialCheckpoints
 from lrstudy.tuning.faults import Fault, Job, fault_of, jobs_of
 from lrstudy.tuning.stopping import StopRequest
@@ -43,6 +44,7 @@ class _Lane:
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     history: list[EpochRecord] = field(default_factory=list)
     sent: int = 0
+    rung: dict[str, Any] | None = None
     end: dict[str, Any] | None = None
 
     def resume(self, saved: Saved) -> None:
@@ -68,7 +70,7 @@ class _Group:
     def __init__(self, jobs: Sequence[Job], payload: Payload) -> None:
         self._study, self._data = load(payload)
         self._payload, self._stop = payload, StopRequest(payload.store)
-        self._device = device_of(self._study)
+        self._device, self._rungs = device_of(self._study), rungs(self._study)
         self.lanes = [self._lane(number, job) for number, job in enumerate(jobs)]
         self._told: set[int] = set()
         self._sent_at = time.monotonic()
@@ -118,6 +120,7 @@ class _Group:
                     lanes[i].history.append(record)
                     if group.trainings[i].finished:
                         lanes[i].ended(group.trainings[i].outcome(), device_name(self._device))
+                self._climb(lanes, group)
                 stopping = self._stop.asked
                 for i in group.active:
                     self._keep(lanes[i], group, i, even_now=stopping)
@@ -127,6 +130,24 @@ class _Group:
                     self.send()
         finally:
             group.close()
+
+    def _climb(self, lanes: list[_Lane], group: LaneGroup) -> None:
+        """Where lanes come to a rung, drop those that the driver then gives up."""
+        board = self._payload.board
+        if board is None:
+            return
+        for i in group.active:
+            training, phase = group.trainings[i], lanes[i].job.config.phase
+            if phase is Phase.TUNE and training.epoch in self._rungs:
+                lanes[i].rung = {"epoch": training.epoch, "objective": training.objective}
+        judged = {lanes[i].job.config.trial_id: i for i in group.active if lanes[i].rung is not None}
+        if not judged:
+            return
+        self.send()  # which returns once the driver has decided
+        for name in board.given_up(list(judged)):
+            group.drop(judged[name])
+            lanes[judged[name]].end = {}
+            self._told.add(lanes[judged[name]].number)
 
     def _started(self, lanes: list[_Lane]) -> LaneGroup:
         group = LaneGroup(self._study, self._data, [lane.job.config for lane in lanes], self._device)
@@ -160,6 +181,10 @@ class _Group:
                 continue
             message: dict[str, Any] = {"rows": lane.history[lane.sent :], **(lane.end or {})}
             lane.sent = len(lane.history)
+            if lane.rung is not None:
+                where = about(lane.attempt, lane.started_at, device_name(self._device))
+                message |= {"rung": lane.rung, **where}
+                lane.rung = None
             if lane.end is not None:
                 self._told.add(lane.number)
             elif last:

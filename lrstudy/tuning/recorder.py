@@ -63,7 +63,6 @@ class Recorder(Callback):
         self._checkpointed: list[str] = []
         self._notes: set[str] = set()
         self._flushed_at = time.monotonic()
-        self.pruned: set[str] = set()  # trials that Tune is about to stop
         self.error: StoreError | None = None
         self.stopping = False
 
@@ -101,7 +100,7 @@ class Recorder(Callback):
             return
         fault = result.pop("fault", None)
         running.attempt = max(running.attempt, result.pop("attempt", 1))
-        if trial.trial_id in self.pruned:
+        if result.pop("pruned", False):
             # Whether it left a checkpoint, only its worker knew.
             self._checkpointed.append(running.job.config.trial_id)
             self._finish(trial, running, pruned_after(self._study, running.rows), result)

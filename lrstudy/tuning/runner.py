@@ -18,7 +18,8 @@ from lrstudy.records import EpochRecord, Phase, TrialRecord
 from lrstudy.spec import Study
 from lrstudy.store import Location, StoreWriter
 from lrstudy.tasks import TaskData
-from lrstudy.tuning.asha import Pruner
+from lrstudy.tuning.asha import Arrival, Pruner
+from lrstudy.tuning.board import Board
 from lrstudy.tuning.checkpoints import remove_all_checkpoints, remove_ended
 from lrstudy.tuning.controller import Controller
 from lrstudy.tuning.faults import Job, Retries, alone, jobs_of, workers
@@ -139,12 +140,14 @@ class StudyRun:
             if address is not None and self._study.faults.checkpoint_epochs:
                 check_reach(writer.location)
             shared = ray.put((self._study, data))
+            board = Board.put_up() if writer.study.lanes and self._study.budget.pruner != "none" else None
             check_packing(self._study, shared, needs(self._study.resources), search_path)
             payload = Payload(
                 shared=(shared,),
                 key=self._study.spec_hash,
                 store=writer.location,
                 search_path=search_path,
+                board=board,
             )
             retries, stop = Retries(self._study.faults), StopRequest(writer.location)
             tracking = Tracking(self._study, writer.location)
@@ -218,7 +221,7 @@ class StudyRun:
                 callbacks=[recorder],
                 # The recorder retries what failed: Tune has one budget for all faults.
                 failure_config=tune.FailureConfig(max_failures=0),
-                stop=_StopWith(recorder, self._pruner, stop),
+                stop=_StopWith(recorder, self._pruner, stop, payload.board),
                 verbose=0,
             ),
         )
@@ -230,29 +233,37 @@ class _StopWith(Stopper):
     Once a stop is asked for, also trials whose worker cannot see that.
     """
 
-    def __init__(self, recorder: Recorder, pruner: Pruner, stop: StopRequest) -> None:
-        self._recorder, self._pruner, self._stop = recorder, pruner, stop
+    def __init__(self, recorder: Recorder, pruner: Pruner, stop: StopRequest, board: Board | None) -> None:
+        self._recorder, self._pruner, self._stop, self._board = recorder, pruner, stop, board
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Tune pickles what it is given, to restore it; nothing is ever restored from there.
         return NoopStopper, ()
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-        # Tune asks before it tells the recorder.
-        rung = result.pop("rung", None)
+        # Tune asks before it tells the recorder, which reads here what was decided.
         if not result.pop("heeds_stop", True) and self._stop.asked and "outcome" not in result:
             result["stopped"] = True
             return True
-        if rung is None:
-            return False
-        config = Job.from_config(result["config"]).config
-        if not self._pruner.stops(config.schedule, config.trial_id, rung["epoch"], rung["objective"]):
-            return False
-        self._recorder.pruned.add(trial_id)
-        return True
+        jobs, messages = jobs_of(result["config"]), result.get("messages", [(0, result)])
+        arrivals = [
+            _arrival(jobs[number], message.pop("rung")) for number, message in messages if "rung" in message
+        ]
+        given_up = self._pruner.stopped(arrivals)
+        for number, message in messages:
+            message["pruned"] = jobs[number].config.trial_id in given_up
+        if "messages" not in result:
+            return bool(given_up)
+        if given_up and self._board is not None:
+            self._board.give_up(given_up)
+        return False
 
     def stop_all(self) -> bool:
         return self._recorder.stopping
+
+
+def _arrival(job: Job, rung: dict[str, Any]) -> Arrival:
+    return Arrival(job.config.schedule, job.config.trial_id, rung["epoch"], rung["objective"])
 
 
 def _trial_name(trial: Trial) -> str:

@@ -27,6 +27,7 @@ from lrstudy.store import Location
 from lrstudy.tasks import TaskData
 from lrstudy.training import Training
 from lrstudy.tuning.asha import rungs
+from lrstudy.tuning.board import Board
 from lrstudy.tuning.checkpoints import TrialCheckpoints
 from lrstudy.tuning.faults import Fault, Job, fault_of
 from lrstudy.tuning.stopping import StopRequest
@@ -46,13 +47,14 @@ class Payload:
 
     ``shared`` refers to ``(Study, TaskData)``; it stands in a tuple because Ray would replace a bare
     reference by its value for every single trial. ``store`` is the study's folder, for checkpoints;
-    ``search_path`` is where users' own modules are.
+    ``search_path`` is where users' own modules are. ``board`` tells a group of lanes which were given up.
     """
 
     shared: tuple[ray.ObjectRef[Any]]
     key: str
     store: Location
     search_path: tuple[str, ...]
+    board: Board | None = None
 
 
 @dataclass(slots=True)

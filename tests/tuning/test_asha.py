@@ -10,7 +10,7 @@ import pytest
 
 from lrstudy.records import EpochRecord, Phase, Status, TrialRecord
 from lrstudy.spec import Study, parse_study
-from lrstudy.tuning.asha import Pruner, rungs
+from lrstudy.tuning.asha import Arrival, Pruner, rungs
 
 
 def study(metric: str = "val_accuracy", epochs: int = 20, **budget: Any) -> Study:
@@ -54,6 +54,13 @@ def test_rungs_are_powers_of_the_reduction_and_never_the_last_epoch(
     budget: dict[str, Any], expected: tuple[int, ...]
 ) -> None:
     assert rungs(study(**budget)) == expected
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3, 4, 5), (5, 4, 3, 2, 1, 0)])
+def test_those_that_come_together_are_compared_with_each_other(order: tuple[int, ...]) -> None:
+    values = (0.1, 0.9, 0.5, 0.2, 0.8, 0.3)
+    arrivals = [Arrival("a", f"t{i}", 1, values[i]) for i in order]
+    assert Pruner(study()).stopped([*arrivals, Arrival("b", "u0", 1, 0.0)]) == {"t0", "t2", "t3", "t5"}
 
 
 def test_the_best_third_goes_on_and_the_first_always_does() -> None:

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from lrstudy.lanes import choice, choose_lanes
+from lrstudy.lanes.stacked import StackedModel
 from lrstudy.records import Phase, Status
 from lrstudy.spec import Study, parse_study
 from lrstudy.store import open_location, open_store
@@ -97,6 +98,36 @@ def test_a_study_in_lanes_has_the_records_of_plain_trials(tmp_path: Path) -> Non
         assert repeat(store, spec, trial).same
 
 
+@pytest.mark.cluster
+def test_lanes_that_a_pruner_gives_up_are_dropped_and_the_others_train_on_as_if_alone(tmp_path: Path) -> None:
+    spec = study(
+        budget={"trials": 6, "confirm_seeds": 2, "search": "random", "pruner": "asha", "reduction": 2}
+    )
+    with prepare(spec, str(tmp_path)) as ready:
+        ready.start(lambda: None)
+        assert ready.run.done
+    store = open_store(tmp_path / "small")
+    assert store.study.lanes == 4
+    rows: dict[str, list[Any]] = {}
+    for key, row in store.epoch_records():
+        rows.setdefault(key.trial_id, []).append(row)
+    data = load_data(spec.task, spec.seed, None)
+    lost = [record for record in store.trial_records() if record.status is Status.PRUNED]
+    assert len({record.schedule for record in lost}) == 1, (
+        "the wild one's all diverge: none is behind another"
+    )
+    assert 2 <= len(lost) < 6
+    assert {record.epochs_run for record in lost} <= {1, 2}
+    for record in store.trial_records():
+        assert len(rows[record.trial_id]) == record.epochs_run
+        kind = spec.schedule(record.schedule).kind
+        config = TrialConfig(record.trial_id, record.phase, record.schedule, kind, record.params, record.seed)
+        _, wanted = alone(spec, data, config)
+        assert [values(row) for row in rows[record.trial_id]] == [near(r) for r in wanted][
+            : record.epochs_run
+        ]
+
+
 def test_a_study_that_goes_on_keeps_to_what_it_began_with(tmp_path: Path) -> None:
     for began, later in ((4, 0), (0, 4)):
         out = str(tmp_path / str(began))
@@ -115,11 +146,11 @@ def worker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., lis
     monkeypatch.setattr(lane_trials, "about", lambda *_: {})
     monkeypatch.setattr(lane_trials.tune, "report", sent.append)
 
-    def run(spec: Study, jobs: list[Job]) -> list[dict[str, Any]]:
+    def run(spec: Study, jobs: list[Job], board: Any = None) -> list[dict[str, Any]]:
         data = load_data(spec.task, spec.seed, None)
         monkeypatch.setattr(lane_trials, "load", lambda _: (spec, data))
         sent.clear()
-        lane_trials.lanes_trainable(group_config(jobs), Payload(cast("Any", ()), "", folder, ()))
+        lane_trials.lanes_trainable(group_config(jobs), Payload(cast("Any", ()), "", folder, (), board))
         return list(sent)
 
     return run
@@ -155,6 +186,29 @@ def test_lanes_that_were_stopped_go_on_from_their_checkpoints(
         assert [values(row) for message in again[number] for row in message["rows"]] == rows
         assert again[number][-1]["outcome"] == messages[-1]["outcome"]
         assert again[number][-1]["checkpointed"]
+
+
+def test_what_a_pruner_gives_up_is_trained_no_further_and_not_heard_of_again(
+    worker: Callable[..., list[dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Board:
+        def given_up(self, trials: list[str]) -> list[str]:
+            return [trial for trial in trials if trial == "f-tune-001"]
+
+    stacked, built = [], StackedModel.__init__
+
+    def count(self: StackedModel, models: list[Any]) -> None:
+        stacked.append(len(models))
+        built(self, models)
+
+    monkeypatch.setattr(StackedModel, "__init__", count)
+    spec = study(budget={"pruner": "asha", "reduction": 2, "search": "random"})
+    found = by_lane(worker(spec, jobs(0.1, 0.05, 0.01), Board()))
+    assert stacked == [3, 2]
+    assert [message["rung"]["epoch"] for message in found[0] if "rung" in message] == [1, 2]
+    assert [message["rung"]["epoch"] for message in found[1]] == [1]
+    assert [row.epoch for message in found[1] for row in message["rows"]] == [1]
+    assert [row.epoch for message in found[2] for row in message["rows"]] == [1, 2, 3]
 
 
 def test_a_lane_whose_code_fails_fails_alone(
@@ -204,7 +258,7 @@ def test_groups_are_made_when_a_worker_is_free_and_shared_out_evenly(tmp_path: P
 @pytest.mark.parametrize(
     ("changed", "reason"),
     [
-        ({"budget": {"trials": 4, "confirm_seeds": 3, "pruner": "asha"}}, "asha"),
+        ({"resources": {"gpus": 0.5}}, "GPU"),
         ({"schedules": {"fixed": {"lr": 0.1}, "dog": {}}}, "dog"),
         ({"resources": {"lanes": 0}}, "resources.lanes"),
     ],
