@@ -135,7 +135,8 @@ def read_columns(store: Readable, metric: Metric, *, shared: bool = False) -> Co
     trials = _trials(store.trials(), metric, blocks, columns["train_loss"])
     if shared:
         times.pop("seconds", None)
-        trials = tuple(replace(trial, device_seconds=None) for trial in trials)
+        alone = (Phase.RANGE_TEST,)
+        trials = tuple(t if t.phase in alone else replace(t, device_seconds=None) for t in trials)
     return Columns(
         trials=trials,
         value=1.0 - stored if metric.complement else stored,

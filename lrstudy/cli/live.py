@@ -17,6 +17,8 @@ from lrstudy.tuning import Progress
 
 # Off a terminal a line is written at most this often: logs are read by people too.
 PLAIN_LINE_SECONDS = 10.0
+# Ray and its workers have started by then.
+LONG_START_SECONDS = 60.0
 
 
 class Clock:
@@ -24,6 +26,7 @@ class Clock:
 
     def __init__(self, first: Progress, now: Callable[[], float] = time.monotonic) -> None:
         self._first, self._now, self._started = first, now, now()
+        self._begun: tuple[float, int] | None = None  # when the first trials had ended, and how many
 
     @property
     def elapsed(self) -> float:
@@ -31,9 +34,18 @@ class Clock:
         return self._now() - self._started
 
     def eta(self, progress: Progress, trials: int) -> float | None:
-        """Seconds until so many more trials have finished; None until a trial of this run has."""
-        done = progress.finished - self._first.finished
-        return self.elapsed / done * trials if done > 0 else None
+        """Seconds until so many more trials have finished; None as long as nothing can be said.
+
+        The pace counts from the first trials that ended: what came before is mostly the workers' start,
+        unless the trials are long.
+        """
+        done, elapsed = progress.finished - self._first.finished, self.elapsed
+        if done <= 0:
+            return None
+        since, before = self._begun = self._begun or (elapsed, done)
+        if done > before:
+            return (elapsed - since) / (done - before) * trials
+        return elapsed / done * trials if elapsed > LONG_START_SECONDS else None
 
 
 def summary_line(progress: Progress, clock: Clock) -> str:

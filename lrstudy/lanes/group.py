@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.optim import SGD
 
 from lrstudy.catalog.schedules import SCHEDULES
+from lrstudy.lanes.agreement import disagreement
 from lrstudy.lanes.losses import StackedLoss, StackedSums
 from lrstudy.lanes.sgd import StackedSGD
 from lrstudy.lanes.stacked import StackedModel, unstackable
@@ -41,7 +42,8 @@ def why_not(study: Study, data: TaskData, kinds: Sequence[str]) -> str | None:
         if component.replaces_optimizer or (component.measured and kind not in ("lipschitz", "plateau")):
             return f"the schedule {kind!r} works on its own optimizer or on gradients"
     pipeline = Pipeline(data, task, torch.device("cpu"))
-    return unstackable(build_model(task.model, pipeline.input_shape, pipeline.outputs, 0))
+    reason = unstackable(build_model(task.model, pipeline.input_shape, pipeline.outputs, 0))
+    return disagreement(task, pipeline) if reason is None else reason
 
 
 class LaneGroup:

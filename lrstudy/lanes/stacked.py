@@ -20,6 +20,8 @@ from torch import Tensor, nn
 from lrstudy.lipschitz.measure import Watch, batch_quantities
 
 _LAYERS: Final = (nn.Flatten, nn.Linear, nn.ReLU, nn.BatchNorm1d)
+# Beyond so many numbers a step's arithmetic costs more than its calls.
+_SMALL: Final = 10_000_000
 
 
 def unstackable(model: nn.Module) -> str | None:
@@ -31,7 +33,10 @@ def unstackable(model: nn.Module) -> str | None:
             return f"the model has a {type(layer).__name__} layer"
         if isinstance(layer, nn.BatchNorm1d) and not (layer.affine and layer.track_running_stats):
             return "a batch-norm layer of the model is without weights or statistics"
-    return None
+    if not all(parameter.requires_grad for parameter in model.parameters()):
+        return "a parameter of the model is frozen"
+    numbers = sum(parameter.numel() for parameter in model.parameters())
+    return f"the model has {numbers:,} parameters" if numbers > _SMALL else None
 
 
 class _Layer(Protocol):
@@ -209,6 +214,8 @@ class _BatchNorm:
 
     def __call__(self, inputs: Tensor, training: bool) -> Tensor:
         lanes, rows, features = inputs.shape
+        if features != self._weight.shape[1]:  # the operation itself would read beyond its ends
+            raise ValueError(f"batch-norm over {self._weight.shape[1]} features of {features}")
         inputs = _side_by_side(inputs)
         if training:
             self._batches.add_(1)

@@ -31,6 +31,7 @@ class Sample:
     trials_budget: int = 4
     confirm_seeds: int = 3
     name: str = "sample"
+    lanes: int = 0
     trial_rows: list[dict[str, Any]] = field(default_factory=list)
     epoch_rows: list[dict[str, Any]] = field(default_factory=list)
 
@@ -42,7 +43,7 @@ class Sample:
             "target": {"metric": self.metric, "values": self.targets, "reference": self.reference},
             "schedules": {n: {"kind": n, "fixed": {}, "space": s} for n, s in self.spaces.items()},
         }
-        return StudyInfo(self.name, spec, "hash", 0, created_at=BEGIN)
+        return StudyInfo(self.name, spec, "hash", 0, created_at=BEGIN, lanes=self.lanes)
 
     def trials(self) -> Any:
         return pa.Table.from_pylist(self.trial_rows, schema=TRIALS_SCHEMA)
@@ -54,7 +55,7 @@ class Sample:
         return self.epochs_table().select(columns)
 
     def columns(self) -> Columns:
-        return read_columns(self, METRICS[self.metric])
+        return read_columns(self, METRICS[self.metric], shared=self.lanes > 0)
 
     def add(
         self,

@@ -45,6 +45,14 @@ def test_a_range_test_takes_the_place_of_a_configuration_in_the_comparison_of_bu
     ]
 
 
+def test_trials_side_by_side_have_a_price_in_seconds_and_no_time_in_them() -> None:
+    sample = Sample({"fixed": {}}, lanes=16).add("fixed", [0.5, 0.6]).add("fixed", [0.5], phase="range-test")
+    price = price_of(sample.columns(), "fixed")
+    assert price.confirm == Spent(1, 2, 200, 6400, 4.0, 1.0, 0.5, None)
+    assert price.range_test.device_seconds == 60.0, "it had its worker to itself"
+    assert set(sample.columns().times) == {"epochs", "steps", "samples"}
+
+
 def test_what_was_not_recorded_is_unknown_and_not_free() -> None:
     columns = Sample({"fixed": {}}).add("fixed", [0.5, 0.6], imported=True).columns()
     price = price_of(columns, "fixed")

@@ -119,9 +119,18 @@ def test_time_left_is_told_for_tuning_and_for_all() -> None:
         phases = {Phase.TUNE: (tuned, 8), Phase.CONFIRM: (confirmed, 4)}
         return Progress((ScheduleProgress("fixed", phases, None, 0),))
 
-    seconds = iter([0.0, *[20.0] * 20])
-    clock = Clock(progress(0, 0), now=lambda: next(seconds))
+    now = 0.0
+    clock = Clock(progress(0, 0), now=lambda: now)
+    now = 20.0
     assert summary_line(progress(0, 0), clock) == "0 of 12 trials in 20 s"
-    assert summary_line(progress(4, 0), clock).endswith("; tuned in about 20 s, done in about 40 s")
-    assert summary_line(progress(8, 2), clock).endswith("in 20 s; done in about 4 s")
-    assert summary_line(progress(8, 4), clock) == "12 of 12 trials in 20 s"
+    assert summary_line(progress(2, 0), clock) == "2 of 12 trials in 20 s", "most of it may be Ray's start"
+    now = 24.0
+    assert summary_line(progress(4, 0), clock).endswith("in 24 s; tuned in about 8 s, done in about 16 s")
+    now = 32.0
+    assert summary_line(progress(8, 2), clock).endswith("in 32 s; done in about 3 s")
+    assert summary_line(progress(8, 4), clock) == "12 of 12 trials in 32 s"
+    slow = Clock(progress(0, 0), now=lambda: now)
+    now += 600.0
+    assert summary_line(progress(2, 0), slow).endswith(
+        "tuned in about 30 min 00 s, done in about 50 min 00 s"
+    )

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import math
+import subprocess
+import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +21,7 @@ from lrstudy.tasks import TaskData, load_data
 from lrstudy.training import Training, TrialConfig, run_trial
 
 CPU = torch.device("cpu")
+ROOT = Path(__file__).parents[2]
 CLOCKS = ("train_seconds", "estimate_seconds", "eval_seconds")
 NORMED = {"name": "mlp", "widths": [16, 8], "batch_norm": "last"}
 
@@ -215,6 +219,95 @@ def test_what_cannot_run_in_lanes_is_told(
     data: TaskData, task: dict[str, Any], kind: str, reason: str
 ) -> None:
     assert reason in str(why_not(study(**task), data, ["step", kind]))
+
+
+OWN = """
+from torch import nn
+
+
+def plain():
+    layers = nn.Linear(64, 12), nn.ReLU(inplace=True), nn.Linear(12, 10, bias=False)
+    return nn.Sequential(nn.Flatten(), *layers)
+
+
+def frozen():
+    model = plain()
+    model[1].bias.requires_grad_(False)
+    return model
+
+
+def tied():
+    same = nn.Linear(64, 64)
+    return nn.Sequential(nn.Flatten(), same, nn.ReLU(), same, nn.Linear(64, 10))
+
+
+def hooked():
+    model = plain()
+    model[1].register_forward_hook(lambda module, inputs, outputs: 2 * outputs)
+    return model
+
+
+def rows_of_rows():
+    return nn.Sequential(nn.Linear(8, 4), nn.Flatten(), nn.Linear(32, 10))
+
+
+def flat_by_halves():
+    return nn.Sequential(nn.Flatten(2), nn.BatchNorm1d(1), nn.Flatten(), nn.Linear(64, 10))
+
+
+def huge():
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 140_000), nn.Linear(140_000, 10))
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("plain", None),
+        ("frozen", "frozen"),
+        ("tied", "stacked"),
+        ("hooked", "stacked"),
+        ("rows_of_rows", "stacked"),
+        ("flat_by_halves", "stacked"),
+        ("huge", "parameters"),
+    ],
+)
+def test_a_users_model_is_tried_before_it_is_stacked(
+    data: TaskData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, reason: str | None
+) -> None:
+    (tmp_path / "own_models.py").write_text(OWN)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    told = why_not(study(model=f"own_models:{name}"), data, ["fixed"])
+    assert told is None if reason is None else reason in str(told)
+
+
+def test_no_compiler_is_imported_for_lanes() -> None:
+    code = """
+import sys, torch
+from pathlib import Path
+from lrstudy.lanes import LaneGroup, choose_lanes
+from lrstudy.records import Phase
+from lrstudy.spec import load_study
+from lrstudy.tasks import check_task, load_data
+from lrstudy.training import TrialConfig
+study = load_study(Path("studies/digits.toml"), ["task.epochs=1"])
+data = load_data(study.task, 0, None)
+check_task(study.task, data)
+assert choose_lanes(study, data).lanes > 0
+configs = [TrialConfig(k, Phase.TUNE, k, k, {}, 0) for k in ("fixed", "step", "cyclic", "lipschitz")]
+LaneGroup(study, data, configs, torch.device("cpu")).run_epoch()
+assert "torch._dynamo" not in sys.modules, "a second of every process"
+"""
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, cwd=ROOT)
+
+
+def test_who_measures_pays_for_it(data: TaskData, monkeypatch: pytest.MonkeyPatch) -> None:
+    lanes = [("fixed", {"lr": 0.1}), ("lipschitz", {"measure": "hook"}), ("fixed", {"lr": 0.2})]
+    group = LaneGroup(study(), data, configs(lanes), CPU)
+    group.run_epoch()
+    assert group._model.watched == {1}
+    monkeypatch.setattr(group._model, "take_watch_seconds", lambda: 6.0)
+    assert group._shares(9.0) == [1.0, 7.0, 1.0]
 
 
 def test_a_records_share_of_the_time_adds_up(data: TaskData) -> None:
