@@ -50,8 +50,9 @@ def _side_by_side(
     """Outputs, loss and gradient of every lane."""
     stacked, losses, count = StackedModel(models), StackedLoss(loss), len(models)
     outputs = stacked(inputs.expand(count, *inputs.shape), training=True)
-    values, gradient = losses.with_gradient(outputs, targets.expand(count, *targets.shape))
-    return list(zip(outputs, values, stacked.gradient(gradient), strict=True))
+    targets = targets.expand(count, *targets.shape)
+    gradient = stacked.gradient(losses.gradient(outputs, targets))
+    return list(zip(outputs, losses(outputs, targets), gradient, strict=True))
 
 
 def _alone(model: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -136,31 +136,31 @@ class LaneGroup:
         watched = [lane for lane in lanes if _has_step_hooks(lane.optimizer)]
         for lane in lanes:
             count_as_stepped(lane.optimizer)
-        sums = StackedSums(len(lanes), self._classes, self._device)
-        rates: list[list[float]] = [[] for _ in lanes]
+        sums = self._sums(len(lanes))
+        rates: list[list[float]] = []
         for inputs, targets in lanes[0].pipeline.stacked_batches([lane.order for lane in lanes]):
-            for lane, seen in zip(lanes, rates, strict=True):
-                seen.append(lane.schedule.rate)
+            rates.append([lane.schedule.rate for lane in lanes])
             outputs = self._model(inputs, training=True)
-            losses, gradient = self._losses.with_gradient(outputs, targets)
-            self._optimizer.step(self._model.gradient(gradient))
+            self._optimizer.step(self._model.gradient(self._losses.gradient(outputs, targets)))
             for lane in watched:
                 lane.optimizer.step()  # for its hooks: without gradients it moves nothing
             for lane in lanes:
                 lane.schedule.after_step()
-            sums.update(losses, outputs, targets)
-        return rates, sums.result()
+            sums.update(outputs, targets)
+        return [list(lane) for lane in zip(*rates, strict=True)], sums.result()
 
     @torch.no_grad()
     def _evaluate(self, lanes: Sequence[Training]) -> list[dict[str, float]]:
         for lane in lanes:
             lane.schedule.before_evaluation()
-        sums = StackedSums(len(lanes), self._classes, self._device)
+        sums = self._sums(len(lanes))
         for inputs, targets in lanes[0].pipeline.batches("validation"):
             outputs = self._model(inputs.expand(len(lanes), *inputs.shape), training=False)
-            same = targets.expand(len(lanes), *targets.shape)
-            sums.update(self._losses(outputs, same), outputs, same)
+            sums.update(outputs, targets.expand(len(lanes), *targets.shape))
         return sums.result()
+
+    def _sums(self, lanes: int) -> StackedSums:
+        return StackedSums(self._losses, lanes, self._classes, self._device)
 
 
 def _has_step_hooks(optimizer: torch.optim.Optimizer) -> bool:

@@ -16,73 +16,73 @@ _TOGETHER: Final = 64
 
 
 class StackedLoss:
-    """Every lane's mean loss, (lanes,), of outputs (lanes, rows, …) and targets (lanes, rows, …)."""
+    """Every lane's mean loss of outputs (lanes, rows, …) and targets (lanes, rows, …), and its gradient."""
 
     def __init__(self, loss: Loss) -> None:
         self._loss = loss
+        self._minus_one = torch.empty(0)
 
     @torch.no_grad()
     def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """The losses alone."""
+        """The losses, (lanes,)."""
         if self._loss.name == "cross-entropy":
-            return _chosen(_log_softmax(outputs), targets)
+            logarithms = torch.log_softmax(_by_class(outputs), 1)
+            return -logarithms.gather(1, targets.unsqueeze(1)).squeeze(1).mean(1)
         losses: Tensor = torch.func.vmap(self._loss)(outputs, targets)
         return losses
 
-    def with_gradient(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """The losses, and their gradient in the outputs, shaped like these."""
+    def gradient(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """The losses' gradient in the outputs, shaped like these."""
         if self._loss.name == "cross-entropy":  # the common one, without autograd's and vmap's cost
-            return _cross_entropy(outputs, targets)
+            return self._of_cross_entropy(outputs, targets)
         leaf = outputs.detach().requires_grad_()
-        losses = torch.func.vmap(self._loss)(leaf, targets)
         # Lanes share nothing: the gradient of the sum is each lane's own.
+        losses = torch.func.vmap(self._loss)(leaf, targets)
         (gradient,) = torch.autograd.grad(losses.sum(), leaf)
-        return losses.detach(), gradient
+        return gradient
+
+    def _of_cross_entropy(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """(p − [target]) / rows."""
+        chosen = targets.unsqueeze(1)
+        if self._minus_one.shape != chosen.shape:
+            self._minus_one = outputs.new_full((), -1).expand(chosen.shape)
+        gradient = torch.softmax(_by_class(outputs), 1).scatter_add_(1, chosen, self._minus_one)
+        return gradient.div_(targets.shape[1]).mT
 
 
-@torch.no_grad()
-def _cross_entropy(outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """The loss −log p of the target, and its gradient (p − [target]) / rows."""
-    logarithms = _log_softmax(outputs)
-    gradient = logarithms.exp()
-    places = targets.unsqueeze(1)
-    gradient.scatter_add_(1, places, gradient.new_full((), -1).expand(places.shape))
-    return _chosen(logarithms, targets), gradient.div_(targets.shape[1]).mT
-
-
-def _log_softmax(outputs: Tensor) -> Tensor:
+def _by_class(outputs: Tensor) -> Tensor:
     """(lanes, classes, rows): torch is several times faster where the classes do not lie side by side."""
-    return torch.log_softmax(outputs.mT.contiguous(), 1)
-
-
-def _chosen(logarithms: Tensor, targets: Tensor) -> Tensor:
-    return -logarithms.gather(1, targets.unsqueeze(1)).squeeze(1).mean(1)
+    return outputs.mT.contiguous()
 
 
 class StackedSums:
-    """The lanes' metrics, as ``MetricSums`` has them; what waits is split into lanes many steps at a time."""
+    """The lanes' losses and metrics, as ``MetricSums`` has them, of many steps at a time.
 
-    def __init__(self, lanes: int, classes: int | None, device: torch.device) -> None:
-        self._classes, self._rows = classes, 0
+    Each step costs an entry in a list: losses too are computed when it is full, for a step needs only their
+    gradient.
+    """
+
+    def __init__(self, losses: StackedLoss, lanes: int, classes: int | None, device: torch.device) -> None:
+        self._losses, self._classes, self._rows = losses, classes, 0
         self._moments = [] if classes is not None else [MetricSums(None, device) for _ in range(lanes)]
         self._loss = torch.zeros(lanes, device=device, dtype=torch.float64)
         self._correct = torch.zeros(lanes, device=device, dtype=torch.int64)
-        self._waiting: list[tuple[Tensor, Tensor, Tensor]] = []
+        self._waiting: list[tuple[Tensor, Tensor]] = []
 
-    def update(self, losses: Tensor, outputs: Tensor, targets: Tensor) -> None:
-        """Take a step's losses (lanes,), outputs and targets (lanes, rows, …)."""
-        self._waiting.append((losses, outputs, targets))
+    def update(self, outputs: Tensor, targets: Tensor) -> None:
+        """Take a step's outputs and targets, (lanes, rows, …)."""
+        self._waiting.append((outputs, targets))
         if len(self._waiting) == _TOGETHER:
             self._count()
 
+    @torch.no_grad()
     def _count(self) -> None:
         if not self._waiting:
             return
-        losses, outputs, targets = zip(*self._waiting, strict=True)
+        outputs, targets = zip(*self._waiting, strict=True)
         self._waiting = []
-        sizes = losses[0].new_tensor([batch.shape[1] for batch in targets])
-        means = (torch.stack(losses, 1) * sizes).sum(1) / sizes.sum()
         given, wanted = torch.cat(outputs, 1), torch.cat(targets, 1)
+        means = self._losses(given, wanted)  # every loss is a mean over rows: this is that of all of them
         if self._classes is None:
             for lane in zip(self._moments, means, given, wanted, strict=True):
                 lane[0].update(*lane[1:])

@@ -21,7 +21,8 @@ class StackedSGD:
         self, stacked: Tensor, optimizers: Sequence[SGD], parameters: Sequence[list[Tensor]]
     ) -> None:
         self._stacked, self._optimizers, self._parameters = stacked, optimizers, parameters
-        options = optimizers[0].param_groups[0]
+        self._groups = [optimizer.param_groups[0] for optimizer in optimizers]
+        options = self._groups[0]
         self._dampening, self._nesterov = options["dampening"], options["nesterov"]
         self._decay = self._decay_of_every_number()
         self._rate, self._momentum = _Column(stacked), _Column(stacked)
@@ -33,10 +34,10 @@ class StackedSGD:
         # Notation of torch.optim.SGD: b ← μb + (1 − τ)g, then θ ← θ − γb (Nesterov: θ − γ(g + μb)).
         if self._decay is not None:
             gradient = torch.addcmul(gradient, self._stacked, self._decay)
-        momenta = [optimizer.param_groups[0]["momentum"] for optimizer in self._optimizers]
+        momenta = [group["momentum"] for group in self._groups]
         if any(momenta):
             gradient = self._with_momentum(gradient, self._momentum.holding(momenta))
-        rates = [float(optimizer.param_groups[0]["lr"]) for optimizer in self._optimizers]
+        rates = [float(group["lr"]) for group in self._groups]
         self._stacked.addcmul_(gradient, self._rate.holding(rates), value=-1)
 
     def _with_momentum(self, gradient: Tensor, momentum: Tensor) -> Tensor:

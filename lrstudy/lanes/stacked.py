@@ -22,6 +22,9 @@ from lrstudy.lipschitz.measure import Watch, batch_quantities
 _LAYERS: Final = (nn.Flatten, nn.Linear, nn.ReLU, nn.BatchNorm1d)
 # Beyond so many numbers a step's arithmetic costs more than its calls.
 _SMALL: Final = 10_000_000
+# Named overloads: torch need not look for the one that fits.
+_threshold_backward: Final = torch.ops.aten.threshold_backward.default
+_batch_norm_backward: Final = torch.ops.aten.native_batch_norm_backward.default
 
 
 def unstackable(model: nn.Module) -> str | None:
@@ -70,7 +73,8 @@ class StackedModel:
         learning = [next(layer.parameters(), None) is not None for layer in cast("nn.Sequential", models[0])]
         self._first = learning.index(True) if any(learning) else len(learning)
 
-    @torch.no_grad()
+    # Nothing here needs torch.no_grad: the stacked numbers are no leaves of any graph.
+
     def __call__(self, inputs: Tensor, *, training: bool) -> Tensor:
         """The outputs of all lanes. ``training``: batch statistics, and the Lipschitz hooks measure."""
         outputs = inputs
@@ -85,7 +89,6 @@ class StackedModel:
             layer.watch_seconds = 0.0
         return seconds
 
-    @torch.no_grad()
     def gradient(self, outputs: Tensor) -> Tensor:
         """The parameters' gradient, (lanes, numbers), from that of the last training call's outputs."""
         parts: list[Tensor] = []
@@ -130,7 +133,7 @@ class _ReLU:
 
     def backward(self, gradient: Tensor, *, further: bool) -> tuple[Tensor, list[Tensor]]:
         # As torch.nn's ReLU has it: where an output is NaN the gradient passes.
-        return torch.ops.aten.threshold_backward(gradient, self._outputs, 0) if further else gradient, []
+        return _threshold_backward(gradient, self._outputs, 0) if further else gradient, []
 
 
 class _Flatten:
@@ -147,26 +150,27 @@ class _Linear:
     """The lanes' linear layers: a batched matrix product; tells the Lipschitz hooks what they would see."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None, layers: Sequence[nn.Module]) -> None:
-        self._weight, self._bias = weight, bias
-        self._watches = list(_stack_watches(layers).items())
-        self.watched = {lane for _, (lanes, _) in self._watches for lane in lanes.tolist()}
+        self._weight, self._transposed = weight, weight.mT
+        self._bias = None if bias is None else bias.unsqueeze(1)
+        self._watches = _stack_watches(layers)
+        self.watched = {lane for watch in self._watches for lane in watch.lanes}
         self.watch_seconds = 0.0
 
     def __call__(self, inputs: Tensor, training: bool) -> Tensor:
         if self._bias is None:
-            outputs = torch.bmm(inputs, self._weight.mT)
+            outputs = torch.bmm(inputs, self._transposed)
         else:
-            outputs = torch.baddbmm(self._bias.unsqueeze(1), inputs, self._weight.mT)
+            outputs = torch.baddbmm(self._bias, inputs, self._transposed)
         if training:
             self._inputs = inputs
             if self._watches:
-                self._watch(inputs, outputs)
+                self._look(inputs, outputs)
         return outputs
 
-    def _watch(self, inputs: Tensor, outputs: Tensor) -> None:
+    def _look(self, inputs: Tensor, outputs: Tensor) -> None:
         started = time.perf_counter()
-        for names, (lanes, maxima) in self._watches:
-            _watch(names, lanes, maxima, inputs, outputs)
+        for watch in self._watches:
+            watch.look(inputs, outputs)
         self.watch_seconds += time.perf_counter() - started
 
     def backward(self, gradient: Tensor, *, further: bool) -> tuple[Tensor, list[Tensor]]:
@@ -176,28 +180,41 @@ class _Linear:
         return torch.bmm(gradient, self._weight) if further else gradient, own
 
 
-def _stack_watches(layers: Sequence[nn.Module]) -> dict[tuple[str, ...], tuple[Tensor, Tensor]]:
-    """Which lanes measure what: lanes and their maxima, stacked, by the names of the quantities."""
+class _Watches:
+    """The Lipschitz hooks of some lanes that measure the same quantities, as one."""
+
+    def __init__(self, names: tuple[str, ...], lanes: list[int], maxima: Tensor) -> None:
+        self._names, self._maxima = names, maxima
+        self._rows: dict[int, Tensor] = {}
+        self.lanes, self._places = lanes, torch.tensor(lanes, device=maxima.device)
+
+    def look(self, inputs: Tensor, outputs: Tensor) -> None:
+        """Take a batch, as ``Watch`` does."""
+        if len(self.lanes) < len(inputs):
+            inputs = inputs.index_select(0, self._places)
+            outputs = outputs.index_select(0, self._places) if "ka" in self._names else inputs
+        # In one layout, so that sums run in one order: a lane's values do not depend on its neighbours' number.
+        found = batch_quantities(self._names, inputs.contiguous(), outputs.contiguous())
+        rows = inputs.shape[1]
+        if rows not in self._rows:
+            self._rows[rows] = found.new_full((len(self.lanes), 1), rows)
+        found = torch.cat([found, self._rows[rows]], 1)
+        torch.maximum(self._maxima, found, out=self._maxima)  # a NaN stays
+
+
+def _stack_watches(layers: Sequence[nn.Module]) -> list[_Watches]:
+    """The hooks of a layer's lanes, those that measure the same together."""
     found: dict[tuple[str, ...], list[tuple[int, Watch]]] = {}
     for lane, layer in enumerate(layers):
         for hook in layer._forward_hooks.values():  # noqa: SLF001 - torch lists a module's hooks nowhere else
             assert isinstance(hook, Watch)
             found.setdefault(hook.names, []).append((lane, hook))
-    stacked = {}
+    stacked = []
     for names, watches in found.items():
         (device,) = watches[0][1].maxima
         maxima = _stack_in_place([watch.maxima[device] for _, watch in watches])
-        stacked[names] = (torch.tensor([lane for lane, _ in watches], device=device), maxima)
+        stacked.append(_Watches(names, [lane for lane, _ in watches], maxima))
     return stacked
-
-
-def _watch(names: tuple[str, ...], lanes: Tensor, maxima: Tensor, inputs: Tensor, outputs: Tensor) -> None:
-    if len(lanes) < len(inputs):
-        inputs, outputs = inputs.index_select(0, lanes), outputs.index_select(0, lanes)
-    # In one layout, so that sums run in one order: a lane's values do not depend on its neighbours' number.
-    found = batch_quantities(names, inputs.contiguous(), outputs.contiguous())
-    rows = found.new_full((len(lanes), 1), inputs.shape[1])
-    torch.maximum(maxima, torch.cat([found, rows], 1), out=maxima)  # a NaN stays
 
 
 class _BatchNorm:
@@ -206,8 +223,8 @@ class _BatchNorm:
     def __init__(self, weight: Tensor, bias: Tensor, layers: Sequence[nn.Module]) -> None:
         norms = cast("Sequence[nn.BatchNorm1d]", layers)
         self._weight, self._bias = weight, bias
-        self._mean = _stack_in_place([_tensor(norm.running_mean) for norm in norms])
-        self._variance = _stack_in_place([_tensor(norm.running_var) for norm in norms])
+        self._mean = _stack_in_place([_tensor(norm.running_mean) for norm in norms]).view(-1)
+        self._variance = _stack_in_place([_tensor(norm.running_var) for norm in norms]).view(-1)
         self._batches = _stack_in_place([_tensor(norm.num_batches_tracked) for norm in norms])
         self._momentum = 0.1 if norms[0].momentum is None else norms[0].momentum
         self._eps = norms[0].eps
@@ -216,35 +233,20 @@ class _BatchNorm:
         lanes, rows, features = inputs.shape
         if features != self._weight.shape[1]:  # the operation itself would read beyond its ends
             raise ValueError(f"batch-norm over {self._weight.shape[1]} features of {features}")
-        inputs = _side_by_side(inputs)
-        if training:
-            self._batches.add_(1)
+        inputs, weight, bias = _side_by_side(inputs), self._weight.reshape(-1), self._bias.reshape(-1)
         outputs, *seen = torch.native_batch_norm(
-            inputs,
-            self._weight.reshape(-1),
-            self._bias.reshape(-1),
-            self._mean.view(-1),
-            self._variance.view(-1),
-            training,
-            self._momentum,
-            self._eps,
+            inputs, weight, bias, self._mean, self._variance, training, self._momentum, self._eps
         )
         if training:
-            self._inputs, self._seen = inputs, seen
+            self._batches.add_(1)
+            self._kept = inputs, weight, *seen
         return outputs.view(rows, lanes, features).transpose(0, 1)
 
     def backward(self, gradient: Tensor, *, further: bool) -> tuple[Tensor, list[Tensor]]:
         lanes, rows, features = gradient.shape
-        found, *own = torch.ops.aten.native_batch_norm_backward(
-            _side_by_side(gradient),
-            self._inputs,
-            self._weight.reshape(-1),
-            None,
-            None,
-            *self._seen,
-            True,
-            self._eps,
-            [further, True, True],
+        inputs, weight, *seen = self._kept
+        found, *own = _batch_norm_backward(
+            _side_by_side(gradient), inputs, weight, None, None, *seen, True, self._eps, [further, True, True]
         )
         further_back = found.view(rows, lanes, features).transpose(0, 1) if further else gradient
         return further_back, [part.view(lanes, features) for part in own]

@@ -31,7 +31,8 @@ def _fixed(request: Request) -> Plan:
 
 def _step(request: Request) -> Plan:
     milestones = [round(fraction * request.total_steps) for fraction in request.params["milestones"]]
-    return Plan(MultiStepLR(request.carrier, sorted(milestones), request.params["gamma"]))
+    scheduler = MultiStepLR(request.carrier, sorted(milestones), request.params["gamma"])
+    return Plan(scheduler, moves=frozenset(milestones))
 
 
 def _cyclic(request: Request) -> Plan:

@@ -51,8 +51,7 @@ class CurveSchedule(ScheduleDefaults):
         moves = not self._warmup.over
         self._warmup.advance()
         if self._plan.interval == "step" and self._step > self._first_step:
-            self._plan.scheduler.step()
-            moves = True
+            moves = self._move() or moves
         if moves:  # else it costs most steps of most schedules, and changes nothing
             self._apply()
 
@@ -83,6 +82,15 @@ class CurveSchedule(ScheduleDefaults):
         self._warmup.load_state_dict(state["warmup"])
         self._groups.forget()
         self._apply()
+
+    def _move(self) -> bool:
+        """Bring the curve to the current step; whether that may have changed anything."""
+        scheduler, step = self._plan.scheduler, self._step - self._first_step
+        if self._plan.moves is not None and step not in self._plan.moves:
+            scheduler.last_epoch = step  # torch's word for the step that it stands at
+            return False
+        scheduler.step()
+        return True
 
     def _apply(self) -> None:
         carrier = self._plan.scheduler.optimizer

@@ -55,11 +55,16 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A torch scheduler over a stand-in, and how often it moves; ``momentum``: it moves that as well."""
+    """A torch scheduler over a stand-in, and how often it moves; ``momentum``: it moves that as well.
+
+    ``moves`` are the only steps of the curve at which it does anything, where these are known: at others it
+    need not be asked.
+    """
 
     scheduler: LRScheduler
     interval: Interval = "step"
     momentum: bool = False
+    moves: frozenset[int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,17 +96,31 @@ class Pipeline:
     def stacked_batches(self, generators: Sequence[torch.Generator]) -> Iterator[tuple[Tensor, Tensor]]:
         """``train_batches`` of several generators side by side: (lanes, rows, …) and (lanes, rows, …)."""
         size = self._batch_size
-        for chunks in zip(*map(self._train_chunks, generators), strict=True):
-            inputs, targets = (torch.stack(parts) for parts in zip(*chunks, strict=True))
+        for inputs, targets in self._stacked_chunks(generators):
             yield from zip(torch.split(inputs, size, 1), torch.split(targets, size, 1), strict=True)
+
+    def _stacked_chunks(self, generators: Sequence[torch.Generator]) -> Iterator[tuple[Tensor, Tensor]]:
+        if self._augment is not None:
+            for chunks in zip(*map(self._train_chunks, generators), strict=True):
+                inputs, targets = zip(*chunks, strict=True)
+                yield torch.stack(inputs), torch.stack(targets)
+            return
+        # What is not augmented is indexed for all lanes at once.
+        resident, lanes = self._resident("train", raw=False), len(generators)
+        orders = torch.stack([self._order(generator) for generator in generators])
+        for chunk in torch.split(orders, self._chunk_rows(lanes * self._batch_size) // lanes, 1):
+            inputs = resident.inputs.index_select(0, chunk.reshape(-1))
+            inputs = self._finish(inputs, normalized=resident.normalized)
+            yield inputs.view(lanes, -1, *inputs.shape[1:]), resident.targets[chunk]
+
+    def _order(self, generator: torch.Generator) -> Tensor:
+        order = torch.randperm(len(self._data.train.targets), generator=generator, device=self._device)
+        return order[: self.rows_per_epoch]
 
     def _train_chunks(self, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
         """Several batches at a time, the last of them perhaps smaller."""
         resident = self._resident("train", raw=self._augment is not None)
-        rows, size = len(resident.targets), self._batch_size
-        order = torch.randperm(rows, generator=generator, device=self._device)
-        order = order[: self.rows_per_epoch]
-        for chunk in torch.split(order, self._chunk_rows(size)):
+        for chunk in torch.split(self._order(generator), self._chunk_rows(self._batch_size)):
             inputs = resident.inputs.index_select(0, chunk)
             if self._augment is not None:
                 inputs = self._augment(inputs, generator)
