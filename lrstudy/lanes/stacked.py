@@ -193,7 +193,7 @@ class _Watches:
         if len(self.lanes) < len(inputs):
             inputs = inputs.index_select(0, self._places)
             outputs = outputs.index_select(0, self._places) if "ka" in self._names else inputs
-        # In one layout, so that sums run in one order: a lane's values do not depend on its neighbours' number.
+        # In one layout, so that sums run in one order, whatever the number of a lane's neighbours.
         found = batch_quantities(self._names, inputs.contiguous(), outputs.contiguous())
         rows = inputs.shape[1]
         if rows not in self._rows:

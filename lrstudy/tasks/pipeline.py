@@ -101,17 +101,16 @@ class Pipeline:
 
     def _stacked_chunks(self, generators: Sequence[torch.Generator]) -> Iterator[tuple[Tensor, Tensor]]:
         if self._augment is not None:
-            for chunks in zip(*map(self._train_chunks, generators), strict=True):
-                inputs, targets = zip(*chunks, strict=True)
-                yield torch.stack(inputs), torch.stack(targets)
+            for lanes in zip(*map(self._train_chunks, generators), strict=True):
+                yield torch.stack([inputs for inputs, _ in lanes]), torch.stack([y for _, y in lanes])
             return
         # What is not augmented is indexed for all lanes at once.
-        resident, lanes = self._resident("train", raw=False), len(generators)
+        resident, count = self._resident("train", raw=False), len(generators)
         orders = torch.stack([self._order(generator) for generator in generators])
-        for chunk in torch.split(orders, self._chunk_rows(lanes * self._batch_size) // lanes, 1):
+        for chunk in torch.split(orders, self._chunk_rows(count * self._batch_size) // count, 1):
             inputs = resident.inputs.index_select(0, chunk.reshape(-1))
             inputs = self._finish(inputs, normalized=resident.normalized)
-            yield inputs.view(lanes, -1, *inputs.shape[1:]), resident.targets[chunk]
+            yield inputs.view(count, -1, *inputs.shape[1:]), resident.targets[chunk]
 
     def _order(self, generator: torch.Generator) -> Tensor:
         order = torch.randperm(len(self._data.train.targets), generator=generator, device=self._device)

@@ -1,26 +1,33 @@
-"""Everything that must be in order before a study starts, checked together and before any write."""
+"""Everything that must be in order before a study starts, checked together and before any write.
+
+Ray takes seconds to start, and waits for most of them. A study that begins on this machine starts it first,
+and imports torch meanwhile; so this module itself imports neither torch nor Tune.
+"""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from lrstudy.errors import InputError, Problem
-from lrstudy.lanes import choose_lanes
+from lrstudy.meanwhile import import_meanwhile
 from lrstudy.records import EpochRecord
 from lrstudy.spec import Study
 from lrstudy.store import Location, Store, StoreWriter, open_location, open_store, study_folder
-from lrstudy.tasks import TaskData, check_task, load_data
-from lrstudy.tuning.provenance import study_info
-from lrstudy.tuning.runner import StudyRun
-from lrstudy.tuning.session import check_cluster, check_local
-from lrstudy.tuning.tracking import check_tracking
+from lrstudy.tuning.session import check_cluster, check_local, ray_session
+
+if TYPE_CHECKING:
+    from lrstudy.tasks import TaskData
+    from lrstudy.tuning.runner import StudyRun
 
 _log = logging.getLogger(__name__)
+
+# What a study needs and Ray does not: all of it without an import of Ray.
+_NEEDED: Final = ("lrstudy.lanes", "lrstudy.tuning.search")
 
 _T = TypeVar("_T")
 
@@ -34,6 +41,7 @@ class Prepared:
     _data: TaskData
     _writer: StoreWriter
     _address: str | None
+    _session: str | None
     _search_path: tuple[str, ...]
 
     def start(self, on_change: Callable[[], None]) -> None:
@@ -42,6 +50,7 @@ class Prepared:
             self._data,
             self._writer,
             address=self._address,
+            session=self._session,
             search_path=self._search_path,
             on_change=on_change,
         )
@@ -60,39 +69,54 @@ def prepare(
 ) -> Iterator[Prepared]:
     """Check data, model, machine and folders, then open the store for the length of the block.
 
+    A study that begins on this machine has Ray for the length of the block too; one that goes on starts it
+    when it knows what is missing.
+
     ``out`` is the folder above the study's own; a ``Location`` is that own folder itself.
     The trials to ``forget`` are run anew. ``also_written`` are folders that will be written when the study
     is over (its report's).
 
     Raises ``InputError`` with the problems of all of them.
     """
+    place = out if isinstance(out, Location) else study_folder(open_location(out), study.name)
+    begins = not (place / "study.json").exists()
+    import_meanwhile(*_NEEDED)
     problems: list[Problem] = []
-    folders = importable(search_path)
-    data = _collect(problems, lambda: load_data(study.task, study.seed, data_root))
-    if data is not None:
-        _collect(problems, lambda: check_task(study.task, data))
     if address is None:
         problems += check_local(study.resources)
     else:
         _collect(problems, lambda: check_cluster(address, study.resources))
     for folder in also_written:
         _collect(problems, open_location(folder).check_writable)
-    info = study_info(study)
-    place = out if isinstance(out, Location) else study_folder(open_location(out), study.name)
-    problems += check_tracking(study, place)
-    if problems or data is None:
-        _collect(problems, lambda: StoreWriter.check(place, info))
-        raise InputError(problems)
-    if not (place / "study.json").exists():  # else the store says it: lanes and plain trials are never mixed
-        choice = choose_lanes(study, data)
-        info = replace(info, lanes=choice.lanes, lanes_reason=choice.reason)
-    with StoreWriter.create_or_open(place, info, forget=forget) as writer:
+    with ExitStack() as stack:
+        ahead = begins and address is None and not problems
+        session = stack.enter_context(ray_session(None, study.resources)) if ahead else None
+
+        from lrstudy.lanes import choose_lanes
+        from lrstudy.tasks import check_task, load_data
+        from lrstudy.tuning.provenance import study_info
+        from lrstudy.tuning.runner import StudyRun
+        from lrstudy.tuning.tracking import check_tracking
+
+        folders = importable(search_path)
+        data = _collect(problems, lambda: load_data(study.task, study.seed, data_root))
+        if data is not None:
+            _collect(problems, lambda: check_task(study.task, data))
+        info = study_info(study)
+        problems += check_tracking(study, place)
+        if problems or data is None:
+            _collect(problems, lambda: StoreWriter.check(place, info))
+            raise InputError(problems)
+        if begins:  # else the store says it: lanes and plain trials are never mixed
+            choice = choose_lanes(study, data)
+            info = replace(info, lanes=choice.lanes, lanes_reason=choice.reason)
+        writer = stack.enter_context(StoreWriter.create_or_open(place, info, forget=forget))
         store = open_store(place)
         if study.resources.lanes:
             _log.info("lanes: %s (%s)", writer.study.lanes or "none", writer.study.lanes_reason)
         run = StudyRun(study, store.trial_records(), _epochs(study, store))
         run.clean_up(place)  # a kill may have come between the last row and this
-        yield Prepared(run, place, data, writer, address, folders)
+        yield Prepared(run, place, data, writer, address, session, folders)
 
 
 def _epochs(study: Study, store: Store) -> dict[str, list[EpochRecord]]:

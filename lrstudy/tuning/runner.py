@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -126,16 +127,20 @@ class StudyRun:
         writer: StoreWriter,
         *,
         address: str | None = None,
+        session: str | None = None,
         search_path: tuple[str, ...] = (),
         on_change: Callable[[], None] = lambda: None,
     ) -> None:
         """Run every trial that has no record yet.
 
+        ``session`` is the folder of Ray's own files where Ray runs already.
+
         Raises ``ClusterError`` before the first trial, or ``StoreError`` when rows cannot be written any
         more; what was written until then is whole.
         """
         # In this order: Ray, as it starts, throws away what its loggers were given before.
-        with ray_session(address, self._study.resources) as folder, logged(writer.location):
+        there = ray_session(address, self._study.resources) if session is None else nullcontext(session)
+        with there as folder, logged(writer.location):
             _log.info("workers write to %s/logs", folder)
             if address is not None and self._study.faults.checkpoint_epochs:
                 check_reach(writer.location)

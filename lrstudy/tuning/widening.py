@@ -16,8 +16,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scipy import stats
-
 from lrstudy.catalog import Parameter
 from lrstudy.catalog.schedules import SCHEDULES
 from lrstudy.spec import Range, Space
@@ -110,6 +108,8 @@ def _trend(pairs: Sequence[tuple[float, float]]) -> int:
     """Towards which end the second of the pairs rises clearly: -1, 1, or 0 for neither."""
     if len(pairs) < FEWEST or min(len(set(column)) for column in zip(*pairs, strict=True)) < 2:
         return 0
+    from scipy import stats  # half a second that most studies do not need before they start
+
     correlation = float(stats.spearmanr(pairs).statistic)
     return (correlation > TREND) - (correlation < -TREND)
 
