@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from lrstudy.lanes.losses import StackedLoss
-from lrstudy.lanes.stacked import StackedModel
+from lrstudy.lanes.stacked import stack
 from lrstudy.spec.models import TaskSpec
 from lrstudy.tasks import build_loss, build_model
 from lrstudy.tasks.losses import Loss
@@ -48,10 +48,10 @@ def _side_by_side(
     models: list[nn.Module], loss: Loss, inputs: Tensor, targets: Tensor
 ) -> list[tuple[Tensor, Tensor, Tensor]]:
     """Outputs, loss and gradient of every lane."""
-    stacked, losses, count = StackedModel(models), StackedLoss(loss), len(models)
+    stacked, losses, count = stack(models), StackedLoss(loss), len(models)
     outputs = stacked(inputs.expand(count, *inputs.shape), training=True)
     targets = targets.expand(count, *targets.shape)
-    gradient = stacked.gradient(losses.gradient(outputs, targets))
+    gradient = stacked.backward(losses.gradient(outputs, targets))
     return list(zip(outputs, losses(outputs, targets), gradient, strict=True))
 
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Final
 
 import torch
 
 from lrstudy.lanes.group import LaneGroup, why_not
+from lrstudy.lanes.steps import steps_together
 from lrstudy.records import Phase
 from lrstudy.spec import Study
-from lrstudy.tasks import TaskData
+from lrstudy.tasks import TaskData, build_loss, build_model, build_optimizer, precision_of
+from lrstudy.tasks.pipeline import Pipeline
 from lrstudy.tasks.raw import Split
 from lrstudy.training import TrialConfig
 
@@ -21,6 +24,7 @@ _TRIED: Final = (16, 64)
 _WORTH: Final = 1.5
 # A task whose step takes longer is not small: its arithmetic costs more than its calls.
 _LONGEST_STEP: Final = 4e-3
+_FEW_ROWS: Final = 8
 # What is measured: the fastest of so many epochs over so many batches.
 _EPOCHS: Final = 3
 _STEPS: Final = 16
@@ -39,15 +43,13 @@ def choose_lanes(study: Study, data: TaskData) -> LaneChoice:
     asked = study.resources.lanes
     if asked == 0:
         return LaneChoice(0, "switched off by resources.lanes = 0")
-    reason = _why_not(study, data)
-    if reason is not None:
-        return LaneChoice(0, reason)
-    if asked != "auto":
-        return LaneChoice(asked, "as asked for")
     threads = torch.get_num_threads()
     torch.set_num_threads(study.resources.cpus)
     try:
-        return _measured(study, data)
+        reason = _why_not(study, data)
+        if reason is not None:
+            return LaneChoice(0, reason)
+        return _measured(study, data) if asked == "auto" else LaneChoice(asked, "as asked for")
     finally:
         torch.set_num_threads(threads)
 
@@ -55,11 +57,16 @@ def choose_lanes(study: Study, data: TaskData) -> LaneChoice:
 def _why_not(study: Study, data: TaskData) -> str | None:
     if study.resources.gpus > 0:
         return "trials on a GPU are not run in lanes"
+    if study.resources.lanes == "auto":
+        # Before anything dear is tried: a step of a few rows takes no longer than one of a whole batch.
+        seconds = _seconds_alone(study, data, min(study.task.batch_size, _FEW_ROWS), steps=2)
+        if seconds > _LONGEST_STEP:
+            return f"measured: a step takes over {seconds * 1e3:.0f} ms, the task is not small"
     return why_not(study, data, [schedule.kind for schedule in study.schedules])
 
 
 def _measured(study: Study, data: TaskData) -> LaneChoice:
-    alone = seconds_per_step(study, data, 1)
+    alone = _seconds_alone(study, data, study.task.batch_size, _STEPS)
     if alone > _LONGEST_STEP:
         return LaneChoice(0, f"measured: a step takes {alone * 1e3:.1f} ms, the task is not small")
     gains: dict[int, float] = {}
@@ -69,7 +76,27 @@ def _measured(study: Study, data: TaskData) -> LaneChoice:
             break
     best = max(gains, key=lambda lanes: gains[lanes])
     told = ", ".join(f"{gain:.1f} times as fast in {lanes} lanes" for lanes, gain in gains.items())
-    return LaneChoice(best if gains[best] >= _WORTH else 0, f"measured: {told} as in one")
+    return LaneChoice(best if gains[best] >= _WORTH else 0, f"measured: {told} as alone")
+
+
+def _seconds_alone(study: Study, data: TaskData, rows: int, steps: int) -> float:
+    """The fastest of some steps of a trial that has its process to itself.
+
+    SGD's own few calls are left out: an optimizer's first step imports torch's compiler, which takes a second.
+    """
+    device = torch.device("cpu")
+    pipeline = Pipeline(data, study.task, device)
+    model = build_model(study.task.model, pipeline.input_shape, pipeline.outputs, 0)
+    model, loss = precision_of(study.task, device).prepare(model), build_loss(study.task.loss)
+    optimizer = build_optimizer(study.task.optimizer, model)
+    found = []
+    for inputs, targets in islice(pipeline.batches("train", rows), steps):
+        started = time.perf_counter()
+        loss(model(inputs), targets).backward()
+        if not steps_together(optimizer):
+            optimizer.step()
+        found.append(time.perf_counter() - started)
+    return min(found)
 
 
 def seconds_per_step(study: Study, data: TaskData, lanes: int) -> float:

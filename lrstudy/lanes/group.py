@@ -9,38 +9,31 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim import SGD
 
 from lrstudy.catalog.schedules import SCHEDULES
 from lrstudy.lanes.agreement import disagreement
 from lrstudy.lanes.losses import StackedLoss, StackedSums
-from lrstudy.lanes.sgd import StackedSGD
-from lrstudy.lanes.stacked import StackedModel, unstackable
+from lrstudy.lanes.stacked import stack, unstackable
+from lrstudy.lanes.steps import StackedSteps, steps_together
 from lrstudy.records import EpochRecord
 from lrstudy.spec import Study
 from lrstudy.tasks import TaskData, build_loss, build_model
 from lrstudy.tasks.pipeline import Pipeline
 from lrstudy.training import State, Training, TrialConfig
-from lrstudy.uncompiled import count_as_stepped
 
 
 def why_not(study: Study, data: TaskData, kinds: Sequence[str]) -> str | None:
     """Why trials of a study, of these schedule kinds, cannot run in lanes; None if they can."""
     task = study.task
-    if task.optimizer.name != "sgd":
-        return f"the optimizer is {task.optimizer.name}, not sgd"
     if task.precision == "bf16":
         return "the precision is bf16"
     for kind in kinds:
-        component = SCHEDULES.get(kind)
-        if component is None:
+        if kind not in SCHEDULES:
             return f"the schedule {kind!r} is the user's own"
-        if component.replaces_optimizer or (component.measured and kind not in ("lipschitz", "plateau")):
-            return f"the schedule {kind!r} works on its own optimizer or on gradients"
     pipeline = Pipeline(data, task, torch.device("cpu"))
     reason = unstackable(build_model(task.model, pipeline.input_shape, pipeline.outputs, 0))
     return disagreement(task, pipeline) if reason is None else reason
@@ -74,10 +67,9 @@ class LaneGroup:
 
     def run_epoch(self) -> dict[int, EpochRecord]:
         """An epoch of every active lane: its record by lane. Seconds are a lane's share of the group's."""
-        active = self.active
-        if active != self._stacked:
-            self._stack(active)
-        lanes = [self.trainings[i] for i in active]
+        if set(self.active) != set(self._stacked):
+            self._stack(self.active)
+        lanes = [self.trainings[i] for i in self._stacked]
         measured = [lane.schedule.measurement for lane in lanes]
         started = time.perf_counter()
         rates, train = self._train(lanes)
@@ -89,7 +81,7 @@ class LaneGroup:
         return {
             i: lane.note_epoch(*found, (share, estimate, eval_seconds))
             for i, lane, share, estimate, *found in zip(
-                active, lanes, shares, estimates, measured, rates, train, validation, strict=True
+                self._stacked, lanes, shares, estimates, measured, rates, train, validation, strict=True
             )
         }
 
@@ -118,32 +110,25 @@ class LaneGroup:
             lane.close()
 
     def _stack(self, active: tuple[int, ...]) -> None:
-        lanes = [self.trainings[i] for i in active]
-        self._model = StackedModel([lane.model for lane in lanes])
-        self._optimizer = StackedSGD(
-            self._model.numbers,
-            [cast("SGD", lane.optimizer) for lane in lanes],
-            [list(lane.model.parameters()) for lane in lanes],
-        )
-        self._stacked = active
+        self._stacked = tuple(sorted(active, key=lambda i: not steps_together(self.trainings[i].optimizer)))
+        lanes = [self.trainings[i] for i in self._stacked]
+        self._model = stack([lane.model for lane in lanes])
+        parameters: list[list[Tensor]] = [list(lane.model.parameters()) for lane in lanes]
+        self._steps = StackedSteps(self._model, [lane.optimizer for lane in lanes], parameters)
 
     def _train(self, lanes: Sequence[Training]) -> tuple[list[list[float]], list[dict[str, float]]]:
         for lane in lanes:
             if not lane.model.training:
                 lane.model.train()
             lane.schedule.before_training()
-            lane.optimizer.zero_grad(set_to_none=True)
-        watched = [lane for lane in lanes if _has_step_hooks(lane.optimizer)]
-        for lane in lanes:
-            count_as_stepped(lane.optimizer)
+        self._steps.begin()
         sums = self._sums(len(lanes))
         rates: list[list[float]] = []
         for inputs, targets in lanes[0].pipeline.stacked_batches([lane.order for lane in lanes]):
             rates.append([lane.schedule.rate for lane in lanes])
             outputs = self._model(inputs, training=True)
-            self._optimizer.step(self._model.gradient(self._losses.gradient(outputs, targets)))
-            for lane in watched:
-                lane.optimizer.step()  # for its hooks: without gradients it moves nothing
+            self._model.backward(self._losses.gradient(outputs, targets))
+            self._steps.step()
             for lane in lanes:
                 lane.schedule.after_step()
             sums.update(outputs, targets)
@@ -161,10 +146,6 @@ class LaneGroup:
 
     def _sums(self, lanes: int) -> StackedSums:
         return StackedSums(self._losses, lanes, self._classes, self._device)
-
-
-def _has_step_hooks(optimizer: torch.optim.Optimizer) -> bool:
-    return bool(optimizer._optimizer_step_post_hooks)  # noqa: SLF001 - torch lists them nowhere else
 
 
 def _own_memory(state: Any) -> Any:
