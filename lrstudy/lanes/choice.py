@@ -82,7 +82,7 @@ def _measured(study: Study, data: TaskData) -> LaneChoice:
 def _seconds_alone(study: Study, data: TaskData, rows: int, steps: int) -> float:
     """The fastest of some steps of a trial that has its process to itself.
 
-    SGD's own few calls are left out: an optimizer's first step imports torch's compiler, which takes a second.
+    SGD's few calls are left out: an optimizer's first step imports torch's compiler, and that takes a second.
     """
     device = torch.device("cpu")
     pipeline = Pipeline(data, study.task, device)
