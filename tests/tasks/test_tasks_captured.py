@@ -38,6 +38,7 @@ SCHEDULES: list[tuple[str, dict[str, Any]]] = [
     ("cosine", {"lr": 0.1, "warmup": 0.2}),
     ("one-cycle", {"max_lr": 0.3}),
     ("lipschitz", {"measure": "hook", "max_lr": 0.5}),
+    ("torch.optim.lr_scheduler:StepLR", {"step_size": 1}),
 ]
 CYCLED = ("cyclic", {"max_lr": 0.2, "cycle_epochs": 2, "cycle_momentum": True})
 
@@ -152,6 +153,21 @@ def test_schedules_of_all_kinds_follow_each_other(data: TaskData, captures: list
         assert trained(trial) == alone(data, schedule, seed, optimizer=ADAMO), schedule
         trial.close()
     assert len(captures) == 1 + 2, "one for all, and one for each trial with a hook"
+
+
+def test_after_a_failure_the_memory_of_all_captures_is_free(data: TaskData, captures: list[int]) -> None:
+    spec = study()
+    for schedule in (SCHEDULES[0], CYCLED):  # without a momentum and with one
+        trial = training(spec, data, schedule)
+        trained(trial)
+        trial.close()
+    assert len(captures) == len(captured._kept) == 2
+    trial = training(spec, data, SCHEDULES[0])
+    trial.schedule.before_evaluation = lambda: 1 / 0  # type: ignore[assignment, method-assign, return-value]
+    with pytest.raises(ZeroDivisionError):
+        trial.run_epoch()
+    trial.close()
+    assert not captured._kept
 
 
 def test_another_task_captures_anew_and_the_old_capture_is_dropped(
