@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 import torch
@@ -75,12 +76,13 @@ class CapturedStep:
         warm_up: Callable[[Callable[[], None]], None] | None = None,
     ) -> None:
         self._plain, self._key = plain, key
+        self._parameters = list(plain.model.parameters())
         self._record, self._warm_up = capture or _capture, warm_up or _on_side_stream
         self._batch: tuple[object, ...] | None = None
         self._kind: _Kind | None = None
         self._constants: Constants | None = None
         self._warm = 0
-        self._failed = False
+        self._plainly = False  # from now on
         self._capture: Capture | None = None
         self.note: str | None = None
 
@@ -88,7 +90,7 @@ class CapturedStep:
         """One step on a batch."""
         if self._batch is None:
             self._begin(inputs, targets)
-        if self._failed or not self._fits(inputs, targets):
+        if self._plainly or not self._fits(inputs, targets):
             return self._plain(inputs, targets)
         if self._capture is None:
             if self._warm < _WARM_UP:
@@ -104,7 +106,7 @@ class CapturedStep:
 
         The next trial writes into this one's tensors: model and optimizer must not be used any more.
         """
-        capture, self._capture, self._failed = self._capture, None, True
+        capture, self._capture, self._plainly = self._capture, None, True
         if not keep:
             _kept.clear()
         elif capture is not None and self._kind is not None:
@@ -162,10 +164,10 @@ class CapturedStep:
         except Exception as error:  # noqa: BLE001 - what a model does that cannot be captured has no end
             first = (str(error).strip().splitlines() or [type(error).__name__])[0]
             self.note = f"the step could not be captured and is computed call by call: {first}"
-            self._failed = True
+            self._plainly = True
             return None
         weights = [tensor.detach() for tensor in _weights(plain.model)]
-        grads = [parameter.grad for parameter in plain.model.parameters()]
+        grads = [parameter.grad for parameter in self._parameters]
         return Capture(replay, batch, (found[0], found[1]), weights, grads, update)
 
     def _replayed(self, capture: Capture, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
@@ -176,7 +178,7 @@ class CapturedStep:
             capture.update.refresh(optimizer)
             count_as_stepped(optimizer)
         capture.replay()
-        for parameter, grad in zip(self._plain.model.parameters(), capture.grads, strict=True):
+        for parameter, grad in zip(self._parameters, capture.grads, strict=True):
             parameter.grad = grad  # a plain step may have put others there
         if capture.update is None:
             optimizer.step()
@@ -214,6 +216,16 @@ def _on_side_stream(compute: Callable[[], None]) -> None:
 def _capture(compute: Callable[[], None]) -> Replay:
     graph = torch.cuda.CUDAGraph()
     torch.cuda.synchronize()
-    with torch.cuda.graph(graph):
+    with torch.cuda.graph(graph, pool=_memory()):
         compute()
     return graph.replay
+
+
+@cache
+def _memory() -> torch.cuda._POOL_HANDLE:
+    """The memory that all captures of this process work in: else each kept one would hold its own.
+
+    They may, for no two of them run at the same time, and none leaves anything there that its next replay
+    does not write anew: weights, momentum buffers, rates and batches lie outside.
+    """
+    return torch.cuda.graph_pool_handle()
