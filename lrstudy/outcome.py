@@ -38,6 +38,18 @@ def best_index(values: Sequence[float], metric: Metric) -> int | None:
     return best
 
 
+def divergence(record: EpochRecord, bound: float) -> str | None:
+    """Why an epoch counts as diverged, or None."""
+    for name, loss in (("training", record.train_loss), ("validation", record.val_loss)):
+        if loss is None:
+            continue
+        if not math.isfinite(loss):
+            return f"{name} loss became {loss} in epoch {record.epoch}"
+        if loss > bound:
+            return f"{name} loss {loss:.6g} passed the bound {bound:g} in epoch {record.epoch}"
+    return None
+
+
 def objective_of(study: Study, values: Sequence[float]) -> float | None:
     """What tuning compares, as it stands after these epochs; None where nothing finite was measured."""
     best = best_index(values, METRICS[study.target.metric])

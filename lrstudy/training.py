@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from lrstudy.metrics import METRICS
-from lrstudy.outcome import Outcome, best_index, objective_of
+from lrstudy.outcome import Outcome, best_index, divergence, objective_of
 from lrstudy.records import EpochRecord, Phase, Status
 from lrstudy.schedules import Measurement, ScheduleContext, build_schedule
 from lrstudy.seeding import derive_seed
@@ -24,12 +24,14 @@ from lrstudy.spec import Study
 from lrstudy.tasks import (
     MetricSums,
     Pipeline,
+    PlainStep,
     TaskData,
-    build_gradient,
     build_loss,
     build_model,
     build_optimizer,
+    build_step,
     precision_of,
+    step_key,
 )
 
 State = dict[str, Any]
@@ -90,16 +92,17 @@ class Training:
         )
         self.model: nn.Module = self._precision.prepare(model.to(device))
         self._loss = build_loss(task.loss)
-        step = study.resources.step
-        self._gradient = build_gradient(step, self.model, self._loss, self._precision, device)
         optimizer = build_optimizer(task.optimizer, self.model)
         started = clock()
         self.schedule = build_schedule(config.kind, config.params, self._context(optimizer))
         # Building a schedule that measures before the first epoch is part of what that epoch costs.
         self._setup_seconds = clock() - started
         self.optimizer = self.schedule.optimizer
+        plain = PlainStep(self.model, self._loss, self._precision, self.optimizer)
+        self._step = build_step(study.resources.step, plain, device, step_key(task, self.pipeline))
+        self._in_epoch = False
         self._classes = data.classes
-        self._epoch = self._step = self._samples = 0
+        self._epoch = self._steps = self._samples = 0
         self._values: list[float] = []
         self._best_state: dict[str, Tensor] | None = None
         self._diverged: str | None = None
@@ -126,7 +129,7 @@ class Training:
     @property
     def note(self) -> str | None:
         """What a reader of the run's log should know of how it was trained, if anything."""
-        return self._gradient.note
+        return self._step.note
 
     @property
     def finished(self) -> bool:
@@ -135,6 +138,7 @@ class Training:
 
     def run_epoch(self) -> EpochRecord:
         """Train one epoch, evaluate it, let the schedule see the result; returns what was measured."""
+        self._in_epoch = True  # and so it stays where anything raises
         measured = self.schedule.measurement
         started = self._clock()
         rates, train = self._train()
@@ -159,14 +163,14 @@ class Training:
         are those of its steps, ``seconds`` what training, measuring and evaluating took.
         """
         train_seconds, estimate_seconds, eval_seconds = seconds
-        self._step += len(rates)
+        self._steps += len(rates)
         self._samples += self.pipeline.rows_per_epoch
         # An optimizer that finds its own step size (DoG) has none before its first step.
         rates = [rate for rate in rates if not math.isnan(rate)] or rates
         self._epoch += 1
         record = EpochRecord(
             epoch=self._epoch,
-            step=self._step,
+            step=self._steps,
             samples=self._samples,
             train_seconds=train_seconds + self._setup_seconds,
             estimate_seconds=estimate_seconds,
@@ -185,6 +189,7 @@ class Training:
             weight_norm=measured.weight_norm,
         )
         self._note(record)
+        self._in_epoch = False
         return record
 
     def _train(self) -> tuple[list[float], dict[str, float]]:
@@ -194,8 +199,7 @@ class Training:
         rates: list[float] = []
         for inputs, targets in self.pipeline.train_batches(self.order):
             rates.append(self.schedule.rate)
-            loss, outputs = self._gradient(inputs, targets)  # forward, loss, backward
-            self.optimizer.step()
+            loss, outputs = self._step(inputs, targets)  # forward, loss, backward, update
             self.schedule.after_step()
             sums.update(loss, outputs, targets)
         return rates, sums.result()
@@ -214,7 +218,7 @@ class Training:
 
     def _note(self, record: EpochRecord) -> None:
         """Judge the epoch just recorded, and let the schedule set the next one's rate."""
-        self._diverged = _divergence(record, self._study.task.divergence)
+        self._diverged = divergence(record, self._study.task.divergence)
         stored = getattr(record, self._metric.column)
         value = self._metric.value(stored)
         self._values.append(math.nan if value is None or self._diverged else value)
@@ -257,7 +261,7 @@ class Training:
             "schedule": self.schedule.state_dict(),
             "order": self.order.get_state(),
             "rng": torch.get_rng_state(),
-            "counters": [self._epoch, self._step, self._samples],
+            "counters": [self._epoch, self._steps, self._samples],
             "setup_seconds": self._setup_seconds,
             "values": list(self._values),
             "best_state": self._best_state,
@@ -276,29 +280,18 @@ class Training:
         torch.set_rng_state(state["rng"].cpu())
         if self._device.type == "cuda" and "cuda_rng" in state:
             torch.cuda.set_rng_state(state["cuda_rng"].cpu(), self._device)
-        self._epoch, self._step, self._samples = state["counters"]
+        self._epoch, self._steps, self._samples = state["counters"]
         self._setup_seconds = state["setup_seconds"]
         self._values = list(state["values"])
         self._best_state = state["best_state"]
         self._diverged = state["diverged"]
 
     def close(self) -> None:
-        """Take the schedule's hooks off the model."""
+        """End the trial: take its hooks off the model, whose tensors the next trial may write to."""
         self.schedule.close()
+        self._step.close(keep=not self._in_epoch)
 
 
 def _mean(rates: Sequence[float]) -> float:
     # A constant rate is recorded as itself, not as its rounded sum divided by its count.
     return rates[0] if min(rates) == max(rates) else math.fsum(rates) / len(rates)
-
-
-def _divergence(record: EpochRecord, bound: float) -> str | None:
-    """Why an epoch counts as diverged, or None."""
-    for name, loss in (("training", record.train_loss), ("validation", record.val_loss)):
-        if loss is None:
-            continue
-        if not math.isfinite(loss):
-            return f"{name} loss became {loss} in epoch {record.epoch}"
-        if loss > bound:
-            return f"{name} loss {loss:.6g} passed the bound {bound:g} in epoch {record.epoch}"
-    return None

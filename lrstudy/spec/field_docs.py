@@ -48,7 +48,7 @@ FIELD_DOCS: Final[Mapping[str, str]] = {
     "resources.accelerator": "The only kind of GPU to run on, as Ray calls it, e.g. A100; empty: any.",
     "resources.max_concurrent": "The most trials at once (with lanes, groups of them); 0: as many as fit.",
     "resources.lanes": "Trials side by side in one worker, at most; auto: where it is faster; 0: never.",
-    "resources.step": "A GPU's step: eager, call by call, or captured once as a graph and replayed.",
+    "resources.step": "A GPU's step: eager, call by call, or captured once per worker and replayed.",
     "faults.checkpoint_epochs": "A checkpoint after every so many epochs; 0: never.",
     "faults.checkpoint_seconds": "Seconds that must lie between two checkpoints of a trial.",
     "faults.lost_node_retries": "How often a trial starts again because its worker or machine was lost.",

@@ -99,7 +99,7 @@ class Resources(_Section):
 
     ``lanes``: up to how many trials share one worker, trained side by side; ``auto``: where a
     measurement at the start says that it is faster; 0: each has its own.
-    ``step``: how a batch's gradient is computed, call by call or as one captured graph (on a GPU).
+    ``step``: how a training step is computed, call by call or as one captured graph (on a GPU).
     """
 
     cpus: int = Field(default=1, ge=1)

@@ -9,20 +9,22 @@ from lrstudy.tasks.optimizers import build_optimizer
 from lrstudy.tasks.pipeline import Pipeline
 from lrstudy.tasks.precision import Precision, precision_of
 from lrstudy.tasks.raw import Split
-from lrstudy.tasks.step import build_gradient
+from lrstudy.tasks.step import PlainStep, build_step, step_key
 
 __all__ = [
     "MetricSums",
     "Pipeline",
+    "PlainStep",
     "Precision",
     "Split",
     "TaskData",
-    "build_gradient",
     "build_loss",
     "build_model",
     "build_optimizer",
+    "build_step",
     "check_task",
     "count_parameters",
     "load_data",
     "precision_of",
+    "step_key",
 ]

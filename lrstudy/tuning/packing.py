@@ -13,13 +13,22 @@ import torch
 
 from lrstudy.errors import ClusterError, Problem
 from lrstudy.spec import Resources, Study
-from lrstudy.tasks import Pipeline, TaskData, build_loss, build_model, build_optimizer
+from lrstudy.tasks import (
+    Pipeline,
+    PlainStep,
+    TaskData,
+    build_loss,
+    build_model,
+    build_optimizer,
+    build_step,
+    precision_of,
+)
 
 # What a process holds on a GPU besides its tensors: the CUDA context and the kernels that were loaded.
 _CONTEXT: Final = 600 * 2**20
 # Allocators fragment, and evaluation may come while others train.
 _RESERVE: Final = 0.9
-_STEPS: Final = 3
+_STEPS: Final = 5  # a captured step is replayed by then: a graph holds memory of its own
 
 
 def check_packing(
@@ -68,16 +77,16 @@ def _worker(shared: tuple[Study, TaskData], search_path: tuple[str, ...]) -> tup
 def peak_bytes(study: Study, data: TaskData, device: torch.device) -> int:
     """Memory that some training steps and an evaluated batch reserve on a CUDA device (else 0)."""
     pipeline = Pipeline(data, study.task, device)
-    model = build_model(study.task.model, pipeline.input_shape, pipeline.outputs, 0).to(device)
-    if study.task.precision == "float64":
-        model.double()
-    loss, optimizer = build_loss(study.task.loss), build_optimizer(study.task.optimizer, model)
+    precision = precision_of(study.task, device)
+    model = build_model(study.task.model, pipeline.input_shape, pipeline.outputs, 0)
+    model = precision.prepare(model.to(device))
+    optimizer = build_optimizer(study.task.optimizer, model)
+    plain = PlainStep(model, build_loss(study.task.loss), precision, optimizer)
+    step = build_step(study.resources.step, plain, device, None)
     generator = torch.Generator(device=device).manual_seed(0)
     for inputs, targets in itertools.islice(pipeline.train_batches(generator), _STEPS):
-        optimizer.zero_grad(set_to_none=True)
-        loss(model(inputs), targets).backward()
-        optimizer.step()
-    with torch.no_grad():
+        step(inputs, targets)
+    with torch.no_grad(), precision.autocast():
         for inputs, _ in itertools.islice(pipeline.batches("validation"), 1):
             model(inputs)
     return int(torch.cuda.max_memory_reserved(device)) if device.type == "cuda" else 0

@@ -1,4 +1,4 @@
-"""Epochs per second of the paper's networks on a GPU: eager, compiled, captured, and packed. Without Ray.
+"""Epochs per second of the paper's networks on a GPU: eager, compiled, captured, lrstudy's own, and packed.
 
     python tests/bench/gpu.py [--device cuda] [--networks paper-cnn,resnet-20-v1] [--rows 50000]
                               [--packed 1,2,4,8] [--bf16]
@@ -8,30 +8,44 @@ Random images of the data set's shape, for values do not change the time. Ways t
 - loader: ``DataLoader`` with 2 workers over uint8 images, eager, the loss read every step;
 - eager: the images stay on the device, the loss is summed there and read once per epoch;
 - compiled: the same with forward, backward and update under ``torch.compile``;
-- captured: forward, loss and backward captured once as a CUDA graph, as lrstudy's own `step = "captured"`
-  does it; the optimizer is called as always;
-- graph: the optimizer captured too.
+- graph: the same as one CUDA graph, with torch's own fused SGD and nothing else around it;
+- lrstudy: a study's own loop with `resources.step = "captured"` (on a CPU that is a plain step): its
+  pipeline, a rate that changes every step, the whole step captured, its metrics.
 
-Packed: so many processes at once on one GPU, each training by the fastest of the resident ways; the
-figure is their epochs per second together. Needs torch alone (and lrstudy's own folder).
+Ratios: each way's epochs per second over the loader's, and an epoch's time over its floor (see NETWORKS).
+Packed: so many processes at once on one device, each training as lrstudy does; the figure is their epochs
+per second together. Needs torch and lrstudy's own folder: no Ray, Optuna or pydantic.
 """
 
 from __future__ import annotations
 
 import argparse
 import multiprocessing
+import queue
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lrstudy.tasks.models.registry import build_model
-from lrstudy.tasks.precision import Precision
-from lrstudy.tasks.step import build_gradient
+from lrstudy.schedules import ScheduleContext, build_schedule
+from lrstudy.tasks import (
+    MetricSums,
+    Pipeline,
+    PlainStep,
+    Split,
+    TaskData,
+    build_loss,
+    build_model,
+    build_optimizer,
+    build_step,
+    precision_of,
+    step_key,
+)
 
 # name: (shape of an image, batch size, floor of an epoch in seconds at bf16 and unfused memory traffic)
 NETWORKS = {
@@ -55,22 +69,19 @@ class Job:
     bf16: bool
 
 
-class PlainStep:
-    """One training step of a network; ``__call__`` returns the loss, on the device."""
+class TorchStep:
+    """A training step as torch's users write it; ``__call__`` returns the loss, on the device."""
 
     def __init__(self, job: Job) -> None:
-        shape, _, _ = NETWORKS[job.network]
-        spec: Any = SimpleNamespace(name=job.network, options={})
         self.job = job
-        self.model = build_model(spec, shape, 10, 0).to(job.device)
+        self.model = build_model(task_of(job).model, NETWORKS[job.network][0], 10, 0).to(job.device)
         if job.device == "cuda":
             self.model = self.model.to(memory_format=torch.channels_last)
-        # A tensor as the rate: a captured step reads it anew, whatever the schedule wrote.
-        rate = torch.tensor(0.01, device=job.device)
-        capturable = job.way in ("graph", "compiled")
-        self.optimizer = torch.optim.SGD(
-            self.model.parameters(), lr=rate if capturable else 0.01, momentum=0.9, foreach=True
-        )
+        # A tensor as the rate: a captured or compiled step reads it anew, whatever the schedule wrote.
+        # torch's foreach SGD would read its value at once, which ends a capture; its fused one does not.
+        rate = torch.tensor(0.01, device=job.device) if job.way in ("graph", "compiled") else 0.01
+        kernels = {"fused": True} if job.way == "graph" else {"foreach": True}
+        self.optimizer = torch.optim.SGD(self.model.parameters(), lr=rate, momentum=0.9, **kernels)
 
     def __call__(self, inputs: Tensor, targets: Tensor) -> Tensor:
         self.optimizer.zero_grad(set_to_none=True)
@@ -81,19 +92,65 @@ class PlainStep:
         return loss.detach()
 
 
-class CapturedAsInStudies(PlainStep):
-    """lrstudy's own captured gradient, and the optimizer after it."""
+def task_of(job: Job) -> Any:
+    """The job as a study's task, without a study file: that would need pydantic."""
+    part = lambda name, **options: SimpleNamespace(name=name, options=options)  # noqa: E731 - a name for three calls
+    return SimpleNamespace(
+        model=part(job.network),
+        loss=part("cross-entropy"),
+        optimizer=part("sgd", lr=0.01, momentum=0.9),
+        batch_size=NETWORKS[job.network][1],
+        precision="bf16" if job.bf16 else "float32",
+        channels_last=job.device == "cuda",
+        deterministic=False,
+        augment=(),
+        normalize=None,
+    )
 
-    def __init__(self, job: Job) -> None:
-        super().__init__(job)
-        precision = Precision(torch.float32, job.bf16, True, job.device)
-        device = torch.device(job.device)
-        self.gradient = build_gradient("captured", self.model, nn.CrossEntropyLoss(), precision, device)
 
-    def __call__(self, inputs: Tensor, targets: Tensor) -> Tensor:
-        loss, _ = self.gradient(inputs, targets)
-        self.optimizer.step()
-        return loss
+class Trial:
+    """A trial as ``lrstudy.training`` puts it together, without its evaluations."""
+
+    def __init__(self, job: Job, data: TaskData) -> None:
+        task, device = task_of(job), torch.device(job.device)
+        self.pipeline = Pipeline(data, task, device)
+        self.device = device
+        self.order = torch.Generator(device=device).manual_seed(0)
+        precision = precision_of(task, device)
+        model = build_model(task.model, self.pipeline.input_shape, self.pipeline.outputs, 0)
+        model = precision.prepare(model.to(device))
+        context = ScheduleContext(
+            optimizer=build_optimizer(task.optimizer, model),
+            model=model,
+            loss_name=task.loss.name,
+            loss_options={},
+            epochs=job.epochs + 2,
+            steps_per_epoch=self.pipeline.steps_per_epoch,
+            batches=lambda: iter(()),
+            seed=0,
+        )
+        self.schedule = build_schedule("cosine", {}, context)
+        plain = PlainStep(model, build_loss(task.loss), precision, self.schedule.optimizer)
+        self.step = build_step("captured", plain, device, step_key(task, self.pipeline))
+
+    def epoch(self) -> None:
+        """The loop of ``Training``."""
+        sums = MetricSums(10, self.device)
+        rates = []
+        for inputs, targets in self.pipeline.train_batches(self.order):
+            rates.append(self.schedule.rate)
+            loss, outputs = self.step(inputs, targets)
+            self.schedule.after_step()
+            sums.update(loss, outputs, targets)
+        sums.result()
+
+
+def data_of(job: Job) -> TaskData:
+    """Random images, whole batches of them."""
+    shape, size, _ = NETWORKS[job.network]
+    draw, rows = np.random.default_rng(0), job.rows - job.rows % size
+    split = Split(draw.integers(0, 256, (rows, *shape), np.uint8), draw.integers(0, 10, rows))
+    return TaskData("random", split, split, split, classes=10, image=True)
 
 
 class Captured:
@@ -149,31 +206,24 @@ class _Images(torch.utils.data.Dataset[Any]):
 
 def epochs_per_second(job: Job, ready: Any = None) -> float:
     """Train a warm-up epoch and then ``job.epochs``; ``ready`` is a barrier of the packed processes."""
-    device = torch.device(job.device)
-    step: Step = CapturedAsInStudies(job) if job.way == "captured" else PlainStep(job)
-    if job.way == "loader":
-        size = NETWORKS[job.network][1]
-        loader = torch.utils.data.DataLoader(
-            _Images(job), size, shuffle=True, drop_last=True, num_workers=2, pin_memory=job.device == "cuda"
-        )
+    precision_of(task_of(job), torch.device(job.device))  # torch's switches, the same for every way
+    if job.way == "lrstudy":
+        data = data_of(job)
+        first = Trial(job, data)
+        began = time.perf_counter()
+        first.epoch()
+        first_seconds = time.perf_counter() - began
+        first.step.close(keep=True)
+        trial = Trial(job, data)  # moves into what the first one captured
+        began = time.perf_counter()
+        trial.epoch()
+        if ready is None:
+            note = trial.step.note or f"{first_seconds:.2f} s, then {time.perf_counter() - began:.2f} s"
+            print(f"  {job.network} lrstudy: first epochs of two trials in one process: {note}", flush=True)
+        epoch = trial.epoch
     else:
-        batches = resident(job)
-        if job.way == "compiled":
-            step = torch.compile(step)
-        if job.way == "graph":
-            step = Captured(step, *next(batches()))
-
-    def epoch() -> None:
-        total = torch.zeros((), device=device)
-        if job.way == "loader":
-            for inputs, targets in loader:
-                step(inputs.to(device, non_blocking=True), targets.to(device, non_blocking=True)).item()
-            return
-        for inputs, targets in batches():
-            total += step(inputs, targets)
-        total.item()
-
-    epoch()
+        epoch = _epoch_of(job)
+        epoch()
     if ready is not None:
         ready.wait()
     started = time.perf_counter()
@@ -182,55 +232,109 @@ def epochs_per_second(job: Job, ready: Any = None) -> float:
     return job.epochs / (time.perf_counter() - started)
 
 
+def _epoch_of(job: Job) -> Callable[[], None]:
+    """What trains an epoch in one of torch's ways."""
+    step: Step = TorchStep(job)
+    if job.way == "loader":
+        size = NETWORKS[job.network][1]
+        loader = torch.utils.data.DataLoader(
+            _Images(job), size, shuffle=True, drop_last=True, num_workers=2, pin_memory=job.device == "cuda"
+        )
+
+        def from_loader() -> None:
+            for inputs, targets in loader:
+                step(
+                    inputs.to(job.device, non_blocking=True), targets.to(job.device, non_blocking=True)
+                ).item()
+
+        return from_loader
+    batches = resident(job)
+    if job.way == "compiled":
+        step = torch.compile(step)
+    if job.way == "graph":
+        step = Captured(step, *next(batches()))
+
+    def from_device() -> None:
+        total = torch.zeros((), device=job.device)
+        for inputs, targets in batches():
+            total += step(inputs, targets)
+        total.item()
+
+    return from_device
+
+
 def _packed_worker(job: Job, ready: Any, answers: Any) -> None:
     torch.set_num_threads(1)
     answers.put(epochs_per_second(job, ready))
 
 
 def packed(job: Job, count: int) -> float:
-    """Epochs per second of so many processes together."""
+    """Epochs per second of so many processes together; ``RuntimeError`` where one of them dies."""
     spawn = multiprocessing.get_context("spawn")
     ready, answers = spawn.Barrier(count), spawn.Queue()
-    workers = [spawn.Process(target=_packed_worker, args=(job, ready, answers)) for _ in range(count)]
+    workers = [
+        spawn.Process(target=_packed_worker, args=(job, ready, answers), daemon=True) for _ in range(count)
+    ]
     for worker in workers:
         worker.start()
-    found = [answers.get() for _ in workers]
-    for worker in workers:
-        worker.join()
-    return sum(found)
+    try:
+        return sum(_answer(answers, workers) for _ in workers)
+    finally:
+        for worker in workers:  # after a death the others wait at the barrier for ever
+            worker.join(timeout=5)
+            worker.terminate()
+            worker.join()
+
+
+def _answer(answers: Any, workers: Sequence[Any]) -> float:
+    while True:
+        try:
+            return float(answers.get(timeout=1))
+        except queue.Empty:
+            if dead := [worker.exitcode for worker in workers if worker.exitcode]:
+                raise RuntimeError(f"a packed process ended with exit code {dead[0]}") from None
 
 
 def ways(device: str) -> tuple[str, ...]:
     """The ways that a device has."""
-    return ("loader", "eager", "compiled", *(("captured", "graph") if device == "cuda" else ()))
+    return ("loader", "eager", "compiled", *(("graph",) if device == "cuda" else ()), "lrstudy")
 
 
-def compare(job: Job, counts: Sequence[int]) -> Iterator[tuple[str, float]]:
-    """(what, value) per way, as ratios over the loader, as shares of the floor, and packed."""
-    speeds: dict[str, float] = {}
+def compare(job: Job, counts: Sequence[int]) -> Iterator[tuple[str, float, str]]:
+    """(what, value, wanted): each way over the loader, lrstudy's epoch over its floor, and packed."""
+    name, speeds = job.network, {}
     for way in ways(job.device):
-        one = Job(job.network, way, job.device, job.rows, job.epochs, job.bf16)
         try:
-            speeds[way] = epochs_per_second(one)
-        except RuntimeError as error:  # capture or compilation failed: said, and the others go on
-            print(f"  {job.network} {way}: {str(error).splitlines()[0]}", flush=True)
+            speeds[way] = epochs_per_second(replace(job, way=way))
+        except Exception as error:  # noqa: BLE001 - no capture, no compiler: said, and the others go on
+            print(f"  {name} {way}: {str(error).splitlines()[0]}", flush=True)
             continue
-        print(f"  {job.network} {way}: {speeds[way]:.3f} epochs of {job.rows} images a second", flush=True)
-    best = max((way for way in speeds if way != "loader"), key=speeds.__getitem__)
+        print(f"  {name} {way}: {speeds[way]:.3f} epochs of {job.rows} images a second", flush=True)
     for way in speeds:
-        if way != "loader":
-            yield f"epochs of {job.network}: {way} / eager with a DataLoader", speeds[way] / speeds["loader"]
-    if job.device == "cuda":
-        share = NETWORKS[job.network][2] * job.rows / 50_000 * speeds[best]
-        yield f"{job.network}, {best}: floor of an epoch / its time", share
+        if way != "loader" and "loader" in speeds:
+            wanted = "≥ 3" if way == "lrstudy" and job.device == "cuda" else ""
+            yield (
+                f"{name}: epochs per second, {way} / eager with a DataLoader",
+                speeds[way] / speeds["loader"],
+                wanted,
+            )
+    floor = NETWORKS[name][2] * job.rows / 50_000
+    for way in [way for way in speeds if way != "loader"]:
+        wanted = "≤ 3" if way == "lrstudy" and job.device == "cuda" else ""
+        yield f"{name}: time of an epoch, {way} / its floor on a GPU", 1 / (speeds[way] * floor), wanted
     alone = None
     for count in counts:
-        rate = packed(Job(job.network, best, job.device, job.rows, job.epochs, job.bf16), count)
-        alone = rate if alone is None else alone
-        yield f"{job.network}, {best}: {count} packed / {counts[0]}", rate / alone
+        try:
+            rate = packed(replace(job, way="lrstudy"), count)
+        except RuntimeError as error:
+            print(f"  {name}: {count} packed: {error}", flush=True)
+            continue
+        print(f"  {name}: {count} packed: {rate:.3f} epochs of {job.rows} images a second", flush=True)
+        alone = alone or (count, rate)
+        yield f"{name}: epochs per second, {count} packed / {alone[0]}", rate / alone[1], ""
 
 
-def ratios(*, quick: bool = False, device: str = "cuda") -> Iterator[tuple[str, float]]:
+def ratios(*, quick: bool = False, device: str = "cuda") -> Iterator[tuple[str, float, str]]:
     """The figures for ``run.py``."""
     for network in ("paper-cnn", "resnet-20-v1"):
         yield from compare(Job(network, "", device, 2_000 if quick else 50_000, 3, bf16=True), (1, 2, 4, 8))
@@ -246,10 +350,12 @@ def main() -> None:
     parser.add_argument("--packed", default="1,2,4,8")
     parser.add_argument("--bf16", action="store_true")
     given = parser.parse_args()
+    if given.device == "cpu":
+        torch.set_num_threads(1)  # several would wait for each other beside the loader's workers
     for network in given.networks.split(","):
         job = Job(network, "", given.device, given.rows, given.epochs, given.bf16)
-        for what, value in compare(job, [int(count) for count in given.packed.split(",")]):
-            print(f"{what}: {value:.2f}", flush=True)
+        for what, value, wanted in compare(job, [int(count) for count in given.packed.split(",")]):
+            print(f"{what}: {value:.2f}" + (f" (wanted {wanted})" if wanted else ""), flush=True)
 
 
 if __name__ == "__main__":

@@ -69,8 +69,8 @@ def on_gpu(*, quick: bool) -> Iterator[Row]:
     if not torch.cuda.is_available():
         print("no GPU: its rows are left out (python tests/bench/gpu.py --device cpu runs the code)")
         return
-    for what, ratio in gpu.ratios(quick=quick):
-        yield Row(what, ratio, "≥ 3" if "DataLoader" in what else "")
+    for what, ratio, wanted in gpu.ratios(quick=quick):
+        yield Row(what, ratio, wanted)
 
 
 SECTIONS: dict[str, Callable[..., Iterator[Row]]] = {

@@ -1,0 +1,142 @@
+"""torch's SGD as a part of a captured step: the same numbers, with rates and momenta read from the device."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.optim import SGD, Optimizer
+from torch.optim.sgd import sgd
+
+# torch's own optimizers use its _foreach functions: the same on many tensors, in a few kernels.
+_Tensors = list[Tensor] | tuple[Tensor, ...]
+# Per group: weight decay, dampening, nesterov, and whether there is a momentum.
+Constants = tuple[tuple[float, float, bool, bool], ...]
+
+
+def constants_of(optimizer: Optimizer) -> Constants | None:
+    """What of an optimizer is fixed once its update is captured; None where the update cannot be.
+
+    Rates and momenta may change from step to step. Step hooks may do anything: with one, it cannot be.
+    """
+    if type(optimizer) is not SGD or _has_step_hooks(optimizer):
+        return None
+    groups = optimizer.param_groups
+    if any(group["maximize"] or group["differentiable"] for group in groups):
+        return None
+    if any(isinstance(group[name], Tensor) for group in groups for name in ("lr", "momentum")):
+        return None
+    return tuple((g["weight_decay"], g["dampening"], g["nesterov"], g["momentum"] != 0) for g in groups)
+
+
+def _has_step_hooks(optimizer: Optimizer) -> bool:
+    # torch lists them nowhere else.
+    return bool(optimizer._optimizer_step_pre_hooks or optimizer._optimizer_step_post_hooks)  # noqa: SLF001
+
+
+class CapturedSGD:
+    """The update of a ``torch.optim.SGD``, whose ``constants_of`` is not None, for a graph to hold.
+
+    ``run`` is what is captured. Before each replay ``adopt`` and ``refresh`` bring the graph's tensors up to
+    date with an optimizer: the one of the capture, or another trial's over a model of the same kind.
+    """
+
+    def __init__(self, optimizer: Optimizer) -> None:
+        groups = optimizer.param_groups
+        self._rates = [_Number(group["params"][0]) for group in groups]
+        self._momenta = [_Number(group["params"][0]) for group in groups]
+        # By group and parameter; None where the capture found no gradient.
+        self._buffers: list[list[Tensor | None]] = [[None] * len(group["params"]) for group in groups]
+
+    @torch.no_grad()
+    def run(self, optimizer: Optimizer) -> None:
+        """Move the parameters that have a gradient; the optimizer must have taken a step before."""
+        # Notation of torch.optim.SGD: g ← g + λθ, b ← μb + (1 − τ)g, θ ← θ − γb (Nesterov: θ − γ(g + μb)).
+        for group, rate, momentum, buffers in zip(
+            optimizer.param_groups, self._rates, self._momenta, self._buffers, strict=True
+        ):
+            moved = [i for i, parameter in enumerate(group["params"]) if parameter.grad is not None]
+            parameters = [group["params"][i] for i in moved]
+            if not parameters:
+                continue
+            steps: _Tensors = [parameter.grad for parameter in parameters]
+            if group["weight_decay"]:
+                steps = torch._foreach_add(steps, parameters, alpha=group["weight_decay"])  # noqa: SLF001
+            if group["momentum"]:
+                own = [optimizer.state[parameter]["momentum_buffer"] for parameter in parameters]
+                torch._foreach_mul_(own, momentum.tensor)
+                torch._foreach_add_(own, steps, alpha=1 - group["dampening"])
+                if group["nesterov"]:
+                    steps = [step.clone() for step in steps]
+                    _subtract(steps, own, -momentum.tensor)
+                else:
+                    steps = own
+                for i, buffer in zip(moved, own, strict=True):
+                    buffers[i] = buffer
+            _subtract(parameters, steps, rate.tensor)
+
+    def adopt(self, optimizer: Optimizer) -> bool:
+        """Make the graph's momentum buffers the optimizer's, with the values that it had in its own.
+
+        False where that is too early: torch does not damp a parameter's first step, but the graph would.
+        """
+        for group, buffers in zip(optimizer.param_groups, self._buffers, strict=True):
+            for parameter, buffer in zip(group["params"], buffers, strict=True):
+                if buffer is None:
+                    continue
+                state = optimizer.state[parameter]
+                own = state.get("momentum_buffer")
+                if own is buffer:
+                    continue
+                if own is not None:
+                    buffer.copy_(own)
+                elif group["dampening"]:
+                    return False
+                else:
+                    buffer.zero_()  # μ·0 + g is torch's first step
+                state["momentum_buffer"] = buffer
+        return True
+
+    def refresh(self, optimizer: Optimizer) -> None:
+        """Bring the rates and momenta that changed to the device; nothing is read back from it."""
+        for group, rate, momentum in zip(optimizer.param_groups, self._rates, self._momenta, strict=True):
+            rate.hold(group["lr"])
+            momentum.hold(group["momentum"])
+
+
+class _Number:
+    """A number on a parameter's device and in its format, written only where it has changed."""
+
+    def __init__(self, like: Tensor) -> None:
+        self.tensor = torch.zeros((), device=like.device, dtype=like.dtype)
+        self._value = 0.0
+
+    def hold(self, value: float) -> None:
+        if value != self._value:
+            self._value = value
+            self.tensor.fill_(value)
+
+
+def _subtract(targets: _Tensors, sources: _Tensors, factor: Tensor) -> None:
+    """targets ← targets − factor·sources in a few kernels, which read the factor when they run."""
+    if factor.dtype is not torch.float32:
+        # On a GPU the fused kernel below reads factors as float32. Here the product is rounded by itself.
+        torch._foreach_sub_(targets, torch._foreach_mul(sources, factor))  # noqa: SLF001
+        return
+    # torch's fused SGD without momentum does just this, and rounds once as its usual one does. It wants
+    # equal strides, and those of a dimension of size 1 may differ.
+    laid_out = [
+        source if source.stride() == target.stride() else torch.empty_like(target).copy_(source)
+        for source, target in zip(sources, targets, strict=True)
+    ]
+    sgd(
+        list(targets),
+        laid_out,
+        [None] * len(laid_out),
+        fused=True,
+        lr=factor,
+        weight_decay=0.0,
+        momentum=0.0,
+        dampening=0.0,
+        nesterov=False,
+        maximize=False,
+    )
