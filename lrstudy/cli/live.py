@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -13,7 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from lrstudy.records import Phase
-from lrstudy.tuning import Progress
+
+if TYPE_CHECKING:
+    from lrstudy.tuning import Progress
 
 # Off a terminal a line is written at most this often: logs are read by people too.
 PLAIN_LINE_SECONDS = 10.0

@@ -19,7 +19,6 @@ from lrstudy.cli.live import show_progress
 from lrstudy.cli.output import console
 from lrstudy.cli.verdict import finish_report, report_folder
 from lrstudy.errors import EXIT_TRIALS_FAILED, Problem, StoreError, StudyInterruptedError, StudyStoppedError
-from lrstudy.meanwhile import import_meanwhile
 from lrstudy.spec import restore_study
 from lrstudy.store import open_store
 from lrstudy.tuning import log_file, prepare, request_stop
@@ -63,8 +62,6 @@ def run_study(
                 except KeyboardInterrupt:
                     interrupts.append(signal.SIGINT)
             pressed = bool(interrupts)
-        if ready.run.done:
-            import_meanwhile("lrstudy.report")  # Ray takes a second to end
     if not ready.run.done:
         kind = StudyInterruptedError if pressed else StudyStoppedError
         again = resume_command(ready.location, way)

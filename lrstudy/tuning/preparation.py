@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 # What a study needs and Ray does not: all of it without an import of Ray.
-_NEEDED: Final = ("lrstudy.lanes", "lrstudy.tuning.search")
+_NEEDED: Final = ("lrstudy.lanes", "sklearn.model_selection", "lrstudy.tuning.search")
 
 _T = TypeVar("_T")
 
