@@ -124,30 +124,37 @@ def _write(folder: Path, columns: dict, schema: pa.Schema, rng: np.random.Genera
     pq.write_table(pa.table(arrays, schema=schema), folder / f"{number:05d}.parquet")
 
 
+def measure(
+    trials: int, epochs: int, schedules: int = 10, seeds: int = 20
+) -> tuple[int, float, float, float]:
+    """Rows, seconds, CPU seconds and MiB of the page of a report; its memory is the largest child's."""
+    with tempfile.TemporaryDirectory() as scratch:
+        run, page = Path(scratch) / "scale", Path(scratch) / "report"
+        rows = write(run, trials, epochs, [f"schedule-{number}" for number in range(schedules)], seeds)
+        command = [sys.executable, "-m", "lrstudy", "report", str(run), "--out", str(page)]
+        before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+        done = subprocess.run(command, capture_output=True, text=True, env=os.environ, check=False)
+        seconds, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
+        if done.returncode:
+            raise SystemExit(done.stderr)
+        cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        return rows, seconds, cpu, (page / "report.html").stat().st_size / 2**20
+
+
 def main() -> None:
+    """Print one line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", type=int, default=5_000)
     parser.add_argument("--epochs", type=int, default=200)
     parser.add_argument("--schedules", type=int, default=10)
     parser.add_argument("--seeds", type=int, default=20)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as scratch:
-        run, page = Path(scratch) / "scale", Path(scratch) / "report"
-        names = [f"schedule-{number}" for number in range(options.schedules)]
-        rows = write(run, options.trials, options.epochs, names, options.seeds)
-        command = [sys.executable, "-m", "lrstudy", "report", str(run), "--out", str(page)]
-        started = time.perf_counter()
-        done = subprocess.run(command, capture_output=True, text=True, env=os.environ, check=False)
-        seconds = time.perf_counter() - started
-        used = resource.getrusage(resource.RUSAGE_CHILDREN)
-        if done.returncode:
-            raise SystemExit(done.stderr)
-        size = (page / "report.html").stat().st_size / 2**20
-        print(
-            f"{options.trials} trials, {rows} rows: {seconds:.1f} s "
-            f"({used.ru_utime + used.ru_stime:.1f} s of CPU), "
-            f"at most {used.ru_maxrss / 2**20:.2f} GiB; page {size:.1f} MiB"
-        )
+    rows, seconds, cpu, size = measure(options.trials, options.epochs, options.schedules, options.seeds)
+    memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
+    print(
+        f"{options.trials} trials, {rows} rows: {seconds:.1f} s ({cpu:.1f} s of CPU), "
+        f"at most {memory:.2f} GiB; page {size:.1f} MiB"
+    )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Every throughput benchmark in one run, as one table of ratios.
 
-    python tests/bench/run.py [--only study,pipeline,lipschitz,gpu] [--quick]
+    python tests/bench/run.py [--only study,pipeline,lipschitz,scale,report,gpu] [--quick]
 
 Ratios compare two sides of the same run of this script, so that they hold on any machine; run it on one
 that does nothing else. Not run by the tests. ``README.md`` next to this file says what each one measures.
@@ -15,8 +15,10 @@ from dataclasses import dataclass
 import gpu
 import lipschitz_cost
 import pipeline
+import report_scale
 import throughput
 import torch
+import trials_scale
 
 from lrstudy.spec import load_study
 
@@ -31,18 +33,14 @@ class Row:
 
 
 def study(*, quick: bool) -> Iterator[Row]:
-    """(a) and (b): whole studies."""
+    """(a), (b) and lanes: whole studies, the digits study and one of three times as many trials."""
     few = ["budget.trials=4", "budget.confirm_seeds=2"] if quick else []
     peers = (2, 2) if quick else (12, 24)
-    costs = throughput.measure(load_study(throughput.STUDY, few), *peers)
-    ours, lanes, plain, loop = costs["lrstudy"], costs["lanes"], costs["Ray Tune"], costs["loop"]
-    yield Row(
-        "trials per minute: lrstudy / Ray Tune as in its tutorial", ours.per_minute / plain.per_minute, "≥ 20"
-    )
-    yield Row("the same, lrstudy in 16 lanes", lanes.per_minute / plain.per_minute, "≥ 20")
-    yield Row("CPU per trial: lrstudy / loop without Ray", ours.cpu_per_trial / loop.cpu_per_trial, "≤ 1.5")
-    yield Row("trials per minute: 16 lanes / no lanes", lanes.per_minute / ours.per_minute, "≥ 5")
-    yield Row("CPU per trial: no lanes / 16 lanes", ours.cpu_per_trial / lanes.cpu_per_trial, "")
+    for ratio in throughput.ratios(throughput.measure(load_study(throughput.STUDY, few), *peers)):
+        yield Row(*ratio)
+    many = few or ["budget.trials=64", "budget.search=random"]
+    for ratio in throughput.ratios(throughput.measure_lanes(load_study(throughput.STUDY, many))):
+        yield Row(*ratio)
 
 
 def batches(*, quick: bool) -> Iterator[Row]:
@@ -64,6 +62,27 @@ def lipschitz(*, quick: bool) -> Iterator[Row]:
                 )
 
 
+def scale(*, quick: bool) -> Iterator[Row]:
+    """(e): a study against its numbers of trials and epochs."""
+    few, some, many = (20, 40, 60) if quick else (100, 500, 2000)
+    base, memory, _ = trials_scale.apart(few, 1, 0)
+    for trials in (some, many):
+        seconds, used, files = trials_scale.apart(trials, 1, 0)
+        yield Row(f"seconds per trial: {trials} trials / {few} trials", seconds / base, "≤ 1.2")
+        yield Row(f"driver's memory: {trials} trials / {few} trials", used / memory, "≤ 1.2")
+        yield Row(f"files of {trials} trials", files, "≤ 40")
+    short, long = (trials_scale.apart(few, epochs, 0)[0] / epochs for epochs in (10, 100))
+    yield Row("seconds per epoch: 100 epochs a trial / 10 epochs a trial", long / short, "≤ 1.2")
+
+
+def report(*, quick: bool) -> Iterator[Row]:
+    """(f): the report against its rows, 200 epochs a trial; each from a cold start."""
+    small, large = (250, 500) if quick else (500, 5000)
+    rows, seconds, _, _ = report_scale.measure(small, 200)
+    more, longer, _, _ = report_scale.measure(large, 200)
+    yield Row(f"seconds of a report: {more:,} rows / {rows:,} rows", longer / seconds, f"≤ {more // rows}")
+
+
 def on_gpu(*, quick: bool) -> Iterator[Row]:
     """(g): epochs of the paper's networks; left out where there is no GPU."""
     if not torch.cuda.is_available():
@@ -77,6 +96,8 @@ SECTIONS: dict[str, Callable[..., Iterator[Row]]] = {
     "study": study,
     "pipeline": batches,
     "lipschitz": lipschitz,
+    "scale": scale,
+    "report": report,
     "gpu": on_gpu,
 }
 

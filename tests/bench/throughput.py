@@ -1,12 +1,13 @@
 """Trials per minute, and CPU time per trial, of a study: lrstudy, plain Ray Tune and a plain loop.
 
-    python tests/bench/throughput.py [--study studies/digits.toml] [--peer-trials 12] [--loop-trials 24]
+    python tests/bench/throughput.py [--study studies/digits.toml] [--set KEY=VALUE] [--only-lanes]
 
 All train the same trials in one run of this script: lrstudy the whole study, the others an even
 sample of its records, with their schedules, parameters and seeds.
 
-- lrstudy: everything from an empty folder to the last row, the start of Ray included; once with a worker
-  per trial, once with 16 lanes.
+- lrstudy: everything from an empty folder to the last row, its imports and the start and end of Ray
+  included; once as the study comes (lanes where it measures that they are faster), once in 16 lanes, once
+  with a worker per trial. ``--only-lanes``: only the last two.
 - Ray Tune: what an expert user writes after Ray's PyTorch tutorial: a function trainable that loads the
   data, a ``DataLoader`` over tensors without worker processes (the fastest for so small a set), torch's
   own schedulers, a report per epoch; Tune's defaults otherwise (a process per trial, its loggers). One
@@ -25,7 +26,7 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +36,7 @@ from lrstudy.records import TrialRecord
 from lrstudy.spec import Study, load_study
 from lrstudy.store import open_store
 
-LANES = 16
+AS_IT_COMES, LANES, NO_LANES, TUNE, LOOP = "as it comes", "16 lanes", "no lanes", "Ray Tune", "loop"
 STUDY = Path(__file__).resolve().parents[2] / "studies" / "digits.toml"
 
 
@@ -114,10 +115,10 @@ class TreeCpu:
 
 def run_lrstudy(study: Study, folder: str) -> Cost:
     """The whole study into an empty folder."""
-    from lrstudy.tuning import prepare
-
     with TreeCpu() as cpu:
         started = time.perf_counter()
+        from lrstudy.tuning import prepare
+
         with prepare(study, folder) as ready:
             ready.start(lambda: None)
         seconds = time.perf_counter() - started
@@ -245,48 +246,75 @@ def run_tune(study: Study, records: list[TrialRecord], folder: str) -> Cost:
     return Cost(len(records), seconds, cpu.seconds)
 
 
-def measure(study: Study, peer_trials: int, loop_trials: int) -> dict[str, Cost]:
-    """All sides, each in a process of its own."""
+def _apart(side: Callable[..., Cost], *arguments: Any) -> Cost:
+    """A side in a process of its own."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(side, *arguments).result()
 
-    def apart(side: Callable[..., Cost], *arguments: Any) -> Cost:
-        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-            return pool.submit(side, *arguments).result()
 
-    def in_lanes(count: int) -> Study:
-        resources = study.resources.model_copy(update={"lanes": count})
-        return study.model_copy(update={"resources": resources})
+def _with_lanes(study: Study, lanes: int | str) -> Study:
+    resources = study.resources.model_copy(update={"lanes": lanes})
+    return study.model_copy(update={"resources": resources})
 
+
+def measure_lanes(study: Study) -> dict[str, Cost]:
+    """The whole study in 16 lanes, and without."""
     with tempfile.TemporaryDirectory() as folder:
-        ours = apart(run_lrstudy, in_lanes(0), f"{folder}/ours")
-        lanes = apart(run_lrstudy, in_lanes(LANES), f"{folder}/lanes")
-        records = open_store(f"{folder}/ours/{study.name}").trial_records()
-        loop = apart(run_loop, study, sample(records, loop_trials))
-        plain = apart(run_tune, study, sample(records, peer_trials), f"{folder}/tune")
-    return {"lrstudy": ours, "lanes": lanes, "Ray Tune": plain, "loop": loop}
+        return {
+            LANES: _apart(run_lrstudy, _with_lanes(study, 16), f"{folder}/lanes"),
+            NO_LANES: _apart(run_lrstudy, _with_lanes(study, 0), f"{folder}/none"),
+        }
+
+
+def measure(study: Study, peer_trials: int, loop_trials: int) -> dict[str, Cost]:
+    """All sides."""
+    with tempfile.TemporaryDirectory() as folder:
+        costs = {AS_IT_COMES: _apart(run_lrstudy, study, f"{folder}/auto")} | measure_lanes(study)
+        records = open_store(f"{folder}/auto/{study.name}").trial_records()
+        costs[LOOP] = _apart(run_loop, study, sample(records, loop_trials))
+        costs[TUNE] = _apart(run_tune, study, sample(records, peer_trials), f"{folder}/tune")
+    return costs
+
+
+def ratios(costs: dict[str, Cost]) -> Iterator[tuple[str, float, str]]:
+    """(what, value, wanted) of the sides that there are."""
+    ours, plain = costs.get(AS_IT_COMES), costs.get(TUNE)
+    lanes, none, loop = costs[LANES], costs[NO_LANES], costs.get(LOOP)
+    if ours and plain:
+        what = "trials per minute of a study: lrstudy"
+        yield f"{what} / Ray Tune as in its tutorial", ours.per_minute / plain.per_minute, "≥ 20"
+        yield "the same, lrstudy without lanes", none.per_minute / plain.per_minute, ""
+    if loop:
+        yield "CPU per trial: no lanes / loop without Ray", none.cpu_per_trial / loop.cpu_per_trial, "≤ 1.5"
+    count = f"{none.trials} trials"
+    yield f"trials per minute, {count}: 16 lanes / no lanes", lanes.per_minute / none.per_minute, "≥ 5"
+    yield f"CPU per trial, {count}: no lanes / 16 lanes", none.cpu_per_trial / lanes.cpu_per_trial, ""
 
 
 def main() -> None:
-    """Print a line per side and the two ratios."""
+    """Print a line per side and the ratios."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--study", type=Path, default=STUDY)
     parser.add_argument("--peer-trials", type=int, default=12)
     parser.add_argument("--loop-trials", type=int, default=24)
+    parser.add_argument("--only-lanes", action="store_true")
     parser.add_argument("--set", action="append", default=[], help="KEY=VALUE in the study file")
     given = parser.parse_args()
     # By the name that workers know: what is in __main__ they could not import.
-    from throughput import measure as measure_apart
+    import throughput
 
-    costs = measure_apart(load_study(given.study, given.set), given.peer_trials, given.loop_trials)
+    study = load_study(given.study, given.set)
+    if given.only_lanes:
+        costs = throughput.measure_lanes(study)
+    else:
+        costs = throughput.measure(study, given.peer_trials, given.loop_trials)
     for name, cost in costs.items():
         print(
-            f"{name:9} {cost.per_minute:7.1f} trials per minute, {cost.cpu_per_trial:6.3f} s of CPU per trial"
-            f" ({cost.trials} trials in {cost.seconds:.1f} s)"
+            f"{name:12} {cost.per_minute:7.1f} trials a minute, {cost.cpu_per_trial:6.3f} s of CPU per trial "
+            f"({cost.trials} trials in {cost.seconds:.1f} s)"
         )
-    ours, lanes, plain, loop = costs["lrstudy"], costs["lanes"], costs["Ray Tune"], costs["loop"]
-    print(f"trials per minute over Ray Tune: {ours.per_minute / plain.per_minute:.1f}, in lanes", end=" ")
-    print(f"{lanes.per_minute / plain.per_minute:.1f}")
-    print(f"CPU per trial over the loop: {ours.cpu_per_trial / loop.cpu_per_trial:.2f}")
-    print(f"lanes over no lanes, trials per minute: {lanes.per_minute / ours.per_minute:.1f}")
+    for what, value, wanted in throughput.ratios(costs):
+        print(f"{what}: {value:.2f} {wanted and f'(wanted {wanted})'}")
 
 
 if __name__ == "__main__":
