@@ -82,7 +82,8 @@ def _measured(study: Study, data: TaskData) -> LaneChoice:
 def _seconds_alone(study: Study, data: TaskData, rows: int, steps: int) -> float:
     """The fastest of some steps of a trial that has its process to itself.
 
-    SGD's few calls are left out: an optimizer's first step imports torch's compiler, and that takes a second.
+    An update that lanes take together is left out: an optimizer's first step imports torch's compiler, and
+    that takes a second.
     """
     device = torch.device("cpu")
     pipeline = Pipeline(data, study.task, device)

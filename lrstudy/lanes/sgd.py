@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.optim import SGD
 
+from lrstudy.lanes.columns import Column, adopt, decay_of_every_number
+
 
 class StackedSGD:
     """Moves stacked parameters, (lanes, numbers), as the lanes' own ``torch.optim.SGD`` would.
@@ -24,8 +26,8 @@ class StackedSGD:
         self._groups = [optimizer.param_groups[0] for optimizer in optimizers]
         options = self._groups[0]
         self._dampening, self._nesterov = options["dampening"], options["nesterov"]
-        self._decay = self._decay_of_every_number()
-        self._rate, self._momentum = _Column(stacked), _Column(stacked)
+        self._decay = decay_of_every_number(optimizers[0], parameters[0], stacked)
+        self._rate, self._momentum = Column(stacked), Column(stacked)
         self._buffer: Tensor | None = None
         self._fresh = stacked.new_zeros(len(stacked), 1)
 
@@ -43,7 +45,8 @@ class StackedSGD:
     def _with_momentum(self, gradient: Tensor, momentum: Tensor) -> Tensor:
         first = self._buffer is None
         if self._buffer is None:
-            self._buffer = self._adopt_buffers()
+            self._buffer, new = adopt("momentum_buffer", self._stacked, self._optimizers, self._parameters)
+            self._fresh[new] = 1
         self._buffer.mul_(momentum)
         if first and self._dampening:
             # torch's first step of a parameter takes the gradient undamped.
@@ -51,46 +54,3 @@ class StackedSGD:
         else:
             self._buffer.add_(gradient, alpha=1 - self._dampening)
         return torch.addcmul(gradient, self._buffer, momentum) if self._nesterov else self._buffer
-
-    def _adopt_buffers(self) -> Tensor:
-        """The lanes' buffers, zero where a lane has none yet, stacked and left as views in their place."""
-        buffer = torch.zeros_like(self._stacked)
-        for lane, (optimizer, parameters) in enumerate(zip(self._optimizers, self._parameters, strict=True)):
-            at = 0
-            for parameter in parameters:
-                part = buffer[lane, at : at + parameter.numel()].view_as(parameter)
-                at += parameter.numel()
-                own = optimizer.state[parameter].get("momentum_buffer")
-                if own is None:
-                    self._fresh[lane] = 1
-                else:
-                    part.copy_(own)
-                optimizer.state[parameter]["momentum_buffer"] = part
-        return buffer
-
-    def _decay_of_every_number(self) -> Tensor | None:
-        decays = {
-            id(parameter): group["weight_decay"]
-            for group in self._optimizers[0].param_groups
-            for parameter in group["params"]
-        }
-        if not any(decays.values()):
-            return None
-        parts = [
-            torch.full((p.numel(),), decays[id(p)], dtype=self._stacked.dtype) for p in self._parameters[0]
-        ]
-        return torch.cat(parts).to(self._stacked.device)
-
-
-class _Column:
-    """A number per lane as a (lanes, 1) tensor, made anew only where one has changed."""
-
-    def __init__(self, like: Tensor) -> None:
-        self._values: list[float] = []
-        self._like = self._tensor = like
-
-    def holding(self, values: list[float]) -> Tensor:
-        if values != self._values:
-            self._values = values
-            self._tensor = torch.tensor(values, dtype=self._like.dtype).to(self._like.device).unsqueeze(1)
-        return self._tensor

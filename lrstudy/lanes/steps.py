@@ -1,4 +1,4 @@
-"""The optimizer steps of lanes: plain SGD's in a few calls for all, any other optimizer's one by one."""
+"""The optimizer steps of lanes: SGD's and Adam's in a few calls for all, any other optimizer's one by one."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import cast
 
 import torch
 from torch import Tensor
-from torch.optim import SGD, Optimizer
+from torch.optim import SGD, Adam, Optimizer
 
+from lrstudy.lanes.adam import StackedAdam, is_plain_adam
 from lrstudy.lanes.sgd import StackedSGD
 from lrstudy.lanes.stacked import Stacked
 from lrstudy.uncompiled import count_as_stepped
@@ -16,7 +17,7 @@ from lrstudy.uncompiled import count_as_stepped
 
 def steps_together(optimizer: Optimizer) -> bool:
     """Whether an optimizer's lane steps together with its like."""
-    return type(optimizer) is SGD
+    return type(optimizer) is SGD or is_plain_adam(optimizer)
 
 
 class StackedSteps:
@@ -28,18 +29,17 @@ class StackedSteps:
     def __init__(
         self, model: Stacked, optimizers: Sequence[Optimizer], parameters: Sequence[list[Tensor]]
     ) -> None:
-        together = [cast("SGD", optimizer) for optimizer in optimizers if steps_together(optimizer)]
-        count = len(together)
-        self._model, self._count = model, count
-        self._sgd = StackedSGD(model.numbers[:count], together, parameters[:count]) if together else None
-        self._together, self._others = together, list(optimizers[count:])
+        self._together = [optimizer for optimizer in optimizers if steps_together(optimizer)]
+        count = len(self._together)
+        self._model, self._count, self._others = model, count, list(optimizers[count:])
+        self._stacked = _stack_optimizers(model.numbers[:count], self._together, parameters[:count])
         sizes = [parameter.numel() for parameter in parameters[0]]
         self._gradients = [
             (parameter, part.view_as(parameter))
             for lane, row in zip(parameters[count:], model.last_gradient[count:], strict=True)
             for parameter, part in zip(lane, torch.split(row, sizes), strict=True)
         ]
-        self._hooked: list[SGD] = []
+        self._hooked: list[Optimizer] = []
 
     def begin(self) -> None:
         """Get ready for an epoch, for whose length hooks on the optimizers are there or not."""
@@ -52,12 +52,23 @@ class StackedSteps:
 
     def step(self) -> None:
         """One step of every lane, by the model's last gradient."""
-        if self._sgd is not None:
-            self._sgd.step(self._model.last_gradient[: self._count])
-        for hooked in self._hooked:
-            hooked.step()  # for its hooks: without gradients it moves nothing
+        if self._stacked is not None:
+            self._stacked.step(self._model.last_gradient[: self._count])
+        for optimizer in self._hooked:
+            optimizer.step()  # for its hooks: without gradients it moves nothing
         for optimizer in self._others:
             optimizer.step()
+
+
+def _stack_optimizers(
+    numbers: Tensor, optimizers: Sequence[Optimizer], parameters: Sequence[list[Tensor]]
+) -> StackedSGD | StackedAdam | None:
+    """One for all of them: a study has one base optimizer, and those that bring their own are not here."""
+    if not optimizers:
+        return None
+    if type(optimizers[0]) is SGD:
+        return StackedSGD(numbers, cast("Sequence[SGD]", optimizers), parameters)
+    return StackedAdam(numbers, cast("Sequence[Adam]", optimizers), parameters)
 
 
 def _has_step_hooks(optimizer: Optimizer) -> bool:

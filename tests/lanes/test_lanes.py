@@ -135,6 +135,7 @@ def test_every_schedule_runs_in_a_lane_as_it_does_alone(data: TaskData) -> None:
         {"optimizer": {"name": "sgd", "weight_decay": 0.1, "weight_decay_on": "kernels"}},
         {"optimizer": {"name": "adam", "lr": 0.01, "weight_decay": 0.01}},
         {"optimizer": {"name": "adamw", "lr": 0.01}},
+        {"optimizer": {"name": "adamw", "lr": 0.01, "weight_decay": 0.1, "weight_decay_on": "kernels"}},
         {"optimizer": {"name": "rmsprop", "lr": 0.01, "momentum": 0.5, "eps": 1e-3}},
         {"model": "softmax-regression", "loss": "clipped-cross-entropy"},
         {"dataset": "diabetes", "model": {"name": "mlp", "widths": [8]}, "loss": "least-squares"},
@@ -181,13 +182,23 @@ def saved(state: dict[str, Any]) -> tuple[dict[str, Any], int]:
     return torch.load(buffer, weights_only=True), size
 
 
+BASES = [
+    {"name": "sgd", "lr": 0.1, "momentum": 0.9},
+    {"name": "adam", "lr": 0.01, "weight_decay": 0.01},
+    {"name": "rmsprop", "lr": 0.01, "momentum": 0.5, "eps": 1e-3},
+]
+
+
+@pytest.mark.parametrize("optimizer", BASES)
 @pytest.mark.parametrize("lane", [0, 1, 2])
-def test_a_lane_goes_on_as_a_plain_trial(data: TaskData, lane: int) -> None:
-    lanes = [("cyclic", {"max_lr": 0.05}), CALM, ("one-cycle", {"max_lr": 0.05})]
-    group = LaneGroup(study(), data, configs(lanes), CPU)
+def test_a_lane_goes_on_as_a_plain_trial(data: TaskData, lane: int, optimizer: dict[str, Any]) -> None:
+    cycled = {"max_lr": 0.05, "cycle_momentum": optimizer["name"] == "adam"}
+    lanes = [("cyclic", {"max_lr": 0.05}), CALM, ("one-cycle", cycled)]
+    chosen = study(optimizer=optimizer)
+    group = LaneGroup(chosen, data, configs(lanes), CPU)
     group.run_epoch()
     state, size = saved(group.state_dict(lane))
-    alone = Training(study(), data, configs(lanes)[lane], CPU)
+    alone = Training(chosen, data, configs(lanes)[lane], CPU)
     alone.load_state_dict(state)
     records = []
     while not alone.finished:
@@ -195,13 +206,15 @@ def test_a_lane_goes_on_as_a_plain_trial(data: TaskData, lane: int) -> None:
     assert_close(run(group)[lane], records)
     assert_same_weights(group.trainings[lane], alone)
     whole = sum(p.numel() for p in alone.model.parameters()) * 8
-    assert size < 3 * whole + 40_000  # weights, momentum and generators: not the other lanes'
+    assert size < 4 * whole + 40_000  # weights, averages and generators: not the other lanes'
 
 
-def test_a_plain_trial_goes_on_in_a_lane(data: TaskData) -> None:
+@pytest.mark.parametrize("optimizer", BASES)
+def test_a_plain_trial_goes_on_in_a_lane(data: TaskData, optimizer: dict[str, Any]) -> None:
     lanes = [("fixed", {"lr": 0.02}), CALM]
-    group = LaneGroup(study(), data, configs(lanes), CPU)
-    alone = [Training(study(), data, config, CPU) for config in configs(lanes)]
+    chosen = study(optimizer=optimizer)
+    group = LaneGroup(chosen, data, configs(lanes), CPU)
+    alone = [Training(chosen, data, config, CPU) for config in configs(lanes)]
     for lane, training in enumerate(alone):
         training.run_epoch()
         group.load_state_dict(lane, saved(training.state_dict())[0])
