@@ -10,6 +10,7 @@ from typing import Final
 
 import torch
 
+from lrstudy.lanes.bits import neighbours_matter
 from lrstudy.lanes.group import LaneGroup, why_not
 from lrstudy.lanes.steps import steps_together
 from lrstudy.records import Phase
@@ -49,7 +50,12 @@ def choose_lanes(study: Study, data: TaskData) -> LaneChoice:
         reason = _why_not(study, data)
         if reason is not None:
             return LaneChoice(0, reason)
-        return _measured(study, data) if asked == "auto" else LaneChoice(asked, "as asked for")
+        if asked == "auto":
+            return _measured(study, data)
+        reason = "as asked for"
+        if neighbours_matter(study, data):
+            reason += "; the last digits of a trial may depend on its neighbours in a group"
+        return LaneChoice(asked, reason)
     finally:
         torch.set_num_threads(threads)
 
@@ -75,6 +81,8 @@ def _measured(study: Study, data: TaskData) -> LaneChoice:
         if gains[lanes] < _WORTH:
             break
     best = max(gains, key=lambda lanes: gains[lanes])
+    if gains[best] >= _WORTH and neighbours_matter(study, data):
+        return LaneChoice(0, "the last digits of a trial would depend on its neighbours in a group")
     told = ", ".join(f"{gain:.1f} times as fast in {lanes} lanes" for lanes, gain in gains.items())
     return LaneChoice(best if gains[best] >= _WORTH else 0, f"measured: {told} as alone")
 

@@ -8,6 +8,7 @@ arranges. Nothing here needs ``torch.no_grad``: the stacked parameters are no le
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, Protocol, cast
 
 import torch
@@ -49,6 +50,10 @@ _ELEMENTWISE: Final[Mapping[type[nn.Module], tuple[Callable[[Any, Tensor], Tenso
     ),
     nn.Identity: (lambda _, x: x, lambda _, g, _x, _y: g),
 }
+# Those of them that are rounded at most once, the same by whatever code.
+_EXACT: Final = (nn.ReLU, nn.LeakyReLU, nn.Identity)
+# A multiple of the numbers that torch computes in one go.
+_VECTORS: Final = 128
 # The layers that are known here.
 STACKABLE: Final = (nn.Flatten, nn.Linear, nn.BatchNorm1d, *_ELEMENTWISE)
 
@@ -70,17 +75,30 @@ def stack_layer(
 
 class _Elementwise:
     def __init__(self, layer: nn.Module) -> None:
-        self._layer = layer
-        self._forward, self._backward = _ELEMENTWISE[type(layer)]
+        self._forward, self._backward = (partial(function, layer) for function in _ELEMENTWISE[type(layer)])
+        if not isinstance(layer, _EXACT):
+            self._forward = partial(_in_whole_vectors, self._forward)
+            self._backward = partial(_in_whole_vectors, self._backward)
 
     def __call__(self, inputs: Tensor, training: bool) -> Tensor:
-        outputs = self._forward(self._layer, inputs)
+        outputs = self._forward(inputs)
         if training:
             self._kept = inputs, outputs
         return outputs
 
     def backward(self, gradient: Tensor, *, further: bool) -> tuple[Tensor, list[Tensor]]:
-        return self._backward(self._layer, gradient, *self._kept) if further else gradient, []
+        return self._backward(gradient, *self._kept) if further else gradient, []
+
+
+def _in_whole_vectors(function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
+    """Apply it to the numbers of tensors of one shape and as many more as fill the processor's vectors.
+
+    The few numbers that do not fill one are computed by other code, which rounds otherwise: the last lane's
+    bits would depend on its being the last.
+    """
+    shape, size = tensors[0].shape, tensors[0].numel()
+    filled = [functional.pad(tensor.reshape(-1), (0, -size % _VECTORS)) for tensor in tensors]
+    return function(*filled)[:size].view(shape)
 
 
 class _Flatten:

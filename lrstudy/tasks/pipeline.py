@@ -32,7 +32,8 @@ _CHUNK: Final = {"cpu": 1 << 18}
 _CHUNK_ACCELERATOR: Final = 1 << 24
 # Up to this many bytes a set is kept normalised, so that a batch is an index and nothing else.
 _NORMALIZED_BYTES: Final = 64 << 20
-_EVALUATION_ROWS: Final = 1024
+# Rows of an evaluated batch, unless training batches are larger.
+EVALUATION_ROWS: Final = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +131,7 @@ class Pipeline:
     def batches(self, split: SplitName, size: int | None = None) -> Iterator[tuple[Tensor, Tensor]]:
         """A whole split in order, not augmented; ``size`` rows at a time, by default many."""
         resident = self._resident(split, raw=False)
-        rows = max(self._batch_size, _EVALUATION_ROWS) if size is None else size
+        rows = max(self._batch_size, EVALUATION_ROWS) if size is None else size
         for inputs, targets in zip(
             torch.split(resident.inputs, rows), torch.split(resident.targets, rows), strict=True
         ):

@@ -14,7 +14,8 @@ import pytest
 import torch
 
 from lrstudy.catalog.schedules import SCHEDULES
-from lrstudy.lanes import LaneGroup, why_not
+from lrstudy.lanes import LaneGroup, choose_lanes, why_not
+from lrstudy.lanes.bits import neighbours_matter
 from lrstudy.records import EpochRecord, Phase, Status
 from lrstudy.spec import Study, parse_study
 from lrstudy.tasks import TaskData, load_data
@@ -392,15 +393,55 @@ def test_a_records_share_of_the_time_adds_up(data: TaskData) -> None:
     assert alone.samples == next(iter(records)).samples
 
 
-def test_a_lanes_bits_do_not_depend_on_how_many_train_beside_it(data: TaskData) -> None:
-    model = {"name": "mlp", "widths": [32], "batch_norm": "last"}
-    chosen = study(model=model, precision="float32", batch_size=32)
-    lanes = configs([("lipschitz", {"measure": "hook"})] * 3)
+@pytest.mark.parametrize(
+    "task",
+    [
+        {"model": {"name": "mlp", "widths": [32], "batch_norm": "last"}},
+        {"optimizer": {"name": "adam", "lr": 0.01, "weight_decay": 0.01}},
+        {"model": "own_models:activations"},  # whose rows of 12 numbers fill no processor's vectors
+    ],
+)
+def test_a_lanes_bits_do_not_depend_on_how_many_train_beside_it(
+    data: TaskData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, task: dict[str, Any]
+) -> None:
+    (tmp_path / "own_models.py").write_text(OWN)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    chosen = study(precision="float32", batch_size=33, **task)
+    lanes = configs([("lipschitz", {"measure": "hook", "scale": 0.1}), ("cyclic", {"max_lr": 0.1})] * 3)
 
     def measured(rows: list[EpochRecord]) -> list[dict[str, Any]]:
         return [{k: v for k, v in asdict(row).items() if k not in CLOCKS} for row in rows]
 
     together = run(LaneGroup(chosen, data, lanes, CPU))
-    for number in (0, 2):
-        (by_itself,) = run(LaneGroup(chosen, data, [lanes[number]], CPU))
-        assert measured(together[number]) == measured(by_itself)
+    for some in ([0], [5], [1, 2], [3, 4, 5]):
+        apart = run(LaneGroup(chosen, data, [lanes[number] for number in some], CPU))
+        for number, rows in zip(some, apart, strict=True):
+            assert measured(together[number]) == measured(rows)
+
+
+class Leaking(LaneGroup):
+    """Lanes whose weights depend, in their last digit, on how many there are."""
+
+    def run_epoch(self) -> dict[int, EpochRecord]:
+        records = super().run_epoch()
+        with torch.no_grad():
+            for lane in self.trainings:
+                next(lane.model.parameters()).mul_(1 + len(self.trainings) * 2e-7)
+        return records
+
+
+def test_lanes_whose_bits_depend_on_their_neighbours_are_not_chosen(
+    data: TaskData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = study(precision="float32")
+    monkeypatch.setattr("lrstudy.lanes.choice._seconds_alone", lambda *_, **__: 1e-3)  # no times are tested
+    monkeypatch.setattr("lrstudy.lanes.choice.seconds_per_step", lambda *_: 1e-4)
+    assert not neighbours_matter(chosen, data)
+    assert choose_lanes(chosen, data).lanes
+    monkeypatch.setattr("lrstudy.lanes.bits.LaneGroup", Leaking)
+    assert neighbours_matter(chosen, data)
+    declined = choose_lanes(chosen, data)
+    assert (declined.lanes, "neighbours" in declined.reason) == (0, True)
+    resources = chosen.resources.model_copy(update={"lanes": 4})
+    asked = choose_lanes(chosen.model_copy(update={"resources": resources}), data)
+    assert (asked.lanes, "neighbours" in asked.reason) == (4, True)
