@@ -12,7 +12,6 @@ import torch
 
 from lrstudy.lanes.bits import neighbours_matter
 from lrstudy.lanes.group import LaneGroup, why_not
-from lrstudy.lanes.steps import steps_together
 from lrstudy.records import Phase
 from lrstudy.spec import Study
 from lrstudy.tasks import TaskData, build_loss, build_model, build_optimizer, precision_of
@@ -88,11 +87,7 @@ def _measured(study: Study, data: TaskData) -> LaneChoice:
 
 
 def _seconds_alone(study: Study, data: TaskData, rows: int, steps: int) -> float:
-    """The fastest of some steps of a trial that has its process to itself.
-
-    An update that lanes take together is left out: an optimizer's first step imports torch's compiler, and
-    that takes a second.
-    """
+    """The fastest of some steps of a trial that has its process to itself."""
     device = torch.device("cpu")
     pipeline = Pipeline(data, study.task, device)
     model = build_model(study.task.model, pipeline.input_shape, pipeline.outputs, 0)
@@ -101,9 +96,9 @@ def _seconds_alone(study: Study, data: TaskData, rows: int, steps: int) -> float
     found = []
     for inputs, targets in islice(pipeline.batches("train", rows), steps):
         started = time.perf_counter()
+        optimizer.zero_grad(set_to_none=True)
         loss(model(inputs), targets).backward()
-        if not steps_together(optimizer):
-            optimizer.step()
+        optimizer.step()
         found.append(time.perf_counter() - started)
     return min(found)
 

@@ -355,7 +355,7 @@ def test_a_users_model_trains_in_lanes_as_it_does_alone(
     assert any(row.kz is not None for row in records[1])
 
 
-def test_no_compiler_is_imported_for_lanes() -> None:
+def test_no_compiler_is_imported_for_a_trial_alone_or_in_lanes() -> None:
     code = """
 import sys, torch
 from pathlib import Path
@@ -363,13 +363,17 @@ from lrstudy.lanes import LaneGroup, choose_lanes
 from lrstudy.records import Phase
 from lrstudy.spec import load_study
 from lrstudy.tasks import check_task, load_data
-from lrstudy.training import TrialConfig
+from lrstudy.training import Training, TrialConfig
 study = load_study(Path("studies/digits.toml"), ["task.epochs=1"])
 data = load_data(study.task, 0, None)
 check_task(study.task, data)
 assert choose_lanes(study, data).lanes > 0
 configs = [TrialConfig(k, Phase.TUNE, k, k, {}, 0) for k in ("fixed", "step", "cyclic", "lipschitz")]
 LaneGroup(study, data, configs, torch.device("cpu")).run_epoch()
+Training(study, data, configs[0], torch.device("cpu")).run_epoch()
+for optimizer in ("adam", "adamw", "rmsprop"):
+    study = load_study(Path("studies/digits.toml"), ["task.epochs=1", f"task.optimizer={optimizer}"])
+    Training(study, data, configs[0], torch.device("cpu")).run_epoch()
 assert "torch._dynamo" not in sys.modules, "a second of every process"
 """
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, cwd=ROOT)

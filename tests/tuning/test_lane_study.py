@@ -263,7 +263,7 @@ def test_groups_are_made_when_a_worker_is_free_and_shared_out_evenly(tmp_path: P
     ("changed", "reason"),
     [
         ({"resources": {"gpus": 0.5}}, "GPU"),
-        ({"task": {"dataset": "digits", "model": {"name": "mlp", "dropout": 0.5}}}, "Dropout"),
+        ({"task": study().to_json()["task"] | {"model": {"name": "mlp", "dropout": 0.5}}}, "Dropout"),
         ({"resources": {"lanes": 0}}, "resources.lanes"),
     ],
 )
