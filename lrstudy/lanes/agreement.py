@@ -24,7 +24,7 @@ _SEEDS: Final = (0, 1)
 
 
 def disagreement(task: TaskSpec, pipeline: Pipeline) -> str | None:
-    """How a step of two lanes differs from a plain step of each, if it does."""
+    """How a step and an evaluation of two lanes differ from plain ones of each, if they do."""
     inputs, targets = next(pipeline.batches("train", _ROWS))
     inputs = inputs.double()
     targets = targets.double() if targets.is_floating_point() else targets
@@ -46,21 +46,24 @@ def disagreement(task: TaskSpec, pipeline: Pipeline) -> str | None:
 
 def _side_by_side(
     models: list[nn.Module], loss: Loss, inputs: Tensor, targets: Tensor
-) -> list[tuple[Tensor, Tensor, Tensor]]:
-    """Outputs, loss and gradient of every lane."""
+) -> list[tuple[Tensor, ...]]:
+    """Outputs, loss and gradient of every lane, and what it is evaluated to."""
     stacked, losses, count = stack(models), StackedLoss(loss), len(models)
-    outputs = stacked(inputs.expand(count, *inputs.shape), training=True)
-    targets = targets.expand(count, *targets.shape)
+    inputs, targets = (tensor.expand(count, *tensor.shape) for tensor in (inputs, targets))
+    outputs = stacked(inputs, training=True)
     gradient = stacked.backward(losses.gradient(outputs, targets))
-    return list(zip(outputs, losses(outputs, targets), gradient, strict=True))
+    evaluated = stacked(inputs, training=False)
+    return list(zip(outputs, losses(outputs, targets), gradient, evaluated, strict=True))
 
 
-def _alone(model: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _alone(model: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -> tuple[Tensor, ...]:
     model.train()
     outputs = model(inputs)
     value = loss(outputs, targets)
     gradient = torch.autograd.grad(value, list(model.parameters()))
-    return outputs.detach(), value.detach(), torch.cat([part.flatten() for part in gradient])
+    with torch.no_grad():
+        evaluated = model.eval()(inputs)
+    return outputs.detach(), value.detach(), torch.cat([part.flatten() for part in gradient]), evaluated
 
 
 def _close(ours: Iterable[Tensor], theirs: Iterable[Tensor]) -> bool:
