@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from lrstudy.cli.live import show_progress
-from lrstudy.cli.output import console
+from lrstudy.cli.output import console, messages
 from lrstudy.cli.verdict import finish_report, report_folder
 from lrstudy.errors import EXIT_TRIALS_FAILED, Problem, StoreError, StudyInterruptedError, StudyStoppedError
 from lrstudy.spec import restore_study
@@ -51,6 +51,8 @@ def run_study(
         study, out, address=way.address, search_path=own, also_written=[folder], forget=forget
     ) as ready:
         pressed = False
+        if ready.lanes_note and not way.quiet:
+            messages().print(ready.lanes_note, markup=False)
         if not ready.run.done:
             metric = study.target.metric
             with (

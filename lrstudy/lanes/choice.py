@@ -82,8 +82,8 @@ def _measured(study: Study, data: TaskData) -> LaneChoice:
     best = max(gains, key=lambda lanes: gains[lanes])
     if gains[best] >= _WORTH and neighbours_matter(study, data):
         return LaneChoice(0, "the last digits of a trial would depend on its neighbours in a group")
-    told = ", ".join(f"{gain:.1f} times as fast in {lanes} lanes" for lanes, gain in gains.items())
-    return LaneChoice(best if gains[best] >= _WORTH else 0, f"measured: {told} as alone")
+    told = ", ".join(f"{gain:.1f} times in {lanes}" for lanes, gain in gains.items())
+    return LaneChoice(best if gains[best] >= _WORTH else 0, f"measured, speed over one by one: {told}")
 
 
 def _seconds_alone(study: Study, data: TaskData, rows: int, steps: int) -> float:

@@ -6,7 +6,6 @@ and imports torch meanwhile; so this module itself imports neither torch nor Tun
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -17,14 +16,12 @@ from lrstudy.errors import InputError, Problem
 from lrstudy.meanwhile import import_meanwhile
 from lrstudy.records import EpochRecord
 from lrstudy.spec import Study
-from lrstudy.store import Location, Store, StoreWriter, open_location, open_store, study_folder
+from lrstudy.store import Location, Store, StoreWriter, StudyInfo, open_location, open_store, study_folder
 from lrstudy.tuning.session import check_cluster, check_local, ray_session
 
 if TYPE_CHECKING:
     from lrstudy.tasks import TaskData
     from lrstudy.tuning.runner import StudyRun
-
-_log = logging.getLogger(__name__)
 
 # What a study needs and Ray does not: all of it without an import of Ray.
 _NEEDED: Final = ("lrstudy.lanes", "sklearn.model_selection", "lrstudy.tuning.search")
@@ -34,10 +31,14 @@ _T = TypeVar("_T")
 
 @dataclass(slots=True)
 class Prepared:
-    """A study that can start: its data, its store, and what the store already holds."""
+    """A study that can start: its data, its store, and what the store already holds.
+
+    ``lanes_note`` is for whoever starts it, where there is something to say.
+    """
 
     run: StudyRun
     location: Location
+    lanes_note: str
     _data: TaskData
     _writer: StoreWriter
     _address: str | None
@@ -112,11 +113,23 @@ def prepare(
             info = replace(info, lanes=choice.lanes, lanes_reason=choice.reason)
         writer = stack.enter_context(StoreWriter.create_or_open(place, info, forget=forget))
         store = open_store(place)
-        if study.resources.lanes:
-            _log.info("lanes: %s (%s)", writer.study.lanes or "none", writer.study.lanes_reason)
         run = StudyRun(study, store.trial_records(), _epochs(study, store))
         run.clean_up(place)  # a kill may have come between the last row and this
-        yield Prepared(run, place, data, writer, address, session, folders)
+        note = _told_of_lanes(study, writer.study, begins=begins)
+        yield Prepared(run, place, note, data, writer, address, session, folders)
+
+
+def _told_of_lanes(study: Study, stored: StudyInfo, *, begins: bool) -> str:
+    """What whoever starts the study should know of its lanes, if anything."""
+    asked, many = study.resources.lanes, "none"
+    if stored.lanes:
+        many = f"up to {stored.lanes} trials side by side in a worker"
+    told = f"lanes: {many} ({stored.lanes_reason})"
+    if begins:
+        return told if stored.lanes or asked not in ("auto", 0) else ""
+    if asked in ("auto", stored.lanes):
+        return ""
+    return f"{told}: so this run began, and it keeps to it; in another folder (--out) it would begin anew"
 
 
 def _epochs(study: Study, store: Store) -> dict[str, list[EpochRecord]]:

@@ -142,6 +142,7 @@ class StudyRun:
         there = ray_session(address, self._study.resources) if session is None else nullcontext(session)
         with there as folder, logged(writer.location):
             _log.info("workers write to %s/logs", folder)
+            _log.info("lanes: %s (%s)", writer.study.lanes or "none", writer.study.lanes_reason)
             if address is not None and self._study.faults.checkpoint_epochs:
                 check_reach(writer.location)
             shared = ray.put((self._study, data))

@@ -82,6 +82,8 @@ def test_a_study_in_lanes_has_the_records_of_plain_trials(tmp_path: Path) -> Non
         assert ready.run.done
     store = open_store(tmp_path / "small")
     assert json.loads((tmp_path / "small" / "study.json").read_text())["lanes"] == 4
+    assert "lanes: 4 (as asked for)" in (tmp_path / "small" / "run.log").read_text()
+    assert ready.lanes_note == "lanes: up to 4 trials side by side in a worker (as asked for)"
     records = store.trial_records()
     assert len(records) == 1 + 4 + 4 + 1 + 4 * 3
     rows: dict[str, list[Any]] = {}
@@ -138,6 +140,7 @@ def test_a_study_that_goes_on_keeps_to_what_it_began_with(tmp_path: Path) -> Non
         with prepare(study(began), out):
             pass
         with prepare(study(later), out) as ready:
+            assert "keeps to it" in ready.lanes_note
             assert open_store(ready.location).study.lanes == began
 
 
