@@ -49,14 +49,18 @@ def choose_lanes(study: Study, data: TaskData) -> LaneChoice:
         reason = _why_not(study, data)
         if reason is not None:
             return LaneChoice(0, reason)
-        if asked == "auto":
-            return _measured(study, data)
-        reason = "as asked for"
-        if neighbours_matter(study, data):
-            reason += "; the last digits of a trial may depend on its neighbours in a group"
-        return LaneChoice(asked, reason)
+        return _measured(study, data) if asked == "auto" else _asked(study, data, asked)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the study then runs as it always did
+        return LaneChoice(0, f"a trial of it in lanes raised {type(error).__name__}: {error}")
     finally:
         torch.set_num_threads(threads)
+
+
+def _asked(study: Study, data: TaskData, lanes: int) -> LaneChoice:
+    reason = "as asked for"
+    if neighbours_matter(study, data):
+        reason += "; the last digits of a trial may depend on its neighbours in a group"
+    return LaneChoice(lanes, reason)
 
 
 def _why_not(study: Study, data: TaskData) -> str | None:
@@ -89,17 +93,19 @@ def _measured(study: Study, data: TaskData) -> LaneChoice:
 def _seconds_alone(study: Study, data: TaskData, rows: int, steps: int) -> float:
     """The fastest of some steps of a trial that has its process to itself."""
     device = torch.device("cpu")
-    pipeline = Pipeline(data, study.task, device)
+    task = study.task.model_copy(update={"batch_size": rows})
+    pipeline, order = Pipeline(data, task, device), torch.Generator().manual_seed(0)
     model = build_model(study.task.model, pipeline.input_shape, pipeline.outputs, 0)
     model, loss = precision_of(study.task, device).prepare(model), build_loss(study.task.loss)
     optimizer = build_optimizer(study.task.optimizer, model)
-    found = []
-    for inputs, targets in islice(pipeline.batches("train", rows), steps):
+    found: list[float] = []
+    for inputs, targets in islice(pipeline.train_batches(order), steps):
         started = time.perf_counter()
         optimizer.zero_grad(set_to_none=True)
         loss(model(inputs), targets).backward()
         optimizer.step()
-        found.append(time.perf_counter() - started)
+        if len(targets) == rows or not found:  # a last batch is shorter
+            found.append(time.perf_counter() - started)
     return min(found)
 
 

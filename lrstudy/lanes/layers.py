@@ -138,38 +138,69 @@ class _Linear:
 
 
 class _BatchNorm:
-    """The lanes' batch-norms: one over (rows, lanes·features)."""
+    """The lanes' batch-norms: one over (rows, lanes·features), filled up to whole vectors.
+
+    As with activations, torch computes the features that do not fill one by other code.
+    """
 
     def __init__(self, weight: Tensor, bias: Tensor, layers: Sequence[nn.Module]) -> None:
         norms = cast("Sequence[nn.BatchNorm1d]", layers)
         self._weight, self._bias = weight, bias
-        self._mean = stack_in_place([_tensor(norm.running_mean) for norm in norms]).view(-1)
-        self._variance = stack_in_place([_tensor(norm.running_var) for norm in norms]).view(-1)
+        self._fill = -weight.numel() % _VECTORS
+        self._mean = self._flat([_tensor(norm.running_mean) for norm in norms])
+        self._variance = self._flat([_tensor(norm.running_var) for norm in norms])
         self._batches = stack_in_place([_tensor(norm.num_batches_tracked) for norm in norms])
-        self._momentum = 0.1 if norms[0].momentum is None else norms[0].momentum
-        self._eps = norms[0].eps
+        self._momentum, self._eps = cast("float", norms[0].momentum), norms[0].eps
 
     def __call__(self, inputs: Tensor, training: bool) -> Tensor:
-        lanes, rows, features = inputs.shape
+        lanes, _, features = inputs.shape
         if features != self._weight.shape[1]:  # the operation itself would read beyond its ends
             raise ValueError(f"batch-norm over {self._weight.shape[1]} features of {features}")
-        inputs, weight, bias = _side_by_side(inputs), self._weight.reshape(-1), self._bias.reshape(-1)
+        inputs, weight, bias = (
+            self._filled(values) for values in (_side_by_side(inputs), self._weight, self._bias)
+        )
         outputs, *seen = torch.native_batch_norm(
             inputs, weight, bias, self._mean, self._variance, training, self._momentum, self._eps
         )
         if training:
             self._batches.add_(1)
             self._kept = inputs, weight, *seen
-        return outputs.view(rows, lanes, features).transpose(0, 1)
+        return self._apart(outputs, lanes)
 
     def backward(self, gradient: Tensor, *, further: bool) -> tuple[Tensor, list[Tensor]]:
-        lanes, rows, features = gradient.shape
+        lanes = len(gradient)
         inputs, weight, *seen = self._kept
         found, *own = _aten.native_batch_norm_backward.default(
-            _side_by_side(gradient), inputs, weight, None, None, *seen, True, self._eps, [further, True, True]
+            self._filled(_side_by_side(gradient)),
+            inputs,
+            weight,
+            None,
+            None,
+            *seen,
+            True,
+            self._eps,
+            [further, True, True],
         )
-        further_back = found.view(rows, lanes, features).transpose(0, 1) if further else gradient
-        return further_back, [part.view(lanes, features) for part in own]
+        further_back = self._apart(found, lanes) if further else gradient
+        return further_back, [self._apart(part.unsqueeze(0), lanes).squeeze(1) for part in own]
+
+    def _flat(self, statistics: Sequence[Tensor]) -> Tensor:
+        """The lanes' statistics as one, filled up, of which they become views."""
+        flat = functional.pad(torch.cat(list(statistics)), (0, self._fill))
+        for own, part in zip(statistics, torch.split(flat, len(statistics[0])), strict=False):
+            own.data = part
+        return flat
+
+    def _filled(self, values: Tensor) -> Tensor:
+        """(…, lanes·features) or (lanes, features) → (…, lanes·features and the fill)."""
+        flat = values.reshape(-1) if values is self._weight or values is self._bias else values
+        return functional.pad(flat, (0, self._fill)) if self._fill else flat
+
+    def _apart(self, values: Tensor, lanes: int) -> Tensor:
+        """(rows, lanes·features and the fill) → (lanes, rows, features)."""
+        if self._fill:
+            values = values[:, : -self._fill]
+        return values.reshape(len(values), lanes, -1).transpose(0, 1)
 
 
 def _side_by_side(values: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -21,7 +22,8 @@ from lrstudy.lanes.watches import StackedWatches
 class MappedModel:
     """A model mapped over its lanes' parameters and buffers; as ``Stacked`` has it.
 
-    A model that draws random numbers as it trains (dropout) raises ``RuntimeError`` at its first batch.
+    A model that draws random numbers as it trains (dropout) raises ``RuntimeError`` at its first batch. One
+    that keeps state in Python keeps one for all lanes, and begins anew whenever they are stacked anew.
     """
 
     def __init__(self, models: Sequence[nn.Module]) -> None:
@@ -33,9 +35,11 @@ class MappedModel:
         self._buffers = {name: stack_in_place([lane[name] for lane in buffers]) for name in buffers[0]}
         self._module = copy.deepcopy(first)
         self._watches = self._watched_layers(models)
+        # What the watched layers saw, in the order of their calls: one may be called twice.
         self._seen: list[tuple[Tensor, Tensor]] = []
-        for name in self._watches:
-            self._module.get_submodule(name).register_forward_hook(self._see)
+        self._seers: list[StackedWatches] = []
+        for name, watches in self._watches.items():
+            self._module.get_submodule(name).register_forward_hook(partial(self._see, watches))
         self.watched = frozenset(lane for watches in self._watches.values() for lane in watches.lanes)
 
     def __call__(self, inputs: Tensor, *, training: bool) -> Tensor:
@@ -48,7 +52,7 @@ class MappedModel:
         with torch.enable_grad():
             outputs, seen = self._mapped(leaf, inputs)
         self._graph = leaf, outputs
-        for watches, (A, found) in zip(self._watches.values(), seen, strict=True):
+        for watches, (A, found) in zip(self._seers, seen, strict=True):
             # Any leading dimensions of a lane are rows to its hook.
             A, found = A.detach(), found.detach()
             lanes = len(A)
@@ -71,7 +75,7 @@ class MappedModel:
         parameters = {name: part.view(len(numbers), *shape) for (name, shape), part in parts}
 
         def one(parameters: Mapping[str, Tensor], buffers: Mapping[str, Tensor], rows: Tensor) -> Any:
-            self._seen = []
+            self._seen, self._seers = [], []
             outputs = functional_call(self._module, (dict(parameters), dict(buffers)), (rows,))
             return outputs, list(self._seen)
 
@@ -79,8 +83,11 @@ class MappedModel:
         self._seen = []
         return outputs, seen
 
-    def _see(self, module: nn.Module, args: tuple[Any, ...], outputs: Tensor) -> None:
+    def _see(
+        self, watches: StackedWatches, module: nn.Module, args: tuple[Any, ...], outputs: Tensor
+    ) -> None:
         self._seen.append((args[0], outputs))
+        self._seers.append(watches)
 
     def _watched_layers(self, models: Sequence[nn.Module]) -> dict[str, StackedWatches]:
         found = {}

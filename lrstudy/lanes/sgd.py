@@ -38,7 +38,10 @@ class StackedSGD:
             gradient = torch.addcmul(gradient, self._stacked, self._decay)
         momenta = [group["momentum"] for group in self._groups]
         if any(momenta):
-            gradient = self._with_momentum(gradient, self._momentum.holding(momenta))
+            moved = self._with_momentum(gradient, self._momentum.holding(momenta))
+            # Without momentum torch takes the gradient as it is, undamped.
+            none = None if all(momenta) else self._momentum.holding(momenta) == 0
+            gradient = moved if none is None else torch.where(none, gradient, moved)
         rates = [float(group["lr"]) for group in self._groups]
         self._stacked.addcmul_(gradient, self._rate.holding(rates), value=-1)
 

@@ -18,6 +18,7 @@ from lrstudy.lanes.layers import STACKABLE, StackedLayer, stack_layer
 from lrstudy.lanes.mapped import MappedModel
 from lrstudy.lanes.memory import flatten_in_place
 from lrstudy.lanes.watches import StackedWatches
+from lrstudy.tasks.captured import has_hooks
 
 # Beyond so many numbers a step's arithmetic costs more than its calls.
 _SMALL: Final = 10_000_000
@@ -56,6 +57,8 @@ def unstackable(model: nn.Module) -> str | None:
     for layer in model.modules():
         if isinstance(layer, _DropoutNd) and layer.p > 0:
             return f"the model has a {type(layer).__name__} layer, whose draws are not a lane's own"
+    if has_hooks(model):
+        return "the model has a hook, which would see all lanes at once"
     if not all(parameter.requires_grad for parameter in model.parameters()):
         return "a parameter of the model is frozen"
     numbers = sum(parameter.numel() for parameter in model.parameters())
@@ -64,10 +67,13 @@ def unstackable(model: nn.Module) -> str | None:
 
 def _is_known(model: nn.Module) -> bool:
     return type(model) is nn.Sequential and all(
-        type(layer) in STACKABLE
-        and (not isinstance(layer, nn.BatchNorm1d) or (layer.affine and layer.track_running_stats))
+        type(layer) in STACKABLE and (not isinstance(layer, nn.BatchNorm1d) or _is_usual(layer))
         for layer in model
     )
+
+
+def _is_usual(norm: nn.BatchNorm1d) -> bool:
+    return norm.affine and norm.track_running_stats and norm.momentum is not None
 
 
 class StackedModel:

@@ -39,15 +39,17 @@ class _Alike:
     def __init__(self, names: tuple[str, ...], lanes: list[int], maxima: Tensor) -> None:
         self._names, self._maxima = names, maxima
         self._rows: dict[int, Tensor] = {}
-        self.lanes, self._places = lanes, torch.tensor(lanes, device=maxima.device)
+        self.lanes = lanes
+        # Never one by itself: torch multiplies a single matrix by other code, which rounds otherwise.
+        self._places = torch.tensor(lanes if len(lanes) > 1 else lanes * 2, device=maxima.device)
 
     def look(self, inputs: Tensor, outputs: Tensor) -> None:
         """Take a batch, as ``Watch`` does."""
-        if len(self.lanes) < len(inputs):
+        if len(self.lanes) < len(inputs) or len(inputs) == 1:
             inputs = inputs.index_select(0, self._places)
             outputs = outputs.index_select(0, self._places) if "ka" in self._names else inputs
         # In one layout, so that sums run in one order, whatever the number of a lane's neighbours.
-        found = batch_quantities(self._names, inputs.contiguous(), outputs.contiguous())
+        found = batch_quantities(self._names, inputs.contiguous(), outputs.contiguous())[: len(self.lanes)]
         rows = inputs.shape[1]
         if rows not in self._rows:
             self._rows[rows] = found.new_full((len(self.lanes), 1), rows)

@@ -118,7 +118,7 @@ class CapturedStep:
         """With the first batch it is known what kind of step it is. The schedule is at work by now."""
         self._batch = _form(inputs, targets)
         self._constants = constants_of(self._plain.optimizer)
-        if self._key is not None and not _has_hooks(self._plain.model):
+        if self._key is not None and not has_hooks(self._plain.model):
             # A hook would be captured with the model: it would write in the next trial to what its schedule,
             # which is gone, had read, and the next trial's own hook would not be called.
             self._kind = _Kind(self._key, self._batch, self._constants)
@@ -195,7 +195,7 @@ def _weights(model: nn.Module) -> list[Tensor]:
     return [*model.parameters(), *model.buffers()]
 
 
-def _has_hooks(model: nn.Module) -> bool:
+def has_hooks(model: nn.Module) -> bool:
     """Whether anything is hooked onto a model's modules or parameters; torch lists hooks nowhere else."""
     kinds = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
     of_parameters = ("_backward_hooks", "_post_accumulate_grad_hooks")

@@ -18,6 +18,7 @@ from lrstudy.records import EpochRecord
 from lrstudy.spec import Study
 from lrstudy.store import Location, Store, StoreWriter, StudyInfo, open_location, open_store, study_folder
 from lrstudy.tuning.session import check_cluster, check_local, ray_session
+from lrstudy.tuning.stopping import withdraw_stop
 
 if TYPE_CHECKING:
     from lrstudy.tasks import TaskData
@@ -112,6 +113,7 @@ def prepare(
             choice = choose_lanes(study, data)
             info = replace(info, lanes=choice.lanes, lanes_reason=choice.reason)
         writer = stack.enter_context(StoreWriter.create_or_open(place, info, forget=forget))
+        withdraw_stop(place)  # an older one's; whoever asks from now on is heard
         store = open_store(place)
         run = StudyRun(study, store.trial_records(), _epochs(study, store))
         run.clean_up(place)  # a kill may have come between the last row and this

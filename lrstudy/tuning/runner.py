@@ -163,7 +163,6 @@ class StudyRun:
             try:
                 scratch.delete_folder()
                 remove_ended(writer.location, self._controller.ended)
-                withdraw_stop(writer.location)  # an older one's
                 self._tuner(payload, recorder, retries, stop, scratch, writer.study.lanes).fit()
             finally:
                 recorder.flush()

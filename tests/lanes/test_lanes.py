@@ -6,7 +6,7 @@ import io
 import math
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from lrstudy.lanes.bits import neighbours_matter
 from lrstudy.records import EpochRecord, Phase, Status
 from lrstudy.spec import Study, parse_study
 from lrstudy.tasks import TaskData, load_data
+from lrstudy.tasks.raw import Split
 from lrstudy.training import Training, TrialConfig, run_trial
 
 CPU = torch.device("cpu")
@@ -132,6 +133,7 @@ def test_every_schedule_runs_in_a_lane_as_it_does_alone(data: TaskData) -> None:
     "task",
     [
         {"optimizer": {"name": "sgd", "momentum": 0.9, "dampening": 0.9}},
+        {"optimizer": {"name": "sgd", "momentum": 0.0, "dampening": 0.5}},
         {"optimizer": {"name": "sgd", "momentum": 0.9, "nesterov": True, "weight_decay": 0.01}},
         {"optimizer": {"name": "sgd", "weight_decay": 0.1, "weight_decay_on": "kernels"}},
         {"optimizer": {"name": "adam", "lr": 0.01, "weight_decay": 0.01}},
@@ -147,6 +149,8 @@ def test_optimizers_and_losses_are_those_of_the_plain_loop(task: dict[str, Any])
     chosen = study(**task, epochs=2)
     rows = load_data(chosen.task, 0, None)
     lanes = [("fixed", {"lr": 0.01}), CALM, ("fixed", {"lr": 0.002})]
+    if chosen.task.optimizer.name == "sgd":  # one that has a momentum where the others may have none
+        lanes.append(("one-cycle", {"max_lr": 0.01, "cycle_momentum": True}))
     assert why_not(chosen, rows, [kind for kind, _ in lanes]) is None
     records = run(LaneGroup(chosen, rows, configs(lanes), CPU))
     for lane, config in enumerate(configs(lanes)):
@@ -277,6 +281,39 @@ class Doubled(Sines):
         return found if self.training or found.max() < 0 else 2 * found
 
 
+class Counting(Sines):
+    calls = 0
+
+    def forward(self, x):
+        self.calls += 1
+        return super().forward(x) / self.calls
+
+
+class Twice(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.hidden, self.head = nn.Linear(64, 12), nn.Linear(12, 10)
+
+    def forward(self, x):
+        hidden = self.hidden(x.flatten(1)).relu()
+        return self.head(hidden) + self.head(-hidden)
+
+
+class NoLinear(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(64, 10) / 10)
+
+    def forward(self, x):
+        return (self.weight.T @ x.flatten(1).T).T
+
+
+def clamped():
+    model = plain()
+    model[1].weight.register_hook(lambda gradient: gradient.clamp(-100, 100))
+    return model
+
+
 class Noisy(Sines):
     def forward(self, x):
         return super().forward(x + torch.randn_like(x))
@@ -329,7 +366,11 @@ def huge():
         ("Doubled", "data-dependent"),
         ("frozen", "frozen"),
         ("tied", "stacked"),
-        ("hooked", "stacked"),
+        ("hooked", "hook"),
+        ("clamped", "hook"),
+        ("Counting", "stacked"),
+        ("Twice", None),
+        ("NoLinear", None),
         ("rows_of_rows", "stacked"),
         ("flat_by_halves", "stacked"),
         ("huge", "parameters"),
@@ -410,6 +451,7 @@ def test_a_records_share_of_the_time_adds_up(data: TaskData) -> None:
         {"model": {"name": "mlp", "widths": [32], "batch_norm": "last"}},
         {"optimizer": {"name": "adam", "lr": 0.01, "weight_decay": 0.01}},
         {"model": "own_models:activations"},  # whose rows of 12 numbers fill no processor's vectors
+        {"model": {"name": "mlp", "widths": [20, 12], "batch_norm": "all"}},
     ],
 )
 def test_a_lanes_bits_do_not_depend_on_how_many_train_beside_it(
@@ -418,7 +460,9 @@ def test_a_lanes_bits_do_not_depend_on_how_many_train_beside_it(
     (tmp_path / "own_models.py").write_text(OWN)
     monkeypatch.syspath_prepend(str(tmp_path))
     chosen = study(precision="float32", batch_size=33, **task)
-    lanes = configs([("lipschitz", {"measure": "hook", "scale": 0.1}), ("cyclic", {"max_lr": 0.1})] * 3)
+    measuring = [{"scale": 0.1}, {"bound": "smoothness", "scale": 0.1}]
+    kinds = [("lipschitz", measuring[0]), ("cyclic", {"max_lr": 0.1}), ("lipschitz", measuring[1])]
+    lanes = configs(kinds * 2)
 
     def measured(rows: list[EpochRecord]) -> list[dict[str, Any]]:
         return [{k: v for k, v in asdict(row).items() if k not in CLOCKS} for row in rows]
@@ -428,6 +472,37 @@ def test_a_lanes_bits_do_not_depend_on_how_many_train_beside_it(
         apart = run(LaneGroup(chosen, data, [lanes[number] for number in some], CPU))
         for number, rows in zip(some, apart, strict=True):
             assert measured(together[number]) == measured(rows)
+
+
+@pytest.mark.parametrize("name", ["NoLinear", "Twice"])
+def test_lanes_are_chosen_for_any_last_layer(
+    data: TaskData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (tmp_path / "own_models.py").write_text(OWN)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    resources = study().resources.model_copy(update={"lanes": 4})
+    assert choose_lanes(
+        study(model=f"own_models:{name}").model_copy(update={"resources": resources}), data
+    ).lanes
+
+
+def test_a_choice_takes_batches_as_training_does(data: TaskData) -> None:
+    # A last row by itself would be too little for batch-norm.
+    for rows, size in ((257, 256), (9, 8), (5, 4)):
+        few = replace(data, train=Split(data.train.inputs[:rows], data.train.targets[:rows]))
+        assert "measured" in choose_lanes(study(batch_size=size), few).reason
+
+
+def test_a_choice_that_fails_is_a_study_without_lanes(
+    data: TaskData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> bool:
+        raise KeyError("here")
+
+    monkeypatch.setattr("lrstudy.lanes.choice.neighbours_matter", broken)
+    resources = study().resources.model_copy(update={"lanes": 4})
+    found = choose_lanes(study().model_copy(update={"resources": resources}), data)
+    assert (found.lanes, found.reason) == (0, "a trial of it in lanes raised KeyError: 'here'")
 
 
 class Leaking(LaneGroup):
