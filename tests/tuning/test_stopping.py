@@ -17,7 +17,7 @@ import lrstudy.cli.commands  # noqa: F401 - registers the commands
 from lrstudy.cli import app
 from lrstudy.records import Phase, Status
 from lrstudy.store import open_location, open_store
-from lrstudy.tuning import to_retry
+from lrstudy.tuning import prepare, to_retry
 from lrstudy.tuning.rerun import compare, repeat
 from lrstudy.tuning.stopping import StopRequest, request_stop, withdraw_stop
 
@@ -37,6 +37,23 @@ def test_a_request_is_seen_by_whoever_looks_and_can_be_withdrawn(tmp_path: Path)
     now[0] = 2.0
     assert request.asked, "once asked, it stays asked"
     assert not StopRequest(place).asked
+
+
+@pytest.mark.cluster
+def test_a_stop_asked_for_before_ray_runs_is_heard_and_an_older_one_is_not(tmp_path: Path) -> None:
+    file = write_study(tmp_path / "study", seconds=0.0, epochs=2, trials=1, seeds=1)
+    spec, place = read_study(file), open_location(tmp_path / "runs" / "slow")
+    for goes_on in (False, True):
+        with prepare(spec, str(tmp_path / "runs"), search_path=[file.parent]) as ready:
+            assert ready.location == place
+            request_stop(place)
+            ready.start(lambda: None)
+            assert not ready.run.done
+            assert open_store(place).trial_records() == [], goes_on
+        request_stop(place)  # long before the next
+    with prepare(spec, str(tmp_path / "runs"), search_path=[file.parent]) as ready:
+        ready.start(lambda: None)
+        assert ready.run.done
 
 
 class Command:
