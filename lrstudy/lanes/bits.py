@@ -25,7 +25,7 @@ from lrstudy.training import TrialConfig
 
 # Groups, by their lanes' numbers, that are held against one of all: of several sizes, with each in the last
 # place that it can have.
-_GROUPS: Final = ((0,), (1,), (2,), (0, 1), (3, 4, 5), (4, 5, 6), (5, 6, 7, 8, 9), tuple(range(16)))
+_GROUPS: Final = ((0,), (1,), (2, 3), (3, 4, 5), (4, 5, 6, 7, 8), tuple(range(16)))
 _BATCHES, _STEPS = 8, 24
 _CLOCKS: Final = ("train_seconds", "estimate_seconds", "eval_seconds")
 

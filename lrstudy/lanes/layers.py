@@ -156,9 +156,8 @@ class _BatchNorm:
         lanes, _, features = inputs.shape
         if features != self._weight.shape[1]:  # the operation itself would read beyond its ends
             raise ValueError(f"batch-norm over {self._weight.shape[1]} features of {features}")
-        inputs, weight, bias = (
-            self._filled(values) for values in (_side_by_side(inputs), self._weight, self._bias)
-        )
+        inputs = self._filled(_side_by_side(inputs))
+        weight, bias = self._filled(self._weight.reshape(-1)), self._filled(self._bias.reshape(-1))
         outputs, *seen = torch.native_batch_norm(
             inputs, weight, bias, self._mean, self._variance, training, self._momentum, self._eps
         )
@@ -182,7 +181,7 @@ class _BatchNorm:
             [further, True, True],
         )
         further_back = self._apart(found, lanes) if further else gradient
-        return further_back, [self._apart(part.unsqueeze(0), lanes).squeeze(1) for part in own]
+        return further_back, [self._unfilled(part).view(lanes, -1) for part in own]
 
     def _flat(self, statistics: Sequence[Tensor]) -> Tensor:
         """The lanes' statistics as one, filled up, of which they become views."""
@@ -192,15 +191,14 @@ class _BatchNorm:
         return flat
 
     def _filled(self, values: Tensor) -> Tensor:
-        """(…, lanes·features) or (lanes, features) → (…, lanes·features and the fill)."""
-        flat = values.reshape(-1) if values is self._weight or values is self._bias else values
-        return functional.pad(flat, (0, self._fill)) if self._fill else flat
+        return functional.pad(values, (0, self._fill)) if self._fill else values
+
+    def _unfilled(self, values: Tensor) -> Tensor:
+        return values[..., : -self._fill] if self._fill else values
 
     def _apart(self, values: Tensor, lanes: int) -> Tensor:
         """(rows, lanes·features and the fill) → (lanes, rows, features)."""
-        if self._fill:
-            values = values[:, : -self._fill]
-        return values.reshape(len(values), lanes, -1).transpose(0, 1)
+        return self._unfilled(values).view(len(values), lanes, -1).transpose(0, 1)
 
 
 def _side_by_side(values: Tensor) -> Tensor:

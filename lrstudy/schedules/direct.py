@@ -30,13 +30,14 @@ class DirectSchedule(ScheduleDefaults):
         self._step = 0
         self._state = PlainState(scheduler)
         self._warmup = Warmup(warmup_steps)
+        self._waits = warmup_steps == 0 and interval == "epoch"  # until the epoch is over
         if not self._warmup.over:
             self._apply()
 
     def after_step(self) -> None:
         """Set the rate of the next step; after the last one it stays."""
         self._step += 1
-        if self._step >= self._total_steps:
+        if self._waits or self._step >= self._total_steps:
             return
         if self._interval == "step":
             self._move(None)

@@ -39,6 +39,7 @@ class CurveSchedule(ScheduleDefaults):
             remedy = "Use sgd, adam or adamw, or leave cycle_momentum out."
             raise SchedulerError(Problem(f"schedule {name}", "cycle_momentum", message, remedy, value=True))
         quiet(self._plan.scheduler)
+        self._waits = warmup_steps == 0 and self._plan.interval == "epoch"  # until the epoch is over
         self._state = PlainState(self._plan.scheduler)
         self._step = 0
         self._apply()
@@ -46,7 +47,7 @@ class CurveSchedule(ScheduleDefaults):
     def after_step(self) -> None:
         """Set the rate of the next step; after the last one it stays."""
         self._step += 1
-        if self._step >= self._total_steps:
+        if self._waits or self._step >= self._total_steps:
             return
         moves = not self._warmup.over
         self._warmup.advance()

@@ -234,8 +234,7 @@ def _settle() -> None:
     """Exempt what the imports made from garbage collection: a full pass over it takes tenths of a second,
     and short trials would set one off again and again."""
     if gc.get_freeze_count() == 0:
-        gc.collect()
-        gc.freeze()
+        gc.freeze()  # without a pass before: what garbage the imports left is not worth its time
 
 
 def device_of(study: Study) -> torch.device:
