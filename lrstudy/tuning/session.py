@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import inspect
 import logging
 import os
 import socket
@@ -10,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 import ray
-from ray._private import ray_constants
+from ray._private import parameter, ray_constants
 
 from lrstudy.errors import ClusterError, Problem, did_you_mean
 from lrstudy.spec import Resources
@@ -99,11 +101,29 @@ def _connect(address: str | None) -> str:
         session = ray.init(address=address, **quiet)
     else:
         # "local": a leftover file of a dead cluster must not be joined by accident.
-        with _loopback_only():
+        with _loopback_only(), _few_helpers():
             session = ray.init(
                 address="local", include_dashboard=False, _node_ip_address="127.0.0.1", **quiet
             )
     return str(session.address_info["session_dir"])
+
+
+@contextlib.contextmanager
+def _few_helpers() -> Iterator[None]:
+    """Let Ray start without two processes that nothing here needs: together a second of two cores.
+
+    One would send workers' output to this one, which does not want it; the other would start and stop
+    machines. Ray has no public switch for them; where it has no such switch at all, both are started.
+    """
+    module: Any = parameter
+    usual = module.RayParams
+    known = inspect.signature(usual).parameters
+    off = {"include_log_monitor": False, "no_monitor": True}
+    module.RayParams = functools.partial(usual, **{key: off[key] for key in off if key in known})
+    try:
+        yield
+    finally:
+        module.RayParams = usual
 
 
 @contextlib.contextmanager

@@ -42,3 +42,6 @@ def test_ray_on_this_machine_listens_on_the_loopback_address_and_has_no_dashboar
         open_to_all = {place: who for place, who in places.items() if place.split(":")[0] not in _LOOPBACK}
         assert not open_to_all
         assert not any(place.endswith(f":{8265:04X}") for place in places), "a dashboard"
+        commands = [Path(f"/proc/{pid}/cmdline").read_text() for pid in family(os.getpid())]
+        assert any("raylet" in command for command in commands)
+        assert not any(name in command for command in commands for name in ("log_monitor", "monitor.py"))
