@@ -7,7 +7,7 @@ from typing import Final
 
 import torch
 from torch import Tensor
-from torch.optim import Adam, Optimizer
+from torch.optim import Adam, AdamW, Optimizer
 
 from lrstudy.lanes.columns import Column, adopt, decay_of_every_number
 
@@ -16,8 +16,8 @@ _OTHERWISE: Final = ("amsgrad", "maximize", "capturable", "differentiable")
 
 
 def is_plain_adam(optimizer: Optimizer) -> bool:
-    """Whether an optimizer is torch's Adam or AdamW, as the paper has it."""
-    if not (isinstance(optimizer, Adam) and type(optimizer).__module__.startswith("torch.optim.")):
+    """Whether an optimizer is torch's Adam or AdamW, without options that make it another."""
+    if type(optimizer) not in (Adam, AdamW):
         return False
     return not any(group[name] for group in optimizer.param_groups for name in _OTHERWISE)
 

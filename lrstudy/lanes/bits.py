@@ -2,7 +2,7 @@
 
 Some of torch's operations compute the last few numbers of a tensor otherwise than the rest (a sine's last
 digit differs). Which numbers these are depends on shapes alone, so that groups of a few sizes, trained for
-an epoch on batches and splits of the study's own shapes, show it.
+some steps on batches and splits of the study's own shapes, show it.
 """
 
 from __future__ import annotations
@@ -23,8 +23,7 @@ from lrstudy.tasks.pipeline import EVALUATION_ROWS, Pipeline
 from lrstudy.tasks.raw import Split
 from lrstudy.training import TrialConfig
 
-# Groups, by their lanes' numbers, that are held against one of all: of several sizes, with each in the last
-# place that it can have.
+# Groups, by their lanes' numbers, that are held against one of all: the last place is the one to watch.
 _GROUPS: Final = ((0,), (1,), (2, 3), (3, 4, 5), (4, 5, 6, 7, 8), tuple(range(16)))
 _BATCHES, _STEPS = 8, 24
 _CLOCKS: Final = ("train_seconds", "estimate_seconds", "eval_seconds")

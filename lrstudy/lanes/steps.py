@@ -12,6 +12,7 @@ from torch.optim import SGD, Adam, Optimizer
 from lrstudy.lanes.adam import StackedAdam, is_plain_adam
 from lrstudy.lanes.sgd import StackedSGD
 from lrstudy.lanes.stacked import Stacked
+from lrstudy.tasks.captured_sgd import has_step_hooks
 from lrstudy.uncompiled import count_as_stepped
 
 
@@ -46,7 +47,7 @@ class StackedSteps:
         for optimizer in self._together:
             optimizer.zero_grad(set_to_none=True)
             count_as_stepped(optimizer)
-        self._hooked = [optimizer for optimizer in self._together if _has_step_hooks(optimizer)]
+        self._hooked = [optimizer for optimizer in self._together if has_step_hooks(optimizer)]
         for parameter, gradient in self._gradients:
             parameter.grad = gradient
 
@@ -69,7 +70,3 @@ def _stack_optimizers(
     if type(optimizers[0]) is SGD:
         return StackedSGD(numbers, cast("Sequence[SGD]", optimizers), parameters)
     return StackedAdam(numbers, cast("Sequence[Adam]", optimizers), parameters)
-
-
-def _has_step_hooks(optimizer: Optimizer) -> bool:
-    return bool(optimizer._optimizer_step_post_hooks)  # noqa: SLF001 - torch lists them nowhere else

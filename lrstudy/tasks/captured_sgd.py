@@ -18,7 +18,7 @@ def constants_of(optimizer: Optimizer) -> Constants | None:
 
     Rates and momenta may change from step to step. Step hooks may do anything: with one, it cannot be.
     """
-    if type(optimizer) is not SGD or _has_step_hooks(optimizer):
+    if type(optimizer) is not SGD or has_step_hooks(optimizer):
         return None
     groups = optimizer.param_groups
     if any(group["maximize"] or group["differentiable"] for group in groups):
@@ -28,7 +28,8 @@ def constants_of(optimizer: Optimizer) -> Constants | None:
     return tuple((g["weight_decay"], g["dampening"], g["nesterov"], g["momentum"] != 0) for g in groups)
 
 
-def _has_step_hooks(optimizer: Optimizer) -> bool:
+def has_step_hooks(optimizer: Optimizer) -> bool:
+    """Whether anything is hooked onto an optimizer's steps."""
     # torch lists them nowhere else.
     return bool(optimizer._optimizer_step_pre_hooks or optimizer._optimizer_step_post_hooks)  # noqa: SLF001
 
