@@ -65,6 +65,45 @@ gamma = [0.1, 0.5]
 """
 
 
+# Trials in lanes; also named "slow", so that both stores have the same path.
+LANE_STUDY = """
+name = "slow"
+[task]
+dataset = "digits"
+model = {{ name = "mlp", widths = [16] }}
+batch_size = 32
+epochs = {epochs}
+[budget]
+trials = {trials}
+confirm_seeds = {seeds}
+search = "{search}"
+[target]
+values = [0.9]
+reference = "fixed"
+[faults]
+checkpoint_epochs = 2
+checkpoint_seconds = 0
+[resources]
+lanes = 4
+[schedules.fixed]
+lr = {{ low = 0.01, high = 1.0, log = true }}
+[schedules.step]
+lr = {{ low = 0.01, high = 1.0, log = true }}
+gamma = [0.1, 0.5]
+[schedules.lipschitz]
+"""
+
+
+def write_lane_study(
+    folder: Path, *, epochs: int = 60, trials: int = 8, seeds: int = 4, search: str = "random"
+) -> Path:
+    """A study file whose trials run in lanes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "slow.toml"
+    file.write_text(LANE_STUDY.format(epochs=epochs, trials=trials, seeds=seeds, search=search))
+    return file
+
+
 def write_study(
     folder: Path,
     *,
