@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -12,13 +13,16 @@ from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from lrstudy.errors import InputError, Problem, did_you_mean
 from lrstudy.metrics import METRICS, Metric
 from lrstudy.records import Phase, Status
-from lrstudy.store.histories import FILE_COLUMN, Grouping, Run, read_runs
+from lrstudy.store.folding import folded, folded_notes
+from lrstudy.store.histories import FILE_COLUMN, Grouping, file_names, read_logs, read_runs
 from lrstudy.store.location import Location, open_location, study_folder
+from lrstudy.store.log_evaluations import diverged_at
+from lrstudy.store.log_formats import LogTable, printable
+from lrstudy.store.log_run import Run
 from lrstudy.store.schema import EPOCHS_SCHEMA, TRIALS_SCHEMA
 from lrstudy.store.study_info import StudyInfo
 from lrstudy.store.writer import StoreWriter
@@ -53,7 +57,8 @@ class ImportOptions:
 class ImportedStudy:
     """A store that was made: its folder, its study, and how many runs and epochs it holds.
 
-    ``unused`` are the files' columns that the store has no place for.
+    ``unused`` are the files' columns that the store has no place for; ``notes`` say what was left out or
+    taken for something else.
     """
 
     location: Location
@@ -61,6 +66,7 @@ class ImportedStudy:
     runs: int
     epochs: int
     unused: Sequence[str]
+    notes: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,42 +92,44 @@ def import_histories(
     options = options or ImportOptions()
     if not files:
         raise InputError(Problem("command line", "FILE", "no file was given", "Give CSV or Parquet files"))
-    grouping = _grouping(files, options)
+    _refuse_repeated(files)
+    tables, problems = read_logs(files)
+    grouping = _grouping(tables, options)
+    histories = read_runs(tables, grouping)
+    problems += histories.problems
+    if problems:
+        raise InputError(folded(problems))
     studies: dict[tuple[str, ...], list[Run]] = {}
-    all_runs, unused = read_runs(files, grouping)
-    for run in all_runs:
+    for run in histories.runs:
         studies.setdefault(run.task, []).append(run)
     names = _names(list(studies), files, options)
     plans: list[_Plan] = []
-    problems: list[Problem] = []
     for task, runs in studies.items():
         try:
             plans.append(_plan(names[task], runs, grouping, files, options))
         except InputError as error:
             problems += error.problems
     if problems:
-        raise InputError(problems)
+        raise InputError(folded(problems))
     folder = open_location(out)
-    return [_write(study_folder(folder, plan.study.name), plan, unused) for plan in plans]
+    unused, notes = list(histories.unused), folded_notes(histories.notes)
+    return [_write(study_folder(folder, plan.study.name), plan, unused, notes) for plan in plans]
 
 
-def _grouping(files: Sequence[str | PathLike[str]], options: ImportOptions) -> Grouping:
+def _refuse_repeated(files: Sequence[str | PathLike[str]]) -> None:
+    times = Counter(Path(file).absolute() for file in files)
+    repeated = {printable(file): None for file in files if times[Path(file).absolute()] > 1}
+    if repeated:
+        raise InputError([Problem(file, "", "is given more than once", "Name it once") for file in repeated])
+
+
+def _grouping(tables: Sequence[LogTable], options: ImportOptions) -> Grouping:
+    """The columns that tell the runs apart, by the names that the tables show."""
     schedule = options.schedule_columns
     if schedule is None:
-        schedule = ["schedule"] if all(map(_has_schedule_column, files)) else [FILE_COLUMN]
-    return Grouping(tuple(options.task_columns), tuple(schedule), options.seed_column)
-
-
-def _has_schedule_column(file: str | PathLike[str]) -> bool:
-    try:
-        with Path(file).open("rb") as stream:
-            if stream.read(4) == b"PAR1":
-                return "schedule" in pq.read_schema(file).names
-            stream.seek(0)
-            header = stream.readline().decode(errors="replace")
-    except (OSError, pa.ArrowException):
-        return True  # the reading proper says what is wrong
-    return "schedule" in [name.strip().strip('"') for name in header.split(",")]
+        schedule = ["schedule"] if all("schedule" in table.columns for table in tables) else [FILE_COLUMN]
+    names = [tuple(printable(name.strip()) for name in given) for given in (options.task_columns, schedule)]
+    return Grouping(*names, options.seed_column and printable(options.seed_column.strip()))
 
 
 def _names(
@@ -136,7 +144,7 @@ def _names(
         elif options.name:
             parts = [options.name, *parts]
         elif not parts:
-            parts = [Path(files[0]).stem if len(files) == 1 else "imported"]
+            parts = [file_names(files)[0] if len(files) == 1 else "imported"]
         names[task] = "-".join(parts)
     if len(set(names.values())) < len(names):
         pairs = {task: zip(options.task_columns, task, strict=True) for task in tasks}
@@ -162,7 +170,7 @@ def _plan(
         "budget": {"trials": 0, "confirm_seeds": max(map(len, schedules.values()))},
         "target": {"metric": metric.name, "values": list(options.targets) or None, "reference": reference},
         "schedules": {schedule: {"kind": _KIND, "fixed": {}, "space": {}} for schedule in schedules},
-        "imported": {"files": sorted({Path(file).name for file in files})},
+        "imported": {"files": sorted({printable(Path(file).name) for file in files})},
     }
     spec["task"]["epochs"] = max(len(run.epochs) for run in runs)
     return _Plan(StudyInfo(name, spec, _digest(metric, trials, epochs), 0), trials, epochs)
@@ -233,29 +241,18 @@ def _ending(run: Run, metric: Metric) -> dict[str, Any]:
         value = metric.value(row.get(metric.column))
         if value is not None and not math.isnan(value) and (best is None or metric.better(value, best[0])):
             best = value, row["epoch"]
-    diverged_at = _diverged_at(run.epochs)
+    diverged = diverged_at(run.epochs)
     value, epoch = best or (None, None)
     return {
-        "status": str(Status.COMPLETED if diverged_at is None else Status.DIVERGED),
-        "epochs_run": diverged_at or len(run.epochs),
+        "status": str(Status.COMPLETED if diverged is None else Status.DIVERGED),
+        "epochs_run": diverged or len(run.epochs),
         "best_val": value,
         "best_epoch": epoch,
-        "objective": value if diverged_at is None else None,
+        "objective": value if diverged is None else None,
         "node": "",
         "device": "",
         "attempt": 1,
     }
-
-
-def _diverged_at(rows: Sequence[Mapping[str, Any]]) -> int | None:
-    """The epoch from which on the losses are not finite, None where the last one's are."""
-    at = None
-    for row in reversed(rows):
-        losses = [row[name] for name in ("train_loss", "val_loss") if row.get(name) is not None]
-        if all(map(math.isfinite, losses)):
-            break
-        at = row["epoch"]
-    return at
 
 
 def _digest(metric: Metric, trials: Sequence[Any], epochs: Sequence[Any]) -> str:
@@ -263,7 +260,7 @@ def _digest(metric: Metric, trials: Sequence[Any], epochs: Sequence[Any]) -> str
     return hashlib.sha256(json.dumps([metric.name, trials, epochs]).encode()).hexdigest()[:16]
 
 
-def _write(folder: Location, plan: _Plan, unused: Sequence[str]) -> ImportedStudy:
+def _write(folder: Location, plan: _Plan, unused: Sequence[str], notes: Sequence[str]) -> ImportedStudy:
     with StoreWriter.create_or_open(folder, plan.study) as writer:
         # An import that was cut short left no half trial behind: what is there is complete.
         there = writer.last_epochs
@@ -272,4 +269,4 @@ def _write(folder: Location, plan: _Plan, unused: Sequence[str]) -> ImportedStud
             pa.Table.from_pylist(new[0], schema=EPOCHS_SCHEMA),
             pa.Table.from_pylist(new[1], schema=TRIALS_SCHEMA),
         )
-        return ImportedStudy(folder, writer.study, len(plan.trials), len(plan.epochs), unused)
+        return ImportedStudy(folder, writer.study, len(plan.trials), len(plan.epochs), unused, notes)
