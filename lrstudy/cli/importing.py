@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
@@ -27,11 +27,28 @@ def show_imported(console: Console, studies: Sequence[ImportedStudy]) -> None:
         names = escape(made.study.name), escape(made.study.reference)
         table.add_row(names[0], *map(str, counts), names[1])
     console.print(table)
+    for note in dict.fromkeys(note for made in studies for note in made.notes):
+        console.print(f"note: {note}", markup=False)
     unused = dict.fromkeys(column for made in studies for column in made.unused)
     if unused:
         console.print(f"not used: {', '.join(unused)}", markup=False)
     if any(made.runs == len(made.study.schedules) for made in studies):
         text = "With one run per schedule no interval can be given: the report says what each run did."
         console.print(text, markup=False)
+    for line in _judged_by(studies):
+        console.print(line, markup=False)
     first = shlex.quote(str(studies[0].location))
     console.print(f"next: lrstudy report {first}", markup=False, soft_wrap=True)
+
+
+def _judged_by(studies: Sequence[ImportedStudy]) -> Iterator[str]:
+    """Lines that name the metric of the studies, and warn of a training metric that nobody asked for."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for made in studies:
+        groups.setdefault((made.study.metric.name, made.training_judges), []).append(made.study.name)
+    for (metric, reason), names in groups.items():
+        which = f" ({', '.join(names)})" if len(groups) > 1 else ""
+        if reason:
+            yield f"WARNING: judged by {metric}, a training metric: {reason}{which}"
+        else:
+            yield f"judged by {metric}{which}"

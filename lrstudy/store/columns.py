@@ -101,7 +101,7 @@ def canonical(name: str, *, test_is_validation: bool = False) -> str | None:
     (None, None, None)
     """
     meaning = _meaning(name, test_is_validation)
-    return meaning and meaning.column
+    return None if meaning is None else meaning.column
 
 
 def is_known(name: str) -> bool:
@@ -167,7 +167,7 @@ def _bare_accuracies(names: Sequence[str]) -> list[str]:
 
 
 def _words(name: str) -> str:
-    """A name in lower case with ``_`` between its words: ``Val Loss``, ``valLoss`` and ``val/loss`` are one."""
+    """A name in lower case with ``_`` between its words: ``Val Loss``, ``valLoss``, ``val/loss`` are one."""
     text = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", _PERCENT.sub("", name.strip()))
     return re.sub(r"[\s/.:_-]+", "_", text.lower()).strip("_")
 

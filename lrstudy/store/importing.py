@@ -58,7 +58,7 @@ class ImportedStudy:
     """A store that was made: its folder, its study, and how many runs and epochs it holds.
 
     ``unused`` are the files' columns that the store has no place for; ``notes`` say what was left out or
-    taken for something else.
+    taken for something else; ``training_judges`` why a training metric is what the study is judged by.
     """
 
     location: Location
@@ -67,6 +67,7 @@ class ImportedStudy:
     epochs: int
     unused: Sequence[str]
     notes: Sequence[str] = ()
+    training_judges: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,7 @@ class _Plan:
     study: StudyInfo
     trials: list[dict[str, Any]]
     epochs: list[dict[str, Any]]
+    training_judges: str
 
 
 def import_histories(
@@ -128,8 +130,12 @@ def _grouping(tables: Sequence[LogTable], options: ImportOptions) -> Grouping:
     schedule = options.schedule_columns
     if schedule is None:
         schedule = ["schedule"] if all("schedule" in table.columns for table in tables) else [FILE_COLUMN]
-    names = [tuple(printable(name.strip()) for name in given) for given in (options.task_columns, schedule)]
-    return Grouping(*names, options.seed_column and printable(options.seed_column.strip()))
+    seed = options.seed_column and printable(options.seed_column.strip())
+    return Grouping(_shown(options.task_columns), _shown(schedule), seed)
+
+
+def _shown(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(printable(name.strip()) for name in names)
 
 
 def _names(
@@ -173,7 +179,8 @@ def _plan(
         "imported": {"files": sorted({printable(Path(file).name) for file in files})},
     }
     spec["task"]["epochs"] = max(len(run.epochs) for run in runs)
-    return _Plan(StudyInfo(name, spec, _digest(metric, trials, epochs), 0), trials, epochs)
+    info = StudyInfo(name, spec, _digest(metric, trials, epochs), 0)
+    return _Plan(info, trials, epochs, "" if options.metric else _training_judges(metric, runs))
 
 
 def _rows(
@@ -225,6 +232,20 @@ def _metric(study: str, runs: Sequence[Run], wanted: str | None) -> Metric:
     return METRICS[names[0]]
 
 
+def _training_judges(metric: Metric, runs: Sequence[Run]) -> str:
+    """The reason for judging by a training metric that nobody asked for; empty for a validation metric."""
+    if not metric.name.startswith("train_"):
+        return ""
+    columns = sorted({METRICS[name].column for name in _METRICS if name.startswith("val_")})
+    without = [run for run in runs if not any(row.get(c) is not None for c in columns for row in run.epochs)]
+    if len(without) == len(runs):
+        return "no run has a validation metric"
+    if not without:
+        return "no validation metric is in all runs"
+    more = f" and {len(without) - 1:,} more runs have" if len(without) > 1 else " has"
+    return f"{without[0]}{more} no validation metric"
+
+
 def _reference(study: str, schedules: Sequence[str], wanted: str | None) -> str:
     if wanted is None:
         return next((name for name in _REFERENCES if name in schedules), schedules[0])
@@ -269,4 +290,6 @@ def _write(folder: Location, plan: _Plan, unused: Sequence[str], notes: Sequence
             pa.Table.from_pylist(new[0], schema=EPOCHS_SCHEMA),
             pa.Table.from_pylist(new[1], schema=TRIALS_SCHEMA),
         )
-        return ImportedStudy(folder, writer.study, len(plan.trials), len(plan.epochs), unused, notes)
+        return ImportedStudy(
+            folder, writer.study, len(plan.trials), len(plan.epochs), unused, notes, plan.training_judges
+        )

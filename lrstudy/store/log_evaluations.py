@@ -16,10 +16,9 @@ _AFTER: Final = "a validation after the training is left out"
 def drop_outside_training(groups: list[Group]) -> tuple[list[Group], list[tuple[str, Place]]]:
     """Leave out an evaluation before the first epoch and one after the last, which trained nothing."""
     notes: list[tuple[str, Place]] = []
-    if len(groups) > 1 and groups[0][1][0]["epoch"] == 0 and all(map(_trains, groups[1:])):
-        if _validates(groups[0]) and not _trains(groups[0]):
-            notes.append((_BEFORE, groups[0][0][0]))
-            groups = groups[1:]
+    if len(groups) > 1 and _is_before(groups):
+        notes.append((_BEFORE, groups[0][0][0]))
+        groups = groups[1:]
     if len(groups) > 1 and _is_after(groups):
         notes.append((_AFTER, groups[-1][0][0]))
         return groups[:-1], notes
@@ -29,6 +28,14 @@ def drop_outside_training(groups: list[Group]) -> tuple[list[Group], list[tuple[
         notes.append((_AFTER, places[at]))
         groups = [*groups[:-1], (places[:at], rows[:at])]
     return groups, notes
+
+
+def _is_before(groups: Sequence[Group]) -> bool:
+    """Return True if epoch 0 only validates, and every later epoch trains."""
+    first = groups[0]
+    if not _validates(first) or _trains(first) or first[1][0]["epoch"] != 0:
+        return False
+    return all(map(_trains, groups[1:]))
 
 
 def _is_after(groups: Sequence[Group]) -> bool:
@@ -47,7 +54,7 @@ def _is_after(groups: Sequence[Group]) -> bool:
 
 
 def _after_last_row(groups: Sequence[Group]) -> int | None:
-    """The row of the last epoch that validates a second time, after the training's own row and a later step."""
+    """The row of the last epoch that validates once more, one step after the training's own row."""
     places, rows = groups[-1]
     if len(rows) < 3 or any(_validates_last(group) for group in groups[:-1]):
         return None

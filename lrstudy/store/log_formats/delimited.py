@@ -51,6 +51,7 @@ def read_delimited(where: str, text: str) -> LogTable:
             continue
         if [cell.strip() for cell in row] == [cell.strip() for cell in fields]:
             headers.append(line)
+            notes.append(f"{where}:{line}: the header is repeated: a log that goes on")
             continue
         _check_width(where, line, row, names, header.separator)
         rows.append([None if cell in _NULLS else cell for cell in row])
