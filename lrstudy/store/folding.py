@@ -14,7 +14,7 @@ _SHOWN: Final = 5  # of the problems of one kind
 def folded(problems: Iterable[Problem]) -> list[Problem]:
     """The problems, those of one cause as one: rows of a file, then files, then what else is alike."""
     rows = _gathered(problems, lambda each: (each.where, each.key, each.message, each.remedy))
-    in_files = [_counted(group, f"{len(group) - 1:,} more rows") for group in rows]
+    in_files = [_counted(group, _more(len(group) - 1)) for group in rows]
     files = _gathered(in_files, lambda each: (each.key, each.message, each.remedy))
     joined = [_counted(group, _others([each.where for each in group[1:]])) for group in files]
     shown: list[Problem] = []
@@ -50,6 +50,10 @@ def _counted(group: Sequence[Problem], others: str) -> Problem:
     if len(group) == 1:
         return group[0]
     return replace(group[0], message=f"{group[0].message} (and in {others})")
+
+
+def _more(rows: int) -> str:
+    return f"{rows:,} more row{'s' * (rows > 1)}"
 
 
 def _others(places: Sequence[str]) -> str:

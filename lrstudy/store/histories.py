@@ -171,6 +171,7 @@ def _number_by_index(table: LogTable, match: Match) -> bool:
     if [str(cell) for cell in cells] != [str(number) for number in range(len(cells))]:
         return False
     match.found["epoch"] = index
+    table.notes.append(f"{table.where}: the first column, which has no name, counts the epochs")
     return True
 
 

@@ -76,6 +76,9 @@ def settle(run: Run, *, has_seeds: bool) -> list[Problem]:
     if not run.epochs:
         return [Problem(run.where, "", f"{run} has no measurement", "Give a row per epoch")]
     groups = by_epoch(run.places, run.epochs)
+    for _, rows in groups:
+        if len(rows) > 1:
+            null_unlogged(rows)
     restart = _restart(run, groups, has_seeds) or _conflict(groups, run, has_seeds)
     if restart is not None:
         return [restart]
@@ -134,7 +137,7 @@ def _restart(run: Run, groups: Sequence[tuple[list[Place], list[Row]]], has_seed
 def _resumed(has_seeds: bool) -> str:
     """The ways out for somebody whose log holds an epoch twice."""
     apart = "name another column that tells runs apart" if has_seeds else _APART
-    return f"Of one run that was resumed, keep one row per epoch, the later one; for several runs, {apart}"
+    return f"Of one run keep one row per epoch, the later one, or add a column step; for several, {apart}"
 
 
 def _conflict(groups: Sequence[tuple[list[Place], list[Row]]], run: Run, has_seeds: bool) -> Problem | None:
@@ -154,25 +157,24 @@ def _conflict(groups: Sequence[tuple[list[Place], list[Row]]], run: Run, has_see
         message = f"{_some(shown)} of {run} were validated more than once, and no column step tells the order"
         remedy = "Keep the last validation of each epoch, or add a column step"
         return Problem(where, "epoch", message, remedy, line=line)
-    before = "" if trouble.before[1] is None else f": this row and that on line {trouble.before[1]}"
+    before = "" if trouble.before[1] is None else f": this row and that {_at(trouble.before, where)}"
     at = "" if trouble.step is None else f" (step {trouble.step} is not after the one before)"
     message = f"{_some(shown)} of {run} stand there more than once{before}{at}"
     return Problem(where, "epoch", message, _resumed(has_seeds), line=line)
 
 
+def _at(place: Place, where: str) -> str:
+    return f"on line {place[1]}" if place[0] == where else f"at {place[0]}:{place[1]}"
+
+
 def _merge(run: Run, groups: Sequence[tuple[list[Place], list[Row]]]) -> None:
     is_of_steps = len(groups) < sum(len(rows) for _, rows in groups)
-    rows: list[Row] = []
     several = next((p for p, group in groups if sum(map(_is_validation, group)) > 1), None)
     if several is not None:
         run.note("an epoch has several validations: its last one counts", several[0])
-    for _, group in groups:
-        if is_of_steps:
-            null_unlogged(group)
-        rows.append(merged(group) if is_of_steps else group[0])
     run.places = [places[0] for places, _ in groups]
-    run.epochs = rows
-    if not count_steps_from_one(rows, is_of_steps=is_of_steps, is_trainer=run.is_trainer):
+    run.epochs = [merged(group) if is_of_steps else group[0] for _, group in groups]
+    if not count_steps_from_one(run.epochs, is_of_steps=is_of_steps, is_trainer=run.is_trainer):
         run.note("step starts again in every epoch: not used", run.places[0])
 
 

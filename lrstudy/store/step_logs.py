@@ -19,7 +19,8 @@ def with_epochs(places: Sequence[Place], rows: Sequence[Row]) -> tuple[list[Plac
     """The rows, each with its epoch, and their places.
 
     Lightning logs a learning rate with its step alone, before that step's own row: it is of the next row's
-    epoch. A last row in which nothing was measured is a test's, and is left out.
+    epoch. A last row in which nothing was measured is a test's if its step goes on by one at most, and is
+    left out.
     """
     kept: list[tuple[Place, Row]] = []
     following: Any = None
@@ -27,7 +28,7 @@ def with_epochs(places: Sequence[Place], rows: Sequence[Row]) -> tuple[list[Plac
         measured = {name for name, value in row.items() if value is not None} - {"epoch", "step", LOG_STEP}
         if row["epoch"] is None and row.get("step") is not None and measured == {"lr"}:
             row["epoch"] = following if kept else _last_epoch(rows)
-        elif not measured and not kept:
+        elif not measured and not kept and _is_test(row, rows):
             continue
         following = row["epoch"]
         kept.append((place, row))
@@ -37,6 +38,13 @@ def with_epochs(places: Sequence[Place], rows: Sequence[Row]) -> tuple[list[Plac
 
 def _last_epoch(rows: Sequence[Row]) -> Any:
     return next((row["epoch"] for row in reversed(rows) if row["epoch"] is not None), None)
+
+
+def _is_test(row: Row, rows: Sequence[Row]) -> bool:
+    if row.get("step") is None:
+        return row.get(LOG_STEP) is not None
+    steps = [other["step"] for other in rows if other is not row and other["step"] is not None]
+    return not steps or row["step"] <= steps[-1] + 1
 
 
 def by_epoch(places: Sequence[Place], rows: Sequence[Row]) -> list[Group]:

@@ -41,6 +41,7 @@ def read_delimited(where: str, text: str) -> LogTable:
     while len(fields) > 1 and not fields[-1].strip():
         fields.pop()
     names = column_names(where, fields)
+    title = [field.strip() for field in fields]
     rows: list[list[str | None]] = []
     lines: list[int | None] = []
     headers: list[int] = []
@@ -49,7 +50,7 @@ def read_delimited(where: str, text: str) -> LogTable:
             row.pop()
         if not any(cell.strip() for cell in row) or (_is_comment(row) and len(row) != len(names)):
             continue
-        if [cell.strip() for cell in row] == [cell.strip() for cell in fields]:
+        if row[0].strip() == title[0] and [cell.strip() for cell in row] == title:
             headers.append(line)
             notes.append(f"{where}:{line}: the header is repeated: a log that goes on")
             continue
@@ -150,10 +151,13 @@ def _is_comment(row: Sequence[str]) -> bool:
 
 
 def _check_width(where: str, line: int, row: Sequence[str], names: Sequence[str], separator: str) -> None:
+    fits = len(row) == len(names)
+    if fits and any(cell[:1].isdigit() for cell in row):
+        return
     if sum(map(is_known, row)) >= 2:
         remedy = "Split the file at this line, or bring both parts into the same columns"
         raise refusal(where, "is another header, with other columns", remedy, line)
-    if len(row) == len(names):
+    if fits:
         return
     remedy = "Correct the line, or delete it where the log was cut off"
     if len(row) > len(names) and separator == ",":

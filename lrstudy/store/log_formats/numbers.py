@@ -73,6 +73,8 @@ def read_numbers(table: LogTable, columns: Mapping[str, str]) -> list[Problem]:
 def _decimal_mark(table: LogTable, columns: Sequence[Sequence[str | None]]) -> bool | Problem:
     """Return True if the file's numbers have decimal commas, or the problem of telling so."""
     first: dict[str, tuple[str, int | None]] = {}
+    if not any(cell is not None and "," in cell for cells in columns for cell in cells):
+        return False
     for cells in columns:
         for line, cell in zip(table.lines, cells, strict=True):
             if cell is not None and len(cell) <= _LONGEST and ("," in cell or "." in cell):
