@@ -156,7 +156,8 @@ def _match(table: LogTable, grouping: Grouping, by_test: bool) -> Match:
         remedy = "Name one of them train_loss, train_accuracy, val_loss or val_accuracy"
         if not match.unclear and not match.doubts:
             problems.append(Problem(where, "", "has no column that is a loss or an accuracy", remedy))
-    problems += read_numbers(table, match.found)
+    log_step = {"step": LOG_STEP} if LOG_STEP in table.columns else {}
+    problems += [*read_numbers(table, match.found), *read_numbers(table, log_step)]
     if problems:
         raise InputError(problems)
     return match
@@ -206,7 +207,7 @@ def _scale(table: LogTable, match: Match) -> list[tuple[str, str]]:
 def _add(runs: dict[Any, Run], table: LogTable, match: Match, grouping: Grouping) -> None:
     columns = {column: table.columns[name] for column, name in match.found.items()}
     if LOG_STEP in table.columns:
-        columns[LOG_STEP] = list(range(len(table)))
+        columns[LOG_STEP] = table.columns[LOG_STEP]
     is_trainer = _round_up_epochs(table, columns)
     tasks, schedules = (
         list(zip(*(table.columns[name] for name in names), strict=True)) or [()] * len(table)

@@ -15,7 +15,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from lrstudy.errors import InputError, Problem, did_you_mean
-from lrstudy.metrics import METRICS, Metric
+from lrstudy.metrics import Metric
 from lrstudy.records import Phase, Status
 from lrstudy.store.folding import folded, folded_notes
 from lrstudy.store.histories import FILE_COLUMN, Grouping, file_names, read_logs, read_runs
@@ -23,12 +23,11 @@ from lrstudy.store.location import Location, open_location, study_folder
 from lrstudy.store.log_evaluations import diverged_at
 from lrstudy.store.log_formats import LogTable, printable
 from lrstudy.store.log_run import Run
+from lrstudy.store.metric_choice import check_targets, choose_metric, why_training
 from lrstudy.store.schema import EPOCHS_SCHEMA, TRIALS_SCHEMA
 from lrstudy.store.study_info import StudyInfo
 from lrstudy.store.writer import StoreWriter
 
-# What a study is judged by when nobody says: the first of these that every one of its runs has.
-_METRICS: Final = ("val_accuracy", "val_r2", "val_loss", "train_accuracy", "train_r2", "train_loss")
 # The schedules that a comparison is usually made against, when nobody names one.
 _REFERENCES: Final = ("baseline", "fixed", "constant")
 _KIND: Final = "recorded"
@@ -113,9 +112,11 @@ def import_histories(
             problems += error.problems
     if problems:
         raise InputError(folded(problems))
-    folder = open_location(out)
+    folders = [study_folder(open_location(out), plan.study.name) for plan in plans]
+    for folder, plan in zip(folders, plans, strict=True):
+        StoreWriter.check(folder, plan.study)  # all of them, before the first is written
     unused, notes = list(histories.unused), folded_notes(histories.notes)
-    return [_write(study_folder(folder, plan.study.name), plan, unused, notes) for plan in plans]
+    return [_write(folder, plan, unused, notes) for folder, plan in zip(folders, plans, strict=True)]
 
 
 def _refuse_repeated(files: Sequence[str | PathLike[str]]) -> None:
@@ -166,7 +167,8 @@ def _plan(
     options: ImportOptions,
 ) -> _Plan:
     schedules = _schedules(name, runs)
-    metric = _metric(name, runs, options.metric)
+    metric = choose_metric(name, runs, options.metric)
+    check_targets(metric, options.targets)
     reference = _reference(name, list(schedules), options.reference)
     trials, epochs = _rows(schedules, grouping, metric)
     spec: dict[str, Any] = {
@@ -180,7 +182,7 @@ def _plan(
     }
     spec["task"]["epochs"] = max(len(run.epochs) for run in runs)
     info = StudyInfo(name, spec, _digest(metric, trials, epochs), 0)
-    return _Plan(info, trials, epochs, "" if options.metric else _training_judges(metric, runs))
+    return _Plan(info, trials, epochs, "" if options.metric else why_training(metric, runs))
 
 
 def _rows(
@@ -214,36 +216,6 @@ def _schedules(study: str, runs: Iterable[Run]) -> dict[str, list[Run]]:
             raise InputError(Problem(run.where, "--schedule-columns", message, "Rename one in the file"))
         others.append(run)
     return schedules
-
-
-def _metric(study: str, runs: Sequence[Run], wanted: str | None) -> Metric:
-    def is_in_all(name: str) -> bool:
-        column = METRICS[name].column
-        return all(any(row.get(column) is not None for row in run.epochs) for run in runs)
-
-    if wanted is not None and wanted not in METRICS:
-        remedy = did_you_mean(wanted, list(METRICS))
-        raise InputError(Problem("command line", "--metric", "is not a metric", remedy, wanted))
-    names = [name for name in ([wanted] if wanted else _METRICS) if is_in_all(name)]
-    if not names:
-        what = wanted or "any metric in common"
-        remedy = f"Choose one that all have: {', '.join(filter(is_in_all, METRICS)) or 'there is none'}"
-        raise InputError(Problem(study, "--metric", f"not all of its runs have {what}", remedy))
-    return METRICS[names[0]]
-
-
-def _training_judges(metric: Metric, runs: Sequence[Run]) -> str:
-    """The reason for judging by a training metric that nobody asked for; empty for a validation metric."""
-    if not metric.name.startswith("train_"):
-        return ""
-    columns = sorted({METRICS[name].column for name in _METRICS if name.startswith("val_")})
-    without = [run for run in runs if not any(row.get(c) is not None for c in columns for row in run.epochs)]
-    if len(without) == len(runs):
-        return "no run has a validation metric"
-    if not without:
-        return "no validation metric is in all runs"
-    more = f" and {len(without) - 1:,} more runs have" if len(without) > 1 else " has"
-    return f"{without[0]}{more} no validation metric"
 
 
 def _reference(study: str, schedules: Sequence[str], wanted: str | None) -> str:

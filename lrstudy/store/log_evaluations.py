@@ -13,8 +13,13 @@ _BEFORE: Final = "a validation before the training is left out"
 _AFTER: Final = "a validation after the training is left out"
 
 
-def drop_outside_training(groups: list[Group]) -> tuple[list[Group], list[tuple[str, Place]]]:
-    """Leave out an evaluation before the first epoch and one after the last, which trained nothing."""
+def drop_outside_training(
+    groups: list[Group], *, is_trainer: bool
+) -> tuple[list[Group], list[tuple[str, Place]]]:
+    """Leave out an evaluation before the first epoch and one after the last, which trained nothing.
+
+    The Trainer's ``evaluate`` after the training, often of its best weights, repeats the last step.
+    """
     notes: list[tuple[str, Place]] = []
     if len(groups) > 1 and _is_before(groups):
         notes.append((_BEFORE, groups[0][0][0]))
@@ -22,7 +27,7 @@ def drop_outside_training(groups: list[Group]) -> tuple[list[Group], list[tuple[
     if len(groups) > 1 and _is_after(groups):
         notes.append((_AFTER, groups[-1][0][0]))
         return groups[:-1], notes
-    at = _after_last_row(groups)
+    at = _evaluated_again(groups) if is_trainer else _after_last_row(groups)
     if at is not None:
         places, rows = groups[-1]
         notes.append((_AFTER, places[at]))
@@ -64,6 +69,18 @@ def _after_last_row(groups: Sequence[Group]) -> int | None:
         return None
     step, before = rows[at].get("step"), rows[trained[-1]].get("step")
     return at if step is not None and before is not None and step == before + 1 else None
+
+
+def _evaluated_again(groups: Sequence[Group]) -> int | None:
+    """The last row of the last epoch, if it validates alone, for the second time at one step."""
+    last = groups[-1][1]
+    repeats = [_validations_of_last_step(group[1]) > 1 for group in groups]
+    return len(last) - 1 if _validates_last(groups[-1]) and repeats[-1] and not any(repeats[:-1]) else None
+
+
+def _validations_of_last_step(rows: Sequence[Row]) -> int:
+    step = rows[-1].get("step")
+    return sum(row.get("step") == step and _validates(([], [row])) for row in rows if step is not None)
 
 
 def _validates_last(group: Group) -> bool:

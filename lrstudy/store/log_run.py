@@ -14,6 +14,7 @@ from lrstudy.store.columns import LOG_STEP
 from lrstudy.store.log_evaluations import drop_outside_training, null_unvalidated
 from lrstudy.store.step_logs import (
     Conflict,
+    Group,
     Place,
     Row,
     by_epoch,
@@ -79,13 +80,16 @@ def settle(run: Run, *, has_seeds: bool) -> list[Problem]:
     for _, rows in groups:
         if len(rows) > 1:
             null_unlogged(rows)
-    restart = _restart(run, groups, has_seeds) or _conflict(groups, run, has_seeds)
+    restart = _restart(run, groups, has_seeds)
     if restart is not None:
         return [restart]
-    groups, notes = drop_outside_training(groups)
+    training, notes = drop_outside_training(groups, is_trainer=run.is_trainer)
+    trouble = _conflict(training, run, has_seeds, offset=groups[0][1][0]["epoch"] == 0)
+    if trouble is not None:
+        return [trouble]
     for message, place in notes:
         run.note(message, place)
-    _merge(run, groups)
+    _merge(run, training)
     first = min(row["epoch"] for row in run.epochs)
     for row in run.epochs:
         row["epoch"] = int(row["epoch"]) + (first == 0)  # Keras and Lightning count from 0
@@ -113,7 +117,7 @@ def _number_problems(run: Run) -> Iterator[Problem]:
                 row[column] = int(row[column])  # a column with gaps is often one of floating point
 
 
-def _restart(run: Run, groups: Sequence[tuple[list[Place], list[Row]]], has_seeds: bool) -> Problem | None:
+def _restart(run: Run, groups: Sequence[Group], has_seeds: bool) -> Problem | None:
     """The problem of epochs that go back: a run that was started again, or several runs in one."""
     back = next((b for a, b in pairwise(groups) if b[1][0]["epoch"] < a[1][0]["epoch"]), None)
     if back is None:
@@ -140,7 +144,7 @@ def _resumed(has_seeds: bool) -> str:
     return f"Of one run keep one row per epoch, the later one, or add a column step; for several, {apart}"
 
 
-def _conflict(groups: Sequence[tuple[list[Place], list[Row]]], run: Run, has_seeds: bool) -> Problem | None:
+def _conflict(groups: Sequence[Group], run: Run, has_seeds: bool, *, offset: bool) -> Problem | None:
     """The problem of two values for one epoch whose order nothing tells."""
     found: list[tuple[float, Conflict]] = []
     for places, rows in groups:
@@ -149,7 +153,6 @@ def _conflict(groups: Sequence[tuple[list[Place], list[Row]]], run: Run, has_see
             found.append((rows[0]["epoch"], trouble))
     if not found:
         return None
-    offset = groups[0][1][0]["epoch"] == 0
     shown = {int(epoch) + offset for epoch, _ in found}
     trouble = found[0][1]
     where, line = trouble.place
@@ -167,7 +170,7 @@ def _at(place: Place, where: str) -> str:
     return f"on line {place[1]}" if place[0] == where else f"at {place[0]}:{place[1]}"
 
 
-def _merge(run: Run, groups: Sequence[tuple[list[Place], list[Row]]]) -> None:
+def _merge(run: Run, groups: Sequence[Group]) -> None:
     is_of_steps = len(groups) < sum(len(rows) for _, rows in groups)
     several = next((p for p, group in groups if sum(map(_is_validation, group)) > 1), None)
     if several is not None:

@@ -64,7 +64,7 @@ class Conflict:
 
     place: Place
     before: Place
-    step: int | None
+    step: float | None
     only_validation: bool
 
 
@@ -79,7 +79,7 @@ def conflict(places: Sequence[Place], rows: Sequence[Row]) -> Conflict | None:
             if before is not None and not _comes_later(row, rows[before], value, rows[before][column]):
                 is_validation = column.startswith("val_") and not _trains_twice(rows)
                 only = is_validation and _order(row) is None
-                return Conflict(places[at], places[before], row.get("step"), only)
+                return Conflict(places[at], places[before], _order(row), only)
             last[column] = at
     return None
 
@@ -92,8 +92,8 @@ def _comes_later(row: Row, before: Row, value: Any, earlier: Any) -> bool:
 
 
 def _order(row: Row) -> float | None:
-    step: float | None = row.get("step")
-    return row.get(LOG_STEP) if step is None else step
+    order: float | None = row.get(LOG_STEP)
+    return row.get("step") if order is None else order
 
 
 def _trains_twice(rows: Sequence[Row]) -> bool:
