@@ -42,13 +42,13 @@ def show_imported(console: Console, studies: Sequence[ImportedStudy]) -> None:
 
 
 def _judged_by(studies: Sequence[ImportedStudy]) -> Iterator[str]:
-    """Lines that name the metric of the studies, and warn of a training metric that nobody asked for."""
+    """Lines that name the metric of the studies, with the reason for an unusual one."""
     groups: dict[tuple[str, str], list[str]] = {}
     for made in studies:
-        groups.setdefault((made.study.metric.name, made.training_judges), []).append(made.study.name)
+        groups.setdefault((made.study.metric.name, made.why_metric), []).append(made.study.name)
     for (metric, reason), names in groups.items():
         which = f" ({', '.join(names)})" if len(groups) > 1 else ""
-        if reason:
+        if reason and metric.startswith("train_"):
             yield f"WARNING: judged by {metric}, a training metric: {reason}{which}"
         else:
-            yield f"judged by {metric}{which}"
+            yield f"judged by {metric}{which}{': ' * bool(reason)}{reason}"

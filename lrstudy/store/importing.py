@@ -23,7 +23,7 @@ from lrstudy.store.location import Location, open_location, study_folder
 from lrstudy.store.log_evaluations import diverged_at
 from lrstudy.store.log_formats import LogTable, printable
 from lrstudy.store.log_run import Run
-from lrstudy.store.metric_choice import check_targets, choose_metric, why_training
+from lrstudy.store.metric_choice import check_targets, choose_metric, why_chosen
 from lrstudy.store.schema import EPOCHS_SCHEMA, TRIALS_SCHEMA
 from lrstudy.store.study_info import StudyInfo
 from lrstudy.store.writer import StoreWriter
@@ -57,7 +57,7 @@ class ImportedStudy:
     """A store that was made: its folder, its study, and how many runs and epochs it holds.
 
     ``unused`` are the files' columns that the store has no place for; ``notes`` say what was left out or
-    taken for something else; ``training_judges`` why a training metric is what the study is judged by.
+    taken for something else; ``why_metric`` why a study is judged by a metric that is not the usual one.
     """
 
     location: Location
@@ -66,7 +66,7 @@ class ImportedStudy:
     epochs: int
     unused: Sequence[str]
     notes: Sequence[str] = ()
-    training_judges: str = ""
+    why_metric: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class _Plan:
     study: StudyInfo
     trials: list[dict[str, Any]]
     epochs: list[dict[str, Any]]
-    training_judges: str
+    why_metric: str
 
 
 def import_histories(
@@ -182,7 +182,7 @@ def _plan(
     }
     spec["task"]["epochs"] = max(len(run.epochs) for run in runs)
     info = StudyInfo(name, spec, _digest(metric, trials, epochs), 0)
-    return _Plan(info, trials, epochs, "" if options.metric else why_training(metric, runs))
+    return _Plan(info, trials, epochs, "" if options.metric else why_chosen(metric, runs))
 
 
 def _rows(
@@ -263,5 +263,5 @@ def _write(folder: Location, plan: _Plan, unused: Sequence[str], notes: Sequence
             pa.Table.from_pylist(new[1], schema=TRIALS_SCHEMA),
         )
         return ImportedStudy(
-            folder, writer.study, len(plan.trials), len(plan.epochs), unused, notes, plan.training_judges
+            folder, writer.study, len(plan.trials), len(plan.epochs), unused, notes, plan.why_metric
         )

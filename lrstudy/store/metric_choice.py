@@ -1,4 +1,4 @@
-"""The metric that an imported study is judged by, and why it is a training metric where it is."""
+"""The metric that an imported study is judged by, and why it is not another."""
 
 from __future__ import annotations
 
@@ -32,28 +32,25 @@ def choose_metric(study: str, runs: Sequence[Run], wanted: str | None) -> Metric
     return METRICS[names[0]]
 
 
-def why_training(metric: Metric, runs: Sequence[Run]) -> str:
-    """The reason for judging by a training metric that nobody asked for; empty for a validation metric."""
-    if not metric.name.startswith("train_"):
-        return ""
-    columns = sorted({METRICS[name].column for name in _ORDER if name.startswith("val_")})
-    without = [run for run in runs if not any(row.get(c) is not None for c in columns for row in run.epochs)]
-    if len(without) == len(runs):
-        return "no run has a validation metric"
-    if not without:
-        return "no validation metric is in all runs"
-    more = f" and {len(without) - 1:,} more runs have" if len(without) > 1 else " has"
-    return f"{without[0]}{more} no validation metric"
+def why_chosen(metric: Metric, runs: Sequence[Run]) -> str:
+    """The reason for not judging by a metric that comes first in order; empty for the first of all."""
+    for name in _ORDER[: _ORDER.index(metric.name)] if metric.name in _ORDER else ():
+        column = METRICS[name].column
+        without = [run for run in runs if not any(row.get(column) is not None for row in run.epochs)]
+        if len(without) < len(runs):
+            more = f" and {len(without) - 1:,} more" if len(without) > 1 else ""
+            return f"{name} is missing in {without[0]}{more}"
+    return "no run has a validation metric" if metric.name.startswith("train_") else ""
 
 
 def check_targets(metric: Metric, targets: Sequence[float]) -> None:
     """Raise ``InputError`` for a target that no value of the metric can be."""
-    for target in targets:
-        if not math.isfinite(target) or not metric.low <= target <= metric.high:
-            message = f"is no value of {metric.name}"
-            remedy = f"Give a number from {metric.low:g} to {metric.high:g}, a fraction and not a percentage"
-            if math.isinf(metric.low):
-                remedy = (
-                    "Give a finite number" if math.isinf(metric.high) else f"Give at most {metric.high:g}"
-                )
-            raise InputError(Problem("command line", "--target", message, remedy, target))
+    message = f"is outside the range of {metric.name}, {metric.low:g} to {metric.high:g}"
+    remedy = "Give a value in that range; an accuracy is a fraction, not a percentage"
+    problems = [
+        Problem("command line", "--target", message, remedy, target)
+        for target in targets
+        if not math.isfinite(target) or not metric.low <= target <= metric.high
+    ]
+    if problems:
+        raise InputError(problems)

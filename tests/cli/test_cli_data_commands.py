@@ -134,7 +134,7 @@ BAD_HISTORIES = {
     "repeated": ("s,1,1,0.1\ns,1,2,0.2\ns,1,2,0.3", "epochs 2 of s seed 1 stand there more than once"),
     "missing": ("s,1,1,0.1\ns,1,4,0.2", "epochs 2, 3 of s seed 1 are missing"),
     "unordered": ("s,1,1,0.1\ns,1,3,0.2\ns,1,2,0.2", "the epochs of s seed 1 are out of order"),
-    "not a number": ("s,1,1,good", "val_acc: must hold numbers"),
+    "not a number": ("s,1,1,good", "h.csv:2: val_acc = 'good': must hold numbers"),
     "percentages": ("s,1,1,89.4", "divide percentages by 100"),
 }
 
