@@ -92,7 +92,9 @@ def import_histories(
     """
     options = options or ImportOptions()
     if not files:
-        raise InputError(Problem("command line", "FILE", "no file was given", "Give CSV or Parquet files"))
+        raise InputError(
+            Problem("command line", "FILE", "no file was given", "Give CSV, Parquet or JSON files")
+        )
     _refuse_repeated(files)
     tables, problems = read_logs(files)
     grouping = _grouping(tables, options)

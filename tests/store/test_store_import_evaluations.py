@@ -127,8 +127,8 @@ FILES = {
     ),
     "torch's examples": (
         (
-            '{"epoch": 0, "train_loss": 6.9, "test_loss": 6.5, "test_acc1": 5}\n{"epoch": 1, "train_loss": 6.5, '
-            '"test_loss": 6.2, "test_acc1": 8}\n'
+            '{"epoch": 0, "train_loss": 6.9, "test_loss": 6.5, "test_acc1": 5.0}\n'
+            '{"epoch": 1, "train_loss": 6.5, "test_loss": 6.2, "test_acc1": 8.0}\n'
         ),
         [(6.9, None, 6.5, 0.05), (6.5, None, 6.2, 0.08)],
         [],
