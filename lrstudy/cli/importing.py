@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rich.markup import escape
 from rich.table import Table
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from lrstudy.store import ImportedStudy
+
+_SHOWN: Final = 40  # of the columns that are not used; some trackers write thousands
 
 
 def show_imported(console: Console, studies: Sequence[ImportedStudy]) -> None:
@@ -31,7 +33,8 @@ def show_imported(console: Console, studies: Sequence[ImportedStudy]) -> None:
         console.print(f"note: {note}", markup=False)
     unused = dict.fromkeys(column for made in studies for column in made.unused)
     if unused:
-        console.print(f"not used: {', '.join(unused)}", markup=False)
+        more = f" and {len(unused) - _SHOWN:,} more" if len(unused) > _SHOWN else ""
+        console.print(f"not used: {', '.join(list(unused)[:_SHOWN])}{more}", markup=False)
     if any(made.runs == len(made.study.schedules) for made in studies):
         text = "With one run per schedule no interval can be given: the report says what each run did."
         console.print(text, markup=False)

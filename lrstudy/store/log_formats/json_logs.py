@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from lrstudy.store.log_formats.numbers import parse
-from lrstudy.store.log_formats.table import LogTable, column_names, refusal
+from lrstudy.store.log_formats.table import LogTable, column_names, printable, refusal
 
 _SHAPES: Final = "Give a list of rows, a row per line, lists by column, or the Trainer's trainer_state.json"
 
@@ -48,7 +48,7 @@ def _load(where: str, text: str) -> tuple[Any, list[int | None]]:
         return _parse(text), []
     except json.JSONDecodeError as whole:
         rows, lines = [], list[int | None]()
-        for number, line in enumerate(text.splitlines(), start=1):
+        for number, line in enumerate(text.split("\n"), start=1):
             if not line.strip():
                 continue
             try:
@@ -60,15 +60,19 @@ def _load(where: str, text: str) -> tuple[Any, list[int | None]]:
             lines.append(number)
         return rows, lines
     except ValueError as error:
-        raise refusal(where, f"cannot be read ({error})", "Correct the number") from error
+        raise refusal(where, f"cannot be read ({error})", "Correct it") from error
 
 
 def _parse(text: str) -> Any:
-    return json.loads(text, parse_float=parse, parse_int=_whole)
+    return json.loads(text, parse_float=parse, parse_int=parse, object_pairs_hook=_unique)
 
 
-def _whole(text: str) -> int | float:
-    return parse(text)
+def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        repeated = next(name for at, (name, _) in enumerate(pairs) if name in dict(pairs[:at]))
+        raise ValueError(f"{printable(repeated)} stands there twice")
+    return content
 
 
 def _rows(columns: Mapping[str, Any]) -> Sequence[Any]:

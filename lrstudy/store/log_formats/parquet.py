@@ -8,7 +8,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lrstudy.store.log_formats.table import LogTable, column_names, refusal
+from lrstudy.store.log_formats.table import LogTable, column_names, printable, refusal
 
 MAGIC: Final = b"PAR1"
 
@@ -21,7 +21,8 @@ def read_parquet(where: str, content: bytes) -> LogTable:
         foreign: dict[str, str] = {}
         columns = {name: _values(name, table.column(at), foreign) for at, name in enumerate(names)}
     except (OSError, pa.ArrowException, UnicodeDecodeError, ValueError) as error:
-        message = f"cannot be read ({(str(error).splitlines() or [type(error).__name__])[0]})"
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        message = f"cannot be read ({printable(reason)})"
         raise refusal(where, message, "Give a CSV or Parquet file with one row per epoch") from error
     if table.num_rows == 0:
         raise refusal(where, "has no rows", "Give a file with one row per epoch")
