@@ -229,8 +229,10 @@ def _add(runs: dict[Any, Run], table: LogTable, match: Match, grouping: Grouping
 def _round_up_epochs(table: LogTable, columns: dict[str, list[Any]]) -> bool:
     """Return True for a log of the Trainer, whose epochs are fractions: 0.5 is a part of the first epoch."""
     epochs = columns["epoch"]
-    is_trainer = any(name.lower().startswith(("eval_", "eval/")) for name in table.names)
-    is_trainer = is_trainer or {"loss", "learning_rate", "step"} <= set(table.names)
+    names = [name.lower() for name in table.names]
+    is_trainer = any(name.startswith(("eval_", "eval/")) for name in names)
+    is_trainer = is_trainer or {"loss", "learning_rate", "step"} <= set(names)
+    is_trainer = is_trainer and not any(name.startswith("val") for name in names)
     numbers = [value for value in epochs if value is not None]
     if not is_trainer or not all(math.isfinite(value) and 0 <= value <= LARGEST for value in numbers):
         return is_trainer

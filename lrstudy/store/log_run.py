@@ -70,7 +70,7 @@ def is_count(value: Any) -> bool:
 
 def settle(run: Run, *, has_seeds: bool) -> list[Problem]:
     """Bring a run's epochs into the store's form; returns what is wrong with them."""
-    run.places, run.epochs = with_epochs(run.places, run.epochs)
+    run.places, run.epochs = with_epochs(run.places, _alike(run.epochs))
     problems = list(_number_problems(run))
     if problems:
         return problems
@@ -96,6 +96,14 @@ def settle(run: Run, *, has_seeds: bool) -> list[Problem]:
         row.pop(LOG_STEP, None)
     null_unvalidated(run.epochs)
     return [*_missing(run), *_range_problems(run)]
+
+
+def _alike(rows: list[Row]) -> list[Row]:
+    """Rows that all have the same columns, which those of several files need not."""
+    if all(row.keys() == rows[0].keys() for row in rows):
+        return rows
+    columns = dict.fromkeys(column for row in rows for column in row)
+    return [{column: row.get(column) for column in columns} for row in rows]
 
 
 def _number_problems(run: Run) -> Iterator[Problem]:

@@ -141,7 +141,7 @@ def count_steps_from_one(rows: Sequence[Row], *, is_of_steps: bool, is_trainer: 
     """Make each epoch's step the number of steps done; returns False where they start again every epoch.
 
     Epochs of equal length tell the offset: they end at n, 2n, 3n or at n - 1, 2n - 1, 3n - 1. Otherwise
-    logs of steps count from 0, as Lightning's do, but those of the Trainer from 1.
+    logs of steps count from 0 if their epochs do, as in Lightning's, but those of the Trainer from 1.
     """
     steps = [row["step"] for row in rows if row.get("step") is not None]
     if not steps:
@@ -150,7 +150,7 @@ def count_steps_from_one(rows: Sequence[Row], *, is_of_steps: bool, is_trainer: 
         for row in rows:
             row["step"] = None
         return False
-    offset = int(is_of_steps and not is_trainer)
+    offset = int(is_of_steps and not is_trainer and rows[0]["epoch"] == 0)
     lengths = {b - a for a, b in pairwise(steps)}
     if len(lengths) == 1 and len(steps) == len(rows):
         length = lengths.pop()

@@ -80,6 +80,15 @@ def test_the_last_epoch_of_a_log_without_validation_in_it_stays(tmp_path: Path) 
     assert values(made, "epoch", "val_accuracy") == [(1, None), (2, 0.6), (3, None)]
 
 
+def test_one_epoch_of_a_run_may_be_spread_over_two_files(tmp_path: Path) -> None:
+    files = {
+        "a__csv": "schedule,epoch,step,train_loss\ns,1,10,0.5\n",
+        "b__csv": "schedule,epoch,val_acc\ns,1,0.6\n",
+    }
+    made = imported(tmp_path, ImportOptions(name="x"), **files)
+    assert values(made, "epoch", "step", "train_loss", "val_accuracy") == [(1, 10, 0.5, 0.6)]
+
+
 TRAINER = "loss,learning_rate,epoch,step,eval_loss,eval_accuracy,train_runtime,train_loss\n"
 
 
