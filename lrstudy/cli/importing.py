@@ -1,4 +1,4 @@
-"""What an import shows: the studies that it made, and what to do with them."""
+"""The output of an import: the studies that it made, what was left out, and the next command."""
 
 from __future__ import annotations
 

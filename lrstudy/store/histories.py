@@ -39,7 +39,7 @@ class Grouping:
 
 @dataclass(slots=True)
 class Histories:
-    """All runs of the files, the columns that were not used, what is to be said, and what is wrong."""
+    """All runs of the files, the columns that were not used, notes for the user, and problems."""
 
     runs: list[Run] = field(default_factory=list)
     unused: dict[str, None] = field(default_factory=dict)
@@ -48,7 +48,7 @@ class Histories:
 
 
 def read_logs(files: Sequence[str | PathLike[str]]) -> tuple[list[LogTable], list[Problem]]:
-    """The table of each file that can be read, and what is wrong with the others."""
+    """The table of each file that can be read, and the problems of the others."""
     tables: list[LogTable] = []
     problems: list[Problem] = []
     for file, name in zip(files, file_names(files), strict=True):
@@ -93,7 +93,7 @@ def read_runs(tables: Iterable[LogTable], grouping: Grouping) -> Histories:
 
 
 def file_names(files: Sequence[str | PathLike[str]]) -> list[str]:
-    """What each file is called: its name without ending, or where two share that, what their paths differ in.
+    """The name of each file: its own without ending, or where two share that, the part their paths differ in.
 
     >>> file_names(["logs/step.csv", "logs/fixed.csv"])
     ['step', 'fixed']
@@ -115,7 +115,7 @@ def _stem(file: Path) -> str:
 
 
 def _shared(paths: Sequence[tuple[str, ...]]) -> int:
-    """How many parts at their beginning all paths share."""
+    """The number of parts at their beginning that all paths share."""
     return sum(1 for _ in takewhile(lambda parts: len(set(parts)) == 1, zip(*paths, strict=False)))
 
 
@@ -185,7 +185,7 @@ def _no_epoch(table: LogTable, match: Match) -> Problem:
 
 
 def _scale(table: LogTable, match: Match) -> list[tuple[str, str]]:
-    """Bring percentages to fractions where the name says or implies them; returns what is to be said."""
+    """Bring percentages to fractions where the name says or implies them; returns notes."""
     notes = []
     for column in sorted(match.percent | match.perhaps_percent):
         name = match.found[column]
@@ -227,7 +227,10 @@ def _add(runs: dict[Any, Run], table: LogTable, match: Match, grouping: Grouping
 
 
 def _round_up_epochs(table: LogTable, columns: dict[str, list[Any]]) -> bool:
-    """Return True for a log of the Trainer, whose epochs are fractions: 0.5 is a part of the first epoch."""
+    """Return True for a log of the Trainer, whose epochs are fractions: 0.5 is a part of the first epoch.
+
+    Rounded to 0.0 it is so too, but for an evaluation at step 0, before the training.
+    """
     epochs = columns["epoch"]
     names = [name.lower() for name in table.names]
     is_trainer = any(name.startswith(("eval_", "eval/")) for name in names)
@@ -238,7 +241,11 @@ def _round_up_epochs(table: LogTable, columns: dict[str, list[Any]]) -> bool:
         return is_trainer
     if any(value != int(value) for value in numbers):
         columns.setdefault(LOG_STEP, epochs)
-        columns["epoch"] = [value if value is None else math.ceil(value - 1e-6) for value in epochs]
+        steps = columns.get("step", [None] * len(epochs))
+        columns["epoch"] = [
+            epoch if epoch is None else max(math.ceil(epoch - 1e-6), 0 if step == 0 else 1)
+            for epoch, step in zip(epochs, steps, strict=True)
+        ]
     return is_trainer
 
 

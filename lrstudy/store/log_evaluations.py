@@ -21,7 +21,7 @@ def drop_outside_training(
     The Trainer's ``evaluate`` after the training, often of its best weights, repeats the last step.
     """
     notes: list[tuple[str, Place]] = []
-    if len(groups) > 1 and _is_before(groups):
+    if len(groups) > 1 and _is_before(groups, is_trainer):
         notes.append((_BEFORE, groups[0][0][0]))
         groups = groups[1:]
     if len(groups) > 1 and _is_after(groups):
@@ -35,12 +35,12 @@ def drop_outside_training(
     return groups, notes
 
 
-def _is_before(groups: Sequence[Group]) -> bool:
-    """Return True if epoch 0 only validates, and every later epoch trains."""
+def _is_before(groups: Sequence[Group], is_trainer: bool) -> bool:
+    """Return True if epoch 0 only validates, and every later epoch trains, or it is the Trainer's step 0."""
     first = groups[0]
     if not _validates(first) or _trains(first) or first[1][0]["epoch"] != 0:
         return False
-    return all(map(_trains, groups[1:]))
+    return all(map(_trains, groups[1:])) or (is_trainer and _step(first) == 0)
 
 
 def _is_after(groups: Sequence[Group]) -> bool:

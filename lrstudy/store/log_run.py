@@ -56,7 +56,7 @@ class Run:
         return " ".join([*names, f"seed {self.seed}"])
 
     def note(self, message: str, place: Place) -> None:
-        """Keep what the user is to be told, with the place that it is about."""
+        """Keep a note for the user, with the place that it is about."""
         where, line = place
         self.notes.append((message, where if line is None else f"{where}:{line}"))
 
@@ -69,7 +69,7 @@ def is_count(value: Any) -> bool:
 
 
 def settle(run: Run, *, has_seeds: bool) -> list[Problem]:
-    """Bring a run's epochs into the store's form; returns what is wrong with them."""
+    """Bring a run's epochs into the store's form; returns their problems."""
     run.places, run.epochs = with_epochs(run.places, _alike(run.epochs))
     problems = list(_number_problems(run))
     if problems:
@@ -147,7 +147,7 @@ def _restart(run: Run, groups: Sequence[Group], has_seeds: bool) -> Problem | No
 
 
 def _resumed(has_seeds: bool) -> str:
-    """The ways out for somebody whose log holds an epoch twice."""
+    """The remedies for a log that holds an epoch twice."""
     apart = "name another column that tells runs apart" if has_seeds else _APART
     return f"Of one run keep one row per epoch, the later one, or add a column step; for several, {apart}"
 

@@ -112,6 +112,10 @@ UNCLEAR = {
     "an open quote": ('epoch,note,val_acc\n1,"a,.5\n2,b,.6\n', "a.csv:2: cannot be read (a quote is never"),
     "a value below a quoted line end": ('epoch,note,val_acc\n1,"a\nb",.5\n2,c,x\n', "a.csv:4: val_acc = 'x'"),
     "a field of a million": (f"epoch,note,val_acc\n1,{'x' * 1_000_000},.5\n", "a.csv:2: cannot be read"),
+    "values above the header": (
+        "a,b,c\n1,2,.5\n" + HEADER + "2,1,.6\n",
+        "a.csv:2: holds values above the header",
+    ),
     "no header": ("0,2,.5\n1,1,.6\n", "a.csv:1: has no header"),
     "zeros": (HEADER + "1,1,.5\n2,\0\0,.5\n", "a.csv:3: holds NUL bytes"),
     "another encoding": (

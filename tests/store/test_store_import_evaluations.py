@@ -110,6 +110,12 @@ def test_the_trainers_log(tmp_path: Path) -> None:
     ]
 
 
+def test_the_trainers_first_steps_are_of_the_first_epoch_however_they_are_rounded(tmp_path: Path) -> None:
+    rows = [",,0.0,0,2,0.1,,", "0.9,1e-3,0.0,10,,,,", ",,0.5,500,0.8,0.5,,", ",,1.5,1500,0.7,0.6,,"]
+    made = imported(tmp_path, a__csv=TRAINER + "\n".join(rows))
+    assert values(made, "epoch", "step", "val_accuracy") == [(1, 500, 0.5), (2, 1500, 0.6)]
+
+
 def test_wandbs_history_has_a_row_per_call_and_counts_them(tmp_path: Path) -> None:
     rows = "_step,epoch,train/loss,val/loss,val/acc\n0,0,0.9,,\n1,0,,0.8,0.5\n2,1,0.6,,\n3,1,,0.5,0.7\n"
     made = imported(tmp_path, a__csv=rows)

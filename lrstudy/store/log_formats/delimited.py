@@ -114,11 +114,15 @@ def _split(line: str, separator: str) -> list[str]:
 
 def _skipped(where: str, text: str, header: _Header) -> list[str]:
     before = list(islice(io.StringIO(text, newline=""), header.line - 1))
-    lines = [
-        number
-        for number, line in enumerate(before, start=1)
-        if line.strip() and not _COMMENT.match(line) and not _EXCEL.fullmatch(line.strip())
-    ]
+    lines = []
+    for number, line in enumerate(before, start=1):
+        if not line.strip() or _COMMENT.match(line) or _EXCEL.fullmatch(line.strip()):
+            continue
+        cells = _split(line.rstrip("\r\n"), header.separator)
+        if len(cells) == len(header.fields) and any(map(is_number, cells)):
+            remedy = f"Delete what is above the header on line {header.line}, or split the file there"
+            raise refusal(where, "holds values above the header", remedy, number)
+        lines.append(number)
     if not lines:
         return []
     which = f"line {lines[0]}" if len(lines) == 1 else f"lines {lines[0]} to {lines[-1]}"

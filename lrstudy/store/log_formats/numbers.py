@@ -46,7 +46,7 @@ def is_number(text: str) -> bool:
 
 
 def read_numbers(table: LogTable, columns: Mapping[str, str]) -> list[Problem]:
-    """Turn the named columns' cells into numbers, in place; say what is wrong with the others.
+    """Turn the named columns' cells into numbers, in place; return the problems of the others.
 
     ``columns`` gives the table's name for each of the store's columns. A percent sign is understood in an
     accuracy. Whether a comma is a decimal one is settled once for the whole file.

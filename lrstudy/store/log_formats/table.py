@@ -1,4 +1,4 @@
-"""What every reader of a log returns: named columns, with the line that each row began on."""
+"""The table that every reader of a log returns: named columns, with the line that each row began on."""
 
 from __future__ import annotations
 
