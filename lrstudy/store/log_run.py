@@ -149,7 +149,7 @@ def _restart(run: Run, groups: Sequence[Group], has_seeds: bool) -> Problem | No
 def _resumed(has_seeds: bool) -> str:
     """The remedies for a log that holds an epoch twice."""
     apart = "name another column that tells runs apart" if has_seeds else _APART
-    return f"Of one run keep one row per epoch, the later one, or add a column step; for several, {apart}"
+    return f"If the run was resumed, keep the later row of each epoch; if these are several runs, {apart}"
 
 
 def _conflict(groups: Sequence[Group], run: Run, has_seeds: bool, *, offset: bool) -> Problem | None:
@@ -171,7 +171,8 @@ def _conflict(groups: Sequence[Group], run: Run, has_seeds: bool, *, offset: boo
     before = "" if trouble.before[1] is None else f": this row and that {_at(trouble.before, where)}"
     at = "" if trouble.step is None else f" (step {trouble.step} is not after the one before)"
     message = f"{_some(shown)} of {run} stand there more than once{before}{at}"
-    return Problem(where, "epoch", message, _resumed(has_seeds), line=line)
+    steps = "" if trouble.step is not None else "; if each epoch has several rows, add a column step"
+    return Problem(where, "epoch", message, _resumed(has_seeds) + steps, line=line)
 
 
 def _at(place: Place, where: str) -> str:

@@ -40,7 +40,7 @@ def test_a_log_that_starts_again_is_refused_with_the_line(tmp_path: Path, case: 
     found = refused(tmp_path, a__csv=log)
     assert found.startswith(place)
     assert said in found
-    assert "keep one row per epoch, the later one" in found
+    assert "If the run was resumed, keep the later row of each epoch" in found
     assert APART in found
     assert "\n" not in found
 
