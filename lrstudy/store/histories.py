@@ -1,44 +1,23 @@
-"""Recorded histories: CSV or Parquet files with a row per epoch, read and checked run by run."""
+"""Recorded histories: logs of any kind that ``log_formats`` reads, taken apart into runs."""
 
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 from os import PathLike
 from pathlib import Path
 from typing import Any, Final
 
-import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet as pq
-
 from lrstudy.errors import InputError, Problem, did_you_mean
-from lrstudy.store.columns import match_columns
-from lrstudy.store.step_logs import by_epoch, merged, with_epochs
+from lrstudy.store.columns import LOG_STEP, Match, canonical, is_test, match_columns
+from lrstudy.store.log_formats import LogTable, printable, read_log, read_numbers
+from lrstudy.store.log_run import LARGEST, Run, is_count, settle
 
 FILE_COLUMN: Final = "file"
-# Not "NaN": pyarrow's default takes it for a missing value, and here it is a measured one.
-_NULLS: Final = ["", "null", "NULL", "None", "NA", "N/A"]
-_SHOWN: Final = 5
-
-
-@dataclass(slots=True)
-class Run:
-    """One training: what names its task, schedule and seed, and its epochs in the store's columns."""
-
-    where: str
-    task: tuple[str, ...]
-    schedule: tuple[str, ...]
-    seed: int
-    epochs: list[dict[str, Any]] = field(default_factory=list)
-    lines: list[int] = field(default_factory=list)
-
-    def __str__(self) -> str:
-        names = [value for value in (*self.task, *self.schedule) if value]
-        return " ".join([*names, f"seed {self.seed}"])
+# A fraction of 1.5 is no accuracy, and a percentage below it would be no training.
+_SURELY_PERCENT: Final = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,212 +37,230 @@ class Grouping:
         return [*self.task, *self.schedule, *([self.seed] if self.seed else [])]
 
 
-def read_runs(files: Sequence[str | PathLike[str]], grouping: Grouping) -> tuple[list[Run], list[str]]:
-    """All runs in the files, in order of appearance, with epochs counted from 1; and the unused columns.
+@dataclass(slots=True)
+class Histories:
+    """All runs of the files, the columns that were not used, notes for the user, and problems."""
 
-    Raises ``InputError`` with every problem of every file and run.
-    """
-    runs: dict[Any, Run] = {}
-    unused: dict[str, None] = {}
+    runs: list[Run] = field(default_factory=list)
+    unused: dict[str, None] = field(default_factory=dict)
+    notes: list[tuple[str, str]] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def read_logs(files: Sequence[str | PathLike[str]]) -> tuple[list[LogTable], list[Problem]]:
+    """The table of each file that can be read, and the problems of the others."""
+    tables: list[LogTable] = []
     problems: list[Problem] = []
     for file, name in zip(files, file_names(files), strict=True):
         try:
-            table = _load(Path(file), grouping, name)
-            columns = _columns(str(file), table, grouping)
-            _add(runs, str(file), table, columns, grouping)
-            used = {*columns.values(), *grouping.columns, FILE_COLUMN}
-            unused |= dict.fromkeys(name for name in table.column_names if name not in used)
+            table = read_log(Path(file))
         except InputError as error:
             problems += error.problems
+            continue
+        table.columns.setdefault(FILE_COLUMN, [name] * len(table))
+        tables.append(table)
+    return tables, problems
+
+
+def read_runs(tables: Iterable[LogTable], grouping: Grouping) -> Histories:
+    """All runs in the tables, in order of appearance, with epochs counted from 1."""
+    tables = list(tables)
+    histories = Histories()
+    runs: dict[Any, Run] = {}
+    # A test split measured in every epoch is the only validation that many a script has.
+    by_test = not any(map(_has_validation, tables)) and any(map(_tests_each_epoch, tables))
+    for table in tables:
+        try:
+            match = _match(table, grouping, by_test)
+            histories.notes += _scale(table, match)
+            _add(runs, table, match, grouping)
+        except InputError as error:
+            histories.problems += error.problems
+            continue
+        used = {*match.found.values(), *grouping.columns, FILE_COLUMN, LOG_STEP}
+        histories.unused |= dict.fromkeys(name for name in table.names if name not in used)
+        histories.notes += [(note, "") for note in table.notes]
+        histories.notes += [
+            (f"{match.found[column]} of the test split taken for validation", table.where)
+            for column in ("val_loss", "val_accuracy", "val_r2")
+            if column in match.found and is_test(match.found[column])
+        ]
     for run in runs.values():
-        problems += _settle(run, grouping)
-    if problems:
-        raise InputError(problems)
-    return list(runs.values()), list(unused)
+        histories.problems += settle(run, has_seeds=grouping.seed is not None)
+        histories.notes += run.notes
+    histories.runs = list(runs.values())
+    return histories
 
 
 def file_names(files: Sequence[str | PathLike[str]]) -> list[str]:
-    """What each file is called: its name without ending, or where two share that, what their paths differ in.
+    """The name of each file: its own without ending, or where two share that, the part their paths differ in.
 
     >>> file_names(["logs/step.csv", "logs/fixed.csv"])
     ['step', 'fixed']
     >>> file_names(["logs/step/version_0/metrics.csv", "logs/fixed/version_0/metrics.csv"])
     ['step', 'fixed']
     """
-    stems = [Path(file).stem for file in files]
+    stems = [printable(_stem(Path(file))) for file in files]
     paths = [Path(file).absolute().with_suffix("").parts for file in files]
     if len(set(stems)) == len(set(paths)):
         return stems
     start = _shared(paths)
     end = _shared([path[:start:-1] for path in paths])
     cut = [path[start : len(path) - end] for path in paths]
-    return ["-".join(parts or path[start:]) for parts, path in zip(cut, paths, strict=True)]
+    return [printable("-".join(parts or path[start:])) for parts, path in zip(cut, paths, strict=True)]
+
+
+def _stem(file: Path) -> str:
+    return Path(file.stem).stem if file.suffix == ".gz" else file.stem
 
 
 def _shared(paths: Sequence[tuple[str, ...]]) -> int:
-    """How many parts at their beginning all paths share."""
+    """The number of parts at their beginning that all paths share."""
     return sum(1 for _ in takewhile(lambda parts: len(set(parts)) == 1, zip(*paths, strict=False)))
 
 
-def _load(file: Path, grouping: Grouping, name: str) -> Any:
-    try:
-        with file.open("rb") as stream:
-            is_parquet = stream.read(4) == b"PAR1"
-        table = pq.read_table(file) if is_parquet else _load_csv(file, grouping)
-        names = table.column_names  # only here does a binary file's "header" fail to be text
-    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
-        message = str(getattr(error, "strerror", None) or error).splitlines()[0]
-        remedy = "Give a CSV or Parquet file with one row per epoch"
-        raise InputError(Problem(str(file), "", f"cannot be read ({message})", remedy)) from error
-    if table.num_rows == 0:
-        raise InputError(Problem(str(file), "", "has no rows", "Give a file with one row per epoch"))
-    if FILE_COLUMN in grouping.columns and FILE_COLUMN not in names:
-        table = table.append_column(FILE_COLUMN, pa.array([name] * table.num_rows))
-    return table
+def _has_validation(table: LogTable) -> bool:
+    return any(column.startswith("val_") for column in map(canonical, table.names) if column)
 
 
-def _load_csv(file: Path, grouping: Grouping) -> Any:
-    options = pyarrow.csv.ConvertOptions(
-        null_values=_NULLS,
-        strings_can_be_null=True,
-        # Names stay as they are written: 0.010 is not 0.01.
-        column_types=dict.fromkeys([*grouping.task, *grouping.schedule], pa.string()),
-    )
-    return pyarrow.csv.read_csv(file, convert_options=options)
+def _tests_each_epoch(table: LogTable) -> bool:
+    """Return True if a column of a test split has a value in half of the rows at least."""
+    tests = [table.columns[name] for name in table.names if is_test(name)]
+    return any(2 * sum(cell is not None for cell in cells) >= len(cells) for cells in tests)
 
 
-def _columns(where: str, table: Any, grouping: Grouping) -> dict[str, str]:
-    """The store's columns that the file gives, each with the file's name for it."""
-    twice = [name for name, times in Counter(table.column_names).items() if times > 1]
-    if twice:
-        raise InputError(Problem(where, ", ".join(twice), "stands there twice", "Keep one of the columns"))
+def _match(table: LogTable, grouping: Grouping, by_test: bool) -> Match:
+    """The store's columns that the file gives; raises ``InputError`` with all that is wrong with them."""
+    where = table.where
     problems = [
-        Problem(where, name, "no such column", did_you_mean(name, [*table.column_names, FILE_COLUMN]))
+        Problem(where, name, "no such column", did_you_mean(name, table.names))
         for name in grouping.columns
-        if name not in table.column_names
+        if name not in table.columns
     ]
-    found, doubts = match_columns([name for name in table.column_names if name not in grouping.columns])
-    for names in doubts:
+    problems += [
+        Problem(where, name, f"must hold names, not {table.foreign[name]}", "Choose another column")
+        for name in grouping.columns
+        if name in table.foreign and set(table.columns[name]) == {None}
+    ]
+    names = [name for name in table.names if name not in grouping.columns and name != FILE_COLUMN]
+    match = match_columns(names, test_is_validation=by_test)
+    for doubt in match.doubts:
         message = "these columns mean the same"
-        problems.append(Problem(where, ", ".join(names), message, "Keep one of them in the file"))
-    if "epoch" not in found:
-        remedy = "Add one that counts the epochs, from 0 or 1"
-        problems.append(Problem(where, "epoch", "there is no such column", remedy))
-    for name in found.values():
-        kind = table.schema.field(name).type
-        if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_null(kind)):
-            problems.append(Problem(where, name, f"must hold numbers, not {kind}", "Correct the column"))
-    if not any(column.startswith(("train_", "val_")) and column != "train_seconds" for column in found):
+        problems.append(Problem(where, ", ".join(doubt), message, "Keep one of them in the file"))
+    for name in match.unclear:
+        message = "is of the training or of the validation split: the other columns do not tell"
+        problems.append(Problem(where, name, message, f"Call it train_{name} or val_{name}"))
+    if "epoch" not in match.found and not _number_by_index(table, match) and not match.doubts:
+        problems.append(_no_epoch(table, match))
+    if not any(column.startswith(("train_", "val_")) and column != "train_seconds" for column in match.found):
         remedy = "Name one of them train_loss, train_accuracy, val_loss or val_accuracy"
-        problems.append(Problem(where, "", "has no column that is a loss or an accuracy", remedy))
+        if not match.unclear and not match.doubts:
+            problems.append(Problem(where, "", "has no column that is a loss or an accuracy", remedy))
+    log_step = {"step": LOG_STEP} if LOG_STEP in table.columns else {}
+    problems += [*read_numbers(table, match.found), *read_numbers(table, log_step)]
     if problems:
         raise InputError(problems)
-    return found
+    return match
 
 
-def _add(
-    runs: dict[Any, Run], where: str, table: Any, columns: Mapping[str, str], grouping: Grouping
-) -> None:
-    wanted = table.select(list(dict.fromkeys([*grouping.columns, *columns.values()])))
-    for line, row in enumerate(wanted.to_pylist(), start=2):
-        task = tuple(_text(row[name]) for name in grouping.task)
-        schedule = tuple(_text(row[name]) for name in grouping.schedule)
-        seed = _seed(where, line, grouping.seed, row)
-        run = runs.setdefault((task, schedule, seed), Run(where, task, schedule, seed))
-        run.epochs.append({column: row[name] for column, name in columns.items()})
-        run.lines.append(line)
-
-
-def _text(value: Any) -> str:
-    """A name as a text of one line: what could steer a terminal or break a line becomes an escape.
-
-    >>> _text("step\\x1b[2J"), _text(0.1), _text(None)
-    ('step\\\\x1b[2J', '0.1', '')
-    """
-    text = "" if value is None else str(value)
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-def _seed(where: str, line: int, column: str | None, row: Mapping[str, Any]) -> int:
-    if column is None:
-        return 0
-    value = row[column]
-    if not _is_count(value):
-        remedy = "Give every row the whole number of its run"
-        raise InputError(Problem(where, column, "is not a seed", remedy, value, line))
-    return int(value)
-
-
-def _settle(run: Run, grouping: Grouping) -> Iterator[Problem]:
-    """Bring a run's epochs into the store's form, and say what is wrong with them."""
-    run.lines, run.epochs = with_epochs(run.lines, run.epochs)
-    problems = list(_number_problems(run))
-    if problems:
-        yield from problems
-        return
-    groups = by_epoch(run.lines, run.epochs)
-    if len(groups) < len(run.epochs) and any(row.get("step") is not None for row in run.epochs):
-        run.lines = [lines[0] for lines, _ in groups]
-        run.epochs = [merged(rows) for _, rows in groups]
-    first = min(row["epoch"] for row in run.epochs)
-    for row in run.epochs:
-        row["epoch"] = int(row["epoch"]) + (first == 0)  # Keras and Lightning count from 0
-    yield from _order_problems(run, grouping)
-    yield from _range_problems(run)
-
-
-def _number_problems(run: Run) -> Iterator[Problem]:
-    for line, row in zip(run.lines, run.epochs, strict=True):
-        if not _is_count(row["epoch"]):
-            remedy = "Number the epochs 1, 2, 3, … or 0, 1, 2, …"
-            yield Problem(run.where, "epoch", f"is not an epoch's number ({run})", remedy, row["epoch"], line)
-        for column in ("step", "samples"):
-            if row.get(column) is None:
-                continue
-            if not _is_count(row[column]):
-                message = f"is not a whole number from 0 ({run})"
-                yield Problem(run.where, column, message, "Correct the column", row[column], line)
-            else:
-                row[column] = int(row[column])  # a CSV column with gaps is read as floating point
-
-
-def _is_count(value: Any) -> bool:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+def _number_by_index(table: LogTable, match: Match) -> bool:
+    """Take pandas' index, a first column without a name that counts 0, 1, 2, …, for the epochs."""
+    index = table.names[0]
+    cells = table.columns[index]
+    if index not in ("column 1", "Unnamed: 0") or "step" in match.found:
         return False
-    return value == int(value) and value >= 0
+    if [str(cell) for cell in cells] != [str(number) for number in range(len(cells))]:
+        return False
+    match.found["epoch"] = index
+    table.notes.append(f"{table.where}: the first column, which has no name, counts the epochs")
+    return True
 
 
-def _order_problems(run: Run, grouping: Grouping) -> Iterator[Problem]:
-    epochs = [row["epoch"] for row in run.epochs]
-    repeated = {epoch for epoch, times in Counter(epochs).items() if times > 1}
-    repeated |= {row["epoch"] for row in run.epochs if row.pop("repeated", None)}
-    missing = set(range(1, max(epochs) + 1)) - set(epochs)
-    if repeated:
-        remedy = (
-            "Name the column that tells the runs apart (--seed-column, --schedule-columns, --task-columns)"
-        )
-        if grouping.seed is not None:
-            remedy = "Keep one row per epoch of a run, or name another column that tells runs apart"
-        yield Problem(run.where, "epoch", f"{_some(repeated)} of {run} stand there more than once", remedy)
-    elif epochs != sorted(epochs):
-        line = next(line for line, a, b in zip(run.lines[1:], epochs, epochs[1:], strict=False) if b < a)
-        message = f"the epochs of {run} are out of order"
-        yield Problem(run.where, "epoch", message, "Sort the rows by epoch", line=line)
-    if missing:
-        remedy = "Give every epoch from the first to the last, or number those that were recorded 1, 2, 3, …"
-        yield Problem(run.where, "epoch", f"{_some(missing)} of {run} are missing", remedy)
+def _no_epoch(table: LogTable, match: Match) -> Problem:
+    remedy = "Add one that counts the epochs, from 0 or 1"
+    steps = match.found.get("step") or (LOG_STEP if LOG_STEP in table.columns else None)
+    if steps:
+        remedy += f": {steps} alone does not tell where an epoch ends"
+    return Problem(table.where, "epoch", "there is no such column", remedy)
 
 
-def _range_problems(run: Run) -> Iterator[Problem]:
-    for column in ("train_accuracy", "val_accuracy"):
-        values = [row[column] for row in run.epochs if row.get(column) is not None]
-        wrong = next((value for value in values if value < 0 or value > 1), None)
-        if wrong is not None:
-            remedy = "Give accuracies as fractions: divide percentages by 100"
-            yield Problem(run.where, column, f"is outside 0 to 1 ({run})", remedy, wrong)
+def _scale(table: LogTable, match: Match) -> list[tuple[str, str]]:
+    """Bring percentages to fractions where the name says or implies them; returns notes."""
+    notes = []
+    for column in sorted(match.percent | match.perhaps_percent):
+        name = match.found[column]
+        if name in table.percent_signs:
+            continue
+        values = table.columns[name]
+        largest = max((value for value in values if value is not None and math.isfinite(value)), default=0)
+        if column in match.perhaps_percent and largest <= _SURELY_PERCENT:
+            if largest == 0:
+                continue
+            message = "may be a percentage or a fraction: no value is above 1.5"
+            remedy = f"Call it {column} and give fractions, or write the percent sign"
+            raise InputError(Problem(table.where, name, message, remedy))
+        table.columns[name] = [value if value is None else value / 100 for value in values]
+        notes.append((f"{name} is in percent: divided by 100", table.where))
+    return notes
 
 
-def _some(epochs: set[int]) -> str:
-    shown = ", ".join(map(str, sorted(epochs)[:_SHOWN]))
-    more = len(epochs) - _SHOWN
-    return f"epochs {shown}" + (f" and {more} more" if more > 0 else "")
+def _add(runs: dict[Any, Run], table: LogTable, match: Match, grouping: Grouping) -> None:
+    columns = {column: table.columns[name] for column, name in match.found.items()}
+    if LOG_STEP in table.columns:
+        columns[LOG_STEP] = table.columns[LOG_STEP]
+    is_trainer = _round_up_epochs(table, columns)
+    tasks, schedules = (
+        list(zip(*(table.columns[name] for name in names), strict=True)) or [()] * len(table)
+        for names in (grouping.task, grouping.schedule)
+    )
+    seeds = _seeds(table, grouping.seed)
+    rows = zip(*columns.values(), strict=True)
+    for row, line, task, schedule, seed in zip(rows, table.lines, tasks, schedules, seeds, strict=True):
+        key = tuple(map(printable, task)), tuple(map(printable, schedule)), seed
+        run = runs.setdefault(key, Run(table.where, *key))
+        run.epochs.append(dict(zip(columns, row, strict=True)))
+        run.places.append((table.where, line))
+        run.is_trainer = run.is_trainer or is_trainer
+    if table.headers:
+        for run in runs.values():
+            run.headers |= {(table.where, line) for line in table.headers}
+
+
+def _round_up_epochs(table: LogTable, columns: dict[str, list[Any]]) -> bool:
+    """Return True for a log of the Trainer, whose epochs are fractions: 0.5 is a part of the first epoch.
+
+    Rounded to 0.0 it is so too, but for an evaluation at step 0, before the training.
+    """
+    epochs = columns["epoch"]
+    names = [name.lower() for name in table.names]
+    is_trainer = any(name.startswith(("eval_", "eval/")) for name in names)
+    is_trainer = is_trainer or {"loss", "learning_rate", "step"} <= set(names)
+    is_trainer = is_trainer and not any(name.startswith("val") for name in names)
+    numbers = [value for value in epochs if value is not None]
+    if not is_trainer or not all(math.isfinite(value) and 0 <= value <= LARGEST for value in numbers):
+        return is_trainer
+    if any(value != int(value) for value in numbers):
+        columns.setdefault(LOG_STEP, epochs)
+        steps = columns.get("step", [None] * len(epochs))
+        columns["epoch"] = [
+            epoch if epoch is None else max(math.ceil(epoch - 1e-6), 0 if step == 0 else 1)
+            for epoch, step in zip(epochs, steps, strict=True)
+        ]
+    return is_trainer
+
+
+def _seeds(table: LogTable, column: str | None) -> list[int]:
+    if column is None:
+        return [0] * len(table)
+    problems = read_numbers(table, {"seed": column}) if column not in table.foreign else []
+    cells: Mapping[int, Any] = dict(enumerate(table.columns[column]))
+    bad = {problem.line: problem.value for problem in problems}
+    remedy = "Give every row the whole number of its run, below 2^63"
+    problems = [
+        Problem(table.where, column, "is not a seed", remedy, bad.get(line, cells[at]), line)
+        for at, line in enumerate(table.lines)
+        if line in bad or not is_count(cells[at])
+    ]
+    if problems:
+        raise InputError(problems)
+    return [int(cell) for cell in cells.values()]

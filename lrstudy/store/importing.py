@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -12,19 +13,21 @@ from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from lrstudy.errors import InputError, Problem, did_you_mean
-from lrstudy.metrics import METRICS, Metric
+from lrstudy.metrics import Metric
 from lrstudy.records import Phase, Status
-from lrstudy.store.histories import FILE_COLUMN, Grouping, Run, read_runs
+from lrstudy.store.folding import folded, folded_notes
+from lrstudy.store.histories import FILE_COLUMN, Grouping, file_names, read_logs, read_runs
 from lrstudy.store.location import Location, open_location, study_folder
+from lrstudy.store.log_evaluations import diverged_at
+from lrstudy.store.log_formats import LogTable, printable
+from lrstudy.store.log_run import Run
+from lrstudy.store.metric_choice import check_targets, choose_metric, why_chosen
 from lrstudy.store.schema import EPOCHS_SCHEMA, TRIALS_SCHEMA
 from lrstudy.store.study_info import StudyInfo
 from lrstudy.store.writer import StoreWriter
 
-# What a study is judged by when nobody says: the first of these that every one of its runs has.
-_METRICS: Final = ("val_accuracy", "val_r2", "val_loss", "train_accuracy", "train_r2", "train_loss")
 # The schedules that a comparison is usually made against, when nobody names one.
 _REFERENCES: Final = ("baseline", "fixed", "constant")
 _KIND: Final = "recorded"
@@ -53,7 +56,8 @@ class ImportOptions:
 class ImportedStudy:
     """A store that was made: its folder, its study, and how many runs and epochs it holds.
 
-    ``unused`` are the files' columns that the store has no place for.
+    ``unused`` are the files' columns that the store has no place for; ``notes`` say what was left out or
+    taken for something else; ``why_metric`` why a study is judged by a metric that is not the usual one.
     """
 
     location: Location
@@ -61,6 +65,8 @@ class ImportedStudy:
     runs: int
     epochs: int
     unused: Sequence[str]
+    notes: Sequence[str] = ()
+    why_metric: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +76,7 @@ class _Plan:
     study: StudyInfo
     trials: list[dict[str, Any]]
     epochs: list[dict[str, Any]]
+    why_metric: str
 
 
 def import_histories(
@@ -85,43 +92,53 @@ def import_histories(
     """
     options = options or ImportOptions()
     if not files:
-        raise InputError(Problem("command line", "FILE", "no file was given", "Give CSV or Parquet files"))
-    grouping = _grouping(files, options)
+        raise InputError(
+            Problem("command line", "FILE", "no file was given", "Give CSV, Parquet or JSON files")
+        )
+    _refuse_repeated(files)
+    tables, problems = read_logs(files)
+    grouping = _grouping(tables, options)
+    histories = read_runs(tables, grouping)
+    problems += histories.problems
+    if problems:
+        raise InputError(folded(problems))
     studies: dict[tuple[str, ...], list[Run]] = {}
-    all_runs, unused = read_runs(files, grouping)
-    for run in all_runs:
+    for run in histories.runs:
         studies.setdefault(run.task, []).append(run)
     names = _names(list(studies), files, options)
     plans: list[_Plan] = []
-    problems: list[Problem] = []
     for task, runs in studies.items():
         try:
             plans.append(_plan(names[task], runs, grouping, files, options))
         except InputError as error:
             problems += error.problems
     if problems:
-        raise InputError(problems)
-    folder = open_location(out)
-    return [_write(study_folder(folder, plan.study.name), plan, unused) for plan in plans]
+        raise InputError(folded(problems))
+    folders = [study_folder(open_location(out), plan.study.name) for plan in plans]
+    for folder, plan in zip(folders, plans, strict=True):
+        StoreWriter.check(folder, plan.study)  # all of them, before the first is written
+    unused, notes = list(histories.unused), folded_notes(histories.notes)
+    return [_write(folder, plan, unused, notes) for folder, plan in zip(folders, plans, strict=True)]
 
 
-def _grouping(files: Sequence[str | PathLike[str]], options: ImportOptions) -> Grouping:
+def _refuse_repeated(files: Sequence[str | PathLike[str]]) -> None:
+    times = Counter(Path(file).absolute() for file in files)
+    repeated = {printable(file): None for file in files if times[Path(file).absolute()] > 1}
+    if repeated:
+        raise InputError([Problem(file, "", "is given more than once", "Name it once") for file in repeated])
+
+
+def _grouping(tables: Sequence[LogTable], options: ImportOptions) -> Grouping:
+    """The columns that tell the runs apart, by the names that the tables show."""
     schedule = options.schedule_columns
     if schedule is None:
-        schedule = ["schedule"] if all(map(_has_schedule_column, files)) else [FILE_COLUMN]
-    return Grouping(tuple(options.task_columns), tuple(schedule), options.seed_column)
+        schedule = ["schedule"] if all("schedule" in table.columns for table in tables) else [FILE_COLUMN]
+    seed = options.seed_column and printable(options.seed_column.strip())
+    return Grouping(_shown(options.task_columns), _shown(schedule), seed)
 
 
-def _has_schedule_column(file: str | PathLike[str]) -> bool:
-    try:
-        with Path(file).open("rb") as stream:
-            if stream.read(4) == b"PAR1":
-                return "schedule" in pq.read_schema(file).names
-            stream.seek(0)
-            header = stream.readline().decode(errors="replace")
-    except (OSError, pa.ArrowException):
-        return True  # the reading proper says what is wrong
-    return "schedule" in [name.strip().strip('"') for name in header.split(",")]
+def _shown(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(printable(name.strip()) for name in names)
 
 
 def _names(
@@ -136,7 +153,7 @@ def _names(
         elif options.name:
             parts = [options.name, *parts]
         elif not parts:
-            parts = [Path(files[0]).stem if len(files) == 1 else "imported"]
+            parts = [file_names(files)[0] if len(files) == 1 else "imported"]
         names[task] = "-".join(parts)
     if len(set(names.values())) < len(names):
         pairs = {task: zip(options.task_columns, task, strict=True) for task in tasks}
@@ -152,7 +169,8 @@ def _plan(
     options: ImportOptions,
 ) -> _Plan:
     schedules = _schedules(name, runs)
-    metric = _metric(name, runs, options.metric)
+    metric = choose_metric(name, runs, options.metric)
+    check_targets(metric, options.targets)
     reference = _reference(name, list(schedules), options.reference)
     trials, epochs = _rows(schedules, grouping, metric)
     spec: dict[str, Any] = {
@@ -162,10 +180,11 @@ def _plan(
         "budget": {"trials": 0, "confirm_seeds": max(map(len, schedules.values()))},
         "target": {"metric": metric.name, "values": list(options.targets) or None, "reference": reference},
         "schedules": {schedule: {"kind": _KIND, "fixed": {}, "space": {}} for schedule in schedules},
-        "imported": {"files": sorted({Path(file).name for file in files})},
+        "imported": {"files": sorted({printable(Path(file).name) for file in files})},
     }
     spec["task"]["epochs"] = max(len(run.epochs) for run in runs)
-    return _Plan(StudyInfo(name, spec, _digest(metric, trials, epochs), 0), trials, epochs)
+    info = StudyInfo(name, spec, _digest(metric, trials, epochs), 0)
+    return _Plan(info, trials, epochs, "" if options.metric else why_chosen(metric, runs))
 
 
 def _rows(
@@ -201,22 +220,6 @@ def _schedules(study: str, runs: Iterable[Run]) -> dict[str, list[Run]]:
     return schedules
 
 
-def _metric(study: str, runs: Sequence[Run], wanted: str | None) -> Metric:
-    def is_in_all(name: str) -> bool:
-        column = METRICS[name].column
-        return all(any(row.get(column) is not None for row in run.epochs) for run in runs)
-
-    if wanted is not None and wanted not in METRICS:
-        remedy = did_you_mean(wanted, list(METRICS))
-        raise InputError(Problem("command line", "--metric", "is not a metric", remedy, wanted))
-    names = [name for name in ([wanted] if wanted else _METRICS) if is_in_all(name)]
-    if not names:
-        what = wanted or "any metric in common"
-        remedy = f"Choose one that all have: {', '.join(filter(is_in_all, METRICS)) or 'there is none'}"
-        raise InputError(Problem(study, "--metric", f"not all of its runs have {what}", remedy))
-    return METRICS[names[0]]
-
-
 def _reference(study: str, schedules: Sequence[str], wanted: str | None) -> str:
     if wanted is None:
         return next((name for name in _REFERENCES if name in schedules), schedules[0])
@@ -233,29 +236,18 @@ def _ending(run: Run, metric: Metric) -> dict[str, Any]:
         value = metric.value(row.get(metric.column))
         if value is not None and not math.isnan(value) and (best is None or metric.better(value, best[0])):
             best = value, row["epoch"]
-    diverged_at = _diverged_at(run.epochs)
+    diverged = diverged_at(run.epochs)
     value, epoch = best or (None, None)
     return {
-        "status": str(Status.COMPLETED if diverged_at is None else Status.DIVERGED),
-        "epochs_run": diverged_at or len(run.epochs),
+        "status": str(Status.COMPLETED if diverged is None else Status.DIVERGED),
+        "epochs_run": diverged or len(run.epochs),
         "best_val": value,
         "best_epoch": epoch,
-        "objective": value if diverged_at is None else None,
+        "objective": value if diverged is None else None,
         "node": "",
         "device": "",
         "attempt": 1,
     }
-
-
-def _diverged_at(rows: Sequence[Mapping[str, Any]]) -> int | None:
-    """The epoch from which on the losses are not finite, None where the last one's are."""
-    at = None
-    for row in reversed(rows):
-        losses = [row[name] for name in ("train_loss", "val_loss") if row.get(name) is not None]
-        if all(map(math.isfinite, losses)):
-            break
-        at = row["epoch"]
-    return at
 
 
 def _digest(metric: Metric, trials: Sequence[Any], epochs: Sequence[Any]) -> str:
@@ -263,7 +255,7 @@ def _digest(metric: Metric, trials: Sequence[Any], epochs: Sequence[Any]) -> str
     return hashlib.sha256(json.dumps([metric.name, trials, epochs]).encode()).hexdigest()[:16]
 
 
-def _write(folder: Location, plan: _Plan, unused: Sequence[str]) -> ImportedStudy:
+def _write(folder: Location, plan: _Plan, unused: Sequence[str], notes: Sequence[str]) -> ImportedStudy:
     with StoreWriter.create_or_open(folder, plan.study) as writer:
         # An import that was cut short left no half trial behind: what is there is complete.
         there = writer.last_epochs
@@ -272,4 +264,6 @@ def _write(folder: Location, plan: _Plan, unused: Sequence[str]) -> ImportedStud
             pa.Table.from_pylist(new[0], schema=EPOCHS_SCHEMA),
             pa.Table.from_pylist(new[1], schema=TRIALS_SCHEMA),
         )
-        return ImportedStudy(folder, writer.study, len(plan.trials), len(plan.epochs), unused)
+        return ImportedStudy(
+            folder, writer.study, len(plan.trials), len(plan.epochs), unused, notes, plan.why_metric
+        )

@@ -1,65 +1,161 @@
-"""Logs of steps, as Lightning's CSV logger writes them: several rows make an epoch."""
+"""Logs of steps, as Lightning's and W&B's loggers write them: several rows make an epoch."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
+from lrstudy.store.columns import LOG_STEP
+
 Row = dict[str, Any]
+Place = tuple[str, int | None]
+Group = tuple[list[Place], list[Row]]
 
 
-def with_epochs(lines: Sequence[int], rows: Sequence[Row]) -> tuple[list[int], list[Row]]:
-    """The rows, each with its epoch, and their lines.
+def with_epochs(places: Sequence[Place], rows: Sequence[Row]) -> tuple[list[Place], list[Row]]:
+    """The rows, each with its epoch, and their places.
 
     Lightning logs a learning rate with its step alone, before that step's own row: it is of the next row's
-    epoch. A last row in which nothing was measured is a test's, and is left out.
+    epoch. A last row in which nothing was measured is a test's if its step goes on by one at most, and is
+    left out.
     """
-    kept: list[tuple[int, Row]] = []
+    kept: list[tuple[Place, Row]] = []
     following: Any = None
-    for line, row in zip(reversed(lines), reversed(rows), strict=True):
-        measured = {name for name, value in row.items() if value is not None} - {"epoch", "step"}
+    for place, row in zip(reversed(places), reversed(rows), strict=True):
+        measured = {name for name, value in row.items() if value is not None} - {"epoch", "step", LOG_STEP}
         if row["epoch"] is None and row.get("step") is not None and measured == {"lr"}:
             row["epoch"] = following if kept else _last_epoch(rows)
-        elif not measured and row.get("step") is not None and not kept:
+        elif not measured and not kept and _is_test(row, rows):
             continue
         following = row["epoch"]
-        kept.append((line, row))
+        kept.append((place, row))
     kept.reverse()
-    return [line for line, _ in kept], [row for _, row in kept]
+    return [place for place, _ in kept], [row for _, row in kept]
 
 
 def _last_epoch(rows: Sequence[Row]) -> Any:
     return next((row["epoch"] for row in reversed(rows) if row["epoch"] is not None), None)
 
 
-def by_epoch(lines: Sequence[int], rows: Sequence[Row]) -> list[tuple[list[int], list[Row]]]:
-    """Neighbouring rows of one epoch, with their lines."""
-    groups: list[tuple[list[int], list[Row]]] = []
-    for line, row in zip(lines, rows, strict=True):
+def _is_test(row: Row, rows: Sequence[Row]) -> bool:
+    if row.get("step") is None:
+        return row.get(LOG_STEP) is not None
+    steps = [other["step"] for other in rows if other is not row and other["step"] is not None]
+    return not steps or row["step"] <= steps[-1] + 1
+
+
+def by_epoch(places: Sequence[Place], rows: Sequence[Row]) -> list[Group]:
+    """Neighbouring rows of one epoch, with their places."""
+    groups: list[Group] = []
+    for place, row in zip(places, rows, strict=True):
         if not groups or groups[-1][1][0]["epoch"] != row["epoch"]:
             groups.append(([], []))
-        groups[-1][0].append(line)
+        groups[-1][0].append(place)
         groups[-1][1].append(row)
     return groups
 
 
-def merged(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """One epoch from a log's rows: its one value of each column, the mean of rates and training metrics."""
-    one: dict[str, Any] = {}
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """A row that gives an epoch a second value, the row before it, and its step where it has one."""
+
+    place: Place
+    before: Place
+    step: float | None
+    only_validation: bool
+
+
+def conflict(places: Sequence[Place], rows: Sequence[Row]) -> Conflict | None:
+    """The first row that gives a column another value without a later step, None where all fit together."""
+    last: dict[str, int] = {}
+    for at, row in enumerate(rows):
+        for column, value in row.items():
+            if value is None or column in ("epoch", "step", LOG_STEP) or column.startswith("lr"):
+                continue
+            before = last.get(column)
+            if before is not None and not _comes_later(row, rows[before], value, rows[before][column]):
+                is_validation = column.startswith("val_") and not _trains_twice(rows)
+                only = is_validation and _order(row) is None
+                return Conflict(places[at], places[before], _order(row), only)
+            last[column] = at
+    return None
+
+
+def _comes_later(row: Row, before: Row, value: Any, earlier: Any) -> bool:
+    now, then = _order(row), _order(before)
+    if now is None or then is None:
+        return False
+    return bool(now > then or (now == then and value == earlier))
+
+
+def _order(row: Row) -> float | None:
+    order: float | None = row.get(LOG_STEP)
+    return row.get("step") if order is None else order
+
+
+def _trains_twice(rows: Sequence[Row]) -> bool:
+    trained = [row for row in rows if any(is_training(row, column) for column in row)]
+    return len(trained) != 1
+
+
+def is_training(row: Row, column: str) -> bool:
+    """Return True if a row has a training metric of that name."""
+    return column in ("train_loss", "train_accuracy", "train_r2") and row[column] is not None
+
+
+def null_unlogged(rows: Sequence[Row]) -> None:
+    """Take NaN for "not logged" in rows that have a finite value of the other split: pandas writes it so."""
+    for row in rows:
+        metrics = [column for column in row if column.startswith(("train_", "val_"))]
+        values = {column: row[column] for column in metrics if row[column] is not None}
+        nan = {column for column, value in values.items() if math.isnan(value)}
+        splits = {column.partition("_")[0] for column in values.keys() - nan}
+        for column in nan:
+            if splits and column.partition("_")[0] not in splits:
+                row[column] = None
+
+
+def merged(rows: Sequence[Row]) -> Row:
+    """One epoch from a log's rows: its last validation, the mean of rates and training metrics."""
+    one: Row = {}
     for column in rows[0]:
         values = [row[column] for row in rows if row[column] is not None]
         logged_by_step = column == "lr" or column.startswith("train_")
         if not values:
             one[column] = None
         elif column == "step":
-            one[column] = int(max(values)) + 1  # steps count from 0 in a log of steps
+            one[column] = int(max(values))
         elif logged_by_step:
             one[column] = math.fsum(values) / len(values) if all(map(math.isfinite, values)) else sum(values)
-        elif column != "epoch" and len(values) > 1:
-            one["repeated"] = column
         else:
             one[column] = values[-1]
         if column == "lr" and values:
             one |= {"lr_min": min(values), "lr_max": max(values)}
     return one
+
+
+def count_steps_from_one(rows: Sequence[Row], *, is_of_steps: bool, is_trainer: bool) -> bool:
+    """Make each epoch's step the number of steps done; returns False where they start again every epoch.
+
+    Epochs of equal length tell the offset: they end at n, 2n, 3n or at n - 1, 2n - 1, 3n - 1. Otherwise
+    logs of steps count from 0 if their epochs do, as in Lightning's, but those of the Trainer from 1.
+    """
+    steps = [row["step"] for row in rows if row.get("step") is not None]
+    if not steps:
+        return True
+    if any(b <= a for a, b in pairwise(steps)):
+        for row in rows:
+            row["step"] = None
+        return False
+    offset = int(is_of_steps and not is_trainer and rows[0]["epoch"] == 0)
+    lengths = {b - a for a, b in pairwise(steps)}
+    if len(lengths) == 1 and len(steps) == len(rows):
+        length = lengths.pop()
+        offset = length - steps[0] if length - steps[0] in (0, 1) else offset
+    for row in rows:
+        if row.get("step") is not None:
+            row["step"] += offset
+    return True

@@ -76,6 +76,7 @@ def test_import_makes_a_store_of_each_study_and_says_what_to_do_next(here: Path)
     said = done("import", "h.csv", "--out", "stores", *options, "--reference", "step", "--target", "0.8")
     assert max(map(len, said.splitlines())) <= 80
     assert "not used: note" in said
+    assert said.splitlines()[-2] == "judged by val_accuracy"
     assert "next: lrstudy report stores/a" in said
     assert "no interval" not in said
     study = open_store("stores/b").study
@@ -134,7 +135,7 @@ BAD_HISTORIES = {
     "repeated": ("s,1,1,0.1\ns,1,2,0.2\ns,1,2,0.3", "epochs 2 of s seed 1 stand there more than once"),
     "missing": ("s,1,1,0.1\ns,1,4,0.2", "epochs 2, 3 of s seed 1 are missing"),
     "unordered": ("s,1,1,0.1\ns,1,3,0.2\ns,1,2,0.2", "the epochs of s seed 1 are out of order"),
-    "not a number": ("s,1,1,good", "val_acc: must hold numbers"),
+    "not a number": ("s,1,1,good", "h.csv:2: val_acc = 'good': must hold numbers"),
     "percentages": ("s,1,1,89.4", "divide percentages by 100"),
 }
 
@@ -156,6 +157,38 @@ def test_what_is_no_history_is_refused(here: Path) -> None:
     assert "no column that is a loss or an accuracy" in output
     assert "picture.png" in output
     assert "nowhere.csv: cannot be read" in output
+
+
+def test_an_import_says_what_judges_and_what_was_left_out(here: Path) -> None:
+    (here / "a.csv").write_text("epoch,train_loss,val_acc,top5\n0,1,0.5,1\n1,0.9,0.6,1\n2,,0.9,1\n")
+    (here / "b.csv").write_text("epoch,train_loss\n0,1\n1,0.8\n")
+    said = done("import", "a.csv", "--out", "one").splitlines()
+    assert said[2:4] == ["note: a.csv:4: a validation after the training is left out", "not used: top5"]
+    assert said[-2] == "judged by val_accuracy"
+    text = " ".join(done("import", "a.csv", "b.csv", "--out", "two").split())
+    warning = "WARNING: judged by train_loss, a training metric: val_accuracy is missing in b seed 0"
+    assert warning in text
+    said = done("import", "a.csv", "b.csv", "--out", "three", "--metric", "train_loss").splitlines()
+    assert said[-2] == "judged by train_loss"
+
+
+def test_studies_that_are_judged_by_different_metrics_are_told_apart(here: Path) -> None:
+    (here / "h.csv").write_text("task,schedule,epoch,val_acc,val_loss\na,s,1,0.5,1\nb,s,1,,1\n")
+    said = done("import", "h.csv", "--task-columns", "task")
+    assert "judged by val_accuracy (a)" in said
+    assert "judged by val_loss (b)" in said
+
+
+@pytest.mark.timeout(60)
+def test_a_log_of_times_or_with_escapes_is_refused_at_once_and_shown_safely(here: Path) -> None:
+    (here / "t.csv").write_text("epoch,val_acc\n1700000000,0.5\n1700000060,0.6\n")
+    assert "is not an epoch's number: more than 1,000,000" in refused("import", "t.csv")
+    (here / "e.csv").write_text("epoch,\x1b[31mval_acc,\x1b]0;title\x07\n1,0.5,1\n")
+    result = invoke("import", "e.csv")
+    assert result.exit_code == 2
+    assert "\x1b" not in result.output
+    (here / "f.csv").write_text("epoch,val_acc,\x1b]0;title\x07\n1,0.5,1\n")
+    assert "not used: \\x1b]0;title\\x07" in done("import", "f.csv")
 
 
 def test_columns_and_names_that_are_not_there_are_refused(here: Path) -> None:

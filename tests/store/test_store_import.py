@@ -198,10 +198,10 @@ def test_runs_without_a_seed_column_look_like_repeated_epochs_and_the_remedy_say
 
 
 def test_a_log_of_steps_that_holds_an_epoch_twice_is_refused(tmp_path: Path) -> None:
-    text = LIGHTNING + "1,,19,,,,0.7,0.9\n"
-    assert "epochs 2 of metrics seed 0 stand there" in problems(
-        write(tmp_path / "metrics.csv", text), tmp_path / "out"
-    )
+    text = LIGHTNING + "1,,19,,,,0.8,0.9\n"
+    found = problems(write(tmp_path / "metrics.csv", text), tmp_path / "out")
+    assert "metrics.csv:9: epoch: epochs 2 of metrics seed 0 stand there more than once" in found
+    assert "this row and that on line 7 (step 19 is not after the one before)" in found
 
 
 @pytest.mark.parametrize(

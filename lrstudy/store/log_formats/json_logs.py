@@ -1,0 +1,94 @@
+"""JSON logs: the Trainer's state, a line of JSON per row, a list of rows, and Keras's ``History.history``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from lrstudy.store.log_formats.numbers import parse
+from lrstudy.store.log_formats.table import LogTable, column_names, printable, refusal
+
+_SHAPES: Final = "Give a list of rows, a row per line, lists by column, or the Trainer's trainer_state.json"
+
+
+def looks_like_json(text: str) -> bool:
+    """Return True if a text begins as a JSON object, or as a list of them, does."""
+    start = text[:1000].split()
+    return bool(start) and (start[0][0] == "{" or "".join(start[:2])[:2] in ("[{", "[]"))
+
+
+def read_json(where: str, text: str) -> LogTable:
+    """A table of typed values; what is nested becomes a column ``outer/inner``."""
+    try:
+        content, lines = _load(where, text)
+    except RecursionError as error:
+        raise refusal(where, "is nested too deeply", _SHAPES) from error
+    if isinstance(content, dict) and isinstance(content.get("log_history"), list):
+        content = content["log_history"]
+    if isinstance(content, dict):
+        content = _rows(content)
+    if not isinstance(content, list) or not all(isinstance(row, dict) for row in content):
+        raise refusal(where, "is JSON, but no log", _SHAPES)
+    if not content:
+        raise refusal(where, "has no rows", "Give a file with one row per epoch")
+    rows = [dict(_flat(row)) for row in content]
+    keys = list(dict.fromkeys(key for row in rows for key in row))
+    names = column_names(where, keys)
+    columns = {name: [row.get(key) for row in rows] for name, key in zip(names, keys, strict=True)}
+    foreign = {
+        name: "list" for name, values in columns.items() if any(isinstance(value, list) for value in values)
+    }
+    return LogTable(where, columns, lines or [None] * len(rows), foreign=foreign)
+
+
+def _load(where: str, text: str) -> tuple[Any, list[int | None]]:
+    """The content, and the line of each row where a row has a line."""
+    try:
+        return _parse(text), []
+    except json.JSONDecodeError as whole:
+        rows, lines = [], list[int | None]()
+        for number, line in enumerate(text.split("\n"), start=1):
+            if not line.strip():
+                continue
+            try:
+                rows.append(_parse(line))
+            except ValueError as error:
+                at = number if rows else whole.lineno
+                message = f"is not JSON ({(error if rows else whole)!s})"
+                raise refusal(where, message, "Correct it, or write a CSV", at) from error
+            lines.append(number)
+        return rows, lines
+    except ValueError as error:
+        raise refusal(where, f"cannot be read ({error})", "Correct it") from error
+
+
+def _parse(text: str) -> Any:
+    return json.loads(text, parse_float=parse, parse_int=parse, object_pairs_hook=_unique)
+
+
+def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        repeated = next(name for at, (name, _) in enumerate(pairs) if name in dict(pairs[:at]))
+        raise ValueError(f"{printable(repeated)} stands there twice")
+    return content
+
+
+def _rows(columns: Mapping[str, Any]) -> Sequence[Any]:
+    """Rows from lists by column, epochs counted from 1; a single row from numbers."""
+    lists = {name: values for name, values in columns.items() if isinstance(values, list)}
+    if not lists:
+        return [columns]
+    if len({len(values) for values in lists.values()}) > 1:
+        return []
+    rows = [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]
+    return rows if "epoch" in lists else [{"epoch": at} | row for at, row in enumerate(rows, start=1)]
+
+
+def _flat(row: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in row.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{before}{name}/")
+        else:
+            yield f"{before}{name}", value

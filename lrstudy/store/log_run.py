@@ -1,0 +1,222 @@
+"""One run of a log: its rows held against what a training can have recorded, an epoch made of each."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any, Final
+
+from lrstudy.errors import Problem
+from lrstudy.store.columns import LOG_STEP
+from lrstudy.store.log_evaluations import drop_outside_training, null_unvalidated
+from lrstudy.store.step_logs import (
+    Conflict,
+    Group,
+    Place,
+    Row,
+    by_epoch,
+    conflict,
+    count_steps_from_one,
+    merged,
+    null_unlogged,
+    with_epochs,
+)
+
+# More epochs than anybody trains: a larger number is a time, or a step.
+LARGEST: Final = 1_000_000
+_SHOWN: Final = 5
+_APART: Final = (
+    "name the column that tells the runs apart (--seed-column, --schedule-columns, --task-columns)"
+)
+
+
+@dataclass(slots=True)
+class Run:
+    """One training: what names its task, schedule and seed, and its epochs in the store's columns.
+
+    ``places`` are the file and line of each row. ``headers`` are the lines of repeated headers.
+    ``is_trainer`` marks a log of the Trainer, whose steps count from 1.
+    """
+
+    where: str
+    task: tuple[str, ...]
+    schedule: tuple[str, ...]
+    seed: int
+    epochs: list[Row] = field(default_factory=list)
+    places: list[Place] = field(default_factory=list)
+    headers: set[Place] = field(default_factory=set)
+    is_trainer: bool = False
+    notes: list[tuple[str, str]] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        names = [value for value in (*self.task, *self.schedule) if value]
+        return " ".join([*names, f"seed {self.seed}"])
+
+    def note(self, message: str, place: Place) -> None:
+        """Keep a note for the user, with the place that it is about."""
+        where, line = place
+        self.notes.append((message, where if line is None else f"{where}:{line}"))
+
+
+def is_count(value: Any) -> bool:
+    """Return True if a value is a whole number from 0 that fits into 64 bits."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return False
+    return value == int(value) and 0 <= value < 1 << 63
+
+
+def settle(run: Run, *, has_seeds: bool) -> list[Problem]:
+    """Bring a run's epochs into the store's form; returns their problems."""
+    run.places, run.epochs = with_epochs(run.places, _alike(run.epochs))
+    problems = list(_number_problems(run))
+    if problems:
+        return problems
+    if not run.epochs:
+        return [Problem(run.where, "", f"{run} has no measurement", "Give a row per epoch")]
+    groups = by_epoch(run.places, run.epochs)
+    for _, rows in groups:
+        if len(rows) > 1:
+            null_unlogged(rows)
+    restart = _restart(run, groups, has_seeds)
+    if restart is not None:
+        return [restart]
+    training, notes = drop_outside_training(groups, is_trainer=run.is_trainer)
+    trouble = _conflict(training, run, has_seeds, offset=groups[0][1][0]["epoch"] == 0)
+    if trouble is not None:
+        return [trouble]
+    for message, place in notes:
+        run.note(message, place)
+    _merge(run, training)
+    first = min(row["epoch"] for row in run.epochs)
+    for row in run.epochs:
+        row["epoch"] = int(row["epoch"]) + (first == 0)  # Keras and Lightning count from 0
+        row.pop(LOG_STEP, None)
+    null_unvalidated(run.epochs)
+    return [*_missing(run), *_range_problems(run)]
+
+
+def _alike(rows: list[Row]) -> list[Row]:
+    """Rows that all have the same columns, which those of several files need not."""
+    if all(row.keys() == rows[0].keys() for row in rows):
+        return rows
+    columns = dict.fromkeys(column for row in rows for column in row)
+    return [{column: row.get(column) for column in columns} for row in rows]
+
+
+def _number_problems(run: Run) -> Iterator[Problem]:
+    for (where, line), row in zip(run.places, run.epochs, strict=True):
+        if not is_count(row["epoch"]):
+            remedy = "Number the epochs 1, 2, 3, … or 0, 1, 2, …"
+            yield Problem(where, "epoch", "is not an epoch's number", remedy, row["epoch"], line)
+        elif row["epoch"] > LARGEST:
+            message = f"is not an epoch's number: more than {LARGEST:,}"
+            remedy = "If this is a time or a step, add a column that counts the epochs"
+            yield Problem(where, "epoch", message, remedy, row["epoch"], line)
+        for column in ("step", "samples"):
+            if row.get(column) is None:
+                continue
+            if not is_count(row[column]):
+                message = "is not a whole number from 0, below 2^63"
+                yield Problem(where, column, message, "Correct the column", row[column], line)
+            else:
+                row[column] = int(row[column])  # a column with gaps is often one of floating point
+
+
+def _restart(run: Run, groups: Sequence[Group], has_seeds: bool) -> Problem | None:
+    """The problem of epochs that go back: a run that was started again, or several runs in one."""
+    back = next((b for a, b in pairwise(groups) if b[1][0]["epoch"] < a[1][0]["epoch"]), None)
+    if back is None:
+        return None
+    place = back[0][0]
+    times = Counter(rows[0]["epoch"] for _, rows in groups)
+    repeated = {int(epoch) for epoch, count in times.items() if count > 1}
+    if not repeated:
+        message = f"the epochs of {run} are out of order"
+        return Problem(place[0], "epoch", message, "Sort the rows by epoch", line=place[1])
+    start = {rows[0]["epoch"] for _, rows in groups} & {0}
+    shown = {epoch + len(start) for epoch in repeated}
+    header = (place[0], place[1] - 1) if place[1] is not None else place
+    where = "the log starts again here"
+    if header in run.headers:
+        place, where = header, "the header is repeated here and the epochs start again"
+    message = f"{_some(shown)} of {run} stand there more than once: {where}"
+    return Problem(place[0], "epoch", message, _resumed(has_seeds), line=place[1])
+
+
+def _resumed(has_seeds: bool) -> str:
+    """The remedies for a log that holds an epoch twice."""
+    apart = "name another column that tells runs apart" if has_seeds else _APART
+    return f"If the run was resumed, keep the later row of each epoch; if these are several runs, {apart}"
+
+
+def _conflict(groups: Sequence[Group], run: Run, has_seeds: bool, *, offset: bool) -> Problem | None:
+    """The problem of two values for one epoch whose order nothing tells."""
+    found: list[tuple[float, Conflict]] = []
+    for places, rows in groups:
+        trouble = conflict(places, rows)
+        if trouble is not None:
+            found.append((rows[0]["epoch"], trouble))
+    if not found:
+        return None
+    shown = {int(epoch) + offset for epoch, _ in found}
+    trouble = found[0][1]
+    where, line = trouble.place
+    if trouble.only_validation:
+        message = f"{_some(shown)} of {run} were validated more than once, and no column step tells the order"
+        remedy = "Keep the last validation of each epoch, or add a column step"
+        return Problem(where, "epoch", message, remedy, line=line)
+    before = "" if trouble.before[1] is None else f": this row and that {_at(trouble.before, where)}"
+    at = "" if trouble.step is None else f" (step {trouble.step} is not after the one before)"
+    message = f"{_some(shown)} of {run} stand there more than once{before}{at}"
+    steps = "" if trouble.step is not None else "; if each epoch has several rows, add a column step"
+    return Problem(where, "epoch", message, _resumed(has_seeds) + steps, line=line)
+
+
+def _at(place: Place, where: str) -> str:
+    return f"on line {place[1]}" if place[0] == where else f"at {place[0]}:{place[1]}"
+
+
+def _merge(run: Run, groups: Sequence[Group]) -> None:
+    is_of_steps = len(groups) < sum(len(rows) for _, rows in groups)
+    several = next((p for p, group in groups if sum(map(_is_validation, group)) > 1), None)
+    if several is not None:
+        run.note("an epoch has several validations: its last one counts", several[0])
+    run.places = [places[0] for places, _ in groups]
+    run.epochs = [merged(group) if is_of_steps else group[0] for _, group in groups]
+    if not count_steps_from_one(run.epochs, is_of_steps=is_of_steps, is_trainer=run.is_trainer):
+        run.note("step starts again in every epoch: not used", run.places[0])
+
+
+def _is_validation(row: Row) -> bool:
+    return any(row.get(column) is not None for column in ("val_loss", "val_accuracy", "val_r2"))
+
+
+def _missing(run: Run) -> Iterator[Problem]:
+    epochs = [0, *(row["epoch"] for row in run.epochs)]
+    missing: list[int] = []
+    count = epochs[-1] - len(run.epochs)
+    for a, b in pairwise(epochs):
+        missing += range(a + 1, min(b, a + 1 + _SHOWN))
+    if count:
+        remedy = "Give every epoch from the first to the last, or number those that were recorded 1, 2, 3, …"
+        yield Problem(
+            run.where, "epoch", f"{_some(set(missing[:_SHOWN]), count)} of {run} are missing", remedy
+        )
+
+
+def _range_problems(run: Run) -> Iterator[Problem]:
+    for column in ("train_accuracy", "val_accuracy"):
+        for (where, line), row in zip(run.places, run.epochs, strict=True):
+            value = row.get(column)
+            if value is not None and (value < 0 or value > 1):
+                remedy = "Give accuracies as fractions: divide percentages by 100"
+                yield Problem(where, column, "is outside 0 to 1", remedy, value, line)
+
+
+def _some(epochs: set[int], count: int | None = None) -> str:
+    shown = ", ".join(map(str, sorted(epochs)[:_SHOWN]))
+    more = (len(epochs) if count is None else count) - _SHOWN
+    return f"epochs {shown}" + (f" and {more} more" if more > 0 else "")
