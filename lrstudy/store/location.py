@@ -88,8 +88,10 @@ class Location:
 
     def read(self) -> bytes:
         """The file's content."""
-        with reading(self.shown), self.filesystem.open_input_stream(self.path) as stream:
-            return bytes(stream.readall())
+        # One request for the size and one for the bytes: what a stream asks for piece by piece could be
+        # pieces of two versions.
+        with reading(self.shown), self.filesystem.open_input_file(self.path) as file:
+            return bytes(file.read())
 
     def write(self, content: Any) -> None:
         """Put a whole file there, replacing what was there, so that nobody ever sees a part of it."""
