@@ -2,7 +2,8 @@
 
 In a Parquet file the checksum is between the last page and the footer, where Parquet allows bytes that no
 reader looks at: other programs read the file as before. It covers every byte but its own. In ``study.json``
-it is the last key. A file without one was written by an older lrstudy or another program, and is read as it is.
+it is the last key. A file without one was written by an older lrstudy or another program, and is read as
+it is.
 """
 
 from __future__ import annotations

@@ -61,6 +61,11 @@ class ChunkWriter:
         else:
             (self._folder / name).delete()
 
+    @property
+    def waiting(self) -> bool:
+        """Return True if there are rows that no file has."""
+        return bool(self._pending.num_rows)
+
     def enqueue(self, table: Any) -> None:
         """Take rows; nothing is written yet."""
         if table.num_rows:

@@ -22,8 +22,8 @@ from lrstudy.store.verified import read_verified
 class EndedEpochs:
     """The epochs of ``trials`` (a table) in the ``files`` of a store's folder.
 
-    What is read is held against the trials' rows in the end: a ``StoreError`` where a trial has an epoch twice
-    or not at all. ``gaps`` is as for ``EpochTally``.
+    What is read is compared with the trials' rows in the end: a ``StoreError`` where a trial has an epoch
+    twice or not at all. ``gaps`` is as for ``EpochTally``.
     """
 
     store: Location

@@ -43,7 +43,7 @@ def query_store(store: Store, sql: str) -> Any:
 
 
 def _epochs_dataset(store: Store) -> Any:
-    """The epochs as a dataset over the files' bytes: checked, and duckdb decodes only the columns it needs."""
+    """The epochs as a dataset over the files' checked bytes: duckdb decodes only the columns it needs."""
     import pyarrow.dataset as ds  # here, for it imports pandas
 
     files = ds.ParquetFileFormat()

@@ -1,7 +1,7 @@
 """Opens a store, finished or still being written, and says clearly what is wrong with a damaged one.
 
-A store that is being written is seen as it was at one moment. The writer stores a trial's epochs before its row,
-so the reader takes the trials' rows first, once, and later only the epochs of these trials.
+A store that is being written is seen as it was at one moment. The writer stores a trial's epochs before its
+row, so the reader takes the trials' rows first, once, and later only the epochs of these trials.
 """
 
 from __future__ import annotations

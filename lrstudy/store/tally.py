@@ -1,4 +1,4 @@
-"""The rule that a trial that has ended has each of its epochs once, held against the rows as they are read."""
+"""The rule that a trial that has ended has each of its epochs once, checked as the rows are read."""
 
 from __future__ import annotations
 

@@ -28,9 +28,9 @@ _T = TypeVar("_T")
 def read_verified(place: Location, use: Callable[[bytes], _T]) -> _T:
     """Return what ``use`` makes of a file's content.
 
-    Where ``use`` raises (``ChecksumError``, another ``ValueError``, an Arrow error, ``OSError``), the file is read
-    again until it is whole or reads the same twice. Raises ``StoreError``: the file is damaged, is replaced
-    too often to be read, or cannot be read at all.
+    Where ``use`` raises (``ChecksumError``, another ``ValueError``, an Arrow error, ``OSError``), the file is
+    read again until it is whole or reads the same twice. Raises ``StoreError``: the file is damaged, is
+    replaced too often to be read, or cannot be read at all.
     """
     before: bytes | str | None = None
     for attempt in range(_ATTEMPTS):

@@ -15,7 +15,7 @@ from lrstudy.errors import Problem, StoreError
 from lrstudy.records import EpochRecord, TrialRecord
 from lrstudy.store.chunks import CHUNK_ROWS, ChunkWriter
 from lrstudy.store.location import Location, open_location
-from lrstudy.store.lock import FolderLock
+from lrstudy.store.lock import WriterLock, lock_folder
 from lrstudy.store.reader import Store, open_store
 from lrstudy.store.schema import TABLES, TrialKey, epochs_table, trials_table
 from lrstudy.store.study_info import STUDY_FILE, StudyInfo
@@ -23,14 +23,14 @@ from lrstudy.store.tally import EpochTally, Span, count_epochs
 
 
 class StoreWriter:
-    """Writes one study's store; a second writer on the same local folder is refused.
+    """Writes one study's store; a second writer on the same folder is refused.
 
     ``study`` is what ``study.json`` says, and ``resumed`` whether the store was there before. Use
     ``create_or_open``, then ``close`` (or a ``with`` block).
     """
 
     def __init__(
-        self, location: Location, study: StudyInfo, lock: FolderLock | None, *, resumed: bool, chunk_rows: int
+        self, location: Location, study: StudyInfo, lock: WriterLock, *, resumed: bool, chunk_rows: int
     ) -> None:
         self.location, self.study, self.resumed = location, study, resumed
         self._lock = lock
@@ -59,12 +59,11 @@ class StoreWriter:
         folder = open_location(location)
         _refuse_other_study(folder, study)
         folder.create_folder()
-        lock = FolderLock(folder.local) if folder.local is not None else None
+        lock = lock_folder(folder)
         try:
             return cls._open(folder, study, lock, dict(keep or {}), frozenset(forget), chunk_rows)
         except BaseException:
-            if lock is not None:
-                lock.release()
+            lock.release()
             raise
 
     @staticmethod
@@ -79,7 +78,7 @@ class StoreWriter:
         cls,
         folder: Location,
         study: StudyInfo,
-        lock: FolderLock | None,
+        lock: WriterLock,
         keep: dict[str, int],
         forget: frozenset[str],
         chunk_rows: int,
@@ -127,16 +126,19 @@ class StoreWriter:
 
     def flush(self) -> None:
         """Write what waits. Epochs first: a trial's row says that its epochs are all there."""
+        if not (self._epochs.waiting or self._trials.waiting):
+            return
+        self._lock.check()
         self._epochs.flush()
         self._trials.flush()
+        self._lock.check()
 
     def close(self) -> None:
         """Write what waits and let go of the folder."""
         try:
             self.flush()
         finally:
-            if self._lock is not None:
-                self._lock.release()
+            self._lock.release()
 
     def __enter__(self) -> Self:
         return self
