@@ -35,8 +35,8 @@ class Driver:
 class World:
     """Storage and drivers, brought to a state by a list of moves, from the start each time.
 
-    A move lets one driver do its next step, ends one ("kill"), lets one that holds leave ("leave"), or deletes
-    the claim of one that lives, as a driver does that takes it for dead ("mistake"). "unseen" is a step that
+    A move lets one driver do its next step, ends one ("kill"), lets one that holds leave ("leave"), or
+    deletes the claim of one that lives, as a driver does that takes it for dead ("mistake"). "unseen" is a step that
     looks at another driver before that has shown that it lives.
     """
 
@@ -179,6 +179,13 @@ def test_a_dead_holder_is_replaced() -> None:
     world.move("kill", world.drivers["a"])
     assert run(world, "b")
     assert world.claims == {"b"}
+
+
+def test_a_driver_that_was_taken_for_dead_gives_way() -> None:
+    world = World(("a",), ())
+    world.move("step", world.drivers["a"])
+    world.move("mistake", world.drivers["a"])
+    assert run(world, "a") is False
 
 
 def test_of_two_that_wait_the_first_name_gets_the_store() -> None:

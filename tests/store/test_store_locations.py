@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import subprocess
 import sys
@@ -19,6 +20,17 @@ from lrstudy.errors import StoreError
 from lrstudy.store import StoreWriter, open_location, open_store, study_folder
 from lrstudy.store.location import Location
 
+KILLED_WRITER = f"""
+import os, signal, sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from store_samples import study, trial
+from lrstudy.store import StoreWriter, open_location
+writer = StoreWriter.create_or_open(open_location(*sys.argv[1:]), study(), chunk_rows=4)
+for number in range(3):
+    writer.append(*trial(number))
+writer.append(trial(3)[0])
+os.kill(os.getpid(), signal.SIGKILL)
+"""
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=120)
 
 
@@ -69,11 +81,8 @@ def everything(place: Location) -> list[str]:
 
 def test_a_store_on_s3_is_written_killed_resumed_and_read(endpoint: str) -> None:
     place = open_location("s3://bucket/runs/digits", endpoint)
-    writer = StoreWriter.create_or_open(place, study(), chunk_rows=4)
-    for number in range(3):
-        writer.append(*trial(number))
-    writer.append(trial(3)[0])
-    del writer  # no close: what a killed driver leaves
+    killed = subprocess.run([sys.executable, "-c", KILLED_WRITER, str(place), endpoint], check=False)
+    assert killed.returncode == -signal.SIGKILL
 
     with StoreWriter.create_or_open(place, study(), keep={"fixed-tune-003": 1}, chunk_rows=4) as resumed:
         assert resumed.resumed
