@@ -57,7 +57,7 @@ class ChunkWriter:
     def replace(self, name: str, table: Any) -> None:
         """Rewrite a chunk with fewer rows, or remove it when none are left."""
         if table.num_rows:
-            (self._folder / name).write(self._encode(table))
+            (self._folder / name).write(self._encode(table.cast(self._schema)))
         else:
             (self._folder / name).delete()
 

@@ -53,7 +53,9 @@ def read_verified(place: Location, use: Callable[[bytes], _T]) -> _T:
 def damaged(place: Location, error: BaseException) -> Problem:
     """The problem of a file that is not what was written."""
     text = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
-    return Problem(str(place), "", f"is damaged ({text})", f"{DAMAGED_REMEDY}; lrstudy doctor says more")
+    run = str(place).rpartition("/")[0].rpartition("/")[0]
+    remedy = f"Restore the file from a copy, or set it aside and run its trials again: lrstudy doctor {run} --repair"
+    return Problem(str(place), "", f"is damaged ({text})", remedy)
 
 
 def being_written(place: Location) -> StoreError:
