@@ -27,9 +27,9 @@ _READ = {"trials": ("trial_id", "status", "epochs_run"), "epochs": COLUMNS}
 class Examination:
     """What a store holds and what is wrong with it.
 
-    ``files`` counts each table's files, ``rows`` its rows. ``damaged`` are the files that cannot be used, with
-    their problems; ``unsealed`` those without a checksum. The rest are ids of trials: with several rows, with
-    an epoch stored twice, without some of their epochs, and, of epochs only, those without a row.
+    ``files`` counts each table's files, ``rows`` its rows. ``damaged`` are the files that cannot be used,
+    with their problems; ``unsealed`` those without a checksum. The rest are ids of trials: with several rows,
+    with an epoch stored twice, without some of their epochs, and those that have epochs but no row.
     """
 
     study: StudyInfo

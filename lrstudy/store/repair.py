@@ -76,20 +76,15 @@ def _drop(folder: Location, found: Examination) -> tuple[list[str], list[str]]:
     parts = {table: _read(folder, table) for table in TABLES}
     firsts = {table: _firsts(parts[table], key, doubled) for table, key in _KEYS.items()}
     unlike = firsts["trials"].unlike | firsts["epochs"].unlike
-    kept = pa.concat_tables(
-        [_only(part, doubled - unlike) for part in _kept(parts["trials"], firsts["trials"])]
-    )
-    tally = EpochTally(kept, gaps=found.study.imported)
-    epochs = [_only(part, doubled - unlike) for part in _kept(parts["epochs"], firsts["epochs"])]
-    tally.add(count_epochs(pa.concat_tables(epochs)))
+    kept = {table: _kept(parts[table], firsts[table]) for table in TABLES}
+    tally = EpochTally(_only(kept["trials"], doubled - unlike), gaps=found.study.imported)
+    tally.add(count_epochs(_only(kept["epochs"], doubled - unlike)))
     dropped |= unlike | set(tally.lacking)
     for table in TABLES:
         writer = ChunkWriter(folder / table, table, found.study)
-        for (name, before), part in zip(
-            parts[table].items(), _kept(parts[table], firsts[table]), strict=True
-        ):
+        for name, part in kept[table].items():
             after = part.filter(pc.invert(pc.is_in(part["trial_id"], value_set=_ids(dropped))))
-            if after.num_rows < before.num_rows:
+            if after.num_rows < parts[table][name].num_rows:
                 writer.replace(name, after)
     return sorted(doubled - dropped), sorted(dropped)
 
@@ -122,12 +117,13 @@ def _firsts(parts: Mapping[str, Any], key: Sequence[str], doubled: Collection[st
     return _Firsts(masks, unlike)
 
 
-def _kept(parts: Mapping[str, Any], firsts: _Firsts) -> list[Any]:
-    return [part.filter(pa.array(firsts.masks[name], pa.bool_())) for name, part in parts.items()]
+def _kept(parts: Mapping[str, Any], firsts: _Firsts) -> dict[str, Any]:
+    return {name: part.filter(pa.array(firsts.masks[name], pa.bool_())) for name, part in parts.items()}
 
 
-def _only(part: Any, trial_ids: Collection[str]) -> Any:
-    return part.filter(pc.is_in(part["trial_id"], value_set=_ids(trial_ids)))
+def _only(parts: Mapping[str, Any], trial_ids: Collection[str]) -> Any:
+    among = [part.filter(pc.is_in(part["trial_id"], value_set=_ids(trial_ids))) for part in parts.values()]
+    return pa.concat_tables(among)
 
 
 def _ids(trial_ids: Collection[str]) -> Any:

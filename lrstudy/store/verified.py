@@ -54,7 +54,8 @@ def damaged(place: Location, error: BaseException) -> Problem:
     """The problem of a file that is not what was written."""
     text = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
     run = str(place).rpartition("/")[0].rpartition("/")[0]
-    remedy = f"Restore the file from a copy, or set it aside and run its trials again: lrstudy doctor {run} --repair"
+    restore = "Restore the file from a copy, or set it aside and run its trials again"
+    remedy = f"{restore}: lrstudy doctor {run} --repair"
     return Problem(str(place), "", f"is damaged ({text})", remedy)
 
 

@@ -36,8 +36,8 @@ class World:
     """Storage and drivers, brought to a state by a list of moves, from the start each time.
 
     A move lets one driver do its next step, ends one ("kill"), lets one that holds leave ("leave"), or
-    deletes the claim of one that lives, as a driver does that takes it for dead ("mistake"). "unseen" is a step that
-    looks at another driver before that has shown that it lives.
+    deletes the claim of one that lives, as a driver does that takes it for dead ("mistake"). "unseen" is a
+    step that looks at another driver before that has shown that it lives.
     """
 
     def __init__(self, names: Names, moves: tuple[tuple[str, str], ...]) -> None:

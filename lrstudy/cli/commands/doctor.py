@@ -34,9 +34,7 @@ def doctor(
     ] = None,
     repair: Annotated[
         bool,
-        typer.Option(
-            "--repair", help="Set RUN's damaged files aside, so that resume runs their trials again."
-        ),
+        typer.Option("--repair", help="Set RUN's damaged files aside; resume then runs their trials again."),
     ] = False,
     out: OutOption = "runs",
     root: RootOption = None,
@@ -45,8 +43,8 @@ def doctor(
 ) -> None:
     """Look at Python, torch, CUDA, memory, disk, data sets and Ray, or at all files and rows of a run.
 
-    Each line is well, or has its remedy. The exit code is 2 when something would keep a study from running, or
-    when the run is damaged.
+    Each line is well, or has its remedy. The exit code is 2 when something would keep a study from running,
+    or when the run is damaged.
     """
     from rich.table import Table
     from rich.text import Text
