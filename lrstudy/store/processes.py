@@ -60,4 +60,14 @@ def _started(pid: int) -> str | None:
         return None
     # The name in brackets may hold anything, brackets and spaces too.
     state, *numbers = stat.rpartition(b")")[2].split()
-    return None if state in (b"Z", b"X") else numbers[18].decode()
+    if state in (b"Z", b"X") and not _has_threads(pid):
+        return None
+    return numbers[18].decode()
+
+
+def _has_threads(pid: int) -> bool:
+    """Return True if a process whose first thread has ended has others that have not."""
+    try:
+        return len(list(Path(f"/proc/{pid}/task").iterdir())) > 1
+    except OSError:
+        return False
