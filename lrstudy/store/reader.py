@@ -125,14 +125,14 @@ def open_store(place: str | PathLike[str] | Location, endpoint: str | None = Non
     damaged, lack a column or are not all of one study: every problem at once.
     """
     folder = open_location(place, endpoint)
-    names = folder.names()
-    if STUDY_FILE not in names:
-        raise StoreError(_not_a_store(folder, names))
     return settled(folder, lambda: _open(folder))
 
 
 def read_study(folder: Location) -> StudyInfo:
-    """What ``study.json`` in this folder says."""
+    """Return what ``study.json`` in this folder says; raises ``StoreError`` where there is none."""
+    names = folder.names()
+    if STUDY_FILE not in names:
+        raise StoreError(_not_a_store(folder, names))
     file = folder / STUDY_FILE
     return settled(file, lambda: StudyInfo.from_json(file.read(), str(file)))
 
