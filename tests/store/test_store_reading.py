@@ -104,7 +104,7 @@ def test_trials_that_a_retry_removes_meanwhile_are_told_from_damage(tmp_path: Pa
             writer.append(*trial(number))
     store = open_store(tmp_path)
     StoreWriter.create_or_open(tmp_path, study(), forget=["fixed-tune-001"]).close()
-    with pytest.raises(StoreError, match="trials were removed while it was read.*not damaged"):
+    with pytest.raises(StoreError, match=r"trials were removed while it was read.*not damaged"):
         store.epochs()
 
 
