@@ -26,7 +26,7 @@ def doctor(
     run: Annotated[
         str | None,
         typer.Argument(
-            metavar="[RUN]",
+            metavar="RUN",
             help="Check the store of this run instead of the machine.",
             show_default=False,
             autocompletion=run_folders,
