@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,7 +15,11 @@ from lrstudy.store.location import Location
 from lrstudy.store.schema import EPOCHS_SCHEMA
 from lrstudy.store.table_files import decode, read_table_file, table_files
 from lrstudy.store.tally import COLUMNS, EpochTally, count_epochs
-from lrstudy.store.verified import read_verified
+from lrstudy.store.verified import pause, read_verified
+
+# The pause, as an attempt, after which a file that is not there is gone for good.
+_GONE: Final = 3
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -41,12 +45,9 @@ class EndedEpochs:
 
     def _table(self, name: str, columns: Sequence[str]) -> tuple[Any, Any]:
         place = self.store / "epochs" / name
-        try:
-            rows = read_table_file(place, "epochs", [*dict.fromkeys([*columns, *COLUMNS])])
-        except StoreError:
-            if place.exists():
-                raise
-            rows = EPOCHS_SCHEMA.empty_table()
+        wanted = [*dict.fromkeys([*columns, *COLUMNS])]
+        empty = EPOCHS_SCHEMA.empty_table()
+        rows = _unless_gone(place, lambda: read_table_file(place, "epochs", wanted), empty)
         rows, _ = self._without_others(rows)
         return rows.select(columns), count_epochs(rows)
 
@@ -89,6 +90,21 @@ class EndedEpochs:
         parts = [read_table_file(folder / name, "trials", ["trial_id"]) for name in table_files(folder)]
         there = {name for part in parts for name in part["trial_id"].to_pylist()}
         return not there.issuperset(self.trials["trial_id"].to_pylist())
+
+
+def _unless_gone(place: Location, read: Callable[[], _T], nothing: _T) -> _T:
+    """What ``read`` returns, ``nothing`` where the file is gone: a resume removes one without ended trials.
+
+    On HDFS a file is gone for a moment while it is replaced.
+    """
+    try:
+        return read()
+    except StoreError:
+        if not place.exists():
+            pause(_GONE)
+            if not place.exists():
+                return nothing
+    return read()
 
 
 def _encode(rows: Any) -> bytes:

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from lrstudy.errors import Problem, StoreError
 from lrstudy.records import EpochRecord, TrialRecord
 from lrstudy.store.chunks import CHUNK_ROWS, ChunkWriter
+from lrstudy.store.leftovers import clear_leftovers
 from lrstudy.store.location import Location, open_location
 from lrstudy.store.lock import WriterLock, lock_folder
 from lrstudy.store.reader import Store, open_store
@@ -84,7 +85,7 @@ class StoreWriter:
         chunk_rows: int,
     ) -> Self:
         before = _refuse_other_study(folder, study)
-        folder.delete_temporary_files()
+        clear_leftovers(folder)
         if before is None:
             (folder / STUDY_FILE).write(study.to_json().encode())
             return cls(folder, study, lock, resumed=False, chunk_rows=chunk_rows)
@@ -93,7 +94,7 @@ class StoreWriter:
             (folder / STUDY_FILE).write(replace(before, spec=study.spec).to_json().encode())
         writer = cls(folder, replace(before, spec=study.spec), lock, resumed=True, chunk_rows=chunk_rows)
         for table in TABLES:
-            (folder / table).delete_temporary_files()
+            clear_leftovers(folder / table)
         if forget:
             writer._forget(open_store(folder), forget)
         writer._resume(open_store(folder), keep)

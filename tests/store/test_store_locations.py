@@ -214,3 +214,23 @@ def test_the_variable_that_amazon_s_tools_read_names_the_endpoint_too(
     with StoreWriter.create_or_open("s3://bucket/runs/variable", study()) as writer:
         writer.append(*trial(0))
     assert open_store("s3://bucket/runs/variable").epochs().num_rows == 3
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_kill_between_the_two_steps_of_a_replacement_loses_nothing(tmp_path: Path, whole: bool) -> None:
+    # Arrow's HDFS deletes the file that is replaced before it renames the new one.
+    place = Location(fs.SubTreeFileSystem(str(tmp_path), fs.LocalFileSystem()), "runs", "hdfs://runs")
+    with StoreWriter.create_or_open(place, study()) as writer:
+        writer.append(*trial(0))
+        writer.append(*trial(1))
+    file = tmp_path / "runs/epochs/00000.parquet"
+    content = file.read_bytes()
+    file.unlink()
+    (file.parent / ".00000.parquet.tmp").write_bytes(content if whole else content[:-9])
+    if whole:
+        StoreWriter.create_or_open(place, study()).close()
+        assert open_store(place).epochs().num_rows == 6
+    else:
+        with pytest.raises(StoreError, match=r"2 trials have epochs that are missing.*lrstudy doctor"):
+            StoreWriter.create_or_open(place, study())
+    assert not list(tmp_path.rglob("*.tmp"))
