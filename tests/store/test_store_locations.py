@@ -31,6 +31,16 @@ for number in range(3):
 writer.append(trial(3)[0])
 os.kill(os.getpid(), signal.SIGKILL)
 """
+BUSY_WRITER = f"""
+import sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from store_samples import study, trial
+from lrstudy.store import StoreWriter, open_location
+with StoreWriter.create_or_open(open_location(*sys.argv[1:]), study(), chunk_rows=40) as writer:
+    for number in range(100_000):
+        writer.append(*trial(number))
+        print(number, flush=True)
+"""
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=120)
 
 
@@ -101,6 +111,29 @@ def test_a_store_on_s3_is_written_killed_resumed_and_read(endpoint: str) -> None
     assert [name for name in names if "epochs" not in name] == [
         "study.json", "trials/00000.parquet", "trials/00001.parquet",
     ]  # fmt: skip
+
+
+def test_a_store_on_s3_is_sound_at_every_moment_while_it_is_written(endpoint: str) -> None:
+    place = open_location("s3://bucket/runs/busy", endpoint)
+    command = [sys.executable, "-c", BUSY_WRITER, str(place), endpoint]
+    writer = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == "0\n"
+        with pytest.raises(StoreError, match=f"another lrstudy is writing here .process {writer.pid} on"):
+            StoreWriter.create_or_open(place, study())
+        seen = []
+        for _ in range(20):
+            store = open_store(place)
+            names = [record.trial_id for record in store.trial_records()]
+            assert names == [f"fixed-tune-{number:03d}" for number in range(len(names))]
+            epochs = [(key.trial_id, record.epoch) for key, record in store.epoch_records()]
+            assert epochs == [(name, epoch) for name in names for epoch in (1, 2, 3)]
+            seen.append(len(names))
+        assert seen[-1] > seen[0]
+    finally:
+        writer.kill()
+        writer.communicate()
 
 
 def test_errors_on_s3_are_store_errors(endpoint: str) -> None:
