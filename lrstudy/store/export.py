@@ -51,7 +51,8 @@ def _write_csv(store: Store, table: str, stream: Any) -> None:
 
 
 def _write_parquet(store: Store, table: str, stream: Any) -> None:
-    with pq.ParquetWriter(stream, SCHEMAS[table], compression="zstd") as writer:
+    schema = SCHEMAS[table]
+    with pq.ParquetWriter(stream, schema, compression="zstd", write_page_checksum=True) as writer:
         for chunk in store.tables(table):
             writer.write_table(chunk)
 

@@ -62,8 +62,10 @@ def repair(folder: Location) -> Repair:
 
 def _set_aside(folder: Location, name: str) -> None:
     table, _, file = name.partition("/")
-    place = folder / table / file
-    (folder / table / f"{file}{ASIDE}").write(place.read())
+    place, aside = folder / table / file, folder / table / f"{file}{ASIDE}"
+    while aside.exists():  # from an earlier repair
+        aside = folder / table / f"{aside.name}{ASIDE}"
+    aside.write(place.read())
     place.delete()
 
 

@@ -39,8 +39,8 @@ class Span:
         return self.rows > min(self.distinct, self.last - self.first + 1)
 
     def lacks(self, epochs: int, *, gaps: bool) -> bool:
-        """Return True if some of so many epochs are missing, or, without ``gaps``, one before the last."""
-        return self.distinct < max(epochs, 0 if gaps else self.last)
+        """Return True if some of so many epochs are missing; with ``gaps``, only if the last ones are."""
+        return max(self.distinct, self.last) < epochs if gaps else self.distinct < max(epochs, self.last)
 
 
 NOTHING: Final = Span(0, 0, 1, 0)

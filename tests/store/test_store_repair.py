@@ -12,6 +12,7 @@ from store_samples import STARTED, Rows, epoch, study, trial
 
 from lrstudy.errors import StoreError
 from lrstudy.store import Repair, StoreWriter, examine, open_location, open_store, repair
+from lrstudy.store.schema import epochs_table, trials_table
 
 
 @pytest.fixture
@@ -132,6 +133,24 @@ def test_each_damage_is_refused_then_repaired_then_resumed(
         assert (folder / f"{name}.damaged").exists()
     assert repair(open_location(folder)) == Repair([], [], [])
     resumed(folder)
+
+
+def test_recorded_histories_may_leave_epochs_out(tmp_path: Path) -> None:
+    rows, ends = trial(0, 6)
+    imported = study(spec={"imported": {"files": ["log.csv"]}})
+    with StoreWriter.create_or_open(tmp_path, imported) as writer:
+        every_other = epochs_table(rows[1::2])
+        writer.append_tables(every_other, trials_table([replace(ends[0], epochs_run=6)]))
+    assert examine(open_location(tmp_path)).sound
+    assert open_store(tmp_path).epochs()["epoch"].to_pylist() == [2, 4, 6]
+
+
+def test_each_repair_keeps_what_it_sets_aside(folder: Path) -> None:
+    for content in (b"PAR1", b"PAR1PAR1"):
+        (folder / "epochs/00004.parquet").write_bytes(content)
+        repair(open_location(folder))
+    assert (folder / "epochs/00004.parquet.damaged").read_bytes() == b"PAR1"
+    assert (folder / "epochs/00004.parquet.damaged.damaged").read_bytes() == b"PAR1PAR1"
 
 
 def test_epochs_before_a_trial_has_ended_are_no_damage(folder: Path) -> None:
