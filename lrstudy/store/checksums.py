@@ -61,7 +61,11 @@ def check_json(data: Mapping[str, Any]) -> bool:
     """Return True if the checksum holds, False if the data have none; raise ``ChecksumError`` otherwise."""
     if JSON_KEY not in data:
         return False
-    if data[JSON_KEY] != _json_digest({key: value for key, value in data.items() if key != JSON_KEY}):
+    try:
+        found = _json_digest({key: value for key, value in data.items() if key != JSON_KEY})
+    except ValueError as error:  # NaN, which was never written
+        raise ChecksumError(str(error)) from error
+    if data[JSON_KEY] != found:
         raise ChecksumError("its content does not match its checksum")
     return True
 

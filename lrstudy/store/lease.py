@@ -173,9 +173,10 @@ class LeaseLock:
         for name in names:
             if name not in self._told and self._watch.silent_seconds(name) > 2 * self._timing.beat:
                 self._told.add(name)
+                wait = self._timing.lease + self._timing.settle
                 self._tell(
                     f"{self._store}: {self._watch.described(name)} was writing here and gives no sign of "
-                    f"life; waiting up to {self._timing.lease:.0f} s before this one takes over"
+                    f"life; waiting up to {wait:.0f} s before this one takes over"
                 )
 
     def _beat_on(self) -> None:

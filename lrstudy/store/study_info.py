@@ -138,11 +138,12 @@ class StudyInfo:
             raise StoreError(Problem(where, "", f"is not valid JSON ({error})", remedy)) from error
         if not isinstance(data, dict):
             raise StoreError(Problem(where, "", "is not a study's description", remedy))
+        # First, so that a flipped bit of the version does not ask for a newer lrstudy.
+        _check_checksum(data, where)
         _check_version(data, where, remedy)
         problems = [Problem(where, key, message, remedy) for key, message in _faults(data)]
         if problems:
             raise StoreError(problems)
-        _check_checksum(data, where)
         known = {f.name: data[f.name] for f in fields(cls) if f.name in data}
         return cls(**known | {"created_at": datetime.fromisoformat(data["created_at"])})
 

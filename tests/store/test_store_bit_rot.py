@@ -114,6 +114,20 @@ def test_study_json_that_was_changed_on_purpose_can_be_used_again(folder: Path) 
     assert open_store(folder).study.targets == [0.8]
 
 
+def test_a_flipped_bit_of_the_version_does_not_ask_for_a_newer_lrstudy(folder: Path) -> None:
+    for name, old, new in (
+        ("study.json", b'"schema_version": 1', b'"schema_version": 3'),
+        ("epochs/00000.parquet", b"schema_version\x18\x011", b"schema_version\x18\x019"),
+    ):
+        file = folder / name
+        content = file.read_bytes()
+        assert old in content
+        file.write_bytes(content.replace(old, new))
+        with pytest.raises(StoreError, match="is damaged"):
+            open_store(folder).epochs()
+        file.write_bytes(content)
+
+
 def without_checksums(folder: Path) -> None:
     """What an older version wrote."""
     for file in folder.glob("*/*.parquet"):
