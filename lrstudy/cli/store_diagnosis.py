@@ -1,4 +1,4 @@
-"""What ``lrstudy doctor RUN`` says about a store: what is sound, what is damaged, and how to continue."""
+"""The findings of ``lrstudy doctor RUN``: the sound and the damaged parts of a store, and how to continue."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How one writer is chosen on storage that can only put, list and delete whole files.
+"""The choice of one writer on storage that can only put, list and delete whole files.
 
 Each driver puts a claim of its own, under a name that no other uses, and writes the store only if a listing
 made *after* that shows its own claim and no other. The storage must be consistent: what was put before a
@@ -24,7 +24,7 @@ from typing import Any
 
 
 class Sight(Enum):
-    """What is known of another claim's driver."""
+    """The state of another claim's driver, as far as it is known."""
 
     HOLDS = "it lives and holds the store"
     WAITS = "it lives and waits"

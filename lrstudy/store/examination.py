@@ -25,7 +25,7 @@ _READ = {"trials": ("trial_id", "status", "epochs_run"), "epochs": COLUMNS}
 
 @dataclass
 class Examination:
-    """What a store holds and what is wrong with it.
+    """The contents of a store and the faults in it.
 
     ``files`` counts each table's files, ``rows`` its rows. ``damaged`` are the files that cannot be used,
     with their problems; ``unsealed`` those without a checksum. The rest are ids of trials: with several rows,

@@ -1,4 +1,4 @@
-"""What a Parquet file says of itself: the study that it belongs to, the schema version, the columns."""
+"""The footer of a Parquet file: the study that it belongs to, the schema version, the columns."""
 
 from __future__ import annotations
 

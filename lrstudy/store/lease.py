@@ -62,11 +62,10 @@ class LeaseLock:
     ) -> None:
         self._store, self._folder = folder, folder / FOLDER
         self._timing, self._tell = timing or Timing(), tell
-        # Names in the order of time, so that of two that wait the earlier one mostly gets the store; that it
-        # does is a courtesy, and no clock decides more than that.
+        # The earlier of two that wait mostly has the smaller name and gets the store. Clocks decide no more.
         self.name = f"{time.time_ns():020d}-{uuid.uuid4().hex}"
         self._owner = ProcessIdentity.own()
-        self._watch = _Watch(self._folder, self._timing, self._owner)
+        self._watch = _Watch(self._folder, self._timing)
         self._holds = self._lost = False
         self._beats, self._beaten_at = 0, 0.0
         self._ended, self._beating = threading.Event(), threading.Lock()
@@ -213,45 +212,46 @@ class LeaseLock:
 
 
 class _Watch:
-    """What one process has seen of the other claims since it began to look."""
+    """The other claims as one process has seen them since it began to look."""
 
-    def __init__(self, folder: Location, timing: Timing, own: ProcessIdentity) -> None:
-        self._folder, self._timing, self._own = folder, timing, own
+    def __init__(self, folder: Location, timing: Timing) -> None:
+        self._folder, self._timing = folder, timing
         self._claims: dict[str, dict[str, Any]] = {}
         self._beats: dict[str, tuple[bytes, float]] = {}
         self._lives: set[str] = set()
 
     def look(self, name: str) -> Sight:
-        """What is known of a claim's driver now."""
+        """Return what is known of a claim's driver now."""
         alive = self.owner(name).alive()
         if alive is False:
             return Sight.DEAD
-        beat = self._read(name, _BEAT)
-        before, since = self._beats.setdefault(name, (beat, time.monotonic()))
-        if beat != before:
-            self._beats[name] = (beat, time.monotonic())
+        # The time before the beat is read: this process may be stopped in between.
+        now, beat = time.monotonic(), self._read(name, _BEAT)
+        before, since = self._beats.setdefault(name, (beat, now))
+        if beat and beat != before:
+            self._beats[name] = (beat, now)
             self._lives.add(name)
-        elif time.monotonic() - since >= self._timing.lease and not alive:
+        elif now - since >= self._timing.lease and not alive:
             return Sight.DEAD
         if not alive and name not in self._lives:
             return Sight.SILENT
-        return Sight.HOLDS if _holds(beat) else Sight.WAITS
+        return Sight.HOLDS if _holds(beat or before) else Sight.WAITS
 
     def silent_seconds(self, name: str) -> float:
-        """How long a driver has given no sign of life; 0 for one that is known to live."""
+        """Return for how long a driver has given no sign of life; 0 for one that is known to live."""
         if name in self._lives or name not in self._beats:
             return 0.0
         return time.monotonic() - self._beats[name][1]
 
     def owner(self, name: str) -> ProcessIdentity:
-        """Whose claim it is; of one that cannot be read, nobody's."""
+        """Return the process that a claim is of; one that does not exist where the claim is unreadable."""
         try:
             return ProcessIdentity.from_dict(self._claim(name))
         except (KeyError, TypeError, ValueError):
             return ProcessIdentity("an unknown machine", 0, "", "")
 
     def described(self, name: str) -> str:
-        """A claim's driver in words."""
+        """Return a claim's driver in words."""
         since = self._claim(name).get("since")
         return f"{self.owner(name)}{f' since {since}' if since else ''}"
 
@@ -281,9 +281,9 @@ def _holds(beat: bytes) -> bool:
 
 
 def lease_holder(folder: Location) -> str | None:
-    """Who writes in a folder, in words; None where no claim is there but of processes known to be dead."""
+    """Return the driver that writes in a folder, in words; None where none is, or only dead ones."""
     claims = folder / FOLDER
-    watch = _Watch(claims, Timing(), ProcessIdentity.own())
+    watch = _Watch(claims, Timing())
     for name in (n.removesuffix(_CLAIM) for n in claims.names() if n.endswith(_CLAIM)):
         if watch.look(name) is not Sight.DEAD:
             return watch.described(name)

@@ -1,4 +1,4 @@
-"""What a killed writer leaves in a folder: files that were not yet put in their place."""
+"""The files that a killed writer leaves in a folder: not yet put in their place."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def lock_folder(folder: Location) -> WriterLock:
 
 
 def holder_of(folder: Location) -> str | None:
-    """Who is writing in a folder, in words; None where nobody is known to."""
+    """Return the process that writes in a folder, in words; None where none is known to."""
     if folder.local is not None and (holder := _kernel_holder(folder.local)):
         return holder
     return lease_holder(folder)

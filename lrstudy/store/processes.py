@@ -53,7 +53,7 @@ def _kernel() -> str:
 
 
 def _started(pid: int) -> str | None:
-    """When a process began, in ticks since the boot; None where there is none, or only its remains."""
+    """Return when a process began, in ticks since the boot; None for one that has ended."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_bytes()
     except OSError:

@@ -61,14 +61,14 @@ class Store:
             return pa.concat_tables([empty, *self._epochs().tables(wanted, readers.map)])
 
     def tables(self, table: str) -> Iterator[Any]:
-        """What ``trials`` or ``epochs`` returns in parts, so that one file is in memory at a time."""
+        """The rows of ``trials`` or ``epochs`` in parts, so that one file is in memory at a time."""
         if table == "trials":
             yield self._trials
         else:
             yield from self._epochs().tables(schema.EPOCHS_SCHEMA.names, map)
 
     def epoch_contents(self) -> Iterator[bytes]:
-        """What ``epochs`` returns as the contents of Parquet files."""
+        """The rows of ``epochs`` as the contents of Parquet files."""
         return self._epochs().contents()
 
     def trial_records(self) -> list[TrialRecord]:

@@ -29,7 +29,7 @@ ASIDE: Final = ".damaged"
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """What was done: files set aside, trials whose second rows were dropped, trials to be run again."""
+    """The result: files set aside, trials whose second rows were dropped, trials to be run again."""
 
     set_aside: list[str]
     merged: list[str]

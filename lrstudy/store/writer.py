@@ -203,7 +203,7 @@ class StoreWriter:
 
 
 def _covered(rows: Any, ended: Any, limits: Mapping[str, int]) -> Any:
-    """Which epochs a trial row or a checkpoint covers; the trials of the others will be run again."""
+    """Return a mask of the epochs that a trial row or a checkpoint covers; the rest will be run again."""
     covered = pc.is_in(rows["trial_id"], value_set=ended["trial_id"].combine_chunks())
     if limits:
         place = pc.index_in(rows["trial_id"], value_set=pa.array(list(limits), pa.string()))

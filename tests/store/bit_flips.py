@@ -44,7 +44,7 @@ def flipped(file: Path, bit: int) -> Iterator[None]:
 
 
 def outcome(folder: Path, good: str) -> str:
-    """What a store gives after damage, in a word or two."""
+    """Return the effect of damage on a store's readers, in a word or two."""
     try:
         return "same values" if values(folder) == good else "OTHER VALUES"
     except LrStudyError as error:

@@ -129,7 +129,7 @@ def test_a_flipped_bit_of_the_version_does_not_ask_for_a_newer_lrstudy(folder: P
 
 
 def without_checksums(folder: Path) -> None:
-    """What an older version wrote."""
+    """Rewrite a store as an older version wrote it."""
     for file in folder.glob("*/*.parquet"):
         pq.write_table(pq.read_table(file), file)
     data = json.loads((folder / "study.json").read_text())

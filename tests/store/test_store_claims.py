@@ -83,7 +83,7 @@ class World:
 
     @property
     def holders(self) -> list[str]:
-        """Who may write: it won, and its claim is there."""
+        """The drivers that may write: they won, and their claims are there."""
         return [d.name for d in self.drivers.values() if d.won and not d.dead and d.name in self.claims]
 
     @property

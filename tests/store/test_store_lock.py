@@ -196,7 +196,7 @@ def others(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Location], Lea
 
 
 def stop_heart(lock: LeaseLock) -> None:
-    """What a suspended machine does."""
+    """Stop the heartbeat, as a suspended machine does."""
     lock._ended.set()
     lock._heart.join()
 
