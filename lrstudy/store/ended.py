@@ -95,7 +95,8 @@ class EndedEpochs:
 def _unless_gone(place: Location, read: Callable[[], _T], nothing: _T) -> _T:
     """Return what ``read`` does, or ``nothing`` where the file is gone.
 
-    A resume removes a file that holds no trial that has ended. On HDFS a file is gone for a moment while it is replaced.
+    A resume removes a file that holds no trial that has ended. On HDFS a file is gone for a moment while it
+    is replaced.
     """
     try:
         return read()
