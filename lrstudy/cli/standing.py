@@ -25,14 +25,13 @@ _LATEST: Final = 20
 class Standing:
     """A run at one moment.
 
-    ``writer`` is who works on it; None: nobody, or, where the store is ``elsewhere``, nobody can tell.
+    ``writer`` is who works on it, None where nobody does.
     """
 
     study: str
     metric: str
     schedules: tuple[ScheduleCounts, ...]
     writer: str | None
-    elsewhere: bool
     seconds_per_trial: float | None
 
     @property
@@ -54,8 +53,8 @@ class Standing:
 
     @property
     def goes_on(self) -> bool:
-        """Whether trials are missing and somebody may be at work on them."""
-        return self.done < self.planned and (self.elsewhere or self.writer is not None)
+        """Whether trials are missing and somebody is at work on them."""
+        return self.done < self.planned and self.writer is not None
 
     def to_json(self) -> dict[str, Any]:
         """Everything ``lrstudy status`` shows, as plain data."""
@@ -72,7 +71,6 @@ class Standing:
 
 def standing_of(store: Store) -> Standing:
     """How far the run in a store is now."""
-    local = store.location.local
     ends = (record.ended_at for record in store.trial_records())
     ended = sorted(end.timestamp() for end in ends if end is not None)[-_LATEST:]
     pace = (ended[-1] - ended[0]) / (len(ended) - 1) if len(ended) > 1 else None
@@ -80,8 +78,7 @@ def standing_of(store: Store) -> Standing:
         study=store.study.name,
         metric=store.study.metric.name,
         schedules=tuple(counts(store)),
-        writer=writer_of(local) if local is not None else None,
-        elsewhere=local is None,
+        writer=writer_of(store.location),
         seconds_per_trial=pace,
     )
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from lrstudy.store.examination import Examination, examine
 from lrstudy.store.export import FORMATS, export_store
 from lrstudy.store.importing import ImportedStudy, ImportOptions, import_histories
 from lrstudy.store.location import Location, open_location, study_folder
 from lrstudy.store.lock import holder_of as writer_of
 from lrstudy.store.query import query_store
 from lrstudy.store.reader import Store, open_store
+from lrstudy.store.repair import Repair, repair
 from lrstudy.store.schema import EPOCHS_SCHEMA, SCHEMA_VERSION, TRIALS_SCHEMA, TrialKey
 from lrstudy.store.study_info import ScheduleInfo, StudyInfo
 from lrstudy.store.writer import StoreWriter
@@ -17,19 +19,23 @@ __all__ = [
     "FORMATS",
     "SCHEMA_VERSION",
     "TRIALS_SCHEMA",
+    "Examination",
     "ImportOptions",
     "ImportedStudy",
     "Location",
+    "Repair",
     "ScheduleInfo",
     "Store",
     "StoreWriter",
     "StudyInfo",
     "TrialKey",
+    "examine",
     "export_store",
     "import_histories",
     "open_location",
     "open_store",
     "query_store",
+    "repair",
     "study_folder",
     "writer_of",
 ]

@@ -13,9 +13,11 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from lrstudy.store.checksums import seal_parquet
 from lrstudy.store.location import Location
 from lrstudy.store.schema import SCHEMA_VERSION, SCHEMA_VERSION_KEY, SCHEMAS, SPEC_HASH_KEY, STUDY_KEY
 from lrstudy.store.study_info import StudyInfo
+from lrstudy.store.verified import parquet_file, read_verified
 
 # Encoding and writing 32,768 rows of epochs takes about 25 ms, so an append to a large store costs half of
 # that on average. Chunks start small, so that the cost stays flat while a study is young, and grow, so that
@@ -49,16 +51,20 @@ class ChunkWriter:
 
     def read(self, name: str) -> Any:
         """A chunk that is known to be sound, with this study's metadata."""
-        with self._folder.filesystem.open_input_file((self._folder / name).path) as file:
-            table = pq.ParquetFile(file).read()
+        table = read_verified(self._folder / name, lambda content: parquet_file(content).read())
         return table.select(self._schema.names).cast(self._schema)
 
     def replace(self, name: str, table: Any) -> None:
         """Rewrite a chunk with fewer rows, or remove it when none are left."""
         if table.num_rows:
-            (self._folder / name).write(self._encode(table))
+            (self._folder / name).write(self._encode(table.cast(self._schema)))
         else:
             (self._folder / name).delete()
+
+    @property
+    def waiting(self) -> bool:
+        """Return True if there are rows that no file has."""
+        return bool(self._pending.num_rows)
 
     def enqueue(self, table: Any) -> None:
         """Take rows; nothing is written yet."""
@@ -82,8 +88,10 @@ class ChunkWriter:
     def _encode(self, table: Any) -> Any:
         sink = pa.BufferOutputStream()
         words = [field.name for field in self._schema if field.type == pa.string()]
-        pq.write_table(table, sink, compression="zstd", use_dictionary=[*words, "seed"])
-        return sink.getvalue()
+        pq.write_table(
+            table, sink, compression="zstd", use_dictionary=[*words, "seed"], write_page_checksum=True
+        )
+        return seal_parquet(sink.getvalue().to_pybytes())
 
 
 def chunk_capacity(index: int) -> int:

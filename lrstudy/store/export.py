@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
 from datetime import datetime
 from os import PathLike
 from typing import Any, Final
@@ -47,19 +46,20 @@ def export_store(
 
 def _write_csv(store: Store, table: str, stream: Any) -> None:
     with pyarrow.csv.CSVWriter(stream, SCHEMAS[table]) as writer:
-        for chunk in _chunks(store, table):
+        for chunk in store.tables(table):
             writer.write_table(chunk)
 
 
 def _write_parquet(store: Store, table: str, stream: Any) -> None:
-    with pq.ParquetWriter(stream, SCHEMAS[table], compression="zstd") as writer:
-        for chunk in _chunks(store, table):
+    schema = SCHEMAS[table]
+    with pq.ParquetWriter(stream, schema, compression="zstd", write_page_checksum=True) as writer:
+        for chunk in store.tables(table):
             writer.write_table(chunk)
 
 
 def _write_json(store: Store, table: str, stream: Any) -> None:
     separator = "[\n"
-    for chunk in _chunks(store, table):
+    for chunk in store.tables(table):
         for batch in chunk.to_batches(max_chunksize=4096):
             for row in batch.to_pylist():
                 stream.write((separator + json.dumps(_plain(row), allow_nan=False)).encode())
@@ -68,11 +68,6 @@ def _write_json(store: Store, table: str, stream: Any) -> None:
 
 
 _WRITERS: Final = {"csv": _write_csv, "parquet": _write_parquet, "json": _write_json}
-
-
-def _chunks(store: Store, table: str) -> Iterator[Any]:
-    for name in store.files(table):
-        yield store.read_file(table, name)
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:

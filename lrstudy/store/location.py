@@ -24,7 +24,7 @@ ENDPOINT: Final = "AWS_ENDPOINT_URL"
 _URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 # On these a file appears when it is closed, whole, and there is no rename.
 _OBJECT_STORES: Final = ("s3", "gcs", "abfs")
-_TEMPORARY: Final = ".tmp"
+TEMPORARY: Final = ".tmp"
 
 
 @dataclass(frozen=True)
@@ -88,8 +88,10 @@ class Location:
 
     def read(self) -> bytes:
         """The file's content."""
-        with reading(self.shown), self.filesystem.open_input_stream(self.path) as stream:
-            return bytes(stream.readall())
+        # One request for the size and one for the bytes: what a stream asks for piece by piece could be
+        # pieces of two versions.
+        with reading(self.shown), self.filesystem.open_input_file(self.path) as file:
+            return bytes(file.read())
 
     def write(self, content: Any) -> None:
         """Put a whole file there, replacing what was there, so that nobody ever sees a part of it."""
@@ -124,12 +126,6 @@ class Location:
             return
         with writing(self.shown):
             self.filesystem.delete_dir(self.path)
-
-    def delete_temporary_files(self) -> None:
-        """Remove what a killed writer left in this folder."""
-        for name in self.names():
-            if name.startswith(".") and name.endswith(_TEMPORARY):
-                (self / name).delete()
 
 
 def open_location(place: str | os.PathLike[str] | Location, endpoint: str | None = None) -> Location:
@@ -195,7 +191,7 @@ def _with_endpoint(uri: str, endpoint: str | None) -> str:
 def _temporary(path: str) -> str:
     folder, _, name = path.rpartition("/")
     # Hidden and with another ending: no `*.parquet` finds it.
-    return f"{folder}/.{name}{_TEMPORARY}"
+    return f"{folder}/.{name}{TEMPORARY}"
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""One writer per folder on a local or mounted file system, by an advisory lock."""
+"""One writer per folder: by the kernel's lock on a disk of this machine, by a lease everywhere else."""
 
 from __future__ import annotations
 
@@ -7,27 +7,70 @@ import fcntl
 import json
 import os
 import socket
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, Protocol
 
+from lrstudy.store.lease import LeaseLock, lease_holder
+from lrstudy.store.location import Location
 from lrstudy.store.problems import store_error, writing
 
 _FILE: Final = ".writer.lock"
 _HELD: Final = (errno.EACCES, errno.EAGAIN)
 
 
+# Where two machines may mount the same folder, and the kernel's lock may hold on each of them alone.
+_NETWORK: Final = ("nfs", "cifs", "smb", "fuse", "9p", "ceph", "lustre", "glusterfs", "gpfs", "beegfs", "afs")
+_MOUNTS: Final = Path("/proc/self/mounts")
+
+
+class WriterLock(Protocol):
+    """The right to write a store's folder: at most one process has it."""
+
+    def check(self) -> None:
+        """Raise ``StoreError`` if the right was lost. Asked before and after each write."""
+
+    def release(self) -> None:
+        """Give it up; doing so twice is harmless."""
+
+
+def lock_folder(folder: Location) -> WriterLock:
+    """Take the right to write a folder; raises ``StoreError`` naming the process that has it."""
+    if folder.local is None:
+        return LeaseLock(folder)
+    lock = FolderLock(folder.local)
+    if lock.is_sure and not _on_network(folder.local):
+        return lock
+    try:
+        return _Both(lock, LeaseLock(folder))
+    except BaseException:
+        lock.release()
+        raise
+
+
+def holder_of(folder: Location) -> str | None:
+    """Return the process that writes in a folder, in words; None where none is known to."""
+    if folder.local is not None and (holder := _kernel_holder(folder.local)):
+        return holder
+    return lease_holder(folder)
+
+
 class FolderLock:
     """Held while the process lives; the kernel gives it up when the process dies, however it dies.
 
     The file says who holds it. It is only read to tell the user, never trusted: a process id may have
-    been given to another process since.
+    been given to another process since. ``is_sure`` is False on a mount that has no locks.
     """
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / _FILE
         self._file: IO[str] | None = None
+        self.is_sure = True
         while self._file is None:
             self._file = self._try()
+
+    def check(self) -> None:
+        """The kernel takes the lock from nobody."""
 
     def release(self) -> None:
         """Give it up and remove the file; doing so twice is harmless."""
@@ -52,7 +95,7 @@ class FolderLock:
                     f"another lrstudy is writing here ({holder})",
                     "Wait for it to end or stop it, or choose another --out",
                 ) from error
-            # A mount without locks (ENOLCK, ENOTSUP): the user's own care has to do.
+            self.is_sure = False  # a mount without locks (ENOLCK, ENOTSUP)
         if not self._is_current(file):
             file.close()
             return None
@@ -69,8 +112,34 @@ class FolderLock:
             return False
 
 
-def holder_of(folder: Path) -> str | None:
-    """Who is writing in a folder, in words; None where nobody is."""
+@dataclass(frozen=True, slots=True)
+class _Both:
+    """The kernel's lock, which tells the processes of one machine apart at once, and the lease."""
+
+    lock: FolderLock
+    lease: LeaseLock
+
+    def check(self) -> None:
+        self.lease.check()
+
+    def release(self) -> None:
+        self.lease.release()
+        self.lock.release()
+
+
+def _on_network(folder: Path) -> bool:
+    """Return True if other machines may mount this folder too."""
+    try:
+        mounts = [line.split()[1:3] for line in _MOUNTS.read_text(encoding="utf-8").splitlines()]
+    except (OSError, ValueError):
+        return False
+    place = folder.resolve()
+    # The last mount of the deepest folder above is the one that is seen.
+    above = [(Path(at), kind) for at, kind in mounts if place.is_relative_to(at)]
+    return bool(above) and max(above, key=lambda mount: len(mount[0].parts))[1].startswith(_NETWORK)
+
+
+def _kernel_holder(folder: Path) -> str | None:
     path = folder / _FILE
     try:
         file = path.open("r+")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pyarrow as pa
+
 from lrstudy.errors import InputError, Problem
 from lrstudy.store.reader import Store
 from lrstudy.store.schema import SCHEMAS, TABLES
@@ -22,8 +24,8 @@ def query_store(store: Store, sql: str) -> Any:
         raise InputError(Problem("duckdb", "", "is not installed", remedy)) from error
     connection = duckdb.connect(":memory:")
     try:
-        for table in TABLES:
-            connection.register(table, _dataset(store, table))
+        connection.register("trials", store.trials())
+        connection.register("epochs", _epochs_dataset(store))
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
         result = connection.sql(sql) if sql.strip() else None
@@ -40,10 +42,10 @@ def query_store(store: Store, sql: str) -> Any:
     raise InputError(Problem("query", "", "gives no rows", "Write one SELECT over trials and epochs"))
 
 
-def _dataset(store: Store, table: str) -> Any:
+def _epochs_dataset(store: Store) -> Any:
+    """The epochs as a dataset over the files' checked bytes: duckdb decodes only the columns it needs."""
     import pyarrow.dataset as ds  # here, for it imports pandas
 
-    # A dataset, not a table: duckdb then reads only the columns that the query names.
-    folder = store.location / table
-    files = [(folder / name).path for name in store.files(table)]
-    return ds.dataset(files, schema=SCHEMAS[table], filesystem=store.location.filesystem, format="parquet")
+    files = ds.ParquetFileFormat()
+    fragments = [files.make_fragment(pa.BufferReader(content)) for content in store.epoch_contents()]
+    return ds.FileSystemDataset(fragments, SCHEMAS["epochs"], files)

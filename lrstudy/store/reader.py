@@ -1,39 +1,45 @@
-"""Opens a store, finished or still being written, and says clearly what is wrong with a damaged one."""
+"""Opens a store, finished or still being written, and says clearly what is wrong with a damaged one.
+
+A store that is being written is seen as it was at one moment. The writer stores a trial's epochs before its
+row, so the reader takes the trials' rows first, once, and later only the epochs of these trials.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from lrstudy.errors import InputError, Problem, StoreError, did_you_mean
 from lrstudy.records import EpochRecord, TrialRecord
 from lrstudy.store import schema
+from lrstudy.store.ended import EndedEpochs
+from lrstudy.store.footers import footer_problems
 from lrstudy.store.location import Location, open_location
-from lrstudy.store.problems import reading
-from lrstudy.store.study_info import STUDY_FILE, StudyInfo, newer_version
+from lrstudy.store.study_info import STUDY_FILE, StudyInfo
+from lrstudy.store.table_files import read_table_file, table_files
+from lrstudy.store.tally import doubled_trials, rows_problem
+from lrstudy.store.verified import settled
 
 if TYPE_CHECKING:
     import pandas as pd
 
 # Reading from an object store waits on the network, not on the processor.
 _READERS: Final = 8
-_DAMAGED: Final = "Restore the file from a copy, or run the study again in another folder"
 
 
 @dataclass(frozen=True)
 class Store:
-    """A study's store as it was when it was opened (``refreshed`` looks again)."""
+    """A study's store as it was when it was opened (``refreshed`` looks again): the trials that had ended."""
 
     location: Location
     study: StudyInfo
     _files: Mapping[str, tuple[str, ...]]
+    _trials: Any = field(repr=False, compare=False)
 
     def __repr__(self) -> str:
         files = ", ".join(f"{table} in {len(self._files[table])} files" for table in schema.TABLES)
@@ -41,11 +47,29 @@ class Store:
 
     def trials(self, columns: Sequence[str] | None = None) -> Any:
         """The trials as a ``pyarrow.Table``, one row per trial that has ended; all columns unless named."""
-        return self._table("trials", columns)
+        return self._trials.select(self._known("trials", columns))
 
     def epochs(self, columns: Sequence[str] | None = None) -> Any:
-        """The epochs as a ``pyarrow.Table``, one row per trial and epoch; all columns unless named."""
-        return self._table("epochs", columns)
+        """The epochs of these trials as a ``pyarrow.Table``, one row per trial and epoch.
+
+        All columns unless named. Raises ``StoreError`` where a file is damaged or a trial's epochs are not
+        all there once.
+        """
+        wanted = self._known("epochs", columns)
+        empty = pa.schema([schema.EPOCHS_SCHEMA.field(name) for name in wanted]).empty_table()
+        with ThreadPoolExecutor(_READERS) as readers:
+            return pa.concat_tables([empty, *self._epochs().tables(wanted, readers.map)])
+
+    def tables(self, table: str) -> Iterator[Any]:
+        """The rows of ``trials`` or ``epochs`` in parts, so that one file is in memory at a time."""
+        if table == "trials":
+            yield self._trials
+        else:
+            yield from self._epochs().tables(schema.EPOCHS_SCHEMA.names, map)
+
+    def epoch_contents(self) -> Iterator[bytes]:
+        """The rows of ``epochs`` as the contents of Parquet files."""
+        return self._epochs().contents()
 
     def trial_records(self) -> list[TrialRecord]:
         """The trials as records."""
@@ -68,45 +92,30 @@ class Store:
         except ImportError as error:
             remedy = "Install it: pip install 'lrstudy[query]'"
             raise InputError(Problem("pandas", "", "is not installed", remedy)) from error
-        return self._table(table, columns).to_pandas()
+        return (self.trials if table == "trials" else self.epochs)(columns).to_pandas()
 
     def files(self, table: str) -> tuple[str, ...]:
         """The names of a table's files."""
         return self._files[table]
 
     def read_file(self, table: str, name: str, columns: Sequence[str] | None = None) -> Any:
-        """One of a table's files as a ``pyarrow.Table``."""
-        wanted = schema.SCHEMAS[table]
-        if columns is not None:
-            wanted = pa.schema([wanted.field(column) for column in columns])
-        place = self.location / table / name
-        try:
-            with reading(str(place)), self.location.filesystem.open_input_file(place.path) as file:
-                return pq.ParquetFile(file).read(wanted.names).cast(wanted)
-        except StoreError as error:
-            message = error.problems[0].message.replace("cannot be read", "is damaged")
-            raise StoreError(Problem(str(place), "", message, _DAMAGED)) from error
+        """One of a table's files as a ``pyarrow.Table``, with the rows of trials that have not ended."""
+        return read_table_file(self.location / table / name, table, columns)
 
     def refreshed(self) -> Store:
         """The store as it is now."""
         return open_store(self.location)
 
-    def _table(self, table: str, columns: Sequence[str] | None) -> Any:
-        known = schema.SCHEMAS[table]
+    def _known(self, table: str, columns: Sequence[str] | None) -> list[str]:
+        known = schema.SCHEMAS[table].names
         for column in columns or ():
-            if column not in known.names:
-                raise StoreError(
-                    Problem(
-                        str(self.location / table),
-                        column,
-                        "no such column",
-                        did_you_mean(column, known.names),
-                    )
-                )
-        wanted = known if columns is None else pa.schema([known.field(column) for column in columns])
-        with ThreadPoolExecutor(_READERS) as readers:
-            parts = list(readers.map(lambda name: self.read_file(table, name, columns), self._files[table]))
-        return pa.concat_tables([wanted.empty_table(), *parts])
+            if column not in known:
+                remedy = did_you_mean(column, known)
+                raise StoreError(Problem(str(self.location / table), column, "no such column", remedy))
+        return list(known if columns is None else columns)
+
+    def _epochs(self) -> EndedEpochs:
+        return EndedEpochs(self.location, self._trials, self._files["epochs"], gaps=self.study.imported)
 
 
 def open_store(place: str | PathLike[str] | Location, endpoint: str | None = None) -> Store:
@@ -116,23 +125,44 @@ def open_store(place: str | PathLike[str] | Location, endpoint: str | None = Non
     damaged, lack a column or are not all of one study: every problem at once.
     """
     folder = open_location(place, endpoint)
+    return settled(folder, lambda: _open(folder))
+
+
+def read_study(folder: Location) -> StudyInfo:
+    """Return what ``study.json`` in this folder says; raises ``StoreError`` where there is none."""
     names = folder.names()
     if STUDY_FILE not in names:
         raise StoreError(_not_a_store(folder, names))
     file = folder / STUDY_FILE
-    study = StudyInfo.from_json(file.read(), str(file))
-    files = {
-        table: tuple(
-            name for name in (folder / table).names() if name.endswith(".parquet") and name[0] not in "._"
-        )
-        for table in schema.TABLES
-    }
-    problems = _table_problems(folder, files, study)
+    return settled(file, lambda: StudyInfo.from_json(file.read(), str(file)))
+
+
+def _open(folder: Location) -> Store:
+    study = read_study(folder)
+    trial_files = table_files(folder / "trials")
+    problems = _footer_problems(folder, "trials", trial_files, study)
+    # Once the trials' rows are read, the files of epochs that are there hold all epochs of these trials.
+    trials = None if problems else _read_trials(folder, trial_files)
+    epoch_files = table_files(folder / "epochs")
+    problems += _footer_problems(folder, "epochs", epoch_files, study)
     if problems:
         raise StoreError(problems)
-    store = Store(folder, study, files)
-    _refuse_doubles(store)
-    return store
+    if doubles := doubled_trials(trials):
+        have = "rows that are stored more than once"
+        raise StoreError(rows_problem(str(folder / "trials"), doubles, have, str(folder)))
+    return Store(folder, study, {"trials": trial_files, "epochs": epoch_files}, trials)
+
+
+def _read_trials(folder: Location, names: Sequence[str]) -> Any:
+    with ThreadPoolExecutor(_READERS) as readers:
+        parts = readers.map(lambda name: read_table_file(folder / "trials" / name, "trials"), names)
+        return pa.concat_tables([schema.TRIALS_SCHEMA.empty_table(), *parts])
+
+
+def _footer_problems(folder: Location, table: str, names: Sequence[str], study: StudyInfo) -> list[Problem]:
+    with ThreadPoolExecutor(_READERS) as readers:
+        found = readers.map(lambda name: footer_problems(folder / table / name, table, study), names)
+        return [problem for problems in found for problem in problems]
 
 
 def _not_a_store(folder: Location, names: Sequence[str]) -> Problem:
@@ -143,61 +173,3 @@ def _not_a_store(folder: Location, names: Sequence[str]) -> Problem:
     if inside:
         remedy = f"Name one of the studies in it: {', '.join(str(folder / name) for name in inside)}"
     return Problem(str(folder), "", f"is not a study's store: it has no {STUDY_FILE}", remedy)
-
-
-def _table_problems(folder: Location, files: Mapping[str, Sequence[str]], study: StudyInfo) -> list[Problem]:
-    places = [(folder / table / name, table) for table, names in files.items() for name in names]
-    with ThreadPoolExecutor(_READERS) as readers:
-        found = readers.map(lambda item: list(_file_problems(item[0], item[1], study)), places)
-    return [problem for problems in found for problem in problems]
-
-
-def _file_problems(place: Location, table: str, study: StudyInfo) -> Iterator[Problem]:
-    """What is wrong with one Parquet file, from its footer alone."""
-    try:
-        with reading(str(place)), place.filesystem.open_input_file(place.path) as file:
-            found = pq.read_schema(file)
-    except StoreError as error:
-        message = error.problems[0].message.replace("cannot be read", "is damaged")
-        yield Problem(str(place), "", message, _DAMAGED)
-        return
-    says = found.metadata or {}
-    version = int(says.get(schema.SCHEMA_VERSION_KEY, b"1"))
-    if version > schema.SCHEMA_VERSION:
-        yield newer_version(str(place), version)
-        return
-    for field in schema.SCHEMAS[table]:
-        if field.name not in found.names:
-            yield Problem(str(place), field.name, "this column is missing", _DAMAGED)
-        elif not _same_kind(found.field(field.name).type, field.type):
-            message = f"this column holds {found.field(field.name).type}, not {field.type}"
-            yield Problem(str(place), field.name, message, _DAMAGED)
-    name = says.get(schema.STUDY_KEY, study.name.encode()).decode()
-    spec_hash = says.get(schema.SPEC_HASH_KEY, study.spec_hash.encode()).decode()
-    if (name, spec_hash) != (study.name, study.spec_hash):
-        message = (
-            f"is of the study {name!r} ({spec_hash}) in the folder of {study.name!r} ({study.spec_hash}): "
-            "two studies are mixed"
-        )
-        yield Problem(str(place), "", message, "Move each study's files to a folder of its own")
-
-
-def _same_kind(found: Any, wanted: Any) -> bool:
-    """Whether the values can be used as they are: other tools write other widths of the same kind."""
-    kinds = (pa.types.is_integer, pa.types.is_floating, pa.types.is_timestamp)
-    if pa.types.is_string(wanted):
-        value = found.value_type if pa.types.is_dictionary(found) else found
-        return bool(
-            pa.types.is_string(value) or pa.types.is_large_string(value) or pa.types.is_string_view(value)
-        )
-    return any(is_kind(found) and is_kind(wanted) for is_kind in kinds)
-
-
-def _refuse_doubles(store: Store) -> None:
-    ids = store.trials(["trial_id"])["trial_id"]
-    counts = pc.value_counts(ids)
-    doubles = [entry["values"] for entry in counts.to_pylist() if entry["counts"] > 1]
-    if doubles:
-        message = f"{len(doubles)} trials stand there more than once (the first: {doubles[0]!r})"
-        remedy = "Remove the files that were copied in from another store"
-        raise StoreError(Problem(str(store.location / "trials"), "", message, remedy))

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from lrstudy.records import EpochRecord, Phase, Status, TrialRecord
 
@@ -106,6 +107,26 @@ def epoch_records(table: Any) -> Iterator[tuple[TrialKey, EpochRecord]]:
         for row in batch.to_pylist():
             key = TrialKey(row.pop("trial_id"), Phase(row.pop("phase")), row.pop("schedule"), row.pop("seed"))
             yield key, EpochRecord(**row)
+
+
+def check_values(table: Any) -> None:
+    """Raise ``ValueError`` for text, phases, states, params or times that no writer stores.
+
+    For files without a checksum, in which damage may look like a value.
+    """
+    table.validate(full=True)
+    for name, known in (("phase", Phase), ("status", Status)):
+        if name in table.column_names:
+            others = set(pc.unique(table[name]).to_pylist()) - {str(value) for value in known} - {None}
+            if others:
+                raise ValueError(f"the column {name} holds {min(others)!r}")
+    if "params" in table.column_names:
+        for text in table["params"].to_pylist():
+            if text and not isinstance(json.loads(text), dict):
+                raise ValueError(f"the column params holds {text!r}")
+    for name in ("started_at", "ended_at"):
+        if name in table.column_names:
+            table[name].to_pylist()  # raises for years that Python has not
 
 
 def _trial_record(row: dict[str, Any]) -> TrialRecord:

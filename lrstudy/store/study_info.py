@@ -11,6 +11,7 @@ from typing import Any, Final
 from lrstudy.errors import Problem, StoreError
 from lrstudy.metrics import METRICS, Metric
 from lrstudy.records import Phase
+from lrstudy.store.checksums import JSON_KEY, ChecksumError, check_json, seal_json
 from lrstudy.store.schema import SCHEMA_VERSION
 
 STUDY_FILE: Final = "study.json"
@@ -125,8 +126,7 @@ class StudyInfo:
     def to_json(self) -> str:
         """The text of ``study.json``."""
         data = asdict(self) | {"created_at": self.created_at.isoformat()}
-        # The order of the schedules is the study file's and means something: keys are not sorted.
-        return json.dumps(data, indent=2, allow_nan=False) + "\n"
+        return seal_json(data)
 
     @classmethod
     def from_json(cls, text: str | bytes, where: str = STUDY_FILE) -> StudyInfo:
@@ -138,12 +138,25 @@ class StudyInfo:
             raise StoreError(Problem(where, "", f"is not valid JSON ({error})", remedy)) from error
         if not isinstance(data, dict):
             raise StoreError(Problem(where, "", "is not a study's description", remedy))
+        # First, so that a flipped bit of the version does not ask for a newer lrstudy.
+        _check_checksum(data, where)
         _check_version(data, where, remedy)
         problems = [Problem(where, key, message, remedy) for key, message in _faults(data)]
         if problems:
             raise StoreError(problems)
         known = {f.name: data[f.name] for f in fields(cls) if f.name in data}
         return cls(**known | {"created_at": datetime.fromisoformat(data["created_at"])})
+
+
+def _check_checksum(data: Mapping[str, Any], where: str) -> None:
+    try:
+        check_json(data)
+    except ChecksumError as error:
+        remedy = (
+            "Restore the file from a copy; if you changed it on purpose, delete its line "
+            f'"{JSON_KEY}" (and the comma before it)'
+        )
+        raise StoreError(Problem(where, "", f"is damaged ({error})", remedy)) from error
 
 
 def _check_version(data: Mapping[str, Any], where: str, remedy: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from os import PathLike
 from types import TracebackType
@@ -14,22 +14,24 @@ import pyarrow.compute as pc
 from lrstudy.errors import Problem, StoreError
 from lrstudy.records import EpochRecord, TrialRecord
 from lrstudy.store.chunks import CHUNK_ROWS, ChunkWriter
+from lrstudy.store.leftovers import clear_leftovers
 from lrstudy.store.location import Location, open_location
-from lrstudy.store.lock import FolderLock
+from lrstudy.store.lock import WriterLock, lock_folder
 from lrstudy.store.reader import Store, open_store
 from lrstudy.store.schema import TABLES, TrialKey, epochs_table, trials_table
 from lrstudy.store.study_info import STUDY_FILE, StudyInfo
+from lrstudy.store.tally import EpochTally, Span, count_epochs
 
 
 class StoreWriter:
-    """Writes one study's store; a second writer on the same local folder is refused.
+    """Writes one study's store; a second writer on the same folder is refused.
 
     ``study`` is what ``study.json`` says, and ``resumed`` whether the store was there before. Use
     ``create_or_open``, then ``close`` (or a ``with`` block).
     """
 
     def __init__(
-        self, location: Location, study: StudyInfo, lock: FolderLock | None, *, resumed: bool, chunk_rows: int
+        self, location: Location, study: StudyInfo, lock: WriterLock, *, resumed: bool, chunk_rows: int
     ) -> None:
         self.location, self.study, self.resumed = location, study, resumed
         self._lock = lock
@@ -58,12 +60,11 @@ class StoreWriter:
         folder = open_location(location)
         _refuse_other_study(folder, study)
         folder.create_folder()
-        lock = FolderLock(folder.local) if folder.local is not None else None
+        lock = lock_folder(folder)
         try:
             return cls._open(folder, study, lock, dict(keep or {}), frozenset(forget), chunk_rows)
         except BaseException:
-            if lock is not None:
-                lock.release()
+            lock.release()
             raise
 
     @staticmethod
@@ -78,13 +79,13 @@ class StoreWriter:
         cls,
         folder: Location,
         study: StudyInfo,
-        lock: FolderLock | None,
+        lock: WriterLock,
         keep: dict[str, int],
         forget: frozenset[str],
         chunk_rows: int,
     ) -> Self:
         before = _refuse_other_study(folder, study)
-        folder.delete_temporary_files()
+        clear_leftovers(folder)
         if before is None:
             (folder / STUDY_FILE).write(study.to_json().encode())
             return cls(folder, study, lock, resumed=False, chunk_rows=chunk_rows)
@@ -93,7 +94,7 @@ class StoreWriter:
             (folder / STUDY_FILE).write(replace(before, spec=study.spec).to_json().encode())
         writer = cls(folder, replace(before, spec=study.spec), lock, resumed=True, chunk_rows=chunk_rows)
         for table in TABLES:
-            (folder / table).delete_temporary_files()
+            clear_leftovers(folder / table)
         if forget:
             writer._forget(open_store(folder), forget)
         writer._resume(open_store(folder), keep)
@@ -119,23 +120,26 @@ class StoreWriter:
 
     def append_tables(self, epochs: Any, trials: Any) -> None:
         """Store whole tables of ``EPOCHS_SCHEMA`` and ``TRIALS_SCHEMA`` whose rows are known to be new."""
-        self._remember(epochs, trials)
+        self._remember(count_epochs(epochs), trials["trial_id"].to_pylist())
         self._epochs.enqueue(epochs)
         self._trials.enqueue(trials)
         self.flush()
 
     def flush(self) -> None:
         """Write what waits. Epochs first: a trial's row says that its epochs are all there."""
+        if not (self._epochs.waiting or self._trials.waiting):
+            return
+        self._lock.check()
         self._epochs.flush()
         self._trials.flush()
+        self._lock.check()
 
     def close(self) -> None:
         """Write what waits and let go of the folder."""
         try:
             self.flush()
         finally:
-            if self._lock is not None:
-                self._lock.release()
+            self._lock.release()
 
     def __enter__(self) -> Self:
         return self
@@ -162,21 +166,30 @@ class StoreWriter:
         first = {record.trial_id: record for record in reversed(records)}
         return [record for name, record in reversed(first.items()) if name not in self._ended]
 
-    def _remember(self, epochs: Any, trials: Any) -> None:
-        last = epochs.group_by("trial_id").aggregate([("epoch", "max")])
-        self._last_epoch.update(
-            zip(*(last[name].to_pylist() for name in ("trial_id", "epoch_max")), strict=True)
-        )
-        self._ended.update(trials["trial_id"].to_pylist())
+    def _remember(self, epochs: Mapping[str, Span], ended: Iterable[str]) -> None:
+        for name, span in epochs.items():
+            self._last_epoch[name] = max(span.last, self._last_epoch.get(name, 0))
+        self._ended.update(ended)
 
     def _resume(self, store: Store, keep: Mapping[str, int]) -> None:
         ended = store.trials(["trial_id"])
         limits = {trial_id: last for trial_id, last in keep.items() if last > 0}
+        tally = EpochTally(store.trials(), gaps=self.study.imported)
+        orphaned = []
         for name in store.files("epochs"):
-            self._drop_orphans(name, store.read_file("epochs", name, ["trial_id", "epoch"]), ended, limits)
+            rows = store.read_file("epochs", name, ["trial_id", "epoch"])
+            covered = _covered(rows, ended, limits)
+            tally.add(count_epochs(rows.filter(covered)))
+            if not pc.all(covered).as_py():
+                orphaned.append((name, covered))
+        # Nothing is changed in a store whose rows contradict each other.
+        if problems := tally.problems(str(self.location / "epochs"), str(self.location)):
+            raise StoreError(problems)
+        self._remember(tally.spans, ended["trial_id"].to_pylist())
+        for name, covered in orphaned:
+            self._epochs.replace(name, self._epochs.read(name).filter(covered))
         self._trials.resume()
         self._epochs.resume()
-        self._remember(store.refreshed().epochs(["trial_id", "epoch"]), ended)
 
     def _forget(self, store: Store, trial_ids: frozenset[str]) -> None:
         """Drop the rows of trials; their epochs then belong to no trial and go with the orphans."""
@@ -188,15 +201,15 @@ class StoreWriter:
             if not pc.all(kept).as_py():
                 self._trials.replace(name, self._trials.read(name).filter(kept))
 
-    def _drop_orphans(self, name: str, rows: Any, ended: Any, limits: Mapping[str, int]) -> None:
-        """Remove epochs that no trial row and no checkpoint covers: their trial will be run again."""
-        covered = pc.is_in(rows["trial_id"], value_set=ended["trial_id"].combine_chunks())
-        if limits:
-            place = pc.index_in(rows["trial_id"], value_set=pa.array(list(limits), pa.string()))
-            limit = pc.take(pa.array(list(limits.values()), pa.int64()), place)
-            covered = pc.or_(covered, pc.fill_null(pc.less_equal(rows["epoch"], limit), False))
-        if not pc.all(covered).as_py():
-            self._epochs.replace(name, self._epochs.read(name).filter(covered))
+
+def _covered(rows: Any, ended: Any, limits: Mapping[str, int]) -> Any:
+    """Return a mask of the epochs that a trial row or a checkpoint covers; the rest will be run again."""
+    covered = pc.is_in(rows["trial_id"], value_set=ended["trial_id"].combine_chunks())
+    if limits:
+        place = pc.index_in(rows["trial_id"], value_set=pa.array(list(limits), pa.string()))
+        limit = pc.take(pa.array(list(limits.values()), pa.int64()), place)
+        covered = pc.or_(covered, pc.fill_null(pc.less_equal(rows["epoch"], limit), False))
+    return covered
 
 
 def _refuse_other_study(folder: Location, study: StudyInfo) -> StudyInfo | None:

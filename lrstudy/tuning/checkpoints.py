@@ -177,6 +177,22 @@ def remove_ended(store: Location, ended: Collection[str]) -> None:
         remove_checkpoints(store, [name for name in ended if _folder_of(store, name).name in there])
 
 
+def check_checkpoints(store: Location) -> tuple[int, list[str]]:
+    """Return the number of checkpoints that are sound, and the names of the others."""
+    sound, damaged = 0, []
+    for trial in (store / FOLDER).names():
+        folder = store / FOLDER / trial
+        for name in folder.names():
+            match = _NAME.fullmatch(name)
+            if match is None:
+                continue
+            if _digest((folder / name).read()) == match[2]:
+                sound += 1
+            else:
+                damaged.append(f"{trial}/{name}")
+    return sound, damaged
+
+
 def _folder_of(store: Location, trial_id: str) -> Location:
     # A schedule may be called anything: its trials' folders are named as its study's would be.
     return study_folder(store / FOLDER, trial_id)

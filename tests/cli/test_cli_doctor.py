@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,11 @@ from typer.testing import CliRunner
 import lrstudy.cli.commands  # noqa: F401 - registers the commands
 from lrstudy.cli import app
 from lrstudy.cli.diagnosis import diagnose
+from lrstudy.store import StoreWriter
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "store"))
+
+from store_samples import study, trial
 
 DEAD = "127.0.0.1:1"
 
@@ -58,3 +66,61 @@ def test_the_page_fits_a_terminal() -> None:
     lines = result.stdout.splitlines()
     assert max(map(len, lines)) <= 80
     assert next(line for line in lines if line.startswith("fault")).split()[1] == "cluster"
+
+
+def run_of(folder: Path) -> Path:
+    with StoreWriter.create_or_open(folder, study(), chunk_rows=4) as writer:
+        for number in range(6):
+            writer.append(*trial(number))
+    return folder
+
+
+def test_a_sound_run_is_well(tmp_path: Path) -> None:
+    run_of(tmp_path / "run")
+    result = CliRunner().invoke(app, ["doctor", "run"])
+    assert result.exit_code == 0, result.output
+    assert "2 of 2 files sound, 6 rows" in result.stdout
+    assert "5 of 5 files sound, 18 rows" in result.stdout
+    assert "GPU" not in result.stdout
+
+
+def test_a_damaged_run_is_told_and_repaired(tmp_path: Path) -> None:
+    file = run_of(tmp_path / "run") / "epochs/00001.parquet"
+    content = bytearray(file.read_bytes())
+    content[100] ^= 1
+    file.write_bytes(content)
+    shutil.copy(tmp_path / "run/trials/00001.parquet", tmp_path / "run/trials/00007.parquet")
+    told = faults("run")
+    assert "does not match its checksum" in told["epochs/00001.parquet"]
+    assert "lrstudy doctor run --repair" in told["epochs/00001.parquet"]
+    assert "stored more than once: fixed-tune-004, fixed-tune-005" in told["trials"]
+    assert "missing: of fixed-tune-001, fixed-tune-002" in told["epochs"]
+    result = CliRunner().invoke(app, ["doctor", "run", "--repair"])
+    assert result.exit_code == 0, result.output
+    assert "lrstudy resume run" in " ".join(result.stdout.split())
+    assert faults("run") == {}
+
+
+def test_damage_that_cannot_be_repaired_is_told(tmp_path: Path) -> None:
+    file = run_of(tmp_path / "run") / "study.json"
+    file.write_text(file.read_text().replace('"seed": 3', '"seed": 2'))
+    assert 'delete its line "sha256"' in faults("run")["study.json"]
+    assert "study.json" in faults("run", "--repair")["repair"]
+    assert "does not exist" in faults("nowhere")["study.json"]
+
+
+def test_damaged_checkpoints_are_told(tmp_path: Path) -> None:
+    folder = run_of(tmp_path / "run") / "checkpoints" / "fixed-tune-007"
+    folder.mkdir(parents=True)
+    (folder / f"epoch-00003-{hashlib.sha256(b'state').hexdigest()[:16]}.pt").write_bytes(b"state")
+    assert "1 sound" in CliRunner().invoke(app, ["doctor", "run"]).stdout
+    (folder / f"epoch-00004-{hashlib.sha256(b'state').hexdigest()[:16]}.pt").write_bytes(b"stave")
+    result = CliRunner().invoke(app, ["doctor", "run"])
+    assert result.exit_code == 0
+    assert "a resume ignores them" in " ".join(result.stdout.split())
+
+
+def test_repair_without_a_run_is_refused() -> None:
+    result = CliRunner().invoke(app, ["doctor", "--repair"])
+    assert result.exit_code == 2
+    assert "--repair: needs a RUN" in result.stderr

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from pyarrow import fs
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -18,7 +20,7 @@ from lrstudy.cli.live import Clock, summary_line
 from lrstudy.cli.standing import standing_of, standing_page, watch_run
 from lrstudy.records import Phase, Status, TrialRecord
 from lrstudy.spec import parse_study
-from lrstudy.store import StoreWriter, open_store
+from lrstudy.store import Location, StoreWriter, open_store
 from lrstudy.tuning import Progress, ScheduleProgress
 from lrstudy.tuning.provenance import study_info
 
@@ -80,6 +82,18 @@ def test_a_run_at_work_tells_who_and_how_long(writer: StoreWriter, tmp_path: Pat
     assert max(map(len, page.splitlines())) <= 80
     writer.close()
     assert "left" not in page_of(tmp_path / "run")
+
+
+def test_a_run_elsewhere_tells_its_writer_too(tmp_path: Path) -> None:
+    # Storage that can put, list and delete files only, as S3.
+    place = Location(fs.SubTreeFileSystem(str(tmp_path), fs.LocalFileSystem()), "run", "hdfs://run")
+    with StoreWriter.create_or_open(place, study_info(parse_study(STUDY, "test"))) as writer:
+        writer.append([], [trial(0), trial(1)])
+        found = standing_of(open_store(place))
+        assert str(found.writer).startswith(f"process {os.getpid()} on")
+        assert found.goes_on
+    found = standing_of(open_store(place))
+    assert (found.writer, found.goes_on) == (None, False)
 
 
 def test_only_the_kinds_of_loss_that_there_are_have_a_column(writer: StoreWriter, tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def edit(file: Path, change: Callable[[Any], Any]) -> None:
 
 def edit_study(folder: Path, **changes: Any) -> None:
     file = folder / "study.json"
-    data = json.loads(file.read_text()) | changes
+    data = json.loads(file.read_text()) | {"sha256": "DELETE"} | changes
     file.write_text(json.dumps({key: value for key, value in data.items() if value != "DELETE"}))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import subprocess
 import sys
@@ -19,6 +20,27 @@ from lrstudy.errors import StoreError
 from lrstudy.store import StoreWriter, open_location, open_store, study_folder
 from lrstudy.store.location import Location
 
+KILLED_WRITER = f"""
+import os, signal, sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from store_samples import study, trial
+from lrstudy.store import StoreWriter, open_location
+writer = StoreWriter.create_or_open(open_location(*sys.argv[1:]), study(), chunk_rows=4)
+for number in range(3):
+    writer.append(*trial(number))
+writer.append(trial(3)[0])
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+BUSY_WRITER = f"""
+import sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from store_samples import study, trial
+from lrstudy.store import StoreWriter, open_location
+with StoreWriter.create_or_open(open_location(*sys.argv[1:]), study(), chunk_rows=40) as writer:
+    for number in range(100_000):
+        writer.append(*trial(number))
+        print(number, flush=True)
+"""
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=120)
 
 
@@ -69,11 +91,8 @@ def everything(place: Location) -> list[str]:
 
 def test_a_store_on_s3_is_written_killed_resumed_and_read(endpoint: str) -> None:
     place = open_location("s3://bucket/runs/digits", endpoint)
-    writer = StoreWriter.create_or_open(place, study(), chunk_rows=4)
-    for number in range(3):
-        writer.append(*trial(number))
-    writer.append(trial(3)[0])
-    del writer  # no close: what a killed driver leaves
+    killed = subprocess.run([sys.executable, "-c", KILLED_WRITER, str(place), endpoint], check=False)
+    assert killed.returncode == -signal.SIGKILL
 
     with StoreWriter.create_or_open(place, study(), keep={"fixed-tune-003": 1}, chunk_rows=4) as resumed:
         assert resumed.resumed
@@ -92,6 +111,29 @@ def test_a_store_on_s3_is_written_killed_resumed_and_read(endpoint: str) -> None
     assert [name for name in names if "epochs" not in name] == [
         "study.json", "trials/00000.parquet", "trials/00001.parquet",
     ]  # fmt: skip
+
+
+def test_a_store_on_s3_is_sound_at_every_moment_while_it_is_written(endpoint: str) -> None:
+    place = open_location("s3://bucket/runs/busy", endpoint)
+    command = [sys.executable, "-c", BUSY_WRITER, str(place), endpoint]
+    writer = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == "0\n"
+        with pytest.raises(StoreError, match=f"another lrstudy is writing here .process {writer.pid} on"):
+            StoreWriter.create_or_open(place, study())
+        seen = []
+        for _ in range(20):
+            store = open_store(place)
+            names = [record.trial_id for record in store.trial_records()]
+            assert names == [f"fixed-tune-{number:03d}" for number in range(len(names))]
+            epochs = [(key.trial_id, record.epoch) for key, record in store.epoch_records()]
+            assert epochs == [(name, epoch) for name in names for epoch in (1, 2, 3)]
+            seen.append(len(names))
+        assert seen[-1] > seen[0]
+    finally:
+        writer.kill()
+        writer.communicate()
 
 
 def test_errors_on_s3_are_store_errors(endpoint: str) -> None:
@@ -205,3 +247,23 @@ def test_the_variable_that_amazon_s_tools_read_names_the_endpoint_too(
     with StoreWriter.create_or_open("s3://bucket/runs/variable", study()) as writer:
         writer.append(*trial(0))
     assert open_store("s3://bucket/runs/variable").epochs().num_rows == 3
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_kill_between_the_two_steps_of_a_replacement_loses_nothing(tmp_path: Path, whole: bool) -> None:
+    # Arrow's HDFS deletes the file that is replaced before it renames the new one.
+    place = Location(fs.SubTreeFileSystem(str(tmp_path), fs.LocalFileSystem()), "runs", "hdfs://runs")
+    with StoreWriter.create_or_open(place, study()) as writer:
+        writer.append(*trial(0))
+        writer.append(*trial(1))
+    file = tmp_path / "runs/epochs/00000.parquet"
+    content = file.read_bytes()
+    file.unlink()
+    (file.parent / ".00000.parquet.tmp").write_bytes(content if whole else content[:-9])
+    if whole:
+        StoreWriter.create_or_open(place, study()).close()
+        assert open_store(place).epochs().num_rows == 6
+    else:
+        with pytest.raises(StoreError, match=r"2 trials have epochs that are missing.*lrstudy doctor"):
+            StoreWriter.create_or_open(place, study())
+    assert not list(tmp_path.rglob("*.tmp"))

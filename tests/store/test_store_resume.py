@@ -71,6 +71,7 @@ def test_epochs_without_a_trial_row_go_unless_a_checkpoint_covers_them(
         assert writer.last_epochs == {"fixed-tune-001": 2, "fixed-tune-002": 4, "fixed-tune-003": 3}
         writer.append(*trial(1, 4))
         writer.append(*trial(0, 4))
+        writer.append((), trial(2, 4)[1])
     four, three = [1, 2, 3, 4], [1, 2, 3]
     assert stored(tmp_path) == {
         "fixed-tune-000": four, "fixed-tune-001": four, "fixed-tune-002": four, "fixed-tune-003": three,
@@ -93,7 +94,7 @@ def test_a_gap_in_a_trials_epochs_is_a_bug_of_the_caller(tmp_path: Path) -> None
     with StoreWriter.create_or_open(tmp_path, study()) as writer:
         with pytest.raises(ValueError, match="epoch 2 follows epoch 0"):
             writer.append([(key, epoch(2))])
-        writer.append([(key, epoch(1))])
+        writer.append([(key, epoch(1))], trial(0, 1)[1])
     assert stored(tmp_path) == {"fixed-tune-000": [1]}
 
 
@@ -209,10 +210,14 @@ def test_a_lock_file_that_is_removed_while_it_is_taken_is_not_the_lock(
     writer.close()
 
 
-def test_a_store_being_written_is_readable_and_refreshes(tmp_path: Path) -> None:
+def test_a_store_being_written_shows_the_trials_that_have_ended(tmp_path: Path) -> None:
     with StoreWriter.create_or_open(tmp_path, study(), chunk_rows=2) as writer:
         store = open_store(tmp_path)
         assert store.trials().num_rows == store.epochs().num_rows == 0
         writer.append(*trial(0))
         writer.append(trial(1, 2)[0])
-        assert (store.refreshed().trials().num_rows, store.refreshed().epochs().num_rows) == (1, 5)
+        assert (store.refreshed().trials().num_rows, store.refreshed().epochs().num_rows) == (1, 3)
+        writer.append(*trial(1, 2))
+        assert (store.refreshed().trials().num_rows, store.refreshed().epochs().num_rows) == (2, 5)
+        # Opened before any trial had ended, it stays as it was.
+        assert store.trials().num_rows == store.epochs().num_rows == 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from dataclasses import astuple, fields
+from dataclasses import astuple, fields, replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -67,14 +67,19 @@ def same(a: object, b: object) -> bool:
 
 @settings(max_examples=40, deadline=None)
 @given(
-    st.lists(records(TrialRecord), max_size=4, unique_by=lambda record: record.trial_id),
     st.lists(
-        st.tuples(records(TrialKey), records(EpochRecord, epoch=st.just(1))),
+        st.tuples(
+            records(TrialRecord, epochs_run=st.just(1)),
+            records(TrialKey),
+            records(EpochRecord, epoch=st.just(1)),
+        ),
         max_size=4,
-        unique_by=lambda row: row[0].trial_id,
-    ),
+        unique_by=lambda rows: rows[0].trial_id,
+    )
 )
-def test_records_come_back_as_they_were(trials: list[TrialRecord], epochs: list[Any]) -> None:
+def test_records_come_back_as_they_were(rows: list[tuple[TrialRecord, TrialKey, EpochRecord]]) -> None:
+    trials = [record for record, _, _ in rows]
+    epochs = [(replace(key, trial_id=record.trial_id), last) for record, key, last in rows]
     with tempfile.TemporaryDirectory() as folder:
         with StoreWriter.create_or_open(folder, study()) as writer:
             writer.append(epochs, trials)

@@ -16,7 +16,7 @@ def stop(run: RunArgument) -> None:
     from lrstudy.tuning.stopping import request_stop
 
     location = open_store(run).location
-    if location.local is not None and writer_of(location.local) is None:
+    if writer_of(location) is None:
         remedy = "lrstudy status says how far it is; lrstudy resume goes on with it."
         raise StoreError(Problem(run, "", "no study is running here", remedy))
     request_stop(location)
