@@ -93,7 +93,7 @@ def test_curves_are_drawn(arguments: list[str], suffix: str) -> None:
         (["--plot", "nowhere/curve.png"], "lies in a folder that does not exist"),
         (["plateau", "--plot", "curve.png"], "has no curve before training"),
         (["torch.optim.lr_scheduler:ReduceLROnPlateau"], "has no curve before training"),
-        (["nowhere:Schedule"], "cannot be loaded"),
+        (["nowhere:Schedule"], "cannot be imported"),
         ([STEP_LR], "refuses its parameters"),
     ],
 )
