@@ -56,7 +56,10 @@ def rates(
         message = "a training has at least one epoch of one step"
         raise SchedulerError(Problem("schedule", "epochs", message, "Raise it.", (epochs, steps_per_epoch)))
     optimizer = torch.optim.SGD([torch.zeros(1)], lr)
-    context = ScheduleContext(optimizer, nn.Identity(), "", {}, epochs, steps_per_epoch, list, seed=0)
+    higher = params.get("mode", "min") != "min"  # no metric is measured: a plateau scheduler's own direction
+    context = ScheduleContext(
+        optimizer, nn.Identity(), "", {}, epochs, steps_per_epoch, list, seed=0, higher_is_better=higher
+    )
     schedule = build_schedule(kind, params, context)
     if isinstance(schedule, DirectSchedule) and isinstance(schedule.scheduler, ReduceLROnPlateau):
         raise _no_curve(kind)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lrstudy.catalog import RANGE_TEST, REQUIRED, Component
-from lrstudy.catalog.schedules import SCHEDULES
+from lrstudy.catalog.schedules import OWN, SCHEDULES
 from lrstudy.catalog.tasks import (
     CLASSIFICATION_LOSSES,
     DATASETS,
@@ -101,7 +101,7 @@ def _unknown_kind(key: str, kind: Any, *, given: bool) -> Trouble:
 
 
 def _read(key: str, name: str, raw: Any, component: Component | None, troubles: list[Trouble]) -> Any:
-    parameter = component.parameter(name) if component is not None else None
+    parameter = (component or OWN).parameter(name)
     if component is not None and parameter is None:
         known = [p.name for p in component.parameters]
         hint = did_you_mean(name, known) if known else f"Leave it out: {component.name} has no parameters."

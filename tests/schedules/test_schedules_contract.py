@@ -49,13 +49,13 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
         "torch.optim.lr_scheduler:OneCycleLR",
         {"max_lr": 0.2, "total_steps": 12, "interval": "step", "cycle_momentum": False},
     ),
-    "own class, plateau": ("torch.optim.lr_scheduler:ReduceLROnPlateau", {"patience": 0}),
+    "own class, plateau": ("torch.optim.lr_scheduler:ReduceLROnPlateau", {"patience": 0, "mode": "max"}),
     "own class, cyclic": (
         "torch.optim.lr_scheduler:CyclicLR",
         {"base_lr": 0.1, "max_lr": 0.2, "step_size_up": 2, "cycle_momentum": False, "mode": "exp_range"},
     ),
     "own function": ("test_schedules_contract:own_by_steps", {}),
-    "own sequence": ("test_schedules_contract:own_sequence", {"first": 2}),
+    "own sequence": ("test_schedules_contract:own_sequence", {"first": 2, "interval": "epoch"}),
 }
 CASES |= {
     "lipschitz": ("lipschitz", {}),
