@@ -20,7 +20,7 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any, Final, NoReturn
 
-from lrstudy.errors import ContractError, Problem
+from lrstudy.errors import ContractError, InputError, Problem
 from lrstudy.rules.source_files import LRSTUDY, is_installed
 from lrstudy.rules.surroundings import (
     CommandLineRead,
@@ -95,6 +95,23 @@ def call(
             code.refuse(message, "Return a value, or raise an error, in place of sys.exit.", error)
         message = f"called with ({arguments}) it raised {cause_of(error)}"
         code.refuse(message, "Correct the function, or the options in the study file.", error)
+
+
+@contextmanager
+def guard(code: UserCode, doing: Callable[[], str], remedy: str) -> Iterator[None]:
+    """Run users' code that lrstudy calls back; raises ``ContractError`` where it raises.
+
+    ``doing()`` begins the message: what was done when it raised.
+    """
+    try:
+        with surroundings_kept():
+            yield
+    except (KeyboardInterrupt, InputError):
+        raise
+    except SystemExit as error:
+        code.refuse(f"{doing()} ended the program ({cause_of(error)})", remedy, error)
+    except BaseException as error:  # noqa: BLE001 - users' code may raise anything
+        code.refuse(f"{doing()} raised {cause_of(error)}", remedy, error)
 
 
 def cause_of(error: BaseException) -> str:
@@ -186,6 +203,27 @@ def _text(value: object, convert: Callable[[object], str] = str, limit: int = 50
     line = " ".join(text.split()).encode("utf-8", "backslashreplace").decode()
     line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
     return line if len(line) <= limit else f"{line[: limit - 1]}…"
+
+
+@contextmanager
+def own_folders(folders: Sequence[Path]) -> Iterator[None]:
+    """Import users' modules from these folders in the block, behind all that is installed, then forget them.
+
+    Two studies may each have a ``task.py`` of their own.
+    """
+    names = [str(folder.resolve()) for folder in folders]
+    path, modules = sys.path[:], set(sys.modules)
+    sys.path += [name for name in names if name not in path]
+    try:
+        yield
+    finally:
+        sys.path[:] = path
+        for name in set(sys.modules) - modules:
+            if not is_installed(file := _file_of(sys.modules[name])) and any(
+                Path(file).is_relative_to(folder) for folder in names
+            ):
+                del sys.modules[name]
+        importlib.invalidate_caches()
 
 
 class _OwnFile(SourceFileLoader):

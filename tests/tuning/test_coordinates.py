@@ -99,7 +99,7 @@ def test_a_value_that_a_store_would_not_give_back_is_refused(value: Any, message
 def test_a_date_is_refused() -> None:
     import tomllib
 
-    with pytest.raises(StudyFileError, match="x = .*: is a date. Give a finite number, a text"):
+    with pytest.raises(StudyFileError, match=r"x = .*: is a date\. Give a finite number, a text"):
         study({"kind": STEP_LR, **tomllib.loads("x = 2020-01-01")})
 
 
