@@ -160,7 +160,8 @@ def _unusable(
             continue
         where, other = f"{key}.{end}", space.get(name)
         if name not in space and name not in fixed:
-            hint = did_you_mean(name, sorted({*space, *fixed}))
+            others = {*space, *fixed} - {key.rpartition(".")[2]}
+            hint = did_you_mean(name, sorted(others))
             yield Trouble(where, "is neither a number nor a parameter given for this schedule", hint, name)
         elif isinstance(other, Range) and other.names:
             remedy = "Let it end at a parameter that depends on no other."
