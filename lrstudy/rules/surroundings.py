@@ -15,8 +15,6 @@ from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from types import FrameType
 from typing import Any, Final
 
-import numpy as np
-
 from lrstudy.rules.source_files import is_installed
 
 _PARSERS: Final = ("argparse", "optparse", "getopt", "click.", "typer.", "docopt", "fire.", "absl.")
@@ -58,22 +56,23 @@ def random_states_kept(seed: int | None = None) -> Iterator[None]:
 
     With a ``seed`` the block starts from the states that it gives, the same in every process.
     """
-    torch: Any = sys.modules.get("torch")
-    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - users' code draws from it
-    generator = getattr(torch, "default_generator", None)  # a torch that failed to import has none
-    state = None if generator is None else generator.get_state()
+    states: list[tuple[Callable[[Any], object], Any]] = [(random.setstate, random.getstate())]
+    seeds: list[Callable[[int], object]] = [random.seed]
+    numpy, torch = (sys.modules.get(name) for name in ("numpy", "torch"))  # what is not loaded has no state
+    if (draws := getattr(numpy, "random", None)) is not None:
+        states.append((draws.set_state, draws.get_state()))
+        seeds.append(lambda seed: draws.seed(seed % 2**32))
+    if (generator := getattr(torch, "default_generator", None)) is not None:
+        states.append((generator.set_state, generator.get_state()))
+        seeds.append(generator.manual_seed)
     if seed is not None:
-        random.seed(seed)
-        np.random.seed(seed % 2**32)  # noqa: NPY002
-        if generator is not None:
-            generator.manual_seed(seed)
+        for sow in seeds:
+            sow(seed)
     try:
         yield
     finally:
-        random.setstate(python)
-        np.random.set_state(numpy)  # noqa: NPY002
-        if generator is not None:
-            generator.set_state(state)
+        for restore, state in states:
+            restore(state)
 
 
 class _Redirection:

@@ -162,13 +162,15 @@ class _Check:
             self._warn(message, remedy)
 
     def _add(self, problem: Problem, params: Mapping[str, Any] | None = None) -> None:
-        key = problem.key if problem.where.startswith("schedule") else f"{problem.where} {problem.key}"
+        key, message = problem.key, problem.message
+        if not problem.where.startswith("schedule"):  # its state, or its optimizer
+            key, message = "kind", f"{problem.where}, {problem.key}: {message}"
         if key in self._keys:  # the same again for another configuration
             return
         self._keys.add(key)
         searched = {name: value for name, value in (params or {}).items() if name in self._schedule.space}
         told = ", ".join(f"{name} = {value!r}" for name, value in searched.items())
-        message = f"{problem.message} (tried with {told})" if told else problem.message
+        message = f"{message} (tried with {told})" if told else message
         self._found.problems.append(replace(problem, where=self._where, key=key, message=message))
 
     def _warn(self, message: str, remedy: str) -> None:

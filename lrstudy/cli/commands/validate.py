@@ -67,14 +67,15 @@ def _check(path: Path, overrides: list[str]) -> tuple[list[Problem], list[Proble
     except InputError as error:
         return list(error.problems), []
     from lrstudy.rules.user_modules import own_folders
+    from lrstudy.store import open_location, study_folder
     from lrstudy.tuning.study_check import check_study
+    from lrstudy.tuning.tracking import check_tracking
 
     with own_folders([path.resolve().parent, Path.cwd()]):
         checked = check_study(study)
-    problems, warnings = (
-        [locate(problem, path) for problem in listed] for listed in (checked.problems, checked.warnings)
-    )
-    return problems, warnings
+    tracking = check_tracking(study, study_folder(open_location("runs"), study.name))
+    problems = [*checked.problems, *tracking]
+    return [locate(problem, path) for problem in problems], [locate(w, path) for w in checked.warnings]
 
 
 def _plain(problem: Problem) -> dict[str, Any]:
