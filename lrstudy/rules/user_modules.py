@@ -129,7 +129,7 @@ def cause_of(error: BaseException) -> str:
 
 def _import(code: UserCode, name: str) -> ModuleType:
     try:
-        with surroundings_kept(), no_input(), _own_random_states():
+        with surroundings_kept(), no_input(), random_states_kept(_seed_of(name)), _own_random_states():
             return importlib.import_module(name)
     except CommandLineRead as error:
         message = f"importing {name} ended the program (SystemExit: 2){_place(error)}: "
@@ -205,6 +205,10 @@ def _text(value: object, convert: Callable[[object], str] = str, limit: int = 50
     return line if len(line) <= limit else f"{line[: limit - 1]}…"
 
 
+def _seed_of(module: str) -> int:
+    return zlib.crc32(module.encode())
+
+
 @contextmanager
 def own_folders(folders: Sequence[Path]) -> Iterator[None]:
     """Import users' modules from these folders in the block, behind all that is installed, then forget them.
@@ -237,7 +241,7 @@ class _OwnFile(SourceFileLoader):
             raise
 
     def exec_module(self, module: ModuleType) -> None:
-        with random_states_kept(zlib.crc32(module.__name__.encode())):
+        with random_states_kept(_seed_of(module.__name__)):
             super().exec_module(module)
 
 

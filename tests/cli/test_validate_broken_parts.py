@@ -318,8 +318,30 @@ def test_what_users_code_prints_is_not_among_the_json() -> None:
     assert found[0]["problems"][0]["value"] == "inf"
     write({"mine": code}, '[schedules.own]\nkind = "mine:f"')
     _, out, told = validate("study.toml", "--json")
-    assert json.loads(out) == [{"study": "study.toml", "problems": [], "warnings": []}]
+    assert json.loads(out) == [{"study": "study.toml", "problems": []}]
     assert "step" in told
+
+
+PRINTS = """
+import os, torch
+print("import")
+class Net(torch.nn.Linear):
+    def __init__(self):
+        print("call")
+        super().__init__(4, 3)
+    def forward(self, x):
+        os.system("echo child")
+        print("forward")
+        return super().forward(x)
+"""
+
+
+@pytest.mark.parametrize("command", [["plan"], ["range-test", "--epochs", "1"]])
+def test_what_a_model_prints_is_not_among_the_json_of_other_commands(command: list[str]) -> None:
+    write({"model": '"mine:Net"', "mine": PRINTS, "task": "rows = 40"}, "[resources]\nlanes = 0")
+    result = CliRunner().invoke(app, [command[0], "study.toml", *command[1:], "--json"])
+    assert json.loads(result.stdout)["study"] == "broken"
+    assert "forward" in result.stderr
 
 
 SHOWN = [

@@ -40,7 +40,7 @@ def validate(
             {
                 "study": name,
                 "problems": [_plain(p) for p in listed],
-                "warnings": [_plain(p) for p in warnings],
+                **({"warnings": [_plain(p) for p in warnings]} if warnings else {}),
             }
             for name, (listed, warnings) in found.items()
         ]
