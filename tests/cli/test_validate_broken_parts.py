@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -169,7 +171,7 @@ BROKEN: dict[str, tuple[dict[str, str], str, str, str, str]] = {
     "own: a state that cannot be saved": (
         parts(mine=OWN + "class F(LRScheduler):\n  interval = 'epoch'\n  def get_lr(self):\n"
               "    self.seen = {object()}\n    return [.1 for _ in self.base_lrs]"),
-        '[schedules.own]\nkind = "mine:F"', "schedules.own", "neither plain data nor constant",
+        '[schedules.own]\nkind = "mine:F"', "schedules.own.kind", "neither plain data nor constant",
         "Keep numbers",
     ),
     "own: real numbers for whole ones": (
@@ -205,10 +207,12 @@ BROKEN: dict[str, tuple[dict[str, str], str, str, str, str]] = {
 
 
 @pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LRSTUDY_DATA", str(tmp_path / "no-data"))
-    return tmp_path
+    monkeypatch.setattr(sys, "path", sys.path[:])  # plan and range-test leave the study's folder there
+    yield tmp_path
+    sys.modules.pop("mine", None)
 
 
 def write(given: dict[str, str], more: str) -> None:
