@@ -30,7 +30,7 @@ _ROWS: Final = 4
 
 @dataclass(slots=True)
 class Findings:
-    """What keeps a study from running, and what its author may not have meant."""
+    """Problems that keep a study from running, and warnings of what its author may not have meant."""
 
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
@@ -58,7 +58,7 @@ _Make = Callable[[], ScheduleContext]
 
 
 def _contexts(study: Study, data: TaskData, *, sound: bool) -> _Make:
-    """What makes a new optimizer at each call, over one model whose parameters have gradients."""
+    """Return a function that makes a new optimizer at each call, over one model that has gradients."""
     task, cpu = study.task, torch.device("cpu")
     pipeline = Pipeline(data, task, cpu)
     batch = next(pipeline.batches("train", min(task.batch_size, _ROWS)))

@@ -58,7 +58,7 @@ def build_own(kind: str, params: Mapping[str, Any], context: ScheduleContext) ->
 
 
 def _known_interval(factory: Callable[..., Any], scheduler: LRScheduler) -> Interval | None:
-    """What torch says that a scheduler of its own counts; a user's may count anything."""
+    """Return what a scheduler of torch's own counts; None for a user's, which may count anything."""
     if isinstance(scheduler, _BY_STEPS):
         return "step"
     if isinstance(scheduler, ReduceLROnPlateau) or getattr(factory, "__module__", None) == _TORCH:

@@ -240,7 +240,7 @@ def _remedy(parameter: Parameter | None) -> str:
 
 
 def _unusable_value(value: Any) -> str | None:
-    """What keeps a value for a user's own schedule from a store, if anything."""
+    """Name what keeps a value for a user's own schedule out of a store; None for a usable one."""
     if isinstance(value, float) and not math.isfinite(value):
         return "must be finite"
     if isinstance(value, list):

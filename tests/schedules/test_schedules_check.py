@@ -1,4 +1,4 @@
-"""What stands for a search space, and how far a schedule of users' own is walked."""
+"""The configurations that stand for a search space, and the walk of a user's own schedule."""
 
 from __future__ import annotations
 
