@@ -1,4 +1,4 @@
-"""Which source files are users' own."""
+"""The test that tells users' own source files from installed ones."""
 
 from __future__ import annotations
 

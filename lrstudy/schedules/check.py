@@ -22,7 +22,7 @@ from lrstudy.spec import Range, ScheduleSpec, Study
 from lrstudy.tasks import Pipeline, TaskData, build_loss, build_model, build_optimizer, precision_of
 
 STEPS: Final = 100_000
-"""How many steps a schedule of users' own is walked at most, all of its configurations together."""
+"""The most steps that a schedule of users' own is walked, all of its configurations together."""
 
 _TORCH: Final = "torch.optim.lr_scheduler:"
 _ROWS: Final = 4
