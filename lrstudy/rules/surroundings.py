@@ -76,7 +76,7 @@ def random_states_kept(seed: int | None = None) -> Iterator[None]:
 
 
 class _Redirection:
-    """The number of blocks that hold standard output, on any thread, and a copy of it from before the first."""
+    """The number of blocks that hold standard output, on any thread, and a copy of it from before."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
