@@ -17,6 +17,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -108,15 +109,56 @@ class StudyInterruptedError(StudyStoppedError):
 
 
 def did_you_mean(word: str, known: Sequence[str]) -> str:
-    """A remedy that names the closest known word, or all of them.
+    """A remedy that names the known word that was likely meant, or all of them.
 
     >>> did_you_mean("cylic", ["cyclic", "fixed"])
     "Did you mean 'cyclic'?"
     >>> did_you_mean("zzz", ["cyclic", "fixed"])
     'Known: cyclic, fixed.'
+    >>> did_you_mean("steps", ["test"])
+    'Known: test.'
     """
-    close = difflib.get_close_matches(word, known, n=1)
-    return f"Did you mean {close[0]!r}?" if close else f"Known: {', '.join(known)}."
+    close = [name for name in difflib.get_close_matches(word, known) if _is_likely(word, name)]
+    return f"Did you mean {close[0]!r}?" if close else all_known(known)
+
+
+def all_known(known: Sequence[str]) -> str:
+    """A remedy that lists what there is to choose from.
+
+    >>> all_known([])
+    'There is none to choose from.'
+    """
+    return f"Known: {', '.join(known)}." if known else "There is none to choose from."
+
+
+def with_article(noun: str) -> str:
+    """The noun after a or an.
+
+    >>> with_article("optimizer"), with_article("model")
+    ('an optimizer', 'a model')
+    """
+    return f"{'an' if noun[:1].lower() in 'aeiou' else 'a'} {noun}"
+
+
+def _is_likely(word: str, name: str) -> bool:
+    """Return True if one is a part of the other, or at most a third of the letters was mistyped."""
+    one, other = (re.sub(r"[\s_-]", "", text.lower()) for text in (word, name))
+    short, long = sorted((one, other), key=len)
+    return (len(short) > 2 and short in long) or _mistypes(one, other) <= max(1, len(one) // 3)
+
+
+def _mistypes(one: str, other: str) -> int:
+    """The fewest letters to add, drop, replace or swap with the next that make one word of the other."""
+    before: list[int] = []
+    row = list(range(len(other) + 1))
+    for i, letter in enumerate(one, start=1):
+        above, before, row = before, row, [i]
+        for j, wanted in enumerate(other, start=1):
+            fewest = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (letter != wanted))
+            if i > 1 and j > 1 and letter == other[j - 2] and one[i - 2] == wanted:
+                fewest = min(fewest, above[j - 2] + 1)
+            row.append(fewest)
+    return row[-1]
 
 
 def _sentence(remedy: str) -> str:

@@ -315,3 +315,13 @@ _BUILT_IN: Final = (
 )
 
 SCHEDULES: Final = MappingProxyType({component.name: component for component in _BUILT_IN})
+
+OWN: Final = Component(
+    "own",
+    "A schedule of users' own: what lrstudy itself reads of its parameters; the others are passed on.",
+    (
+        Parameter("lr", "float", "Rate that the optimizer starts at, above 0", None, low=0.0, open_low=True),
+        _WARMUP_OVER,
+        Parameter("interval", "choice", "What it counts: step or epoch", None, choices=("step", "epoch")),
+    ),
+)

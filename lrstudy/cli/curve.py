@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lrstudy.catalog.schedules import SCHEDULES
 from lrstudy.cli.pictures import BLUE, picture_problems, save_picture
 from lrstudy.errors import InputError
+from lrstudy.rules.surroundings import output_to_stderr
 from lrstudy.schedules import Curve, curve, has_curve
 from lrstudy.spec.overrides import apply_overrides
 
@@ -35,7 +36,8 @@ def read_curve(kind: str, overrides: Sequence[str], epochs: int, plot: Path | No
         from lrstudy.tuning.preparation import importable
 
         importable([Path.cwd()])
-    return curve(kind, params, epochs, STEPS_PER_EPOCH)
+    with output_to_stderr():  # users' code may print
+        return curve(kind, params, epochs, STEPS_PER_EPOCH)
 
 
 def draw_curve(found: Curve, path: Path) -> None:

@@ -158,7 +158,8 @@ def describe(space: Space) -> str:
     if isinstance(space, Range) and space.tested:
         return f"range test of {_end(space.low)} … {_end(space.high)}"
     if isinstance(space, Range):
-        return f"{_end(space.low)} … {_end(space.high)}{' (log)' if space.log else ''}"
+        notes = ", ".join(["log"] * space.log + ["whole numbers"] * space.integer)
+        return f"{_end(space.low)} … {_end(space.high)}{f' ({notes})' if notes else ''}"
     return "{" + ", ".join(_plain(value) for value in space.values) + "}"
 
 

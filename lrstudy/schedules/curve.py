@@ -12,6 +12,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from lrstudy.catalog.schedules import SCHEDULES
 from lrstudy.errors import Problem, SchedulerError
+from lrstudy.rules.user_modules import UserCode, guard
 from lrstudy.schedules.contract import ScheduleContext
 from lrstudy.schedules.direct import DirectSchedule
 from lrstudy.schedules.registry import build_schedule
@@ -56,17 +57,24 @@ def rates(
         message = "a training has at least one epoch of one step"
         raise SchedulerError(Problem("schedule", "epochs", message, "Raise it.", (epochs, steps_per_epoch)))
     optimizer = torch.optim.SGD([torch.zeros(1)], lr)
-    context = ScheduleContext(optimizer, nn.Identity(), "", {}, epochs, steps_per_epoch, list, seed=0)
+    higher = params.get("mode", "min") != "min"  # no metric is measured: a plateau scheduler's own direction
+    context = ScheduleContext(
+        optimizer, nn.Identity(), "", {}, epochs, steps_per_epoch, list, seed=0, higher_is_better=higher
+    )
     schedule = build_schedule(kind, params, context)
     if isinstance(schedule, DirectSchedule) and isinstance(schedule.scheduler, ReduceLROnPlateau):
         raise _no_curve(kind)
-    found = []
-    for _ in range(epochs):
-        for _ in range(steps_per_epoch):
-            found.append(float(schedule.optimizer.param_groups[0]["lr"]))
-            schedule.optimizer.step()
-            schedule.after_step()
-        schedule.after_epoch(None)
+    found: list[float] = []
+    code = UserCode(kind, "schedule", "kind")
+    with guard(
+        code, lambda: f"after step {len(found)} of {context.total_steps} it", "Correct its parameters."
+    ):
+        for _ in range(epochs):
+            for _ in range(steps_per_epoch):
+                found.append(float(schedule.optimizer.param_groups[0]["lr"]))
+                schedule.optimizer.step()
+                schedule.after_step()
+            schedule.after_epoch(None)
     schedule.close()
     return found
 

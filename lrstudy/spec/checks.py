@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lrstudy.catalog import RANGE_TEST, REQUIRED, Component
-from lrstudy.catalog.schedules import SCHEDULES
+from lrstudy.catalog.schedules import OWN, SCHEDULES
 from lrstudy.catalog.tasks import (
     CLASSIFICATION_LOSSES,
     DATASETS,
@@ -19,7 +19,7 @@ from lrstudy.catalog.tasks import (
     read_augmentation,
 )
 from lrstudy.catalog.torchvision_models import TORCHVISION_MODELS
-from lrstudy.errors import did_you_mean
+from lrstudy.errors import all_known, did_you_mean, with_article
 from lrstudy.metrics import METRICS
 from lrstudy.spec.models import Budget, ComponentSpec, RangeTest, ScheduleSpec, Target, TaskSpec
 from lrstudy.spec.space import Choices, Range, Trouble, read_value, reference_troubles
@@ -92,7 +92,7 @@ def _may_be_tested(name: str, component: Component | None) -> bool:
 def _unknown_kind(key: str, kind: Any, *, given: bool) -> Trouble:
     known = sorted(SCHEDULES)
     if given:
-        hint = did_you_mean(kind, known) if isinstance(kind, str) else f"Known: {', '.join(known)}."
+        hint = did_you_mean(kind, known) if isinstance(kind, str) else all_known(known)
         return Trouble(
             f"{key}.kind", "is not a schedule", f'{hint} Your own: kind = "module:attribute".', kind
         )
@@ -101,7 +101,7 @@ def _unknown_kind(key: str, kind: Any, *, given: bool) -> Trouble:
 
 
 def _read(key: str, name: str, raw: Any, component: Component | None, troubles: list[Trouble]) -> Any:
-    parameter = component.parameter(name) if component is not None else None
+    parameter = (component or OWN).parameter(name)
     if component is not None and parameter is None:
         known = [p.name for p in component.parameters]
         hint = did_you_mean(name, known) if known else f"Leave it out: {component.name} has no parameters."
@@ -139,7 +139,7 @@ def check_task(task: TaskSpec, troubles: list[Trouble]) -> TaskSpec:
         if component.name not in known:
             own = ' Your own: "module:attribute".' if part in ("dataset", "model") else ""
             hint = did_you_mean(component.name, sorted(known)) + own
-            troubles.append(Trouble(key, f"is not a {part}", hint, component.name))
+            troubles.append(Trouble(key, f"is not {with_article(part)}", hint, component.name))
             continue
         declared = known[component.name]
         for name, value in component.options.items():

@@ -44,7 +44,7 @@ FIELD_DOCS: Final[Mapping[str, str]] = {
     "target.reference": "The schedule that the others are compared with; left out: fixed, else the first.",
     "target.margin": "Speedups within this fraction count as equivalent.",
     "resources.cpus": "CPU cores of each trial.",
-    "resources.gpus": "GPUs of each trial; a fraction shares one.",
+    "resources.gpus": "GPUs of each trial, at most 1; a fraction shares one.",
     "resources.accelerator": "The only kind of GPU to run on, as Ray calls it, e.g. A100; empty: any.",
     "resources.max_concurrent": "The most trials at once (with lanes, groups of them); 0: as many as fit.",
     "resources.lanes": "Trials side by side in one worker, at most; auto: where it is faster; 0: never.",

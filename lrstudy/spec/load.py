@@ -6,6 +6,7 @@ import copy
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,19 @@ def restore_study(stored: Mapping[str, Any], where: str) -> Study:
         for name, entry in stored.get("schedules", {}).items()
     }
     return parse_study(data, where)
+
+
+def locate(problem: Problem, path: Path) -> Problem:
+    """Return a problem of a study's parts with its study file, key and line, where it has them.
+
+    Such a problem's ``where`` is ``"task"``, ``"study"`` or ``"schedules.NAME"``.
+    """
+    section = "" if problem.where == "study" else problem.where
+    if section and section.partition(".")[0] not in ("task", "schedules"):
+        return problem
+    key = ".".join(filter(None, (section, problem.key)))
+    line = _line_of(key, path.read_text(encoding="utf-8", errors="replace"))
+    return replace(problem, where=str(path), key=key, line=line)
 
 
 def _without_null(value: Any) -> Any:

@@ -97,13 +97,14 @@ class Target(_Section):
 class Resources(_Section):
     """What each trial occupies, and how many run at once (0: as many as the cluster holds).
 
+    ``gpus``: a trial trains on one GPU or a share of it, never on several.
     ``lanes``: up to how many trials share one worker, trained side by side; ``auto``: where a
     measurement at the start says that it is faster; 0: each has its own.
     ``step``: how a training step is computed, call by call or as one captured graph (on a GPU).
     """
 
     cpus: int = Field(default=1, ge=1)
-    gpus: float = Field(default=0.0, ge=0)
+    gpus: float = Field(default=0.0, ge=0, le=1)
     accelerator: str = ""
     max_concurrent: int = Field(default=0, ge=0)
     lanes: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"

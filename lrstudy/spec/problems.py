@@ -24,6 +24,15 @@ _TYPES = {
 }
 
 
+# What a bound is for, where its number does not say it.
+_BOUNDS = {
+    "resources.gpus": (
+        "must be at most 1: a trial trains on one GPU or a share of it",
+        "Give at most 1; several GPUs run several trials at once.",
+    )
+}
+
+
 def section_problems(section: str, model: type[BaseModel], error: ValidationError) -> Iterator[Trouble]:
     """Every error that pydantic found in one section of a study file."""
     seen: set[tuple[str, str]] = set()
@@ -63,6 +72,8 @@ def _trouble(section: str, model: type[BaseModel], detail: dict[str, Any]) -> Tr
             return _bound(key, "at least", context["ge"], value)
         case "greater_than":
             return _bound(key, "above", context["gt"], value)
+        case "less_than_equal" if key in _BOUNDS:
+            return Trouble(key, *_BOUNDS[key], value)
         case "less_than_equal":
             return _bound(key, "at most", context["le"], value)
         case "less_than":

@@ -9,6 +9,9 @@ from typing import Any
 
 from lrstudy.catalog import RANGE_TEST, Parameter
 from lrstudy.errors import did_you_mean
+from lrstudy.rules.values import as_tuples, equal
+
+_PLAIN = "Give a finite number, a text, true, false, or lists and tables of these."
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,13 @@ class Choices:
 
     values: tuple[Any, ...]
 
+    def index(self, value: Any) -> int:
+        """The place of a value, as the study file or a store gives it; ``ValueError`` for another."""
+        for place, choice in enumerate(self.values):
+            if equal(choice, value):
+                return place
+        raise ValueError(f"{value!r} is none of the choices")
+
     def to_json(self) -> list[Any]:
         """The form it has in a study file."""
         return list(self.values)
@@ -72,21 +82,25 @@ def read_value(key: str, raw: Any, parameter: Parameter | None) -> Any | Space |
 
     A table is a range, a list is a set of choices. Where the parameter itself is a list of numbers, a
     flat list is one fixed value and a list of lists is a set of choices. ``parameter`` None (a user's
-    own schedule) accepts any value. Returns a list of ``Trouble`` when the value cannot be used.
+    own schedule) accepts any value; a range of it with two whole ends holds whole numbers. Returns a
+    list of ``Trouble`` when the value cannot be used.
     """
     if isinstance(raw, dict):
         troubles = list(_range_troubles(key, raw, parameter))
         if troubles:
             return troubles
-        integer = parameter is not None and parameter.type in ("int", "ints")
+        whole = isinstance(raw["low"], int) and isinstance(raw["high"], int)
+        integer = whole if parameter is None else parameter.type in ("int", "ints")
         return Range(raw["low"], raw["high"], raw.get("log", False), integer)
     if isinstance(raw, list) and not _is_one_value(raw, parameter):
         troubles = list(_choice_troubles(key, raw, parameter))
-        return troubles or Choices(tuple(_freeze(value) for value in raw))
+        return troubles or Choices(tuple(as_tuples(value) for value in raw))
     message = parameter.problem(raw) if parameter is not None else None
     if message is not None:
         return [Trouble(key, message, _remedy(parameter), raw)]
-    return _freeze(raw)
+    if parameter is None and (message := _unusable_value(raw)) is not None:
+        return [Trouble(key, message, _PLAIN, raw)]
+    return as_tuples(raw)
 
 
 def _is_one_value(raw: list[Any], parameter: Parameter | None) -> bool:
@@ -146,7 +160,8 @@ def _unusable(
             continue
         where, other = f"{key}.{end}", space.get(name)
         if name not in space and name not in fixed:
-            hint = did_you_mean(name, sorted({*space, *fixed}))
+            others = {*space, *fixed} - {key.rpartition(".")[2]}
+            hint = did_you_mean(name, sorted(others))
             yield Trouble(where, "is neither a number nor a parameter given for this schedule", hint, name)
         elif isinstance(other, Range) and other.names:
             remedy = "Let it end at a parameter that depends on no other."
@@ -206,10 +221,11 @@ def _choice_troubles(key: str, raw: list[Any], parameter: Parameter | None) -> I
     if not raw:
         yield Trouble(key, "is an empty set of choices", "Give at least one value.", raw)
     for index, value in enumerate(raw):
-        message = parameter.problem(value) if parameter is not None else None
+        message = parameter.problem(value) if parameter is not None else _unusable_value(value)
         if message is not None:
-            yield Trouble(f"{key}[{index}]", message, _remedy(parameter), value)
-        if value in raw[:index]:
+            remedy = _PLAIN if parameter is None else _remedy(parameter)
+            yield Trouble(f"{key}[{index}]", message, remedy, value)
+        elif any(equal(value, other) for other in raw[:index]):
             yield Trouble(f"{key}[{index}]", "stands there twice", "Name each choice once.", value)
 
 
@@ -223,5 +239,13 @@ def _remedy(parameter: Parameter | None) -> str:
     return f"What it is: {parameter.doc.rstrip('.')}."
 
 
-def _freeze(value: Any) -> Any:
-    return tuple(_freeze(item) for item in value) if isinstance(value, list) else value
+def _unusable_value(value: Any) -> str | None:
+    """Name what keeps a value for a user's own schedule out of a store; None for a usable one."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return "must be finite"
+    if isinstance(value, list):
+        return next(filter(None, map(_unusable_value, value)), None)
+    if isinstance(value, dict):
+        return next(filter(None, map(_unusable_value, value.values())), None)
+    plain = value is None or isinstance(value, str | bool | int | float)
+    return None if plain else f"is a {type(value).__name__}"

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from lrstudy.catalog import REQUIRED, Component
-from lrstudy.errors import Problem, StudyFileError, did_you_mean
+from lrstudy.errors import Problem, StudyFileError, did_you_mean, with_article
 
 if TYPE_CHECKING:  # a GPU machine that only trains may lack pydantic
     from lrstudy.spec import ComponentSpec
@@ -22,7 +22,7 @@ def complete_options(
     component = known.get(spec.name)
     if component is None:
         hint = did_you_mean(spec.name, sorted(known))
-        raise StudyFileError(Problem("task", part, f"is not a {part}", hint, spec.name))
+        raise StudyFileError(Problem("task", part, f"is not {with_article(part)}", hint, spec.name))
     problems = list(_problems(part, component, spec.options))
     if problems:
         raise StudyFileError(problems)

@@ -46,7 +46,7 @@ class Coordinates:
         return {name: _coordinate(space, params[name], params) for name, space in self._space.items()}
 
     def hold(self, params: Mapping[str, Any]) -> bool:
-        """Whether hyperparameters lie in the space; they may not where a range test was run anew since."""
+        """Return True if hyperparameters lie in the space; one of an earlier range test may not."""
         return all(_holds(space, params[name]) for name, space in self._space.items())
 
     def grid(self, trials: int) -> dict[str, list[Any]]:
@@ -62,7 +62,8 @@ def _holds(space: Space, value: Any) -> bool:
     if not isinstance(space, Range) or _is_share(space):
         return True
     low, high = space.ends({})
-    return bool(low <= value <= high)
+    whole = not space.integer or float(value).is_integer()
+    return whole and bool(low <= value <= high)
 
 
 def _is_share(space: Space) -> bool:
@@ -94,7 +95,7 @@ def _value(space: Space, coordinate: Any, params: Mapping[str, Any]) -> Any:
 
 def _coordinate(space: Space, value: Any, params: Mapping[str, Any]) -> Any:
     if isinstance(space, Choices):
-        return space.values.index(tuple(value) if isinstance(value, list) else value)
+        return space.index(value)
     if not _is_share(space):
         return value
     low, high = space.ends(params)

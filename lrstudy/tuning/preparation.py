@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 from lrstudy.errors import InputError, Problem
 from lrstudy.meanwhile import import_meanwhile
@@ -19,6 +19,7 @@ from lrstudy.spec import Study
 from lrstudy.store import Location, Store, StoreWriter, StudyInfo, open_location, open_store, study_folder
 from lrstudy.tuning.session import check_cluster, check_local, ray_session
 from lrstudy.tuning.stopping import withdraw_stop
+from lrstudy.tuning.study_check import check_study, collect
 
 if TYPE_CHECKING:
     from lrstudy.tasks import TaskData
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 
 # What a study needs and Ray does not: all of it without an import of Ray.
 _NEEDED: Final = ("lrstudy.lanes", "sklearn.model_selection", "lrstudy.tuning.search")
-
-_T = TypeVar("_T")
 
 
 @dataclass(slots=True)
@@ -87,27 +86,26 @@ def prepare(
     if address is None:
         problems += check_local(study.resources)
     else:
-        _collect(problems, lambda: check_cluster(address, study.resources))
+        collect(problems, lambda: check_cluster(address, study.resources))
     for folder in also_written:
-        _collect(problems, open_location(folder).check_writable)
+        collect(problems, open_location(folder).check_writable)
     with ExitStack() as stack:
         ahead = begins and address is None and not problems
         session = stack.enter_context(ray_session(None, study.resources)) if ahead else None
 
         from lrstudy.lanes import choose_lanes
-        from lrstudy.tasks import check_task, load_data
         from lrstudy.tuning.provenance import study_info
         from lrstudy.tuning.runner import StudyRun
         from lrstudy.tuning.tracking import check_tracking
 
         folders = importable(search_path)
-        data = _collect(problems, lambda: load_data(study.task, study.seed, data_root))
-        if data is not None:
-            _collect(problems, lambda: check_task(study.task, data))
+        checked = check_study(study, data_root)
+        data = checked.data
+        problems += checked.problems
         info = study_info(study)
         problems += check_tracking(study, place)
         if problems or data is None:
-            _collect(problems, lambda: StoreWriter.check(place, info))
+            collect(problems, lambda: StoreWriter.check(place, info))
             raise InputError(problems)
         if begins:  # else the store says it: lanes and plain trials are never mixed
             choice = choose_lanes(study, data)
@@ -150,11 +148,3 @@ def importable(folders: Iterable[Path]) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(str(folder.resolve()) for folder in folders))
     sys.path += [name for name in names if name not in sys.path]
     return names
-
-
-def _collect(problems: list[Problem], step: Callable[[], _T]) -> _T | None:
-    try:
-        return step()
-    except InputError as error:
-        problems += error.problems
-        return None

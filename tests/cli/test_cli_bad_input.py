@@ -110,10 +110,10 @@ def test_an_unwritable_out_is_refused(here: Path) -> None:
 
 def test_an_unwritable_out_is_refused_together_with_other_problems(here: Path) -> None:
     (here / "file").write_text("in the way")
-    path = study(here, GOOD.replace("[budget]", "[resources]\ngpus = 64\n[budget]"))
+    path = study(here, GOOD.replace("[budget]", "[resources]\ncpus = 6400\n[budget]"))
     output = refused(here, "run", path, "--out", str(here / "file" / "runs"))
     assert "cannot be written" in output
-    assert "resources.gpus" in output
+    assert "resources.cpus" in output
 
 
 def test_reports_that_could_not_be_written_are_refused_before_the_training(here: Path) -> None:

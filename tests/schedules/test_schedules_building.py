@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch.optim.lr_scheduler import LambdaLR, LRScheduler, StepLR
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR, ReduceLROnPlateau, StepLR
 
 from lrstudy.catalog.schedules import SCHEDULES
 from lrstudy.errors import ContractError, SchedulerError
@@ -134,27 +134,86 @@ def walk(kind: str, params: dict[str, Any]) -> list[float]:
     return seen
 
 
-def test_a_users_own_schedule_moves_by_epochs_unless_told_otherwise() -> None:
-    assert walk("test_schedules_building:halving", {}) == [0.4] * 5 + [0.2] * 5 + [0.1] * 5
+def test_a_users_own_schedule_counts_what_it_is_said_to_count() -> None:
+    by_epochs = walk("test_schedules_building:halving", {"interval": "epoch"})
+    assert by_epochs == [0.4] * 5 + [0.2] * 5 + [0.1] * 5
     by_steps = walk("test_schedules_building:halving", {"interval": "step", "every": 5})
     assert by_steps == [0.4] * 5 + [0.2] * 5 + [0.1] * 5
 
 
+def plateau(optimizer: torch.optim.Optimizer, mode: str = "max") -> LRScheduler:
+    return ReduceLROnPlateau(optimizer, mode, patience=0)  # type: ignore[arg-type]
+
+
+def one_cycle(optimizer: torch.optim.Optimizer, context: ScheduleContext) -> LRScheduler:
+    return OneCycleLR(optimizer, 1.0, context.total_steps)
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("halving", 'Add interval = "step" if it counts.*or set halving.interval so in the module'),
+        ("Remembering", 'Add interval = "step" if it counts'),
+        ("said_wrongly", "interval: is 'batch' in the module"),
+    ],
+)
+def test_a_users_own_schedule_that_does_not_say_what_it_counts_is_refused(kind, message) -> None:
+    with pytest.raises(ContractError, match=message):
+        walk(f"test_schedules_building:{kind}", {})
+
+
+def said_wrongly(optimizer: torch.optim.Optimizer) -> LRScheduler:
+    return StepLR(optimizer, 1)
+
+
+said_wrongly.interval = "batch"  # type: ignore[attr-defined]
+
+
+def test_what_torchs_own_classes_count_is_known() -> None:
+    assert walk("torch.optim.lr_scheduler:StepLR", {"step_size": 1, "gamma": 0.5})[4:6] == [0.4, 0.2]
+    torchs = walk("torch.optim.lr_scheduler:OneCycleLR", {"max_lr": 1.0, "total_steps": 15})
+    assert max(torchs) > 0.9 > torchs[-1]
+    assert walk("test_schedules_building:one_cycle", {}) == torchs
+    assert walk("test_schedules_building:plateau", {})[-1] == pytest.approx(0.04)
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"mode": "min"}, "mode = 'min': waits for the wrong direction.*Add mode = \"max\""),
+        ({"interval": "step"}, "interval = 'step': hears a metric"),
+    ],
+)
+def test_a_plateau_that_hears_its_metric_wrongly_is_refused(params, message) -> None:
+    with pytest.raises(ContractError, match=message):
+        walk("test_schedules_building:plateau", params)
+
+
+def nested(optimizer: torch.optim.Optimizer, phases: Any) -> LRScheduler:
+    assert phases == [[0.3, {"factors": [1, None]}]]
+    return StepLR(optimizer, 1)
+
+
+@pytest.mark.parametrize("phases", [((0.3, {"factors": (1, None)}),), [[0.3, {"factors": [1, None]}]]])
+def test_a_list_of_the_study_file_arrives_as_a_list(phases) -> None:
+    assert walk("test_schedules_building:nested", {"phases": phases, "interval": "epoch"})
+
+
 def test_a_users_own_schedule_takes_lr_warmup_and_context() -> None:
-    seen = walk("test_schedules_building:wants_context", {"lr": 1.2, "warmup": 0.2})
+    seen = walk("test_schedules_building:wants_context", {"lr": 1.2, "warmup": 0.2, "interval": "epoch"})
     assert seen == pytest.approx([0.3, 0.6, 0.9, 1.2, 1.2] + [0.3] * 5 + [1.2 / 7] * 5)
 
 
 @pytest.mark.parametrize(
     ("kind", "params", "message"),
     [
-        ("no.such.module:x", {}, "cannot be loaded: No module named"),
-        ("test_schedules_building:no_such_thing", {}, "cannot be loaded: .*no_such_thing"),
-        ("test_schedules_building:CURVES.x", {}, "cannot be loaded"),
+        ("no.such.module:x", {}, "cannot be imported: ModuleNotFoundError: No module named"),
+        ("test_schedules_building:no_such_thing", {}, "has no 'no_such_thing'.*The module offers: .*halving"),
+        ("test_schedules_building:CURVES.x", {}, "has no 'CURVES.x'"),
         ("math:pi", {}, "cannot be called"),
         ("test_schedules_building:no_scheduler", {}, "returned str"),
-        ("test_schedules_building:halving", {"evry": 1}, "refuses its parameters: .*evry"),
-        ("torch.optim.lr_scheduler:StepLR", {}, "refuses its parameters: .*step_size"),
+        ("test_schedules_building:halving", {"evry": 1}, "called with .evry=1. it raised TypeError: .*evry"),
+        ("torch.optim.lr_scheduler:StepLR", {}, "called with .. it raised TypeError: .*step_size"),
     ],
 )
 def test_a_users_own_schedule_that_breaks_its_contract_is_refused(kind, params, message) -> None:
@@ -170,7 +229,7 @@ def test_a_users_own_schedule_is_held_to_the_reserved_keys(params) -> None:
 
 def test_a_state_that_cannot_be_saved_is_named() -> None:
     at_work = context()
-    schedule = build_schedule("test_schedules_building:Counting", {}, at_work)
+    schedule = build_schedule("test_schedules_building:Counting", {"interval": "epoch"}, at_work)
     at_work.optimizer.step()
     schedule.after_step()
     schedule.after_epoch(None)

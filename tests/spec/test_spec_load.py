@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lrstudy.errors import StudyFileError
+from lrstudy.errors import StudyFileError, did_you_mean
 from lrstudy.spec import Choices, Range, load_study, parse_study
 
 GOOD = """
@@ -279,3 +279,25 @@ def test_an_end_that_names_no_usable_parameter_is_refused(
 def test_a_mode_is_no_number_to_end_at(tmp_path: Path) -> None:
     text = GOOD + CYCLIC.replace('"max_lr"', '"mode"') + 'mode = "triangular"\n'
     assert "not a number" in problems_of(tmp_path, text)["schedules.cyclic.base_lr.high"]
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (("steps", ["test", "rows"]), "Known: test, rows."),
+        (("lanes", ["loss", "name"]), "Known: loss, name."),
+        (("sdg", ["sgd", "adam"]), "Did you mean 'sgd'?"),
+        (("adma", ["sgd", "adam"]), "Did you mean 'adam'?"),
+        (("val_acc", ["val_loss", "val_accuracy"]), "Did you mean 'val_accuracy'?"),
+        (("Cross_Entropy", ["mse", "cross-entropy"]), "Did you mean 'cross-entropy'?"),
+        (("anything", []), "There is none to choose from."),
+    ],
+)
+def test_only_a_word_that_was_likely_meant_is_suggested(words, meant) -> None:
+    assert did_you_mean(*words) == meant
+
+
+def test_the_remedies_name_what_there_is_with_the_right_article(tmp_path: Path) -> None:
+    text = GOOD.replace("[budget]", 'optimizer = "sdg"\n[budget]', 1)
+    problems = problems_of(tmp_path, text)
+    assert problems["task.optimizer"].startswith("is not an optimizer")

@@ -142,14 +142,21 @@ def test_a_finished_study_trains_nothing(finished: Path) -> None:
     assert {path: path.stat().st_mtime_ns for path in (finished / "small").rglob("*.parquet")} == before
 
 
-def test_an_exception_in_the_users_model_marks_the_trial_failed_and_the_study_goes_on(tmp_path: Path) -> None:
+def test_an_exception_in_a_users_schedule_marks_the_trial_failed_and_the_study_goes_on(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "fragile.py").write_text(
         "import torch\n"
         "from torch.optim.lr_scheduler import LambdaLR\n"
         "def make(optimizer, *, rate):\n"
-        "    if rate > 0.3:\n"
-        "        raise ZeroDivisionError('no such rate')\n"
-        "    return LambdaLR(optimizer, lambda epoch: 1.0)\n"
+        "    weights = optimizer.param_groups[0]['params'][0]\n"
+        "    start = weights.detach().clone()\n"
+        "    def factor(epoch):\n"
+        "        if rate > 0.3 and not torch.equal(weights, start):\n"  # so in no dry run
+        "            raise ZeroDivisionError('no such rate')\n"
+        "        return 1.0\n"
+        "    return LambdaLR(optimizer, factor)\n"
+        "make.interval = 'epoch'\n"
     )
     text = STUDY.replace('[schedules.wild]\nkind = "fixed"', '[schedules.wild]\nkind = "fragile:make"')
     spec = study(text.replace("lr = { low = 1e20, high = 1e30, log = true }", "rate = [0.1, 0.5]"))

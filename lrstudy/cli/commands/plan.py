@@ -26,13 +26,15 @@ def plan(
     """
     from lrstudy.cli.output import console
     from lrstudy.cli.planning import plan_of, show_plan
+    from lrstudy.rules.surroundings import output_to_stderr
     from lrstudy.spec import load_study
     from lrstudy.tuning.estimate import estimate_seconds
     from lrstudy.tuning.preparation import importable
 
     spec = load_study(study, set_ or [])
     importable([study.resolve().parent, Path.cwd()])
-    estimate = estimate_seconds(spec, _earlier(spec, out))
+    with output_to_stderr():  # users' code may print
+        estimate = estimate_seconds(spec, _earlier(spec, out))
     planned: dict[str, Any] = plan_of(spec, estimate)
     if as_json:
         typer.echo(json.dumps(planned, indent=2))

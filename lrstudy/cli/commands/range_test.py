@@ -37,6 +37,7 @@ def range_test(
     from lrstudy.cli.output import messages
     from lrstudy.cli.pictures import picture_problems
     from lrstudy.cli.range_testing import as_data, as_text, run_sweep, schedule_to_use
+    from lrstudy.rules.surroundings import output_to_stderr
     from lrstudy.spec import load_study
 
     spec = load_study(study, set_ or [])
@@ -45,7 +46,8 @@ def range_test(
         raise InputError(problems)
     seed = spec.seed if seed is None else seed
     folders = (study.resolve().parent, Path.cwd())
-    with messages().status("range test: loading data") as status:
+    # Users' code may print.
+    with output_to_stderr(), messages().status("range test: loading data") as status:
         done = run_sweep(
             spec,
             seed,

@@ -32,10 +32,12 @@ def rerun(
 ) -> None:
     """Repeat one trial here, without Ray, and compare it with its record: exit code 1 if they differ."""
     from lrstudy.cli.running import stored_study
+    from lrstudy.rules.surroundings import output_to_stderr
     from lrstudy.tuning.rerun import repeat
 
     store, study = stored_study(run)
-    found = repeat(store, study, trial, (*(modules or []), Path.cwd()))
+    with output_to_stderr():  # users' code may print
+        found = repeat(store, study, trial, (*(modules or []), Path.cwd()))
     if as_json:
         typer.echo(json.dumps({**asdict(found), "same": found.same}, indent=2))
     else:

@@ -1,4 +1,4 @@
-"""``lrstudy validate``: what is wrong with study files, without running anything."""
+"""``lrstudy validate``: what is wrong with study files and their parts, without running them."""
 
 from __future__ import annotations
 
@@ -25,33 +25,61 @@ def validate(
     set_: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Check study files as a whole: every problem at once, with its line and what to do."""
-    from lrstudy.spec import load_study
+    """Check study files and all that they name: every problem at once, with its line and what to do.
 
-    found: dict[str, list[Problem]] = {}
-    for path in studies:
-        try:
-            load_study(path, set_ or [])
-        except InputError as error:
-            found[str(path)] = list(error.problems)
-        else:
-            found[str(path)] = []
-    problems = [problem for listed in found.values() for problem in listed]
+    Loads the data and the study's own modules, builds its model, loss, optimizer and schedules, and takes own
+    schedules through a whole training. Refuses all that run would, but for the machine.
+    """
+    from lrstudy.rules.surroundings import output_to_stderr
+
+    with output_to_stderr():  # users' code may print
+        found = {str(path): _check(path, set_ or []) for path in studies}
+    problems = [problem for listed, _ in found.values() for problem in listed]
     if as_json:
-        data = [{"study": name, "problems": [_plain(p) for p in listed]} for name, listed in found.items()]
-        typer.echo(json.dumps(data, indent=2, default=str))
+        data = [
+            {
+                "study": name,
+                "problems": [_plain(p) for p in listed],
+                **({"warnings": [_plain(p) for p in warnings]} if warnings else {}),
+            }
+            for name, (listed, warnings) in found.items()
+        ]
+        typer.echo(json.dumps(data, indent=2))
         if problems:
             raise typer.Exit(InputError.exit_code)
         return
-    for name, listed in found.items():
+    for name, (listed, warnings) in found.items():
+        for warning in warnings:
+            typer.echo(f"warning: {warning}", err=True)
         if not listed:
             typer.echo(f"{name}: ok")
     if problems:
         raise InputError(problems)
 
 
+def _check(path: Path, overrides: list[str]) -> tuple[list[Problem], list[Problem]]:
+    """The problems and the warnings of one study file; its parts are looked at once it is sound itself."""
+    from lrstudy.spec import load_study
+    from lrstudy.spec.load import locate
+
+    try:
+        study = load_study(path, overrides)
+    except InputError as error:
+        return list(error.problems), []
+    from lrstudy.rules.user_modules import own_folders
+    from lrstudy.store import open_location, study_folder
+    from lrstudy.tuning.study_check import check_study
+    from lrstudy.tuning.tracking import check_tracking
+
+    with own_folders([path.resolve().parent, Path.cwd()]):
+        checked = check_study(study)
+    tracking = check_tracking(study, study_folder(open_location("runs"), study.name))
+    problems = [*checked.problems, *tracking]
+    return [locate(problem, path) for problem in problems], [locate(w, path) for w in checked.warnings]
+
+
 def _plain(problem: Problem) -> dict[str, Any]:
-    value = {} if problem.value is NO_VALUE else {"value": problem.value}
+    value = {} if problem.value is NO_VALUE else {"value": _json_value(problem.value)}
     return {
         "where": problem.where,
         "line": problem.line,
@@ -60,3 +88,12 @@ def _plain(problem: Problem) -> dict[str, Any]:
         "message": problem.message,
         "remedy": problem.remedy,
     }
+
+
+def _json_value(value: Any) -> Any:
+    """The value itself where JSON has it, else its text."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError):
+        return repr(value)
+    return value

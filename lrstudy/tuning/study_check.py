@@ -1,0 +1,50 @@
+"""Everything of a study that can be found wrong without starting it: its data, its model, its schedules.
+
+Not the machine or the cluster that it will run on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from lrstudy.errors import InputError, Problem
+from lrstudy.spec import Study
+
+if TYPE_CHECKING:
+    from lrstudy.tasks import TaskData
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """The study's data, where they can be had, and what was found."""
+
+    data: TaskData | None
+    problems: tuple[Problem, ...]
+    warnings: tuple[Problem, ...]
+
+
+def check_study(study: Study, data_root: Path | None = None) -> Checked:
+    """Load the data, build the model, the loss and the optimizer, and build and walk every schedule."""
+    from lrstudy.schedules.check import check_schedules
+    from lrstudy.tasks import check_task, load_data
+
+    problems: list[Problem] = []
+    data = collect(problems, lambda: load_data(study.task, study.seed, data_root))
+    if data is not None:
+        collect(problems, lambda: check_task(study.task, data))
+    found = check_schedules(study, data, sound=not problems)
+    return Checked(data, (*problems, *found.problems), tuple(found.warnings))
+
+
+def collect(problems: list[Problem], step: Callable[[], _T]) -> _T | None:
+    """Return what the step returns; where it raises ``InputError``, add its problems and return None."""
+    try:
+        return step()
+    except InputError as error:
+        problems += error.problems
+        return None
