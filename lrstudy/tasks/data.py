@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,10 +26,10 @@ SPLITS: Final = ("train", "validation", "test")
 class TaskData:
     """The three splits of a data set. Compared and hashed by identity: a process keeps tensors per object.
 
-    Inputs are uint8 or float32: (rows, channels, height, width) for images, else (rows, …). Targets are
-    int64 (rows,) where there are ``classes``, else float32 (rows, outputs). ``full_scale`` is what the
-    normalisation ``scale`` divides by; None: the largest magnitude of the training split. Arrays may be
-    read-only (they come out of Ray's object store).
+    Inputs are uint8 or float32, or float64 where a user's own are: (rows, channels, height, width) for images,
+    else (rows, …). Targets are int64 (rows,) where there are ``classes``, else (rows, outputs) of float32 or,
+    likewise, float64. ``full_scale`` is what the normalisation ``scale`` divides by; None: the largest
+    magnitude of the training split. Arrays may be read-only (they come out of Ray's object store).
     """
 
     name: str
@@ -43,6 +44,33 @@ class TaskData:
     def splits(self) -> Mapping[str, Split]:
         """The splits by name."""
         return MappingProxyType({"train": self.train, "validation": self.validation, "test": self.test})
+
+    @property
+    def description(self) -> str:
+        """How many rows there are of what, and what the targets are taken for, in a line."""
+        rows = ", ".join(f"{len(split.targets):,} {name}" for name, split in self.splits.items())
+        shape = "×".join(str(side) for side in self.train.inputs.shape[1:])
+        kind = "images" if self.image else "inputs"
+        if self.classes is not None:
+            targets = f"{self.classes} classes"
+        else:
+            outputs = self.train.targets.shape[1]
+            targets = f"{outputs} number{'s' if outputs > 1 else ''} per row (regression)"
+        return f"{rows} rows; {shape} {kind} of {self.train.inputs.dtype}; targets: {targets}"
+
+    @property
+    def repeated_rows(self) -> str:
+        """A sentence on validation or test rows whose inputs the training split holds too; empty if none do."""
+        known = set(_row_digests(self.train.inputs))
+        counts = {
+            name: sum(row in known for row in _row_digests(split.inputs))
+            for name, split in self.splits.items()
+            if name != "train"
+        }
+        told = [
+            f"{count:,} of {len(self.splits[name].targets):,} {name} rows" for name, count in counts.items() if count
+        ]
+        return f"{' and '.join(told)} have the inputs of a training row" if told else ""
 
 
 def load_data(spec: TaskSpec, seed: int, root: Path | None = None) -> TaskData:
@@ -108,9 +136,15 @@ class _Splitter:
             )
         except ValueError as error:  # too few rows, of a class or in all
             remedy = "Give more rows, or another size."
+            if self._stratified and np.bincount(data.targets).min() < 2:
+                remedy = "Give two rows of each class at least; for a regression give floating-point targets."
             problem = Problem("task", key, f"cannot be split off: {error}", remedy, size)
             raise StudyFileError(problem) from error
         return np.sort(rest), np.sort(taken)
+
+
+def _row_digests(inputs: NDArray[Any]) -> Iterator[bytes]:
+    return (hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in inputs)
 
 
 def _take(data: Split, rows: NDArray[np.intp]) -> Split:
