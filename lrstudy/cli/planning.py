@@ -50,6 +50,7 @@ def plan_of(study: Study, estimate: Estimate) -> dict[str, Any]:
         "schedules": schedules,
         "trials": sum(s["range_tests"] + s["tune_trials"] + s["confirm_trials"] for s in schedules),
         "epochs": sum(s["epochs"] for s in schedules),
+        "data": estimate.data or None,
         "steps_per_epoch": estimate.steps_per_epoch,
         "seconds": estimate.seconds,
         "estimate": estimate.basis,
@@ -84,6 +85,8 @@ def show_plan(console: Console, plan: dict[str, Any]) -> None:
     console.print(f"[bold]{escape(plan['study'])}[/bold]  seed {plan['seed']}")
     parts = ", ".join(escape(str(task[part])) for part in _PARTS)
     console.print(f"task      {parts}; batch {task['batch_size']}, {task['epochs']} epochs")
+    if plan["data"]:
+        console.print(f"data      {escape(plan['data'])}")
     levels = ", ".join(f"{value:g}" for value in plan["targets"] or ()) or "derived from the reference"
     console.print(f"target    {plan['metric']}: {levels}; reference: {escape(plan['reference'])}")
     console.print(f"search    {plan['search']}\n")

@@ -26,9 +26,9 @@ SPLITS: Final = ("train", "validation", "test")
 class TaskData:
     """The three splits of a data set. Compared and hashed by identity: a process keeps tensors per object.
 
-    Inputs are uint8 or float32, or float64 where a user's own are: (rows, channels, height, width) for images,
-    else (rows, …). Targets are int64 (rows,) where there are ``classes``, else (rows, outputs) of float32 or,
-    likewise, float64. ``full_scale`` is what the normalisation ``scale`` divides by; None: the largest
+    Inputs are uint8 or float32: (rows, channels, height, width) for images, else (rows, …). Targets are
+    int64 (rows,) where there are ``classes``, else float32 (rows, outputs). A user's own inputs and targets
+    may be float64. ``full_scale`` is what the normalisation ``scale`` divides by; None: the largest
     magnitude of the training split. Arrays may be read-only (they come out of Ray's object store).
     """
 
@@ -60,7 +60,7 @@ class TaskData:
 
     @property
     def repeated_rows(self) -> str:
-        """A sentence on validation or test rows whose inputs the training split holds too; empty if none do."""
+        """A sentence on validation and test rows that are training rows too; empty if none are."""
         known = set(_row_digests(self.train.inputs))
         counts = {
             name: sum(row in known for row in _row_digests(split.inputs))
@@ -68,7 +68,9 @@ class TaskData:
             if name != "train"
         }
         told = [
-            f"{count:,} of {len(self.splits[name].targets):,} {name} rows" for name, count in counts.items() if count
+            f"{count:,} of {len(self.splits[name].targets):,} {name} rows"
+            for name, count in counts.items()
+            if count
         ]
         return f"{' and '.join(told)} have the inputs of a training row" if told else ""
 

@@ -1,4 +1,4 @@
-"""What arrays of a user's data set must hold, and what they are taken for."""
+"""Checks of the arrays of a user's data set, and what they are taken for."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from lrstudy.tasks.user_data import Complain, Pair
 
 _KINDS: Final = {"f": "floating point", "i": "integers", "u": "integers", "b": "integers"}
 _RENUMBER: Final = (
-    "Number the classes from 0 without gaps, over all splits alike: numpy.unique(labels, return_inverse=True)[1]. "
-    "For a regression give floating-point targets."
+    "Number the classes from 0 without gaps, in all splits alike: "
+    "numpy.unique(labels, return_inverse=True)[1]. For a regression give floating-point targets."
 )
 _MOVE: Final = (
     "Give (rows, channels, height, width): numpy.moveaxis(inputs, 3, 1). "
@@ -23,7 +23,7 @@ _MOVE: Final = (
 
 
 def check_pair(split: str, pair: Pair, complain: Complain) -> Pair | None:
-    """The inputs and targets of one split, no wider than float64; complains of all that is wrong with them."""
+    """Check one split; returns its arrays, no wider than float64, or None if something is wrong."""
     sound = True
 
     def wrong(message: str, remedy: str) -> None:
@@ -149,7 +149,7 @@ def _form(values: NDArray[Any]) -> str:
 
 
 def as_raw(pairs: Mapping[str, Pair]) -> RawData:
-    """Checked arrays as a data set: float64 stays float64, so that nothing is rounded before it is normalised."""
+    """Checked arrays as a data set; float64 stays float64: nothing is rounded before it is normalised."""
     inputs, targets = pairs["train"]
     classes = None if targets.dtype.kind == "f" else int(targets.max()) + 1
     input_type = _common_type([rows for rows, _ in pairs.values()])

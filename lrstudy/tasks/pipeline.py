@@ -63,7 +63,7 @@ class Pipeline:
         self._batch_size = task.batch_size
         self._augment = Augmenter(task.augment) if task.augment else None
         self._dtype = torch.float64 if task.precision == "float64" else torch.float32
-        # Float64 inputs are normalised as such and rounded afterwards: a shift may take their leading digits away.
+        # Float64 inputs are normalised first and rounded then: a shift may take their leading digits away.
         self._wide = data.train.inputs.dtype == np.float64
         # A user's model may write into its input, and the kept tensors are for all trials of a process.
         self._copies = task.model.is_users_own

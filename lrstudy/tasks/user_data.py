@@ -1,4 +1,4 @@
-"""What a user's data set returns, read into arrays: once for the whole study, and a second time to compare."""
+"""Users' data sets read into arrays: once for the whole study, and a second time to compare."""
 
 from __future__ import annotations
 
@@ -102,14 +102,16 @@ def _unreadable(value: Any) -> tuple[str, str] | None:
 
 
 def _read_items(split: str, items: Any, complain: Complain) -> list[list[NDArray[Any]]] | None:
-    """The columns of a map-style data set. Each item is copied: it may be a view that the next one refills."""
+    """The columns of a map-style data set. Items are copied: the next read may refill their memory."""
     columns: list[list[NDArray[Any]]] = [[], []]
     index = -1
     try:
         for index in range(len(items)):
             row = items[index]
             if not isinstance(row, tuple | list) or len(row) != 2:
-                message = f"is not a sequence of (input, target) pairs: item {index} is a {type(row).__name__}"
+                message = (
+                    f"is not a sequence of (input, target) pairs: item {index} is a {type(row).__name__}"
+                )
                 complain(f"{split} {message}", "Return (inputs, targets).")
                 return None
             for column, value in zip(columns, row, strict=True):
@@ -155,7 +157,7 @@ def _array(value: Any) -> NDArray[Any]:
         found: NDArray[Any] = (value.float() if value.dtype == torch.bfloat16 else value).numpy()
         return found
     parts = value if isinstance(value, list | tuple) else [value]
-    masked = sum(int(np.ma.count_masked(part)) for part in parts if isinstance(part, np.ma.MaskedArray))
+    masked = sum(int(np.ma.getmaskarray(part).sum()) for part in parts if isinstance(part, np.ma.MaskedArray))
     if masked:
         raise ValueError(f"{masked} of its values are masked")
     if hasattr(value, "toarray") and not hasattr(value, "__array__"):
