@@ -85,8 +85,6 @@ def show_plan(console: Console, plan: dict[str, Any]) -> None:
     console.print(f"[bold]{escape(plan['study'])}[/bold]  seed {plan['seed']}")
     parts = ", ".join(escape(str(task[part])) for part in _PARTS)
     console.print(f"task      {parts}; batch {task['batch_size']}, {task['epochs']} epochs")
-    if plan["data"]:
-        console.print(f"data      {escape(plan['data'])}")
     levels = ", ".join(f"{value:g}" for value in plan["targets"] or ()) or "derived from the reference"
     console.print(f"target    {plan['metric']}: {levels}; reference: {escape(plan['reference'])}")
     console.print(f"search    {plan['search']}\n")
@@ -103,7 +101,8 @@ def show_plan(console: Console, plan: dict[str, Any]) -> None:
     if tested := [escape(schedule["name"]) for schedule in plan["schedules"] if schedule["range_tests"]]:
         console.print(f"\nrange test first, in place of a tuning configuration: {', '.join(tested)}")
     console.print()
-    for name, said in (("budget", _budget(plan)), ("time", _time(plan)), ("shows", _power(plan))):
+    data = [("data", plan["data"])] if plan["data"] else []
+    for name, said in (*data, ("budget", _budget(plan)), ("time", _time(plan)), ("shows", _power(plan))):
         line = Table.grid(padding=(0, 2, 0, 0))
         line.add_column(width=8)
         line.add_row(name, escape(said))

@@ -49,14 +49,15 @@ class TaskData:
     def description(self) -> str:
         """How many rows there are of what, and what the targets are taken for, in a line."""
         rows = ", ".join(f"{len(split.targets):,} {name}" for name, split in self.splits.items())
-        shape = "×".join(str(side) for side in self.train.inputs.shape[1:])
-        kind = "images" if self.image else "inputs"
+        inputs = self.train.inputs
+        shape = "×".join(str(side) for side in inputs.shape[1:])
+        kind = "images" if self.image else "features"
         if self.classes is not None:
             targets = f"{self.classes} classes"
         else:
             outputs = self.train.targets.shape[1]
             targets = f"{outputs} number{'s' if outputs > 1 else ''} per row (regression)"
-        return f"{rows} rows; {shape} {kind} of {self.train.inputs.dtype}; targets: {targets}"
+        return f"{rows} rows; {shape} {kind}, {inputs.dtype}; targets: {targets}"
 
     @property
     def repeated_rows(self) -> str:

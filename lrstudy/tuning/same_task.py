@@ -82,8 +82,8 @@ def check_worker(
     if not models_agree(wanted, found):
         message = "computes something else in a worker than in the process that started the study"
         remedy = (
-            "Draw constants at module level from seeded generators (default_rng(0)), let nothing depend on the "
-            "order of a set or of a folder's files, and have the same module on every machine."
+            "Draw constants at module level from seeded generators (default_rng(0)), let nothing depend on "
+            "the order of a set or of a folder's files, and have the same module on every machine."
         )
         raise ContractError(Problem("task", "model", message, remedy, study.task.model.name))
 
