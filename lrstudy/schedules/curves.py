@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import bisect
 import math
+from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final
 
 from torch.optim.lr_scheduler import (
@@ -19,10 +22,17 @@ from torch.optim.lr_scheduler import (
     ReduceLROnPlateau,
 )
 
-from lrstudy.errors import Problem, SchedulerError
+from lrstudy.errors import NO_VALUE, Problem, SchedulerError
 from lrstudy.schedules.plan import Kind, Plan, Request
 
 _BASE_RATIO: Final = 0.25
+# The fewest steps in which a cycle, and a cosine's first and last wave, come back down. The first one's are
+# rounded to whole steps.
+_CYCLE_STEPS: Final = 4
+_FIRST_WAVE_STEPS: Final = 1.5
+_LAST_WAVE_STEPS: Final = 4
+# How far above its lowest rate, as a share of its height, a cosine's last wave may be cut off.
+_END: Final = 1e-3
 
 
 def _fixed(request: Request) -> Plan:
@@ -30,7 +40,11 @@ def _fixed(request: Request) -> Plan:
 
 
 def _step(request: Request) -> Plan:
-    milestones = [round(fraction * request.total_steps) for fraction in request.params["milestones"]]
+    fractions, last = request.params["milestones"], request.total_steps - 1
+    if fractions and last < 1:
+        raise _too_short("step", "milestones", request, 2)
+    # At step 0 or after the last one a milestone would be lost: a short training has it one step beside.
+    milestones = [min(max(round(fraction * request.total_steps), 1), last) for fraction in fractions]
     scheduler = MultiStepLR(request.carrier, sorted(milestones), request.params["gamma"])
     return Plan(scheduler, moves=frozenset(milestones))
 
@@ -41,6 +55,8 @@ def _cyclic(request: Request) -> Plan:
     # A half cycle cut off at its top would end the training at the highest rate: fit whole cycles.
     epochs = request.epochs * request.steps / request.total_steps
     cycles = max(1, round(epochs / params["cycle_epochs"]))
+    if request.steps < _CYCLE_STEPS * cycles:
+        raise _too_short("cyclic", "cycle_epochs", request, _CYCLE_STEPS * cycles)
     half: Any = request.steps / (2 * cycles)  # typed as a whole number, but torch computes with its float
     scheduler = CyclicLR(
         request.carrier,
@@ -75,9 +91,8 @@ def _one_cycle(request: Request) -> Plan:
     # torch divides by the length of the rise: it and the fall need a step each.
     shortest = 2.0 / request.steps
     longest = 0.5 if params["three_phase"] else 1.0
-    if request.steps < (6 if params["three_phase"] else 3):
-        message = f"does not fit into a training of {request.steps} steps"
-        raise SchedulerError(Problem("schedule one-cycle", "", message, "Train for longer."))
+    if request.steps < (fewest := 6 if params["three_phase"] else 3):
+        raise _too_short("one-cycle", "", request, fewest)
     if params["pct_start"] > longest:
         message, remedy = (
             "must be at most 0.5 with three_phase",
@@ -105,9 +120,33 @@ def _cosine(request: Request) -> Plan:
     waves, factor = 1 + request.params["restarts"], request.params["restart_factor"]
     if waves == 1:
         return Plan(CosineAnnealingLR(request.carrier, request.steps, lowest))
-    # The first wave's length T0 with T0·(1 + f + … + f^n) = T, rounded up: the training ends with a wave.
-    first = math.ceil(request.steps / sum(factor**wave for wave in range(waves)))
-    return Plan(CosineAnnealingWarmRestarts(request.carrier, first, factor, lowest))
+    # The first wave's length T0 with T0·(1 + f + … + f^n) = T, rounded up, which shortens the last wave.
+    shares = [factor**wave for wave in range(waves)]
+    fewest = math.ceil(max(_FIRST_WAVE_STEPS, _LAST_WAVE_STEPS / shares[-1]) * sum(shares))
+    if request.steps < fewest:
+        raise _too_short("cosine", "restarts", request, fewest)
+    first = math.ceil(request.steps / sum(shares))
+    cut = (first * sum(shares) - request.steps) / (first * shares[-1])
+    if (1.0 - math.cos(math.pi * cut)) / 2.0 <= _END:
+        return Plan(CosineAnnealingWarmRestarts(request.carrier, first, factor, lowest))
+    ends = [round(request.steps * sum(shares[: wave + 1]) / sum(shares)) for wave in range(waves)]
+    return Plan(LambdaLR(request.carrier, partial(_waves, [0, *ends], request.params["min_ratio"])))
+
+
+def _waves(bounds: Sequence[int], lowest: float, step: int) -> float:
+    """The factor of cosine waves of whole steps: each starts at 1 and would be at ``lowest`` at its end."""
+    wave = min(bisect.bisect_right(bounds, step), len(bounds) - 1)
+    start, end = bounds[wave - 1], bounds[wave]
+    return lowest + (1.0 - lowest) * (1.0 + math.cos(math.pi * (step - start) / (end - start))) / 2.0
+
+
+def _too_short(kind: str, key: str, request: Request, fewest: int) -> SchedulerError:
+    after = " after its warm-up" if request.steps < request.total_steps else ""
+    message = f"does not fit into a training of {request.steps} steps{after}; it needs {fewest}"
+    lower = {"restarts": "ask for fewer restarts", "cycle_epochs": "raise cycle_epochs"}.get(key)
+    remedy = f"Train for longer{f', or {lower}' if lower else ''}."
+    value = request.params[key] if key else NO_VALUE
+    return SchedulerError(Problem(f"schedule {kind}", key, message, remedy, value))
 
 
 def _linear(request: Request) -> Plan:

@@ -9,7 +9,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from lrstudy.schedules.contract import ScheduleContext, ScheduleDefaults
 from lrstudy.schedules.groups import write_rate
-from lrstudy.schedules.plan import Interval, Warmup
+from lrstudy.schedules.plan import Interval, Warmup, hear
 from lrstudy.schedules.state import PlainState
 
 
@@ -72,7 +72,7 @@ class DirectSchedule(ScheduleDefaults):
         if not isinstance(self.scheduler, ReduceLROnPlateau):
             self.scheduler.step()
         elif metric is not None:
-            self.scheduler.step(metric)
+            hear(self.scheduler, metric)
         if warming:
             self._apply()
 

@@ -10,7 +10,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from lrstudy.errors import Problem, SchedulerError
 from lrstudy.schedules.contract import ScheduleContext, ScheduleDefaults
 from lrstudy.schedules.groups import Groups
-from lrstudy.schedules.plan import Kind, Request, Warmup, quiet, rate_of, warmup_length
+from lrstudy.schedules.plan import Kind, Request, Warmup, hear, quiet, rate_of, warmup_length
 from lrstudy.schedules.state import PlainState
 
 
@@ -63,7 +63,7 @@ class CurveSchedule(ScheduleDefaults):
         if not isinstance(self._plan.scheduler, ReduceLROnPlateau):
             self._plan.scheduler.step()
         elif metric is not None:
-            self._plan.scheduler.step(metric)
+            hear(self._plan.scheduler, metric)
         self._apply()
 
     def state_dict(self) -> dict[str, Any]:

@@ -15,7 +15,6 @@ of the training over which the rate rises to the schedule's, which runs meanwhil
 
 from __future__ import annotations
 
-import importlib
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -23,7 +22,8 @@ from typing import Any, Final
 from torch.optim.lr_scheduler import LRScheduler
 
 from lrstudy.catalog import Component, Parameter
-from lrstudy.errors import ContractError, Problem, SchedulerError
+from lrstudy.errors import Problem, SchedulerError
+from lrstudy.rules.user_modules import UserCode, call, load
 from lrstudy.schedules.contract import ScheduleContext
 from lrstudy.schedules.direct import DirectSchedule
 from lrstudy.schedules.groups import Groups
@@ -44,40 +44,22 @@ _RESERVED: Final = Component(
 
 def build_own(kind: str, params: Mapping[str, Any], context: ScheduleContext) -> DirectSchedule:
     """Build a user's own schedule; raises ``ContractError`` where it cannot be loaded or called."""
-    factory = _load(kind)
+    code = UserCode(kind, "schedule", "kind")
+    factory = load(code)
     reserved = {p.name: params.get(p.name, p.default) for p in _RESERVED.parameters}
     for parameter in _RESERVED.parameters:
         if (message := parameter.problem(reserved[parameter.name])) is not None:
             where, remedy = f"schedule {kind}", f"{parameter.doc}."
             raise SchedulerError(Problem(where, parameter.name, message, remedy, reserved[parameter.name]))
     arguments = {name: value for name, value in params.items() if name not in reserved}
-    if "context" in _parameter_names(factory):
-        arguments["context"] = context
     groups = Groups(context.optimizer)
     if reserved["lr"] is not None:
         groups.set_rate(reserved["lr"])
-    scheduler = _call(kind, factory, context, arguments)
+    scheduler = _build(code, factory, context, arguments)
     interval = reserved["interval"] or getattr(factory, "interval", "epoch")
     return DirectSchedule(
         scheduler, interval, warmup_length(reserved["warmup"], context.total_steps), context
     )
-
-
-def _load(kind: str) -> Callable[..., Any]:
-    module, _, attribute = kind.partition(":")
-    try:
-        found: object = importlib.import_module(module)
-        for name in attribute.split("."):
-            found = getattr(found, name)
-    except (ImportError, AttributeError, ValueError) as error:
-        remedy = "Write module:attribute, and have the module where Python finds it (PYTHONPATH)."
-        raise ContractError(
-            Problem("schedule", "kind", f"cannot be loaded: {error}", remedy, kind)
-        ) from error
-    if not callable(found):
-        remedy = "Name a class or function that takes an optimizer and returns an LRScheduler."
-        raise ContractError(Problem("schedule", "kind", "cannot be called", remedy, kind))
-    return found
 
 
 def _parameter_names(factory: Callable[..., Any]) -> set[str]:
@@ -87,16 +69,13 @@ def _parameter_names(factory: Callable[..., Any]) -> set[str]:
         return set()
 
 
-def _call(
-    kind: str, factory: Callable[..., Any], context: ScheduleContext, arguments: dict[str, Any]
+def _build(
+    code: UserCode, factory: Callable[..., Any], context: ScheduleContext, params: dict[str, Any]
 ) -> LRScheduler:
-    try:
-        scheduler = factory(context.optimizer, **arguments)
-    except (TypeError, ValueError) as error:  # how Python and torch refuse arguments
-        message, remedy = f"refuses its parameters: {error}", "Correct them in the study file."
-        raise ContractError(Problem("schedule", "kind", message, remedy, kind)) from error
+    with_context = {"context": context} if "context" in _parameter_names(factory) else {}
+    options = params | with_context
+    scheduler = call(code, factory, context.optimizer, options=options, seed=context.seed, shown=list(params))
     if not isinstance(scheduler, LRScheduler):
         message = f"returned {type(scheduler).__name__}"
-        remedy = "Return a torch.optim.lr_scheduler.LRScheduler."
-        raise ContractError(Problem("schedule", "kind", message, remedy, kind))
+        code.refuse(message, "Return a torch.optim.lr_scheduler.LRScheduler.")
     return scheduler

@@ -8,12 +8,13 @@ computable without a model.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from torch.optim.lr_scheduler import LinearLR, LRScheduler
+from torch.optim.lr_scheduler import LinearLR, LRScheduler, ReduceLROnPlateau
 
 from lrstudy.uncompiled import count_as_stepped, spare_compiler
 
@@ -113,6 +114,17 @@ class Warmup:
 def warmup_length(fraction: float, total_steps: int) -> int:
     """The warm-up in steps: the nearest number that leaves at least one step after it."""
     return min(round(fraction * total_steps), total_steps - 1)
+
+
+def hear(scheduler: ReduceLROnPlateau, metric: float) -> None:
+    """Tell a plateau scheduler the metric; its relative threshold is a share of the best value's size.
+
+    torch takes the share of the value itself: with a best value below 0, a worse one would count as better.
+    """
+    if type(scheduler) is ReduceLROnPlateau and scheduler.threshold_mode == "rel":
+        below = -math.inf < scheduler.best < 0.0
+        scheduler.threshold = math.copysign(scheduler.threshold, -1.0 if below else 1.0)
+    scheduler.step(metric)
 
 
 def quiet(scheduler: LRScheduler) -> None:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from lrstudy.catalog.tasks import CLASSIFICATION_LOSSES, TORCHVISION
 from lrstudy.errors import ContractError, InputError, Problem, StudyFileError
+from lrstudy.rules.user_modules import cause_of
 from lrstudy.tasks.data import TaskData
 from lrstudy.tasks.losses import build_loss
 from lrstudy.tasks.model_contract import contract_problems
@@ -102,7 +103,7 @@ def _problems(task: TaskSpec, pipeline: Pipeline, model: nn.Module) -> Iterator[
     try:
         torch.save(model.state_dict(), io.BytesIO())
     except Exception as error:  # noqa: BLE001 - pickling runs the user's code
-        message = f"has a state that cannot be pickled: {_told(error)}"
+        message = f"has a state that cannot be pickled: {cause_of(error)}"
         yield problem(message, "Keep only tensors and plain values in its state: checkpoints hold it.")
     precision = precision_of(task, torch.device("cpu"))
     model = precision.prepare(model)
@@ -115,12 +116,8 @@ def _problems(task: TaskSpec, pipeline: Pipeline, model: nn.Module) -> Iterator[
         except InputError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever the user's code raises
-            message = f"fails when it is built again, evaluated or trained for a step: {_told(error)}"
+            message = f"fails when it is built again, evaluated or trained for a step: {cause_of(error)}"
             yield problem(message, "Make it run in both modes, as often as it is built.")
-
-
-def _told(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
 
 
 def _step_problems(
@@ -147,5 +144,5 @@ def _step_problems(
     except InputError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever the user's (or torchvision's) code raises
-        message = f"fails on a batch of shape {tuple(inputs.shape)}: {_told(error)}"
+        message = f"fails on a batch of shape {tuple(inputs.shape)}: {cause_of(error)}"
         yield problem(message, "Make it take such a batch, or choose other data.")

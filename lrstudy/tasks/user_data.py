@@ -12,6 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, IterableDataset
 
+from lrstudy.rules.user_modules import cause_of
+
 SPLITS: Final = ("train", "validation", "test")
 # So many items of a map-style data set are read a second time: an augmentation that changes one in fifty
 # escapes in 4 of 100,000 tries.
@@ -118,7 +120,7 @@ def _read_items(split: str, items: Any, complain: Complain) -> list[list[NDArray
                 column.append(_array(value).copy())
     except Exception as error:  # noqa: BLE001 - reading runs the user's code
         place = "its length" if index < 0 else f"item {index}"
-        message = f"{split}: reading {place} raised {type(error).__name__}: {error}"
+        message = f"{split}: reading {place} raised {cause_of(error)}"
         complain(message, "Correct the data set, or return (inputs, targets).")
         return None
     if not columns[0]:
@@ -137,7 +139,7 @@ def _differing_item(value: Any, pair: Pair) -> str | None:
                 if not np.array_equal(_array(found), before[index], equal_nan=before.dtype.kind == "f"):
                     return f"the {name} of item {index} was another at the second read"
     except Exception as error:  # noqa: BLE001 - reading runs the user's code
-        return f"reading it again raised {type(error).__name__}: {error}"
+        return f"reading it again raised {cause_of(error)}"
     return None
 
 

@@ -148,13 +148,13 @@ def test_a_users_own_schedule_takes_lr_warmup_and_context() -> None:
 @pytest.mark.parametrize(
     ("kind", "params", "message"),
     [
-        ("no.such.module:x", {}, "cannot be loaded: No module named"),
-        ("test_schedules_building:no_such_thing", {}, "cannot be loaded: .*no_such_thing"),
-        ("test_schedules_building:CURVES.x", {}, "cannot be loaded"),
+        ("no.such.module:x", {}, "cannot be imported: ModuleNotFoundError: No module named"),
+        ("test_schedules_building:no_such_thing", {}, "has no 'no_such_thing'.*The module offers: .*halving"),
+        ("test_schedules_building:CURVES.x", {}, "has no 'CURVES.x'"),
         ("math:pi", {}, "cannot be called"),
         ("test_schedules_building:no_scheduler", {}, "returned str"),
-        ("test_schedules_building:halving", {"evry": 1}, "refuses its parameters: .*evry"),
-        ("torch.optim.lr_scheduler:StepLR", {}, "refuses its parameters: .*step_size"),
+        ("test_schedules_building:halving", {"evry": 1}, "called with .evry=1. it raised TypeError: .*evry"),
+        ("torch.optim.lr_scheduler:StepLR", {}, "called with .. it raised TypeError: .*step_size"),
     ],
 )
 def test_a_users_own_schedule_that_breaks_its_contract_is_refused(kind, params, message) -> None:

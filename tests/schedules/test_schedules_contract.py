@@ -30,14 +30,14 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "fixed, the optimizer's lr": ("fixed", {}),
     "step": ("step", {"lr": 0.2, "milestones": [0.25, 0.5, 0.5]}),
     "cyclic triangular": ("cyclic", {"max_lr": 0.5, "cycle_epochs": 2}),
-    "cyclic triangular2": ("cyclic", {"max_lr": 0.5, "cycle_epochs": 1.5, "mode": "triangular2"}),
+    "cyclic triangular2": ("cyclic", {"max_lr": 0.5, "cycle_epochs": 2.0, "mode": "triangular2"}),
     "cyclic exp_range": ("cyclic", {"base_lr": 0.1, "max_lr": 0.5, "mode": "exp_range", "gamma": 0.9}),
     "cyclic momentum": ("cyclic", {"max_lr": 0.5, "cycle_momentum": True}),
     "one-cycle": ("one-cycle", {"max_lr": 0.5}),
     "one-cycle linear": ("one-cycle", {"max_lr": 0.5, "anneal": "linear", "three_phase": True}),
     "one-cycle momentum": ("one-cycle", {"max_lr": 0.5, "cycle_momentum": True}),
     "cosine": ("cosine", {"lr": 0.2}),
-    "cosine with restarts": ("cosine", {"lr": 0.2, "restarts": 2, "min_ratio": 0.01}),
+    "cosine with restarts": ("cosine", {"lr": 0.2, "restarts": 1, "min_ratio": 0.01}),
     "cosine with longer restarts": ("cosine", {"lr": 0.2, "restarts": 1, "restart_factor": 2}),
     "linear": ("linear", {"lr": 0.2}),
     "exponential": ("exponential", {"lr": 0.2, "gamma": 0.5}),
@@ -77,7 +77,7 @@ if INSTALLED:
         "dog without average": ("dog", {"reps_rel": 1e-3, "average": False}),
     }
 CASES |= {
-    f"{name}, warm-up": (kind, {**params, "warmup": 0.4})
+    f"{name}, warm-up": (kind, {**params, "warmup": 0.3})
     for name, (kind, params) in CASES.items()
     if "three_phase" not in params and kind != "dog"
 }

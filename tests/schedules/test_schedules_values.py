@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from lrstudy.catalog.schedules import SCHEDULES
@@ -235,11 +236,15 @@ lengths = st.tuples(st.integers(1, 6), st.integers(1, 12)).filter(lambda pair: p
 @given(lr_values, lengths, st.floats(0.0, 0.9), st.integers(0, 3))
 def test_cosine_in_closed_form(lr, length, min_ratio, restarts) -> None:
     total = length[0] * length[1]
+    assume(restarts == 0 or total >= 4 * (restarts + 1))
     wave = math.ceil(total / (restarts + 1))
+    short = restarts > 0 and (1 - math.cos(math.pi * (wave * (restarts + 1) - total) / wave)) / 2 > 1e-3
+    starts = [round(total * n / (restarts + 1)) if short else n * wave for n in range(restarts + 2)]
     expected = [
-        lr * (min_ratio + (1 - min_ratio) * (1 + math.cos(math.pi * (step % wave) / wave)) / 2)
-        for step in range(total)
-    ]
+        lr * (min_ratio + (1 - min_ratio) * (1 + math.cos(math.pi * (step - start) / (end - start))) / 2)
+        for start, end in itertools.pairwise(starts)
+        for step in range(start, end)
+    ][:total]
     params = {"lr": lr, "min_ratio": min_ratio, "restarts": restarts}
     assert rates("cosine", params, *length) == close(expected, rel=1e-8)
 
@@ -249,6 +254,7 @@ def test_cosine_in_closed_form(lr, length, min_ratio, restarts) -> None:
 def test_cyclic_in_closed_form_and_ends_on_a_boundary(max_lr, length, ratio, cycle_epochs, gamma) -> None:
     total = length[0] * length[1]
     params = {"max_lr": max_lr, "base_ratio": ratio, "cycle_epochs": cycle_epochs, "mode": "exp_range"}
+    assume(total >= 4 * max(1, round(length[0] / cycle_epochs)))
     found = rates("cyclic", {**params, "gamma": gamma}, *length)
     half = total / (2 * max(1, round(length[0] / cycle_epochs)))
 
@@ -267,11 +273,95 @@ def test_any_curve_is_finite_positive_and_as_long_as_the_training(kind, lr, leng
     try:
         found = rates(kind, {"warmup": warmup}, *length, lr=lr)
     except SchedulerError as error:
-        assert kind == "one-cycle"
+        assert kind in ("one-cycle", "cyclic")
         assert "does not fit" in str(error)  # noqa: PT017  (the other kinds must not raise at all)
         return
     assert len(found) == length[0] * length[1]
     assert all(math.isfinite(rate) and rate > 0 for rate in found)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "steps", "restarts", "factor"), [(5, 20, 5, 2), (3, 20, 3, 3), (1, 13, 2, 1), (1, 11, 2, 2)]
+)
+def test_a_short_cosine_makes_all_its_restarts_and_ends_with_a_whole_wave(
+    epochs, steps, restarts, factor
+) -> None:
+    found = rates("cosine", {"lr": 0.1, "restarts": restarts, "restart_factor": factor}, epochs, steps)
+    starts = [0] + [step for step in range(1, len(found)) if found[step] > found[step - 1]]
+    assert len(starts) == restarts + 1
+    assert [found[step] for step in starts] == [0.1] * (restarts + 1)
+    last = len(found) - starts[-1]
+    assert found[-1] == pytest.approx(0.1 * (1 + math.cos(math.pi * (last - 1) / last)) / 2)
+
+
+def test_a_long_cosine_with_restarts_keeps_torchs_values_bit_for_bit() -> None:
+    optimizer = torch.optim.SGD([torch.zeros(1)], 0.1)
+    scheduler = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(optimizer, 334, 2)
+    optimizer.step()
+    expected = []
+    for _ in range(1000):  # three waves of 334 and twice as many, twice: 4 steps are cut off
+        expected.append(optimizer.param_groups[0]["lr"])
+        scheduler.step()
+    assert rates("cosine", {"lr": 0.1, "restarts": 1, "restart_factor": 2}, 10, 100) == expected
+
+
+ends = st.fixed_dictionaries({"restarts": st.integers(0, 6), "restart_factor": st.integers(1, 4)})
+fractions = st.lists(st.floats(0.01, 0.99), max_size=4)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.one_of(
+        st.tuples(st.just("cosine"), ends),
+        st.tuples(st.just("step"), st.fixed_dictionaries({"milestones": fractions})),
+        st.tuples(st.just("cyclic"), st.fixed_dictionaries({"cycle_epochs": st.floats(0.3, 9.0)})),
+        st.tuples(st.just("one-cycle"), st.fixed_dictionaries({"three_phase": st.booleans()})),
+        st.tuples(st.sampled_from(["linear", "polynomial", "exponential", "fixed"]), st.just({})),
+    ),
+    st.integers(1, 5),
+    st.integers(1, 40),
+    st.sampled_from([0.0, 0.3]),
+)
+def test_a_training_of_any_length_ends_as_documented_or_is_refused(asked, epochs, steps, warmup) -> None:
+    kind, params = asked
+    try:
+        found = rates(kind, {**params, "warmup": warmup}, epochs, steps, lr=1.0)
+    except SchedulerError as error:
+        assert "does not fit into a training of" in str(error)  # noqa: PT017
+        assert "it needs" in str(error)  # noqa: PT017
+        return
+    total, first = len(found), min(round(warmup * epochs * steps), epochs * steps - 1)
+    expected = {  # the rate of the last step, one step before the documented end
+        "cosine": 0.15 if params.get("restarts") else (1 + math.cos(math.pi * (1 - 1 / (total - first)))) / 2,
+        "step": 0.1 ** len(params.get("milestones", ())),
+        "cyclic": 0.25 + 0.75 / 2,
+        "one-cycle": 1 / 25 / 1e4,
+        "linear": 1 / (total - first),
+        "polynomial": (1 / (total - first)) ** 0.9,
+        "exponential": 0.95 ** (epochs - 1),
+        "fixed": 1.0,
+    }[kind]
+    if kind == "cyclic" or params.get("restarts"):
+        assert found[-1] <= expected + 1e-9
+    else:
+        assert found[-1] == pytest.approx(expected)
+    if kind == "step" and not warmup:
+        assert max(found) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(("higher", "better", "worse"), [(True, -0.5, -0.50001), (False, -2.0, -1.99999)])
+@pytest.mark.parametrize("kind", ["plateau", "torch.optim.lr_scheduler:ReduceLROnPlateau"])
+def test_a_negative_metric_that_gets_worse_is_no_improvement(kind, higher, better, worse) -> None:
+    optimizer = torch.optim.SGD([torch.zeros(1)], 1.0)
+    context = ScheduleContext(
+        optimizer, torch.nn.Identity(), "", {}, 9, 1, list, seed=0, higher_is_better=higher
+    )
+    params = {"patience": 0, **({} if kind == "plateau" else {"mode": "max" if higher else "min"})}
+    schedule = build_schedule(kind, params, context)
+    for metric, expected in ((better, 1.0), (worse, 0.1), (better + 0.1 * (1 if higher else -1), 0.1)):
+        schedule.after_step()
+        schedule.after_epoch(metric)
+        assert optimizer.param_groups[0]["lr"] == pytest.approx(expected)
 
 
 def test_rounding_does_not_add_up_over_a_long_training() -> None:

@@ -1,0 +1,210 @@
+"""The state of the process, kept from users' code: what that changes is put back when it returns."""
+
+from __future__ import annotations
+
+import io
+import logging
+import operator
+import os
+import random
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
+from types import FrameType
+from typing import Any, Final
+
+import numpy as np
+
+from lrstudy.rules.source_files import is_installed
+
+_PARSERS: Final = ("argparse", "optparse", "getopt", "click.", "typer.", "docopt", "fire.", "absl.")
+
+
+class CommandLineRead(SystemExit):
+    """A module parses the command line, which is lrstudy's, while it is imported."""
+
+
+@contextmanager
+def surroundings_kept() -> Iterator[None]:
+    """Undo what the block does to the process, and send what it prints to standard error.
+
+    Kept are the current folder, the arguments, signal handlers, the root logger, torch's defaults and the
+    random states. The block sees no command line, and a parser that asks for it ends in ``CommandLineRead``.
+    """
+    with ExitStack() as stack:
+        for keep in (output_to_stderr, _folder_kept, _signals_kept, _root_logger_kept, _torch_defaults_kept):
+            stack.enter_context(keep())
+        stack.enter_context(random_states_kept())
+        before, sys.argv = sys.argv, _NoArguments(sys.argv[:1])
+        stack.callback(setattr, sys, "argv", before)
+        yield
+
+
+@contextmanager
+def no_input() -> Iterator[None]:
+    """Let ``input()`` in the block raise ``EOFError`` instead of waiting for somebody."""
+    before, sys.stdin = sys.stdin, io.StringIO()
+    try:
+        yield
+    finally:
+        sys.stdin = before
+
+
+@contextmanager
+def random_states_kept(seed: int | None = None) -> Iterator[None]:
+    """Put the global random states of Python, numpy and torch's CPU back after the block.
+
+    With a ``seed`` the block starts from the states that it gives, the same in every process.
+    """
+    torch: Any = sys.modules.get("torch")
+    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002 - users' code draws from it
+    generator = getattr(torch, "default_generator", None)  # a torch that failed to import has none
+    state = None if generator is None else generator.get_state()
+    if seed is not None:
+        random.seed(seed)
+        np.random.seed(seed % 2**32)  # noqa: NPY002
+        if generator is not None:
+            generator.manual_seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)  # noqa: NPY002
+        if generator is not None:
+            generator.set_state(state)
+
+
+class _Redirection:
+    """How many blocks hold standard output now, on any thread, and what it was before the first."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.depth = 0
+        self.saved: int | None = None
+
+
+_redirection = _Redirection()
+
+
+@contextmanager
+def output_to_stderr() -> Iterator[None]:
+    """Send to standard error whatever the block prints, from Python, C or a child process."""
+    with redirect_stdout(sys.stderr):
+        with _redirection.lock:
+            if _redirection.depth == 0:
+                _redirection.saved = _point_stdout_to_stderr()
+            _redirection.depth += 1
+        try:
+            yield
+        finally:
+            with _redirection.lock:
+                _redirection.depth -= 1
+                if _redirection.depth == 0 and _redirection.saved is not None:
+                    os.dup2(_redirection.saved, 1)
+                    os.close(_redirection.saved)
+
+
+def _point_stdout_to_stderr() -> int | None:
+    """Return a copy of the descriptor of standard output, or None where it has none to redirect."""
+    with suppress(OSError, ValueError, AttributeError):  # closed, or no stream at all
+        sys.__stdout__.flush()  # type: ignore[union-attr]
+    try:
+        saved = os.dup(1)
+    except OSError:
+        return None
+    try:
+        os.dup2(2, 1)
+    except OSError:
+        os.close(saved)
+        return None
+    return saved
+
+
+class _NoArguments(list[str]):
+    """The ``sys.argv`` of a program without arguments; a parser of users' own may not read it."""
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            if _parsed_by_users_code(sys._getframe(1)):  # noqa: SLF001 - the documented way to a caller
+                raise CommandLineRead(2)
+        elif operator.index(index) not in (-1, 0):
+            raise IndexError("there are no command line arguments while lrstudy runs this code")
+        return super().__getitem__(index)
+
+
+def _parsed_by_users_code(frame: FrameType | None) -> bool:
+    """Return True if the reader is a parser that was called from no installed package."""
+    parsing = False
+    while frame is not None and str(frame.f_globals.get("__name__", "")).startswith(_PARSERS):
+        parsing, frame = True, frame.f_back
+    return parsing and frame is not None and not is_installed(frame.f_code.co_filename)
+
+
+@contextmanager
+def _folder_kept() -> Iterator[None]:
+    try:
+        before = os.getcwd()  # noqa: PTH109 - a str, as chdir takes it
+    except FileNotFoundError:  # it was removed: there is nothing to come back to
+        yield
+        return
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
+@contextmanager
+def _signals_kept() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():  # only there may they be set
+        yield
+        return
+    handlers = {number: signal.getsignal(number) for number in signal.valid_signals()}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            if handler is not None and signal.getsignal(number) is not handler:
+                signal.signal(number, handler)
+
+
+@contextmanager
+def _root_logger_kept() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level, disabled = root.handlers[:], root.level, root.manager.disable
+    try:
+        yield
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        root.manager.disable = disabled
+
+
+@contextmanager
+def _torch_defaults_kept() -> Iterator[None]:
+    torch: Any = sys.modules.get("torch")
+    if not hasattr(torch, "get_default_dtype"):
+        yield
+        return
+    kept: list[tuple[Callable[[Any], object], Any, Callable[[], Any]]] = [
+        (setter, getter(), getter)
+        for setter, getter in (
+            (torch.set_default_dtype, torch.get_default_dtype),
+            (torch.set_grad_enabled, torch.is_grad_enabled),
+            (torch.set_num_threads, torch.get_num_threads),
+            (torch.use_deterministic_algorithms, torch.are_deterministic_algorithms_enabled),
+            (_set_default_device, torch.get_default_device),
+        )
+    ]
+    try:
+        yield
+    finally:
+        for setter, value, getter in kept:
+            if getter() != value:  # some of them cost, or warn, when they are set
+                setter(value)
+
+
+def _set_default_device(device: Any) -> None:
+    torch: Any = sys.modules["torch"]
+    torch.set_default_device(None if device.type == "cpu" else device)  # None: no detour for each tensor
