@@ -73,7 +73,7 @@ class TaskData:
             for name, count in counts.items()
             if count
         ]
-        return f"{' and '.join(told)} have the inputs of a training row" if told else ""
+        return f"inputs that the training split holds too: {', '.join(told)}" if told else ""
 
 
 def load_data(spec: TaskSpec, seed: int, root: Path | None = None) -> TaskData:

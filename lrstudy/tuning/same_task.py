@@ -18,8 +18,8 @@ from lrstudy.tasks.fingerprint import data_fingerprint, model_fingerprint, model
 from lrstudy.tuning.checkpoints import FOLDER
 
 _RESTORE: Final = (
-    "Restore them (files, code, seeds, package versions), or choose another --out to start a new run. "
-    "A run without fingerprints in its study.json is not checked"
+    "Restore it (files, code, seeds, package versions), or choose another --out to start a new run. "
+    'To continue all the same, remove "fingerprints" from the run\'s study.json.'
 )
 
 
