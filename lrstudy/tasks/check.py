@@ -15,7 +15,7 @@ from lrstudy.errors import ContractError, InputError, Problem, StudyFileError
 from lrstudy.rules.user_modules import cause_of
 from lrstudy.tasks.data import TaskData
 from lrstudy.tasks.losses import build_loss
-from lrstudy.tasks.model_contract import contract_problems
+from lrstudy.tasks.model_contract import build_models, contract_problems
 from lrstudy.tasks.models import build_model
 from lrstudy.tasks.optimizers import build_optimizer
 from lrstudy.tasks.pipeline import Pipeline
@@ -105,14 +105,15 @@ def _problems(task: TaskSpec, pipeline: Pipeline, model: nn.Module) -> Iterator[
     except Exception as error:  # noqa: BLE001 - pickling runs the user's code
         message = f"has a state that cannot be pickled: {cause_of(error)}"
         yield problem(message, "Keep only tensors and plain values in its state: checkpoints hold it.")
-    precision = precision_of(task, torch.device("cpu"))
-    model = precision.prepare(model)
+    own = task.model.is_users_own and not task.model.name.startswith(TORCHVISION)
+    models = build_models(task, pipeline) if own else None
+    model = precision_of(task, torch.device("cpu")).prepare(model)
     inputs, targets = next(pipeline.batches("train", min(task.batch_size, _ROWS)))
     found = list(_step_problems(task, pipeline, model, inputs, targets))
     yield from found
-    if not found and task.model.is_users_own and not task.model.name.startswith(TORCHVISION):
+    if models is not None and not found:
         try:
-            yield from contract_problems(task, pipeline, inputs, targets)
+            yield from contract_problems(task, pipeline, models, inputs, targets)
         except InputError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever the user's code raises

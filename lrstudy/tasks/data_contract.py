@@ -23,7 +23,7 @@ _MOVE: Final = (
 
 
 def check_pair(split: str, pair: Pair, complain: Complain) -> Pair | None:
-    """Check one split; returns its arrays, no wider than float64, or None if something is wrong."""
+    """Check one split; returns its arrays, or None if something is wrong."""
     sound = True
 
     def wrong(message: str, remedy: str) -> None:
@@ -31,7 +31,7 @@ def check_pair(split: str, pair: Pair, complain: Complain) -> Pair | None:
         sound = False
         complain(message, remedy)
 
-    inputs, targets = (_at_most_float64(values) for values in pair)
+    inputs, targets = pair
     if inputs.dtype != np.uint8 and inputs.dtype.kind != "f":
         wrong(f"{split} inputs have the type {_type(inputs)}", _input_remedy(inputs))
     if targets.dtype.kind not in "iufb":
@@ -56,11 +56,6 @@ def check_pair(split: str, pair: Pair, complain: Complain) -> Pair | None:
     if targets.dtype.kind in "iub" and targets.min() < 0:
         wrong(f"{split} has the class {targets.min()}", _RENUMBER)
     return (inputs, targets) if sound else None
-
-
-def _at_most_float64(values: NDArray[Any]) -> NDArray[Any]:
-    with np.errstate(over="ignore"):  # infinity is told below
-        return values.astype(np.float64) if values.dtype.kind == "f" and values.dtype.itemsize > 8 else values
 
 
 def _type(values: NDArray[Any]) -> str:

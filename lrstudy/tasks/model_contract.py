@@ -60,15 +60,24 @@ class _Snapshot:
         return _close(self.outputs, other.outputs)
 
 
+def build_models(task: TaskSpec, pipeline: Pipeline) -> tuple[nn.Module, nn.Module, nn.Module]:
+    """Two models of one seed and one of another, for ``contract_problems``; before any model is trained."""
+    return _build(task, pipeline, 0), _build(task, pipeline, 0), _build(task, pipeline, 1)
+
+
+def _build(task: TaskSpec, pipeline: Pipeline, seed: int) -> nn.Module:
+    model = build_model(task.model, pipeline.input_shape, pipeline.outputs, seed)
+    return precision_of(task, torch.device("cpu")).prepare(model)
+
+
 def contract_problems(
-    task: TaskSpec, pipeline: Pipeline, inputs: Tensor, targets: Tensor
+    task: TaskSpec,
+    pipeline: Pipeline,
+    models: tuple[nn.Module, nn.Module, nn.Module],
+    inputs: Tensor,
+    targets: Tensor,
 ) -> Iterator[Problem]:
     """Every breach of the contract by a user's own model; it can be trained on these rows."""
-    precision = precision_of(task, torch.device("cpu"))
-
-    def build(seed: int) -> nn.Module:
-        model = build_model(task.model, pipeline.input_shape, pipeline.outputs, seed)
-        return precision.prepare(model)
 
     def look(model: nn.Module) -> _Snapshot:
         model.eval()
@@ -79,7 +88,7 @@ def contract_problems(
     def problem(message: str, remedy: str) -> Problem:
         return Problem("task", "model", message, remedy, task.model.name)
 
-    first, again, other = build(0), build(0), build(1)
+    first, again, other = models
     if first is again or first is other:
         yield problem("gives the same model at every call", _OWN_COPY)
         return
@@ -108,7 +117,7 @@ def contract_problems(
     _train(task, other, inputs, targets)
     for model, message in (
         (first, "changes when another model that it gave is trained"),
-        (build(0), "starts differently after another model was trained"),
+        (_build(task, pipeline, 0), "starts differently after another model was trained"),
     ):
         after = look(model)
         if not (before.same_state(after) and before.same_outputs(after)):
@@ -121,14 +130,15 @@ def contract_problems(
 
 
 def _state(model: nn.Module) -> dict[str, Tensor]:
+    """Copies of its floating-point parameters and buffers: a count of calls does no harm."""
     named = [*model.named_parameters(), *model.named_buffers()]
-    return {name: value.detach().clone() for name, value in named}
+    return {name: value.detach().clone() for name, value in named if value.is_floating_point()}
 
 
 def _changed(before: dict[str, Tensor], after: dict[str, Tensor]) -> str | None:
-    """The first floating-point tensor that is another: a count of calls does no harm."""
+    """The name of the first tensor that has other values."""
     for name, value in before.items():
-        if value.is_floating_point() and not torch.equal(value.nan_to_num(), after[name].nan_to_num()):
+        if not torch.equal(value.nan_to_num(), after[name].nan_to_num()):
             return name
     return None
 

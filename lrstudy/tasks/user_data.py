@@ -154,6 +154,7 @@ def _misaligned(columns: Sequence[Any]) -> str | None:
 
 
 def _array(value: Any) -> NDArray[Any]:
+    """Any array-like as an array, of float64 at most."""
     if isinstance(value, torch.Tensor):
         value = value.detach().cpu()
         found: NDArray[Any] = (value.float() if value.dtype == torch.bfloat16 else value).numpy()
@@ -164,7 +165,11 @@ def _array(value: Any) -> NDArray[Any]:
         raise ValueError(f"{masked} of its values are masked")
     if hasattr(value, "toarray") and not hasattr(value, "__array__"):
         raise ValueError("it is sparse; .toarray() gives an array")
-    return np.asarray(value)
+    array = np.asarray(value)
+    if array.dtype.kind != "f" or array.dtype.itemsize <= 8:
+        return array
+    with np.errstate(over="ignore"):  # infinity is refused later
+        return array.astype(np.float64)
 
 
 def _digest(*arrays: NDArray[Any]) -> str:

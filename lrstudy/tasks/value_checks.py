@@ -31,6 +31,11 @@ def value_problems(task: TaskSpec, data: TaskData, pipeline: Pipeline) -> Iterat
 
     precision = "float64" if task.precision == "float64" else "float32"
     normalization = normalization_of(task.normalize, data)
+    _, factor = statistics(normalization, data)
+    if factor is not None and bool((factor == 0).any()):
+        message = f"train inputs are too large for {normalization!r}: their squares overflow"
+        yield problem(message, "Scale them to ordinary magnitudes.")
+        return
     found = list(_not_finite(data, pipeline))
     for name, part in found:
         message = f"{name} {part} become NaN or infinity in {precision}, normalised by {normalization!r}"
