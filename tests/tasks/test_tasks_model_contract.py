@@ -7,7 +7,6 @@ import tomllib
 import numpy as np
 import pytest
 import torch
-from own_modules import own as own
 from task_specs import make_task
 
 from lrstudy.errors import ContractError

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -38,20 +37,6 @@ def raises(): raise KeyError("no such column")
 def one_argument(path): return X, Y
 not_callable = 3
 """
-
-
-@pytest.fixture
-def own(tmp_path, monkeypatch):
-    """Write a module and have it importable; returns its name."""
-
-    def write(code: str, name: str = "own_parts") -> str:
-        (tmp_path / f"{name}.py").write_text(textwrap.dedent(code))
-        return name
-
-    monkeypatch.syspath_prepend(tmp_path)
-    yield write
-    for path in tmp_path.glob("*.py"):
-        sys.modules.pop(path.stem, None)
 
 
 @pytest.mark.parametrize("form", ["pair", "tensors", "dataset", "listed"])
