@@ -61,7 +61,8 @@ def check_pair(split: str, pair: Pair, complain: Complain) -> Pair | None:
 def _type(values: NDArray[Any]) -> str:
     if values.dtype.kind != "O" or not values.size:
         return str(values.dtype)
-    odd = next((value for value in values.flat if not isinstance(value, int | float)), values.flat[0])
+    others = (value for value in values.flat if isinstance(value, bool) or not isinstance(value, int | float))
+    odd = next(others, values.flat[0])
     return f"object (it holds a {type(odd).__name__})"
 
 

@@ -74,7 +74,7 @@ def read_split(split: str, value: Any, complain: Complain) -> Reading | None:
             arrays.append(_array(column))
         except Exception as error:  # noqa: BLE001 - ragged rows, sparse or unknown objects: each has its own
             remedy = "Return arrays of one shape and type, without masked values."
-            complain(f"{split} {name}: does not become an array: {error}", remedy)
+            complain(f"{split} {name}: does not become an array: {str(error).rstrip('.')}", remedy)
     if len(arrays) < 2:
         return None
     inputs, targets = arrays
