@@ -292,6 +292,32 @@ def test_the_kept_batches_are_not_handed_to_users_models(own) -> None:
         assert all(torch.equal(x, y) for x, (y, _) in zip(before, pipeline.batches(split), strict=True))
 
 
+SCHEDULE = """
+import torch
+
+def writing(optimizer, context):
+    for inputs, targets in context.batches():
+        inputs.zero_()
+        targets.zero_()
+    return torch.optim.lr_scheduler.ConstantLR(optimizer, 1.0)
+
+def reading(optimizer):
+    return torch.optim.lr_scheduler.ConstantLR(optimizer, 1.0)
+"""
+
+
+def test_a_users_schedule_that_writes_into_batches_changes_no_training(own) -> None:
+    study = parse_study(tomllib.loads(STUDY.format(module=own(MODELS), name="Net")), "study.toml")
+    module = own(SCHEDULE, "own_schedule")
+
+    def losses(name: str) -> list[float]:
+        data = load_data(study.task, 0)
+        config = TrialConfig("one", Phase.TUNE, "own", f"{module}:{name}", {"lr": 0.1}, 3)
+        return [row.train_loss for row in run_trial(study, data, config, CPU)]
+
+    assert losses("writing") == losses("reading")
+
+
 def test_a_model_that_writes_into_its_input_runs_in_no_lanes(own) -> None:
     spec = make_task(dataset="iris", model=f"{own(MODELS)}:Writing")
     assert disagreement(spec, Pipeline(load_data(spec, 0), spec, CPU)) is not None
