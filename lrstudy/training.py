@@ -116,10 +116,16 @@ class Training:
             loss_options=dict(task.loss.options),
             epochs=task.epochs,
             steps_per_epoch=self.pipeline.steps_per_epoch,
-            batches=lambda: self.pipeline.batches("train", task.batch_size),
+            batches=self._batches,
             seed=derive_seed(self._config.seed, "schedule"),
             higher_is_better=self._metric.higher_is_better,
         )
+
+    def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """The training split for a schedule; a user's own gets copies, because it may write into them."""
+        own = ":" in self._config.kind
+        for inputs, targets in self.pipeline.batches("train", self._study.task.batch_size):
+            yield (inputs.clone(), targets.clone()) if own else (inputs, targets)
 
     @property
     def epoch(self) -> int:

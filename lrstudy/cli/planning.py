@@ -50,6 +50,7 @@ def plan_of(study: Study, estimate: Estimate) -> dict[str, Any]:
         "schedules": schedules,
         "trials": sum(s["range_tests"] + s["tune_trials"] + s["confirm_trials"] for s in schedules),
         "epochs": sum(s["epochs"] for s in schedules),
+        "data": estimate.data or None,
         "steps_per_epoch": estimate.steps_per_epoch,
         "seconds": estimate.seconds,
         "estimate": estimate.basis,
@@ -100,7 +101,8 @@ def show_plan(console: Console, plan: dict[str, Any]) -> None:
     if tested := [escape(schedule["name"]) for schedule in plan["schedules"] if schedule["range_tests"]]:
         console.print(f"\nrange test first, in place of a tuning configuration: {', '.join(tested)}")
     console.print()
-    for name, said in (("budget", _budget(plan)), ("time", _time(plan)), ("shows", _power(plan))):
+    data = [("data", plan["data"])] if plan["data"] else []
+    for name, said in (*data, ("budget", _budget(plan)), ("time", _time(plan)), ("shows", _power(plan))):
         line = Table.grid(padding=(0, 2, 0, 0))
         line.add_column(width=8)
         line.add_row(name, escape(said))

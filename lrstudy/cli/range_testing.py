@@ -86,7 +86,7 @@ def run_sweep(
 
     importable(search_path)
     data = load_data(study.task, study.seed, None)
-    check_task(study.task, data)
+    check_task(study.task, data, study.target.metric)
     plan = plan_sweep(study, data, low=low, high=high, epochs=epochs, linear=linear)
     threads = torch.get_num_threads()
     torch.set_num_threads(study.resources.cpus)

@@ -51,8 +51,8 @@ def run_study(
         study, out, address=way.address, search_path=own, also_written=[folder], forget=forget
     ) as ready:
         pressed = False
-        if ready.lanes_note and not way.quiet:
-            messages().print(ready.lanes_note, markup=False)
+        for note in () if way.quiet else filter(None, (ready.data_note, ready.lanes_note)):
+            messages().print(note, markup=False)
         if not ready.run.done:
             metric = study.target.metric
             with (

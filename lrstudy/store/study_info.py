@@ -45,7 +45,8 @@ class StudyInfo:
     list counts as a set of choices. ``spec_hash`` is a digest of what decides the trials. ``versions``
     are package versions by name; ``hardware`` is whatever describes the machines, as plain JSON data.
     ``lanes`` is how many trials at most were trained side by side in a worker (0: each alone), and
-    ``lanes_reason`` why: decided when the study starts, kept when it goes on.
+    ``lanes_reason`` why: decided when the study starts, kept when it goes on. ``fingerprints`` tell the data
+    (and a user's own model) that it was started with from others; older stores have none.
     """
 
     name: str
@@ -59,6 +60,7 @@ class StudyInfo:
     schema_version: int = SCHEMA_VERSION
     lanes: int = 0
     lanes_reason: str = ""
+    fingerprints: dict[str, Any] = field(default_factory=dict)
 
     @property
     def metric(self) -> Metric:
@@ -226,6 +228,8 @@ def _deeper_faults(data: Mapping[str, Any]) -> list[tuple[str, str]]:
     lanes = data.get("lanes", 0)
     if not isinstance(lanes, int) or isinstance(lanes, bool) or lanes < 0:
         faults.append(("lanes", "must be a whole number from 0"))
+    if not isinstance(data.get("fingerprints", {}), dict):
+        faults.append(("fingerprints", "has the wrong type"))
     try:
         datetime.fromisoformat(data["created_at"])
     except ValueError:

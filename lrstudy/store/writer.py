@@ -89,10 +89,11 @@ class StoreWriter:
         if before is None:
             (folder / STUDY_FILE).write(study.to_json().encode())
             return cls(folder, study, lock, resumed=False, chunk_rows=chunk_rows)
-        if before.spec != study.spec:
-            # Targets and resources may differ between two runs of one study: the report reads the latest.
-            (folder / STUDY_FILE).write(replace(before, spec=study.spec).to_json().encode())
-        writer = cls(folder, replace(before, spec=study.spec), lock, resumed=True, chunk_rows=chunk_rows)
+        # Targets and resources may differ between two runs of one study: the report reads the latest.
+        now = replace(before, spec=study.spec, fingerprints=study.fingerprints or before.fingerprints)
+        if now != before:
+            (folder / STUDY_FILE).write(now.to_json().encode())
+        writer = cls(folder, now, lock, resumed=True, chunk_rows=chunk_rows)
         for table in TABLES:
             clear_leftovers(folder / table)
         if forget:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,9 +27,9 @@ class TaskData:
     """The three splits of a data set. Compared and hashed by identity: a process keeps tensors per object.
 
     Inputs are uint8 or float32: (rows, channels, height, width) for images, else (rows, …). Targets are
-    int64 (rows,) where there are ``classes``, else float32 (rows, outputs). ``full_scale`` is what the
-    normalisation ``scale`` divides by; None: the largest magnitude of the training split. Arrays may be
-    read-only (they come out of Ray's object store).
+    int64 (rows,) where there are ``classes``, else float32 (rows, outputs). A user's own inputs and targets
+    may be float64. ``full_scale`` is what the normalisation ``scale`` divides by; None: the largest
+    magnitude of the training split. Arrays may be read-only (they come out of Ray's object store).
     """
 
     name: str
@@ -43,6 +44,36 @@ class TaskData:
     def splits(self) -> Mapping[str, Split]:
         """The splits by name."""
         return MappingProxyType({"train": self.train, "validation": self.validation, "test": self.test})
+
+    @property
+    def description(self) -> str:
+        """How many rows there are of what, and what the targets are taken for, in a line."""
+        rows = ", ".join(f"{len(split.targets):,} {name}" for name, split in self.splits.items())
+        inputs = self.train.inputs
+        shape = "×".join(str(side) for side in inputs.shape[1:])
+        kind = "images" if self.image else "features"
+        if self.classes is not None:
+            targets = f"{self.classes} classes"
+        else:
+            outputs = self.train.targets.shape[1]
+            targets = f"{outputs} number{'s' if outputs > 1 else ''} per row (regression)"
+        return f"{rows} rows; {shape} {kind}, {inputs.dtype}; targets: {targets}"
+
+    @property
+    def repeated_rows(self) -> str:
+        """A sentence on validation and test rows that are training rows too; empty if none are."""
+        known = set(_row_digests(self.train.inputs))
+        counts = {
+            name: sum(row in known for row in _row_digests(split.inputs))
+            for name, split in self.splits.items()
+            if name != "train"
+        }
+        told = [
+            f"{count:,} of {len(self.splits[name].targets):,} {name} rows"
+            for name, count in counts.items()
+            if count
+        ]
+        return f"inputs that the training split holds too: {', '.join(told)}" if told else ""
 
 
 def load_data(spec: TaskSpec, seed: int, root: Path | None = None) -> TaskData:
@@ -108,9 +139,15 @@ class _Splitter:
             )
         except ValueError as error:  # too few rows, of a class or in all
             remedy = "Give more rows, or another size."
+            if self._stratified and np.bincount(data.targets).min() < 2:
+                remedy = "Give two rows of each class at least; for a regression give floating-point targets."
             problem = Problem("task", key, f"cannot be split off: {error}", remedy, size)
             raise StudyFileError(problem) from error
         return np.sort(rest), np.sort(taken)
+
+
+def _row_digests(inputs: NDArray[Any]) -> Iterator[bytes]:
+    return (hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in inputs)
 
 
 def _take(data: Split, rows: NDArray[np.intp]) -> Split:

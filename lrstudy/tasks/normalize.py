@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 # Rows per step of the statistics: bounds the float64 copies.
 _ROWS: Final = 8192
+# Values that differ by so little of their mean differ by rounding alone.
+_ROUNDED: Final = 1e-12
 
 
 def normalization_of(name: str | None, data: TaskData) -> str:
@@ -39,7 +41,10 @@ def statistics(name: str, data: TaskData) -> tuple[NDArray[Any] | None, NDArray[
             return None, np.asarray(1.0 / _full_scale(data))
         case "standardize":
             mean, variance = _moments(inputs, axes=(0, 2, 3) if data.image else (0,))
-            return mean, _inverse(np.sqrt(variance))
+            deviation = np.sqrt(variance)
+            if inputs.dtype == np.float64:  # the mean of equal values may be rounded; float32 sums are exact
+                deviation[deviation <= _ROUNDED * np.abs(mean)] = 0.0
+            return mean, _inverse(deviation)
         case "per-pixel-mean":
             return _moments(inputs, axes=(0,))[0], np.asarray(1.0 / _full_scale(data))
         case "sum-to-one":
@@ -67,10 +72,11 @@ def _moments(inputs: NDArray[Any], axes: tuple[int, ...]) -> tuple[NDArray[Any],
     """Mean and variance over ``axes``, in two passes: one loses digits where the mean is large."""
     count = np.prod([inputs.shape[axis] for axis in axes])
     mean = _total(inputs, axes) / count
-    squares = [
-        np.square(inputs[start : start + _ROWS] - mean).sum(axis=axes, keepdims=True)
-        for start in range(0, len(inputs), _ROWS)
-    ]
+    with np.errstate(over="ignore", invalid="ignore"):  # told of by whoever checks a user's values
+        squares = [
+            np.square(inputs[start : start + _ROWS] - mean).sum(axis=axes, keepdims=True)
+            for start in range(0, len(inputs), _ROWS)
+        ]
     return mean, np.sum(squares, axis=0) / count
 
 

@@ -3,8 +3,9 @@
 A data set: ``make_data(**options)``, with a ``seed`` too if it takes one, returns ``(inputs, targets)``, or
 a mapping of ``"train"``, and if there are any ``"validation"`` and ``"test"``, to such pairs. Inputs are
 uint8 or floating point, one row per example; images are (rows, channels, height, width). Targets are
-class numbers from 0 (any integer type), or floating point for a regression. numpy arrays, torch tensors
-and map-style torch data sets of pairs all do.
+class numbers from 0 without gaps (any integer type), or floating point for a regression. numpy arrays, torch
+tensors and map-style torch data sets of pairs all do. Called again it must return the same rows, and an item
+must be the same at every read: rows are read once for the whole study.
 
 A model: ``make_model(**options)``, with ``input_shape`` (of one row), ``outputs`` or torchvision's
 ``num_classes`` too if it takes them, returns a ``torch.nn.Module`` that maps (m, *input_shape) to
@@ -14,24 +15,31 @@ A model: ``make_model(**options)``, with ``input_shape`` (of one row), ``outputs
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from lrstudy.errors import ContractError, Problem
+from lrstudy.rules.surroundings import surroundings_kept
 from lrstudy.rules.user_modules import UserCode, call, load
 from lrstudy.seeding import derive_seed
-from lrstudy.tasks.raw import RawData, Split, classification, regression
+from lrstudy.tasks.data_contract import as_raw, check_pair, check_together
+from lrstudy.tasks.user_data import Complain, Pair, Reading, by_split, differing_item, read_split
 
 if TYPE_CHECKING:
     from lrstudy.spec import ComponentSpec
+    from lrstudy.tasks.raw import RawData
 
-_SPLITS: Final = ("train", "validation", "test")
-_KINDS: Final = {"f": "floating point", "i": "integers", "u": "integers", "b": "integers"}
+_FROZEN: Final = (
+    "Rows are read once and kept for the whole study, so a random change would be made once and never again. "
+    "Return the rows as they are, and let task.augment, or the model while it trains, change them."
+)
+_SEED: Final = (
+    "Draw from generators that the function makes from its seed (it gets one if it takes seed), "
+    "and change nothing that the next call returns."
+)
 
 
 def load_attribute(part: str, name: str) -> Callable[..., Any]:
@@ -70,139 +78,50 @@ def make_model(spec: ComponentSpec, input_shape: tuple[int, ...], outputs: int) 
 
 
 def make_data(spec: ComponentSpec, seed: int) -> RawData:
-    """A user's own data set. Raises ``ContractError`` with everything that is wrong with it."""
+    """A user's own data set, called twice: it must give the same rows.
+
+    Raises ``ContractError`` with everything that is wrong with it.
+    """
     seed = derive_seed(seed, "dataset")
-    made = _call("dataset", spec, {"seed": seed}, seed)
     problems: list[Problem] = []
 
     def complain(message: str, remedy: str) -> None:
         problems.append(Problem("task", "dataset", message, remedy, spec.name))
 
-    pairs = {name: _pair(name, value, complain) for name, value in _by_split(made, complain).items()}
-    found = {name: pair for name, pair in pairs.items() if pair is not None}
-    if not problems:
-        _check_together(found, complain)
+    def made() -> Mapping[str, Any]:
+        return by_split(_call("dataset", spec, {"seed": seed}, seed), complain)
+
+    with surroundings_kept():  # one block: it puts random states back, and items would be drawn alike again
+        pairs, readings = _read(made(), complain)
+        if not problems:
+            check_together(pairs, complain)
+        if not problems:
+            _check_repeats(readings, made(), complain)
     if problems:
         raise ContractError(problems)
-    return _raw(found)
+    return as_raw(pairs)
 
 
-Pair = tuple[NDArray[Any], NDArray[Any]]
-Complain = Callable[[str, str], None]
+def _read(values: Mapping[str, Any], complain: Complain) -> tuple[dict[str, Pair], dict[str, Reading]]:
+    """The splits as checked arrays and as they were read; items are read a second time."""
+    pairs: dict[str, Pair] = {}
+    readings: dict[str, Reading] = {}
+    for name, value in values.items():
+        reading = read_split(name, value, complain)
+        pair = None if reading is None else check_pair(name, reading.pair, complain)
+        if reading is None or pair is None:
+            continue
+        pairs[name], readings[name] = pair, reading
+        if (text := differing_item(value, reading)) is not None:
+            complain(f"{name} changes from read to read: {text}", _FROZEN)
+    return pairs, readings
 
 
-def _by_split(made: Any, complain: Complain) -> Mapping[str, Any]:
-    if not isinstance(made, Mapping):
-        return {"train": made}
-    unknown = [str(key) for key in made if key not in _SPLITS]
-    if unknown or "train" not in made:
-        complain(f"returned a mapping with the keys {list(made)}", 'Use "train", "validation" and "test".')
-        return {}
-    return {name: made[name] for name in _SPLITS if made.get(name) is not None}
-
-
-def _pair(split: str, value: Any, complain: Complain) -> Pair | None:
-    """Inputs and targets of one split as arrays of the right types."""
-    if isinstance(value, tuple | list) and len(value) == 2:
-        columns: Sequence[Any] = value
-    elif hasattr(value, "__getitem__") and hasattr(value, "__len__"):
-        rows = [value[index] for index in range(len(value))]
-        if not rows or any(not isinstance(row, tuple | list) or len(row) != 2 for row in rows):
-            complain(f"{split} is not a sequence of (input, target) pairs", "Return (inputs, targets).")
-            return None
-        columns = [[_array(row[place]) for row in rows] for place in (0, 1)]
-    else:
-        complain(f"{split} is a {type(value).__name__}", "Return (inputs, targets).")
-        return None
-    try:
-        inputs, targets = (_array(column) for column in columns)
-    except (ValueError, TypeError, RuntimeError) as error:  # ragged rows, sparse or unknown objects
-        complain(f"{split} does not become an array: {error}", "Return arrays of one shape and type.")
-        return None
-    return _check_pair(split, inputs, targets, complain)
-
-
-def _array(value: Any) -> NDArray[Any]:
-    return value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
-
-
-def _check_pair(split: str, inputs: NDArray[Any], targets: NDArray[Any], complain: Complain) -> Pair | None:
-    sound = True
-
-    def wrong(message: str, remedy: str) -> None:
-        nonlocal sound
-        sound = False
-        complain(message, remedy)
-
-    if inputs.dtype != np.uint8 and inputs.dtype.kind != "f":
-        wrong(f"{split} inputs have the type {inputs.dtype}", "Give uint8 or floating point.")
-    if targets.dtype.kind not in "iufb":
-        wrong(f"{split} targets have the type {targets.dtype}", "Give integers (classes) or floating point.")
-    if inputs.ndim < 2:
-        wrong(
-            f"{split} inputs have the shape {inputs.shape}",
-            "Give (rows, features) or (rows, channels, height, width).",
-        )
-    if targets.ndim < 1 or inputs.ndim < 1 or len(targets) != len(inputs):
-        wrong(
-            f"{split} has inputs of shape {inputs.shape} and targets of shape {targets.shape}",
-            "Give one target per row.",
-        )
-    elif not len(inputs) or not inputs.size:
-        wrong(f"{split} is empty", "Return at least one row, or leave the split out.")
-    if targets.dtype.kind in "iub" and targets.ndim > 1:
-        wrong(
-            f"{split} has class numbers of shape {targets.shape}",
-            "Give one whole number per row, not one-hot.",
-        )
-    if not sound:
-        return None
-    for name, values in (("inputs", inputs), ("targets", targets)):
-        if values.dtype.kind == "f" and not np.isfinite(values).all():
-            wrong(f"{split} {name} hold NaN or infinity", "Remove or replace these values.")
-    if inputs.ndim == 4 and inputs.shape[3] in (1, 3) and inputs.shape[1] not in (1, 2, 3, 4):
-        wrong(
-            f"{split} inputs have the shape {inputs.shape}, channels last",
-            "Give (rows, channels, height, width).",
-        )
-    if targets.dtype.kind in "iub" and sound and targets.min() < 0:
-        wrong(f"{split} has the class {targets.min()}", "Number the classes from 0.")
-    return (inputs, targets) if sound else None
-
-
-def _check_together(pairs: Mapping[str, Pair], complain: Complain) -> None:
-    inputs, targets = pairs["train"]
-    if targets.dtype.kind in "iub" and targets.max() < 1:
-        complain("train has a single class", "Give two classes at least, or floating-point targets.")
-    for name, (others, other_targets) in pairs.items():
-        same = "Give all splits the same form."
-        if (form := _form(others)) != (expected := _form(inputs)):
-            complain(f"{name} inputs are {form}, train's are {expected}", same)
-        if (form := _form(other_targets)) != (expected := _form(targets)):
-            complain(f"{name} targets are {form}, train's are {expected}", same)
-        elif targets.dtype.kind != "f" and other_targets.max() > targets.max():
-            complain(
-                f"{name} has the class {other_targets.max()}, which train lacks", "Train on every class."
-            )
-
-
-def _form(values: NDArray[Any]) -> str:
-    """What all splits must have in common: 8-bit, whole or floating point, and the shape of a row."""
-    kind = "uint8" if values.dtype == np.uint8 and values.ndim > 1 else _KINDS[values.dtype.kind]
-    return f"{kind} of shape (rows{''.join(f', {side}' for side in values.shape[1:])})"
-
-
-def _raw(pairs: Mapping[str, Pair]) -> RawData:
-    inputs, targets = pairs["train"]
-    classes = None if targets.dtype.kind == "f" else int(targets.max()) + 1
-    splits: dict[str, Split] = {}
-    for name, (rows, wanted) in pairs.items():
-        kept = rows if rows.dtype == np.uint8 else rows.astype(np.float32)
-        splits[name] = regression(kept, wanted) if classes is None else classification(kept, wanted)
-    return RawData(
-        splits["train"],
-        classes=classes,
-        image=inputs.ndim == 4,
-        test=splits.get("test"),
-        validation=splits.get("validation"),
-    )
+def _check_repeats(readings: Mapping[str, Reading], again: Mapping[str, Any], complain: Complain) -> None:
+    """Complain of a data set that gives other rows when it is called again: nobody could resume on them."""
+    if readings.keys() != again.keys():
+        complain(f"has the splits {list(again)} when it is called again, not {list(readings)}", _SEED)
+        return
+    for name, reading in readings.items():
+        if (text := reading.differs(again[name])) is not None:
+            complain(f"gives another {name} split when it is called again: {text}", _SEED)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 from weakref import WeakKeyDictionary
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -62,6 +63,10 @@ class Pipeline:
         self._batch_size = task.batch_size
         self._augment = Augmenter(task.augment) if task.augment else None
         self._dtype = torch.float64 if task.precision == "float64" else torch.float32
+        # Float64 inputs are normalised first and rounded then: a shift may take their leading digits away.
+        self._wide = data.train.inputs.dtype == np.float64
+        # A user's model may write into its input, and the kept tensors are for all trials of a process.
+        self._copies = task.model.is_users_own
         self._channels_last = task.channels_last and data.image
         self._normalization = normalization_of(task.normalize, data)
         self._shift, self._factor = self._cached("statistics", self._statistics)
@@ -135,6 +140,8 @@ class Pipeline:
         for inputs, targets in zip(
             torch.split(resident.inputs, rows), torch.split(resident.targets, rows), strict=True
         ):
+            if resident.normalized and self._copies:
+                inputs = inputs.clone()
             yield self._finish(inputs, normalized=resident.normalized), targets
 
     def _chunk_rows(self, size: int) -> int:
@@ -151,21 +158,24 @@ class Pipeline:
         return inputs
 
     def _normalize(self, inputs: Tensor) -> Tensor:
-        inputs = inputs.to(self._dtype, copy=True)
+        inputs = inputs.to(torch.float64 if self._wide else self._dtype, copy=True)
         if self._shift is not None:
             inputs.sub_(self._shift)
         if self._factor is not None:
             inputs.mul_(self._factor)
-        return inputs
+        return inputs.to(self._dtype)
 
     def _resident(self, split: str, *, raw: bool) -> _Resident:
         source = self._data.splits[split]
-        small = source.inputs.size * self._dtype.itemsize <= _NORMALIZED_BYTES
-        inputs = self._cached(f"{split} inputs", lambda: _on_device(source.inputs, self._device), "raw")
+        # Float64 takes no less memory as it is than normalised.
+        small = self._wide or source.inputs.size * self._dtype.itemsize <= _NORMALIZED_BYTES
         targets = self._cached(f"{split} targets", lambda: self._targets(source.targets))
         if raw or not small:
+            inputs = self._cached(f"{split} inputs", lambda: _on_device(source.inputs, self._device), "raw")
             return _Resident(inputs, targets, normalized=False)
-        ready = self._cached(f"{split} normalized", lambda: self._normalize(inputs))
+        ready = self._cached(
+            f"{split} normalized", lambda: self._normalize(_on_device(source.inputs, self._device))
+        )
         return _Resident(ready, targets, normalized=True)
 
     def _targets(self, targets: NDArray[Any]) -> Tensor:
@@ -174,10 +184,11 @@ class Pipeline:
 
     def _statistics(self) -> tuple[Tensor | None, Tensor | None]:
         found = statistics(self._normalization, self._data)
+        dtype = torch.float64 if self._wide else self._dtype
         shift, factor = (
             None
             if values is None
-            else torch.from_numpy(values[0] if values.ndim else values).to(self._dtype).to(self._device)
+            else torch.from_numpy(values[0] if values.ndim else values).to(dtype).to(self._device)
             for values in found
         )
         return shift, factor

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Rows of a data set. ``inputs``: uint8 or float32 (rows, …); ``targets``: int64 or float32."""
+    """Rows of a data set. ``inputs``: uint8, float32 or float64 (rows, …); ``targets``: int64 or floating."""
 
     inputs: NDArray[Any]
     targets: NDArray[Any]

@@ -27,20 +27,21 @@ _MEASURE_SECONDS = 1.0
 class Estimate:
     """Seconds for the whole study (None: unknown), what that rests on, and the steps of an epoch.
 
-    ``trial_seconds`` is how long one trial occupies its CPUs and GPUs.
+    ``trial_seconds`` is how long one trial occupies its CPUs and GPUs, ``data`` what is trained on.
     """
 
     seconds: float | None
     basis: str
     steps_per_epoch: int | None = None
     trial_seconds: float | None = None
+    data: str = ""
 
 
 def estimate_seconds(study: Study, run: Store | None = None, data_root: Path | None = None) -> Estimate:
     """From the trials of an earlier run of the same task, else from a second of training steps here."""
     try:
         data = load_data(study.task, study.seed, data_root)
-        check_task(study.task, data)
+        check_task(study.task, data, study.target.metric)
         steps = Pipeline(data, study.task, torch.device("cpu")).steps_per_epoch
         each, basis = (None, "") if run is None else _recorded(study, run)
         if each is None:
@@ -57,7 +58,7 @@ def estimate_seconds(study: Study, run: Store | None = None, data_root: Path | N
         at_once = min(at_once, study.resources.max_concurrent)
     trials = sum(s.range_tests + study.tune_trials(s) + study.budget.confirm_seeds for s in study.schedules)
     seconds = _START_SECONDS + trials * each / at_once
-    return Estimate(seconds, f"{basis}, {at_once} at once", steps, each)
+    return Estimate(seconds, f"{basis}, {at_once} at once", steps, each, data.description)
 
 
 def _recorded(study: Study, run: Store) -> tuple[float | None, str]:

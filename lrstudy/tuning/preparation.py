@@ -33,12 +33,13 @@ _NEEDED: Final = ("lrstudy.lanes", "sklearn.model_selection", "lrstudy.tuning.se
 class Prepared:
     """A study that can start: its data, its store, and what the store already holds.
 
-    ``lanes_note`` is for whoever starts it, where there is something to say.
+    ``lanes_note`` and ``data_note`` are for whoever starts it, where there is something to say.
     """
 
     run: StudyRun
     location: Location
     lanes_note: str
+    data_note: str
     _data: TaskData
     _writer: StoreWriter
     _address: str | None
@@ -96,17 +97,22 @@ def prepare(
         from lrstudy.lanes import choose_lanes
         from lrstudy.tuning.provenance import study_info
         from lrstudy.tuning.runner import StudyRun
+        from lrstudy.tuning.same_task import check_continues, fingerprints
         from lrstudy.tuning.tracking import check_tracking
 
         folders = importable(search_path)
         checked = check_study(study, data_root)
         data = checked.data
         problems += checked.problems
-        info = study_info(study)
+        told = None if problems or data is None else fingerprints(study, data)
+        info = study_info(study, told)
         problems += check_tracking(study, place)
         if problems or data is None:
             collect(problems, lambda: StoreWriter.check(place, info))
             raise InputError(problems)
+        if not begins:
+            StoreWriter.check(place, info)  # another study's store is refused as such
+            check_continues(study, place, info, forget)
         if begins:  # else the store says it: lanes and plain trials are never mixed
             choice = choose_lanes(study, data)
             info = replace(info, lanes=choice.lanes, lanes_reason=choice.reason)
@@ -116,7 +122,7 @@ def prepare(
         run = StudyRun(study, store.trial_records(), _epochs(study, store))
         run.clean_up(place)  # a kill may have come between the last row and this
         note = _told_of_lanes(study, writer.study, begins=begins)
-        yield Prepared(run, place, note, data, writer, address, session, folders)
+        yield Prepared(run, place, note, _told_of_data(study, data), data, writer, address, session, folders)
 
 
 def _told_of_lanes(study: Study, stored: StudyInfo, *, begins: bool) -> str:
@@ -130,6 +136,13 @@ def _told_of_lanes(study: Study, stored: StudyInfo, *, begins: bool) -> str:
     if asked in ("auto", stored.lanes):
         return ""
     return f"{told}: so this run began, and it keeps to it; in another folder (--out) it would begin anew"
+
+
+def _told_of_data(study: Study, data: TaskData) -> str:
+    """What a user's own data were taken for, and whether splits have rows in common."""
+    if not study.task.dataset.is_users_own:
+        return ""
+    return "\n".join(filter(None, (f"data: {data.description}", data.repeated_rows)))
 
 
 def _epochs(study: Study, store: Store) -> dict[str, list[EpochRecord]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -17,8 +18,8 @@ from lrstudy.store import StudyInfo
 _PACKAGES = ("torch", "torchvision", "ray", "optuna", "numpy", "scikit-learn", "pyarrow")
 
 
-def study_info(study: Study) -> StudyInfo:
-    """What the store keeps beside the rows."""
+def study_info(study: Study, fingerprints: Mapping[str, Any] | None = None) -> StudyInfo:
+    """What the store keeps beside the rows. ``fingerprints`` are those of its data and model."""
     return StudyInfo(
         name=study.name,
         spec=study.to_json(),
@@ -27,6 +28,7 @@ def study_info(study: Study) -> StudyInfo:
         versions=_versions(),
         git_commit=_git_commit(),
         hardware=_hardware(),
+        fingerprints=dict(fingerprints or {}),
     )
 
 

@@ -19,6 +19,7 @@ from lrstudy.store import Store
 from lrstudy.tasks import TaskData, load_data
 from lrstudy.training import Training, TrialConfig
 from lrstudy.tuning.preparation import importable
+from lrstudy.tuning.same_task import differences, fingerprints
 from lrstudy.tuning.trainable import device_of
 
 
@@ -66,7 +67,8 @@ class Repetition:
 def repeat(store: Store, study: Study, trial_id: str, own: Sequence[Path] = ()) -> Repetition:
     """Train a recorded trial again, as long as it was trained then, and compare.
 
-    Raises ``InputError`` when the store has no such trial or knows none of its epochs.
+    Raises ``InputError`` when the store has no such trial or knows none of its epochs, and where its data or
+    model are others now.
     """
     records = {record.trial_id: record for record in store.trial_records()}
     record = records.get(trial_id)
@@ -80,6 +82,9 @@ def repeat(store: Store, study: Study, trial_id: str, own: Sequence[Path] = ()) 
     importable(own)
     torch.set_num_threads(study.resources.cpus)
     data = load_data(study.task, study.seed, None)
+    now = fingerprints(study, data)
+    if problems := differences(study, store.study.fingerprints, now, str(store.location)):
+        raise InputError(problems)
     before.sort(key=lambda row: row.epoch)
     return compare(trial_id, before, _train(study, data, record, len(before), lanes=store.study.lanes > 0))
 

@@ -30,6 +30,7 @@ from lrstudy.tuning.logs import logged
 from lrstudy.tuning.packing import check_packing
 from lrstudy.tuning.reach import check_reach
 from lrstudy.tuning.recorder import Recorder
+from lrstudy.tuning.same_task import check_worker
 from lrstudy.tuning.searcher import OldestFirst, StudySearcher
 from lrstudy.tuning.session import needs, ray_session
 from lrstudy.tuning.stopping import StopRequest, withdraw_stop
@@ -147,7 +148,11 @@ class StudyRun:
                 check_reach(writer.location)
             shared = ray.put((self._study, data))
             board = Board.put_up() if writer.study.lanes and self._study.budget.pruner != "none" else None
-            check_packing(self._study, shared, needs(self._study.resources), search_path)
+            request = needs(self._study.resources)
+            check_worker(
+                self._study, writer.study.fingerprints.get("model"), shared, request["CPU"], search_path
+            )
+            check_packing(self._study, shared, request, search_path)
             payload = Payload(
                 shared=(shared,),
                 key=self._study.spec_hash,

@@ -36,7 +36,7 @@ def check_study(study: Study, data_root: Path | None = None) -> Checked:
     problems: list[Problem] = []
     data = collect(problems, lambda: load_data(study.task, study.seed, data_root))
     if data is not None:
-        collect(problems, lambda: check_task(study.task, data))
+        collect(problems, lambda: check_task(study.task, data, study.target.metric))
     found = check_schedules(study, data, sound=not problems)
     return Checked(data, (*problems, *found.problems), tuple(found.warnings))
 

@@ -6,7 +6,9 @@ import gzip
 import hashlib
 import pickle
 import struct
+import sys
 import tarfile
+import textwrap
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -67,6 +69,22 @@ def table_data():
         )
 
     return build
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """Write a module and have it importable; returns its name."""
+
+    def write(code: str, name: str = "own_parts") -> str:
+        sys.modules.pop(name, None)
+        (tmp_path / f"{name}.py").write_text(textwrap.dedent(code))
+        return name
+
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    yield write
+    for path in tmp_path.glob("*.py"):
+        sys.modules.pop(path.stem, None)
 
 
 def idx_bytes(array: np.ndarray) -> bytes:

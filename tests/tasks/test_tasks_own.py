@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +31,7 @@ def dataset(): return TensorDataset(torch.tensor(X), torch.tensor(Y))
 def listed(): return [(x, int(y)) for x, y in zip(X, Y)]
 def splits(): return {"train": (X, Y), "validation": (X[:6], Y[:6]), "test": dataset()}
 def numbers(): return X, X[:, :2]
-def images(): return (255 * rng.random((40, 1, 5, 5))).astype(np.uint8), Y
+def images(): return (255 * np.random.default_rng(1).random((40, 1, 5, 5))).astype(np.uint8), Y
 def seeded(seed, rows=40): return np.full((rows, 2), float(seed)), np.arange(rows) % 2
 def raises(): raise KeyError("no such column")
 def one_argument(path): return X, Y
@@ -40,24 +39,10 @@ not_callable = 3
 """
 
 
-@pytest.fixture
-def own(tmp_path, monkeypatch):
-    """Write a module and have it importable; returns its name."""
-
-    def write(code: str, name: str = "own_parts") -> str:
-        (tmp_path / f"{name}.py").write_text(textwrap.dedent(code))
-        return name
-
-    monkeypatch.syspath_prepend(tmp_path)
-    yield write
-    for path in tmp_path.glob("*.py"):
-        sys.modules.pop(path.stem, None)
-
-
 @pytest.mark.parametrize("form", ["pair", "tensors", "dataset", "listed"])
 def test_arrays_tensors_and_data_sets_all_do(form, own) -> None:
     data = load_data(make_task(dataset=f"{own(DATA)}:{form}"), 0)
-    assert data.train.inputs.dtype == np.float32
+    assert data.train.inputs.dtype == np.float64
     assert data.train.targets.dtype == np.int64
     assert data.classes == 2
     assert not data.image

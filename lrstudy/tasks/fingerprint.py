@@ -1,0 +1,82 @@
+"""Fingerprints of a study's data and model: a digest of all rows, and some numbers of a new model.
+
+The model's numbers are compared within a tolerance, because processors round differently; rows are compared
+bit by bit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lrstudy.catalog.tasks import TORCHVISION
+from lrstudy.tasks.data import TaskData
+from lrstudy.tasks.models import build_model
+from lrstudy.tasks.pipeline import Pipeline
+from lrstudy.tasks.precision import precision_of
+
+if TYPE_CHECKING:
+    from lrstudy.spec import TaskSpec
+
+_ROWS: Final = 4
+_NUMBERS: Final = 16
+_TOLERANCE: Final = 1e-3
+
+
+def data_fingerprint(data: TaskData) -> str:
+    """Return a digest of every split's rows, their order, types and shapes."""
+    found = hashlib.blake2b(digest_size=16)
+    found.update(f"{data.classes} {data.image} {data.full_scale}".encode())
+    for name, split in data.splits.items():
+        for array in (split.inputs, split.targets):
+            found.update(f"{name} {array.dtype.str} {array.shape}".encode())
+            found.update(np.ascontiguousarray(array).data)
+    return found.hexdigest()
+
+
+def model_fingerprint(task: TaskSpec, data: TaskData) -> dict[str, list[float | None]] | None:
+    """Return some weights and outputs of a user's own model, built from a fixed seed; None for other models.
+
+    The outputs are those of the first training rows in evaluation mode: they depend on all that the model
+    computes with, not on its registered weights alone.
+    """
+    if not task.model.is_users_own or task.model.name.startswith(TORCHVISION):
+        return None
+    cpu = torch.device("cpu")
+    pipeline = Pipeline(data, task, cpu)
+    model = build_model(task.model, pipeline.input_shape, pipeline.outputs, seed=0)
+    model = precision_of(task, cpu).prepare(model).eval()
+    inputs, _ = next(pipeline.batches("train", _ROWS))
+    state = torch.default_generator.get_state()
+    try:
+        with torch.no_grad():
+            outputs = model(inputs)
+    finally:
+        torch.default_generator.set_state(state)
+    weights = [value for value in model.state_dict().values() if isinstance(value, Tensor) and value.numel()]
+    firsts = [value.flatten()[0] for value in weights[:_NUMBERS]]
+    return {"weights": _plain(firsts), "outputs": _plain(outputs.flatten()[:_NUMBERS])}
+
+
+def _plain(values: Sequence[Tensor] | Tensor) -> list[float | None]:
+    """Numbers of six digits, None for those that JSON does not have."""
+    return [float(f"{value:.6g}") if math.isfinite(value) else None for value in map(float, values)]
+
+
+def models_agree(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Return True if two fingerprints of models are the same but for rounding."""
+    return one.keys() == other.keys() and all(_agree(one[part], other[part]) for part in one)
+
+
+def _agree(one: Sequence[float | None], other: Sequence[float | None]) -> bool:
+    largest = max((abs(value) for value in [*one, *other] if value is not None), default=0.0)
+    return len(one) == len(other) and all(
+        a is b if a is None or b is None else abs(a - b) <= _TOLERANCE * largest
+        for a, b in zip(one, other, strict=True)
+    )

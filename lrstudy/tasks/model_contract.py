@@ -1,0 +1,181 @@
+"""The contract of a user's own model: trials share a process, and none may see what another has done.
+
+The model is built several times and trained for a step, on a few rows and the CPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import torch
+from torch import Tensor, nn
+
+from lrstudy.errors import Problem
+from lrstudy.tasks.losses import build_loss
+from lrstudy.tasks.models import build_model
+from lrstudy.tasks.optimizers import build_optimizer
+from lrstudy.tasks.precision import precision_of
+
+if TYPE_CHECKING:
+    from lrstudy.spec import TaskSpec
+    from lrstudy.tasks.pipeline import Pipeline
+
+# Of the largest output: what two calls may differ by where sums run in another order.
+_TOLERANCE: Final = 1e-4
+# A model with this attribute starts from the same weights on purpose, whatever the seed.
+FIXED_START: Final = "fixed_start"
+
+_FROM_TORCH: Final = "Draw its weights from torch's own random state, and keep none between calls."
+_OWN_COPY: Final = (
+    "Build new layers in every call, and copy.deepcopy a pretrained part: a trial would "
+    "continue with what the trial before it has trained."
+)
+_NO_SHARED_STATE: Final = (
+    "Keep nothing between calls in module globals, class attributes or default arguments: "
+    "trials share a process."
+)
+_NEW_SEEDS: Final = (
+    "Leave out manual_seed and generators of its own: lrstudy seeds torch for every trial. "
+    f"If all trials are to start from the same weights (pretrained), set {FIXED_START} = True on the model."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Snapshot:
+    """A model's state, and what it gives for some inputs in evaluation mode."""
+
+    state: dict[str, Tensor]
+    outputs: Tensor
+
+    def same_state(self, other: _Snapshot) -> bool:
+        return self.state.keys() == other.state.keys() and all(
+            value.shape == other.state[name].shape
+            and torch.allclose(value, other.state[name], rtol=0, atol=0, equal_nan=True)
+            for name, value in self.state.items()
+        )
+
+    def same_outputs(self, other: _Snapshot) -> bool:
+        return _close(self.outputs, other.outputs)
+
+
+def build_models(task: TaskSpec, pipeline: Pipeline) -> tuple[nn.Module, nn.Module, nn.Module]:
+    """Two models of one seed and one of another, for ``contract_problems``; before any model is trained."""
+    return _build(task, pipeline, 0), _build(task, pipeline, 0), _build(task, pipeline, 1)
+
+
+def _build(task: TaskSpec, pipeline: Pipeline, seed: int) -> nn.Module:
+    model = build_model(task.model, pipeline.input_shape, pipeline.outputs, seed)
+    return precision_of(task, torch.device("cpu")).prepare(model)
+
+
+def contract_problems(
+    task: TaskSpec,
+    pipeline: Pipeline,
+    models: tuple[nn.Module, nn.Module, nn.Module],
+    inputs: Tensor,
+    targets: Tensor,
+) -> Iterator[Problem]:
+    """Every breach of the contract by a user's own model; it can be trained on these rows."""
+
+    def look(model: nn.Module) -> _Snapshot:
+        model.eval()
+        with torch.no_grad():
+            outputs = model(inputs.clone())
+        return _Snapshot(_state(model), outputs.detach().clone())
+
+    def problem(message: str, remedy: str) -> Problem:
+        return Problem("task", "model", message, remedy, task.model.name)
+
+    first, again, other = models
+    if first is again or first is other:
+        yield problem("gives the same model at every call", _OWN_COPY)
+        return
+    if (name := _shared(first, again) or _shared(first, other)) is not None:
+        yield problem(f"gives models that share the tensor {name!r}", _OWN_COPY)
+        return
+    state = _state(first)
+    before = look(first)
+    twin, changed = look(first), _changed(state, before.state)
+    if not before.same_outputs(twin):
+        remedy = "Switch dropout and noise off where self.training is False, and count no calls."
+        yield problem("gives other outputs for the same inputs in evaluation mode", remedy)
+        return
+    if changed is not None:
+        remedy = "Change its state where self.training is True alone: else evaluation takes part in training."
+        yield problem(f"changes {changed!r} in evaluation mode", remedy)
+    copy, fresh = look(again), look(other)
+    if not before.same_state(copy):
+        yield problem("gives other weights for the same seed", _FROM_TORCH)
+        return
+    if not before.same_outputs(copy):
+        yield problem("gives other outputs for the same seed, with the same weights", _FROM_TORCH)
+        return
+    if _starts_alike(first) and before.same_state(fresh) and before.same_outputs(fresh):
+        yield problem("starts from the same weights whatever the seed", _NEW_SEEDS)
+    _train(task, other, inputs, targets)
+    for model, message in (
+        (first, "changes when another model that it gave is trained"),
+        (_build(task, pipeline, 0), "starts differently after another model was trained"),
+    ):
+        after = look(model)
+        if not (before.same_state(after) and before.same_outputs(after)):
+            yield problem(message, _NO_SHARED_STATE)
+            return
+    one, two = (_train(task, model, inputs, targets) for model in (first, again))
+    if not _close(one, two):
+        remedy = "Draw dropout and noise from torch's random state: it is seeded for every trial."
+        yield problem("gives other outputs from the same random state while it trains", remedy)
+
+
+def _state(model: nn.Module) -> dict[str, Tensor]:
+    """Copies of its floating-point parameters and buffers: a count of calls does no harm."""
+    named = [*model.named_parameters(), *model.named_buffers()]
+    return {name: value.detach().clone() for name, value in named if value.is_floating_point()}
+
+
+def _changed(before: dict[str, Tensor], after: dict[str, Tensor]) -> str | None:
+    """The name of the first tensor that has other values."""
+    for name, value in before.items():
+        if not torch.equal(value.nan_to_num(), after[name].nan_to_num()):
+            return name
+    return None
+
+
+def _shared(model: nn.Module, other: nn.Module) -> str | None:
+    """The name of a parameter or buffer whose memory both models use."""
+    theirs = {_memory(value) for value in [*other.parameters(), *other.buffers()]} - {0}
+    named = [*model.named_parameters(), *model.named_buffers()]
+    return next((name for name, value in named if _memory(value) in theirs), None)
+
+
+def _memory(tensor: Tensor) -> int:
+    return tensor.untyped_storage().data_ptr() if tensor.numel() else 0
+
+
+def _close(one: Tensor, other: Tensor) -> bool:
+    largest = one.abs().nan_to_num().max().item()
+    return one.shape == other.shape and torch.allclose(
+        one, other, rtol=_TOLERANCE, atol=_TOLERANCE * largest, equal_nan=True
+    )
+
+
+def _starts_alike(model: nn.Module) -> bool:
+    """Return True if its weights should depend on the seed: they vary, and are not said to be fixed."""
+    if getattr(model, FIXED_START, False):
+        return False
+    trained = [value for value in model.parameters() if value.requires_grad and value.numel()]
+    return any(bool((value != value.flatten()[0]).any()) for value in trained)
+
+
+def _train(task: TaskSpec, model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
+    """Take one step on the rows, from a fixed random state; returns the outputs before it."""
+    torch.default_generator.manual_seed(0)
+    optimizer = build_optimizer(task.optimizer, model.train())
+    with precision_of(task, torch.device("cpu")).autocast():
+        outputs: Tensor = model(inputs.clone())
+        loss = build_loss(task.loss)(outputs, targets)
+    loss.backward()
+    optimizer.step()
+    return outputs.detach().clone()

@@ -1,0 +1,93 @@
+"""The check that a study continues on the data and the model that it began with, in every process."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Final
+
+import ray
+from ray.exceptions import RayTaskError
+
+from lrstudy.errors import ContractError, InputError, Problem, StoreError
+from lrstudy.records import Status
+from lrstudy.spec import Study
+from lrstudy.store import Location, StudyInfo, open_store
+from lrstudy.tasks import TaskData
+from lrstudy.tasks.fingerprint import data_fingerprint, model_fingerprint, models_agree
+from lrstudy.tuning.checkpoints import FOLDER
+
+_RESTORE: Final = (
+    "Restore it (files, code, seeds, package versions), or choose another --out to start a new run."
+)
+
+
+def fingerprints(study: Study, data: TaskData) -> dict[str, Any]:
+    """What ``study.json`` keeps to tell the data and a user's own model from others."""
+    found: dict[str, Any] = {"data": data_fingerprint(data)}
+    model = model_fingerprint(study.task, data)
+    return found if model is None else found | {"model": model}
+
+
+def differences(study: Study, stored: Mapping[str, Any], now: Mapping[str, Any], place: str) -> list[Problem]:
+    """Problems where the data or the model are not those that a store at ``place`` was written with."""
+    problems = []
+    before, digest = stored.get("data"), now["data"]
+    if before is not None and before != digest:
+        name = study.task.dataset.name
+        message = f"gives other rows now ({digest[:8]}) than when {place} began ({str(before)[:8]})"
+        problems.append(Problem("task", "dataset", message, _RESTORE, name))
+    model, other = now.get("model"), stored.get("model")
+    if model is not None and other is not None and not models_agree(model, other):
+        message = f"computes something else now than when {place} began, from the same seed and rows"
+        problems.append(Problem("task", "model", message, _RESTORE, study.task.model.name))
+    return problems
+
+
+def check_continues(study: Study, place: Location, info: StudyInfo, forget: Collection[str]) -> None:
+    """Raise ``StoreError`` where trials of a run would be mixed with trials on other data or another model.
+
+    ``info`` is what the study is now. Nothing is mixed where no trial of the run is kept: all failed, say.
+    """
+    store = open_store(place)
+    problems = differences(study, store.study.fingerprints, info.fingerprints, str(place))
+    if not problems:
+        return
+    kept = any(
+        record.trial_id not in forget and record.status is not Status.FAILED
+        for record in store.trial_records()
+    )
+    if kept or (place / FOLDER).names():
+        raise StoreError(problems)
+
+
+def check_worker(
+    study: Study, wanted: Any, shared: ray.ObjectRef[Any], cpus: float, search_path: tuple[str, ...]
+) -> None:
+    """Build a user's own model in a worker; raises ``ContractError`` where it is not the driver's.
+
+    ``wanted`` is the driver's fingerprint of it, None for other models. ``shared`` refers to
+    ``(Study, TaskData)``.
+    """
+    if wanted is None:
+        return
+    task: Callable[..., Any] = ray.remote(_fingerprint).options(num_cpus=cpus).remote
+    try:
+        found = ray.get(task(shared, search_path))
+    except RayTaskError as error:
+        if isinstance(error.cause, InputError):
+            raise ContractError(error.cause.problems) from error
+        raise
+    if not models_agree(wanted, found):
+        message = "computes something else in a worker than in the process that started the study"
+        remedy = (
+            "Draw constants at module level from seeded generators (default_rng(0)), let nothing depend on "
+            "the order of a set or of a folder's files, and have the same module on every machine."
+        )
+        raise ContractError(Problem("task", "model", message, remedy, study.task.model.name))
+
+
+def _fingerprint(shared: tuple[Study, TaskData], search_path: tuple[str, ...]) -> Any:
+    sys.path += [folder for folder in search_path if folder not in sys.path]
+    study, data = shared
+    return model_fingerprint(study.task, data)
