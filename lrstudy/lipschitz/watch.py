@@ -1,0 +1,295 @@
+"""The forward hook of the last linear layer: what it saw, as maxima over the optimizer's steps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.graph import register_multi_grad_hook
+from torch.utils.hooks import RemovableHandle
+
+from lrstudy.lipschitz.layers import rows_of
+from lrstudy.lipschitz.norms import QUANTITIES, wide
+from lrstudy.lipschitz.steps import (
+    CALLS,
+    NEEDS_GRAM,
+    ROWS,
+    SIZE,
+    accumulator,
+    grams_of,
+    part_of,
+    step_quantities,
+    together,
+)
+
+
+class Watch:
+    """A forward hook of the last linear layer that keeps each quantity's running maximum on the device.
+
+    It never reads a value back, so it does not synchronise; it writes in place and keeps no Python state,
+    so that it goes into a compiled or captured step. One row of maxima per device: under ``DataParallel``
+    each device sees its part of the batch, in a thread of its own.
+
+    Here each forward pass is a step. ``StepWatch`` adds up the passes between two optimizer steps.
+
+    A copy is asleep: a copied model must not go on measuring for a scheduler that it does not have.
+    """
+
+    def __init__(self, names: Sequence[str], like: Tensor, *, training_only: bool) -> None:
+        self.names = tuple(names)
+        self.training_only = training_only
+        self.awake = True
+        self.in_evaluation = False  # a pass was left out because the layer was in evaluation mode
+        # The last element is m, the rows of the largest batch. Made now, so that a compiled step finds it.
+        self.maxima = {like.device: self._zeros(like)}
+
+    def __call__(self, module: nn.Module, args: tuple[Any, ...], outputs: Tensor) -> None:
+        """Take one batch; in training only, as set."""
+        if not self.awake or (self.training_only and not torch.is_grad_enabled()):
+            return
+        if self.training_only and not module.training:
+            if not torch.compiler.is_compiling():
+                self.in_evaluation = True
+            return
+        A, rows = rows_of(module, args[0].detach()), rows_of(module, outputs.detach())
+        if A.shape[0]:
+            self._take(A, rows, outputs)
+
+    def _take(self, A: Tensor, outputs: Tensor, attached: Tensor) -> None:
+        """Take a batch of rows; ``attached`` are the outputs as the model goes on to use them."""
+        if A.device not in self.maxima:
+            self.maxima[A.device] = self._zeros(A)
+        maxima = self.maxima[A.device]
+        found = [QUANTITIES[name](A, outputs) for name in self.names]
+        found.append(torch.full((), A.shape[0], device=A.device, dtype=maxima.dtype))
+        torch.maximum(maxima, torch.stack(found), out=maxima)  # a NaN stays
+
+    def read(self) -> tuple[dict[str, float], int]:
+        """(maxima by name, rows of the largest step); synchronises. Nothing seen: zeros and 0 rows."""
+        parts = [maxima.tolist() for maxima in self.maxima.values()]
+        rows = round(sum(part[-1] for part in parts))
+        found = {}
+        for i, name in enumerate(self.names):
+            column = [part[i] for part in parts if part[-1]] or [0.0]
+            # ‖A‖² of a batch is the sum over its parts; λ_max(AᵀA) is at most the sum of the parts'.
+            found[name] = sum(column) if name == "spectral" else math.hypot(*column)
+        return found, rows
+
+    def reset(self) -> None:
+        """Forget what was seen, keeping the tensors: a captured step goes on writing to them."""
+        self.in_evaluation = False
+        for maxima in self.maxima.values():
+            maxima.zero_()
+
+    def put(self, found: dict[str, float], rows: int, like: Tensor) -> None:
+        """Continue from what ``read`` gave; ``like`` is a tensor on the device to continue on."""
+        self.reset()
+        maxima = self.maxima.setdefault(like.device, self._zeros(like))
+        maxima.copy_(torch.tensor([*(found[name] for name in self.names), rows], dtype=torch.float64))
+
+    def _zeros(self, like: Tensor) -> Tensor:
+        return torch.zeros(len(self.names) + 1, device=like.device, dtype=wide(like))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "awake": False}
+
+
+class StepWatch(Watch):
+    """A watch that adds up the forward passes of one optimizer step (gradient accumulation).
+
+    ``attach`` hooks it onto the layer and its parameters; ``end_step`` is to be called after each step that
+    the optimizer took. In eager code a forward pass counts when a backward pass brings its gradient to the
+    layer's own parameters, once: a pass for a metric alone, one that only the inputs' gradient is wanted of
+    and the recomputation of a checkpointed one do not. Where gradients begin afresh without a step in
+    between (a gradient scaler skipped it, and they were zeroed), what was added up is dropped. In compiled
+    code no such hook can be had, and a pass counts when it is made.
+
+    ``recorded`` keeps every step's sums instead of their maxima, for the ranks of a group to put together.
+    """
+
+    def __init__(self, names: Sequence[str], like: Tensor, *, training_only: bool, recorded: bool) -> None:
+        super().__init__(names, like, training_only=training_only)
+        self.record: list[Tensor] | None = [] if recorded else None
+        self.steps = 0
+        # Per device: since the last backward pass, and up to it. Made now for the compiler, as the maxima.
+        self._entering = {like.device: self._no_sums(like)}
+        self._sums = {like.device: self._no_sums(like)}
+        self._grams: dict[torch.device, Tensor] = {}
+        self._entering_grams: dict[torch.device, Tensor] = {}
+        # The most passes in a step, and the steps that had one.
+        self._tally = torch.zeros(2, device=like.device, dtype=accumulator(like))
+        self._witnesses: list[Tensor] = []
+        self._passes: list[RemovableHandle] = []
+
+    @property
+    def needs_grams(self) -> bool:
+        """Return True if a quantity needs AᵀA, which is added up as a matrix."""
+        return not NEEDS_GRAM.isdisjoint(self.names)
+
+    def attach(self, layer: nn.Module, parameters: Sequence[nn.Parameter]) -> list[RemovableHandle]:
+        """Hook onto a layer. ``parameters`` tell of the backward passes where the layer itself is frozen."""
+        self.awake = True
+        own = [parameter for parameter in layer.parameters() if parameter.requires_grad]
+        self._witnesses = list(own or (p for p in parameters if p.requires_grad))
+        weight = next(layer.parameters())
+        if self.needs_grams:
+            for grams in (self._grams, self._entering_grams):
+                grams.setdefault(weight.device, self._no_grams(weight, _width(layer)))
+        handles: list[RemovableHandle] = [layer.register_forward_hook(self)]
+        if self._witnesses:
+            first = self._witnesses[0]
+            handles += [
+                first.register_hook(partial(self._before_gradient, first)),  # type: ignore[no-untyped-call]
+                first.register_post_accumulate_grad_hook(self._after_gradient),  # type: ignore[no-untyped-call]
+            ]
+        return handles
+
+    def _take(self, A: Tensor, outputs: Tensor, attached: Tensor) -> None:
+        part = part_of(self.names, A, outputs)
+        grams = grams_of(A) if self.needs_grams else None
+        if torch.compiler.is_compiling() or not self.training_only:
+            self._enter(part, grams)
+        elif attached.requires_grad and self._witnesses:
+            handle = register_multi_grad_hook(
+                (attached, *self._witnesses), partial(self._confirm, part, grams)
+            )
+            self._passes.append(handle)
+
+    def _confirm(self, part: Tensor, grams: Tensor | None, gradients: Sequence[Tensor | None]) -> None:
+        if gradients[0] is not None and any(gradient is not None for gradient in gradients[1:]):
+            self._enter(part, grams)
+
+    def _enter(self, part: Tensor, grams: Tensor | None) -> None:
+        if part.device not in self._entering:
+            self._entering[part.device] = self._no_sums(part)
+        entering = self._entering[part.device]
+        entering.copy_(together(torch.stack([entering, part])))
+        if grams is not None:
+            if part.device not in self._entering_grams:
+                self._entering_grams[part.device] = torch.zeros_like(grams)
+            self._entering_grams[part.device].add_(grams)
+
+    def _before_gradient(self, parameter: Tensor, _: Tensor) -> None:
+        """Ahead of a backward pass's gradient: where there is none yet, nothing before it counts."""
+        if parameter.grad is None:
+            self._forget_sums()
+            return
+        # What zero_grad(set_to_none=False) leaves; without reading it back.
+        some = (parameter.grad != 0).any()
+        for sums in (*self._sums.values(), *self._grams.values()):
+            sums.copy_(torch.where(some.to(sums.device), sums, torch.zeros_like(sums)))
+
+    def _after_gradient(self, _: Tensor) -> None:
+        self._settle()
+
+    def _settle(self) -> None:
+        for device, entering in self._entering.items():
+            sums = self._sums.setdefault(device, torch.zeros_like(entering))
+            sums.copy_(together(torch.stack([sums, entering])))
+            entering.zero_()
+        for device, entering in self._entering_grams.items():
+            self._grams.setdefault(device, torch.zeros_like(entering)).add_(entering)
+            entering.zero_()
+
+    def _forget_sums(self) -> None:
+        for sums in (*self._sums.values(), *self._grams.values()):
+            sums.zero_()
+
+    def end_step(self, skipped: Tensor | None = None) -> None:
+        """End a step. ``skipped``: not 0 where a gradient scaler told a fused optimizer to leave it out."""
+        self._settle()
+        home = next(iter(self._sums))
+        sums = together(torch.stack([sums.to(home) for sums in self._sums.values()]))
+        if skipped is not None:
+            sums = torch.where(skipped.to(home).any(), torch.zeros_like(sums), sums)
+        if self.record is None:
+            self._keep(sums)
+        else:
+            self.record.append(sums)
+        self._forget_sums()
+        for handle in self._passes:
+            handle.remove()
+        self._passes.clear()
+        self.steps += 1
+
+    def _keep(self, sums: Tensor) -> None:
+        grams = None
+        if self.needs_grams:
+            grams = torch.stack([grams.to(sums.device) for grams in self._grams.values()]).sum(0)
+        maxima = self.maxima[next(iter(self.maxima))]
+        found = torch.cat([step_quantities(self.names, sums, grams), sums[ROWS : ROWS + 1]])
+        # A NaN stays. A step that saw no rows has zeros.
+        maxima.copy_(torch.maximum(maxima, found.to(maxima)))
+        self._count(sums.unsqueeze(0))
+
+    def _count(self, sums: Tensor) -> None:
+        self._tally[0] = torch.maximum(self._tally[0], sums[:, CALLS].amax())
+        self._tally[1] += (sums[:, ROWS] > 0).sum()
+
+    def tally(self) -> tuple[int, int, int]:
+        """(steps since the last reset, those that saw a forward pass, the most passes in one)."""
+        if self.record:
+            sums = torch.stack(self.record)
+            return self.steps, int((sums[:, ROWS] > 0).sum()), int(sums[:, CALLS].max())
+        calls, seen = self._tally.tolist()
+        return self.steps, int(seen), int(calls)
+
+    def recorded_sums(self) -> Tensor:
+        """The sums of the steps since the last reset, (steps, SIZE)."""
+        like = next(iter(self._sums.values()))
+        return torch.stack(self.record) if self.record else like.new_zeros(0, SIZE)
+
+    def reset(self) -> None:
+        """Forget the steps; what belongs to a step that has not ended stays."""
+        super().reset()
+        self.steps = 0
+        self._tally.zero_()
+        if self.record is not None:
+            self.record = []
+
+    def forget_everything(self) -> None:
+        """Forget the steps and the one that has not ended."""
+        self.reset()
+        for sums in (*self._entering.values(), *self._entering_grams.values()):
+            sums.zero_()
+        self._forget_sums()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain numbers: the steps' part of what ``put`` does not hold. A step that has not ended is lost
+        with its gradients, which no state holds either."""
+        return {
+            "steps": self.steps,
+            "tally": self._tally.tolist(),
+            "record": [] if self.record is None else [sums.tolist() for sums in self.record],
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from what ``state_dict`` gave; after ``put``."""
+        self.steps = state["steps"]
+        self._tally.copy_(torch.tensor(state["tally"]))
+        if self.record is not None:
+            like = next(iter(self._sums.values()))
+            self.record = [
+                torch.tensor(sums, dtype=like.dtype, device=like.device) for sums in state["record"]
+            ]
+
+    def _no_sums(self, like: Tensor) -> Tensor:
+        return torch.zeros(SIZE, device=like.device, dtype=accumulator(like))
+
+    def _no_grams(self, like: Tensor, width: int) -> Tensor:
+        return torch.zeros(2, width, width, device=like.device, dtype=wide(like))
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Handles are not copied: the passes that they wait for belong to the original.
+        return {**super().__getstate__(), "_passes": []}
+
+
+def _width(layer: nn.Module) -> int:
+    for name in ("in_features", "in_channels"):
+        if isinstance(getattr(layer, name, None), int):
+            return int(getattr(layer, name))
+    raise AttributeError(name)
