@@ -54,7 +54,8 @@ def _start_vector(like: Tensor) -> Tensor:
 
 def _normalised(v: Tensor) -> Tensor:
     # A batch of zeros has λ_max = 0, not 0/0.
-    return v / torch.linalg.vector_norm(v, dim=-2, keepdim=True).clamp_min(torch.finfo(v.dtype).tiny)
+    length: Tensor = torch.linalg.vector_norm(v, dim=-2, keepdim=True)
+    return v / length.clamp_min(torch.finfo(v.dtype).tiny)
 
 
 def output_norm(outputs: Tensor) -> Tensor:
@@ -98,7 +99,8 @@ def batch_quantities(names: Sequence[str], A: Tensor, outputs: Tensor) -> Tensor
     (‖A‖_F/√m), rms_ka, mean_spectral (λ_max/m) and inverse_root_rows (1/√m). Leading dimensions are lanes
     of a stacked model.
     """
-    return torch.stack([QUANTITIES[name](A, outputs) for name in names], dim=-1)
+    found: Tensor = torch.stack([QUANTITIES[name](A, outputs) for name in names], dim=-1)
+    return found
 
 
 def wide(tensor: Tensor) -> torch.dtype:

@@ -123,7 +123,9 @@ class StepWatch(Watch):
         # The most passes in a step, and the steps that had one.
         self._tally = torch.zeros(2, device=like.device, dtype=accumulator(like))
         self._witnesses: list[Tensor] = []
-        self._passes: list[RemovableHandle] = []
+        # Those that no backward pass has come to yet.
+        self._passes: list[tuple[RemovableHandle, Tensor, Tensor | None]] = []
+        self._confirmed = False
 
     @property
     def needs_grams(self) -> bool:
@@ -157,10 +159,11 @@ class StepWatch(Watch):
             handle = register_multi_grad_hook(
                 (attached, *self._witnesses), partial(self._confirm, part, grams)
             )
-            self._passes.append(handle)
+            self._passes.append((handle, part, grams))
 
     def _confirm(self, part: Tensor, grams: Tensor | None, gradients: Sequence[Tensor | None]) -> None:
         if gradients[0] is not None and any(gradient is not None for gradient in gradients[1:]):
+            self._confirmed = True
             self._enter(part, grams)
 
     def _enter(self, part: Tensor, grams: Tensor | None) -> None:
@@ -201,6 +204,9 @@ class StepWatch(Watch):
 
     def end_step(self, skipped: Tensor | None = None) -> None:
         """End a step. ``skipped``: not 0 where a gradient scaler told a fused optimizer to leave it out."""
+        if not self._confirmed:  # gradients that no backward pass brought: the passes made are all there is
+            for _, part, grams in self._passes:
+                self._enter(part, grams)
         self._settle()
         home = next(iter(self._sums))
         sums = together(torch.stack([sums.to(home) for sums in self._sums.values()]))
@@ -211,10 +217,13 @@ class StepWatch(Watch):
         else:
             self.record.append(sums)
         self._forget_sums()
-        for handle in self._passes:
-            handle.remove()
-        self._passes.clear()
+        self._drop_passes()
         self.steps += 1
+
+    def _drop_passes(self) -> None:
+        for handle, *_ in self._passes:
+            handle.remove()
+        self._passes, self._confirmed = [], False
 
     def _keep(self, sums: Tensor) -> None:
         grams = None
@@ -257,6 +266,7 @@ class StepWatch(Watch):
         for sums in (*self._entering.values(), *self._entering_grams.values()):
             sums.zero_()
         self._forget_sums()
+        self._drop_passes()
 
     def state_dict(self) -> dict[str, Any]:
         """Plain numbers: the steps' part of what ``put`` does not hold. A step that has not ended is lost
@@ -285,7 +295,7 @@ class StepWatch(Watch):
 
     def __getstate__(self) -> dict[str, Any]:
         # Handles are not copied: the passes that they wait for belong to the original.
-        return {**super().__getstate__(), "_passes": []}
+        return {**super().__getstate__(), "_passes": [], "_confirmed": False}
 
 
 def _width(layer: nn.Module) -> int:
