@@ -67,24 +67,39 @@ class HeadTrace:
         ]
         self._handles.append(inner.register_forward_pre_hook(self._begin))
         self._handles.append(inner.register_forward_hook(self._end))
+        self._outer_handles: list[RemovableHandle] = []
         if is_compiled(model):
-            self._handles.append(model.register_forward_pre_hook(self._uncompiled))
-            self._handles.append(model.register_forward_hook(self._compiled_again, always_call=True))
+            self._outer_handles = [
+                model.register_forward_pre_hook(self._uncompiled),
+                model.register_forward_hook(self._compiled_again, always_call=True),
+            ]
 
     def remove(self) -> None:
         """Take the hooks off."""
-        self._eagerly.close()
+        self._remove_inner()
+        self._remove_outer()
+
+    def _remove_inner(self) -> None:
         for handle in self._handles:
             handle.remove()
         self._handles = []
+
+    def _remove_outer(self) -> None:
+        self._eagerly.close()
+        for handle in self._outer_handles:
+            handle.remove()
+        self._outer_handles = []
 
     def _uncompiled(self, *_: object) -> None:
         if self._awake:
             self._eagerly.enter_context(torch.compiler.set_stance("force_eager"))
 
     def _compiled_again(self, *_: object) -> None:
-        if self._awake:
-            self._eagerly.close()
+        if not self._awake:
+            return
+        self._eagerly.close()
+        if not self._handles:  # found
+            self._remove_outer()
 
     def _begin(self, *_: object) -> None:
         if not self._awake:
@@ -115,7 +130,7 @@ class HeadTrace:
         call = _head_call(self._model, current.calls, outputs)
         # In a data-parallel model's replica, the layer is a copy of the model's own.
         layer = dict(unwrapped(self._model).named_modules())[call.name]
-        self.remove()
+        self._remove_inner()  # what keeps the compiler away stays to the end of the pass
         self._found(layer, call.args, call.outputs)
 
     def __getstate__(self) -> dict[str, Any]:
