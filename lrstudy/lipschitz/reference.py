@@ -28,7 +28,7 @@ def kz(batches: Sequence[Matrix]) -> float:
 
 
 def kz_for_every_batch(batches: Sequence[Matrix]) -> float:
-    """√m · max over batches of ‖A‖_F/√m_b, m the rows of the largest: what also bounds a short batch's part."""
+    """√m · max over batches of ‖A‖_F/√m_b, m the rows of the largest: for bounds of short batches too."""
     m = max(len(A) for A in batches)
     return math.sqrt(m) * max(frobenius(A) / math.sqrt(len(A)) for A in batches)
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.graph import register_multi_grad_hook
 from torch.utils.hooks import RemovableHandle
 
+from lrstudy.compat.torch import backward_number
 from lrstudy.lipschitz.layers import rows_of
 from lrstudy.lipschitz.norms import QUANTITIES, wide
 from lrstudy.lipschitz.steps import (
@@ -123,8 +124,7 @@ class StepWatch(Watch):
         # The most passes in a step, and the steps that had one.
         self._tally = torch.zeros(2, device=like.device, dtype=accumulator(like))
         self._witnesses: list[Tensor] = []
-        # Those that no backward pass has come to yet.
-        self._passes: list[tuple[RemovableHandle, Tensor, Tensor | None]] = []
+        self._passes: list[_Pass] = []  # those that no backward pass has brought to the layer's parameters
         self._confirmed = False
 
     @property
@@ -156,15 +156,18 @@ class StepWatch(Watch):
         if torch.compiler.is_compiling() or not self.training_only:
             self._enter(part, grams)
         elif attached.requires_grad and self._witnesses:
-            handle = register_multi_grad_hook(
-                (attached, *self._witnesses), partial(self._confirm, part, grams)
-            )
-            self._passes.append((handle, part, grams))
+            made = _Pass(part, grams)
+            self._passes.append(made)
+            attached.register_hook(made.note_backward)  # type: ignore[no-untyped-call]
 
-    def _confirm(self, part: Tensor, grams: Tensor | None, gradients: Sequence[Tensor | None]) -> None:
-        if gradients[0] is not None and any(gradient is not None for gradient in gradients[1:]):
+    def _confirm(self) -> None:
+        """Count the passes whose gradient came to the layer in the backward pass at work."""
+        backward = backward_number()
+        arrived = [made for made in self._passes if made.backward == backward]
+        for made in arrived:
+            self._enter(made.part, made.grams)
+            self._passes.remove(made)
             self._confirmed = True
-            self._enter(part, grams)
 
     def _enter(self, part: Tensor, grams: Tensor | None) -> None:
         if part.device not in self._entering:
@@ -178,6 +181,7 @@ class StepWatch(Watch):
 
     def _before_gradient(self, parameter: Tensor, _: Tensor) -> None:
         """Ahead of a backward pass's gradient: where there is none yet, nothing before it counts."""
+        self._confirm()
         if parameter.grad is None:
             self._forget_sums()
             return
@@ -205,8 +209,8 @@ class StepWatch(Watch):
     def end_step(self, skipped: Tensor | None = None) -> None:
         """End a step. ``skipped``: not 0 where a gradient scaler told a fused optimizer to leave it out."""
         if not self._confirmed:  # gradients that no backward pass brought: the passes made are all there is
-            for _, part, grams in self._passes:
-                self._enter(part, grams)
+            for made in self._passes:
+                self._enter(made.part, made.grams)
         self._settle()
         home = next(iter(self._sums))
         sums = together(torch.stack([sums.to(home) for sums in self._sums.values()]))
@@ -221,8 +225,6 @@ class StepWatch(Watch):
         self.steps += 1
 
     def _drop_passes(self) -> None:
-        for handle, *_ in self._passes:
-            handle.remove()
         self._passes, self._confirmed = [], False
 
     def _keep(self, sums: Tensor) -> None:
@@ -296,6 +298,18 @@ class StepWatch(Watch):
     def __getstate__(self) -> dict[str, Any]:
         # Handles are not copied: the passes that they wait for belong to the original.
         return {**super().__getstate__(), "_passes": [], "_confirmed": False}
+
+
+@dataclass(slots=True, eq=False)
+class _Pass:
+    """A forward pass: its sums, and the backward pass that came to its outputs last."""
+
+    part: Tensor
+    grams: Tensor | None
+    backward: int | None = None
+
+    def note_backward(self, _: Tensor) -> None:
+        self.backward = backward_number()
 
 
 def _width(layer: nn.Module) -> int:

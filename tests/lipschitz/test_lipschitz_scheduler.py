@@ -91,9 +91,7 @@ def test_ten_epochs_follow_the_twin(
         kz = reference.kz(activations)
         if kz == 0:
             return
-        c = coefficient(
-            loss, max(rows), outputs, ka=largest(outs), y=largest(targets), tau=0.8, delta=0.7
-        )
+        c = coefficient(loss, max(rows), outputs, ka=largest(outs), y=largest(targets), tau=0.8, delta=0.7)
         c *= largest(activations) / kz
         weights = [p.detach().numpy().copy() for p in model.parameters()]
         if norms == "all":
