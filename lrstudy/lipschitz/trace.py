@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
@@ -142,8 +143,10 @@ def trace_head(model: nn.Module, inputs: Any) -> nn.Module:
     heads: list[nn.Module] = []
     inner = unwrapped(model)
     trace = HeadTrace(inner, lambda layer, *_: heads.append(layer), training_only=False)
+    # Without the compiler loaded, which takes a second, nothing is compiled.
+    eagerly = torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
     try:
-        with torch.enable_grad(), torch.compiler.set_stance("force_eager"):
+        with torch.enable_grad(), eagerly:
             inner(inputs)
     finally:
         trace.remove()
