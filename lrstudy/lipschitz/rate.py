@@ -158,7 +158,7 @@ class LipschitzRate:
         if self.rejected > 1:
             return
         if found.rows < 1:
-            what = "no training batch was seen at the last linear layer, and no step of the optimizer"
+            what = "no training batch was seen at the last linear layer in a step of the optimizer"
         else:
             what = f"Kz = {found.kz:g} and w̄ = {found.weight_norm:g} give no learning rate"
         _log.warning("LipschitzLR: %s. The rate stays; further cases are only counted (.rejected).", what)

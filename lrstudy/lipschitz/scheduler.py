@@ -56,15 +56,20 @@ class LipschitzLR(LRScheduler):
             momentum), ``rmsprop``, ``auto-adam``. AdaMo's rate is meant for the damped momentum
             (``dampening=momentum``); for another dampening it is multiplied by (1 − β)/(1 − dampening),
             which makes the same steps.
-        model: the model that is trained. With ``measure="hook"``, make the scheduler before a compiled
-            model's first step: what is compiled by then does not call a hook that comes later.
+        model: the model that the training calls: compiled or wrapped in DistributedDataParallel, if it is.
+            With ``measure="hook"``, make the scheduler before a compiled model's first step: what is compiled
+            by then does not call a hook that comes later, which is refused after the first epoch.
         loss: ``cross-entropy``, ``clipped-cross-entropy``, ``binary-cross-entropy`` (on a logit),
             ``least-squares`` (‖a − y‖²/(2m)), ``mse``, ``mae``, ``quantile`` (``tau``), ``huber``
-            (``delta``), or the mean-reduced torch loss module itself.
-        measure: ``hook``: the largest norm over the training steps since the last ``step()``, at almost
-            no cost; the first epoch runs at the optimizer's own rate. ``pass``: an extra pass over
-            ``batches`` in evaluation mode before every epoch, the first included, as the authors do.
-            ``subset``: the same over a random ``fraction`` of the batches, drawn anew every epoch.
+            (``delta``), averaged over the rows; or the torch loss module itself, with its weights (see
+            ``losses``). What has no constant is refused: smoothed labels and averaged class weights with
+            ``bound="paper"``, labels that are left out, ``reduction="none"``, a forward of its own.
+        measure: ``hook``: the largest norm over the optimizer's steps since the last ``step()``, at almost
+            no cost; the first epoch runs at the optimizer's own rate. All forward passes whose gradients
+            a step used are one batch (gradient accumulation); a step that a gradient scaler skipped is none.
+            ``pass``: an extra pass over ``batches`` in evaluation mode before every epoch, the first
+            included, as the authors do. ``subset``: the same over a random ``fraction`` of the batches,
+            drawn anew every epoch.
         batches: what a pass goes over, again each epoch: inputs or (input, target) pairs, or
             a function that gives them anew. With
             ``measure="hook"``, only its targets are used, once, and only by ``least-squares`` and ``mse``
@@ -78,21 +83,31 @@ class LipschitzLR(LRScheduler):
         max_lr: an upper limit of the rates computed, and of ``initial_lr``.
         norms: for w̄: ``parameters`` or ``all`` (with batch-norm statistics, as in the authors' code).
         bound: ``paper``: its L. ``valid``: a true bound of the last layer's gradient (√(2/m)·Kz for
-            cross-entropy). ``smoothness``: of the gradient, λ_max(AᵀA)/(2m) for cross-entropy.
+            cross-entropy), for batches shorter than m too. ``smoothness``: of the gradient, λ_max(AᵀA)/(2m)
+            for cross-entropy.
         bias_correction: divide the moving averages by 1 − β^t (§8.4).
         rule: name the rule instead; also ``rmsprop-paper``, Algorithm 2's form.
         l2: λ, instead of the largest ``weight_decay`` of the optimizer's groups. A decoupled decay
             (AdamW) is no part of the loss and counts only if given here.
-        head: the last linear layer or its name, instead of the last ``nn.Linear`` registered.
+        head: the last linear layer or its name. If not given, the ``nn.Linear`` or 1×1 convolution whose
+            output is the model's output (its ``logits``, of several) in the first training pass, or for the
+            first of ``batches``; refused where there is none. Each position of a sequence or image is a row.
         batch_size: m, instead of the rows of the largest batch seen.
         tau, delta, target_norm: see ``loss`` and ``batches``.
+        accumulate: how many of ``batches`` make a step. The hook sees that by itself; where ``batches`` count
+            and it sees more, that is refused.
+        accumulated: ``mean``: the losses of a step's micro-batches are divided by their number; ``sum``:
+            they are added up undivided, which makes L so many times as large.
+        process_group: of the ranks that train the model together; that of its DistributedDataParallel
+            wrapper if not given. Their rates are equal. ``False``: each rank trains a model of its own.
         initial_k1, initial_k2: start of Auto-Adam's and RMSprop's averages (the authors' rescue: 1, 1e-6).
         seed: for ``subset``.
         last_epoch: as in every torch scheduler.
 
-    Several parameter groups keep the ratio of their rates; the group that holds the last linear layer
-    has the computed rate. A measurement that gives no rate (Kz zero, NaN or infinite) leaves the last
-    good one, is counted in ``rejected`` and logged the first time.
+    Several parameter groups keep the ratio of their rates; the group that holds the last linear layer has
+    the computed rate. A measurement that gives no rate (Kz zero, NaN or infinite) leaves the last good one,
+    is counted in ``rejected`` and logged the first time. What the hook cannot have seen rightly (no forward
+    pass in any step, a model in evaluation mode) is a ``SchedulerError`` from ``step()``.
 
     Raises:
         SchedulerError: (a ``ValueError``) naming every argument that cannot be used, and what can.

@@ -6,8 +6,8 @@ from torch import nn
 
 from lrstudy.errors import SchedulerError
 from lrstudy.lipschitz.head import is_compiled, refusal
+from lrstudy.lipschitz.step_watch import StepWatch
 from lrstudy.lipschitz.trace import HeadTrace
-from lrstudy.lipschitz.watch import StepWatch
 
 
 def problem_of_hook(
