@@ -97,6 +97,26 @@ def test_the_valid_bound_is_never_broken(name, reduction, rows, seed, accumulate
         assert float(gradient.norm()) <= scheduler.constant * (1 + 1e-9)
 
 
+def test_the_valid_bound_holds_for_a_step_whose_last_micro_batch_is_a_single_large_row():
+    model = nn.Linear(4, K, bias=False).double()
+    with torch.no_grad():
+        model.weight.copy_(torch.eye(K, 4) * 50)
+    batches = [(torch.full((16, 4), 1e-3), torch.zeros(16)), (torch.tensor([[9.0, 0, 0, 0]]), torch.ones(1))]
+    batches = [(x.double(), y.long()) for x, y in batches]
+    loss = nn.CrossEntropyLoss()
+    scheduler = LipschitzLR(
+        SGD(model.parameters(), lr=0.1),
+        model,
+        loss=loss,
+        bound="valid",
+        measure="pass",
+        batches=batches,
+        accumulate=2,
+    )
+    (gradient,) = torch.autograd.grad(sum(loss(model(x), y) / 2 for x, y in batches), model.weight)
+    assert scheduler.constant / 1.01 < float(gradient.norm()) <= scheduler.constant
+
+
 @given(
     st.sampled_from([name for name in NAMES if name != "mae"]),
     st.sampled_from(["mean", "sum"]),
