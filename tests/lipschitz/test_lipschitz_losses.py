@@ -114,7 +114,8 @@ def test_the_valid_bound_holds_for_a_step_whose_last_micro_batch_is_a_single_lar
         accumulate=2,
     )
     (gradient,) = torch.autograd.grad(sum(loss(model(x), y) / 2 for x, y in batches), model.weight)
-    assert scheduler.constant / 1.01 < float(gradient.norm()) <= scheduler.constant
+    # At most √k of what it is: of two micro-batches, one has nearly all of the gradient.
+    assert scheduler.constant / 1.42 < float(gradient.norm()) <= scheduler.constant
 
 
 @given(
