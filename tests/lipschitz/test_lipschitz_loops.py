@@ -396,6 +396,7 @@ def test_a_model_that_the_training_does_not_call_is_refused():
 def test_a_scheduler_that_is_stepped_after_every_batch_is_told_once():
     loop = Loop(Net())
     with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
         for batch in batches_of([8] * 10):
             loop.step([batch])
             loop.scheduler.step()
