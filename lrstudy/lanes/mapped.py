@@ -17,6 +17,7 @@ from torch.func import functional_call, vmap
 
 from lrstudy.lanes.memory import flatten_in_place, stack_in_place
 from lrstudy.lanes.watches import StackedWatches
+from lrstudy.lipschitz.layers import rows_of
 
 
 class MappedModel:
@@ -53,10 +54,7 @@ class MappedModel:
             outputs, seen = self._mapped(leaf, inputs)
         self._graph = leaf, outputs
         for watches, (A, found) in zip(self._seers, seen, strict=True):
-            # Any leading dimensions of a lane are rows to its hook.
-            A, found = A.detach(), found.detach()
-            lanes = len(A)
-            watches.look(A.reshape(lanes, -1, A.shape[-1]), found.reshape(lanes, -1, found.shape[-1]))
+            watches.look(A.detach(), found.detach())
         return outputs.detach()
 
     def backward(self, outputs: Tensor) -> Tensor:
@@ -86,7 +84,7 @@ class MappedModel:
     def _see(
         self, watches: StackedWatches, module: nn.Module, args: tuple[Any, ...], outputs: Tensor
     ) -> None:
-        self._seen.append((args[0], outputs))
+        self._seen.append((rows_of(module, args[0]), rows_of(module, outputs)))
         self._seers.append(watches)
 
     def _watched_layers(self, models: Sequence[nn.Module]) -> dict[str, StackedWatches]:

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from lrstudy.lanes.memory import stack_in_place
-from lrstudy.lipschitz.measure import Watch, batch_quantities
+from lrstudy.lipschitz.norms import batch_quantities
+from lrstudy.lipschitz.watch import Watch
 
 
 class StackedWatches:

@@ -6,7 +6,7 @@
 
 from lrstudy.lipschitz.constants import BOUNDS, LOSSES, LossShape
 from lrstudy.lipschitz.head import find_head
-from lrstudy.lipschitz.measure import batch_quantities, weight_norm
+from lrstudy.lipschitz.norms import batch_quantities, weight_norm
 from lrstudy.lipschitz.rate import LipschitzRate, Measurement, RateSettings
 from lrstudy.lipschitz.rules import RULES, Averages
 from lrstudy.lipschitz.scheduler import LipschitzLR

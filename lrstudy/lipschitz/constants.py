@@ -28,6 +28,8 @@ LOSSES: Final = (
     "huber",
 )
 BOUNDS: Final = ("paper", "valid", "smoothness")
+# One term a row; the others have one for each output of a row.
+PER_ROW: Final = frozenset({"cross-entropy", "clipped-cross-entropy", "least-squares"})
 NEEDS_TARGETS: Final = frozenset({"least-squares", "mse"})
 # Their second derivative does not exist where the residual is zero.
 NOT_SMOOTH: Final = frozenset({"mae", "quantile"})
@@ -85,22 +87,38 @@ class LossShape:
     """A loss with the numbers, other than norms, that its constant depends on.
 
     ``name`` is one of ``LOSSES``; ``outputs`` the width of the last layer (k classes, or n outputs);
-    ``tau`` the quantile's τ in (0, 1); ``delta`` Huber's threshold δ.
+    ``tau`` the quantile's τ in (0, 1); ``delta`` Huber's threshold δ. ``summed``: not averaged over rows
+    and outputs, but summed. The factors are those of weights and smoothed labels (see ``losses``), on the
+    paper's constant, the valid bound and the smoothness.
     """
 
     name: str
     outputs: int
     tau: float = 0.5
     delta: float = 1.0
+    summed: bool = False
+    paper_factor: float = 1.0
+    slope_factor: float = 1.0
+    curvature_factor: float = 1.0
 
     @property
     def slope(self) -> float:
         """The largest derivative of the summed loss in one output, for losses taken element by element."""
         return {"quantile": max(self.tau, 1 - self.tau), "huber": self.delta}.get(self.name, 1.0)
 
+    def terms(self, m: int) -> int:
+        """Return the number of terms that the loss of m rows is a sum of, if it is not averaged over them."""
+        if not self.summed:
+            return 1
+        return m if self.name in PER_ROW else m * self.outputs
+
 
 def data_constant(loss: LossShape, kz: Number, m: int, ka: Number, target_norm: Number) -> Number:
     """The paper's L without the L2 term; ``ka`` and ``target_norm`` matter to the squared losses only."""
+    return _mean_constant(loss, kz, m, ka, target_norm) * (loss.terms(m) * loss.paper_factor)
+
+
+def _mean_constant(loss: LossShape, kz: Number, m: int, ka: Number, target_norm: Number) -> Number:
     match loss.name:
         case "cross-entropy" | "clipped-cross-entropy":
             return softmax_cross_entropy(kz, m, loss.outputs)
@@ -125,11 +143,12 @@ def valid_gradient_bound(loss: LossShape, kz: Number, m: int, ka: Number, target
     Cross-entropy: a row of G is (p − y)/m and ‖p − y‖ ≤ √2, so √(2/m)·Kz. A loss taken element by
     element with slope at most b: b/√(m·n)·Kz. Least squares: the paper's own constant is valid.
     """
+    factor = loss.terms(m) * loss.slope_factor
     if loss.name in NEEDS_TARGETS:
-        return data_constant(loss, kz, m, ka, target_norm)
+        return _mean_constant(loss, kz, m, ka, target_norm) * factor
     if loss.name in ("cross-entropy", "clipped-cross-entropy"):
-        return kz * math.sqrt(2 / m)
-    return kz * (loss.slope / math.sqrt(m * loss.outputs))
+        return kz * (math.sqrt(2 / m) * factor)
+    return kz * (loss.slope / math.sqrt(m * loss.outputs) * factor)
 
 
 def smoothness(loss: LossShape, spectral: Number, m: int) -> Number:
@@ -147,4 +166,4 @@ def smoothness(loss: LossShape, spectral: Number, m: int) -> Number:
         "mse": 2 / loss.outputs,
         "huber": 1 / loss.outputs,
     }[loss.name]
-    return spectral * (curvature / m)
+    return spectral * (curvature / m * loss.terms(m) * loss.curvature_factor)

@@ -1,55 +1,113 @@
-"""Finding the last linear layer, whose input is A."""
+"""Finding the last linear layer, whose input is A: by name, by the model's build, or by a forward pass."""
 
 from __future__ import annotations
+
+from typing import Any, Final
 
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.nn.parameter import is_lazy
 
 from lrstudy.errors import Problem, SchedulerError, did_you_mean
+from lrstudy.lipschitz.layers import can_be_named, is_head_like
 
 # The attribute under which torch.compile and the data-parallel wrappers keep the model they wrap.
-_WRAPPED = ("_orig_mod", "module")
+_COMPILED: Final = "_orig_mod"
+_WRAPPED: Final = (_COMPILED, "module")
 
 
-def find_head(model: nn.Module, head: nn.Module | str | None = None) -> nn.Module:
-    """The last linear layer of ``model``: the last ``nn.Linear`` in the order of registration, or ``head``.
+def find_head(model: nn.Module, head: nn.Module | str | None = None, inputs: Any = None) -> nn.Module:
+    """Return the last linear layer of ``model``, or ``head``: a module of the model or its dotted name.
 
-    Works through nested modules, ``torch.compile`` and ``DataParallel``. ``head`` is a module of the
-    model, or its dotted name (without the wrappers' part). ``SchedulerError`` if there is none.
+    With ``inputs``, a batch, it is the layer whose output is the model's (see ``trace``). Without, it is the
+    last one registered, which is a guess unless the model is an ``nn.Sequential``. Works through nested
+    modules, ``torch.compile`` and the data-parallel wrappers, whose part a name leaves out.
+    ``SchedulerError`` if there is none.
     """
+    found = known_head(model, head)
+    if found is None and inputs is not None:
+        from lrstudy.lipschitz.trace import trace_head  # it asks this module for the candidates
+
+        return trace_head(model, inputs)
+    return candidates(model)[-1][1] if found is None else found
+
+
+def known_head(model: nn.Module, head: nn.Module | str | None = None) -> nn.Module | None:
+    """The layer named, or the last one by the model's build; None where a forward pass must tell."""
     if not isinstance(model, nn.Module):
-        raise _error(
+        raise refusal(
             "model", type(model).__name__, "is not a torch.nn.Module", "Give the model that is trained."
         )
-    if any(isinstance(module, DistributedDataParallel) for module in model.modules()):
-        raise _error(
-            "model",
-            "DistributedDataParallel",
-            "each process would measure, and then use, another rate",
-            "Train in one process, or with torch.nn.DataParallel.",
-        )
-    found = _last_linear(model) if head is None else _named(model, head)
-    if any(is_lazy(parameter) for parameter in found.parameters()):
-        raise _error(
+    found = _end_of(model) if head is None else _named(model, head)
+    layers = [layer for _, layer in candidates(model)] if found is None else [found]
+    lazy = [layer for layer in layers if any(is_lazy(parameter) for parameter in layer.parameters())]
+    if lazy:
+        raise refusal(
             "head",
-            repr(found),
+            repr(lazy[0]),
             "has no weights yet",
             "Run the model on one batch before making the scheduler.",
         )
     return found
 
 
-def _last_linear(model: nn.Module) -> nn.Module:
-    layers = [module for module in model.modules() if isinstance(module, nn.Linear)]
-    if not layers:
-        raise _error(
+def candidates(model: nn.Module) -> list[tuple[str, nn.Module]]:
+    """The layers of a model that could be its head, with their names, in the order of registration."""
+    found = [(name, module) for name, module in unwrapped(model).named_modules() if is_head_like(module)]
+    if not found:
+        raise refusal(
             "model",
             type(model).__name__,
             "has no torch.nn.Linear, so there is no last linear layer whose input could be measured",
-            "End the model in one, or name a layer with in_features and out_features by head=.",
+            "End the model in one (a 1×1 convolution will do), or name a layer with in_features and"
+            " out_features by head=.",
         )
-    return layers[-1]
+    return found
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """The model inside torch.compile and the data-parallel wrappers."""
+    while True:
+        if is_compiled(model):
+            model = model.get_submodule(_COMPILED)
+        elif isinstance(model, nn.DataParallel | DistributedDataParallel):
+            model = model.module
+        else:
+            return model
+
+
+def is_compiled(model: nn.Module) -> bool:
+    """Return True if the model is what torch.compile returned for a module."""
+    return any(name == _COMPILED for name, _ in model.named_children())
+
+
+def refusal(key: str, value: object, message: str, remedy: str) -> SchedulerError:
+    """A refusal of one argument."""
+    return SchedulerError(Problem("LipschitzLR", key, message, remedy, value))
+
+
+def unclear(model: nn.Module, message: str) -> SchedulerError:
+    """A refusal to choose among the candidates, which names them."""
+    names = [name or "the model itself" for name, _ in candidates(model)]
+    listed = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
+    return refusal(
+        "head",
+        None,
+        message,
+        f"Name the last linear layer by head=, if the loss is taken of its outputs: {listed}. Weights tied by"
+        " torch.nn.functional.linear need an nn.Linear that shares them (head.weight = embedding.weight).",
+    )
+
+
+def _end_of(model: nn.Module) -> nn.Module | None:
+    """The last layer of nested ``nn.Sequential``s, if it is a linear one that is called once."""
+    inner = unwrapped(model)
+    if type(inner) is nn.Sequential:
+        layers = [layer for layer in inner if not isinstance(layer, nn.Identity)]
+        # A layer that occurs twice is called twice.
+        once = bool(layers) and sum(layer is layers[-1] for layer in inner) == 1
+        return _end_of(layers[-1]) if once else None
+    return inner if is_head_like(inner) else None
 
 
 def _named(model: nn.Module, head: nn.Module | str) -> nn.Module:
@@ -60,23 +118,20 @@ def _named(model: nn.Module, head: nn.Module | str) -> nn.Module:
             break
         inner = wrapped
     named = dict(inner.named_modules())
-    known = [name for name, module in named.items() if _usable(module)]
+    known = [name for name, module in named.items() if can_be_named(module)]
     if isinstance(head, str):
         if head not in named:
-            raise _error("head", head, "names no layer of the model", did_you_mean(head, known))
+            raise refusal("head", head, "names no layer of the model", did_you_mean(head, known))
         found: nn.Module = named[head]
     elif any(module is head for module in model.modules()):
         found = head
     else:
-        raise _error("head", repr(head), "is no layer of the model", f"Known: {', '.join(known)}.")
-    if not _usable(found):
-        raise _error("head", repr(head), "has no in_features and out_features", f"Known: {', '.join(known)}.")
+        raise refusal("head", repr(head), "is no layer of the model", f"Known: {', '.join(known)}.")
+    if not can_be_named(found):
+        raise refusal(
+            "head",
+            repr(head),
+            "has no in_features and out_features, and is no 1×1 convolution",
+            f"Known: {', '.join(known)}.",
+        )
     return found
-
-
-def _usable(module: nn.Module) -> bool:
-    return all(isinstance(getattr(module, name, None), int) for name in ("in_features", "out_features"))
-
-
-def _error(key: str, value: object, message: str, remedy: str) -> SchedulerError:
-    return SchedulerError(Problem("LipschitzLR", key, message, remedy, value))

@@ -1,12 +1,11 @@
-"""Measuring Kz, S, Ka, λ_max(AᵀA) and w̄: per batch, by a hook in training, or by a pass of its own."""
+"""A pass over batches that leaves no trace on the model, and the norms of the batches' targets."""
 
 from __future__ import annotations
 
-import math
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,139 +13,12 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from lrstudy.errors import Problem, SchedulerError
-
-POWER_ITERATIONS: Final = 50
-
-
-def activation_norm(A: Tensor) -> Tensor:
-    """‖A‖_F of a batch, whose maximum over the batches is Kz. A: (…, m, h) → (…); at least float32."""
-    norm: Tensor = torch.linalg.vector_norm(A, dim=(-2, -1), dtype=_wide(A))
-    return norm
-
-
-def squared_activation_norm(A: Tensor) -> Tensor:
-    """‖A∘A‖_F of a batch, whose maximum over the batches is S. A: (…, m, h) → (…); at least float32."""
-    norm: Tensor = torch.linalg.vector_norm(A.to(_wide(A)).square(), dim=(-2, -1))
-    return norm
-
-
-def spectral_activation_norm(A: Tensor, iterations: int = POWER_ITERATIONS) -> Tensor:
-    """λ_max(AᵀA) of a batch by power iteration. A: (…, m, h) → (…); at least float32.
-
-    The number of iterations is fixed, for a test of convergence would synchronise; the Rayleigh quotient
-    approaches λ_max from below.
-    """
-    A = A.to(_wide(A))
-    # Not a constant vector and not orthogonal to one: rectified activations have a positive top vector.
-    v = 1 + 0.5 * torch.cos(torch.arange(A.shape[-1], device=A.device, dtype=A.dtype))
-    v = v.expand(*A.shape[:-2], -1).unsqueeze(-1)
-    for _ in range(iterations):
-        v = A.mT @ (A @ v)
-        # A batch of zeros has λ_max = 0, not 0/0.
-        v = v / torch.linalg.vector_norm(v, dim=-2, keepdim=True).clamp_min(torch.finfo(A.dtype).tiny)
-    return (A @ v).square().sum(dim=(-2, -1))
-
-
-def output_norm(outputs: Tensor) -> Tensor:
-    """‖a‖ of a batch's outputs, whose maximum is Ka, or ‖y‖ of its targets. (…, m, n) → (…)."""
-    return activation_norm(outputs)
-
-
-def weight_norm(model: nn.Module, norms: str = "parameters") -> Tensor:
-    """w̄, the largest ‖W‖_F over the trainable parameter tensors; a scalar tensor, 0 if there are none.
-
-    ``norms="all"`` counts frozen parameters and floating-point buffers (batch-norm's running statistics)
-    too, as the authors' code does: Keras's ``model.weights`` holds them.
-    """
-    everything = norms == "all"
-    tensors: list[Tensor] = [p for p in model.parameters() if p.requires_grad or everything]
-    if everything:
-        tensors += [b for b in model.buffers() if b.is_floating_point()]
-    if not tensors:
-        return torch.zeros(())
-    device = tensors[0].device
-    sizes = [torch.linalg.vector_norm(t.detach(), dtype=_wide(t)).to(device) for t in tensors]
-    return torch.stack(sizes).max()
-
-
-_QUANTITIES: Final[dict[str, Callable[[Tensor, Tensor], Tensor]]] = {
-    "kz": lambda A, _: activation_norm(A),
-    "squares": lambda A, _: squared_activation_norm(A),
-    "spectral": lambda A, _: spectral_activation_norm(A),
-    "ka": lambda _, outputs: output_norm(outputs),
-}
-
-
-def batch_quantities(names: Sequence[str], A: Tensor, outputs: Tensor) -> Tensor:
-    """The named norms of one batch. A: (…, m, h), outputs: (…, m, n) → (…, len(names)).
-
-    Names: kz, squares, spectral, ka. Leading dimensions are lanes of a stacked model.
-    """
-    return torch.stack(_quantities(names, A, outputs), dim=-1)
-
-
-def _quantities(names: Sequence[str], A: Tensor, outputs: Tensor) -> list[Tensor]:
-    return [_QUANTITIES[name](A, outputs) for name in names]
-
-
-class Watch:
-    """A forward hook of the last linear layer that keeps each quantity's running maximum on the device.
-
-    It never reads a value back, so it does not synchronise; it writes in place and keeps no Python state,
-    so that it goes into a compiled or captured step. One row of maxima per device: under ``DataParallel``
-    each device sees its part of the batch, in a thread of its own.
-
-    A copy is asleep: a copied model must not go on measuring for a scheduler that it does not have.
-    """
-
-    def __init__(self, names: Sequence[str], like: Tensor, *, training_only: bool) -> None:
-        self.names = tuple(names)
-        self.training_only = training_only
-        self.awake = True
-        # The last element is m, the rows of the largest batch. Made now, so that a compiled step finds it.
-        self.maxima = {like.device: self._zeros(like)}
-
-    def __call__(self, module: nn.Module, args: tuple[Any, ...], outputs: Tensor) -> None:
-        """Take one batch; in training only, as set."""
-        if not self.awake or (self.training_only and not (module.training and torch.is_grad_enabled())):
-            return
-        # Any leading dimensions (a sequence's steps) are rows too: the loss is averaged over them all.
-        A = args[0].detach()
-        A = A.reshape(-1, A.shape[-1])
-        if A.device not in self.maxima:
-            self.maxima[A.device] = self._zeros(A)
-        maxima = self.maxima[A.device]
-        found = _quantities(self.names, A, outputs.detach().reshape(-1, outputs.shape[-1]))
-        found.append(torch.full((), A.shape[0], device=A.device, dtype=maxima.dtype))
-        torch.maximum(maxima, torch.stack(found), out=maxima)  # a NaN stays
-
-    def read(self) -> tuple[dict[str, float], int]:
-        """(maxima by name, rows of the largest batch); synchronises. Nothing seen: zeros and 0 rows."""
-        parts = [maxima.tolist() for maxima in self.maxima.values()]
-        rows = round(sum(part[-1] for part in parts))
-        found = {}
-        for i, name in enumerate(self.names):
-            column = [part[i] for part in parts if part[-1]] or [0.0]
-            # ‖A‖² of a batch is the sum over its parts; λ_max(AᵀA) is at most the sum of the parts'.
-            found[name] = sum(column) if name == "spectral" else math.hypot(*column)
-        return found, rows
-
-    def reset(self) -> None:
-        """Forget what was seen, keeping the tensors: a captured step goes on writing to them."""
-        for maxima in self.maxima.values():
-            maxima.zero_()
-
-    def put(self, found: dict[str, float], rows: int, like: Tensor) -> None:
-        """Continue from what ``read`` gave; ``like`` is a tensor on the device to continue on."""
-        self.reset()
-        maxima = self.maxima.setdefault(like.device, self._zeros(like))
-        maxima.copy_(torch.tensor([*(found[name] for name in self.names), rows], dtype=torch.float64))
-
-    def _zeros(self, like: Tensor) -> Tensor:
-        return torch.zeros(len(self.names) + 1, device=like.device, dtype=_wide(like))
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "awake": False}
+from lrstudy.lipschitz.head import unwrapped
+from lrstudy.lipschitz.norms import wide
+from lrstudy.lipschitz.step_watch import StepWatch
+from lrstudy.lipschitz.steps import part_of, step_quantities, together
+from lrstudy.lipschitz.trace import trace_head
+from lrstudy.lipschitz.watch import Watch
 
 
 @contextmanager
@@ -188,29 +60,88 @@ def run_pass(
     ``fraction`` takes a random part of the batches, seeded. Model mode, gradients and every random
     state that the pass may draw from (torch's, Python's, numpy's, the loader's own) are restored.
     """
-    weight = next(head.parameters())
-    watch = Watch(names, weight, training_only=False)
+    watch = Watch(names, next(head.parameters()), training_only=False)
     handle: RemovableHandle = head.register_forward_hook(watch)
     try:
-        with _undisturbed(model, batches):
-            for batch in _part(batches, fraction, seed):
-                model(split_batch(batch)[0].to(weight.device, non_blocking=True))
-            return watch.read()
+        for _ in _outputs(model, batches, fraction, seed):
+            pass
+        return watch.read()
     finally:
         handle.remove()
 
 
-def largest_target_norm(batches: Iterable[Any], model: nn.Module) -> float | None:
-    """‖y‖: the largest norm of the targets of a batch; None if the batches hold no targets."""
-    largest: Tensor | None = None
+def run_steps(
+    model: nn.Module,
+    head: nn.Module,
+    batches: Iterable[Any],
+    watch: StepWatch,
+    accumulate: int,
+    *,
+    fraction: float | None = None,
+    seed: int = 0,
+) -> None:
+    """As ``run_pass``, into ``watch``, with ``accumulate`` batches to a step; the last may have fewer."""
+    handles = watch.attach(head, [])
+    try:
+        unfinished = 0
+        for _ in _outputs(model, batches, fraction, seed):
+            unfinished += 1
+            if unfinished == accumulate:
+                watch.end_step()
+                unfinished = 0
+        if unfinished:
+            watch.end_step()
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _outputs(model: nn.Module, batches: Iterable[Any], fraction: float | None, seed: int) -> Iterator[Any]:
+    device = next(model.parameters()).device
+    # Not the data-parallel wrapper: it synchronises its ranks, which need not have as many batches.
+    inner = (
+        unwrapped(model) if torch.distributed.is_available() and torch.distributed.is_initialized() else model
+    )
+    with _undisturbed(model, batches):
+        for batch in _part(batches, fraction, seed):
+            yield inner(split_batch(batch)[0].to(device, non_blocking=True))
+
+
+def head_by_pass(model: nn.Module, batches: Iterable[Any]) -> nn.Module:
+    """Return the layer whose output is the model's output for the first of the batches."""
+    with _undisturbed(model, batches):
+        for batch in batches:
+            return trace_head(model, split_batch(batch)[0].to(next(model.parameters()).device))
+    raise SchedulerError(
+        Problem(
+            "LipschitzLR", "batches", "is empty", "Give at least one batch, or name the last layer by head=."
+        )
+    )
+
+
+def target_sums(batches: Iterable[Any], model: nn.Module, accumulate: int = 1) -> Tensor | None:
+    """The sums of the targets of each step (see ``steps``), every number a row; None without targets."""
+    steps: list[Tensor] = []
+    parts: list[Tensor] = []
     with _undisturbed(model, batches):
         for batch in batches:
             targets = split_batch(batch)[1]
             if targets is None:
                 return None
-            norm = torch.linalg.vector_norm(targets.detach().to(_wide(targets)))
-            largest = norm if largest is None else torch.maximum(largest, norm)
-    return None if largest is None else float(largest)
+            column = targets.detach().to(wide(targets)).reshape(-1, 1)
+            parts.append(part_of(("kz",), column, column))
+            if len(parts) == accumulate:
+                steps.append(together(torch.stack(parts)))
+                parts = []
+    if parts:
+        steps.append(together(torch.stack(parts)))
+    return torch.stack(steps) if steps else None
+
+
+def largest_target_norm(batches: Iterable[Any], model: nn.Module) -> float | None:
+    """‖y‖: the largest norm of the targets of a batch; None if the batches hold no targets."""
+    sums = target_sums(batches, model)
+    return None if sums is None else float(step_quantities(("kz",), sums, None).max())
 
 
 def split_batch(batch: Any) -> tuple[Tensor, Tensor | None]:
@@ -251,8 +182,3 @@ def _part(batches: Iterable[Any], fraction: float | None, seed: int) -> Iterator
             yield batch
         if i == chosen[-1]:
             return
-
-
-def _wide(tensor: Tensor) -> torch.dtype:
-    """Norms of half-precision activations are taken in float32: squares overflow float16."""
-    return torch.promote_types(tensor.dtype, torch.float32)

@@ -23,6 +23,9 @@ class Measurement:
     ``kz``: Kz, largest ‖A‖_F. ``rows``: m, the rows of the largest batch; 0 if nothing was seen.
     ``weight_norm``: w̄. ``squares``: S, largest ‖A∘A‖_F. ``ka``: Ka, largest norm of the outputs.
     ``target_norm``: largest ‖y‖. ``spectral``: largest λ_max(AᵀA). What a rule does not need stays 0.
+    ``rms_kz``, ``rms_ka``, ``rms_target``: the largest norm over √m, and ``mean_spectral`` λ_max over m,
+    where a bound must hold for batches shorter than m too. ``parts``: the most micro-batches whose losses
+    were summed in a step, not averaged.
     """
 
     kz: float
@@ -32,6 +35,11 @@ class Measurement:
     ka: float = 0.0
     target_norm: float = 0.0
     spectral: float = 0.0
+    rms_kz: float = 0.0
+    rms_ka: float = 0.0
+    rms_target: float = 0.0
+    mean_spectral: float = 0.0
+    parts: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +72,23 @@ class RateSettings:
 
 def lipschitz_constant(settings: RateSettings, found: Measurement) -> tuple[float, float]:
     """(L, its data term): with the L2 term λ·w̄, or λ itself where L is the smoothness."""
-    args = (settings.loss, found.kz, found.rows, found.ka, found.target_norm)
+    m, parts = found.rows, found.parts
     if settings.bound == "smoothness":
-        data = smoothness(settings.loss, found.spectral, found.rows)
+        data = smoothness(settings.loss, max(found.spectral, found.mean_spectral * m), m) * parts
         return data + settings.l2, data
-    data = valid_gradient_bound(*args) if settings.bound == "valid" else data_constant(*args)
+    if settings.bound == "valid":
+        # The norms of a batch as large as the largest, with rows as large as any batch has.
+        kz, ka, y = (
+            max(norm, rms * math.sqrt(m))
+            for norm, rms in (
+                (found.kz, found.rms_kz),
+                (found.ka, found.rms_ka),
+                (found.target_norm, found.rms_target),
+            )
+        )
+        data = valid_gradient_bound(settings.loss, kz, m, ka, y) * parts
+    else:
+        data = data_constant(settings.loss, found.kz, m, found.ka, found.target_norm) * parts
     return data + l2_term(settings.l2, found.weight_norm), data
 
 
@@ -83,6 +103,12 @@ class LipschitzRate:
         self.settings = settings
         self.rejected = 0
         self.restart()
+
+    def take_settings(self, settings: RateSettings) -> None:
+        """Go on with other settings, which become known before the first measurement."""
+        self.settings = settings
+        if self.value is None:
+            self.averages = settings.start
 
     def restart(self) -> None:
         """Forget every measurement, as at the first epoch."""
@@ -132,8 +158,7 @@ class LipschitzRate:
         if self.rejected > 1:
             return
         if found.rows < 1:
-            what = "no training batch was seen at the last linear layer (a model that was compiled and run"
-            what += " before the scheduler was made does not call its hook)"
+            what = "no training batch was seen at the last linear layer in a step of the optimizer"
         else:
             what = f"Kz = {found.kz:g} and w̄ = {found.weight_norm:g} give no learning rate"
         _log.warning("LipschitzLR: %s. The rate stays; further cases are only counted (.rejected).", what)

@@ -27,6 +27,12 @@ def kz(batches: Sequence[Matrix]) -> float:
     return max(frobenius(A) for A in batches)
 
 
+def kz_for_every_batch(batches: Sequence[Matrix]) -> float:
+    """√m · max over batches of ‖A‖_F/√m_b, m the rows of the largest: for bounds of short batches too."""
+    m = max(len(A) for A in batches)
+    return math.sqrt(m) * max(frobenius(A) / math.sqrt(len(A)) for A in batches)
+
+
 def squares(batches: Sequence[Matrix]) -> float:
     """S = max over batches of ‖A∘A‖_F."""
     return max(frobenius(A * A) for A in batches)

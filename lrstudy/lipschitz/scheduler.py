@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import math
 import weakref
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from lrstudy.errors import Problem, SchedulerError
+from lrstudy.lipschitz.complaints import Complaints
 from lrstudy.lipschitz.constants import NEEDS_TARGETS
-from lrstudy.lipschitz.head import find_head
-from lrstudy.lipschitz.meter import Batches, Meter
-from lrstudy.lipschitz.rate import LipschitzRate, RateSettings
+from lrstudy.lipschitz.head import known_head
+from lrstudy.lipschitz.labels import label_watch
+from lrstudy.lipschitz.measure import head_by_pass
+from lrstudy.lipschitz.meter import Batches, Meter, MeterSettings
+from lrstudy.lipschitz.per_batch import PerBatchCheck
+from lrstudy.lipschitz.ranks import ranks_of
+from lrstudy.lipschitz.rate import LipschitzRate
 from lrstudy.lipschitz.settings import (
-    Complaints,
-    base_rule,
+    RateChoices,
     check_batches,
     check_choices,
     check_numbers,
-    group_of,
-    loss_shape,
+    check_ranks,
     needed_quantities,
 )
 
@@ -52,15 +56,20 @@ class LipschitzLR(LRScheduler):
             momentum), ``rmsprop``, ``auto-adam``. AdaMo's rate is meant for the damped momentum
             (``dampening=momentum``); for another dampening it is multiplied by (1 − β)/(1 − dampening),
             which makes the same steps.
-        model: the model that is trained. With ``measure="hook"``, make the scheduler before a compiled
-            model's first step: what is compiled by then does not call a hook that comes later.
+        model: the model that the training calls: compiled or wrapped in DistributedDataParallel, if it is.
+            With ``measure="hook"``, make the scheduler before a compiled model's first step: what is compiled
+            by then does not call a hook that comes later, which is refused after the first epoch.
         loss: ``cross-entropy``, ``clipped-cross-entropy``, ``binary-cross-entropy`` (on a logit),
             ``least-squares`` (‖a − y‖²/(2m)), ``mse``, ``mae``, ``quantile`` (``tau``), ``huber``
-            (``delta``), or the mean-reduced torch loss module itself.
-        measure: ``hook``: the largest norm over the training steps since the last ``step()``, at almost
-            no cost; the first epoch runs at the optimizer's own rate. ``pass``: an extra pass over
-            ``batches`` in evaluation mode before every epoch, the first included, as the authors do.
-            ``subset``: the same over a random ``fraction`` of the batches, drawn anew every epoch.
+            (``delta``), averaged over the rows; or the torch loss module itself, with its weights (see
+            ``losses``). What has no constant is refused: smoothed labels and averaged class weights with
+            ``bound="paper"``, labels that are left out, ``reduction="none"``, a forward of its own.
+        measure: ``hook``: the largest norm over the optimizer's steps since the last ``step()``, at almost
+            no cost; the first epoch runs at the optimizer's own rate. All forward passes whose gradients
+            a step used are one batch (gradient accumulation); a step that a gradient scaler skipped is none.
+            ``pass``: an extra pass over ``batches`` in evaluation mode before every epoch, the first
+            included, as the authors do. ``subset``: the same over a random ``fraction`` of the batches,
+            drawn anew every epoch.
         batches: what a pass goes over, again each epoch: inputs or (input, target) pairs, or
             a function that gives them anew. With
             ``measure="hook"``, only its targets are used, once, and only by ``least-squares`` and ``mse``
@@ -74,25 +83,38 @@ class LipschitzLR(LRScheduler):
         max_lr: an upper limit of the rates computed, and of ``initial_lr``.
         norms: for w̄: ``parameters`` or ``all`` (with batch-norm statistics, as in the authors' code).
         bound: ``paper``: its L. ``valid``: a true bound of the last layer's gradient (√(2/m)·Kz for
-            cross-entropy). ``smoothness``: of the gradient, λ_max(AᵀA)/(2m) for cross-entropy.
+            cross-entropy), for batches shorter than m too. ``smoothness``: of the gradient, λ_max(AᵀA)/(2m)
+            for cross-entropy.
         bias_correction: divide the moving averages by 1 − β^t (§8.4).
         rule: name the rule instead; also ``rmsprop-paper``, Algorithm 2's form.
         l2: λ, instead of the largest ``weight_decay`` of the optimizer's groups. A decoupled decay
             (AdamW) is no part of the loss and counts only if given here.
-        head: the last linear layer or its name, instead of the last ``nn.Linear`` registered.
+        head: the last linear layer or its name. If not given, the ``nn.Linear`` or 1×1 convolution whose
+            output is the model's output (its ``logits``, of several) in the first training pass, or for the
+            first of ``batches``; refused where there is none. Each position of a sequence or image is a row.
         batch_size: m, instead of the rows of the largest batch seen.
         tau, delta, target_norm: see ``loss`` and ``batches``.
+        accumulate: how many of ``batches`` make a step. The hook sees that by itself; where ``batches`` count
+            and it sees more, that is refused.
+        accumulated: ``mean``: the losses of a step's micro-batches are divided by their number; ``sum``:
+            they are added up undivided, which makes L so many times as large.
+        process_group: of the ranks that train the model together; that of its DistributedDataParallel
+            wrapper if not given. Their rates are equal. ``False``: each rank trains a model of its own.
         initial_k1, initial_k2: start of Auto-Adam's and RMSprop's averages (the authors' rescue: 1, 1e-6).
         seed: for ``subset``.
         last_epoch: as in every torch scheduler.
 
-    Several parameter groups keep the ratio of their rates; the group that holds the last linear layer
-    has the computed rate. A measurement that gives no rate (Kz zero, NaN or infinite) leaves the last
-    good one, is counted in ``rejected`` and logged the first time.
+    Several parameter groups keep the ratio of their rates; the group that holds the last linear layer has
+    the computed rate. A measurement that gives no rate (Kz zero, NaN or infinite) leaves the last good one,
+    is counted in ``rejected`` and logged the first time. What the hook cannot have seen rightly (no forward
+    pass in any step, a model in evaluation mode) is a ``SchedulerError`` from ``step()``.
 
     Raises:
         SchedulerError: (a ``ValueError``) naming every argument that cannot be used, and what can.
     """
+
+    watches_steps: ClassVar[bool] = True
+    """False in a class for loops of one forward pass a step: nothing is hooked onto the optimizer then."""
 
     def __init__(
         self,
@@ -118,14 +140,19 @@ class LipschitzLR(LRScheduler):
         tau: float = 0.5,
         delta: float = 1.0,
         target_norm: float | None = None,
+        accumulate: int | None = None,
+        accumulated: str = "mean",
+        process_group: Any = None,
         initial_k1: float = 0.0,
         initial_k2: float = 0.0,
         seed: int = 0,
         last_epoch: int = -1,
     ) -> None:
-        last_layer = find_head(model, head)
+        last_layer = known_head(model, head)
         complaints = Complaints()
-        check_choices(complaints, measure=measure, policy=policy, norms=norms, bound=bound)
+        check_choices(
+            complaints, measure=measure, policy=policy, norms=norms, bound=bound, accumulated=accumulated
+        )
         check_numbers(
             complaints,
             {
@@ -139,20 +166,18 @@ class LipschitzLR(LRScheduler):
                 "target_norm": (target_norm, 0, math.inf, "["),
                 "initial_k1": (initial_k1, 0, math.inf, "["),
                 "initial_k2": (initial_k2, 0, math.inf, "["),
+                "accumulate": (accumulate, 1, math.inf, "["),
             },
         )
-        check_batches(complaints, batches, measure)
-        shape = loss_shape(loss, last_layer, tau, delta, bound, complaints)
-        self._head_group = group_of(last_layer, optimizer)
-        base = base_rule(optimizer, self._head_group, rule, complaints)
-        complaints.raise_any()
-        self.settings = RateSettings(
-            shape,
-            rule=base.rule,
-            beta1=base.beta1,
-            beta2=base.beta2,
-            damping=base.damping,
-            l2=base.l2 if l2 is None else float(l2),
+        usable = check_batches(complaints, batches, measure)
+        if last_layer is None and batches is not None and usable:
+            last_layer = head_by_pass(model, batches() if callable(batches) else batches)
+        self._choices = RateChoices(
+            loss=loss,
+            tau=tau,
+            delta=delta,
+            rule=rule,
+            l2=l2,
             bound=bound,
             policy=policy,
             initial_lr=initial_lr,
@@ -162,20 +187,35 @@ class LipschitzLR(LRScheduler):
             initial_k1=initial_k1,
             initial_k2=initial_k2,
         )
+        self._head_group, self.settings = self._choices.settings(last_layer, optimizer, complaints)
+        ranks = ranks_of(model, process_group)
+        if ranks is not None:
+            check_ranks(complaints, self.settings)
+        complaints.raise_any()
+        self._process_group = process_group
         self.rate = LipschitzRate(self.settings)
+        shape = self.settings.loss
         self._meter = Meter(
             model,
             last_layer,
-            needed_quantities(self.settings),
-            way=measure,
-            batches=batches,
-            fraction=fraction,
-            seed=seed,
-            norms=norms,
-            batch_size=batch_size,
-            target_norm=target_norm,
-            needs_targets=shape.name in NEEDS_TARGETS and bound != "smoothness",
+            MeterSettings(
+                names=needed_quantities(self.settings),
+                way=measure,
+                batches=batches,
+                fraction=fraction,
+                seed=seed,
+                norms=norms,
+                batch_size=batch_size,
+                target_norm=target_norm,
+                needs_targets=shape.name in NEEDS_TARGETS and bound != "smoothness",
+                accumulate=1 if accumulate is None else accumulate,
+                summed=accumulated == "sum" and not shape.summed,
+                steps=self.watches_steps,
+            ),
+            ranks,
+            label_watch(loss),
         )
+        self._check = PerBatchCheck(model) if self.watches_steps else None
         self.time_decay = float(time_decay)
         self.estimate_seconds = 0.0
         self._steps = 0
@@ -216,6 +256,8 @@ class LipschitzLR(LRScheduler):
     def close(self) -> None:
         """Take the hooks off model and optimizer; the rate then stays as it is. May be called twice."""
         self._meter.close()
+        if self._check is not None:
+            self._check.remove()
         self._finalizer()
 
     def state_dict(self) -> dict[str, Any]:
@@ -278,6 +320,9 @@ class LipschitzLR(LRScheduler):
             return
         if self.rate.settled or self._meter.closed:
             return
+        self._refuse_ranks_of_later()
+        if self._check is not None and not self._is_initial:
+            self._check.scheduler_stepped(self._meter.steps)
         self.rate.update(self._meter.measure(self.last_epoch))
         self.estimate_seconds = self._meter.seconds
 
@@ -292,25 +337,41 @@ class LipschitzLR(LRScheduler):
         reference = base[self._head_group]
         return [rate if lr == reference else rate * lr / reference for lr in base]
 
+    def _refuse_ranks_of_later(self) -> None:
+        """Refuse where torch.distributed began its work after the scheduler was made."""
+        if self._meter.ranks is None:
+            ranks_of(self._meter.model, self._process_group)
+
     def _watch_steps(self) -> None:
-        """Count optimizer steps, for the time decay; nothing is hooked on without one."""
+        """Hook onto the optimizer's steps, where they are to be told or the rate decays with them."""
+        self._meter.found = _weakly(self._take_head)
         self._finalizer = weakref.finalize(self, _nothing)
-        if self.time_decay:
+        if self.time_decay or self.watches_steps:
             # A weak reference: the optimizer must not keep a dropped scheduler alive.
-            me = weakref.WeakMethod(self._after_optimizer_step)
-
-            def after_step(*_: object) -> None:
-                count_step = me()
-                if count_step is not None:
-                    count_step()
-
-            handle = self.optimizer.register_step_post_hook(after_step)
+            after_step = _weakly(self._after_optimizer_step)
+            handle = self.optimizer.register_step_post_hook(lambda *_: after_step())
             self._finalizer = weakref.finalize(self, handle.remove)
         self._finalizer.atexit = False
 
+    def _take_head(self, layer: nn.Module) -> None:
+        """Settle what depends on the last linear layer, which the first training pass has told."""
+        complaints = Complaints()
+        self._head_group, self.settings = self._choices.settings(layer, self.optimizer, complaints)
+        complaints.raise_any()
+        self.rate.take_settings(self.settings)
+        if self.settings.initial_lr is not None and self.rate.value is None:
+            self._write(self.get_lr())
+
     def _after_optimizer_step(self) -> None:
+        # A fused optimizer steps even where a gradient scaler found an infinity, and leaves all as it was.
+        self._meter.end_step(getattr(self.optimizer, "found_inf", None))
+        if not self.time_decay:
+            return
         self._steps += 1
-        for group, lr in zip(self.optimizer.param_groups, self.get_lr(), strict=True):
+        self._write(self.get_lr())
+
+    def _write(self, rates: list[float | Tensor]) -> None:
+        for group, lr in zip(self.optimizer.param_groups, rates, strict=True):
             if isinstance(group["lr"], Tensor):
                 group["lr"].fill_(lr)
             else:
@@ -323,3 +384,15 @@ class LipschitzLR(LRScheduler):
 
 def _nothing() -> None:
     pass
+
+
+def _weakly(method: Callable[..., None]) -> Callable[..., None]:
+    """Call a method as long as its object lives."""
+    reference = weakref.WeakMethod(method)
+
+    def call(*args: Any) -> None:
+        found = reference()
+        if found is not None:
+            found(*args)
+
+    return call

@@ -2,109 +2,28 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 
-from lrstudy.errors import Problem, SchedulerError, did_you_mean
-from lrstudy.lipschitz.constants import BOUNDS, LOSSES, NOT_SMOOTH, LossShape
+from lrstudy.errors import did_you_mean
+from lrstudy.lipschitz.complaints import Complaints
+from lrstudy.lipschitz.constants import BOUNDS, NEEDS_TARGETS
+from lrstudy.lipschitz.layers import outputs_of
+from lrstudy.lipschitz.losses import loss_shape
 from lrstudy.lipschitz.rate import RateSettings
 from lrstudy.lipschitz.rules import NEEDS_SQUARES, RULES
 
 MEASURES = ("hook", "pass", "subset")
 POLICIES = ("adaptive", "fixed")
 NORMS = ("parameters", "all")
+ACCUMULATED = ("mean", "sum")
 
 # Keras's defaults, the authors': what holds where a rule is named for an optimizer without such averages.
 _DEFAULT_BETAS = {"rmsprop": (0.0, 0.9), "rmsprop-paper": (0.0, 0.9), "auto-adam": (0.9, 0.999)}
-
-
-@dataclass
-class Complaints:
-    """Collects what is wrong with the arguments, to raise it all at once."""
-
-    problems: list[Problem] = field(default_factory=list)
-
-    def add(self, key: str, value: object, message: str, remedy: str) -> None:
-        """Note one problem with the argument ``key``."""
-        self.problems.append(Problem("LipschitzLR", key, message, remedy, value))
-
-    def choice(self, key: str, value: object, known: Sequence[str]) -> None:
-        """``value`` must be one of ``known``."""
-        if value not in known:
-            self.add(key, value, "is not known", did_you_mean(str(value), known))
-
-    def number(self, key: str, value: object, low: float, high: float = math.inf, closed: str = "") -> None:
-        """``value`` must be a finite number in (low, high); ``closed`` holds "[" and "]" for closed ends."""
-        number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-        if number:
-            assert isinstance(value, int | float)
-            above = value >= low if "[" in closed else value > low
-            if above and (value <= high if "]" in closed else value < high):
-                return
-        left, right = "[" if "[" in closed else "(", "]" if "]" in closed else ")"
-        self.add(key, value, "is out of range", f"Give a number in {left}{low:g}, {high:g}{right}.")
-
-    def raise_any(self) -> None:
-        """``SchedulerError`` if anything was noted."""
-        if self.problems:
-            raise SchedulerError(self.problems)
-
-
-def loss_shape(
-    loss: object, head: nn.Module, tau: float, delta: float, bound: str, complaints: Complaints
-) -> LossShape:
-    """The loss with what its constant depends on; ``loss`` is a name or one of torch's mean-reduced losses.
-
-    The shape is usable only if nothing was noted in ``complaints``.
-    """
-    outputs = head.out_features
-    assert isinstance(outputs, int)
-    if isinstance(loss, nn.Module):
-        found = _torch_loss(loss)
-        if found is None:
-            complaints.add("loss", type(loss).__name__, "has no constant", f"Known: {', '.join(LOSSES)}.")
-            return LossShape("", outputs)
-        if getattr(loss, "reduction", "mean") != "mean":
-            complaints.add("loss", loss, "is not averaged over the batch", "Use reduction='mean'.")
-        loss, delta = found[0], found[1] if found[1] is not None else delta
-    if loss not in LOSSES:
-        complaints.add("loss", loss, "has no constant", did_you_mean(str(loss), LOSSES))
-        return LossShape("", outputs)
-    assert isinstance(loss, str)
-    if loss.endswith("cross-entropy") and loss != "binary-cross-entropy" and outputs < 2:
-        complaints.add(
-            "loss",
-            loss,
-            f"needs one output per class, the last layer has {outputs}",
-            "Use 'binary-cross-entropy'.",
-        )
-    if bound == "smoothness" and loss in NOT_SMOOTH:
-        complaints.add("bound", bound, f"does not exist for {loss}: its slope jumps", "Use 'paper'.")
-    complaints.number("tau", tau, 0, 1)
-    complaints.number("delta", delta, 0)
-    return LossShape(loss, outputs, tau, delta)
-
-
-def _torch_loss(loss: nn.Module) -> tuple[str, float | None] | None:
-    match loss:
-        case nn.CrossEntropyLoss():
-            return "cross-entropy", None
-        case nn.BCEWithLogitsLoss():
-            return "binary-cross-entropy", None
-        case nn.MSELoss():
-            return "mse", None
-        case nn.L1Loss():
-            return "mae", None
-        case nn.HuberLoss():
-            return "huber", float(loss.delta)
-        case nn.SmoothL1Loss():
-            return "huber", 1.0  # Huber's loss over its threshold: its slope is at most 1
-    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,31 +95,84 @@ def _damping(rule: str, group: Mapping[str, Any], momentum: float, complaints: C
     return (1 - momentum) / (1 - dampening)
 
 
+@dataclass(frozen=True, slots=True)
+class RateChoices:
+    """The scheduler's arguments that decide the rate, as given."""
+
+    loss: str | nn.Module
+    tau: float
+    delta: float
+    rule: str | None
+    l2: float | None
+    bound: str
+    policy: str
+    initial_lr: float | None
+    scale: float
+    max_lr: float | None
+    bias_correction: bool
+    initial_k1: float
+    initial_k2: float
+
+    def settings(
+        self, head: nn.Module | None, optimizer: Optimizer, complaints: Complaints
+    ) -> tuple[int, RateSettings]:
+        """The head's parameter group, and the settings; without a head, as far as they can be known."""
+        group = group_of(head, optimizer)
+        outputs = None if head is None else outputs_of(head)
+        shape = loss_shape(self.loss, outputs, self.tau, self.delta, self.bound, complaints)
+        base = base_rule(optimizer, group, self.rule, complaints)
+        return group, RateSettings(
+            shape,
+            rule=base.rule,
+            beta1=base.beta1,
+            beta2=base.beta2,
+            damping=base.damping,
+            l2=base.l2 if self.l2 is None else float(self.l2),
+            bound=self.bound,
+            policy=self.policy,
+            initial_lr=self.initial_lr,
+            scale=self.scale,
+            max_lr=self.max_lr,
+            bias_correction=self.bias_correction,
+            initial_k1=self.initial_k1,
+            initial_k2=self.initial_k2,
+        )
+
+
 def needed_quantities(settings: RateSettings) -> tuple[str, ...]:
     """The names of the norms that these settings use; Kz always."""
     names = ["kz"]
     if settings.rule in NEEDS_SQUARES:
         names.append("squares")
-    if settings.loss.name in ("least-squares", "mse"):
+    squared = settings.loss.name in NEEDS_TARGETS
+    if squared:
         names.append("ka")
     if settings.bound == "smoothness":
         names.append("spectral")
+    # What must bound short batches too: the paper's constant has the rows of the largest batch alone.
+    if settings.bound == "smoothness" and not settings.loss.summed:
+        names.append("mean_spectral")
+    if settings.bound == "valid" and not settings.loss.summed:
+        names.append("rms_kz")
+        if squared:
+            names += ["rms_ka", "inverse_root_rows"]
     return tuple(names)
 
 
-def group_of(head: nn.Module, optimizer: Optimizer) -> int:
-    """The index of the parameter group that holds the last linear layer; 0 if none does.
+def group_of(head: nn.Module | None, optimizer: Optimizer) -> int:
+    """The index of the parameter group that holds the last linear layer; the first if none does.
 
     A group whose rate is 0 cannot be what the others' rates are in proportion to.
     """
-    own = {id(parameter) for parameter in head.parameters()}
+    own = set() if head is None else {id(parameter) for parameter in head.parameters()}
     groups = optimizer.param_groups
     live = [i for i, group in enumerate(groups) if float(group["lr"]) > 0] or [0]
     return next((i for i in live if own & {id(p) for p in groups[i]["params"]}), live[0])
 
 
-def check_batches(complaints: Complaints, batches: object, measure: str) -> None:
-    """``batches`` must be there where a pass needs them, and must bear being gone over every epoch."""
+def check_batches(complaints: Complaints, batches: object, measure: str) -> bool:
+    """Return True if ``batches`` are there where a pass needs them, and bear being gone over every epoch."""
+    noted = len(complaints.problems)
     if batches is None:
         if measure in ("pass", "subset"):
             complaints.add(
@@ -215,10 +187,27 @@ def check_batches(complaints: Complaints, batches: object, measure: str) -> None
         )
     elif not (callable(batches) or isinstance(batches, Iterable)):
         complaints.add("batches", batches, "cannot be gone over", "Give a list or a DataLoader.")
+    return len(complaints.problems) == noted
 
 
-def check_choices(complaints: Complaints, *, measure: str, policy: str, norms: str, bound: str) -> None:
+def check_ranks(complaints: Complaints, settings: RateSettings) -> None:
+    """What several ranks cannot put together."""
+    if settings.bound == "smoothness":
+        complaints.add("bound", settings.bound, "is not put together over ranks", "Use 'paper' or 'valid'.")
+    if settings.loss.summed:
+        complaints.add(
+            "loss",
+            settings.loss.name,
+            "is summed over the rows, but data-parallel training averages the ranks' gradients",
+            "Use reduction='mean'.",
+        )
+
+
+def check_choices(
+    complaints: Complaints, *, measure: str, policy: str, norms: str, bound: str, accumulated: str
+) -> None:
     """The arguments that are one of a few words."""
+    complaints.choice("accumulated", accumulated, ACCUMULATED)
     complaints.choice("measure", measure, MEASURES)
     complaints.choice("policy", policy, POLICIES)
     complaints.choice("norms", norms, NORMS)

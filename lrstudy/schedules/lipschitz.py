@@ -13,6 +13,14 @@ from lrstudy.schedules.direct import DirectSchedule
 from lrstudy.schedules.plan import warmup_length
 
 
+class _LipschitzLR(LipschitzLR):
+    """The scheduler in a study's own loop, which takes a step per batch: an optimizer without hooks can be
+    captured, and be stepped for many trials at a time.
+    """
+
+    watches_steps = False
+
+
 class LipschitzSchedule(DirectSchedule):
     """``LipschitzLR``, moved once per epoch, under a warm-up where there is one."""
 
@@ -23,7 +31,7 @@ class LipschitzSchedule(DirectSchedule):
         options |= {
             name: context.loss_options[name] for name in ("tau", "delta") if name in context.loss_options
         }
-        scheduler = LipschitzLR(
+        scheduler = _LipschitzLR(
             context.optimizer,
             context.model,
             loss=context.loss_name,

@@ -218,7 +218,11 @@ def test_schedulers_that_are_dropped_leave_no_hooks():
 
 def test_two_schedulers_on_one_model_measure_each_for_itself():
     model, optimizer, scheduler = _make()
-    other = LipschitzLR(SGD(model.parameters(), lr=0.1), model)
+    theirs = SGD(model.parameters(), lr=0.1)
+    other = LipschitzLR(theirs, model)
+    train_epoch(model, theirs, BATCHES)
+    assert other.state_dict()["seen"]["rows"] == 6
+    assert scheduler.state_dict()["seen"]["rows"] == 0  # no step was its own
     _epochs(model, optimizer, scheduler, 1)
     assert scheduler.state_dict()["seen"]["rows"] == 0
     assert other.state_dict()["seen"]["rows"] == 6

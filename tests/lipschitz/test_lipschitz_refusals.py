@@ -101,8 +101,8 @@ def test_a_loss_that_is_not_known_names_those_that_are():
     assert "'cross-entropy'" in str(_refused("constant", loss="cross-entropi"))
 
 
-def test_a_summed_loss():
-    _refused("not averaged", loss=nn.MSELoss(reduction="sum"), target_norm=1.0)
+def test_a_loss_that_is_not_reduced():
+    _refused("reduction='none'", loss=nn.MSELoss(reduction="none"), target_norm=1.0)
 
 
 def test_cross_entropy_on_a_single_output():

@@ -81,8 +81,9 @@ def test_ten_epochs_follow_the_twin(
         delta=0.7,
         scale=TINY,
     )
-    y = max(float(np.linalg.norm(np.asarray(t, dtype=float))) for _, t in batches)
+    targets = [np.asarray(t, dtype=float) for _, t in batches]
     coefficient = reference.coefficient if bound == "paper" else reference.valid_coefficient
+    largest = reference.kz if bound == "paper" else reference.kz_for_every_batch
     l2 = weight_decay if penalty else 0.0
     twins: list[reference.Epoch] = []
 
@@ -90,7 +91,8 @@ def test_ten_epochs_follow_the_twin(
         kz = reference.kz(activations)
         if kz == 0:
             return
-        c = coefficient(loss, max(rows), outputs, ka=reference.kz(outs), y=y, tau=0.8, delta=0.7)
+        c = coefficient(loss, max(rows), outputs, ka=largest(outs), y=largest(targets), tau=0.8, delta=0.7)
+        c *= largest(activations) / kz
         weights = [p.detach().numpy().copy() for p in model.parameters()]
         if norms == "all":
             weights.append(np.full(3, 2.0))

@@ -49,7 +49,7 @@ def at_work(params, *, momentum=0.0, weight_decay=0.0, epochs=3, loss="cross-ent
 def test_every_option_of_the_scheduler_is_a_parameter_of_the_kind() -> None:
     # What the training itself supplies, and what only a loop of one's own can.
     supplied = {"self", "optimizer", "model", "loss", "batches", "tau", "delta", "seed"}
-    own_loop = {"batch_size", "target_norm", "last_epoch"}
+    own_loop = {"batch_size", "target_norm", "last_epoch", "accumulate", "accumulated", "process_group"}
     options = inspect.signature(LipschitzLR).parameters
     declared = {parameter.name: parameter for parameter in SCHEDULES["lipschitz"].parameters}
     assert options.keys() - supplied - own_loop == declared.keys() - {"warmup"}

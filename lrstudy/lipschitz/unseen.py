@@ -1,0 +1,74 @@
+"""What the last layer's hook did not see: refusals, instead of a rate that stands still or is wrong."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from lrstudy.errors import SchedulerError
+from lrstudy.lipschitz.head import is_compiled, refusal
+from lrstudy.lipschitz.step_watch import StepWatch
+from lrstudy.lipschitz.trace import HeadTrace
+
+
+def problem_of_hook(
+    watch: StepWatch, model: nn.Module, trace: HeadTrace | None, *, needed: bool, accumulate: int | None
+) -> SchedulerError | None:
+    """What is wrong with what a hook saw since the last measurement; None where nothing is.
+
+    ``needed``: the rate depends on it. ``accumulate``: the number of passes in a step that batches given by
+    the user are put together by; None where nothing depends on them.
+    """
+    steps, seen, calls = watch.tally()
+    if needed and steps and not seen and not watch.read()[1]:
+        return _nothing_seen(watch, model, trace, steps)
+    if needed and 0 < seen < steps and is_compiled(model):
+        return refusal(
+            "model",
+            type(model).__name__,
+            f"called the hook of its last linear layer in {seen} of {steps} optimizer steps: what was"
+            " compiled before the scheduler was made does not call it",
+            "Make the scheduler before the compiled model's first step, or use measure='pass'.",
+        )
+    if accumulate is not None and calls > accumulate:
+        return refusal(
+            "accumulate",
+            accumulate,
+            f"an optimizer step had {calls} forward passes, but batches= are put together by {accumulate}",
+            f"Give accumulate={calls}, the number of micro-batches of a step"
+            + (", or target_norm=, the largest norm of all targets of a step." if needed else "."),
+        )
+    return None
+
+
+def _nothing_seen(watch: StepWatch, model: nn.Module, trace: HeadTrace | None, steps: int) -> SchedulerError:
+    what = f"took part in none of {steps} optimizer steps with a forward pass in training"
+    if watch.in_evaluation or (trace is not None and trace.in_evaluation):
+        return refusal(
+            "model",
+            type(model).__name__,
+            f"is in evaluation mode (eval()) while it is trained: it {what}",
+            "Call model.train() before each epoch. Of a frozen model only the last linear layer needs to be"
+            " in training mode: model.eval(), then head.train().",
+        )
+    if trace is not None and trace.missed:
+        return refusal(
+            "head",
+            None,
+            "cannot be told from a compiled forward pass of a model that was given uncompiled",
+            "Give the compiled model, or name the last linear layer by head=.",
+        )
+    if trace is not None:
+        return refusal(
+            "model",
+            type(model).__name__,
+            f"{what}: it was not called itself, or no gradient was wanted",
+            "Give the model that the training calls, or name its last linear layer by head=.",
+        )
+    return refusal(
+        "model",
+        type(model).__name__,
+        f"{what} at its last linear layer: a model that was compiled and run before the scheduler was made"
+        " does not call its hook, and one without a trainable parameter gets no gradient",
+        "Make the scheduler before the model's first step, on the model that the training calls; or use"
+        " measure='pass'.",
+    )
