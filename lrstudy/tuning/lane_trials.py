@@ -68,12 +68,15 @@ class _Group:
     """The lanes of one worker, and what has been told of them."""
 
     def __init__(self, jobs: Sequence[Job], payload: Payload) -> None:
-        self._study, self._data = load(payload)
+        self._study, self._data, first = load(payload)
         self._payload, self._stop = payload, StopRequest(payload.store)
         self._device, self._rungs = device_of(self._study), rungs(self._study)
         self.lanes = [self._lane(number, job) for number, job in enumerate(jobs)]
         self._told: set[int] = set()
         self._sent_at = time.monotonic()
+        self._over = False
+        if first:
+            self._report(0, [])  # what takes time from here on is the trials' own doing
 
     def _lane(self, number: int, job: Job) -> _Lane:
         checkpoints = TrialCheckpoints(
@@ -101,7 +104,9 @@ class _Group:
             self._train_to_end(lanes)
         except RayError:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever the user's code raises is recorded, not lost
+        except BaseException as error:
+            if self._over:
+                raise
             if quiet:
                 return False
             fault = fault_of(error)
@@ -191,7 +196,14 @@ class _Group:
                 message["stopped"] = True
             messages.append((lane.number, message))
         epoch = max((len(lane.history) for lane in self.lanes), default=0)
-        tune.report({"epoch": epoch, "messages": messages, "heeds_stop": self._stop.heard})
+        self._report(epoch, messages)
+
+    def _report(self, epoch: int, messages: list[tuple[int, dict[str, Any]]]) -> None:
+        try:
+            tune.report({"epoch": epoch, "messages": messages, "heeds_stop": self._stop.heard})
+        except BaseException:
+            self._over = True  # Tune ends the group in this way: that is no fault of it
+            raise
         self._sent_at = time.monotonic()
 
 

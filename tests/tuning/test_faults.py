@@ -83,7 +83,7 @@ def test_out_of_memory_is_tried_alone_from_then_on() -> None:
     assert fourth is not None
     assert fourth.alone
     assert not retries.again(fourth, Fault.MEMORY, "Traceback\nMemoryError: no room")
-    told = retries.told(fourth, "the last")
+    told = retries.told(fourth, Fault.MEMORY, "the last")
     assert told.splitlines()[0] == "the last"
     assert "attempt 4, alone: out of memory: MemoryError: no room" in told
     assert Job.from_config(fourth.to_config()) == fourth
