@@ -37,10 +37,11 @@ def expect_worker_losses(controller: Any) -> bool:
     return True
 
 
-def _losing(handler: Any) -> Callable[[Any, Exception], None]:
-    def handle(tracked: Any, exception: Exception) -> None:
+def _losing(handler: Any) -> Callable[..., None]:
+    def handle(tracked: Any = None, exception: Any = None, **named: Any) -> None:
         if not isinstance(exception, RayActorError | RayTaskError):
             exception = RayActorError(error_msg=f"{type(exception).__name__}: {exception}")
-        handler(tracked, exception)
+        first = () if tracked is None else (tracked,)
+        handler(*first, exception=exception, **named)
 
     return handle

@@ -204,7 +204,7 @@ def workers(request: Mapping[str, float], nodes: Iterable[Mapping[str, Any]]) ->
 
 def _line(fault: Fault, cause: str) -> str:
     lines = cause.strip().splitlines()
-    return f"{fault}: {lines[-1].strip()}" if lines else str(fault)
+    return f"{fault}: {lines[-1].strip().removeprefix(f'{fault}: ')}" if lines else str(fault)
 
 
 def to_retry(records: Iterable[TrialRecord]) -> list[str]:

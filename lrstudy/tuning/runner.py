@@ -319,9 +319,7 @@ def _shared(study: Study, data: TaskData) -> ray.ObjectRef[Any]:
     except (ObjectStoreFullError, OutOfDiskError, MemoryError) as error:
         said = describe(error).partition("\n")[0]
         message = f"the data set does not fit into Ray's memory for objects ({said})"
-        remedy = (
-            "Use fewer rows (task.rows), or --address with a Ray started with more --object-store-memory."
-        )
+        remedy = "Use fewer rows (task.rows), or --address with a Ray that has more --object-store-memory."
         name = study.task.dataset.name
         raise ClusterError(Problem("study", "task.dataset", message, remedy, name)) from error
 
