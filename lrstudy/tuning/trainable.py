@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import platform
 import sys
 import time
@@ -236,10 +237,18 @@ def load(payload: Payload) -> tuple[Study, TaskData, bool]:
         sys.path += [folder for folder in payload.search_path if folder not in sys.path]
         _process.study, _process.data = ray.get(payload.shared[0])
         _process.key = payload.key
+        _print_anything()
         _settle()
         torch.set_num_threads(_process.study.resources.cpus)
         first = True
     return _process.study, _process.data, first
+
+
+def _print_anything() -> None:
+    """Let users' code print and warn of what no encoding has, as it can outside of Ray."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _settle() -> None:
