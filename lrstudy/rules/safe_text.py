@@ -38,6 +38,11 @@ def _escaped(character: str) -> str:
     return character.encode("unicode_escape").decode()
 
 
+def can_be_encoded(text: str) -> bool:
+    """Return True unless ``text`` holds a part of a name that the system gave and UTF-8 does not have."""
+    return not any("\ud800" <= c <= "\udfff" for c in text)
+
+
 def text_of(value: object) -> str:
     """Return ``str(value)`` as safe text, also where asking for it raises."""
     return safe_text(_asked(lambda: str(value), f"<{type(value).__name__} whose text cannot be had>"))
