@@ -26,6 +26,7 @@ from lrstudy.tuning.trainable import (
     device_name,
     device_of,
     free_memory,
+    has_loaded,
     load,
     trainable,
     users_traceback,
@@ -68,7 +69,8 @@ class _Group:
     """The lanes of one worker, and what has been told of them."""
 
     def __init__(self, jobs: Sequence[Job], payload: Payload) -> None:
-        self._study, self._data, first = load(payload)
+        first = not has_loaded(payload)
+        self._study, self._data = load(payload)
         self._payload, self._stop = payload, StopRequest(payload.store)
         self._device, self._rungs = device_of(self._study), rungs(self._study)
         self.lanes = [self._lane(number, job) for number, job in enumerate(jobs)]

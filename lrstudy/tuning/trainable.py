@@ -112,7 +112,8 @@ class _Attempt:
 
     def run(self, payload: Payload, stop: StopRequest) -> Outcome | None:
         """Train to the end, from the trial's checkpoint where there is one; None when asked to stop."""
-        study, data, first = load(payload)
+        first = not has_loaded(payload)
+        study, data = load(payload)
         if first:
             self.reporter.send({})  # what takes time from here on is the trial's own doing
         where = device_of(study)
@@ -230,9 +231,13 @@ def free_memory() -> None:
         torch.cuda.empty_cache()
 
 
-def load(payload: Payload) -> tuple[Study, TaskData, bool]:
-    """The study and its data, kept in this process from one trial to the next; True with the first one."""
-    first = False
+def has_loaded(payload: Payload) -> bool:
+    """Return True if this process has the study and its data."""
+    return _process.key == payload.key and _process.data is not None
+
+
+def load(payload: Payload) -> tuple[Study, TaskData]:
+    """The study and its data, kept in this process from one trial to the next."""
     if _process.key != payload.key or _process.study is None or _process.data is None:
         sys.path += [folder for folder in payload.search_path if folder not in sys.path]
         _process.study, _process.data = ray.get(payload.shared[0])
@@ -240,8 +245,7 @@ def load(payload: Payload) -> tuple[Study, TaskData, bool]:
         _print_anything()
         _settle()
         torch.set_num_threads(_process.study.resources.cpus)
-        first = True
-    return _process.study, _process.data, first
+    return _process.study, _process.data
 
 
 def _print_anything() -> None:
