@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import io
 import platform
 import sys
 import time
@@ -251,8 +250,9 @@ def load(payload: Payload) -> tuple[Study, TaskData]:
 def _print_anything() -> None:
     """Let users' code print and warn of what no encoding has, as it can outside of Ray."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+        reconfigure = getattr(stream, "reconfigure", None)  # Ray's own stream hands it on
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
 
 
 def _settle() -> None:

@@ -64,14 +64,12 @@ def test_a_study_over_which_tune_ended_has_the_same_rows(
     run_study(file, tmp_path / "whole")
     results, heard = 0, Recorder.on_trial_result
 
-    def broken(
-        self: Recorder, iteration: int, trials: list[Trial], trial: Trial, result: Any, **info: Any
-    ) -> None:
+    def broken(self: Recorder, *given: Any, **named: Any) -> None:
         nonlocal results
         results += 1
         if results == 5:
             raise RuntimeError("Tune meets what it does not expect")
-        heard(self, iteration, trials, trial, result, **info)
+        heard(self, *given, **named)
 
     monkeypatch.setattr(Recorder, "on_trial_result", broken)
     with (
