@@ -14,6 +14,7 @@ from ray.exceptions import RayError
 from lrstudy.lanes import LaneGroup
 from lrstudy.outcome import Outcome
 from lrstudy.records import EpochRecord, Phase, Status
+from lrstudy.rules.safe_text import describe
 from lrstudy.tuning.asha import rungs
 from lrstudy.tuning.checkpoints import Saved, TrialCheckpoints
 from lrstudy.tuning.faults import Fault, Job, fault_of, jobs_of
@@ -165,7 +166,7 @@ class _Group:
                 group.load_state_dict(i, lane.saved.state)
             except MISFITS as error:
                 lane.checkpoints.notes.append(
-                    f"{lane.job.config.trial_id}: its checkpoint does not fit: {error}"
+                    f"{lane.job.config.trial_id}: its checkpoint does not fit: {describe(error)}"
                 )
                 lane.saved = None
                 group.close()

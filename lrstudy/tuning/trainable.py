@@ -21,7 +21,7 @@ from lrstudy.errors import LrStudyError
 from lrstudy.outcome import Outcome
 from lrstudy.range_test import Sweep, plan_sweep
 from lrstudy.records import EpochRecord, Phase, Status
-from lrstudy.rules.safe_text import safe_text, traceback_text
+from lrstudy.rules.safe_text import describe, safe_text, traceback_text
 from lrstudy.spec import Study
 from lrstudy.store import Location
 from lrstudy.tasks import TaskData
@@ -162,7 +162,9 @@ class _Attempt:
         try:
             training.load_state_dict(saved.state)
         except MISFITS as error:
-            checkpoints.notes.append(f"{self.job.config.trial_id}: its checkpoint does not fit: {error}")
+            checkpoints.notes.append(
+                f"{self.job.config.trial_id}: its checkpoint does not fit: {describe(error)}"
+            )
             training.close()
             # Half a state may have been loaded.
             return Training(study, data, self.job.config, device)
