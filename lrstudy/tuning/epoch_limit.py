@@ -22,7 +22,7 @@ _LEAST_SECONDS: Final = 600.0
 _FIRST_SECONDS: Final = 86_400.0
 # A worker sends epochs at most this late, and the driver takes its time to read them.
 _SLACK_SECONDS: Final = 3.0
-# The start of a worker's process, its imports and the way of the data to it belong to no epoch.
+# The start of a worker's process, its imports, the way of the data and the first model belong to no epoch.
 _START_SECONDS: Final = 60.0
 # Tune asks ten times a second. What lies longer between two times, the driver was not running.
 _STEP_SECONDS: Final = 1.0
@@ -66,7 +66,7 @@ class EpochLimit:
         self._running[trial] = _Silence(worker, self.clock.tick())
 
     def heard(self, trial: str, *, epochs: bool) -> None:
-        """It has sent something: at least one epoch that has ended, or that its process has the data now."""
+        """It has sent something: at least one epoch that has ended, or that the first is about to begin."""
         silence = self._running.get(trial)
         if silence is None:
             return

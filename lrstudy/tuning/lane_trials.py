@@ -70,7 +70,7 @@ class _Group:
     """The lanes of one worker, and what has been told of them."""
 
     def __init__(self, jobs: Sequence[Job], payload: Payload) -> None:
-        first = not has_loaded(payload)
+        self._first = not has_loaded(payload)
         self._study, self._data = load(payload)
         self._payload, self._stop = payload, StopRequest(payload.store)
         self._device, self._rungs = device_of(self._study), rungs(self._study)
@@ -78,8 +78,6 @@ class _Group:
         self._told: set[int] = set()
         self._sent_at = time.monotonic()
         self._over = False
-        if first:
-            self._report(0, [])  # what takes time from here on is the trials' own doing
 
     def _lane(self, number: int, job: Job) -> _Lane:
         checkpoints = TrialCheckpoints(
@@ -123,6 +121,9 @@ class _Group:
     def _train_to_end(self, lanes: list[_Lane]) -> None:
         group = self._started(lanes)
         try:
+            if self._first:
+                self._first = False
+                self._report(0, [])  # what takes time from here on is an epoch
             while group.active:
                 for i, record in group.run_epoch().items():
                     lanes[i].history.append(record)

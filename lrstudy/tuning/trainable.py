@@ -113,16 +113,16 @@ class _Attempt:
         """Train to the end, from the trial's checkpoint where there is one; None when asked to stop."""
         first = not has_loaded(payload)
         study, data = load(payload)
-        if first:
-            self.reporter.send({})  # what takes time from here on is the trial's own doing
         where = device_of(study)
         self.device = device_name(where)
         if self.job.config.phase is Phase.RANGE_TEST:
-            return self._range_test(study, data, where)
+            return self._range_test(study, data, where, first)
         self.checkpoints = TrialCheckpoints(payload.store, study.spec_hash, self.job.config, study.faults)
         training = self._resumed(study, data, where, self.checkpoints)
         stops = rungs(study) if self.job.config.phase is Phase.TUNE else ()
         try:
+            if first:
+                self.reporter.send({})  # what takes time from here on is an epoch
             while not training.finished:
                 self.reporter.add(training.run_epoch())
                 if training.epoch in stops and not training.finished:
@@ -141,9 +141,11 @@ class _Attempt:
                 self.checkpoints.notes.append(training.note)
             training.close()
 
-    def _range_test(self, study: Study, data: TaskData, device: torch.device) -> Outcome:
+    def _range_test(self, study: Study, data: TaskData, device: torch.device, first: bool) -> Outcome:
         """Short enough to begin again where it was interrupted."""
         sweep = Sweep(study, data, plan_sweep(study, data), self.job.config.seed, device)
+        if first:
+            self.reporter.send({})
         for row in sweep.run():
             self.reporter.add(row)
         return sweep.outcome()
@@ -244,6 +246,7 @@ def load(payload: Payload) -> tuple[Study, TaskData]:
         _process.study, _process.data = ray.get(payload.shared[0])
         _process.key = payload.key
         _print_anything()
+        _warm_up()
         _settle()
         torch.set_num_threads(_process.study.resources.cpus)
     return _process.study, _process.data
@@ -255,6 +258,14 @@ def _print_anything() -> None:
         reconfigure = getattr(stream, "reconfigure", None)  # Ray's own stream hands it on
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")
+
+
+def _warm_up() -> None:
+    """Let torch import what it imports at the first step: on a busy machine seconds, which no epoch took."""
+    weight = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([weight], lr=0.0)
+    weight.grad = torch.zeros(1)
+    optimizer.step()
 
 
 def _settle() -> None:

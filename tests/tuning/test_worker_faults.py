@@ -25,7 +25,6 @@ SAYS = {
     "warn": "RuntimeError: after a warning",
     "recursion": "RecursionError: maximum recursion depth exceeded",
     "tensor": "RuntimeError: tensor([0.,",
-    "name": r"Caf\udce9: x",
     "exit": "SystemExit: 3",
     "exit-0": "SystemExit: 0",
     "interrupt": "KeyboardInterrupt",
