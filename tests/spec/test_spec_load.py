@@ -279,3 +279,19 @@ def test_an_end_that_names_no_usable_parameter_is_refused(
 def test_a_mode_is_no_number_to_end_at(tmp_path: Path) -> None:
     text = GOOD + CYCLIC.replace('"max_lr"', '"mode"') + 'mode = "triangular"\n'
     assert "not a number" in problems_of(tmp_path, text)["schedules.cyclic.base_lr.high"]
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ('name="caf\udce9"', r"name = 'caf\\udce9': is no text in UTF-8"),
+        ('schedules.caf\udce9.kind="fixed"', r"schedules.caf\\udce9: is no name in UTF-8"),
+        ('task.augment=["caf\udce9"]', r"task.augment\[0\] = 'caf\\udce9': is no text in UTF-8"),
+    ],
+)
+def test_names_that_utf_8_does_not_have_are_refused(override: str, says: str) -> None:
+    task = {"dataset": "iris", "model": "mlp", "batch_size": 8, "epochs": 1}
+    study = {"name": "s", "task": task, "schedules": {"fixed": {}}}
+    with pytest.raises(StudyFileError, match=says) as caught:
+        parse_study(study, "here", [override])
+    str(caught.value).encode("utf-8")

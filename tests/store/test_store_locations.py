@@ -205,3 +205,10 @@ def test_the_variable_that_amazon_s_tools_read_names_the_endpoint_too(
     with StoreWriter.create_or_open("s3://bucket/runs/variable", study()) as writer:
         writer.append(*trial(0))
     assert open_store("s3://bucket/runs/variable").epochs().num_rows == 3
+
+
+@pytest.mark.parametrize("place", ["caf\udce9", "s3://bucket/caf\udce9"])
+def test_a_path_that_utf_8_does_not_have_is_refused_in_text_that_can_be_printed(place: str) -> None:
+    with pytest.raises(StoreError, match=r"caf\\udce9: is no path in UTF-8") as caught:
+        open_location(place)
+    str(caught.value).encode("utf-8")
