@@ -22,6 +22,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from lrstudy.rules.safe_text import safe_text
+
 EXIT_DONE: Final = 0
 EXIT_TRIALS_FAILED: Final = 1
 EXIT_BAD_INPUT: Final = 2
@@ -50,7 +52,8 @@ class Problem:
         place = self.where if self.line is None else f"{self.where}:{self.line}"
         value = "" if self.value is NO_VALUE else f" = {_shorten(self.value)}"
         subject = f"{self.key}{value}" if self.key else value.removeprefix(" = ")
-        return f"{place}: {subject + ': ' if subject else ''}{self.message}. {_sentence(self.remedy)}"
+        told = f"{place}: {subject + ': ' if subject else ''}{self.message}. {_sentence(self.remedy)}"
+        return safe_text(told)
 
 
 class LrStudyError(Exception):

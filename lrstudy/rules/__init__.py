@@ -1,1 +1,1 @@
-"""Rules that several sides keep and none of them owns. Standard library and numpy only."""
+"""Facts and rules that several sides of lrstudy share: standard library and numpy only."""

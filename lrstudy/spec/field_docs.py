@@ -54,6 +54,7 @@ FIELD_DOCS: Final[Mapping[str, str]] = {
     "faults.lost_node_retries": "How often a trial starts again because its worker or machine was lost.",
     "faults.memory_retries": "How often a trial that ran out of memory starts again, alone.",
     "faults.error_retries": "How often a trial whose code raised starts again.",
+    "faults.epoch_seconds": "A trial fails after so long without an epoch; 0: 20 times the slowest, or 600.",
     "logging.tensorboard": "Write event files for TensorBoard into the run's folder, tracking/.",
     "logging.mlflow": "An MLflow server or database to write to, e.g. http://host:5000 or sqlite:///runs.db.",
     "logging.wandb": "A project of Weights & Biases to write to.",

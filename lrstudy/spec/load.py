@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from lrstudy.errors import NO_VALUE, Problem, StudyFileError, did_you_mean
+from lrstudy.rules.safe_text import can_be_encoded
 from lrstudy.spec.checks import (
     check_metric_fits,
     check_range_test,
@@ -84,6 +85,8 @@ def parse_study(raw: Mapping[str, Any], where: str, overrides: Sequence[str] = (
     """
     data = copy.deepcopy(dict(raw))
     problems = apply_overrides(data, overrides)
+    if broken := [_problem(where, trouble, text) for trouble in _unreadable_troubles(data)]:
+        raise StudyFileError(broken)  # nothing else can be said of such a text
     sections: dict[str, Any] = {}
     troubles = [*_top_level_troubles(data)]
     for key, model in SECTIONS.items():
@@ -147,6 +150,22 @@ def _problem(where: str, trouble: Trouble, text: str) -> Problem:
     value = NO_VALUE if trouble.value is None else trouble.value  # TOML has no null: None is "not there"
     line = _line_of(trouble.key, text)
     return Problem(where, trouble.key, trouble.message, trouble.remedy, value, line=line)
+
+
+def _unreadable_troubles(value: Any, key: str = "") -> Iterator[Trouble]:
+    """Names and texts from a command line or a program that no file could hold."""
+    remedy = "Use characters that UTF-8 has."
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            path = f"{key}.{name}" if key else str(name)
+            if isinstance(name, str) and not can_be_encoded(name):
+                yield Trouble(path, "is no name in UTF-8", remedy, None)
+            yield from _unreadable_troubles(inner, path)
+    elif isinstance(value, list | tuple):
+        for number, inner in enumerate(value):
+            yield from _unreadable_troubles(inner, f"{key}[{number}]")
+    elif isinstance(value, str) and not can_be_encoded(value):
+        yield Trouble(key, "is no text in UTF-8", remedy, value)
 
 
 def _top_level_troubles(data: Mapping[str, Any]) -> Iterator[Trouble]:

@@ -115,7 +115,8 @@ class Faults(_Section):
     """What is kept of a running trial, and how often each kind of fault lets it start again.
 
     A checkpoint is written after every ``checkpoint_epochs``-th epoch (0: never), but not within
-    ``checkpoint_seconds`` of the last one or of the trial's start: short trials pay nothing.
+    ``checkpoint_seconds`` of the last one or of the trial's start: short trials pay nothing. A trial that
+    ends no epoch for ``epoch_seconds`` is stuck (0: a limit that follows from the epochs seen).
     """
 
     checkpoint_epochs: int = Field(default=10, ge=0)
@@ -123,6 +124,7 @@ class Faults(_Section):
     lost_node_retries: int = Field(default=3, ge=0)
     memory_retries: int = Field(default=1, ge=0)
     error_retries: int = Field(default=0, ge=0)
+    epoch_seconds: float = Field(default=0.0, ge=0, allow_inf_nan=False)
 
 
 class Logging(_Section):

@@ -17,6 +17,7 @@ import pyarrow as pa
 from pyarrow import fs
 
 from lrstudy.errors import Problem, StoreError
+from lrstudy.rules.safe_text import can_be_encoded, safe_text
 from lrstudy.store.problems import reading, writing
 
 # Amazon's own tools read it too.
@@ -138,6 +139,9 @@ def open_location(place: str | os.PathLike[str] | Location, endpoint: str | None
     if isinstance(place, Location):
         return place
     text = os.fspath(place)
+    if not can_be_encoded(text if _URI.match(text) else str(Path(text).absolute())):
+        remedy = "Rename the folder, or give another place."
+        raise StoreError(Problem(safe_text(text), "", "is no path in UTF-8, which stores need", remedy))
     if not _URI.match(text):
         return _local(Path(text))
     if endpoint is None and text.startswith("s3://") and "endpoint_override=" not in text:

@@ -35,10 +35,12 @@ class Board:
     @classmethod
     def put_up(cls) -> Board:
         """A new one, gone with the connection to Ray."""
-        return cls(ray.remote(_Names).options(num_cpus=0).remote())
+        # Its process may be killed as any other, for its node's memory: then it is put up again, empty.
+        forever = {"max_restarts": -1, "max_task_retries": -1}
+        return cls(ray.remote(_Names).options(num_cpus=0, **forever).remote())
 
     def give_up(self, trials: Iterable[str]) -> None:
-        """For the driver; returns when every worker can see it."""
+        """For the driver, with all that it has given up so far; returns when every worker can see it."""
         ray.get(self.names.add.remote(list(trials)))
 
     def given_up(self, trials: Sequence[str]) -> list[str]:

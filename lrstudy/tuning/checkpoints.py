@@ -21,6 +21,7 @@ import torch
 
 from lrstudy.errors import StoreError
 from lrstudy.records import EpochRecord
+from lrstudy.rules.safe_text import describe
 from lrstudy.spec import Faults
 from lrstudy.store import Location, study_folder
 from lrstudy.training import State, TrialConfig
@@ -104,7 +105,7 @@ class TrialCheckpoints:
             self.notes.append(f"no checkpoint: {error}")
             return False
         except Exception as error:  # noqa: BLE001 - a user's own schedule may hold anything, picklable or not
-            self.notes.append(f"no checkpoint: {type(error).__name__}: {error}")
+            self.notes.append(f"no checkpoint: {describe(error)}")
             return False
         finally:
             self._last = self.clock()

@@ -29,7 +29,7 @@ class LaneSearcher(StudySearcher):
     What can start then is shared out evenly between the workers that are free and those that will be before
     a new group is half done, so that none idles while another has two groups to do. A small group waits for
     a running one that is about to end: that sets trials free which fit into it, and it costs more by its
-    steps than by its lanes. Range tests, and trials that must be alone, stay by themselves and do not wait.
+    steps than by its lanes. Range tests, and trials that must be apart, stay by themselves and do not wait.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class LaneSearcher(StudySearcher):
         while len(jobs) < shares * self._lanes and (job := self._next()) is not None:
             if job.config.phase is Phase.RANGE_TEST:
                 self._ready.append(job.to_config())
-            elif job.alone:
+            elif job.alone or job.solo:
                 self._ready.append(group_config([job]))
             else:
                 jobs.append(job)
@@ -103,4 +103,4 @@ class LaneSearcher(StudySearcher):
         if (again := self._retries.next()) is not None:
             return again
         config = self._controller.next()
-        return None if config is None else Job(config)
+        return None if config is None else self._retries.handed(Job(config))

@@ -14,6 +14,7 @@ from ray.exceptions import RayError
 from lrstudy.lanes import LaneGroup
 from lrstudy.outcome import Outcome
 from lrstudy.records import EpochRecord, Phase, Status
+from lrstudy.rules.safe_text import describe
 from lrstudy.tuning.asha import rungs
 from lrstudy.tuning.checkpoints import Saved, TrialCheckpoints
 from lrstudy.tuning.faults import Fault, Job, fault_of, jobs_of
@@ -26,6 +27,7 @@ from lrstudy.tuning.trainable import (
     device_name,
     device_of,
     free_memory,
+    has_loaded,
     load,
     trainable,
     users_traceback,
@@ -68,12 +70,14 @@ class _Group:
     """The lanes of one worker, and what has been told of them."""
 
     def __init__(self, jobs: Sequence[Job], payload: Payload) -> None:
+        self._first = not has_loaded(payload)
         self._study, self._data = load(payload)
         self._payload, self._stop = payload, StopRequest(payload.store)
         self._device, self._rungs = device_of(self._study), rungs(self._study)
         self.lanes = [self._lane(number, job) for number, job in enumerate(jobs)]
         self._told: set[int] = set()
         self._sent_at = time.monotonic()
+        self._over = False
 
     def _lane(self, number: int, job: Job) -> _Lane:
         checkpoints = TrialCheckpoints(
@@ -101,7 +105,9 @@ class _Group:
             self._train_to_end(lanes)
         except RayError:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever the user's code raises is recorded, not lost
+        except BaseException as error:
+            if self._over:
+                raise
             if quiet:
                 return False
             fault = fault_of(error)
@@ -115,6 +121,9 @@ class _Group:
     def _train_to_end(self, lanes: list[_Lane]) -> None:
         group = self._started(lanes)
         try:
+            if self._first:
+                self._first = False
+                self._report(0, [])  # what takes time from here on is an epoch
             while group.active:
                 for i, record in group.run_epoch().items():
                     lanes[i].history.append(record)
@@ -158,7 +167,7 @@ class _Group:
                 group.load_state_dict(i, lane.saved.state)
             except MISFITS as error:
                 lane.checkpoints.notes.append(
-                    f"{lane.job.config.trial_id}: its checkpoint does not fit: {error}"
+                    f"{lane.job.config.trial_id}: its checkpoint does not fit: {describe(error)}"
                 )
                 lane.saved = None
                 group.close()
@@ -191,7 +200,14 @@ class _Group:
                 message["stopped"] = True
             messages.append((lane.number, message))
         epoch = max((len(lane.history) for lane in self.lanes), default=0)
-        tune.report({"epoch": epoch, "messages": messages, "heeds_stop": self._stop.heard})
+        self._report(epoch, messages)
+
+    def _report(self, epoch: int, messages: list[tuple[int, dict[str, Any]]]) -> None:
+        try:
+            tune.report({"epoch": epoch, "messages": messages, "heeds_stop": self._stop.heard})
+        except BaseException:
+            self._over = True  # Tune ends the group in this way: that is no fault of it
+            raise
         self._sent_at = time.monotonic()
 
 

@@ -27,7 +27,7 @@ def log_file(store: Location) -> Path:
 @contextmanager
 def logged(store: Location) -> Iterator[None]:
     """While the block runs, what those libraries log goes to the run's log file; lrstudy's own notes, too."""
-    file = logging.FileHandler(log_file(store), encoding="utf-8", delay=True)
+    file = logging.FileHandler(log_file(store), encoding="utf-8", errors="backslashreplace", delay=True)
     file.setFormatter(logging.Formatter(_FORMAT))
     # In the end Tune misses a result file of every trial: it is told not to write any.
     file.addFilter(lambda record: not record.name.startswith("ray.tune.analysis"))

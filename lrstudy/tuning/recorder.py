@@ -10,11 +10,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+import ray
+from ray import cloudpickle
 from ray.tune import Callback
 from ray.tune.experiment import Trial
 
+from lrstudy.compat.ray import actor_of
 from lrstudy.errors import StoreError
 from lrstudy.outcome import Outcome, learned, pruned_after
 from lrstudy.records import EpochRecord, Phase, Status, TrialRecord
@@ -22,7 +26,8 @@ from lrstudy.spec import Study
 from lrstudy.store import StoreWriter, TrialKey
 from lrstudy.tuning.checkpoints import remove_checkpoints
 from lrstudy.tuning.controller import Controller
-from lrstudy.tuning.faults import Fault, Job, Retries, fault_of, jobs_of
+from lrstudy.tuning.epoch_limit import EpochLimit
+from lrstudy.tuning.faults import Fault, Job, Retries, fault_of, jobs_of, told_by_ray
 from lrstudy.tuning.tracking import Tracking
 
 # Rows of trials that ended within this time share one write. What a kill loses of it is run again.
@@ -51,11 +56,14 @@ class Recorder(Callback):
         retries: Retries,
         writer: StoreWriter,
         tracking: Tracking,
+        limit: EpochLimit,
         on_change: Callable[[], None],
     ) -> None:
         self._study = study
         self._controller, self._retries, self._writer = controller, retries, writer
-        self._tracking, self._on_change = tracking, on_change
+        self._tracking, self._limit, self._on_change = tracking, limit, on_change
+        self._actors: dict[str, Any] = {}
+        self._stuck: dict[str, str] = {}
         # Of every trial that Tune runs: its own, or those of its lanes that have not ended.
         self._running: dict[str, dict[int, _Running]] = {}
         self._epochs: list[tuple[TrialKey, EpochRecord]] = []
@@ -70,22 +78,37 @@ class Recorder(Callback):
         # Tune pickles what it is given, to restore it; nothing is ever restored from there.
         return Callback, ()
 
+    def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """A worker begins with it."""
+        self._entries(trial)
+        self._actors[trial.trial_id] = actor = actor_of(trial)
+        self._limit.start(trial.trial_id, hash(actor))
+
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
         """Keep the epochs; write a trial that is over. Empties ``result`` of what Tune must not keep."""
         running = self._entries(trial)
-        for number, message in result.pop("messages", [(0, result)]):
+        messages = result.pop("messages", [(0, result)])
+        self._limit.heard(trial.trial_id, epochs=any(message.get("rows") for _, message in messages))
+        for number, message in messages:
             if number in running:  # else a group begins again, and this lane had ended
-                self._take(trial, running[number], message)
+                self._take(trial.trial_id, running[number], message)
         if result.pop("stopped", False):
+            for stopped in list(running.values()):
+                self._retries.over(stopped.job)
             running.clear()
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Tune is done with it."""
-        self._running.pop(trial.trial_id, None)
+        self._left(trial.trial_id)
 
-    def _take(self, trial: Trial, running: _Running, result: dict[str, Any]) -> None:
+    def _left(self, trial_id: str) -> None:
+        self._limit.end(trial_id)
+        for known in (self._running, self._actors, self._stuck):
+            known.pop(trial_id, None)
+
+    def _take(self, trial_id: str, running: _Running, result: dict[str, Any]) -> None:
         rows = result.pop("rows", [])
         if rows and running.rows and rows[0].epoch <= running.rows[-1].epoch:
             # A trial that goes on from a checkpoint sends all epochs again.
@@ -96,14 +119,15 @@ class Recorder(Callback):
         for note in result.pop("notes", []):
             self._tell(note)
         if result.pop("stopped", False):
-            self._forget(trial, running)  # it goes on from its checkpoint another time
+            self._retries.over(running.job)
+            self._forget(trial_id, running)  # it goes on from its checkpoint another time
             return
         fault = result.pop("fault", None)
         running.attempt = max(running.attempt, result.pop("attempt", 1))
         if result.pop("pruned", False):
             # Whether it left a checkpoint, only its worker knew.
             self._checkpointed.append(running.job.config.trial_id)
-            self._finish(trial, running, pruned_after(self._study, running.rows), result)
+            self._finish(trial_id, running, pruned_after(self._study, running.rows), result)
             return
         if message is None:
             return
@@ -111,31 +135,64 @@ class Recorder(Callback):
         if result.pop("checkpointed", False):
             self._checkpointed.append(running.job.config.trial_id)
         if fault is None:
-            self._finish(trial, running, outcome, result)
+            self._finish(trial_id, running, outcome, result)
         else:
-            self._fail(trial, running, Fault(fault), outcome, result)
+            self._fail(trial_id, running, Fault(fault), outcome, result)
 
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Its machine was taken away with notice: Tune runs the trial again, as often as that happens."""
+        self._limit.end(trial.trial_id)
         for running in self._entries(trial).values():
             running.attempt += 1
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """The worker is gone, or broke outside the trial's own code."""
-        error = trial.get_pickled_error()
-        fault = fault_of(error)
-        text = str(error).strip() if error is not None else "no cause given"
-        for running in list(self._entries(trial).values()):
-            outcome = Outcome(Status.FAILED, len(running.rows), error=f"{fault}: {text}")
+        self.lose(trial, _error_of(trial))
+
+    def lose(self, trial: Trial, error: BaseException | None) -> None:
+        """Let each trial that ran on a worker start again, or count as failed."""
+        self._entries(trial)
+        self._lose(trial.trial_id, error)
+
+    def lose_all(self, error: BaseException) -> None:
+        """Tune itself has ended over a worker: what was in its hands starts again.
+
+        If one worker ran, the fault was its. If several did, none of them is known to be at fault, and all
+        start again; the caller sees to it that this comes to an end.
+        """
+        running = [trial_id for trial_id, entries in self._running.items() if entries]
+        if len(running) == 1:
+            self._lose(running[0], error)
+        self._retries.take_back()
+        for trial_id in list(self._running):
+            self._left(trial_id)
+
+    def _lose(self, trial_id: str, error: BaseException | None) -> None:
+        why = self._stuck.get(trial_id)
+        fault = fault_of(error) if why is None else Fault.STUCK
+        entries = list(self._running[trial_id].values())
+        for running in entries:
+            outcome = Outcome(Status.FAILED, len(running.rows), error=why or told_by_ray(error))
             # Whether it left a checkpoint is known to nobody.
             self._checkpointed.append(running.job.config.trial_id)
-            self._fail(trial, running, fault, outcome, {})
-        self._running.pop(trial.trial_id, None)
+            self._fail(trial_id, running, fault, outcome, {}, shared=len(entries) > 1)
+        self._left(trial_id)
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        """Write what has waited long enough."""
+        """End workers that are stuck, and write what has waited long enough."""
+        for trial_id, why in self._limit.stuck().items():
+            self._end(trial_id, why)
         if self._trials and time.monotonic() - self._flushed_at > FLUSH_SECONDS:
             self.flush()
+
+    def _end(self, trial_id: str, why: str) -> None:
+        """Kill a worker that is stuck; Tune then says that the trial's worker is lost."""
+        actor = self._actors.get(trial_id)
+        if actor is None:
+            self._tell(f"a worker is stuck and cannot be ended here ({why}); Ctrl-C stops the study")
+            return
+        self._stuck[trial_id] = why
+        ray.kill(actor)
 
     @property
     def waiting(self) -> int:
@@ -174,16 +231,23 @@ class Recorder(Callback):
             _log.warning(note)
 
     def _fail(
-        self, trial: Trial, running: _Running, fault: Fault, outcome: Outcome, result: dict[str, Any]
+        self,
+        trial_id: str,
+        running: _Running,
+        fault: Fault,
+        outcome: Outcome,
+        result: dict[str, Any],
+        *,
+        shared: bool = False,
     ) -> None:
         """Let the trial start again if its budget for such a fault allows; else it has failed."""
         job = replace(running.job, attempt=running.attempt)
         error = outcome.error or ""
-        if self._retries.again(job, fault, error):
-            self._forget(trial, running)
+        if self._retries.again(job, fault, error, shared=shared):
+            self._forget(trial_id, running)
             return
-        outcome.error = self._retries.told(job, error)
-        self._finish(trial, running, outcome, result)
+        outcome.error = self._retries.told(job, fault, error)
+        self._finish(trial_id, running, outcome, result)
 
     def _entries(self, trial: Trial) -> dict[int, _Running]:
         if trial.trial_id not in self._running:
@@ -191,11 +255,12 @@ class Recorder(Callback):
             self._running[trial.trial_id] = {n: _Running(n, job, attempt=job.attempt) for n, job in jobs}
         return self._running[trial.trial_id]
 
-    def _forget(self, trial: Trial, running: _Running) -> None:
-        del self._running[trial.trial_id][running.number]
+    def _forget(self, trial_id: str, running: _Running) -> None:
+        del self._running[trial_id][running.number]
 
-    def _finish(self, trial: Trial, running: _Running, outcome: Outcome, result: dict[str, Any]) -> None:
-        self._forget(trial, running)
+    def _finish(self, trial_id: str, running: _Running, outcome: Outcome, result: dict[str, Any]) -> None:
+        self._forget(trial_id, running)
+        self._retries.over(running.job)
         config, record = running.job.config, self._record(running, outcome, result)
         key = TrialKey(record.trial_id, record.phase, record.schedule, record.seed)
         self._epochs += [(key, row) for row in running.rows]
@@ -228,3 +293,13 @@ class Recorder(Callback):
             device=str(result.get("device", "")),
             attempt=running.attempt,
         )
+
+
+def _error_of(trial: Trial) -> BaseException | None:
+    """Return what Tune has kept of a trial's error on this machine: a store elsewhere may not have it yet."""
+    kept = trial.pickled_error_file
+    if kept is None or not Path(kept).exists():
+        error: BaseException | None = trial.get_pickled_error()
+        return error
+    loaded: BaseException = cloudpickle.loads(Path(kept).read_bytes())
+    return loaded

@@ -10,12 +10,15 @@ from typing import Any, Final
 
 import ray
 from ray import tune
+from ray.exceptions import ObjectStoreFullError, OutOfDiskError, RayActorError, RayError
 from ray.tune import Stopper
 from ray.tune.experiment import Trial
 from ray.tune.stopper import NoopStopper
 
+from lrstudy.errors import ClusterError, LrStudyError, Problem
 from lrstudy.outcome import learned
 from lrstudy.records import EpochRecord, Phase, TrialRecord
+from lrstudy.rules.safe_text import describe
 from lrstudy.spec import Study
 from lrstudy.store import Location, StoreWriter
 from lrstudy.tasks import TaskData
@@ -23,10 +26,11 @@ from lrstudy.tuning.asha import Arrival, Pruner
 from lrstudy.tuning.board import Board
 from lrstudy.tuning.checkpoints import remove_all_checkpoints, remove_ended
 from lrstudy.tuning.controller import Controller
+from lrstudy.tuning.epoch_limit import EpochLimit
 from lrstudy.tuning.faults import Job, Retries, alone, jobs_of, workers
 from lrstudy.tuning.groups import LaneSearcher
 from lrstudy.tuning.lane_trials import lanes_trainable
-from lrstudy.tuning.logs import logged
+from lrstudy.tuning.logs import log_file, logged
 from lrstudy.tuning.packing import check_packing
 from lrstudy.tuning.reach import check_reach
 from lrstudy.tuning.recorder import Recorder
@@ -41,6 +45,8 @@ _log = logging.getLogger(__name__)
 
 # Tune's own files, while a study runs.
 _SCRATCH: Final = "ray"
+# So often may Tune end over its workers without a trial having ended since the last time.
+_ENDS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +95,8 @@ class StudyRun:
         self._study = study
         falls = {trial: learned(epochs) for trial, epochs in rows.items()}
         self._controller = Controller(study, finished, falls)
+        every = (row.train_seconds + row.eval_seconds for epochs in rows.values() for row in epochs)
+        self._limit = EpochLimit(study.faults.epoch_seconds, max(every, default=None))
         self._pruner = Pruner(study)
         for record in finished:
             self._pruner.restore(record, rows.get(record.trial_id, []))
@@ -146,7 +154,7 @@ class StudyRun:
             _log.info("lanes: %s (%s)", writer.study.lanes or "none", writer.study.lanes_reason)
             if address is not None and self._study.faults.checkpoint_epochs:
                 check_reach(writer.location)
-            shared = ray.put((self._study, data))
+            shared = _shared(self._study, data)
             board = Board.put_up() if writer.study.lanes and self._study.budget.pruner != "none" else None
             request = needs(self._study.resources)
             check_worker(
@@ -162,13 +170,18 @@ class StudyRun:
             )
             retries, stop = Retries(self._study.faults), StopRequest(writer.location)
             tracking = Tracking(self._study, writer.location)
-            recorder = Recorder(self._study, self._controller, retries, writer, tracking, on_change)
+            recorder = Recorder(
+                self._study, self._controller, retries, writer, tracking, self._limit, on_change
+            )
             # Tune needs a folder of its own. Nothing is ever restored from it: the store is the truth.
             scratch = writer.location / _SCRATCH
             try:
-                scratch.delete_folder()
                 remove_ended(writer.location, self._controller.ended)
-                self._tuner(payload, recorder, retries, stop, scratch, writer.study.lanes).fit()
+                self._fit(
+                    lambda: self._tuner(payload, recorder, retries, stop, scratch, writer.study.lanes),
+                    recorder,
+                    writer.location,
+                )
             finally:
                 recorder.flush()
                 tracking.close()
@@ -178,6 +191,31 @@ class StudyRun:
         if recorder.error is not None and (recorder.waiting or not self.done):
             raise recorder.error
         self.clean_up(writer.location)
+
+    def _fit(self, tuner: Callable[[], tune.Tuner], recorder: Recorder, store: Location) -> None:
+        """Run Tune to its end; where it ends before over a worker, start it again with what was running.
+
+        Tune ends its whole run over what it does not expect. None of that may end a study while trials still
+        come to their ends; where they no longer do, every trial shares the fault, and nobody has to wait.
+        """
+        left, ends = self.remaining, 0
+        while True:
+            (store / _SCRATCH).delete_folder()  # a second run of the same name would mix with the first
+            try:
+                tuner().fit()
+            except LrStudyError:
+                raise
+            except Exception as error:
+                cause = error.__cause__ if isinstance(error.__cause__, RayError) else error
+                _log.info("Tune ended: %s", describe(cause), exc_info=error)
+                recorder.lose_all(cause)
+                left, ends = self.remaining, 1 if self.remaining < left else ends + 1
+                if ends == _ENDS:
+                    remedy = f"Then: lrstudy resume. The log says more: {log_file(store)}"
+                    message = f"trials no longer come to an end ({describe(cause)})"
+                    raise ClusterError(Problem("Ray", "", message, remedy)) from error
+            else:
+                return
 
     def clean_up(self, store: Location) -> None:
         """Remove from the store's folder what only a study that goes on needs, once it is done."""
@@ -213,12 +251,17 @@ class StudyRun:
                 lanes=lanes,
                 workers=lambda: workers(each, nodes()),
             )
+
+        def lost(trial: Trial) -> None:
+            searcher.on_trial_complete(trial.trial_id, error=True)
+            recorder.lose(trial, RayActorError(error_msg="the trial before it has not left its worker"))
+
         worker = lanes_trainable if lanes else trainable
         return tune.Tuner(
             tune.with_resources(tune.with_parameters(worker, payload=payload), per_trial),
             tune_config=tune.TuneConfig(
                 search_alg=searcher,
-                scheduler=OldestFirst(),
+                scheduler=OldestFirst(lost),
                 num_samples=-1,
                 reuse_actors=True,
                 trial_name_creator=_trial_name,
@@ -245,6 +288,7 @@ class _StopWith(Stopper):
 
     def __init__(self, recorder: Recorder, pruner: Pruner, stop: StopRequest, board: Board | None) -> None:
         self._recorder, self._pruner, self._stop, self._board = recorder, pruner, stop, board
+        self._given_up: set[str] = set()
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Tune pickles what it is given, to restore it; nothing is ever restored from there.
@@ -265,11 +309,24 @@ class _StopWith(Stopper):
         if "messages" not in result:
             return bool(given_up)
         if given_up and self._board is not None:
-            self._board.give_up(given_up)
+            self._given_up |= given_up
+            self._board.give_up(self._given_up)
         return False
 
     def stop_all(self) -> bool:
         return self._recorder.stopping
+
+
+def _shared(study: Study, data: TaskData) -> ray.ObjectRef[Any]:
+    """Give Ray the study and its data, for every node; raises ``ClusterError`` where they do not fit."""
+    try:
+        return ray.put((study, data))
+    except (ObjectStoreFullError, OutOfDiskError, MemoryError) as error:
+        said = describe(error).partition("\n")[0]
+        message = f"the data set does not fit into Ray's memory for objects ({said})"
+        remedy = "Use fewer rows (task.rows), or --address with a Ray that has more --object-store-memory."
+        name = study.task.dataset.name
+        raise ClusterError(Problem("study", "task.dataset", message, remedy, name)) from error
 
 
 def _arrival(job: Job, rung: dict[str, Any]) -> Arrival:

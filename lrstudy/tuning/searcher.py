@@ -10,6 +10,7 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
+from lrstudy.compat.ray import expect_worker_losses
 from lrstudy.tuning.controller import Controller
 from lrstudy.tuning.faults import Job, Retries
 from lrstudy.tuning.stopping import StopRequest
@@ -44,7 +45,7 @@ class StudySearcher(Searcher):
         if 0 < self._max_concurrent <= self._controller.in_flight:
             return None
         config = self._controller.next()
-        return None if config is None else Job(config).to_config()
+        return None if config is None else self._retries.handed(Job(config)).to_config()
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
@@ -62,17 +63,27 @@ class OldestFirst(FIFOScheduler):
     """Tune's own order, found among the trials that are not over.
 
     Tune looks through all that there have been, several times for each trial: that made a trial dearer the
-    more had gone before.
+    more had gone before. ``on_lost`` hears of those that Tune gave up without a word to anybody: it does so
+    where a worker does not get ready for its next trial.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_lost: Callable[[Trial], None]) -> None:
         start: Callable[[], None] = super().__init__  # Ray leaves it without types
         start()
         self._there: dict[str, Trial] = {}
+        self._on_lost = on_lost
+        self._expecting = False
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Tune pickles what it is given, to restore it; nothing is ever restored from there.
+        return FIFOScheduler, ()
 
     def on_trial_add(self, tune_controller: TuneController, trial: Trial) -> None:
         """A trial that is to run."""
         self._there[trial.trial_id] = trial
+        if not self._expecting:
+            self._expecting = True
+            expect_worker_losses(tune_controller)
 
     def on_trial_complete(
         self, tune_controller: TuneController, trial: Trial, result: dict[str, Any]
@@ -90,6 +101,9 @@ class OldestFirst(FIFOScheduler):
 
     def choose_trial_to_run(self, tune_controller: TuneController) -> Trial | None:
         """The oldest that waits; one that was paused only if no other waits."""
+        for trial in [trial for trial in self._there.values() if trial.status == Trial.ERROR]:
+            del self._there[trial.trial_id]
+            self._on_lost(trial)
         for status in (Trial.PENDING, Trial.PAUSED):
             for trial in self._there.values():
                 if trial.status == status:

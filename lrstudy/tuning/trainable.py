@@ -6,7 +6,6 @@ import gc
 import platform
 import sys
 import time
-import traceback
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -22,6 +21,7 @@ from lrstudy.errors import LrStudyError
 from lrstudy.outcome import Outcome
 from lrstudy.range_test import Sweep, plan_sweep
 from lrstudy.records import EpochRecord, Phase, Status
+from lrstudy.rules.safe_text import describe, safe_text, traceback_text
 from lrstudy.spec import Study
 from lrstudy.store import Location
 from lrstudy.tasks import TaskData
@@ -77,6 +77,7 @@ class _Reporter:
     sent: int = 0
     heeds_stop: bool = True
     sent_at: float = field(default_factory=time.monotonic)
+    over: bool = False
 
     def resume(self, rows: Sequence[EpochRecord]) -> None:
         """Start with the epochs of a checkpoint: whoever listens now may never have had them."""
@@ -88,7 +89,12 @@ class _Reporter:
             self.send({"epoch": record.epoch})
 
     def send(self, message: dict[str, Any]) -> None:
-        tune.report({"rows": self.history[self.sent :], "heeds_stop": self.heeds_stop, **message})
+        rows = self.history[self.sent :]
+        try:
+            tune.report({"rows": rows, "heeds_stop": self.heeds_stop, **message})
+        except BaseException:
+            self.over = True  # Tune ends the trial in this way: that is no fault of it
+            raise
         self.sent, self.sent_at = len(self.history), time.monotonic()
 
 
@@ -105,15 +111,18 @@ class _Attempt:
 
     def run(self, payload: Payload, stop: StopRequest) -> Outcome | None:
         """Train to the end, from the trial's checkpoint where there is one; None when asked to stop."""
+        first = not has_loaded(payload)
         study, data = load(payload)
         where = device_of(study)
         self.device = device_name(where)
         if self.job.config.phase is Phase.RANGE_TEST:
-            return self._range_test(study, data, where)
+            return self._range_test(study, data, where, first)
         self.checkpoints = TrialCheckpoints(payload.store, study.spec_hash, self.job.config, study.faults)
         training = self._resumed(study, data, where, self.checkpoints)
         stops = rungs(study) if self.job.config.phase is Phase.TUNE else ()
         try:
+            if first:
+                self.reporter.send({})  # what takes time from here on is an epoch
             while not training.finished:
                 self.reporter.add(training.run_epoch())
                 if training.epoch in stops and not training.finished:
@@ -132,9 +141,11 @@ class _Attempt:
                 self.checkpoints.notes.append(training.note)
             training.close()
 
-    def _range_test(self, study: Study, data: TaskData, device: torch.device) -> Outcome:
+    def _range_test(self, study: Study, data: TaskData, device: torch.device, first: bool) -> Outcome:
         """Short enough to begin again where it was interrupted."""
         sweep = Sweep(study, data, plan_sweep(study, data), self.job.config.seed, device)
+        if first:
+            self.reporter.send({})
         for row in sweep.run():
             self.reporter.add(row)
         return sweep.outcome()
@@ -153,7 +164,9 @@ class _Attempt:
         try:
             training.load_state_dict(saved.state)
         except MISFITS as error:
-            checkpoints.notes.append(f"{self.job.config.trial_id}: its checkpoint does not fit: {error}")
+            checkpoints.notes.append(
+                f"{self.job.config.trial_id}: its checkpoint does not fit: {describe(error)}"
+            )
             training.close()
             # Half a state may have been loaded.
             return Training(study, data, self.job.config, device)
@@ -179,7 +192,9 @@ def trainable(config: dict[str, Any], payload: Payload) -> None:
         outcome = None if stop.asked else attempt.run(payload, stop)
     except RayError:
         raise
-    except Exception as error:  # noqa: BLE001 - whatever the user's code raises is recorded, not lost
+    except BaseException as error:
+        if attempt.reporter.over:
+            raise
         fault = fault_of(error)
         epochs = len(attempt.reporter.history)
         outcome = Outcome(Status.FAILED, epochs, error=users_traceback(error))
@@ -207,8 +222,8 @@ def about(attempt: int, started_at: datetime, device: str) -> dict[str, Any]:
         "attempt": attempt,
         "started_at": started_at,
         "ended_at": datetime.now(UTC),
-        "node": f"{platform.node()}/{ray.get_runtime_context().get_node_id()[:8]}",
-        "device": device,
+        "node": safe_text(f"{platform.node()}/{ray.get_runtime_context().get_node_id()[:8]}"),
+        "device": safe_text(device),
     }
 
 
@@ -219,15 +234,38 @@ def free_memory() -> None:
         torch.cuda.empty_cache()
 
 
+def has_loaded(payload: Payload) -> bool:
+    """Return True if this process has the study and its data."""
+    return _process.key == payload.key and _process.data is not None
+
+
 def load(payload: Payload) -> tuple[Study, TaskData]:
     """The study and its data, kept in this process from one trial to the next."""
     if _process.key != payload.key or _process.study is None or _process.data is None:
         sys.path += [folder for folder in payload.search_path if folder not in sys.path]
         _process.study, _process.data = ray.get(payload.shared[0])
         _process.key = payload.key
+        _print_anything()
+        _warm_up()
         _settle()
         torch.set_num_threads(_process.study.resources.cpus)
     return _process.study, _process.data
+
+
+def _print_anything() -> None:
+    """Let users' code print and warn of what no encoding has, as it can outside of Ray."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)  # Ray's own stream hands it on
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+
+
+def _warm_up() -> None:
+    """Let torch import what it imports at the first step: on a busy machine seconds, which no epoch took."""
+    weight = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([weight], lr=0.0)
+    weight.grad = torch.zeros(1)
+    optimizer.step()
 
 
 def _settle() -> None:
@@ -251,9 +289,4 @@ def device_name(device: torch.device) -> str:
 
 def users_traceback(error: BaseException) -> str:
     """The traceback below lrstudy's own frames; of an ``LrStudyError`` only its text."""
-    if isinstance(error, LrStudyError):
-        return str(error)
-    frames = traceback.extract_tb(error.__traceback__)
-    first = next((i for i, frame in enumerate(frames) if not frame.filename.startswith(_PACKAGE)), 0)
-    lines = traceback.format_list(frames[first:]) + traceback.format_exception_only(error)
-    return "".join(lines).strip()
+    return safe_text(str(error)) if isinstance(error, LrStudyError) else traceback_text(error, _PACKAGE)

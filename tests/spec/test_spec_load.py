@@ -301,3 +301,19 @@ def test_the_remedies_name_what_there_is_with_the_right_article(tmp_path: Path) 
     text = GOOD.replace("[budget]", 'optimizer = "sdg"\n[budget]', 1)
     problems = problems_of(tmp_path, text)
     assert problems["task.optimizer"].startswith("is not an optimizer")
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ('name="caf\udce9"', r"name = 'caf\\udce9': is no text in UTF-8"),
+        ('schedules.caf\udce9.kind="fixed"', r"schedules.caf\\udce9: is no name in UTF-8"),
+        ('task.augment=["caf\udce9"]', r"task.augment\[0\] = 'caf\\udce9': is no text in UTF-8"),
+    ],
+)
+def test_names_that_utf_8_does_not_have_are_refused(override: str, says: str) -> None:
+    task = {"dataset": "iris", "model": "mlp", "batch_size": 8, "epochs": 1}
+    study = {"name": "s", "task": task, "schedules": {"fixed": {}}}
+    with pytest.raises(StudyFileError, match=says) as caught:
+        parse_study(study, "here", [override])
+    str(caught.value).encode("utf-8")

@@ -267,3 +267,10 @@ def test_a_kill_between_the_two_steps_of_a_replacement_loses_nothing(tmp_path: P
         with pytest.raises(StoreError, match=r"2 trials have epochs that are missing.*lrstudy doctor"):
             StoreWriter.create_or_open(place, study())
     assert not list(tmp_path.rglob("*.tmp"))
+
+
+@pytest.mark.parametrize("place", ["caf\udce9", "s3://bucket/caf\udce9"])
+def test_a_path_that_utf_8_does_not_have_is_refused_in_text_that_can_be_printed(place: str) -> None:
+    with pytest.raises(StoreError, match=r"caf\\udce9: is no path in UTF-8") as caught:
+        open_location(place)
+    str(caught.value).encode("utf-8")

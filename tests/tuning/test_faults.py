@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from ray.exceptions import (
     ActorDiedError,
     NodeDiedError,
     OutOfMemoryError,
+    RayActorError,
     RayTaskError,
     WorkerCrashedError,
 )
@@ -15,7 +18,7 @@ from ray.exceptions import (
 from lrstudy.records import Phase
 from lrstudy.spec import Faults
 from lrstudy.training import TrialConfig
-from lrstudy.tuning.faults import Fault, Job, Retries, alone, fault_of
+from lrstudy.tuning.faults import Fault, Job, Retries, alone, fault_of, told_by_ray
 
 JOB = Job(TrialConfig("fixed-tune-000", Phase.TUNE, "fixed", "fixed", {"lr": 0.1}, 3))
 
@@ -83,10 +86,65 @@ def test_out_of_memory_is_tried_alone_from_then_on() -> None:
     assert fourth is not None
     assert fourth.alone
     assert not retries.again(fourth, Fault.MEMORY, "Traceback\nMemoryError: no room")
-    told = retries.told(fourth, "the last")
+    told = retries.told(fourth, Fault.MEMORY, "the last")
     assert told.splitlines()[0] == "the last"
     assert "attempt 4, alone: out of memory: MemoryError: no room" in told
     assert Job.from_config(fourth.to_config()) == fourth
+
+
+def test_a_worker_lost_twice_gets_its_machine_to_itself() -> None:
+    # A kernel that kills a process for its memory leaves no other trace.
+    retries, job = Retries(Faults(lost_node_retries=3)), JOB
+    ways = []
+    while retries.again(job, Fault.LOST, "killed"):
+        job = retries.next() or job
+        ways.append(job.alone)
+    assert ways == [False, True, True]
+    assert "see dmesg" in retries.told(job, Fault.LOST, "lost worker: killed")
+    last = Retries(Faults(lost_node_retries=1))
+    assert last.again(JOB, Fault.LOST, "killed")
+    assert (last.next() or JOB).alone, "the last attempt"
+
+
+def test_a_stuck_group_is_tried_one_by_one_and_a_stuck_trial_not_again() -> None:
+    retries = Retries(Faults())
+    assert retries.again(JOB, Fault.STUCK, "no epoch for 9 s", shared=True)
+    job = retries.next()
+    assert job is not None
+    assert job.solo
+    assert not job.alone
+    assert Job.from_config(job.to_config()) == job
+    assert not retries.again(job, Fault.STUCK, "no epoch for 9 s")
+
+
+def test_what_tune_had_in_its_hands_can_be_handed_out_again() -> None:
+    retries = Retries(Faults())
+    first, second, third = (replace(JOB, config=replace(JOB.config, trial_id=f"t-{i}")) for i in range(3))
+    for job in (first, second, third):
+        retries.handed(job)
+    retries.over(second)
+    assert retries.again(third, Fault.LOST, "killed")
+    assert retries.take_back() == [first]
+    waiting = [retries.next(), retries.next(), retries.next()]
+    assert [job.config.trial_id for job in waiting if job is not None] == ["t-2", "t-0"]
+    assert retries.take_back() == [replace(third, attempt=2), first], "both are in its hands again"
+
+
+def test_of_a_killed_worker_only_the_first_line_of_rays_figures_is_told() -> None:
+    said = "1 worker(s) were killed due to the node running low on memory.\nEviction Stats:\nmore"
+    told = told_by_ray(RayActorError(error_msg=f"OutOfMemoryError: {said}"))
+    assert told.startswith("out of memory: OutOfMemoryError: 1 worker(s)")
+    assert "Eviction" not in told
+    assert told_by_ray(None) == "lost worker: no cause given"
+
+
+class MuteError(Exception):
+    def __str__(self) -> str:
+        raise ValueError
+
+
+def test_an_exception_without_a_text_is_an_error_of_the_code() -> None:
+    assert fault_of(MuteError()) is Fault.ERROR
 
 
 def node(cpus: float, gpus: float = 0.0, *, alive: bool = True) -> dict[str, object]:

@@ -21,7 +21,7 @@ from lrstudy.tasks import TaskData, load_data
 from lrstudy.training import Training, TrialConfig
 from lrstudy.tuning import lane_trials, prepare
 from lrstudy.tuning.controller import Controller
-from lrstudy.tuning.faults import Job, Retries, group_config, jobs_of
+from lrstudy.tuning.faults import Fault, Job, Retries, group_config, jobs_of
 from lrstudy.tuning.groups import LaneSearcher
 from lrstudy.tuning.rerun import repeat
 from lrstudy.tuning.stopping import StopRequest
@@ -260,6 +260,23 @@ def test_groups_are_made_when_a_worker_is_free_and_shared_out_evenly(tmp_path: P
     assert len(jobs_of(rest)) == 1
     names = [job.config.trial_id for group in [*groups, rest] if group for job in jobs_of(group)]
     assert len(set(names)) == 9
+
+
+def test_the_lanes_of_a_group_that_is_stuck_get_a_worker_each(tmp_path: Path) -> None:
+    spec = study()
+    retries = Retries(spec.faults)
+    stop = StopRequest(open_location(tmp_path))
+    there = 1
+    searcher = LaneSearcher(Controller(spec), retries, stop, 0, lanes=4, workers=lambda: there)
+    group = searcher.suggest("a")
+    assert group is not None
+    for job in jobs_of(group):
+        assert retries.again(job, Fault.STUCK, "no epoch for 9 s", shared=True)
+    searcher.on_trial_complete("a", error=True)
+    there = 3
+    again = [searcher.suggest(name) for name in ("b", "c")]
+    assert [[(job.solo, job.attempt) for job in jobs_of(one)] for one in again if one] == [[(True, 2)]] * 2
+    assert not any(one["alone"] for one in again if one), "others may run beside them"
 
 
 @pytest.mark.parametrize(
