@@ -22,7 +22,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from lrstudy.rules.safe_text import safe_text
+from lrstudy.safe_text import safe_text
 
 EXIT_DONE: Final = 0
 EXIT_TRIALS_FAILED: Final = 1

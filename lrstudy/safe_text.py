@@ -34,6 +34,15 @@ def safe_text(text: str, limit: int = _LIMIT) -> str:
     return "".join(c if c.isprintable() or c in _KEPT else _escaped(c) for c in text)
 
 
+def safe_line(text: str) -> str:
+    r"""Return ``text`` with all that is not printable, line breaks included, as escapes.
+
+    >>> safe_line("step\x1b[2J\n")
+    'step\\x1b[2J\\n'
+    """
+    return "".join(c if c.isprintable() else _escaped(c) for c in text)
+
+
 def _escaped(character: str) -> str:
     return character.encode("unicode_escape").decode()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lrstudy.rules.safe_text import describe, safe_text, text_of, traceback_text
+from lrstudy.safe_text import describe, safe_text, text_of, traceback_text
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=()), max_size=300))

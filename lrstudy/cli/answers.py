@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lrstudy.errors import InputError, Problem, did_you_mean
+from lrstudy.safe_text import safe_line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -49,7 +50,7 @@ def _show_table(console: Console, answer: Any) -> None:
     """As many columns as the terminal holds, from the left, and the first rows; then what is left out."""
     shown = answer.slice(0, _ROWS_SHOWN)
     columns = [[_shown(value) for value in column.to_pylist()] for column in shown.columns]
-    headings = [_printable(name) for name in answer.column_names]
+    headings = [safe_line(name) for name in answer.column_names]
     widths = [max(map(len, [heading, *cells])) for heading, cells in zip(headings, columns, strict=True)]
     fitting = _fitting(widths, console.width)
     table = Table(box=None, padding=(0, _GAP, 0, 0), show_edge=False)
@@ -96,13 +97,8 @@ def _shown(value: Any) -> str:
         return f"{value:.6g}"
     if isinstance(value, datetime):
         return value.isoformat(" ", "seconds")
-    text = _printable(_text(value))
+    text = safe_line(_text(value))
     return text if len(text) <= _CELL else f"{text[: _CELL - 1]}…"
-
-
-def _printable(text: str) -> str:
-    """A text on one line: line ends and control characters, which could steer a terminal, as escapes."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _text(value: Any) -> str:

@@ -28,6 +28,7 @@ from lrstudy.rules.surroundings import (
     random_states_kept,
     surroundings_kept,
 )
+from lrstudy.safe_text import safe_line
 
 _PLACES: Final = "beside the study file, in the folder you start from, or on PYTHONPATH"
 _MAIN: Final = 'below `if __name__ == "__main__":`'
@@ -201,7 +202,7 @@ def _text(value: object, convert: Callable[[object], str] = str, limit: int = 50
     except BaseException as error:  # noqa: BLE001 - users' code may raise anything
         text = f"<{type(value).__name__} whose text raises {type(error).__name__}>"
     line = " ".join(text.split()).encode("utf-8", "backslashreplace").decode()
-    line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+    line = safe_line(line)
     return line if len(line) <= limit else f"{line[: limit - 1]}…"
 
 

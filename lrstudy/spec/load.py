@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from lrstudy.errors import NO_VALUE, Problem, StudyFileError, did_you_mean
-from lrstudy.rules.safe_text import can_be_encoded
+from lrstudy.safe_text import can_be_encoded
 from lrstudy.spec.checks import (
     check_metric_fits,
     check_range_test,

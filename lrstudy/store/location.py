@@ -17,7 +17,7 @@ import pyarrow as pa
 from pyarrow import fs
 
 from lrstudy.errors import Problem, StoreError
-from lrstudy.rules.safe_text import can_be_encoded, safe_text
+from lrstudy.safe_text import can_be_encoded, safe_text
 from lrstudy.store.problems import reading, writing
 
 # Amazon's own tools read it too.

@@ -21,7 +21,7 @@ import torch
 
 from lrstudy.errors import StoreError
 from lrstudy.records import EpochRecord
-from lrstudy.rules.safe_text import describe
+from lrstudy.safe_text import describe
 from lrstudy.spec import Faults
 from lrstudy.store import Location, study_folder
 from lrstudy.training import State, TrialConfig

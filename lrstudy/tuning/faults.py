@@ -21,7 +21,7 @@ import torch
 from ray.exceptions import OutOfMemoryError, RayActorError, RayError, RayTaskError
 
 from lrstudy.records import Phase, Status, TrialRecord
-from lrstudy.rules.safe_text import text_of
+from lrstudy.safe_text import text_of
 from lrstudy.spec import Faults
 from lrstudy.training import TrialConfig
 

@@ -14,7 +14,7 @@ from ray.exceptions import RayError
 from lrstudy.lanes import LaneGroup
 from lrstudy.outcome import Outcome
 from lrstudy.records import EpochRecord, Phase, Status
-from lrstudy.rules.safe_text import describe
+from lrstudy.safe_text import describe
 from lrstudy.tuning.asha import rungs
 from lrstudy.tuning.checkpoints import Saved, TrialCheckpoints
 from lrstudy.tuning.faults import Fault, Job, fault_of, jobs_of

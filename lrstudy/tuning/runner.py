@@ -18,7 +18,7 @@ from ray.tune.stopper import NoopStopper
 from lrstudy.errors import ClusterError, LrStudyError, Problem
 from lrstudy.outcome import learned
 from lrstudy.records import EpochRecord, Phase, TrialRecord
-from lrstudy.rules.safe_text import describe
+from lrstudy.safe_text import describe
 from lrstudy.spec import Study
 from lrstudy.store import Location, StoreWriter
 from lrstudy.tasks import TaskData

@@ -21,7 +21,7 @@ from lrstudy.errors import LrStudyError
 from lrstudy.outcome import Outcome
 from lrstudy.range_test import Sweep, plan_sweep
 from lrstudy.records import EpochRecord, Phase, Status
-from lrstudy.rules.safe_text import describe, safe_text, traceback_text
+from lrstudy.safe_text import describe, safe_text, traceback_text
 from lrstudy.spec import Study
 from lrstudy.store import Location
 from lrstudy.tasks import TaskData

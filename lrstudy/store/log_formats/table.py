@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lrstudy.errors import InputError, Problem
+from lrstudy.safe_text import safe_line
 
 
 @dataclass(slots=True)
@@ -43,8 +44,7 @@ def printable(value: object) -> str:
     >>> printable("step\\x1b[2J"), printable(0.1), printable(None)
     ('step\\\\x1b[2J', '0.1', '')
     """
-    text = "" if value is None else str(value)
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return "" if value is None else safe_line(str(value))
 
 
 def column_names(where: str, names: Iterable[object]) -> list[str]:
