@@ -1,0 +1,78 @@
+"""Signals that ask a command to end: Ctrl-C, SIGTERM, and SIGHUP of a terminal that is closed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import TYPE_CHECKING, Final
+
+import typer
+
+from lrstudy.errors import EXIT_INTERRUPTED, StoreError
+
+if TYPE_CHECKING:
+    from lrstudy.store import Location
+
+_Handler = Callable[[int, FrameType | None], None]
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP raise ``KeyboardInterrupt`` while the block runs, as Ctrl-C does."""
+
+    def on_signal(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with _handled(on_signal):
+        yield
+
+
+@contextmanager
+def draining(run: Location) -> Iterator[list[int]]:
+    """Let a signal ask the study to stop while the block runs, a second one stop it at once.
+
+    Yields the signals so far. A third ends this process where it is, should the second have been swallowed.
+    """
+    from lrstudy.tuning import request_stop
+
+    seen: list[int] = []
+
+    def on_signal(number: int, _: FrameType | None) -> None:
+        seen.append(number)
+        if len(seen) > 2:
+            os._exit(EXIT_INTERRUPTED)
+        if len(seen) > 1:
+            raise KeyboardInterrupt
+        try:
+            request_stop(run)
+        except StoreError as error:
+            raise KeyboardInterrupt from error
+        # A handler may come in the middle of another write to the same stream.
+        with suppress(OSError, RuntimeError):
+            typer.echo("stopping: running epochs end first; Ctrl-C again stops at once", err=True)
+
+    with _handled(on_signal):
+        yield seen
+
+
+@contextmanager
+def _handled(handler: _Handler) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may set handlers
+        return
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    for number in _SIGNALS:
+        # nohup has SIGHUP ignored: the command is to go on without its terminal.
+        if not (number == signal.SIGHUP and before[number] == signal.SIG_IGN):
+            signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        for number, kept in before.items():
+            if kept is not None:  # else it was not set from Python
+                signal.signal(number, kept)
