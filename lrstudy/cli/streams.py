@@ -18,8 +18,8 @@ from lrstudy.errors import EXIT_DONE
 # For an encoding that lacks them; other characters lose their accents, or become a question mark.
 _PLAIN: Final = {
     "–": "-", "—": "-", "−": "-", "─": "-", "━": "-", "│": "|", "‘": "'", "’": "'", "“": '"', "”": '"',
-    "…": "...", "×": "x", "÷": "/", "·": "*", "•": "*", "█": "#", "→": "->", "≤": "<=", "≥": ">=", "±": "+/-", "∞": "inf",
-    "λ": "lambda", "β": "beta", "σ": "sigma",
+    "…": "...", "×": "x", "÷": "/", "·": "*", "•": "*", "█": "#", "→": "->", "≤": "<=", "≥": ">=",
+    "±": "+/-", "∞": "inf", "λ": "lambda", "β": "beta", "σ": "sigma",
 }  # fmt: skip
 _ERRORS: Final = "lrstudy.plain"
 

@@ -26,6 +26,6 @@ def check_folder() -> None:
     try:
         Path.cwd()
     except OSError as error:
-        remedy = "Change to a folder that exists: cd"
-        message = f"cannot be used ({error.strerror}): it was deleted, or may not be read"
+        remedy = "Change to a folder that exists, for instance your home."
+        message = f"was deleted or may not be read ({error.strerror})"
         raise InputError(Problem("the current folder", "", message, remedy)) from error

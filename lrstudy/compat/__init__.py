@@ -1,1 +1,1 @@
-"""Names of torch and Ray that are not public, each behind a function that says what it is needed for."""
+"""The private names of other libraries that lrstudy needs, each behind one function with a fallback."""

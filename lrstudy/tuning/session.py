@@ -19,7 +19,7 @@ import ray
 from ray._private import parameter, ray_constants
 
 import lrstudy
-from lrstudy.compat.ray import pathless_job
+from lrstudy.compat.ray_job import pathless_job
 from lrstudy.errors import ClusterError, Problem, did_you_mean
 from lrstudy.spec import Resources
 from lrstudy.tuning.machine import check_machine, provide_token, temporary_folder

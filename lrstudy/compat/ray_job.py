@@ -1,4 +1,4 @@
-"""What Ray has no public way for. Read in ``python/ray`` of the releases 2.55 and 2.60."""
+"""Where workers look for modules. Mirrors ``job_config.py`` and ``_private/worker.py`` of Ray 2.60."""
 
 from __future__ import annotations
 
