@@ -78,6 +78,7 @@ class Recorder(Callback):
         for number, message in result.pop("messages", [(0, result)]):
             if number in running:  # else a group begins again, and this lane had ended
                 self._take(trial, running[number], message)
+        self._on_change()  # the trials of a group end together, and late
         if result.pop("stopped", False):
             running.clear()
 
@@ -136,6 +137,20 @@ class Recorder(Callback):
         """Write what has waited long enough."""
         if self._trials and time.monotonic() - self._flushed_at > FLUSH_SECONDS:
             self.flush()
+
+    def underway(self) -> dict[Phase, tuple[int, float]]:
+        """Return for each phase its trials that have sent epochs, and how many whole trials' work that is.
+
+        The progress display asks from a thread of its own, hence the copies.
+        """
+        counts: dict[Phase, tuple[int, float]] = {}
+        for running in [each for group in list(self._running.values()) for each in list(group.values())]:
+            if running.rows:
+                phase = Phase(running.job.config.phase)
+                trials, worth = counts.get(phase, (0, 0.0))
+                done = min(len(running.rows) / self._study.task.epochs, 1.0)
+                counts[phase] = trials + 1, worth + done
+        return counts
 
     @property
     def waiting(self) -> int:
