@@ -30,6 +30,8 @@ from lrstudy.tuning.reaper import VARIABLE, reaper
 _ENVIRONMENT: Final[Mapping[str, str]] = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    # SIGTERM would print a stack of C++ and end the driver where it is.
+    "RAY_DISABLE_FAILURE_SIGNAL_HANDLER": "1",
     "RAY_USAGE_STATS_ENABLED": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     # Ctrl-C is the command line's: Tune's own handler ends trials in the middle of an epoch.
@@ -41,6 +43,7 @@ _ENVIRONMENT: Final[Mapping[str, str]] = {
 }
 
 
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # What Ray calls the kinds of accelerators among its resources.
 _KIND: Final = "accelerator_type:"
 _REACH_SECONDS: Final = 10.0
@@ -69,7 +72,7 @@ def ray_session(address: str | None, resources: Resources) -> Iterator[str]:
         stack.callback(ray.shutdown)
         try:
             _reach(address)
-            with _handlers_kept():
+            with _signals_kept():
                 folder = _connect(address, mark)
         except (OSError, RuntimeError, ValueError) as error:
             raise ClusterError(_unconnected(address, error)) from error
@@ -144,21 +147,36 @@ def _marked(mark: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _handlers_kept() -> Iterator[None]:
-    """Keep this process' handlers of signals.
+def _signals_kept() -> Iterator[None]:
+    """Leave signals to this process' own handlers; raise ``KeyboardInterrupt`` if one comes in the block.
 
-    Ray, as it starts, takes SIGTERM: in Python to end the process at once, below it to print a C++ stack.
+    Ray, as it starts, takes SIGTERM to exit at once. What its handler raises may be lost where it comes, so
+    the numbers of signals are kept too. SIGHUP is for the driver alone: what starts here never gets it from a
+    terminal that closes.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    kept = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in kept.items():
-            if handler is not None:  # else it was not set from Python
-                signal.signal(number, handler)
+    kept = {number: signal.getsignal(number) for number in _SIGNALS}
+    noted, notes = socket.socketpair()
+    with noted, notes:
+        noted.setblocking(False)
+        notes.setblocking(False)
+        wakeup = signal.set_wakeup_fd(notes.fileno(), warn_on_full_buffer=False)
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+        try:
+            yield
+        except SystemExit as error:
+            raise KeyboardInterrupt from error
+        finally:
+            for number, handler in kept.items():
+                if handler is not None:  # else it was not set from Python
+                    signal.signal(number, handler)
+            signal.set_wakeup_fd(wakeup)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
+        with contextlib.suppress(BlockingIOError):  # none came
+            if set(noted.recv(4096)) & set(_SIGNALS):
+                raise KeyboardInterrupt
 
 
 @contextlib.contextmanager
