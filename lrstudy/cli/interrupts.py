@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 _Handler = Callable[[int, FrameType | None], None]
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_MOMENT_SECONDS: Final = 0.05
+_MOST: Final = 3
 
 
 @contextmanager
@@ -28,15 +31,25 @@ def interruptible() -> Iterator[None]:
     def on_signal(*_: object) -> None:
         raise KeyboardInterrupt
 
-    with _handled(on_signal):
-        yield
+    def on_dropped(dropped: Any) -> None:
+        if not issubclass(dropped.exc_type, KeyboardInterrupt | SystemExit):
+            hook(dropped)
+        else:  # it came where Python drops what is raised: once more, a moment later
+            threading.Timer(_MOMENT_SECONDS, os.kill, (os.getpid(), signal.SIGINT)).start()
+
+    hook, sys.unraisablehook = sys.unraisablehook, on_dropped
+    try:
+        with _handled(on_signal):
+            yield
+    finally:
+        sys.unraisablehook = hook
 
 
 @contextmanager
 def draining(run: Location) -> Iterator[list[int]]:
     """Let a signal ask the study to stop while the block runs, a second one stop it at once.
 
-    Yields the signals so far. A third ends this process where it is, should the second have been swallowed.
+    Yields the signals so far. One more ends this process where it is, should the others have been swallowed.
     """
     from lrstudy.tuning import request_stop
 
@@ -44,7 +57,7 @@ def draining(run: Location) -> Iterator[list[int]]:
 
     def on_signal(number: int, _: FrameType | None) -> None:
         seen.append(number)
-        if len(seen) > 2:
+        if len(seen) > _MOST:
             os._exit(EXIT_INTERRUPTED)
         if len(seen) > 1:
             raise KeyboardInterrupt

@@ -30,7 +30,7 @@ def temporary_folder() -> tuple[Path, str]:
 
 def check_machine() -> list[Problem]:
     """Return what keeps Ray from starting on this machine, each with the setting that causes it."""
-    return [*_temporary_problems(*temporary_folder()), *_file_problems()]
+    return [*_temporary_problems(*temporary_folder()), *_file_problems(), *_token_problems()]
 
 
 def _temporary_problems(folder: Path, variable: str) -> list[Problem]:
@@ -78,6 +78,22 @@ def _file_problems() -> list[Problem]:
         return []
     message = f"the limit of open files is too low for Ray: at least {_FEWEST_OPEN_FILES} are needed"
     return [Problem("shell", "ulimit -n", message, f"Raise it first: ulimit -n {_OPEN_FILES}.", soft)]
+
+
+def _token_problems() -> list[Problem]:
+    mode = os.environ.get("RAY_AUTH_MODE", "token")
+    if mode.lower() not in ("token", "disabled"):
+        remedy = "Set it to token or disabled, or leave it out."
+        return [Problem("environment", "RAY_AUTH_MODE", "is not a mode of Ray", remedy, mode)]
+    place = os.environ.get("RAY_AUTH_TOKEN_PATH")
+    if mode.lower() == "disabled" or place is None or "RAY_AUTH_TOKEN" in os.environ:
+        return []
+    try:
+        cause = "" if Path(place).read_text(encoding="utf-8").strip() else "is empty"
+    except (OSError, UnicodeDecodeError) as error:
+        cause = f"cannot be read: {getattr(error, 'strerror', None) or error}"
+    remedy = "Put a token there, or leave the variable out: a Ray on this machine needs none of yours."
+    return [Problem("environment", "RAY_AUTH_TOKEN_PATH", cause, remedy, place)] if cause else []
 
 
 def provide_token() -> None:

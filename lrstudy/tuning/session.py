@@ -20,6 +20,7 @@ from ray._private import parameter, ray_constants
 
 import lrstudy
 from lrstudy.compat.ray_job import pathless_job
+from lrstudy.compat.ray_processes import own_session
 from lrstudy.errors import ClusterError, Problem, did_you_mean
 from lrstudy.spec import Resources
 from lrstudy.tuning.machine import check_machine, provide_token, temporary_folder
@@ -74,7 +75,7 @@ def ray_session(address: str | None, resources: Resources) -> Iterator[str]:
             _reach(address)
             with _signals_kept():
                 folder = _connect(address, mark)
-        except (OSError, RuntimeError, ValueError) as error:
+        except Exception as error:  # Ray raises a bare Exception, too
             raise ClusterError(_unconnected(address, error)) from error
         there = _cluster_resources()
         _refuse(_lacking(resources, there))
@@ -88,7 +89,7 @@ def _unconnected(address: str | None, error: Exception) -> Problem:
     cause = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
     if address is None:
         place = temporary_folder()[0] / "ray" / "session_latest" / "logs"
-        remedy = f"Look at the files in {place}; lrstudy doctor checks this machine."
+        remedy = f"Look at the files in {place}, and at what is set of RAY_*: lrstudy unsets none."
         return Problem("Ray", "", f"does not start on this machine: {cause}", remedy)
     remedy = (
         "Check that the cluster runs and that the address is its head's; leave it out to run here. "
@@ -123,7 +124,7 @@ def _connect(address: str | None, mark: str) -> str:
     else:
         provide_token()
         # "local": a leftover file of a dead cluster must not be joined by accident.
-        with _loopback_only(), _few_helpers(), _marked(mark):
+        with _loopback_only(), _few_helpers(), own_session(), _marked(mark):
             session = ray.init(
                 address="local", include_dashboard=False, _node_ip_address="127.0.0.1", **quiet
             )
@@ -151,8 +152,7 @@ def _signals_kept() -> Iterator[None]:
     """Leave signals to this process' own handlers; raise ``KeyboardInterrupt`` if one comes in the block.
 
     Ray, as it starts, takes SIGTERM to exit at once. What its handler raises may be lost where it comes, so
-    the numbers of signals are kept too. SIGHUP is for the driver alone: what starts here never gets it from a
-    terminal that closes.
+    the numbers of signals are kept too.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -163,7 +163,6 @@ def _signals_kept() -> Iterator[None]:
         noted.setblocking(False)
         notes.setblocking(False)
         wakeup = signal.set_wakeup_fd(notes.fileno(), warn_on_full_buffer=False)
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
         try:
             yield
         except SystemExit as error:
@@ -173,7 +172,6 @@ def _signals_kept() -> Iterator[None]:
                 if handler is not None:  # else it was not set from Python
                     signal.signal(number, handler)
             signal.set_wakeup_fd(wakeup)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
         with contextlib.suppress(BlockingIOError):  # none came
             if set(noted.recv(4096)) & set(_SIGNALS):
                 raise KeyboardInterrupt

@@ -101,3 +101,19 @@ def test_a_token_is_made_where_the_home_has_none_and_a_users_own_is_kept(
     assert len(made) == 64
     assert token() == made, "a process has one"
     monkeypatch.delenv("RAY_AUTH_TOKEN")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("RAY_AUTH_MODE", "tokens", "RAY_AUTH_MODE = 'tokens': is not a mode of Ray"),
+        ("RAY_AUTH_TOKEN_PATH", "/nowhere", "RAY_AUTH_TOKEN_PATH = '/nowhere': cannot be read: No such file"),
+        ("RAY_AUTH_TOKEN_PATH", "/dev/null", "RAY_AUTH_TOKEN_PATH = '/dev/null': is empty"),
+    ],
+)
+def test_settings_of_rays_token_that_cannot_work_are_named(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, words: str
+) -> None:
+    monkeypatch.delenv("RAY_AUTH_TOKEN", raising=False)
+    monkeypatch.setenv(name, value)
+    assert words in said()
