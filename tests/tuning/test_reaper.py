@@ -63,7 +63,7 @@ def wait_until(true: Callable[[], object], what: str, seconds: float = 120) -> N
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, what
-        time.sleep(0.05)
+        time.sleep(0.2)
 
 
 @pytest.fixture
