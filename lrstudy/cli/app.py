@@ -22,6 +22,8 @@ from lrstudy.errors import EXIT_BAD_INPUT, EXIT_INTERRUPTED, InputError, LrStudy
 
 # What arguments and options are called whose value is a folder or URI with stores.
 _STORES = frozenset(("run", "runs", "out"))
+# And those whose value is a path, though a text: it may be a URI as well.
+_PLACES = _STORES | {"files"}
 _ENDPOINT = Annotated[
     str | None,
     typer.Option(metavar="URL", help="An S3-compatible server for s3:// places; else $AWS_ENDPOINT_URL."),
@@ -69,16 +71,16 @@ def _with_home(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def command(**options: Any) -> Any:
-        return function(**{name: _at_home(value, name in _STORES) for name, value in options.items()})
+        return function(**{name: _at_home(value, name in _PLACES) for name, value in options.items()})
 
     command.__dict__["__signature__"] = inspect.signature(function, eval_str=True)
     return command
 
 
-def _at_home(value: Any, is_store: bool) -> Any:
+def _at_home(value: Any, is_place: bool) -> Any:
     if isinstance(value, list):
-        return [_at_home(each, is_store) for each in value]
-    if not isinstance(value, Path) and not (is_store and isinstance(value, str)):
+        return [_at_home(each, is_place) for each in value]
+    if not isinstance(value, Path) and not (is_place and isinstance(value, str)):
         return value
     if not str(value).startswith("~"):
         return value

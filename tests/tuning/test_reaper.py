@@ -59,7 +59,7 @@ def running(word: str, where: str = "cmdline") -> set[int]:
     return found
 
 
-def wait_until(true: Callable[[], object], what: str, seconds: float = 120) -> None:
+def wait_until(true: Callable[[], object], what: str, seconds: float = 300) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, what
@@ -122,43 +122,57 @@ class Study:
         wait_until(lambda: set(self.out.glob("checkpoints/*/*.pt")) - before, "a checkpoint")
 
     def end(self) -> tuple[int, str]:
-        _, said = self.process.communicate(timeout=120)
+        _, said = self.process.communicate(timeout=300)
         os.close(self.terminal)
         wait_until(lambda: not running(self.word, "environ"), "nothing is left", 60)
         return self.process.returncode, said
 
 
-@pytest.mark.cluster
-def test_nothing_of_rays_is_left_however_a_study_ends(tmp_path: Path, word: str) -> None:
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where a study waits to be run that takes long enough."""
     write_study(tmp_path / "study", seconds=0.05, epochs=200, trials=2, seeds=1)
+    return tmp_path
 
-    starting = Study(tmp_path, word)
-    starting.wait_for_ray()
-    starting.process.terminate()
-    assert starting.end() == (130, "interrupted\n")
 
-    killed = Study(tmp_path, word)
-    killed.wait_for_checkpoint()
-    workers = running(VARIABLE, "environ") & running(word, "environ")
-    os.kill(max(workers), signal.SIGSTOP)
-    killed.process.kill()
-    assert killed.end() == (-signal.SIGKILL, "")
+@pytest.mark.cluster
+def test_a_signal_in_the_second_in_which_ray_starts_leaves_nothing(folder: Path, word: str) -> None:
+    study = Study(folder, word)
+    study.wait_for_ray()
+    study.process.terminate()
+    assert study.end() == (130, "interrupted\n")
 
-    hung_up = Study(tmp_path, word)
-    hung_up.wait_for_checkpoint()
-    os.kill(hung_up.process.pid, signal.SIGHUP)
-    code, said = hung_up.end()
+
+@pytest.mark.cluster
+def test_a_kill_leaves_nothing_though_a_worker_is_stopped(folder: Path, word: str) -> None:
+    study = Study(folder, word)
+    study.wait_for_checkpoint()
+    os.kill(max(running(VARIABLE, "environ") & running(word, "environ")), signal.SIGSTOP)
+    study.process.kill()
+    assert study.end() == (-signal.SIGKILL, "")
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM])
+def test_a_signal_to_all_the_driver_started_lets_epochs_end(folder: Path, word: str, number: int) -> None:
+    study = Study(folder, word)
+    study.wait_for_checkpoint()
+    os.killpg(study.process.pid, number)
+    code, said = study.end()
     assert (code, said.count("\n")) == (130, 2), said
     assert said.startswith("stopping: running epochs end first"), said
     assert "to continue: lrstudy resume runs/slow" in said
-    assert list(hung_up.out.glob("checkpoints/*/*.pt")), "running trials go on from here"
+    assert list(study.out.glob("checkpoints/*/*.pt")), "running trials go on from here"
 
-    twice = Study(tmp_path, word)
-    twice.wait_for_checkpoint()
-    twice.process.terminate()
+
+@pytest.mark.cluster
+def test_a_second_signal_stops_at_once_without_a_trace(folder: Path, word: str) -> None:
+    study = Study(folder, word)
+    study.wait_for_checkpoint()
+    study.process.terminate()
     time.sleep(0.5)
-    twice.process.terminate()
-    code, said = twice.end()
+    study.process.terminate()
+    code, said = study.end()
     assert code == 130, said
     assert "Traceback" not in said
     assert "SIGTERM received" not in said, "a stack of C++"
