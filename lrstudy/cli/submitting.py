@@ -76,14 +76,9 @@ def _hiding(folder: Path) -> list[Problem]:
     names = {path.stem: path.name for path in folder.glob("*.py")}
     names |= {path.parent.name: path.parent.name for path in folder.glob("*/__init__.py")}
     remedy = "Rename it, or give a --working-dir without it."
+    message = "hides Python's own module of this name from the job"
     return [
-        Problem(
-            "--working-dir",
-            "",
-            "hides Python's own module of this name from the job",
-            remedy,
-            str(folder / name),
-        )
+        Problem("--working-dir", "", f"{name} in it {message}", remedy, str(folder))
         for stem, name in sorted(names.items())
         if stem in sys.stdlib_module_names - _NOT_MISSED
     ]
