@@ -11,7 +11,7 @@
     │   ├── SchedulerError          2   arguments of a scheduler used on its own (also a ``ValueError``)
     │   └── ClusterError            2   a Ray cluster that cannot be reached or lacks what was asked
     └── StudyStoppedError           3   the study ended before all trials did; it can be resumed
-        └── StudyInterruptedError 130   the same, because Ctrl-C was pressed
+        └── StudyInterruptedError 130   the same, on Ctrl-C, SIGTERM or SIGHUP
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ class StudyStoppedError(LrStudyError):
 
 
 class StudyInterruptedError(StudyStoppedError):
-    """The study ended early because somebody pressed Ctrl-C."""
+    """The study ended early on a signal: Ctrl-C, SIGTERM or SIGHUP."""
 
     exit_code = EXIT_INTERRUPTED
 

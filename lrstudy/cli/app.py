@@ -7,17 +7,23 @@ import inspect
 import os
 import sys
 from collections.abc import Callable
-from typing import Annotated, Any, TypeVar
+from pathlib import Path
+from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 from typer.core import TyperGroup
 
 from lrstudy import __version__
+from lrstudy.cli.interrupts import interruptible
 from lrstudy.cli.output import print_error
-from lrstudy.errors import EXIT_INTERRUPTED, LrStudyError
+from lrstudy.cli.streams import guard_streams, lost_output
+from lrstudy.cli.surroundings import check_folder, settle_environment
+from lrstudy.errors import EXIT_BAD_INPUT, EXIT_INTERRUPTED, InputError, LrStudyError, Problem
 
 # What arguments and options are called whose value is a folder or URI with stores.
 _STORES = frozenset(("run", "runs", "out"))
+# And those whose value is a path, though a text: it may be a URI as well.
+_PLACES = _STORES | {"files"}
 _ENDPOINT = Annotated[
     str | None,
     typer.Option(metavar="URL", help="An S3-compatible server for s3:// places; else $AWS_ENDPOINT_URL."),
@@ -29,6 +35,7 @@ class _Group(TyperGroup):
 
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override] # typer.Context is click's
         try:
+            check_folder()
             return super().invoke(ctx)
         except LrStudyError as error:
             if ctx.params.get("debug"):
@@ -45,21 +52,48 @@ class _Group(TyperGroup):
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
-class _App(typer.Typer):
-    """Gives every command that takes a store the option ``--endpoint``."""
+class App(typer.Typer):
+    """Gives every command that takes a store the option ``--endpoint``, and reads ``~`` in every path."""
 
     def command(self, *given: Any, **options: Any) -> Callable[[_Command], _Command]:
+        """Register a command, as typer's method of this name does."""
         register: Callable[[Any], Any] = super().command(*given, **options)
 
         def decorate(function: _Command) -> _Command:
-            register(_with_endpoint(function))
+            register(_with_endpoint(_with_home(function)))
             return function
 
         return decorate
 
 
+def _with_home(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Let ``~`` be the home folder in every path that is given: a shell reads it in some places only."""
+
+    @functools.wraps(function)
+    def command(**options: Any) -> Any:
+        return function(**{name: _at_home(value, name in _PLACES) for name, value in options.items()})
+
+    command.__dict__["__signature__"] = inspect.signature(function, eval_str=True)
+    return command
+
+
+def _at_home(value: Any, is_place: bool) -> Any:
+    if isinstance(value, list):
+        return [_at_home(each, is_place) for each in value]
+    if not isinstance(value, Path) and not (is_place and isinstance(value, str)):
+        return value
+    if not str(value).startswith("~"):
+        return value
+    try:
+        return type(value)(Path(value).expanduser())
+    except RuntimeError as error:
+        remedy = "Give the folder's whole path; ./~ is a folder of that name here."
+        problem = Problem("command line", "", "no home folder is known for it", remedy, str(value))
+        raise InputError(problem) from error
+
+
 def _with_endpoint(function: Callable[..., Any]) -> Callable[..., Any]:
-    signature = inspect.signature(function, eval_str=True)
+    signature = inspect.signature(function)
     if not signature.parameters.keys() & _STORES:
         return function
 
@@ -78,7 +112,7 @@ def _with_endpoint(function: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-app = _App(
+app = App(
     cls=_Group,
     name="lrstudy",
     no_args_is_help=True,
@@ -105,8 +139,23 @@ def _options(
     """Which learning-rate schedule gets there first, and how sure are we?"""
 
 
-def main() -> None:
+def main() -> NoReturn:
     """The ``lrstudy`` command."""
-    from lrstudy.cli import commands  # noqa: F401 - importing it registers the commands
+    guard_streams()
+    settle_environment()
+    with interruptible():
+        try:
+            from lrstudy.cli import commands  # noqa: F401 - importing it registers the commands
 
-    sys.exit(app())
+            app()
+        except KeyboardInterrupt:  # while it starts or ends
+            code: Any = EXIT_INTERRUPTED
+        except SystemExit as done:
+            code = done.code
+    lost = lost_output()
+    if lost is not None:
+        remedy = "Send it where there is room; files that the command wrote are whole."
+        problem = Problem("standard output", "", f"cannot be written: {lost.strerror}", remedy)
+        print_error(InputError(problem))
+        code = code or EXIT_BAD_INPUT
+    sys.exit(code)

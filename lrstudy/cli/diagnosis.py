@@ -108,7 +108,9 @@ def _memory() -> Finding:
 
 def _space(name: str, out: str) -> Finding:
     """Room where runs and Ray's temporary files go."""
-    places = {"Ray's temporary files": Path(os.environ.get("RAY_TMPDIR", "/tmp"))}  # noqa: S108 - Ray's own default
+    from lrstudy.tuning.machine import temporary_folder
+
+    places = {"Ray's temporary files": _existing(temporary_folder()[0])}
     if "://" not in out:
         places[name] = _existing(Path(out))
     free = {what: shutil.disk_usage(place).free for what, place in places.items()}

@@ -29,20 +29,20 @@ class Clock:
 
     def __init__(self, first: Progress, now: Callable[[], float] = time.monotonic) -> None:
         self._first, self._now, self._started = first, now, now()
-        self._begun: tuple[float, int] | None = None  # when the first trials had ended, and how many
+        self._begun: tuple[float, float] | None = None  # when the first work was done, and how much
 
     @property
     def elapsed(self) -> float:
         """Seconds since the start of this run."""
         return self._now() - self._started
 
-    def eta(self, progress: Progress, trials: int) -> float | None:
+    def eta(self, progress: Progress, trials: float) -> float | None:
         """Seconds until so many more trials have finished; None as long as nothing can be said.
 
-        The pace counts from the first trials that ended: what came before is mostly the workers' start,
+        The pace counts from the first work that was done: what came before is mostly the workers' start,
         unless the trials are long.
         """
-        done, elapsed = progress.finished - self._first.finished, self.elapsed
+        done, elapsed = progress.worth - self._first.worth, self.elapsed
         if done <= 0:
             return None
         since, before = self._begun = self._begun or (elapsed, done)
@@ -52,13 +52,22 @@ class Clock:
 
 
 def summary_line(progress: Progress, clock: Clock) -> str:
-    """Trials done, time taken, and how long each phase will take."""
-    line = f"{progress.finished} of {progress.planned} trials in {duration(clock.elapsed)}"
-    left = clock.eta(progress, progress.planned - progress.finished)
+    """Trials done and under way, time taken, and how long each phase will take."""
+    line = (
+        f"{progress.finished} of {progress.planned} trials{_underway(progress)} in {duration(clock.elapsed)}"
+    )
+    left = clock.eta(progress, progress.planned - progress.worth)
     if not left:
         return line
     tuned = clock.eta(progress, progress.missing(Phase.RANGE_TEST) + progress.missing(Phase.TUNE))
     return f"{line}; {f'tuned in about {duration(tuned)}, ' if tuned else ''}done in about {duration(left)}"
+
+
+def _underway(progress: Progress) -> str:
+    trials = sum(trials for trials, _ in progress.underway.values())
+    if not trials:
+        return ""
+    return f", {(progress.worth - progress.finished) / trials:.0%} of {trials} more,"
 
 
 def progress_page(progress: Progress, clock: Clock, metric: str) -> Group:
@@ -98,6 +107,7 @@ def show_progress(
     else:
         lines = _PlainLines(console, snapshot, clock)
         yield lines.on_change
+        lines.write()
 
 
 class _PlainLines:
@@ -109,6 +119,10 @@ class _PlainLines:
         if self._clock.elapsed < self._next:
             return
         self._next = self._clock.elapsed + PLAIN_LINE_SECONDS
+        self.write()
+
+    def write(self) -> None:
+        """Write how far it is, whenever the last line was written."""
         self._console.print(summary_line(self._snapshot(), self._clock), markup=False, soft_wrap=True)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import textwrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import typer
 
@@ -15,18 +15,26 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
+_NARROWEST: Final = 40
+
+
 def console() -> Console:
     """The console for results (standard output). ``NO_COLOR`` is honoured by rich itself."""
-    from rich.console import Console
-
-    return Console(highlight=False, emoji=False)
+    return _console(stderr=False)
 
 
 def messages() -> Console:
     """The console for what only a person who watches wants to see (standard error)."""
+    return _console(stderr=True)
+
+
+def _console(*, stderr: bool) -> Console:
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False, emoji=False)
+    found = Console(stderr=stderr, highlight=False, emoji=False)
+    if found.width < _NARROWEST:  # COLUMNS=0 of some editors: nothing at all would be shown
+        found.width = _NARROWEST
+    return found
 
 
 def print_error(error: LrStudyError) -> None:
@@ -46,7 +54,7 @@ def _wrapped(text: str, indent: str) -> str:
     """Broken between words on a terminal; elsewhere one line, as programs that read it want it."""
     if not sys.stderr.isatty():
         return indent + text
-    width = shutil.get_terminal_size().columns
+    width = max(shutil.get_terminal_size().columns, _NARROWEST)
     lines = [
         textwrap.fill(
             line,

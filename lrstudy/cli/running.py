@@ -5,23 +5,22 @@ from __future__ import annotations
 import os
 import shlex
 import signal
-import threading
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 import typer
 
+from lrstudy.cli.interrupts import draining
 from lrstudy.cli.live import show_progress
 from lrstudy.cli.output import console, messages
+from lrstudy.cli.streams import without_readers
 from lrstudy.cli.verdict import finish_report, report_folder
 from lrstudy.errors import EXIT_TRIALS_FAILED, Problem, StoreError, StudyInterruptedError, StudyStoppedError
 from lrstudy.spec import restore_study
 from lrstudy.store import open_store
-from lrstudy.tuning import log_file, prepare, request_stop
+from lrstudy.tuning import log_file, prepare
 
 if TYPE_CHECKING:
     from lrstudy.spec import Study
@@ -37,6 +36,7 @@ class Way:
     quiet: bool = False
 
 
+@without_readers()
 def run_study(
     study: Study, out: str | Location, way: Way, own: Sequence[Path], forget: Collection[str] = ()
 ) -> None:
@@ -56,7 +56,7 @@ def run_study(
         if not ready.run.done:
             metric = study.target.metric
             with (
-                _drained(ready.location) as interrupts,
+                draining(ready.location) as interrupts,
                 show_progress(screen, ready.run.progress, metric, quiet=way.quiet) as on_change,
             ):
                 try:
@@ -99,31 +99,3 @@ def resume_command(run: Location, way: Way, verb: str = "resume") -> str:
     if run.local is None and (endpoint := os.environ.get("AWS_ENDPOINT_URL")):
         words += ["--endpoint", endpoint]
     return shlex.join(words)
-
-
-@contextmanager
-def _drained(run: Location) -> Iterator[list[int]]:
-    """While the block runs, Ctrl-C asks the study to stop, and a second one stops it at once.
-
-    Yields the signals so far.
-    """
-    seen: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield seen
-        return
-
-    def on_signal(number: int, _: FrameType | None) -> None:
-        seen.append(number)
-        if len(seen) > 1:
-            raise KeyboardInterrupt
-        try:
-            request_stop(run)
-        except StoreError as error:
-            raise KeyboardInterrupt from error
-        typer.echo("stopping: running epochs end first; Ctrl-C again stops at once", err=True)
-
-    before = signal.signal(signal.SIGINT, on_signal)
-    try:
-        yield seen
-    finally:
-        signal.signal(signal.SIGINT, before)

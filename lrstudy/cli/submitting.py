@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NoReturn
@@ -16,6 +17,8 @@ from lrstudy.spec import load_study
 if TYPE_CHECKING:
     from lrstudy.tuning.jobs import Job, JobRequest, JobServer
 
+# Modules of Python that no library imports.
+_NOT_MISSED = frozenset({"antigravity", "idlelib", "lib2to3", "test", "this", "turtle", "turtledemo"})
 # What a folder of studies holds besides them; large, and of no use to a job.
 _NOT_SENT = (".git", ".venv", "venv", "__pycache__", "runs", "reports")
 
@@ -49,6 +52,8 @@ def job_request(
             )
             message = "is relative, and a job's own folder is removed with the job"
             problems.append(Problem(option, "", message, remedy, str(place)))
+    for place in {folder, file.parent}:
+        problems += _hiding(place)
     values = _environment(env, problems)
     if problems:
         raise InputError(problems)
@@ -61,6 +66,22 @@ def job_request(
     words += ["--reports", str(reports)] if reports is not None else []
     words += [word for setting in settings for word in ("--set", setting)]
     return JobRequest(words, spec.name, folder, python, name, values, pip, _NOT_SENT)
+
+
+def _hiding(folder: Path) -> list[Problem]:
+    """Return a problem for each module in a folder that hides one of Python's own.
+
+    A job's folder comes before all that is installed, in every process of Ray that works for it.
+    """
+    names = {path.stem: path.name for path in folder.glob("*.py")}
+    names |= {path.parent.name: path.parent.name for path in folder.glob("*/__init__.py")}
+    remedy = "Rename it, or give a --working-dir without it."
+    message = "hides Python's own module of this name from the job"
+    return [
+        Problem("--working-dir", "", f"{name} in it {message}", remedy, str(folder))
+        for stem, name in sorted(names.items())
+        if stem in sys.stdlib_module_names - _NOT_MISSED
+    ]
 
 
 def _environment(given: Sequence[str], problems: list[Problem]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import copy
 import re
 import tomllib
@@ -50,6 +51,12 @@ SECTIONS: Mapping[str, type[TaskSpec | Budget | Target | Resources | Faults | Ra
 _TOP_LEVEL = ("name", "seed", *SECTIONS, "schedules")
 
 
+def _encoding_problem(where: str, content: bytes, place: int) -> Problem:
+    wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in content[:2]
+    message = "is UTF-16, not UTF-8" if wide else f"is not UTF-8 (byte {place})"
+    return Problem(where, "", message, "Save the file as UTF-8; TOML allows nothing else.")
+
+
 def load_study(path: Path, overrides: Sequence[str] = ()) -> Study:
     """Read and check a study file, with ``key.path=value`` overrides applied first.
 
@@ -57,20 +64,22 @@ def load_study(path: Path, overrides: Sequence[str] = ()) -> Study:
     """
     where = str(path)
     try:
-        text = path.read_bytes().decode("utf-8")
+        content = path.read_bytes()
+        text = content.decode("utf-8-sig")  # some editors mark UTF-8 at the front
     except FileNotFoundError:
         raise StudyFileError(_no_file(path)) from None
     except IsADirectoryError:
         remedy = "Name the study file itself, for example studies/digits.toml."
         raise StudyFileError(Problem(where, "", "is a folder, not a study file", remedy)) from None
     except UnicodeDecodeError as error:
-        remedy = "Save the file as UTF-8; TOML allows nothing else."
-        raise StudyFileError(Problem(where, "", f"is not UTF-8 (byte {error.start})", remedy)) from None
+        raise StudyFileError(_encoding_problem(where, content, error.start)) from None
     except OSError as error:
         problem = Problem(
             where, "", f"cannot be read: {error.strerror}", "Check the path and its permissions."
         )
         raise StudyFileError(problem) from None
+    if "\0" in text[:2]:  # UTF-16 of Latin letters passes for UTF-8
+        raise StudyFileError(_encoding_problem(where, content, text.index("\0")))
     try:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

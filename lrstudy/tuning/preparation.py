@@ -6,6 +6,7 @@ and imports torch meanwhile; so this module itself imports neither torch nor Tun
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -116,8 +117,9 @@ def prepare(
         if begins:  # else the store says it: lanes and plain trials are never mixed
             choice = choose_lanes(study, data)
             info = replace(info, lanes=choice.lanes, lanes_reason=choice.reason)
+        opened = time.time()
         writer = stack.enter_context(StoreWriter.create_or_open(place, info, forget=forget))
-        withdraw_stop(place)  # an older one's; whoever asks from now on is heard
+        withdraw_stop(place, before=opened)  # an earlier run's; since then ``lrstudy stop`` sees this one
         store = open_store(place)
         run = StudyRun(study, store.trial_records(), _epochs(study, store))
         run.clean_up(place)  # a kill may have come between the last row and this

@@ -94,6 +94,7 @@ class Recorder(Callback):
         for number, message in messages:
             if number in running:  # else a group begins again, and this lane had ended
                 self._take(trial.trial_id, running[number], message)
+        self._on_change()  # the trials of a group end together, and late
         if result.pop("stopped", False):
             for stopped in list(running.values()):
                 self._retries.over(stopped.job)
@@ -193,6 +194,20 @@ class Recorder(Callback):
             return
         self._stuck[trial_id] = why
         ray.kill(actor)
+
+    def underway(self) -> dict[Phase, tuple[int, float]]:
+        """Return for each phase its trials that have sent epochs, and how many whole trials' work that is.
+
+        The progress display asks from a thread of its own, hence the copies.
+        """
+        counts: dict[Phase, tuple[int, float]] = {}
+        for running in [each for group in list(self._running.values()) for each in list(group.values())]:
+            if running.rows:
+                phase = Phase(running.job.config.phase)
+                trials, worth = counts.get(phase, (0, 0.0))
+                done = min(len(running.rows) / self._study.task.epochs, 1.0)
+                counts[phase] = trials + 1, worth + done
+        return counts
 
     @property
     def waiting(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import ray
@@ -61,9 +61,14 @@ class ScheduleProgress:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a study is."""
+    """How far a study is.
+
+    ``underway`` is, for each phase, the trials that have trained some epochs and not ended, and the trials'
+    worth of work that these epochs are.
+    """
 
     schedules: tuple[ScheduleProgress, ...]
+    underway: Mapping[Phase, tuple[int, float]] = field(default_factory=dict)
 
     @property
     def finished(self) -> int:
@@ -75,10 +80,15 @@ class Progress:
         """Trials of the whole study."""
         return sum(planned for schedule in self.schedules for _, planned in schedule.phases.values())
 
-    def missing(self, phase: Phase) -> int:
-        """Trials of a phase that have no record yet."""
+    def missing(self, phase: Phase) -> float:
+        """Trials of a phase that have no record yet, less what those under way have done."""
         counts = [schedule.phases.get(phase, (0, 0)) for schedule in self.schedules]
-        return sum(planned - done for done, planned in counts)
+        return sum(planned - done for done, planned in counts) - self.underway.get(phase, (0, 0.0))[1]
+
+    @property
+    def worth(self) -> float:
+        """Work done, in trials: those that have a record, and their part of those under way."""
+        return self.finished + sum(worth for _, worth in self.underway.values())
 
 
 class StudyRun:
@@ -97,6 +107,7 @@ class StudyRun:
         self._controller = Controller(study, finished, falls)
         every = (row.train_seconds + row.eval_seconds for epochs in rows.values() for row in epochs)
         self._limit = EpochLimit(study.faults.epoch_seconds, max(every, default=None))
+        self._recorder: Recorder | None = None
         self._pruner = Pruner(study)
         for record in finished:
             self._pruner.restore(record, rows.get(record.trial_id, []))
@@ -127,7 +138,8 @@ class StudyRun:
                     self._controller.lost(schedule.name),
                 )
                 for schedule in self._study.schedules
-            )
+            ),
+            {} if self._recorder is None else self._recorder.underway(),
         )
 
     def run(
@@ -173,6 +185,7 @@ class StudyRun:
             recorder = Recorder(
                 self._study, self._controller, retries, writer, tracking, self._limit, on_change
             )
+            self._recorder = recorder
             # Tune needs a folder of its own. Nothing is ever restored from it: the store is the truth.
             scratch = writer.location / _SCRATCH
             try:

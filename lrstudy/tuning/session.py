@@ -7,21 +7,32 @@ import functools
 import inspect
 import logging
 import os
+import signal
 import socket
+import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import ray
 from ray._private import parameter, ray_constants
 
+import lrstudy
+from lrstudy.compat.ray_job import pathless_job
+from lrstudy.compat.ray_processes import own_session
 from lrstudy.errors import ClusterError, Problem, did_you_mean
 from lrstudy.spec import Resources
+from lrstudy.tuning.machine import check_machine, provide_token, temporary_folder
+from lrstudy.tuning.reaper import VARIABLE, reaper
 
 # Without these Tune writes a JSON, a CSV and a TensorBoard file per trial, moves each worker into a folder
 # of its own (which breaks relative paths), prints every error twice, and reports usage to a server.
 _ENVIRONMENT: Final[Mapping[str, str]] = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    # SIGTERM would print a stack of C++ and end the driver where it is.
+    "RAY_DISABLE_FAILURE_SIGNAL_HANDLER": "1",
     "RAY_USAGE_STATS_ENABLED": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     # Ctrl-C is the command line's: Tune's own handler ends trials in the middle of an epoch.
@@ -33,6 +44,7 @@ _ENVIRONMENT: Final[Mapping[str, str]] = {
 }
 
 
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # What Ray calls the kinds of accelerators among its resources.
 _KIND: Final = "accelerator_type:"
 _REACH_SECONDS: Final = 10.0
@@ -53,29 +65,37 @@ def ray_session(address: str | None, resources: Resources) -> Iterator[str]:
     """
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    if address is None:
-        _refuse(check_local(resources))
-    try:
-        _reach(address)
-        folder = _connect(address)
-    except (OSError, RuntimeError, ValueError) as error:
-        remedy = (
-            "Check that the cluster runs and that the address is its head's; leave it out to run here. "
-            f"A cluster that asks for a token answers nobody without one: {AUTHENTICATE}."
-        )
-        cause = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
-        raise ClusterError(
-            Problem("--address", "", f"no Ray cluster answers: {cause}", remedy, address)
-        ) from error
-    try:
+    with contextlib.ExitStack() as stack:
+        mark = ""
+        if address is None:
+            _refuse([*check_local(resources), *check_machine()])
+            mark = stack.enter_context(reaper())
+        stack.callback(ray.shutdown)
+        try:
+            _reach(address)
+            with _signals_kept():
+                folder = _connect(address, mark)
+        except Exception as error:  # Ray raises a bare Exception, too
+            raise ClusterError(_unconnected(address, error)) from error
         there = _cluster_resources()
         _refuse(_lacking(resources, there))
         # With a searcher Tune keeps one trial pending. Where trials are shorter than a worker's start, that
         # one goes to the first worker that is free, and a second worker is never started.
         os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(16 + int(there.get("CPU", 0))))
         yield folder
-    finally:
-        ray.shutdown()
+
+
+def _unconnected(address: str | None, error: Exception) -> Problem:
+    cause = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+    if address is None:
+        place = temporary_folder()[0] / "ray" / "session_latest" / "logs"
+        remedy = f"Look at the files in {place}, and at what is set of RAY_*: lrstudy unsets none."
+        return Problem("Ray", "", f"does not start on this machine: {cause}", remedy)
+    remedy = (
+        "Check that the cluster runs and that the address is its head's; leave it out to run here. "
+        f"A cluster that asks for a token answers nobody without one: {AUTHENTICATE}."
+    )
+    return Problem("--address", "", f"no Ray cluster answers: {cause}", remedy, address)
 
 
 def check_cluster(address: str, resources: Resources) -> None:
@@ -93,19 +113,68 @@ def _reach(address: str | None) -> None:
         pass
 
 
-def _connect(address: str | None) -> str:
+def _connect(address: str | None, mark: str) -> str:
     # What workers print stays in their own files; what is logged here later is the run's (``logs``).
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if not _beside_the_driver():
+        quiet["job_config"] = pathless_job()
     session: Any
     if address is not None:
         session = ray.init(address=address, **quiet)
     else:
+        provide_token()
         # "local": a leftover file of a dead cluster must not be joined by accident.
-        with _loopback_only(), _few_helpers():
+        with _loopback_only(), _few_helpers(), own_session(), _marked(mark):
             session = ray.init(
                 address="local", include_dashboard=False, _node_ip_address="127.0.0.1", **quiet
             )
     return str(session.address_info["session_dir"])
+
+
+def _beside_the_driver() -> bool:
+    """Return True if workers find lrstudy itself only in the current folder or the script's: a checkout."""
+    here = Path(lrstudy.__file__).parents[1]
+    return here in (Path.cwd(), Path(sys.argv[0]).resolve().parent)
+
+
+@contextlib.contextmanager
+def _marked(mark: str) -> Iterator[None]:
+    """Let what Ray starts inherit the reaper's mark, and what that starts; nothing else does."""
+    os.environ[VARIABLE] = mark
+    try:
+        yield
+    finally:
+        os.environ.pop(VARIABLE, None)
+
+
+@contextlib.contextmanager
+def _signals_kept() -> Iterator[None]:
+    """Leave signals to this process' own handlers; raise ``KeyboardInterrupt`` if one comes in the block.
+
+    Ray, as it starts, takes SIGTERM to exit at once. What its handler raises may be lost where it comes, so
+    the numbers of signals are kept too.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    kept = {number: signal.getsignal(number) for number in _SIGNALS}
+    noted, notes = socket.socketpair()
+    with noted, notes:
+        noted.setblocking(False)
+        notes.setblocking(False)
+        wakeup = signal.set_wakeup_fd(notes.fileno(), warn_on_full_buffer=False)
+        try:
+            yield
+        except SystemExit as error:
+            raise KeyboardInterrupt from error
+        finally:
+            for number, handler in kept.items():
+                if handler is not None:  # else it was not set from Python
+                    signal.signal(number, handler)
+            signal.set_wakeup_fd(wakeup)
+        with contextlib.suppress(BlockingIOError):  # none came
+            if set(noted.recv(4096)) & set(_SIGNALS):
+                raise KeyboardInterrupt
 
 
 @contextlib.contextmanager

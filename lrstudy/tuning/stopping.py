@@ -6,6 +6,7 @@ ends when the last one has. The file is the whole protocol, so any shell on any 
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from lrstudy.errors import StoreError
 from lrstudy.store import Location
 
 _FILE: Final = "stop"
+_ATTEMPTS: Final = 5
 # How often the file is looked for: a local look costs microseconds, one at an object store a round trip.
 _SECONDS: Final = 0.5
 _REMOTE_SECONDS: Final = 5.0
@@ -22,13 +24,30 @@ _REMOTE_SECONDS: Final = 5.0
 
 def request_stop(store: Location) -> None:
     """Ask whoever runs the study in this folder to stop; raises ``StoreError`` where that is impossible."""
-    (store / _FILE).write(b"")
+    content = repr(time.time()).encode()
+    for left in reversed(range(_ATTEMPTS)):
+        try:
+            (store / _FILE).write(content)
+        except StoreError:
+            # A second request, or a driver that clears its folder as it starts, may have removed what was
+            # half written.
+            if not (store / _FILE).exists() and not left:
+                raise
+        else:
+            return
 
 
-def withdraw_stop(store: Location) -> None:
-    """Take back what was asked, if anything was."""
-    if (store / _FILE).exists():
+def withdraw_stop(store: Location, *, before: float = math.inf) -> None:
+    """Remove the request, if there is one that was made before this time (seconds since 1970)."""
+    if (store / _FILE).exists() and _moment((store / _FILE).read()) < before:
         (store / _FILE).delete()
+
+
+def _moment(content: bytes) -> float:
+    try:
+        return float(content)
+    except ValueError:  # of an earlier release, or by another program
+        return -math.inf
 
 
 @dataclass(slots=True)

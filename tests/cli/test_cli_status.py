@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 import lrstudy.cli.commands  # noqa: F401 - registers the commands
 from lrstudy.cli import app, standing
-from lrstudy.cli.live import Clock, summary_line
+from lrstudy.cli.live import Clock, show_progress, summary_line
 from lrstudy.cli.standing import standing_of, standing_page, watch_run
 from lrstudy.records import Phase, Status, TrialRecord
 from lrstudy.spec import parse_study
@@ -126,6 +126,36 @@ def test_watching_shows_what_happens_and_ends_with_the_run(
     watcher.join(20)
     assert not watcher.is_alive()
     assert "4 of 10 trials done" in screen.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_trials_under_way_count_as_their_epochs() -> None:
+    def progress(finished: int, trials: int, worth: float) -> Progress:
+        phases = {Phase.TUNE: (finished, 8), Phase.CONFIRM: (0, 4)}
+        return Progress((ScheduleProgress("fixed", phases, None, 0),), {Phase.TUNE: (trials, worth)})
+
+    now = 0.0
+    clock = Clock(progress(0, 0, 0.0), now=lambda: now)
+    now = 20.0
+    assert summary_line(progress(0, 7, 0.5), clock) == "0 of 12 trials, 7% of 7 more, in 20 s"
+    now = 30.0
+    line = "1 of 12 trials, 50% of 7 more, in 30 s; tuned in about 9 s, done in about 19 s"
+    assert summary_line(progress(1, 7, 3.5), clock) == line
+
+
+def test_off_a_terminal_the_last_line_says_how_the_study_ended() -> None:
+    states = iter([progress_of(0), progress_of(1), progress_of(8)])
+    screen = Console(file=io.StringIO(), width=80)
+    with show_progress(screen, lambda: next(states), "val_accuracy", quiet=False) as on_change:
+        on_change()
+        on_change()
+    assert screen.file.getvalue().splitlines() == [  # type: ignore[attr-defined]
+        "1 of 8 trials in 0 s",
+        "8 of 8 trials in 0 s",
+    ]
+
+
+def progress_of(finished: int) -> Progress:
+    return Progress((ScheduleProgress("fixed", {Phase.TUNE: (finished, 8)}, None, 0),))
 
 
 def test_time_left_is_told_for_tuning_and_for_all() -> None:

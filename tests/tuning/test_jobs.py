@@ -138,6 +138,21 @@ def test_without_the_extra_the_command_says_what_to_install(monkeypatch: pytest.
     assert (told.exit_code, "pip install 'lrstudy[cluster]'" in told.output) == (2, True), told.output
 
 
+def test_modules_that_hide_pythons_own_are_not_submitted(tmp_path: Path) -> None:
+    file = write_study(tmp_path)
+    for name in ("timeit.py", "mine.py", "test.py"):
+        (tmp_path / name).touch()
+    (tmp_path / "queue").mkdir()
+    (tmp_path / "queue" / "__init__.py").touch()
+    (tmp_path / "json").mkdir()  # without modules it hides nothing
+    where = ("--address", "http://127.0.0.1:1", "--out", "/runs", "--working-dir", str(tmp_path))
+    told = lrstudy("submit", str(file), *where)
+    assert told.exit_code == 2
+    for name in ("timeit.py", "queue"):
+        assert f"{name} in it hides Python's own module of this name from the job" in told.output
+    assert told.output.count("hides Python's own module") == 2
+
+
 def test_all_that_is_wrong_with_a_submission_is_told_at_once_and_no_value(tmp_path: Path) -> None:
     file = write_study(tmp_path)
     (tmp_path / "elsewhere").mkdir()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -15,6 +18,7 @@ from typer.testing import CliRunner
 
 import lrstudy.cli.commands  # noqa: F401 - registers the commands
 from lrstudy.cli import app
+from lrstudy.errors import StoreError
 from lrstudy.records import Phase, Status
 from lrstudy.store import open_location, open_store
 from lrstudy.tuning import prepare, to_retry
@@ -37,6 +41,39 @@ def test_a_request_is_seen_by_whoever_looks_and_can_be_withdrawn(tmp_path: Path)
     now[0] = 2.0
     assert request.asked, "once asked, it stays asked"
     assert not StopRequest(place).asked
+
+
+def test_an_earlier_runs_request_is_withdrawn_and_one_made_since_is_kept(tmp_path: Path) -> None:
+    place = open_location(tmp_path)
+    opened = time.time()
+    request_stop(place)
+    withdraw_stop(place, before=opened)
+    assert StopRequest(place).asked, "it was made while the study opened its store"
+    withdraw_stop(place, before=time.time())
+    assert not StopRequest(place).asked
+    (tmp_path / "stop").write_bytes(b"")
+    withdraw_stop(place, before=0.0)
+    assert not StopRequest(place).asked, "a release before this one left it"
+
+
+def test_requests_made_at_once_and_while_a_driver_clears_its_folder_all_succeed(tmp_path: Path) -> None:
+    place, stopped = open_location(tmp_path), threading.Event()
+
+    def clear() -> None:
+        while not stopped.is_set():
+            with contextlib.suppress(StoreError):  # another took it first
+                place.delete_temporary_files()
+
+    clearing = threading.Thread(target=clear)
+    clearing.start()
+    try:
+        with ThreadPoolExecutor(4) as askers:
+            for asked in [askers.submit(request_stop, place) for _ in range(200)]:
+                asked.result()
+    finally:
+        stopped.set()
+        clearing.join()
+    assert StopRequest(place).asked
 
 
 @pytest.mark.cluster

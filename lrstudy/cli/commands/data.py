@@ -9,10 +9,10 @@ from typing import Annotated
 
 import typer
 
-from lrstudy.cli.app import app
+from lrstudy.cli.app import App, app
 from lrstudy.cli.options import JsonOption, RootOption
 
-data = typer.Typer(no_args_is_help=True, help="List, fetch and verify the data sets on this machine.")
+data = App(no_args_is_help=True, help="List, fetch and verify the data sets on this machine.")
 app.add_typer(data, name="data")
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="A data set.", show_default=False)]

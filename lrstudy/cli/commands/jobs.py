@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from lrstudy.cli.app import app
+from lrstudy.cli.app import App, app
 from lrstudy.cli.options import JsonOption, ServerOption
 
-jobs_app = typer.Typer(no_args_is_help=True, help="The jobs of a Ray cluster.")
+jobs_app = App(no_args_is_help=True, help="The jobs of a Ray cluster.")
 app.add_typer(jobs_app, name="jobs")
 
 _Name = Annotated[str, typer.Argument(metavar="JOB", help="A job's name.", show_default=False)]

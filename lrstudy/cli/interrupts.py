@@ -1,0 +1,91 @@
+"""Signals that ask a command to end: Ctrl-C, SIGTERM, and SIGHUP of a terminal that is closed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import TYPE_CHECKING, Any, Final
+
+import typer
+
+from lrstudy.errors import EXIT_INTERRUPTED, StoreError
+
+if TYPE_CHECKING:
+    from lrstudy.store import Location
+
+_Handler = Callable[[int, FrameType | None], None]
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_MOMENT_SECONDS: Final = 0.05
+_MOST: Final = 3
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP raise ``KeyboardInterrupt`` while the block runs, as Ctrl-C does."""
+
+    def on_signal(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    def on_dropped(dropped: Any) -> None:
+        if not issubclass(dropped.exc_type, KeyboardInterrupt | SystemExit):
+            hook(dropped)
+        else:  # it came where Python drops what is raised: once more, a moment later
+            threading.Timer(_MOMENT_SECONDS, os.kill, (os.getpid(), signal.SIGINT)).start()
+
+    hook, sys.unraisablehook = sys.unraisablehook, on_dropped
+    try:
+        with _handled(on_signal):
+            yield
+    finally:
+        sys.unraisablehook = hook
+
+
+@contextmanager
+def draining(run: Location) -> Iterator[list[int]]:
+    """Let a signal ask the study to stop while the block runs, a second one stop it at once.
+
+    Yields the signals so far. One more ends this process where it is, should the others have been swallowed.
+    """
+    from lrstudy.tuning import request_stop
+
+    seen: list[int] = []
+
+    def on_signal(number: int, _: FrameType | None) -> None:
+        seen.append(number)
+        if len(seen) > _MOST:
+            os._exit(EXIT_INTERRUPTED)
+        if len(seen) > 1:
+            raise KeyboardInterrupt
+        try:
+            request_stop(run)
+        except StoreError as error:
+            raise KeyboardInterrupt from error
+        # A handler may come in the middle of another write to the same stream.
+        with suppress(OSError, RuntimeError):
+            typer.echo("stopping: running epochs end first; Ctrl-C again stops at once", err=True)
+
+    with _handled(on_signal):
+        yield seen
+
+
+@contextmanager
+def _handled(handler: _Handler) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may set handlers
+        return
+    before = {number: signal.getsignal(number) for number in _SIGNALS}
+    for number in _SIGNALS:
+        # nohup has SIGHUP ignored: the command is to go on without its terminal.
+        if not (number == signal.SIGHUP and before[number] == signal.SIG_IGN):
+            signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        for number, kept in before.items():
+            if kept is not None:  # else it was not set from Python
+                signal.signal(number, kept)

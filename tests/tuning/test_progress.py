@@ -1,0 +1,39 @@
+"""What the driver knows of trials under way: the epochs that their messages brought, group by group."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from ray.tune.experiment import Trial
+from test_asha import row
+from test_lane_study import study
+
+from lrstudy.records import Phase
+from lrstudy.tuning.controller import Controller
+from lrstudy.tuning.faults import Job, group_config
+from lrstudy.tuning.recorder import Recorder
+
+
+def test_a_group_of_lanes_moves_the_progress_with_every_message() -> None:
+    spec, changes = study(), []
+    jobs = []
+    controller = Controller(spec)
+    while config := controller.next():
+        jobs.append(Job(config))
+    jobs = [job for job in jobs if job.config.phase is Phase.TUNE][:4]
+    recorder: Any = Recorder.__new__(Recorder)
+    recorder._study, recorder._running = spec, {}
+    recorder._tracking = SimpleNamespace(add=lambda config, rows: None)
+    recorder._limit = SimpleNamespace(heard=lambda trial, epochs: None)
+    recorder._on_change = lambda: changes.append(recorder.underway())
+    group = cast(Trial, SimpleNamespace(trial_id="g", config=group_config(jobs)))
+    assert recorder.underway() == {}
+    for epoch in (1, 2):
+        messages = [(number, {"rows": [row(epoch, 0.5)]}) for number in range(4)]
+        recorder.on_trial_result(0, [], group, {"messages": messages})
+    assert changes == [
+        {Phase.TUNE: (4, pytest.approx(4 / 3))},
+        {Phase.TUNE: (4, pytest.approx(8 / 3))},
+    ], "of three epochs"
