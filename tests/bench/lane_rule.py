@@ -120,6 +120,7 @@ def _own(name: str, width: int) -> dict[str, Any]:
 CASES = (
     Case("logistic, 30 inputs", "softmax-regression", [30], 32),
     Case("logistic, 784 inputs", "softmax-regression", [784], 128),
+    Case("logistic, 784 inputs", "softmax-regression", [784], 32),
     Case("MLP 64-32-10 (digits)", _mlp(32), [64], 32),
     Case("MLP 64-32-10, batch-norm", _mlp(32, batch_norm="last"), [64], 32),
     Case("MLP 64-128-128-10", _mlp(128, 128), [64], 32),
@@ -131,9 +132,12 @@ CASES = (
     Case("MLP 784-512-256-10, batches of 128", _mlp(512, 256), [784], 128),
     Case("sines 2-32-10", _own("Sines", 32), [2], 32),
     Case("sines 64-128-10", _own("Sines", 128), [64], 32),
+    Case("sines 64-256-10", _own("Sines", 256), [64], 64),
+    Case("sines 784-64-10", _own("Sines", 64), [784], 32),
     Case("sines 784-256-10", _own("Sines", 256), [784], 64),
     Case("CNN 8 and 16 channels, 8×8", _own("ConvNet", 8), [1, 8, 8], 32),
     Case("CNN 8 and 16 channels, 28×28", _own("ConvNet", 8), [1, 28, 28], 32),
+    Case("CNN 16 and 32 channels, 8×8", _own("ConvNet", 16), [1, 8, 8], 32),
     Case("ResNet-8, 8×8", _own("ResNet8", 8), [3, 8, 8], 16),
     Case("ResNet-8, 32×32", _own("ResNet8", 16), [3, 32, 32], 32),
 )
