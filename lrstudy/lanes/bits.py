@@ -19,7 +19,7 @@ from torch import Tensor
 from lrstudy.catalog.schedules import SCHEDULES
 from lrstudy.lanes.group import LaneGroup
 from lrstudy.records import EpochRecord, Phase
-from lrstudy.spec import Choices, ScheduleSpec, Study
+from lrstudy.spec import Choices, Range, ScheduleSpec, Study
 from lrstudy.tasks import TaskData
 from lrstudy.tasks.pipeline import EVALUATION_ROWS, Pipeline
 from lrstudy.tasks.raw import Split
@@ -65,7 +65,7 @@ def _some_params(schedule: ScheduleSpec) -> dict[str, Any]:
         elif not space.names:
             params[name] = space.low
     for name, space in schedule.space.items():
-        if name not in params:  # its range ends at another parameter
+        if isinstance(space, Range) and name not in params:  # it ends at another parameter
             params[name] = space.ends(params)[0]
     return params
 

@@ -28,9 +28,9 @@ class Stacked(Protocol):
     """The models of some lanes as one: (lanes, rows, …) → (lanes, rows, outputs).
 
     ``numbers`` is (lanes, numbers): each lane's parameters, in the order of its ``model.parameters()``, in
-    the places that ``layout`` gives them; ``last_gradient`` is like it. ``watched`` are the lanes that measure the
-    Lipschitz constant as they train. Making another stack of some of the lanes takes them out of this one,
-    which must not be used any more.
+    the places that ``layout`` gives them; ``last_gradient`` is like it. ``watched`` are the lanes that
+    measure the Lipschitz constant as they train. Making another stack of some of the lanes takes them out
+    of this one, which must not be used any more.
     """
 
     layout: Layout
@@ -67,6 +67,7 @@ def unstackable(model: nn.Module) -> str | None:
 
 
 def has_known_layers(model: nn.Module) -> bool:
+    """Return True if the model is stacked layer by layer."""
     return type(model) is nn.Sequential and all(
         type(layer) in STACKABLE and (not isinstance(layer, nn.BatchNorm1d) or _is_usual(layer))
         for layer in model

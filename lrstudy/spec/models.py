@@ -97,8 +97,8 @@ class Target(_Section):
 class Resources(_Section):
     """What each trial occupies, and how many run at once (0: as many as the cluster holds).
 
-    ``lanes``: up to how many trials share one worker, trained side by side; ``auto``: where a
-    measurement at the start says that it is faster; 0: each has its own.
+    ``lanes``: up to how many trials share one worker, trained side by side; ``auto``: as many as a fixed
+    rule gives for the model and the shapes of a step; 0: each has its own.
     ``step``: how a training step is computed, call by call or as one captured graph (on a GPU).
     """
 

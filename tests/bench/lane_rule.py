@@ -1,6 +1,6 @@
 """The rule by which lanes are chosen, held against what they gain: one line per model. Without Ray.
 
-    python tests/bench/lane_rule.py [--rounds 3] [--lanes 16,64] [--only NAME,…] [--markdown]
+    python tests/bench/lane_rule.py [--rounds 3] [--lanes 16,64] [--only NAME,…]
 
 Gain: CPU seconds of a training step of one trial alone over those in lanes (a lane's share), the fastest of
 some epochs each, on one thread. The data are random numbers: only their shapes matter.
@@ -153,7 +153,12 @@ def study_of(case: Case) -> Study:
         "epochs": EPOCHS + 1,
     }
     return parse_study(
-        {"name": "rule", "task": task, "target": {"metric": "val_loss"}, "schedules": {"fixed": {"lr": 1e-6}}},
+        {
+            "name": "rule",
+            "task": task,
+            "target": {"metric": "val_loss"},
+            "schedules": {"fixed": {"lr": 1e-6}},
+        },
         "lane_rule.py",
     )
 
@@ -191,7 +196,8 @@ def main() -> None:
     sys.path.insert(0, str(Path(__file__).parent))
     torch.set_num_threads(1)
     counts = [int(count) for count in given.lanes.split(",")]
-    print("| model | batch | multiply-adds of a step | rule: lanes | " + " | ".join(f"gain in {n}" for n in counts) + " |")
+    gains = " | ".join(f"gain in {count}" for count in counts)
+    print(f"| model | batch | multiply-adds of a step | rule: lanes | {gains} |")
     print("|---|---:|---:|---:|" + "---:|" * len(counts))
     for case in CASES:
         if given.only and not any(part in case.name for part in given.only.split(",")):
@@ -206,12 +212,13 @@ def _line(case: Case, counts: Sequence[int], rounds: int) -> None:
     reason = why_not(study, data, ["fixed"])
     cells = []
     for lanes in counts:
-        if reason is not None:
-            cells.append(reason)
+        if reason is not None or (cells and float(cells[-1]) < 1):
+            cells.append(reason or "")  # more lanes only lose more
             continue
         gains = [seconds_alone(study, data) / seconds_in_lanes(study, data, lanes) for _ in range(rounds)]
         cells.append(f"{sorted(gains)[len(gains) // 2]:.1f}")
-    print(f"| {case.name} | {case.batch} | {rule.multiply_adds:,} | {rule.lanes} | " + " | ".join(cells) + " |", flush=True)
+    terms = f"{case.name} | {case.batch} | {rule.multiply_adds:,} | {rule.lanes}"
+    print(f"| {terms} | {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -34,7 +34,9 @@ KINDS: list[tuple[str, dict[str, Any]]] = [
     ("one-cycle", {"max_lr": 0.1}),
     ("fixed", {"lr": 0.05}),
 ]
-CONFIGS = [TrialConfig(f"t{i}", Phase.CONFIRM, kind, kind, params, i) for i, (kind, params) in enumerate(KINDS)]
+CONFIGS = [
+    TrialConfig(f"t{i}", Phase.CONFIRM, kind, kind, params, i) for i, (kind, params) in enumerate(KINDS)
+]
 
 Trial = tuple[list[dict[str, Any]], dict[str, Any]]
 
@@ -53,7 +55,7 @@ def study(**task: Any) -> Study:
 
 
 def trained(spec: Study, data: TaskData, split: Callable[[int], list[list[int]]]) -> dict[int, Trial]:
-    """Train all trials; ``split(epoch)`` says in which groups, with the checkpoint that a kill leaves between."""
+    """Train all trials, each epoch from saved checkpoints, in the groups that ``split(epoch)`` names."""
     states: dict[int, Any] = {}
     rows: dict[int, list[dict[str, Any]]] = {i: [] for i in range(len(CONFIGS))}
     outcomes: dict[int, Any] = {}
