@@ -134,11 +134,22 @@ def test_all_toss_ups_share_one_sentence() -> None:
     assert sentence.startswith("fixed, step: the winner and the runner-up")
 
 
-def test_the_outermost_value_tried_lies_at_an_end_if_nothing_was_tried_beyond_it() -> None:
+def test_the_outermost_value_tried_is_said_to_be_near_an_end_not_at_it() -> None:
     # 0.5 is at 90% of the logarithmic space: with nothing beyond, no sign of a turn.
-    assert "high end" in warnings(tuned([0.1, 0.2, 0.3, 0.9], [0.01, 0.03, 0.1, 0.5]))[0]
+    (found,) = warnings(tuned([0.1, 0.2, 0.3, 0.9], [0.01, 0.03, 0.1, 0.5]))
+    assert "is the highest that was tried, 10% from the high end of its space, 0.001 to 1." in found
     assert warnings(tuned([0.1, 0.2, 0.9, 0.3], [0.01, 0.03, 0.5, 0.6])) == []
     assert warnings(tuned([0.1, 0.2, 0.9], [0.01, 0.03, 0.5])) == [], "three tell too little"
+
+
+def test_a_best_at_79_percent_of_its_range_is_not_said_to_lie_at_its_end() -> None:
+    best = 0.001 * 1000**0.79
+    assert warnings(tuned([0.1, 0.2, 0.9, 0.3], [0.01, 0.03, best, 0.6])) == []
+    (found,) = warnings(tuned([0.1, 0.2, 0.3, 0.9], [0.01, 0.03, 0.1, best]))
+    assert "lies at" not in found
+    assert "is the highest that was tried, 21% from the high end" in found
+    (low,) = warnings(tuned([0.9, 0.2, 0.3, 0.1], [0.001 * 1000**0.21, 0.03, 0.1, 0.3]))
+    assert "is the lowest that was tried, 21% from the low end" in low
 
 
 def test_a_range_that_was_extended_is_judged_by_what_was_tried() -> None:
@@ -157,7 +168,10 @@ def test_a_range_that_ends_at_another_parameter_is_judged_at_its_own_end_only() 
 
 def test_of_four_numbers_to_choose_from_the_outermost_is_an_end() -> None:
     trials = tuned([0.1, 0.2, 0.3, 0.9], [0.01, 0.03, 0.1, 0.3])
-    assert "raise its high" in warnings(trials, space={"lr": [0.01, 0.03, 0.1, 0.3]})[0]
+    assert warnings(trials, space={"lr": [0.01, 0.03, 0.1, 0.3]}) == [
+        "fixed: the best lr (0.3) is the highest choice of its space, 0.01 to 0.3. "
+        "A better one may lie beyond: add a higher choice."
+    ]
     assert warnings(trials, space={"lr": [0.03, 0.1, 0.3]}) == []
 
 
