@@ -28,7 +28,7 @@ def curves_of(columns: Columns, trials: Sequence[Trial], metric: str, confidence
 
 
 def _support(name: str) -> tuple[float, float]:
-    """Between what ends a column's values lie: a metric's own; rates, constants and norms are not negative."""
+    """The range of a column's values: a metric's own; rates, constants and norms are not negative."""
     metric = METRICS.get(name)
     return (0.0, math.inf) if metric is None else (metric.low, metric.high)
 
@@ -44,9 +44,7 @@ def _by_epoch(columns: Columns, trials: Sequence[Trial], values: Array) -> Array
     return table
 
 
-def _curve(
-    table: Array, times: dict[str, Array], confidence: float, support: tuple[float, float]
-) -> Curve:
+def _curve(table: Array, times: dict[str, Array], confidence: float, support: tuple[float, float]) -> Curve:
     runs = np.isfinite(table).sum(axis=0)
     mean = _mean(table)
     with warnings.catch_warnings():

@@ -148,7 +148,7 @@ def _end(end: float | str, params: Mapping[str, Any]) -> Any:
 
 
 def _rising(name: str, tune: Sequence[Trial], metric: Metric) -> list[str]:
-    """Whether the last quarter of the configurations still brought a tenth of the whole improvement."""
+    """A sentence if the last quarter of the configurations still brought a tenth of the whole improvement."""
     costs = np.array([cost for one in configurations(tune) if math.isfinite(cost := one.cost(metric))])
     if len(costs) < 8:
         return []
@@ -157,12 +157,14 @@ def _rising(name: str, tune: Sequence[Trial], metric: Metric) -> list[str]:
     late = best[len(best) - 1 - len(best) // 4] - best[-1]
     if late <= 0.1 * (typical - best[-1]) or late <= 0:
         return []
-    sentence = f"{name}: its best value still improved in the last quarter of its {len(costs)} tuning trials"
-    return [f"{sentence}: more trials may find a better one."]
+    late_ones = f"the last quarter of its {len(costs)} measured configurations"
+    return [
+        f"{name}: its best value still improved in {late_ones}: more tuning trials may find a better one."
+    ]
 
 
 def _winners_curse(name: str, best: Configuration, confirm: Sequence[Trial], metric: Metric) -> list[str]:
-    """Whether the winner did clearly worse on fresh seeds than in the trial that made it win."""
+    """A sentence if the winner did clearly worse on fresh seeds than in the trials that made it win."""
     values = [trial.best_val for trial in confirm if trial.best_val is not None]
     if len(values) < 3 or best.best_val is None:
         return []
@@ -171,8 +173,8 @@ def _winners_curse(name: str, best: Configuration, confirm: Sequence[Trial], met
     if gap <= 2 * float(np.std(values, ddof=1)) or gap <= 0:
         return []
     tuned, confirmed = f"{best.best_val:.4g}", f"{np.mean(values):.4g}"
-    sentence = f"{name}: the winning tuning trial reached {tuned}, its confirm runs only {confirmed}"
-    return [f"{sentence}: it won partly by luck."]
+    sentence = f"{name}: the winner reached {tuned} when it was tuned, its confirm runs {confirmed}"
+    return [f"{sentence} on average: it won partly by luck."]
 
 
 def toss_up(tune: Sequence[Trial], confirm: Sequence[Trial], metric: Metric) -> bool:

@@ -74,7 +74,7 @@ def show_verdict(console: Console, summary: Summary) -> None:
         console.print(table)
         console.print()
     if lucky:
-        console.print("* the winners differ, but another tuning with the same budget might undo it\n")
+        console.print("* different as tuned; another tuning with the same budget might undo it\n")
     _show_warnings(console, summary.warnings)
 
 
@@ -90,7 +90,7 @@ def _show_warnings(console: Console, warnings: Sequence[str]) -> None:
 
 
 def _by_tuning(result: Reach) -> bool:
-    """Whether only the luck of the tuning keeps a verdict back."""
+    """Return True if only the luck of the tuning keeps a verdict back."""
     return result.verdict == "inconclusive" and result.given_winners in ("faster", "slower")
 
 

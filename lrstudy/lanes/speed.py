@@ -1,4 +1,4 @@
-"""The speed of lanes on this machine, for an estimate of a study's time and for advice; it decides nothing."""
+"""The speed of lanes on this machine, for a study's estimated time and for advice; it decides nothing."""
 
 from __future__ import annotations
 

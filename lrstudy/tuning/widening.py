@@ -1,11 +1,11 @@
 """Where a search goes on when its best value lies at the edge of what was searched.
 
-The rule, for each range by itself: a best value that is at an end, or near one with nothing tried between the
-two (``rules.ends``), moves that end outwards by the range's own width, on a log scale by a factor from 10 to 1,000, but never beyond what
-the parameter allows. Where the training loss of no trial fell by more than the share ``LEARNED``, their
-values differ by luck alone: the end towards which it fell faster (rank correlation over ``TREND``) then
-moves. The rule is applied before every generation of the extension, to all results so far, so that it
-repeats from the results alone. A report judges a tuning by the same rule (``analysis.tuned``).
+The rule, for each range by itself: a best value that is at an end, or near one with nothing tried between
+the two (``rules.ends``), moves that end outwards by the range's own width, on a log scale by a factor from
+10 to 1,000, but never beyond what the parameter allows. Where the training loss of no trial fell by more
+than the share ``LEARNED``, their values differ by luck alone: the end towards which it fell faster (rank
+correlation over ``TREND``) then moves. The rule is applied before every generation of the extension, to all
+results so far, so that it repeats from the results alone.
 """
 
 from __future__ import annotations

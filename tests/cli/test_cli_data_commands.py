@@ -97,7 +97,7 @@ def test_an_import_is_finished_also_where_seeds_are_uneven(here: Path) -> None:
     done("import", "h.csv", "--seed-column", "run", "--target", "0.8")
     assert "h: 5 of 5 trials done" in done("status", "runs/h")
     assert "so far" not in done("report", "runs/h")
-    assert "still running" not in (here / "reports/h/report.md").read_text()
+    assert "not complete" not in (here / "reports/h/report.md").read_text()
 
 
 def test_import_reads_parquet_and_several_files(here: Path) -> None:
@@ -312,4 +312,4 @@ def test_the_report_of_a_run_that_goes_on(here: Path, runs: list[str]) -> None:
         text = (here / "reports/going-on/report.md").read_text()
         assert "6 of 10 trials so far" in text
         assert "6 of 10 trials so far" in said
-        assert done("compare", "runs/going-on", runs[1]).count("still running") == 1
+        assert done("compare", "runs/going-on", runs[1]).count("not complete") == 1

@@ -178,7 +178,7 @@ def test_verdict_table_puts_the_hardest_target_and_the_fastest_schedule_first():
         "1.83×",
         "10 of 10",
         "6.3",
-        "6",
+        "6.0",
         "6.3",
         "0.126 s",
     ]
