@@ -44,7 +44,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "tiny.toml").write_text(STUDY)
     done = lrstudy(folder, "run", "tiny.toml")
     assert done.returncode == 0, done.stderr
-    assert "reports/tiny/report.html" in done.stdout
+    assert "runs/tiny/report/report.html" in done.stdout
     assert "10 of 10 trials" in done.stdout or "trials in" in done.stdout
     return folder
 
@@ -61,19 +61,19 @@ def test_run_leaves_a_store_and_a_report(folder: Path) -> None:
         ("lipschitz", "confirm", 3),
         ("lipschitz", "tune", 1),
     ]
-    made = {path.name for path in (folder / "reports" / "tiny").iterdir()}
+    made = {path.name for path in (folder / "runs" / "tiny" / "report").iterdir()}
     assert {"report.html", "report.md", "summary.json"} <= made
-    summary = json.loads((folder / "reports" / "tiny" / "summary.json").read_text())
+    summary = json.loads((folder / "runs" / "tiny" / "report" / "summary.json").read_text())
     assert summary["reference"] == "fixed"
     assert [schedule["name"] for schedule in summary["schedules"]] == ["lipschitz", "fixed"]
 
 
 @pytest.mark.cluster
 def test_a_second_run_trains_nothing_and_says_the_same(folder: Path) -> None:
-    before = (folder / "reports" / "tiny" / "summary.json").read_bytes()
+    before = (folder / "runs" / "tiny" / "report" / "summary.json").read_bytes()
     again = lrstudy(folder, "run", "tiny.toml", "--quiet")
     assert again.returncode == 0, again.stderr
-    assert (folder / "reports" / "tiny" / "summary.json").read_bytes() == before
+    assert (folder / "runs" / "tiny" / "report" / "summary.json").read_bytes() == before
 
 
 @pytest.mark.cluster
