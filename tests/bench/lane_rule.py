@@ -27,7 +27,7 @@ from lrstudy.tasks import TaskData, load_data
 from lrstudy.training import Training, TrialConfig
 
 CPU = torch.device("cpu")
-STEPS, EPOCHS = 12, 3
+STEPS, EPOCHS = 8, 2
 
 
 def rows(count: int, shape: list[int]) -> dict[str, Any]:
@@ -139,7 +139,7 @@ CASES = (
     Case("CNN 8 and 16 channels, 28×28", _own("ConvNet", 8), [1, 28, 28], 32),
     Case("CNN 16 and 32 channels, 8×8", _own("ConvNet", 16), [1, 8, 8], 32),
     Case("ResNet-8, 8×8", _own("ResNet8", 8), [3, 8, 8], 16),
-    Case("ResNet-8, 32×32", _own("ResNet8", 16), [3, 32, 32], 32),
+    Case("ResNet-8, 32×32", _own("ResNet8", 16), [3, 32, 32], 8),
 )
 
 

@@ -138,6 +138,15 @@ def test_plan_says_what_is_spent_and_what_can_be_seen(tmp_path: Path) -> None:
     assert few["gpu_hours"] == 0
     enough, page = said("--set", "budget.confirm_seeds=10", "--set", "resources.max_concurrent=1")
     assert "find a speedup of 1.35× if they vary by 30%" in page
+    assert "That holds given the winners: verdicts allow for the luck of tuning too" in page
+    assert enough["lanes"]["lanes"] == 64
+    assert f"up to 64 trials side by side in a worker ({enough['lanes']['reason']})" in page
+    assert "at most" not in page
+    untuned, page = said("--set", "budget.confirm_seeds=10", "--set", "schedules.fixed.lr=0.1")
+    assert not untuned["detectable"]["given_winners"]
+    assert "given the winners" not in page
+    _, page = said("--set", "budget.pruner=asha")
+    assert "at most 10 trials, 40 epochs" in page
     assert enough["cpu_hours"] * 3600 == pytest.approx(enough["seconds"] - 5)  # a core, less Ray's start
 
 
