@@ -40,7 +40,7 @@ class Layout:
     def parts(self, row: Tensor) -> list[Tensor]:
         """The parameters' places in a row, or in rows: (…, size) → (…, *shape) of each."""
         flat = torch.split(row, self._lengths, -1)[::2]
-        return [part.view(*row.shape[:-1], *shape) for part, shape in zip(flat, self._shapes, strict=True)]
+        return [part.view(row.shape[:-1] + shape) for part, shape in zip(flat, self._shapes, strict=True)]
 
     def row(self, parts: Sequence[Tensor], out: Tensor | None = None) -> Tensor:
         """One row, or rows, of the parameters' values; zeros in between. ``parts`` are (…, numbers)."""
