@@ -138,12 +138,12 @@ def _schedule(
         kind=info.kind,
         tune_trials=len(tune),
         confirm_trials=len(confirm),
-        pruned=sum(trial.status is Status.PRUNED for trial in trials),
-        diverged=sum(trial.status is Status.DIVERGED for trial in trials),
-        failed=sum(trial.status is Status.FAILED for trial in trials),
+        pruned=sum(trial.status is Status.PRUNED for trial in [*tune, *confirm]),
+        diverged=sum(trial.status is Status.DIVERGED for trial in [*tune, *confirm]),
+        failed=sum(trial.status is Status.FAILED for trial in [*tune, *confirm]),
         best_params=confirm[0].params if confirm else _winner_params(tune, metric),
-        best_val=_mean([trial.best_val for trial in results]),
-        test=_mean([trial.test for trial in results]),
+        best_val=_mean([trial.best_val for trial in results], metric),
+        test=_mean([trial.test for trial in results], metric),
         reach=tuple(reached),
         curves=curves_of(columns, contest.runs[name], metric.name, contest.confidence),
         levels=_levels(contest, name, steps),
@@ -153,6 +153,7 @@ def _schedule(
         price=price_of(columns, name),
         break_even=None,
         best_val_iqm=interquartile_mean(_known([trial.best_val for trial in results])),
+        tuned=contest.tuned(name),
         ecdf=ecdf_of(columns, contest.runs[name], metric, steps, contest.epochs),
     )
 
@@ -161,9 +162,11 @@ def _known(values: Sequence[float | None]) -> list[float]:
     return [value for value in values if value is not None and math.isfinite(value)]
 
 
-def _mean(values: Sequence[float | None]) -> Interval:
+def _mean(values: Sequence[float | None], metric: Metric) -> Interval:
     measured = _known(values)
-    return mean_interval(measured, CONFIDENCE) if measured else Interval(None, None, None)
+    if not measured:
+        return Interval(None, None, None)
+    return mean_interval(measured, CONFIDENCE, (metric.low, metric.high))
 
 
 def _winner_params(tune: Sequence[Trial], metric: Metric) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
 
@@ -10,6 +11,7 @@ import numpy as np
 from lrstudy.analysis.columns import Array, Columns, Trial
 from lrstudy.analysis.intervals import t_quantile
 from lrstudy.analysis.summary import Curve, Values
+from lrstudy.metrics import METRICS
 
 
 def curves_of(columns: Columns, trials: Sequence[Trial], metric: str, confidence: float) -> dict[str, Curve]:
@@ -19,9 +21,16 @@ def curves_of(columns: Columns, trials: Sequence[Trial], metric: str, confidence
     times = {axis: _mean(_by_epoch(columns, trials, values)) for axis, values in columns.times.items()}
     shown = {**columns.shown, metric: columns.value}
     found = {
-        name: _curve(_by_epoch(columns, trials, values), times, confidence) for name, values in shown.items()
+        name: _curve(_by_epoch(columns, trials, values), times, confidence, _support(name))
+        for name, values in shown.items()
     }
     return {name: curve for name, curve in found.items() if any(v is not None for v in curve.value)}
+
+
+def _support(name: str) -> tuple[float, float]:
+    """The range of a column's values: a metric's own; rates, constants and norms are not negative."""
+    metric = METRICS.get(name)
+    return (0.0, math.inf) if metric is None else (metric.low, metric.high)
 
 
 def _by_epoch(columns: Columns, trials: Sequence[Trial], values: Array) -> Array:
@@ -35,7 +44,7 @@ def _by_epoch(columns: Columns, trials: Sequence[Trial], values: Array) -> Array
     return table
 
 
-def _curve(table: Array, times: dict[str, Array], confidence: float) -> Curve:
+def _curve(table: Array, times: dict[str, Array], confidence: float, support: tuple[float, float]) -> Curve:
     runs = np.isfinite(table).sum(axis=0)
     mean = _mean(table)
     with warnings.catch_warnings():
@@ -48,8 +57,8 @@ def _curve(table: Array, times: dict[str, Array], confidence: float) -> Curve:
     return Curve(
         times={axis: _values(values) for axis, values in times.items()},
         value=_values(mean),
-        low=_values(mean - half),
-        high=_values(mean + half),
+        low=_values(np.maximum(mean - half, support[0])),
+        high=_values(np.minimum(mean + half, support[1])),
         runs=tuple(int(n) for n in runs),
     )
 

@@ -64,14 +64,20 @@ def wilson(successes: int, n: int, confidence: float = 0.95) -> Interval:
     return Interval(p, low, high)
 
 
-def mean_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
-    """Mean of ``values`` (shape (n,)) with Student's t-interval.
+def mean_interval(
+    values: ArrayLike, confidence: float = 0.95, support: tuple[float, float] = (-math.inf, math.inf)
+) -> Interval:
+    """Mean of ``values`` (shape (n,)) with Student's t-interval, cut at the ends of their ``support``.
 
-    One value has no limits, none has no mean. A NaN or an infinity among the values makes the mean
-    meaningless: the caller decides what a missing value counts as, so it is refused.
+    No value beyond the support exists, so the cut takes nothing from the coverage. One value has no limits,
+    none has no mean. A NaN or an infinity among the values makes the mean meaningless: the caller decides
+    what a missing value counts as, so it is refused.
 
     Raises:
         ValueError: when a value is not finite.
+
+    >>> mean_interval([0.9, 1.0], support=(0.0, 1.0)).high
+    1.0
     """
     x = np.asarray(values, dtype=float).ravel()
     if not np.isfinite(x).all():
@@ -82,7 +88,8 @@ def mean_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
     if x.size == 1:
         return Interval(mean, None, None)
     half = t_quantile(0.5 + confidence / 2, x.size - 1) * float(x.std(ddof=1)) / math.sqrt(x.size)
-    return Interval(mean, mean - half, mean + half)
+    low, high = support
+    return Interval(mean, max(low, mean - half), min(high, mean + half))
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:

@@ -11,6 +11,7 @@ import numpy as np
 from lrstudy.analysis.aggregate import interquartile_mean, probability_of_improvement
 from lrstudy.analysis.columns import Array, Columns, Trial
 from lrstudy.analysis.compared import axis_horizon, pairs_of, speedup_of
+from lrstudy.analysis.configurations import ranked
 from lrstudy.analysis.ert import ert
 from lrstudy.analysis.hits import Hits, hits_of
 from lrstudy.analysis.intervals import Interval, holm, wilson
@@ -24,15 +25,11 @@ from lrstudy.records import Phase
 
 NOBODY = Interval(None, None, None)
 REFERENCE = "reference"
-TUNING_LUCK = (
-    "The two winners differ, but by no more than another tuning with the same budget might change: more "
-    "tuning trials, or several seeds for each, would tell."
-)
 
 
 @dataclass(frozen=True)
 class Contest:
-    """What all comparisons of a study share."""
+    """The runs, targets' metric and settings that all comparisons of a study share."""
 
     columns: Columns
     metric: Metric
@@ -42,6 +39,10 @@ class Contest:
     margin: float
     confidence: float
     seed: int
+
+    def tuned(self, name: str) -> bool:
+        """Return True if a schedule's winner was chosen among several configurations."""
+        return len(ranked(self.columns.of(name, Phase.TUNE), self.metric)) > 1
 
 
 def reach_target(contest: Contest, target: float) -> dict[str, Reach]:
@@ -150,7 +151,7 @@ def _reach(
             if verdict == "inconclusive" and speedup is not None
             else None
         ),
-        note=TUNING_LUCK if luck else speedup.note if speedup is not None else "",
+        note=_luck(contest, name) if luck else speedup.note if speedup is not None else "",
         shares=_shares(contest, runs, target),
         times=times,
         iqm_epochs=_iqm(found),
@@ -158,6 +159,16 @@ def _reach(
         sooner=_sooner(contest, base, runs, target) if compared else None,
         speedup_tuned=_over_tunings(speedup),
         given_winners=given_winners,
+    )
+
+
+def _luck(contest: Contest, name: str) -> str:
+    """Say whose tuning keeps a verdict back that holds for the configurations as they are."""
+    tuned = [each for each in (contest.reference, name) if contest.tuned(each)]
+    whose = "another tuning" if len(tuned) == 2 else f"another tuning of {tuned[0]}"
+    return (
+        f"The two differ as tuned, but by no more than {whose} with the same budget might change. More "
+        "tuning trials, or several seeds for each, would narrow that."
     )
 
 

@@ -185,7 +185,11 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class ScheduleSummary:
-    """Everything about one schedule. ``curves`` are by column of the epochs table and by metric."""
+    """Everything about one schedule. ``curves`` are by column of the epochs table and by metric.
+
+    ``pruned``, ``diverged`` and ``failed`` are of its tuning and confirm trials. ``tuned``: its winner was
+    chosen among several configurations.
+    """
 
     name: str
     kind: str
@@ -207,6 +211,7 @@ class ScheduleSummary:
     break_even: int | None
     ecdf: Ecdf | None = None
     best_val_iqm: float | None = None
+    tuned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,8 +246,11 @@ class Summary:
 
     @property
     def ended(self) -> int:
-        """How many of the ``planned`` trials have ended, over all schedules."""
-        return sum(schedule.tune_trials + schedule.confirm_trials for schedule in self.schedules)
+        """Number of the ``planned`` trials that have ended, over all schedules and phases."""
+        return sum(
+            schedule.tune_trials + schedule.confirm_trials + schedule.price.range_test.trials
+            for schedule in self.schedules
+        )
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -275,6 +283,7 @@ def _schedule_json(schedule: ScheduleSummary) -> dict[str, Any]:
     return {
         "name": schedule.name,
         "kind": schedule.kind,
+        "tuned": schedule.tuned,
         "tune_trials": schedule.tune_trials,
         "confirm_trials": schedule.confirm_trials,
         "pruned": schedule.pruned,

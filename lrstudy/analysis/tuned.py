@@ -12,16 +12,10 @@ from scipy import stats
 from lrstudy.analysis.columns import Trial
 from lrstudy.analysis.configurations import Configuration, configurations, ranked
 from lrstudy.metrics import Metric
+from lrstudy.rules.ends import FEWEST_TRIED, LEARNED, OUTER, TREND, End, at_end, outermost_near, place_in
 
-# A best value lies at the end of a range if it is within the outer EDGE of it, or within the outer OUTER
-# and nothing that was tried lies between it and the end. The search widens ranges by the same rule.
-EDGE = 0.05
-OUTER = 0.25
-FEWEST_TRIED = 4
+# Values that differ by more than this factor, or by the outer part of a range, are far apart.
 FAR = 3.0
-# Where the training loss of no trial fell by more than this share, their values differ by luck alone.
-LEARNED = 0.05
-TREND = 0.7  # rank correlation
 # With fewer choices the best is at an end too often to mean anything.
 FEWEST_CHOICES = 4
 
@@ -71,7 +65,7 @@ def _noise(confirm: Sequence[Trial]) -> float:
 def _edges(
     name: str, space: Mapping[str, Any], tried: Sequence[Configuration], noise: float, metric: Metric
 ) -> list[str]:
-    """For each searched parameter whose best value lies at an end of its space: which way to widen.
+    """For each searched parameter whose best value is at an end of its space, or near it: how to widen.
 
     Not where a value well inside did as well within the noise: nothing then speaks for going further.
     """
@@ -82,40 +76,48 @@ def _edges(
             continue
         values = [one.params[parameter] for one in tried if parameter in one.params]
         ends = _range(span, best, values)
-        edge = None if ends is None else _edge(span, ends, value, values)
-        if ends is None or edge is None:
+        found = None if ends is None else _edge(span, ends, value, values)
+        if ends is None or found is None:
             continue
         tie = tried[0].cost(metric) + noise
         equals = [one.params.get(parameter, value) for one in tried[1:] if one.cost(metric) < tie]
         if any(_far(span, ends, value, other) for other in equals):
             continue
+        edge, where = found
         way = f"{'lower' if edge == 'low' else 'raise'} its {edge}"
-        if isinstance(span, Mapping) and span.get("tested"):
+        if not isinstance(span, Mapping):
+            way = f"add a {edge}er choice"
+        elif span.get("tested"):
             way = "let the study extend what its range test found, or give it a range"
         warnings.append(
-            f"{name}: the best {parameter} ({value:.4g}) lies at the {edge} end of its "
-            f"space, {ends[0]:g} to {ends[1]:g}. A better one may lie beyond: {way}."
+            f"{name}: the best {parameter} ({value:.4g}) {where}, {ends[0]:g} to {ends[1]:g}. "
+            f"A better one may lie beyond: {way}."
         )
     return warnings
 
 
-def _edge(span: Any, ends: tuple[float, float], value: float, tried: Sequence[float]) -> str | None:
-    """At which end of its space the best value lies, if at either."""
+def _edge(
+    span: Any, ends: tuple[float, float], value: float, tried: Sequence[float]
+) -> tuple[End, str] | None:
+    """The end of its space that the best value is at, or near with nothing tried in between; in words too."""
     low, high = ends
+    at: End | None
     if not isinstance(span, Mapping):
-        return {low: "low", high: "high"}.get(value)
-    place = _place(low, high, value, log=bool(span.get("log")))
+        at = "low" if value == low else "high" if value == high else None
+        return None if at is None else (at, f"is the {at}est choice of its space")
+    place = place_in(low, high, value, log=bool(span.get("log")))
+    at, near = at_end(place), None
     # A range that ends at another parameter was not the same for all that were tried.
-    named = isinstance(span["low"], str) or isinstance(span["high"], str)
-    room = OUTER if len(tried) >= FEWEST_TRIED and not named else 0.0
-    if place < EDGE or (place < room and value <= min(tried)):
-        edge = "low"
-    elif place > 1 - EDGE or (place > 1 - room and value >= max(tried)):
-        edge = "high"
-    else:
-        return None
+    if at is None and not isinstance(span["low"], str) and not isinstance(span["high"], str):
+        near = outermost_near(place, value, tried)
+    edge = at or near
     # Nothing lies beyond an end that is another parameter's value.
-    return None if isinstance(span[edge], str) else edge
+    if edge is None or isinstance(span[edge], str):
+        return None
+    if at is not None:
+        return edge, f"lies at the {edge} end of its space"
+    within = f"{100 * (place if near == 'low' else 1 - place):.0f}%"
+    return edge, f"is the {edge}est that was tried, {within} from the {edge} end of its space"
 
 
 def _far(span: Any, ends: tuple[float, float], value: float, other: float) -> bool:
@@ -123,7 +125,7 @@ def _far(span: Any, ends: tuple[float, float], value: float, other: float) -> bo
     if not isinstance(span, Mapping):
         return other != value
     log = bool(span.get("log"))
-    if abs(_place(*ends, other, log=log) - _place(*ends, value, log=log)) >= OUTER:
+    if abs(place_in(*ends, other, log=log) - place_in(*ends, value, log=log)) >= OUTER:
         return True
     return log and abs(math.log(other / value)) >= math.log(FAR)
 
@@ -145,17 +147,8 @@ def _end(end: float | str, params: Mapping[str, Any]) -> Any:
     return params[end] if isinstance(end, str) else end
 
 
-def _place(low: float, high: float, value: float, *, log: bool) -> float:
-    """Where a value lies in its range, from 0 to 1."""
-    if low == high:
-        return 0.5
-    if log:
-        low, high, value = math.log(low), math.log(high), math.log(value)
-    return (value - low) / (high - low)
-
-
 def _rising(name: str, tune: Sequence[Trial], metric: Metric) -> list[str]:
-    """Whether the last quarter of the configurations still brought a tenth of the whole improvement."""
+    """A sentence if the last quarter of the configurations still brought a tenth of the whole improvement."""
     costs = np.array([cost for one in configurations(tune) if math.isfinite(cost := one.cost(metric))])
     if len(costs) < 8:
         return []
@@ -164,12 +157,14 @@ def _rising(name: str, tune: Sequence[Trial], metric: Metric) -> list[str]:
     late = best[len(best) - 1 - len(best) // 4] - best[-1]
     if late <= 0.1 * (typical - best[-1]) or late <= 0:
         return []
-    sentence = f"{name}: its best value still improved in the last quarter of its {len(costs)} tuning trials"
-    return [f"{sentence}: more trials may find a better one."]
+    late_ones = f"the last quarter of its {len(costs)} measured configurations"
+    return [
+        f"{name}: its best value still improved in {late_ones}: more tuning trials may find a better one."
+    ]
 
 
 def _winners_curse(name: str, best: Configuration, confirm: Sequence[Trial], metric: Metric) -> list[str]:
-    """Whether the winner did clearly worse on fresh seeds than in the trial that made it win."""
+    """A sentence if the winner did clearly worse on fresh seeds than in the trials that made it win."""
     values = [trial.best_val for trial in confirm if trial.best_val is not None]
     if len(values) < 3 or best.best_val is None:
         return []
@@ -178,8 +173,8 @@ def _winners_curse(name: str, best: Configuration, confirm: Sequence[Trial], met
     if gap <= 2 * float(np.std(values, ddof=1)) or gap <= 0:
         return []
     tuned, confirmed = f"{best.best_val:.4g}", f"{np.mean(values):.4g}"
-    sentence = f"{name}: the winning tuning trial reached {tuned}, its confirm runs only {confirmed}"
-    return [f"{sentence}: it won partly by luck."]
+    sentence = f"{name}: the winner reached {tuned} when it was tuned, its confirm runs {confirmed}"
+    return [f"{sentence} on average: it won partly by luck."]
 
 
 def toss_up(tune: Sequence[Trial], confirm: Sequence[Trial], metric: Metric) -> bool:

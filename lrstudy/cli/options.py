@@ -29,7 +29,10 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY.PATH=VALUE", help="Change one value of the study file; repeatable."),
 ]
-ReportsOption = Annotated[Path, typer.Option(metavar="DIR", help="Where the report goes: DIR/<study>/.")]
+ReportsOption = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Report in DIR/<study>/; default report/ in the run's folder."),
+]
 AddressOption = Annotated[
     str | None, typer.Option(metavar="ADDRESS", help="A Ray cluster; without it, this machine.")
 ]

@@ -19,7 +19,7 @@ _PARTS = ("dataset", "model", "loss", "optimizer")
 
 
 def plan_of(study: Study, estimate: Estimate) -> dict[str, Any]:
-    """Everything ``lrstudy plan`` shows, as plain data."""
+    """Return everything that ``lrstudy plan`` shows, as plain data."""
     schedules: list[dict[str, Any]] = []
     for schedule in study.schedules:
         tune, confirm = study.tune_trials(schedule), study.budget.confirm_seeds
@@ -44,6 +44,7 @@ def plan_of(study: Study, estimate: Estimate) -> dict[str, Any]:
         "seed": study.seed,
         "task": task,
         "search": study.budget.search,
+        "at_most": study.budget.pruner != "none" or study.budget.extend,
         "metric": study.target.metric,
         "targets": list(study.target.values) if study.target.values else None,
         "reference": study.target.reference,
@@ -56,6 +57,7 @@ def plan_of(study: Study, estimate: Estimate) -> dict[str, Any]:
         "estimate": estimate.basis,
         "cpu_hours": _hours(study, estimate, study.resources.cpus),
         "gpu_hours": _hours(study, estimate, study.resources.gpus),
+        "lanes": _lanes(estimate),
         "detectable": _detectable(study),
     }
 
@@ -68,15 +70,35 @@ def _hours(study: Study, estimate: Estimate, devices: float) -> float | None:
     return trials * estimate.trial_seconds * devices / 3600
 
 
+def _lanes(estimate: Estimate) -> dict[str, Any] | None:
+    """The lanes that the study will run in, why, and a measurement that speaks against it; None: unknown."""
+    if estimate.lanes is None:
+        return None
+    return {
+        "lanes": estimate.lanes.lanes,
+        "reason": estimate.lanes.reason,
+        "advice": estimate.advice or None,
+    }
+
+
 def _detectable(study: Study) -> dict[str, Any]:
-    """How small a speedup the planned seeds show in 4 of 5 studies; None: none however large."""
+    """The smallest speedup that the planned seeds show in 4 of 5 studies, given the winners; None: none.
+
+    ``given_winners``: something is tuned, so that verdicts allow for the luck of tuning too, which nothing
+    tells before the study.
+    """
     others = max(1, len(study.schedules) - 1)
     found = {
         str(cv): None if math.isinf(ratio) else round(ratio, 3)
         for cv in VARIATIONS
         for ratio in [detectable_speedup(study.budget.confirm_seeds, cv, others)]
     }
-    return {"comparisons": others, "fewest_seeds": fewest_seeds(others), "speedup_by_variation": found}
+    return {
+        "comparisons": others,
+        "fewest_seeds": fewest_seeds(others),
+        "speedup_by_variation": found,
+        "given_winners": any(study.tune_trials(schedule) > 1 for schedule in study.schedules),
+    }
 
 
 def show_plan(console: Console, plan: dict[str, Any]) -> None:
@@ -102,7 +124,14 @@ def show_plan(console: Console, plan: dict[str, Any]) -> None:
         console.print(f"\nrange test first, in place of a tuning configuration: {', '.join(tested)}")
     console.print()
     data = [("data", plan["data"])] if plan["data"] else []
-    for name, said in (*data, ("budget", _budget(plan)), ("time", _time(plan)), ("shows", _power(plan))):
+    lines = (
+        *data,
+        ("budget", _budget(plan)),
+        ("time", _time(plan)),
+        ("lanes", _told_of_lanes(plan)),
+        ("shows", _power(plan)),
+    )
+    for name, said in lines:
         line = Table.grid(padding=(0, 2, 0, 0))
         line.add_column(width=8)
         line.add_row(name, escape(said))
@@ -110,16 +139,20 @@ def show_plan(console: Console, plan: dict[str, Any]) -> None:
 
 
 def _budget(plan: dict[str, Any]) -> str:
-    """What each schedule may spend, and which has nothing to spend it on."""
+    """What each schedule may spend, and which has nothing to spend it on.
+
+    A pruner ends trials early, and an extension is searched only where a best value asks for it.
+    """
     searched = [schedule for schedule in plan["schedules"] if schedule["space"]]
     idle = [schedule["name"] for schedule in plan["schedules"] if not schedule["space"]]
     length, steps = plan["task"]["epochs"], plan["steps_per_epoch"]
-    said = [f"{plan['trials']} trials, {plan['epochs']:,} epochs"]
+    most = "at most " if plan["at_most"] else ""
+    said = [f"{most}{plan['trials']} trials, {plan['epochs']:,} epochs"]
     if searched:
         trials = max(schedule["range_tests"] + schedule["tune_trials"] for schedule in searched)
         cost = f"{trials} trials, {trials * length:,} epochs"
         counted = f"{cost}, {trials * length * steps:,} steps" if steps else cost
-        said.append(f"{'all' if not idle else 'those searched'} tune for the same: {counted}")
+        said.append(f"{'all' if not idle else 'those searched'} tune for the same: {most}{counted}")
     if idle:
         said.append(f"nothing to tune: {', '.join(idle)}")
     confirm = plan["schedules"][0]["confirm_trials"]
@@ -138,16 +171,31 @@ def _time(plan: dict[str, Any]) -> str:
     return f"about {duration(plan['seconds'])} ({plan['estimate']}); {hours}"
 
 
+def _told_of_lanes(plan: dict[str, Any]) -> str:
+    lanes = plan["lanes"]
+    if lanes is None:
+        return "unknown"
+    many = f"up to {lanes['lanes']} trials side by side in a worker" if lanes["lanes"] else "none"
+    return f"{many} ({lanes['reason']})" + (f"; {lanes['advice']}" if lanes["advice"] else "")
+
+
 def _power(plan: dict[str, Any]) -> str:
-    """How small a difference the planned seeds can show."""
+    """The smallest difference that the planned seeds can show, and what that does not cover."""
     seeds, found = plan["schedules"][0]["confirm_trials"], plan["detectable"]
     others = found["comparisons"]
+    if len(plan["schedules"]) == 1:
+        return "no comparison: there is one schedule"
     against = f"{others} schedule{'s' if others > 1 else ''} against the reference on {seeds} seeds"
     if seeds < found["fewest_seeds"]:
         return f"nothing: {against} can show no difference however large; {found['fewest_seeds']} seeds can"
     ratios = found["speedup_by_variation"].items()
     said = " or ".join(f"{ratio:.3g}× if they vary by {float(cv):.0%}" for cv, ratio in ratios)
-    return f"with {against}, 4 of 5 studies find a speedup of {said} (times to target, between seeds)"
+    shown = f"with {against}, 4 of 5 studies find a speedup of {said} (times to target, between seeds)"
+    if not found["given_winners"]:
+        return shown
+    return (
+        f"{shown}. That holds given the winners: verdicts allow for the luck of tuning too, so fewer find it"
+    )
 
 
 def describe(space: Space) -> str:

@@ -16,22 +16,22 @@ from lrstudy.cli.interrupts import draining
 from lrstudy.cli.live import show_progress
 from lrstudy.cli.output import console, messages
 from lrstudy.cli.streams import without_readers
-from lrstudy.cli.verdict import finish_report, report_folder
+from lrstudy.cli.verdict import finish_report, relative, report_folder
 from lrstudy.errors import EXIT_TRIALS_FAILED, Problem, StoreError, StudyInterruptedError, StudyStoppedError
 from lrstudy.spec import restore_study
-from lrstudy.store import open_store
+from lrstudy.store import Location, open_location, open_store, study_folder
 from lrstudy.tuning import log_file, prepare
 
 if TYPE_CHECKING:
     from lrstudy.spec import Study
-    from lrstudy.store import Location, Store
+    from lrstudy.store import Store
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How a study is to be run: where its report goes, on which cluster, how loudly."""
+    """How a study is to be run: where its report goes (None: into the run), on which cluster, how loudly."""
 
-    reports: Path
+    reports: Path | None = None
     address: str | None = None
     quiet: bool = False
 
@@ -46,7 +46,8 @@ def run_study(
     ``StudyStoppedError`` when the study ends early, ``typer.Exit`` when trials failed.
     """
     screen = console()
-    folder = report_folder(way.reports, study.name)
+    run = out if isinstance(out, Location) else study_folder(open_location(out), study.name)
+    folder = report_folder(run, study.name, way.reports)
     with prepare(
         study, out, address=way.address, search_path=own, also_written=[folder], forget=forget
     ) as ready:
@@ -88,11 +89,9 @@ def stored_study(run: str) -> tuple[Store, Study]:
 
 def resume_command(run: Location, way: Way, verb: str = "resume") -> str:
     """The command line that goes on with a run."""
-    place = str(run)
-    if run.local is not None and run.local.is_relative_to(Path.cwd()):
-        place = str(run.local.relative_to(Path.cwd()))
+    place = str(run) if run.local is None else str(relative(run.local))
     words = ["lrstudy", verb, place]
-    if way.reports != Path("reports"):
+    if way.reports is not None:
         words += ["--reports", str(way.reports)]
     if way.address is not None:
         words += ["--address", way.address]

@@ -28,24 +28,39 @@ def finish_report(
     folder: Path | None,
     targets: list[float] | None = None,
 ) -> None:
-    """Analyse a run, write its report into ``folder`` (default ``reports/<study>``) and show the verdict."""
+    """Analyse a run, write its report into ``folder`` (default: ``report_folder``) and show the verdict."""
     from lrstudy.analysis import analyse
     from lrstudy.report import write_report
     from lrstudy.store import open_store
 
-    summary = analyse(open_store(run), targets=targets)
-    paths = write_report(summary, folder or report_folder(Path("reports"), summary.name))
+    store = open_store(run)
+    summary = analyse(store, targets=targets)
+    paths = write_report(summary, folder or report_folder(store.location, summary.name))
     show_verdict(console, summary)
     if not summary.complete:
         console.print(f"{summary.ended} of {summary.planned} trials so far: every number can change")
     console.print(f"report: {paths.html}", markup=False, soft_wrap=True)
 
 
-def report_folder(reports: Path, study: str) -> Path:
-    """The folder of a study's report: a study may be called anything, also ``../other``."""
+def report_folder(run: Location, study: str, reports: Path | None = None) -> Path:
+    """The folder of a study's report: below ``reports``, else ``report/`` in the run's own folder.
+
+    A run that is no local folder has its report in ``runs/<study>/report/``. A study may be called anything,
+    also ``../other``.
+    """
     from lrstudy.store import open_location, study_folder
 
-    return reports / Path(study_folder(open_location(reports), study).path).name
+    if reports is None and run.local is not None:
+        return relative(run.local) / "report"
+    parent = Path("runs") if reports is None else reports
+    own = parent / Path(study_folder(open_location(parent), study).path).name
+    return own / "report" if reports is None else own
+
+
+def relative(folder: Path) -> Path:
+    """A folder as it is shown: from here on where it is below here."""
+    here = Path.cwd()
+    return folder.relative_to(here) if folder.is_relative_to(here) else folder
 
 
 def show_verdict(console: Console, summary: Summary) -> None:
@@ -74,7 +89,7 @@ def show_verdict(console: Console, summary: Summary) -> None:
         console.print(table)
         console.print()
     if lucky:
-        console.print("* the winners differ, but another tuning with the same budget might undo it\n")
+        console.print("* different as tuned; another tuning with the same budget might undo it\n")
     _show_warnings(console, summary.warnings)
 
 
@@ -90,7 +105,7 @@ def _show_warnings(console: Console, warnings: Sequence[str]) -> None:
 
 
 def _by_tuning(result: Reach) -> bool:
-    """Whether only the luck of the tuning keeps a verdict back."""
+    """Return True if only the luck of the tuning keeps a verdict back."""
     return result.verdict == "inconclusive" and result.given_winners in ("faster", "slower")
 
 

@@ -7,7 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from ray._private import utils
+try:
+    from ray._private import utils
+except ImportError:  # moved: Ray's processes then get the signals of the driver's terminal too
+    utils = None
 
 # What a process of Ray calls on Linux between fork and exec, to end with the driver.
 _HOOK: Final = "set_kill_on_parent_death_linux"

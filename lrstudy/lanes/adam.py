@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.optim import Adam, AdamW, Optimizer
 
-from lrstudy.lanes.columns import Column, adopt, decay_of_every_number
+from lrstudy.lanes.columns import Column, StackedLanes
 
 # Options of torch's Adam with which it computes something else than what stands here.
 _OTHERWISE: Final = ("amsgrad", "maximize", "capturable", "differentiable")
@@ -30,18 +30,16 @@ class StackedAdam:
     trained alone; a lane's parameters count their steps together.
     """
 
-    def __init__(
-        self, stacked: Tensor, optimizers: Sequence[Adam], parameters: Sequence[Sequence[Tensor]]
-    ) -> None:
-        self._stacked, self._optimizers = stacked, optimizers
+    def __init__(self, lanes: StackedLanes, optimizers: Sequence[Adam]) -> None:
+        self._stacked, self._optimizers = lanes.numbers, optimizers
         self._groups = [optimizer.param_groups[0] for optimizer in optimizers]
         self._eps, self._decoupled = self._groups[0]["eps"], self._groups[0]["decoupled_weight_decay"]
-        self._decay = decay_of_every_number(optimizers[0], parameters[0], stacked)
-        self._counts = self._adopt_counts(parameters)
+        self._decay = lanes.decay(optimizers[0])
+        self._counts = self._adopt_counts(lanes.parameters)
         self._steps = [int(count) for count in self._counts.tolist()]
-        self._m, _ = adopt("exp_avg", stacked, optimizers, parameters)
-        self._v, _ = adopt("exp_avg_sq", stacked, optimizers, parameters)
-        self._columns = {name: Column(stacked) for name in ("lr", "1 - beta1", "beta2", "size", "root")}
+        self._m, _ = lanes.adopt("exp_avg", optimizers)
+        self._v, _ = lanes.adopt("exp_avg_sq", optimizers)
+        self._columns = {name: Column(lanes.numbers) for name in ("lr", "1 - beta1", "beta2", "size", "root")}
 
     def step(self, gradient: Tensor) -> None:
         """One step of every lane. ``gradient`` is (lanes, numbers)."""

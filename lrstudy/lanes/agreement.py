@@ -54,7 +54,8 @@ def _side_by_side(
     stacked, losses, count = stack(models), StackedLoss(loss), len(models)
     inputs, targets = (tensor.expand(count, *tensor.shape) for tensor in (inputs, targets))
     outputs = stacked(inputs, training=True)
-    gradient = stacked.backward(losses.gradient(outputs, targets))
+    gradients = stacked.layout.parts(stacked.backward(losses.gradient(outputs, targets)))
+    gradient = torch.cat([part.flatten(1) for part in gradients], 1)
     evaluated = stacked(inputs, training=False)
     return list(zip(outputs, losses(outputs, targets), gradient, evaluated, strict=True))
 

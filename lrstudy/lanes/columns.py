@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from lrstudy.lanes.memory import Layout
+
 
 class Column:
     """A number per lane as a (lanes, 1) tensor like ``like``, made anew only where one has changed."""
@@ -24,35 +26,36 @@ class Column:
         return self._tensor
 
 
-def adopt(
-    name: str, like: Tensor, optimizers: Sequence[Optimizer], parameters: Sequence[Sequence[Tensor]]
-) -> tuple[Tensor, list[int]]:
-    """The lanes' optimizer state of this name, stacked to (lanes, numbers) and left as views in its place.
+class StackedLanes:
+    """Parameters of lanes whose optimizers step together: ``numbers`` is (lanes, numbers), as stacked."""
 
-    Zero where a lane has none yet: those lanes are the second answer.
-    """
-    stacked, without = torch.zeros_like(like), []
-    for lane, (optimizer, own) in enumerate(zip(optimizers, parameters, strict=True)):
-        parts = torch.split(stacked[lane], [parameter.numel() for parameter in own])
-        for parameter, part in zip(own, parts, strict=True):
-            state = optimizer.state[parameter]
-            place = part.view_as(parameter)
-            if name in state:
-                place.copy_(state[name])
-            elif lane not in without:
-                without.append(lane)
-            state[name] = place
-    return stacked, without
+    def __init__(self, numbers: Tensor, layout: Layout, parameters: Sequence[Sequence[Tensor]]) -> None:
+        self.numbers, self.parameters, self._layout = numbers, parameters, layout
 
+    def adopt(self, name: str, optimizers: Sequence[Optimizer]) -> tuple[Tensor, list[int]]:
+        """The lanes' optimizer state of this name, stacked like ``numbers`` and left as views in its place.
 
-def decay_of_every_number(optimizer: Optimizer, parameters: Sequence[Tensor], like: Tensor) -> Tensor | None:
-    """The weight decay of each number of a lane, (numbers,); None where there is none."""
-    decays = {
-        id(parameter): group["weight_decay"]
-        for group in optimizer.param_groups
-        for parameter in group["params"]
-    }
-    if not any(decays.values()):
-        return None
-    parts = [torch.full((p.numel(),), decays[id(p)], dtype=like.dtype) for p in parameters]
-    return torch.cat(parts).to(like.device)
+        Zero where a lane has none yet: those lanes are the second answer.
+        """
+        stacked, without = torch.zeros_like(self.numbers), []
+        for lane, (optimizer, own) in enumerate(zip(optimizers, self.parameters, strict=True)):
+            for parameter, place in zip(own, self._layout.parts(stacked[lane]), strict=True):
+                state = optimizer.state[parameter]
+                if name in state:
+                    place.copy_(state[name])
+                elif lane not in without:
+                    without.append(lane)
+                state[name] = place
+        return stacked, without
+
+    def decay(self, optimizer: Optimizer) -> Tensor | None:
+        """The weight decay of each number of a lane, (numbers,); None where there is none."""
+        decays = {
+            id(parameter): group["weight_decay"]
+            for group in optimizer.param_groups
+            for parameter in group["params"]
+        }
+        if not any(decays.values()):
+            return None
+        parts = [self.numbers.new_full((p.numel(),), decays[id(p)]) for p in self.parameters[0]]
+        return self._layout.row(parts)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from lrstudy.lanes.memory import flatten_in_place, stack_in_place
+from lrstudy.lanes.memory import Layout, flatten_in_place, stack_in_place
 from lrstudy.lanes.watches import StackedWatches
 from lrstudy.lipschitz.layers import rows_of
 
@@ -29,9 +29,10 @@ class MappedModel:
 
     def __init__(self, models: Sequence[nn.Module]) -> None:
         first = models[0]
-        self.numbers = flatten_in_place([list(model.parameters()) for model in models])
+        self.layout = Layout(list(first.parameters()))
+        self.numbers = flatten_in_place([list(model.parameters()) for model in models], self.layout)
         self.last_gradient = torch.zeros_like(self.numbers)
-        self._shapes = {name: parameter.shape for name, parameter in first.named_parameters()}
+        self._names = [name for name, _ in first.named_parameters()]
         buffers = [dict(model.named_buffers()) for model in models]
         self._buffers = {name: stack_in_place([lane[name] for lane in buffers]) for name in buffers[0]}
         self._module = copy.deepcopy(first)
@@ -68,9 +69,7 @@ class MappedModel:
         return sum(watches.take_seconds() for watches in self._watches.values())
 
     def _mapped(self, numbers: Tensor, inputs: Tensor) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
-        sizes = [shape.numel() for shape in self._shapes.values()]
-        parts = zip(self._shapes.items(), torch.split(numbers, sizes, 1), strict=True)
-        parameters = {name: part.view(len(numbers), *shape) for (name, shape), part in parts}
+        parameters = dict(zip(self._names, self.layout.parts(numbers), strict=True))
 
         def one(parameters: Mapping[str, Tensor], buffers: Mapping[str, Tensor], rows: Tensor) -> Any:
             self._seen, self._seers = [], []

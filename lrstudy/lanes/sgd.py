@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.optim import SGD
 
-from lrstudy.lanes.columns import Column, adopt, decay_of_every_number
+from lrstudy.lanes.columns import Column, StackedLanes
 
 
 class StackedSGD:
@@ -19,14 +19,13 @@ class StackedSGD:
     always what it would be if the lane had trained alone.
     """
 
-    def __init__(
-        self, stacked: Tensor, optimizers: Sequence[SGD], parameters: Sequence[list[Tensor]]
-    ) -> None:
-        self._stacked, self._optimizers, self._parameters = stacked, optimizers, parameters
+    def __init__(self, lanes: StackedLanes, optimizers: Sequence[SGD]) -> None:
+        self._lanes, self._optimizers = lanes, optimizers
+        self._stacked = stacked = lanes.numbers
         self._groups = [optimizer.param_groups[0] for optimizer in optimizers]
         options = self._groups[0]
         self._dampening, self._nesterov = options["dampening"], options["nesterov"]
-        self._decay = decay_of_every_number(optimizers[0], parameters[0], stacked)
+        self._decay = lanes.decay(optimizers[0])
         self._rate, self._momentum = Column(stacked), Column(stacked)
         self._buffer: Tensor | None = None
         self._fresh = stacked.new_zeros(len(stacked), 1)
@@ -48,7 +47,7 @@ class StackedSGD:
     def _with_momentum(self, gradient: Tensor, momentum: Tensor) -> Tensor:
         first = self._buffer is None
         if self._buffer is None:
-            self._buffer, new = adopt("momentum_buffer", self._stacked, self._optimizers, self._parameters)
+            self._buffer, new = self._lanes.adopt("momentum_buffer", self._optimizers)
             self._fresh[new] = 1
         self._buffer.mul_(momentum)
         if first and self._dampening:

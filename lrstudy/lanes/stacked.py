@@ -16,7 +16,7 @@ from torch.nn.modules.dropout import _DropoutNd  # torch's only common base of i
 
 from lrstudy.lanes.layers import STACKABLE, StackedLayer, stack_layer
 from lrstudy.lanes.mapped import MappedModel
-from lrstudy.lanes.memory import flatten_in_place
+from lrstudy.lanes.memory import Layout, flatten_in_place
 from lrstudy.lanes.watches import StackedWatches
 from lrstudy.tasks.captured import has_hooks
 
@@ -27,12 +27,13 @@ _SMALL: Final = 10_000_000
 class Stacked(Protocol):
     """The models of some lanes as one: (lanes, rows, …) → (lanes, rows, outputs).
 
-    ``numbers`` is (lanes, numbers): each lane's parameters one after another, in the order of its
-    ``model.parameters()``; ``last_gradient`` is like it. ``watched`` are the lanes that measure the
-    Lipschitz constant as they train. Making another stack of some of the lanes takes them out of this one,
-    which must not be used any more.
+    ``numbers`` is (lanes, numbers): each lane's parameters, in the order of its ``model.parameters()``, in
+    the places that ``layout`` gives them; ``last_gradient`` is like it. ``watched`` are the lanes that
+    measure the Lipschitz constant as they train. Making another stack of some of the lanes takes them out
+    of this one, which must not be used any more.
     """
 
+    layout: Layout
     numbers: Tensor
     last_gradient: Tensor
     watched: frozenset[int]
@@ -49,7 +50,7 @@ class Stacked(Protocol):
 
 def stack(models: Sequence[nn.Module]) -> Stacked:
     """Stack models that are alike but for their numbers; see ``unstackable`` first."""
-    return StackedModel(models) if _is_known(models[0]) else MappedModel(models)
+    return StackedModel(models) if has_known_layers(models[0]) else MappedModel(models)
 
 
 def unstackable(model: nn.Module) -> str | None:
@@ -65,7 +66,8 @@ def unstackable(model: nn.Module) -> str | None:
     return f"the model has {numbers:,} parameters" if numbers > _SMALL else None
 
 
-def _is_known(model: nn.Module) -> bool:
+def has_known_layers(model: nn.Module) -> bool:
+    """Return True if the model is stacked layer by layer."""
     return type(model) is nn.Sequential and all(
         type(layer) in STACKABLE and (not isinstance(layer, nn.BatchNorm1d) or _is_usual(layer))
         for layer in model
@@ -81,11 +83,10 @@ class StackedModel:
 
     def __init__(self, models: Sequence[nn.Module]) -> None:
         parameters = [list(model.parameters()) for model in models]
-        self.numbers = flatten_in_place(parameters)
+        self.layout = Layout(parameters[0])
+        self.numbers = flatten_in_place(parameters, self.layout)
         self.last_gradient = torch.zeros_like(self.numbers)
-        sizes = [parameter.numel() for parameter in parameters[0]]
-        parts = zip(torch.split(self.numbers, sizes, 1), parameters[0], strict=True)
-        stacked = iter([part.view(len(models), *parameter.shape) for part, parameter in parts])
+        stacked = iter(self.layout.parts(self.numbers))
         rows = zip(*(cast("nn.Sequential", model) for model in models), strict=True)
         self._layers: list[StackedLayer] = []
         self._watches: list[StackedWatches] = []
@@ -109,7 +110,7 @@ class StackedModel:
         for place in reversed(range(self._first, len(self._layers))):
             outputs, own = self._layers[place].backward(outputs, further=place > self._first)
             parts = [*own, *parts]
-        return torch.cat([part.flatten(1) for part in parts], 1, out=self.last_gradient)
+        return self.layout.row([part.flatten(1) for part in parts], out=self.last_gradient)
 
     def take_watch_seconds(self) -> float:
         """As ``Stacked`` has it."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
-import torch
 from torch import Tensor
 from torch.optim import SGD, Adam, Optimizer
 
 from lrstudy.lanes.adam import StackedAdam, is_plain_adam
+from lrstudy.lanes.columns import StackedLanes
 from lrstudy.lanes.sgd import StackedSGD
 from lrstudy.lanes.stacked import Stacked
 from lrstudy.tasks.captured_sgd import has_step_hooks
@@ -33,12 +33,11 @@ class StackedSteps:
         self._together = [optimizer for optimizer in optimizers if steps_together(optimizer)]
         count = len(self._together)
         self._model, self._count, self._others = model, count, list(optimizers[count:])
-        self._stacked = _stack_optimizers(model.numbers[:count], self._together, parameters[:count])
-        sizes = [parameter.numel() for parameter in parameters[0]]
+        self._stacked = _stack_optimizers(model, self._together, parameters[:count])
         self._gradients = [
-            (parameter, part.view_as(parameter))
+            (parameter, part)
             for lane, row in zip(parameters[count:], model.last_gradient[count:], strict=True)
-            for parameter, part in zip(lane, torch.split(row, sizes), strict=True)
+            for parameter, part in zip(lane, model.layout.parts(row), strict=True)
         ]
         self._hooked: list[Optimizer] = []
 
@@ -62,11 +61,12 @@ class StackedSteps:
 
 
 def _stack_optimizers(
-    numbers: Tensor, optimizers: Sequence[Optimizer], parameters: Sequence[list[Tensor]]
+    model: Stacked, optimizers: Sequence[Optimizer], parameters: Sequence[list[Tensor]]
 ) -> StackedSGD | StackedAdam | None:
     """One for all of them: a study has one base optimizer, and those that bring their own are not here."""
     if not optimizers:
         return None
+    lanes = StackedLanes(model.numbers[: len(optimizers)], model.layout, parameters)
     if type(optimizers[0]) is SGD:
-        return StackedSGD(numbers, cast("Sequence[SGD]", optimizers), parameters)
-    return StackedAdam(numbers, cast("Sequence[Adam]", optimizers), parameters)
+        return StackedSGD(lanes, cast("Sequence[SGD]", optimizers))
+    return StackedAdam(lanes, cast("Sequence[Adam]", optimizers))

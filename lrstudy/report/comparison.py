@@ -153,7 +153,7 @@ def _notes(summaries: Sequence[Summary], studies: Sequence[ComparedStudy]) -> li
     for summary, study in zip(summaries, studies, strict=True):
         if not summary.complete:
             far = f" ({summary.ended} of {summary.planned} trials so far)" if summary.planned else ""
-            notes.append(f"{study.name} is still running{far}: its numbers can change.")
+            notes.append(f"{study.name} is not complete{far}: its numbers can change.")
         if not any(place.present for place in study.places):
             notes.append(f"{study.name} has no confirm run with a target yet: it counts for nothing here.")
         elif not any(place.epochs is not None for place in study.places):

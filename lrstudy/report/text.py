@@ -98,6 +98,15 @@ def _three_digits(value: float) -> str:
     return (f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}").replace("-", "−")
 
 
+def shown_epochs(value: float | None) -> str:
+    """A number of epochs that is a mean or a median: one decimal, wherever it is shown.
+
+    >>> shown_epochs(16.8333), shown_epochs(17.0), shown_epochs(1234.5), shown_epochs(None)
+    ('16.8', '17.0', '1,234.5', '–')
+    """
+    return NO_VALUE if value is None or math.isnan(value) else f"{value:,.1f}"
+
+
 def interval(low: float | None, high: float | None, value: float | None = None) -> str:
     """An interval, both ends with the decimals that its width supports.
 

@@ -47,7 +47,7 @@ FIELD_DOCS: Final[Mapping[str, str]] = {
     "resources.gpus": "GPUs of each trial, at most 1; a fraction shares one.",
     "resources.accelerator": "The only kind of GPU to run on, as Ray calls it, e.g. A100; empty: any.",
     "resources.max_concurrent": "The most trials at once (with lanes, groups of them); 0: as many as fit.",
-    "resources.lanes": "Trials side by side in one worker, at most; auto: where it is faster; 0: never.",
+    "resources.lanes": "Trials side by side in one worker, at most; auto: by a fixed rule; 0: never.",
     "resources.step": "A GPU's step: eager, call by call, or captured once per worker and replayed.",
     "faults.checkpoint_epochs": "A checkpoint after every so many epochs; 0: never.",
     "faults.checkpoint_seconds": "Seconds that must lie between two checkpoints of a trial.",

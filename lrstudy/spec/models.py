@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny
 
+from lrstudy.rules.identity import deciding_part
 from lrstudy.spec.space import Choices, Range, Space
 
 
@@ -98,8 +99,8 @@ class Resources(_Section):
     """What each trial occupies, and how many run at once (0: as many as the cluster holds).
 
     ``gpus``: a trial trains on one GPU or a share of it, never on several.
-    ``lanes``: up to how many trials share one worker, trained side by side; ``auto``: where a
-    measurement at the start says that it is faster; 0: each has its own.
+    ``lanes``: up to how many trials share one worker, trained side by side; ``auto``: as many as a fixed
+    rule gives for the model and the shapes of a step; 0: each has its own.
     ``step``: how a training step is computed, call by call or as one captured graph (on a GPU).
     """
 
@@ -233,17 +234,9 @@ class Study(_Section):
 
     @property
     def spec_hash(self) -> str:
-        """A digest of everything that decides the trials.
-
-        Leaves out what may change between two runs of the same study: resources, what is done about
-        faults, trackers, range tests that no schedule asks for, and the targets, the reference and the
-        margin, which only the report reads.
-        """
-        data = self.resolved()
-        data["target"] = {"metric": data["target"]["metric"]}
-        del data["resources"], data["faults"], data["logging"]
-        if not any(schedule.range_tests for schedule in self.schedules):
-            del data["range_test"]
+        """A digest of everything that decides the trials (``rules.identity``)."""
+        tested = any(schedule.range_tests for schedule in self.schedules)
+        data = deciding_part(self.resolved(), range_tests=tested)
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from lrstudy.errors import Problem, StoreError
 from lrstudy.records import EpochRecord, TrialRecord
+from lrstudy.store.changes import changes_between, listed_changes
 from lrstudy.store.chunks import CHUNK_ROWS, ChunkWriter
 from lrstudy.store.leftovers import clear_leftovers
 from lrstudy.store.location import Location, open_location
@@ -214,7 +215,7 @@ def _covered(rows: Any, ended: Any, limits: Mapping[str, int]) -> Any:
 
 
 def _refuse_other_study(folder: Location, study: StudyInfo) -> StudyInfo | None:
-    """What ``study.json`` says, None where there is no store; raises ``StoreError`` for another study's."""
+    """Return what ``study.json`` says, None where there is no store; ``StoreError`` for another study's."""
     names = folder.names()
     if STUDY_FILE not in names:
         if any((folder / table).names() for table in TABLES if table in names):
@@ -225,9 +226,25 @@ def _refuse_other_study(folder: Location, study: StudyInfo) -> StudyInfo | None:
     before = StudyInfo.from_json(file.read(), str(file))
     if (before.name, before.spec_hash) == (study.name, study.spec_hash):
         return before
-    message = (
-        f"belongs to the study {before.name!r} ({before.spec_hash}), "
-        f"which is not the study {study.name!r} ({study.spec_hash}) as it now stands"
+    raise StoreError(Problem(str(folder), "", *_told(folder, before, study)))
+
+
+def _told(folder: Location, before: StudyInfo, study: StudyInfo) -> tuple[str, str]:
+    """A message on how the study of a store and the one to be written there differ, and the remedy."""
+    if before.imported or study.imported:
+        message = (
+            f"belongs to the study {before.name!r}, which was made of other histories than {study.name!r}"
+        )
+        return message, "Choose another --out or --name, or delete the folder"
+    changes = changes_between(before, study)
+    keys = f"{len(changes)} {'key differs' if len(changes) == 1 else 'keys differ'} (there → now)"
+    what = f"{keys}: {listed_changes(changes)}"
+    if not changes:
+        by = before.versions.get("lrstudy", "another version")
+        what = f"no key differs, but lrstudy {by} wrote it and counted other keys"
+    message = f"belongs to the study {before.name!r} as it was; {what}"
+    remedy = (
+        "Trials of two versions are never mixed. To run the changed study too, choose another --out or "
+        f"another name; to continue the run as it began, undo the change or: lrstudy resume {folder}"
     )
-    remedy = "Choose another --out or another name, delete the folder, or undo the change to the study file"
-    raise StoreError(Problem(str(folder), "", message, remedy))
+    return message, remedy

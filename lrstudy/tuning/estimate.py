@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from lrstudy.errors import InputError
-from lrstudy.lanes import choose_lanes, seconds_per_step
+from lrstudy.lanes import LaneChoice, choose_lanes, seconds_per_step
 from lrstudy.spec import Study
 from lrstudy.store import Store
 from lrstudy.tasks import Pipeline, TaskData, build_loss, build_model, build_optimizer, check_task, load_data
@@ -27,7 +27,9 @@ _MEASURE_SECONDS = 1.0
 class Estimate:
     """Seconds for the whole study (None: unknown), what that rests on, and the steps of an epoch.
 
-    ``trial_seconds`` is how long one trial occupies its CPUs and GPUs, ``data`` what is trained on.
+    ``trial_seconds`` is how long one trial occupies its CPUs and GPUs, ``data`` what is trained on. ``lanes``
+    is what the study will do about lanes and why, ``advice`` what a measurement here says against it, if
+    anything.
     """
 
     seconds: float | None
@@ -35,6 +37,8 @@ class Estimate:
     steps_per_epoch: int | None = None
     trial_seconds: float | None = None
     data: str = ""
+    lanes: LaneChoice | None = None
+    advice: str = ""
 
 
 def estimate_seconds(study: Study, run: Store | None = None, data_root: Path | None = None) -> Estimate:
@@ -44,12 +48,17 @@ def estimate_seconds(study: Study, run: Store | None = None, data_root: Path | N
         check_task(study.task, data, study.target.metric)
         steps = Pipeline(data, study.task, torch.device("cpu")).steps_per_epoch
         each, basis = (None, "") if run is None else _recorded(study, run)
+        choice, advice = choose_lanes(study, data), ""
         if each is None:
-            lanes = choose_lanes(study, data).lanes
-            step_seconds = seconds_per_step(study, data, lanes) if lanes else _time_steps(study, data)
+            alone, lanes = _time_steps(study, data), choice.lanes
+            step_seconds = seconds_per_step(study, data, lanes) if lanes else alone
             each = study.task.epochs * steps * step_seconds + (0.0 if lanes else _TRIAL_SECONDS)
             where = f" of each of {lanes} lanes" if lanes else ""
             basis = f"from {step_seconds * 1e3:.2g} ms a step{where} on this CPU"
+            if step_seconds > alone:
+                advice = (
+                    f"measured here, a step alone takes {alone * 1e3:.2g} ms: resources.lanes = 0 is faster"
+                )
     except InputError as error:
         return Estimate(None, str(error).splitlines()[0])
     cores = os.cpu_count() or 1
@@ -58,7 +67,8 @@ def estimate_seconds(study: Study, run: Store | None = None, data_root: Path | N
         at_once = min(at_once, study.resources.max_concurrent)
     trials = sum(s.range_tests + study.tune_trials(s) + study.budget.confirm_seeds for s in study.schedules)
     seconds = _START_SECONDS + trials * each / at_once
-    return Estimate(seconds, f"{basis}, {at_once} at once", steps, each, data.description)
+    done = f"{basis}, {at_once} at once"
+    return Estimate(seconds, done, steps, each, data.description, choice, advice)
 
 
 def _recorded(study: Study, run: Store) -> tuple[float | None, str]:

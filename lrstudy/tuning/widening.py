@@ -1,12 +1,11 @@
 """Where a search goes on when its best value lies at the edge of what was searched.
 
-The rule, for each range by itself and on its own scale. A best value lies at an end if it is in the outer
-``EDGE`` of the range, or in the outer ``OUTER`` with nothing tried between it and the end. That end then
-moves outwards by the range's own width, on a log scale by a factor from 10 to 1,000, but never beyond what
-the parameter allows. Where the training loss of no trial fell by more than the share ``LEARNED``, their
-values differ by luck alone: the end towards which it fell faster (rank correlation over ``TREND``) then
-moves. The rule is applied before every generation of the extension, to all results so far, so that it
-repeats from the results alone. A report judges a tuning by the same rule (``analysis.tuned``).
+The rule, for each range by itself: a best value that is at an end, or near one with nothing tried between
+the two (``rules.ends``), moves that end outwards by the range's own width, on a log scale by a factor from
+10 to 1,000, but never beyond what the parameter allows. Where the training loss of no trial fell by more
+than the share ``LEARNED``, their values differ by luck alone: the end towards which it fell faster (rank
+correlation over ``TREND``) then moves. The rule is applied before every generation of the extension, to all
+results so far, so that it repeats from the results alone.
 """
 
 from __future__ import annotations
@@ -18,13 +17,9 @@ from typing import Any
 
 from lrstudy.catalog import Parameter
 from lrstudy.catalog.schedules import SCHEDULES
+from lrstudy.rules.ends import FEWEST_TRIED, LEARNED, TREND, at_end, outermost_near, place_in
 from lrstudy.spec import Range, Space
 
-EDGE = 0.05
-OUTER = 0.25
-FEWEST = 4  # tried values from which on the outermost means something
-LEARNED = 0.05
-TREND = 0.7
 FACTORS = (10.0, 1000.0)
 
 
@@ -92,21 +87,16 @@ def _widened(span: Range, end: int, parameter: Parameter | None) -> Range:
 
 
 def _end(span: Range, value: float, tried: Sequence[float]) -> int:
-    """At which end of a range a value lies: -1, 1, or 0 for neither."""
+    """At which end of a range a value is: -1, 1, or 0 for neither."""
     low, high = span.ends({})
-    scale = math.log if span.log else float
-    place = (scale(value) - scale(low)) / (scale(high) - scale(low))
-    enough = len(tried) >= FEWEST
-    if place < EDGE or (place < OUTER and enough and value <= min(tried)):
-        return -1
-    if place > 1 - EDGE or (place > 1 - OUTER and enough and value >= max(tried)):
-        return 1
-    return 0
+    place = place_in(low, high, value, log=span.log)
+    end = at_end(place) or outermost_near(place, value, tried)
+    return 0 if end is None else -1 if end == "low" else 1
 
 
 def _trend(pairs: Sequence[tuple[float, float]]) -> int:
     """Towards which end the second of the pairs rises clearly: -1, 1, or 0 for neither."""
-    if len(pairs) < FEWEST or min(len(set(column)) for column in zip(*pairs, strict=True)) < 2:
+    if len(pairs) < FEWEST_TRIED or min(len(set(column)) for column in zip(*pairs, strict=True)) < 2:
         return 0
     from scipy import stats  # half a second that most studies do not need before they start
 

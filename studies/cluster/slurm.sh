@@ -41,7 +41,7 @@ for node in "${nodes[@]:1}"; do
 done
 
 # Five minutes before the time is up Slurm sends SIGINT, as Ctrl-C does: running epochs end, nothing is lost.
-lrstudy run "$study" --address "$head:$port" --out "$out" --reports "${REPORTS:-reports}" &
+lrstudy run "$study" --address "$head:$port" --out "$out" ${REPORTS:+--reports "$REPORTS"} &
 driver=$!
 trap 'kill -INT "$driver"' INT
 code=0

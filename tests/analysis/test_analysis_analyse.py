@@ -280,3 +280,32 @@ def test_a_real_store_reads_as_the_tables_in_memory(tmp_path: Any) -> None:
     with StoreWriter.create_or_open(tmp_path / "sample", sample.study) as writer:
         writer.append_tables(sample.epochs_table(), sample.trials())
     assert analyse(open_store(tmp_path / "sample")).to_json() == analyse(sample).to_json()
+
+
+def test_best_and_test_accuracies_have_intervals_between_0_and_1() -> None:
+    sample = Sample({"fixed": {}}, targets=[0.5])
+    for seed, best in enumerate((0.9, 0.99, 1.0)):
+        sample.add("fixed", [best], seed=seed)
+    found = of(analyse(sample), "fixed")
+    assert (found.best_val.high, found.test.high) == (1.0, 1.0)
+    assert found.best_val.low is not None
+    assert found.best_val.low < 0.9
+
+
+def test_an_ended_range_test_counts_among_the_ended_trials_and_not_among_the_lost() -> None:
+    sample = Sample({"fixed": {"lr": "range-test"}}, trials_budget=2, confirm_seeds=1, targets=[0.5])
+    sample.add("fixed", [0.6], phase="range-test", status="diverged", params={"min_lr": 0.1, "max_lr": 1.0})
+    sample.add("fixed", [0.6], phase="tune", params={"lr": 0.2})
+    sample.add("fixed", [0.7])
+    found = analyse(sample)
+    assert (found.ended, found.planned, found.complete) == (3, 3, True)
+    assert found.schedules[0].diverged == 0
+
+
+def test_a_schedule_is_tuned_if_its_winner_was_chosen_among_several() -> None:
+    sample = Sample({"fixed": {"lr": LR}, "rule": {}}, targets=[0.5])
+    for lr in (0.1, 0.2):
+        sample.add("fixed", [0.6], phase="tune", params={"lr": lr})
+    sample.add("rule", [0.6], phase="tune")
+    found = analyse(sample)
+    assert [of(found, name).tuned for name in ("fixed", "rule")] == [True, False]

@@ -23,11 +23,30 @@ def three(*values: list[float | None], **more: object) -> Sample:
 
 
 def test_mean_and_t_interval_are_scipys() -> None:
-    curve = curves(three([0.1, 0.4], [0.2, 0.6], [0.6, 0.5]))["val_accuracy"]
-    low, high = stats.t.interval(0.95, 2, loc=0.3, scale=stats.sem([0.1, 0.2, 0.6]))
-    assert curve.value == pytest.approx((0.3, 0.5))
+    curve = curves(three([0.3, 0.4], [0.4, 0.6], [0.5, 0.5]))["val_accuracy"]
+    low, high = stats.t.interval(0.95, 2, loc=0.4, scale=stats.sem([0.3, 0.4, 0.5]))
+    assert curve.value == pytest.approx((0.4, 0.5))
     assert (curve.low[0], curve.high[0]) == pytest.approx((low, high))
     assert curve.runs == (3, 3)
+
+
+@pytest.mark.parametrize("metric", ["val_accuracy", "val_error"])
+def test_no_interval_of_a_share_goes_beyond_0_or_1(metric: str) -> None:
+    sample = Sample({"fixed": {}}, metric=metric)
+    for seed, values in enumerate(([0.1, 0.99], [0.2, 0.9], [0.6, 1.0])):
+        sample.add("fixed", list(values), seed=seed)
+    curve = curves(sample)[metric]
+    assert curve.low[0] == 0.0
+    assert curve.high[1] == 1.0
+
+
+def test_a_loss_has_no_upper_end_and_a_rate_is_never_below_zero() -> None:
+    sample = three([0.5], [0.5], [0.5])
+    for row, lr, loss in zip(sample.epoch_rows, (0.1, 0.1, 5.0), (0.1, 0.2, 9.0), strict=True):
+        row["lr"], row["train_loss"] = lr, loss
+    found = curves(sample)
+    assert found["lr"].low == (0.0,)
+    assert found["train_loss"].high[0] > 9.0
 
 
 def test_an_epoch_that_few_runs_reached_says_how_many_and_gives_no_interval_for_one() -> None:

@@ -72,3 +72,13 @@ def test_holm_lies_between_the_plain_p_value_and_bonferroni_and_keeps_the_order(
     order = sorted(range(len(p)), key=lambda i: p[i])
     ranked = [adjusted[i] or 0.0 for i in order]
     assert ranked == sorted(ranked)
+
+
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=12))
+def test_the_interval_of_a_mean_of_shares_stays_between_0_and_1_and_holds_it(values: list[float]) -> None:
+    found = mean_interval(values, support=(0.0, 1.0))
+    assert found.value is not None
+    assert found.low is not None
+    assert found.high is not None
+    assert 0 <= found.low <= found.high <= 1
+    assert found.low - 1e-12 <= found.value <= found.high + 1e-12

@@ -89,8 +89,8 @@ def test_a_curve_still_rising_in_the_last_quarter_asks_for_more_trials() -> None
     rising = warnings(tuned([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8], inside))
     assert rising == [
         (
-            "fixed: its best value still improved in the last quarter of its 8 tuning trials: "
-            "more trials may find a better one."
+            "fixed: its best value still improved in the last quarter of its 8 measured configurations: "
+            "more tuning trials may find a better one."
         )
     ]
     assert warnings(tuned([0.8, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7], inside)) == []
@@ -99,7 +99,10 @@ def test_a_curve_still_rising_in_the_last_quarter_asks_for_more_trials() -> None
 def test_a_winner_that_fell_back_on_fresh_seeds_won_by_luck() -> None:
     found = warnings(tuned([0.5, 0.9], [0.01, 0.1]), confirm=(0.70, 0.71, 0.72))
     assert found == [
-        "fixed: the winning tuning trial reached 0.9, its confirm runs only 0.71: it won partly by luck."
+        (
+            "fixed: the winner reached 0.9 when it was tuned, its confirm runs 0.71 on average: "
+            "it won partly by luck."
+        )
     ]
 
 
@@ -134,11 +137,22 @@ def test_all_toss_ups_share_one_sentence() -> None:
     assert sentence.startswith("fixed, step: the winner and the runner-up")
 
 
-def test_the_outermost_value_tried_lies_at_an_end_if_nothing_was_tried_beyond_it() -> None:
+def test_the_outermost_value_tried_is_said_to_be_near_an_end_not_at_it() -> None:
     # 0.5 is at 90% of the logarithmic space: with nothing beyond, no sign of a turn.
-    assert "high end" in warnings(tuned([0.1, 0.2, 0.3, 0.9], [0.01, 0.03, 0.1, 0.5]))[0]
+    (found,) = warnings(tuned([0.1, 0.2, 0.3, 0.9], [0.01, 0.03, 0.1, 0.5]))
+    assert "is the highest that was tried, 10% from the high end of its space, 0.001 to 1." in found
     assert warnings(tuned([0.1, 0.2, 0.9, 0.3], [0.01, 0.03, 0.5, 0.6])) == []
     assert warnings(tuned([0.1, 0.2, 0.9], [0.01, 0.03, 0.5])) == [], "three tell too little"
+
+
+def test_a_best_at_79_percent_of_its_range_is_not_said_to_lie_at_its_end() -> None:
+    best = 0.001 * 1000**0.79
+    assert warnings(tuned([0.1, 0.2, 0.9, 0.3], [0.01, 0.03, best, 0.6])) == []
+    (found,) = warnings(tuned([0.1, 0.2, 0.3, 0.9], [0.01, 0.03, 0.1, best]))
+    assert "lies at" not in found
+    assert "is the highest that was tried, 21% from the high end" in found
+    (low,) = warnings(tuned([0.9, 0.2, 0.3, 0.1], [0.001 * 1000**0.21, 0.03, 0.1, 0.3]))
+    assert "is the lowest that was tried, 21% from the low end" in low
 
 
 def test_a_range_that_was_extended_is_judged_by_what_was_tried() -> None:
@@ -157,7 +171,9 @@ def test_a_range_that_ends_at_another_parameter_is_judged_at_its_own_end_only() 
 
 def test_of_four_numbers_to_choose_from_the_outermost_is_an_end() -> None:
     trials = tuned([0.1, 0.2, 0.3, 0.9], [0.01, 0.03, 0.1, 0.3])
-    assert "raise its high" in warnings(trials, space={"lr": [0.01, 0.03, 0.1, 0.3]})[0]
+    (found,) = warnings(trials, space={"lr": [0.01, 0.03, 0.1, 0.3]})
+    assert "the best lr (0.3) is the highest choice of its space, 0.01 to 0.3." in found
+    assert found.endswith("A better one may lie beyond: add a higher choice.")
     assert warnings(trials, space={"lr": [0.03, 0.1, 0.3]}) == []
 
 

@@ -81,7 +81,7 @@ def test_import_makes_a_store_of_each_study_and_says_what_to_do_next(here: Path)
     assert "no interval" not in said
     study = open_store("stores/b").study
     assert (study.reference, study.targets, study.confirm_seeds) == ("step", [0.8], 3)
-    assert "reports/b/report.html" in done("report", "stores/b")
+    assert "stores/b/report/report.html" in done("report", "stores/b")
 
 
 def test_one_run_per_schedule_is_said_to_give_no_interval(here: Path) -> None:
@@ -89,7 +89,7 @@ def test_one_run_per_schedule_is_said_to_give_no_interval(here: Path) -> None:
     (here / "h.csv").write_text("\n".join(["schedule,epoch,val_acc", *rows]) + "\n")
     assert "no interval can be given" in done("import", "h.csv")
     done("report", "runs/h")
-    assert "one run" in (here / "reports/h/report.md").read_text()
+    assert "one run" in (here / "runs/h/report/report.md").read_text()
 
 
 def test_an_import_is_finished_also_where_seeds_are_uneven(here: Path) -> None:
@@ -98,7 +98,7 @@ def test_an_import_is_finished_also_where_seeds_are_uneven(here: Path) -> None:
     done("import", "h.csv", "--seed-column", "run", "--target", "0.8")
     assert "h: 5 of 5 trials done" in done("status", "runs/h")
     assert "so far" not in done("report", "runs/h")
-    assert "still running" not in (here / "reports/h/report.md").read_text()
+    assert "not complete" not in (here / "runs/h/report/report.md").read_text()
 
 
 def test_import_reads_parquet_and_several_files(here: Path) -> None:
@@ -119,10 +119,10 @@ def test_a_hostile_name_gives_a_safe_folder_and_shows_as_text(here: Path) -> Non
     assert [folder.local.parent for folder in folders if folder.local] == [here / "runs"] * 2
     for folder in folders:
         done("report", str(folder))
-    assert {path.name for path in here.iterdir()} == {"h.csv", "runs", "reports"}
-    made = list((here / "reports").iterdir())
+    assert {path.name for path in here.iterdir()} == {"h.csv", "runs"}
+    made = list((here / "runs").glob("*/report"))
     assert len(made) == 2
-    page = next(path for path in made if "img" in path.name)
+    page = next(path for path in made if "img" in path.parent.name)
     assert "&lt;img src=x" in (page / "report.html").read_text()
     assert "<img src=x" not in (page / "report.html").read_text()
     text = (page / "report.md").read_text()
@@ -206,8 +206,8 @@ def test_compare_lays_studies_side_by_side(here: Path, runs: list[str]) -> None:
     said = done("compare", *runs)
     assert max(map(len, said.splitlines())) <= 80
     assert "step was the fastest in 2 of 2 studies" in said
-    assert "reports/comparison/comparison.html" in said
-    made = {path.name for path in (here / "reports/comparison").iterdir()}
+    assert "comparison/comparison.html" in said
+    made = {path.name for path in (here / "comparison").iterdir()}
     assert {"comparison.html", "comparison.md", "comparison.json", "figures", "tables"} <= made
 
 
@@ -341,8 +341,8 @@ def test_the_report_of_a_run_that_goes_on(here: Path, runs: list[str]) -> None:
     with StoreWriter.create_or_open(here / "runs/going-on", study) as writer:
         writer.append_tables(store.epochs(), store.trials())
         said = done("report", "runs/going-on")
-        assert "reports/going-on/report.html" in said
-        text = (here / "reports/going-on/report.md").read_text()
+        assert "runs/going-on/report/report.html" in said
+        text = (here / "runs/going-on/report/report.md").read_text()
         assert "6 of 10 trials so far" in text
         assert "6 of 10 trials so far" in said
-        assert done("compare", "runs/going-on", runs[1]).count("still running") == 1
+        assert done("compare", "runs/going-on", runs[1]).count("not complete") == 1

@@ -18,6 +18,6 @@ def test_the_example_of_an_own_task_runs(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "lrstudy", "run", str(study), "--quiet"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
-    summary = json.loads((tmp_path / "reports" / "own-task" / "summary.json").read_text())
+    summary = json.loads((tmp_path / "runs" / "own-task" / "report" / "summary.json").read_text())
     assert summary["complete"]
     assert all(schedule["failed"] == 0 for schedule in summary["schedules"])

@@ -17,6 +17,8 @@ from typer.testing import CliRunner
 
 import lrstudy.cli.commands  # noqa: F401 - registers the commands
 from lrstudy.cli import app
+from lrstudy.cli.verdict import report_folder
+from lrstudy.store import Location, open_location
 
 TIME = re.compile(rb" on \d{4}-\d\d-\d\d \d\d:\d\d UTC")
 
@@ -84,7 +86,7 @@ def test_an_unsound_store_is_one_clear_error_and_nothing_is_written(
     assert told.exit_code == 2, told.output
     assert "Traceback" not in told.output
     assert said in told.output
-    assert not Path("reports").exists()
+    assert not (run / "report").exists()
 
 
 def test_a_study_whose_every_row_is_gone_says_so(run: Path) -> None:
@@ -93,5 +95,37 @@ def test_a_study_whose_every_row_is_gone_says_so(run: Path) -> None:
         rewrite(lambda rows: rows.slice(0, 0))(file)
     told = CliRunner().invoke(app, ["report", str(run)], env={"COLUMNS": "80"})
     assert told.exit_code == 0, told.output
-    (page,) = Path("reports").glob("*/report.md")
-    assert "nothing to compare" in page.read_text()
+    assert "nothing to compare" in (run / "report" / "report.md").read_text()
+
+
+def test_a_report_goes_into_the_run_unless_a_folder_is_given(
+    run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    told = CliRunner().invoke(app, ["report", str(run)])
+    assert told.exit_code == 0, told.output
+    assert f"report: {run}/report/report.html" in told.output
+    before = (run / "report" / "report.md").read_bytes()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    whole = run.absolute()
+    monkeypatch.chdir(elsewhere)
+    told = CliRunner().invoke(app, ["report", str(whole)], env={"COLUMNS": "400"})
+    assert str(whole / "report" / "report.html") in told.output
+    assert (whole / "report" / "report.md").read_bytes() == before
+    assert list(elsewhere.iterdir()) == []
+    told = CliRunner().invoke(app, ["report", str(whole), "--out", "given"])
+    assert "report: given/report.html" in told.output
+
+
+def test_a_run_that_is_no_local_folder_is_reported_below_runs(tmp_path: Path) -> None:
+    from pyarrow import fs
+
+    remote = Location(fs.SubTreeFileSystem(str(tmp_path), fs.LocalFileSystem()), "bucket/h", "s3://bucket/h")
+    assert report_folder(remote, "h") == Path("runs/h/report")
+    assert report_folder(remote, "h", Path("given")) == Path("given/h")
+    assert report_folder(open_location("runs/h"), "h", Path("given")) == Path("given/h")
+
+
+def test_git_ignores_what_commands_write_by_themselves() -> None:
+    ignored = (Path(__file__).parents[2] / ".gitignore").read_text().split()
+    assert {"/runs/", "/comparison/", "/exports/"} <= set(ignored)

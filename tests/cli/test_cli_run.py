@@ -44,7 +44,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "tiny.toml").write_text(STUDY)
     done = lrstudy(folder, "run", "tiny.toml")
     assert done.returncode == 0, done.stderr
-    assert "reports/tiny/report.html" in done.stdout
+    assert "runs/tiny/report/report.html" in done.stdout
     assert "10 of 10 trials" in done.stdout or "trials in" in done.stdout
     return folder
 
@@ -61,19 +61,19 @@ def test_run_leaves_a_store_and_a_report(folder: Path) -> None:
         ("lipschitz", "confirm", 3),
         ("lipschitz", "tune", 1),
     ]
-    made = {path.name for path in (folder / "reports" / "tiny").iterdir()}
+    made = {path.name for path in (folder / "runs" / "tiny" / "report").iterdir()}
     assert {"report.html", "report.md", "summary.json"} <= made
-    summary = json.loads((folder / "reports" / "tiny" / "summary.json").read_text())
+    summary = json.loads((folder / "runs" / "tiny" / "report" / "summary.json").read_text())
     assert summary["reference"] == "fixed"
     assert [schedule["name"] for schedule in summary["schedules"]] == ["lipschitz", "fixed"]
 
 
 @pytest.mark.cluster
 def test_a_second_run_trains_nothing_and_says_the_same(folder: Path) -> None:
-    before = (folder / "reports" / "tiny" / "summary.json").read_bytes()
+    before = (folder / "runs" / "tiny" / "report" / "summary.json").read_bytes()
     again = lrstudy(folder, "run", "tiny.toml", "--quiet")
     assert again.returncode == 0, again.stderr
-    assert (folder / "reports" / "tiny" / "summary.json").read_bytes() == before
+    assert (folder / "runs" / "tiny" / "report" / "summary.json").read_bytes() == before
 
 
 @pytest.mark.cluster
@@ -138,6 +138,15 @@ def test_plan_says_what_is_spent_and_what_can_be_seen(tmp_path: Path) -> None:
     assert few["gpu_hours"] == 0
     enough, page = said("--set", "budget.confirm_seeds=10", "--set", "resources.max_concurrent=1")
     assert "find a speedup of 1.35× if they vary by 30%" in page
+    assert "That holds given the winners: verdicts allow for the luck of tuning too" in page
+    assert enough["lanes"]["lanes"] == 64
+    assert f"up to 64 trials side by side in a worker ({enough['lanes']['reason']})" in page
+    assert "at most" not in page
+    untuned, page = said("--set", "budget.confirm_seeds=10", "--set", "schedules.fixed.lr=0.1")
+    assert not untuned["detectable"]["given_winners"]
+    assert "given the winners" not in page
+    _, page = said("--set", "budget.pruner=asha")
+    assert "at most 10 trials, 40 epochs" in page
     assert enough["cpu_hours"] * 3600 == pytest.approx(enough["seconds"] - 5)  # a core, less Ray's start
 
 

@@ -522,8 +522,6 @@ def test_lanes_whose_bits_depend_on_their_neighbours_are_not_chosen(
     data: TaskData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chosen = study(precision="float32")
-    monkeypatch.setattr("lrstudy.lanes.choice._seconds_alone", lambda *_, **__: 1e-3)  # no times are tested
-    monkeypatch.setattr("lrstudy.lanes.choice.seconds_per_step", lambda *_: 1e-4)
     assert not neighbours_matter(chosen, data)
     assert choose_lanes(chosen, data).lanes
     monkeypatch.setattr("lrstudy.lanes.bits.LaneGroup", Leaking)

@@ -37,7 +37,7 @@ def test_wins_table_counts_only_studies_that_a_schedule_was_in():
     assert rows["fixed"] == ["3", "1", "3", "0", "0", "0", "0", "0", "0.58"]
     last = [cell.text for cell in times.groups[0].rows[2]]
     assert last == ["wine", "val_accuracy 99%", "never", "never", "–"]
-    assert times.groups[0].rows[0][2].text == "6 ★"
+    assert times.groups[0].rows[0][2].text == "6.0 ★"
 
 
 def test_profiles_are_step_functions_and_the_best_score_is_told():
@@ -119,7 +119,7 @@ def test_a_headline_names_three_schedules_and_counts_the_others():
 
 def test_comparison_of_one_running_study_is_possible(tmp_path):
     found = compare([samples.running()])
-    assert any("still running" in note for note in found.notes)
+    assert any("is not complete" in note for note in found.notes)
     assert write_comparison(found, tmp_path).html.exists()
 
 

@@ -8,6 +8,7 @@ import pytest
 import report_samples as samples
 
 from lrstudy.analysis.intervals import Interval
+from lrstudy.analysis.summary import Summary
 from lrstudy.report.sections.headline import beside, headline
 from lrstudy.report.sections.page import study_page
 
@@ -178,7 +179,7 @@ def test_verdict_table_puts_the_hardest_target_and_the_fastest_schedule_first():
         "1.83×",
         "10 of 10",
         "6.3",
-        "6",
+        "6.0",
         "6.3",
         "0.126 s",
     ]
@@ -204,3 +205,83 @@ def test_undecided_verdict_says_how_many_seeds_would_decide():
     (table,) = study_page(samples.study()).sections[0].tables
     row = next(row for row in table.groups[0].rows if row[0].text == "step")
     assert row[1].range == "about 24 seeds would decide"
+
+
+def decided_by(study: Summary, name: str) -> str:
+    (table,) = study_page(study).sections[0].tables
+    return next(row[1].range for row in table.groups[0].rows if row[0].text == name)
+
+
+def with_tuned(study: Summary, *names: str) -> Summary:
+    schedules = (replace(one, tuned=one.name in names) for one in study.schedules)
+    return replace(study, schedules=tuple(schedules))
+
+
+def test_the_luck_of_tuning_is_told_of_those_that_were_tuned_alone():
+    held = changed(
+        samples.study(),
+        "lipschitz",
+        1,
+        verdict="inconclusive",
+        given_winners="faster",
+        speedup=Interval(1.4, 1.1, 2.0),
+        speedup_tuned=Interval(1.4, 0.7, 2.9),
+    )
+    over = "faster as tuned; over tunings{} 0.7 to 2.9"
+    assert decided_by(with_tuned(held, "fixed", "lipschitz"), "lipschitz") == over.format("")
+    assert decided_by(with_tuned(held, "fixed", "step"), "lipschitz") == over.format(" of fixed")
+    assert decided_by(with_tuned(held, "lipschitz"), "lipschitz") == over.format(" of lipschitz")
+
+
+def test_what_seeds_cannot_decide_names_whose_tuning_might():
+    open_ = changed(
+        samples.study(),
+        "step",
+        1,
+        verdict="inconclusive",
+        given_winners="inconclusive",
+        seeds_needed=None,
+        speedup=Interval(1.1, 0.8, 1.6),
+        speedup_tuned=Interval(1.1, 0.6, 2.1),
+    )
+    said = "seeds alone would not decide; more tuning{} might"
+    assert decided_by(with_tuned(open_, "fixed", "step"), "step") == said.format("")
+    assert decided_by(with_tuned(open_, "fixed"), "step") == said.format(" of fixed")
+
+
+def test_seeds_that_would_decide_hold_for_the_winners_as_tuned():
+    plain = samples.study()
+    assert decided_by(with_tuned(plain), "step") == "about 24 seeds would decide"
+    tuned = with_tuned(plain, "step")
+    assert decided_by(tuned, "step") == "about 24 seeds would decide, as tuned"
+    (notes,) = (table.notes for table in study_page(tuned).sections[0].tables)
+    assert any("another tuning may find winners with another ratio" in note for note in notes)
+
+
+def test_epochs_have_one_decimal_in_every_column_whatever_their_interval():
+    study = changed(
+        samples.study(),
+        "step",
+        1,
+        mean_epochs=Interval(16.8, 9.0, 24.0),
+        ert_epochs=16.8,
+        iqm_epochs=16.8,
+    )
+    page = study_page(study)
+    tables = [table for section in page.sections for table in section.tables]
+    (row,) = (row for row in tables[0].groups[0].rows if row[0].text == "step")
+    assert (row[5].text, row[5].range, row[7].text) == ("16.8", "9.0 to 24.0", "16.8")
+    measures = next(table for table in tables if table.title == "By other measures")
+    assert next(row for row in measures.groups[0].rows if row[0].text == "step")[3].text == "16.8"
+
+
+def test_a_study_that_is_not_complete_is_not_said_to_run():
+    (said, *_) = beside(replace(samples.study(), complete=False))
+    assert said.startswith("The study is not complete")
+    assert "running" not in said
+
+
+def test_unequal_numbers_of_seeds_are_said_to_be_up_to_the_most():
+    assert any("over 10 paired seeds;" in sentence for sentence in beside(samples.study()))
+    fewer = changed(samples.study(), "step", 1, runs=7)
+    assert any("over up to 10 paired seeds;" in sentence for sentence in beside(fewer))

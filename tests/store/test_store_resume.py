@@ -98,15 +98,17 @@ def test_a_gap_in_a_trials_epochs_is_a_bug_of_the_caller(tmp_path: Path) -> None
     assert stored(tmp_path) == {"fixed-tune-000": [1]}
 
 
-def test_another_study_is_refused_by_both_names_with_a_remedy(tmp_path: Path) -> None:
+def test_another_study_is_refused_with_what_differs_and_a_remedy(tmp_path: Path) -> None:
     StoreWriter.create_or_open(tmp_path, study()).close()
-    for other in (study(spec_hash="fff999"), study(name='it\'s "mine"')):
+    others = {"no key differs": study(spec_hash="fff999"), 'name: "digits" → ': study(name='it\'s "mine"')}
+    for said, other in others.items():
         with pytest.raises(StoreError) as refusal:
             StoreWriter.create_or_open(tmp_path, other)
         text = str(refusal.value)
-        assert "'digits' (abc123)" in text
-        assert f"{other.name!r} ({other.spec_hash})" in text
+        assert "belongs to the study 'digits'" in text
+        assert said in text
         assert "another --out" in text
+        assert text.endswith(f"lrstudy resume {tmp_path}")
     assert not (tmp_path / ".writer.lock").exists()
 
 

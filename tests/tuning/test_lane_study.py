@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any, cast
 import pytest
 import torch
 
-from lrstudy.lanes import choice, choose_lanes
+from lrstudy.lanes import choose_lanes
 from lrstudy.lanes.stacked import StackedModel
 from lrstudy.records import Phase, Status
 from lrstudy.spec import Study, parse_study
@@ -292,16 +291,3 @@ def test_what_cannot_run_in_lanes_runs_plain_and_says_why(changed: dict[str, Any
     found = choose_lanes(spec, load_data(spec.task, 0, None))
     assert found.lanes == 0
     assert reason in found.reason
-
-
-def test_lanes_are_chosen_by_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    spec = study("auto")
-    data = load_data(spec.task, 0, None)
-    for milliseconds, lanes in (({0: 1.0, 16: 0.3, 64: 0.2}, 64), ({0: 1.0, 16: 0.9}, 0), ({0: 9.0}, 0)):
-        seconds = {number: value / 1e3 for number, value in milliseconds.items()}
-        monkeypatch.setattr(choice, "_seconds_alone", lambda *_, seconds=seconds, **__: seconds[0])
-        monkeypatch.setattr(choice, "seconds_per_step", lambda _s, _d, n, seconds=seconds: seconds[n])
-        assert choose_lanes(spec, data).lanes == lanes
-    monkeypatch.undo()
-    assert math.isfinite(choice.seconds_per_step(spec, data, 2))
-    assert "measured" in choose_lanes(spec, data).reason

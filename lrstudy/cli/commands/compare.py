@@ -21,7 +21,7 @@ def compare(
     ],
     reports: Annotated[
         Path, typer.Option(metavar="DIR", help="Where the comparison goes: DIR/comparison/.")
-    ] = Path("reports"),
+    ] = Path(),
     as_json: JsonOption = False,
 ) -> None:
     """Lay several studies side by side: who was fastest where, performance profiles, speedups."""

@@ -16,7 +16,9 @@ def report(
     run: RunArgument,
     output: Annotated[
         Path | None,
-        typer.Option("--out", "-o", metavar="DIR", help="Folder of the report; default reports/<study>."),
+        typer.Option(
+            "--out", "-o", metavar="DIR", help="Folder of the report; default report/ in the run's folder."
+        ),
     ] = None,
     target: Annotated[
         list[float] | None, typer.Option(help="A level of the metric, in place of the study's; repeatable.")

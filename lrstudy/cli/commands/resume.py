@@ -13,7 +13,7 @@ from lrstudy.cli.options import AddressOption, ModulesOption, QuietOption, Repor
 @app.command()
 def resume(
     run: RunArgument,
-    reports: ReportsOption = Path("reports"),
+    reports: ReportsOption = None,
     address: AddressOption = None,
     modules: ModulesOption = None,
     quiet: QuietOption = False,
@@ -28,7 +28,7 @@ def resume(
 @app.command()
 def retry(
     run: RunArgument,
-    reports: ReportsOption = Path("reports"),
+    reports: ReportsOption = None,
     address: AddressOption = None,
     modules: ModulesOption = None,
     quiet: QuietOption = False,

@@ -19,7 +19,7 @@ from lrstudy.cli.options import (
 def run(
     study: StudyArgument,
     out: OutOption = "runs",
-    reports: ReportsOption = Path("reports"),
+    reports: ReportsOption = None,
     set_: SetOption = None,
     address: AddressOption = None,
     quiet: QuietOption = False,

@@ -19,7 +19,10 @@ def submit(
         str, typer.Option(help="Where runs are kept: a URI or absolute path that every node reaches.")
     ],
     reports: Annotated[
-        Path | None, typer.Option(help="An absolute path for the report; else lrstudy report writes it here.")
+        Path | None,
+        typer.Option(
+            help="An absolute path for the report; else it is in the run's folder, if that is no URI."
+        ),
     ] = None,
     set_: SetOption = None,
     follow: Annotated[bool, typer.Option("--follow", help="Show its output until it ends.")] = False,

@@ -94,10 +94,11 @@ def speedups_by_study(compared: Comparison) -> Figure:
     verdicts = [place.verdict for study in compared.studies for place in study.places if place.present]
     said = [
         f"{counted(verdicts.count(word), 'comparison')} {word}"
-        for word in ("faster", "slower")
+        for word in ("faster", "slower", "equivalent")
         if word in verdicts
     ]
-    takeaway = f"Over {_studies(compared)}: {listed(said) or 'no comparison was decided'}."
+    none = "no schedule was shown to be faster, slower or equivalent"
+    takeaway = f"Over {_studies(compared)}: {listed(said) or none}."
     if bare:
         takeaway += f" No schedule has a speedup in {listed(bare)}, so there is nothing to draw for it."
     return Figure(

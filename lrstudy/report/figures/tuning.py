@@ -8,7 +8,7 @@ from dataclasses import replace
 from lrstudy.analysis.summary import ScheduleSummary, Summary, TuningCurve
 from lrstudy.report.figures.common import measured, untuned
 from lrstudy.report.figures.model import STATIC, Axis, Figure, Line, Panel, Points, Values, table
-from lrstudy.report.text import counted, is_share, level, listed, metric_words, number, percent
+from lrstudy.report.text import counted, is_share, level, listed, metric_words, percent, shown_epochs
 
 KEY = "tuning"
 TITLE = "Tuning and its price"
@@ -98,7 +98,8 @@ def _takeaway(study: Summary) -> str:
         if s.best_of is not None and len(s.best_of.trials) > 1 and _still_rising(s.best_of)
     ]
     if rising:
-        return f"{listed(rising)} was still improving at the last tuning trial: more trials may help."
+        was = "was" if len(rising) == 1 else "were"
+        return f"{listed(rising)} {was} still improving at the last tuning trial: more trials may help."
     return "No tuning curve was still improving noticeably at its last trial."
 
 
@@ -122,7 +123,7 @@ def _against_untuned(study: Summary) -> str:
     reach = "reach" if len(paid) > 1 else "reaches"
     return (
         f"Tuning included, {who} {reach} {goal} in fewer epochs than {best}, which needs no tuning and takes "
-        f"{number(times[best])} epochs."
+        f"{shown_epochs(times[best])} epochs."
     )
 
 

@@ -9,7 +9,7 @@ from lrstudy.report.comparison import Comparison, Place
 from lrstudy.report.content import Cell, Column, Group, NumberTable, Page, Section
 from lrstudy.report.figures.profiles import performance_profiles, speedups_by_study
 from lrstudy.report.sections.page import closing_line
-from lrstudy.report.text import NO_VALUE, counted, listed, number, trim
+from lrstudy.report.text import NO_VALUE, counted, listed, shown_epochs, trim
 
 # A headline names so many schedules and counts the others.
 _NAMED: Final = 3
@@ -133,5 +133,5 @@ def _time(place: Place) -> Cell:
         return Cell(NO_VALUE, number=True)
     if place.epochs is None:
         return Cell("never", number=True)
-    text = f"{number(place.epochs)}{' ★' if place.fastest else ''}"
+    text = f"{shown_epochs(place.epochs)}{' ★' if place.fastest else ''}"
     return Cell(text, "" if place.hits == place.runs else f"{place.hits} of {place.runs}", number=True)

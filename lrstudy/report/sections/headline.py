@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from lrstudy.analysis.intervals import Interval
 from lrstudy.analysis.summary import Reach, Summary
 from lrstudy.report.figures.common import by_name, no_comparison, reference_runs, runs_each
-from lrstudy.report.text import counted, interval, level, listed, metric_words, number, percent
+from lrstudy.report.text import counted, interval, level, listed, metric_words, number, percent, shown_epochs
 
 # How a sentence goes on about the schedules with these verdicts.
 _OTHERS = {
@@ -39,8 +39,8 @@ def beside(study: Summary) -> tuple[str, ...]:
     runs = sum(schedule.confirm_trials for schedule in study.schedules)
     sentences = []
     if not study.complete:
-        far = f", {study.ended} of {study.planned} trials so far" if study.planned else ""
-        sentences.append(f"The study is still running{far}: every number on this page can change.")
+        far = f": {study.ended} of {study.planned} trials so far" if study.planned else ""
+        sentences.append(f"The study is not complete{far}. Every number on this page can change.")
     if not runs or not study.targets:
         return tuple(sentences)
     hardest = _hardest(study)
@@ -57,10 +57,10 @@ def beside(study: Summary) -> tuple[str, ...]:
         and any(way.hits for s in study.schedules for way in s.reach)
     ):
         sentences.append(
-            f"Intervals are {percent(study.confidence)} intervals over "
-            f"{counted(runs_each(study), 'paired seed')}; verdicts allow for comparing "
-            f"{counted(len(study.schedules) - 1, 'schedule')} with {study.reference} (Holm); a difference "
-            f"below {percent(study.margin)} counts as equivalent."
+            f"Intervals are {percent(study.confidence)} intervals over {_seeds(study)}; verdicts allow for "
+            f"comparing {counted(len(study.schedules) - 1, 'schedule')} with {study.reference} (Holm); where "
+            f"the whole interval is within {percent(study.margin)} of equal speed, a schedule counts as "
+            "equivalent."
         )
         if _puzzling(study):
             sentences.append(
@@ -71,8 +71,15 @@ def beside(study: Summary) -> tuple[str, ...]:
     return tuple(sentences)
 
 
+def _seeds(study: Summary) -> str:
+    """The number of pairs, or the most of any schedule where they differ."""
+    runs = {reach.runs for schedule in study.schedules for reach in schedule.reach}
+    most = counted(runs_each(study), "paired seed")
+    return most if len(runs) == 1 else f"up to {most}"
+
+
 def _puzzling(study: Summary) -> bool:
-    """Whether an interval by itself says more than its verdict, which a reader would wonder about."""
+    """Return True if an interval by itself says more than its verdict, which a reader would wonder about."""
     return any(
         reach.verdict == "inconclusive"
         and reach.speedup.low is not None
@@ -132,10 +139,10 @@ def _alone(study: Summary, goal: str, name: str, reach: Reach) -> str:
 
 
 def _mean(mean: Interval) -> str:
-    text = number(mean.value, mean.low, mean.high)
+    text = shown_epochs(mean.value)
     if mean.low is None or mean.high is None:
         return text
-    return f"{text} ({interval(mean.low, mean.high)})"
+    return f"{text} ({shown_epochs(mean.low)} to {shown_epochs(mean.high)})"
 
 
 def _single_runs(goal: str, ways: Sequence[_Named]) -> str:
@@ -146,7 +153,7 @@ def _single_runs(goal: str, ways: Sequence[_Named]) -> str:
             if reach.hits and reach.median_epochs is not None
         )
     )
-    first = [f"{name} at epoch {number(epochs)}" for epochs, name in reached[:3]]
+    first = [f"{name} at epoch {epochs:g}" for epochs, name in reached[:3]]
     missed = [name for name, reach in ways if not reach.hits]
     text = (
         f"In one run each, {listed(first)} reached {goal}"

@@ -17,12 +17,12 @@ from lrstudy.report.text import (
     level,
     listed,
     metric_words,
-    number,
     params,
     percent,
     ratio,
     share,
     share_interval,
+    shown_epochs,
 )
 
 _SIGNS = {
@@ -33,6 +33,16 @@ _SIGNS = {
     "never": "∅ never",
     "reference": "● reference",
 }
+
+
+_SEEDS_NEEDED = (
+    "About so many seeds would decide: with them, 4 in 5 studies reach a verdict if the ratio and the spread "
+    "between seeds stay as they were measured."
+)
+_AS_TUNED = (
+    " As tuned: for these winners, with the luck of tuning as this study's own trials tell it; another "
+    "tuning may find winners with another ratio."
+)
 
 
 def verdict_table(study: Summary) -> NumberTable:
@@ -63,14 +73,15 @@ def _verdict_row(study: Summary, index: int, reach: Reach) -> tuple[Cell, ...]:
     name = Cell(study.names[index], schedule=index)
     if not reach.runs:
         return (name, Cell("no run yet"), *(Cell(NO_VALUE, number=True) for _ in range(7)))
-    verdict = Cell(_SIGNS.get(reach.verdict, reach.verdict), verdict=reach.verdict, range=_decided_by(reach))
+    said = _SIGNS.get(reach.verdict, reach.verdict)
+    verdict = Cell(said, verdict=reach.verdict, range=_decided_by(study, index, reach))
     return (
         name,
         verdict,
         _ratio(shown_ratio(reach, reach.speedup)),
         _ratio(shown_ratio(reach, reach.speedup_seconds)),
         Cell(f"{reach.hits} of {reach.runs}", _rate_range(reach), number=True),
-        Cell(_number(reach.mean_epochs), _range(reach.mean_epochs), number=True),
+        Cell(shown_epochs(reach.mean_epochs.value), _epochs_range(reach.mean_epochs), number=True),
         Cell(_or_never(reach.median_epochs), number=True),
         Cell(_or_never(reach.ert_epochs), number=True),
         Cell(_training_time(reach), number=True),
@@ -81,15 +92,25 @@ def _ratio(found: Interval) -> Cell:
     return Cell(ratio(found.value, found.low, found.high), _range(found), number=True)
 
 
-def _decided_by(reach: Reach) -> str:
-    if reach.verdict == "inconclusive" and reach.given_winners in ("faster", "slower"):
-        tuned = reach.speedup_tuned
-        return f"{reach.given_winners} as tuned; over tunings {interval(tuned.low, tuned.high, tuned.value)}"
+def _decided_by(study: Summary, index: int, reach: Reach) -> str:
+    """The second line of an inconclusive verdict: what keeps it back, and what would decide."""
     if reach.verdict != "inconclusive":
         return ""
+    tuned = [s.name for place, s in enumerate(study.schedules) if s.tuned and _compares(study, place, index)]
+    of = f" of {tuned[0]}" if len(tuned) == 1 else ""
+    if reach.given_winners in ("faster", "slower"):
+        over = reach.speedup_tuned
+        ends = interval(over.low, over.high, over.value)
+        return f"{reach.given_winners} as tuned; over tunings{of} {ends}"
     if reach.seeds_needed is None:
-        return "more tuning, not more seeds, would tell" if reach.speedup_tuned != reach.speedup else ""
-    return f"about {counted(reach.seeds_needed, 'seed')} would decide"
+        alone = "seeds alone would not decide; more tuning"
+        return f"{alone}{of} might" if reach.speedup_tuned != reach.speedup else ""
+    return f"about {counted(reach.seeds_needed, 'seed')} would decide{', as tuned' if tuned else ''}"
+
+
+def _compares(study: Summary, place: int, index: int) -> bool:
+    """Return True if the schedule at a place has a part in the comparison of the one at ``index``."""
+    return place == index or study.names[place] == study.reference
 
 
 def _rate_range(reach: Reach) -> str:
@@ -99,16 +120,18 @@ def _rate_range(reach: Reach) -> str:
     return f"{100 * rate.low:.0f} to {100 * rate.high:.0f}%"
 
 
-def _number(found: Interval) -> str:
-    return number(found.value, found.low, found.high)
-
-
 def _range(found: Interval) -> str:
     return "" if found.low is None and found.high is None else interval(found.low, found.high, found.value)
 
 
+def _epochs_range(found: Interval) -> str:
+    if found.low is None or found.high is None:
+        return ""
+    return f"{shown_epochs(found.low)} to {shown_epochs(found.high)}"
+
+
 def _or_never(value: float | None) -> str:
-    return "never" if value is None or math.isinf(value) else number(value)
+    return "never" if value is None or math.isinf(value) else shown_epochs(value)
 
 
 def _training_time(reach: Reach) -> str:
@@ -126,7 +149,9 @@ def _verdict_notes(study: Summary) -> tuple[str, ...]:
     )
     notes = [terms]
     if runs_each(study) > 1:
-        notes.append(f"Second lines are {percent(study.confidence)} intervals.")
+        notes.append(f"Second lines of numbers are {percent(study.confidence)} intervals.")
+    if any(reach.seeds_needed is not None for schedule in study.schedules for reach in schedule.reach):
+        notes.append(_SEEDS_NEEDED + (_AS_TUNED if any(s.tuned for s in study.schedules) else ""))
     said: dict[str, dict[str, None]] = {}
     for schedule in study.schedules:
         for reach in schedule.reach:
@@ -138,7 +163,7 @@ def _verdict_notes(study: Summary) -> tuple[str, ...]:
     if study.lanes:
         notes.append(
             f"Up to {study.lanes} trials were trained side by side in one process (lanes). The seconds of "
-            "one depend on who its neighbours were, so that schedules are not compared in seconds; with "
+            "one depend on the number of its neighbours, so that schedules are not compared in seconds; with "
             "resources.lanes = 0 they are."
         )
     return tuple(notes)
@@ -178,7 +203,7 @@ def measures_table(study: Summary) -> NumberTable:
 
 
 def _or_dash(value: float | None) -> str:
-    return NO_VALUE if value is None or math.isinf(value) else number(value)
+    return NO_VALUE if value is None or math.isinf(value) else shown_epochs(value)
 
 
 def winners_table(study: Summary) -> NumberTable:

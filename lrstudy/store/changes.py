@@ -1,0 +1,72 @@
+"""The keys in which two versions of a study differ, for the one who changed a study that has a run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from lrstudy.rules.identity import deciding_part
+from lrstudy.store.study_info import StudyInfo
+
+# Further changes are counted, not listed.
+MOST: Final = 12
+_LONGEST: Final = 60
+_ABSENT: Final = object()
+
+
+def changes_between(before: StudyInfo, now: StudyInfo) -> list[str]:
+    """One phrase per key that decides the trials and differs: the key, the old and the new value.
+
+    Keys are written as in a study file. A schedule that came or went is one phrase.
+    """
+    old, new = _as_in_a_file(before), _as_in_a_file(now)
+    found = list(_differences("", old, new))
+    if before.name != now.name:
+        found.insert(0, f"name: {_shown(before.name)} → {_shown(now.name)}")
+    return found
+
+
+def listed_changes(changes: list[str]) -> str:
+    """The changes in one line, the first ``MOST`` of them by name."""
+    more = len(changes) - MOST
+    return "; ".join([*changes[:MOST], *([f"and {more} more keys"] if more > 0 else [])])
+
+
+def _as_in_a_file(study: StudyInfo) -> dict[str, Any]:
+    """The deciding part of a study, each schedule's fixed values and spaces in one table again."""
+    tested = any(schedule.range_tests for schedule in study.schedules)
+    part = deciding_part(study.spec, range_tests=tested)
+    part.pop("name", None)
+    part["schedules"] = {
+        schedule.name: {"kind": schedule.kind, **schedule.fixed, **schedule.space}
+        for schedule in study.schedules
+    }
+    return part
+
+
+def _differences(key: str, old: Any, new: Any) -> Iterator[str]:
+    if isinstance(old, Mapping) and isinstance(new, Mapping) and not _is_another(old, new):
+        for name in dict.fromkeys([*old, *new]):
+            inner = f"{key}.{name}" if key else str(name)
+            yield from _differences(inner, old.get(name, _ABSENT), new.get(name, _ABSENT))
+    elif old is _ABSENT:
+        yield f"{key}: added" if isinstance(new, Mapping) else f"{key}: not given → {_shown(new)}"
+    elif new is _ABSENT:
+        yield f"{key}: removed" if isinstance(old, Mapping) else f"{key}: {_shown(old)} → not given"
+    elif old != new:
+        yield f"{key}: {_shown(old)} → {_shown(new)}"
+
+
+def _is_another(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Return True if another component stands there: the options of two do not compare key by key."""
+    return "name" in old and "name" in new and old["name"] != new["name"]
+
+
+def _shown(value: Any) -> str:
+    """A value as a study file has it, shortened."""
+    if isinstance(value, Mapping):
+        text = "{ " + ", ".join(f"{name} = {_shown(inner)}" for name, inner in value.items()) + " }"
+    else:
+        text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
