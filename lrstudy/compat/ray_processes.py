@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
+utils: Any
 try:
     from ray._private import utils
 except ImportError:  # moved: Ray's processes then get the signals of the driver's terminal too
@@ -23,8 +24,7 @@ def own_session() -> Iterator[None]:
     A signal to the driver's process group, or of its terminal, is for the driver alone: it has running epochs
     end first, for which Ray must go on. Where Ray starts its processes otherwise, they get the signal too.
     """
-    module: Any = utils
-    usual = getattr(module, _HOOK, None)
+    usual = getattr(utils, _HOOK, None)
     if usual is None:
         yield
         return
@@ -33,8 +33,8 @@ def own_session() -> Iterator[None]:
         usual()
         os.setsid()
 
-    setattr(module, _HOOK, begin)
+    setattr(utils, _HOOK, begin)
     try:
         yield
     finally:
-        setattr(module, _HOOK, usual)
+        setattr(utils, _HOOK, usual)
