@@ -182,4 +182,4 @@ def test_a_study_runs_among_modules_that_hide_pythons_own_and_without_a_home(tmp
     code, said = shell("$L run s.toml > /dev/full", tmp_path, **hostile)
     assert (code, FULL in said) == (2, True), said
     assert "Traceback" not in said
-    assert (tmp_path / "reports" / "small" / "report.html").exists()
+    assert (tmp_path / "runs" / "small" / "report" / "report.html").exists()

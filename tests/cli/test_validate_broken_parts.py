@@ -280,7 +280,8 @@ def test_two_studies_with_modules_of_one_name_each_have_their_own(here: Path) ->
     for name, rows in (("one", 40), ("two", 0)):
         (here / name).mkdir()
         os.chdir(here / name)
-        code = f"import numpy as np\ndef make(): return np.ones(({rows}, 2)), np.arange({rows}) % 2"
+        made = f"np.arange({2 * rows}.0).reshape(-1, 2), np.arange({rows}) % 2"
+        code = f"import numpy as np\ndef make(): return {made}"
         write({"dataset": '"mine:make"', "mine": code}, "")
     os.chdir(here)
     code, out, told = validate("one/study.toml", "two/study.toml")

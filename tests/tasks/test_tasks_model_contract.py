@@ -303,6 +303,9 @@ def writing(optimizer, context):
 
 def reading(optimizer):
     return torch.optim.lr_scheduler.ConstantLR(optimizer, 1.0)
+
+
+writing.interval = reading.interval = "epoch"
 """
 
 

@@ -100,7 +100,7 @@ def test_a_token_is_made_where_the_home_has_none_and_a_users_own_is_kept(
     assert made
     assert len(made) == 64
     assert token() == made, "a process has one"
-    monkeypatch.delenv("RAY_AUTH_TOKEN")
+    del os.environ["RAY_AUTH_TOKEN"]  # monkeypatch would put it back at the end
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -41,7 +42,8 @@ def make():
 """
 
 
-def test_four_trials_share_a_gpu_and_no_more(tmp_path: Path) -> None:
+def test_four_trials_share_a_gpu_and_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "slow_net", raising=False)  # another test's
     trials = 6 * GPUS
     more = '[resources]\ngpus = 0.25\naccelerator = "T4"\nstep = "captured"\n'
     file = write_study(tmp_path / "study", epochs=4, trials=trials, seeds=4, more=more)

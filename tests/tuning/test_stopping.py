@@ -21,6 +21,7 @@ from lrstudy.cli import app
 from lrstudy.errors import StoreError
 from lrstudy.records import Phase, Status
 from lrstudy.store import open_location, open_store
+from lrstudy.store.leftovers import clear_leftovers
 from lrstudy.tuning import prepare, to_retry
 from lrstudy.tuning.rerun import compare, repeat
 from lrstudy.tuning.stopping import StopRequest, request_stop, withdraw_stop
@@ -62,7 +63,7 @@ def test_requests_made_at_once_and_while_a_driver_clears_its_folder_all_succeed(
     def clear() -> None:
         while not stopped.is_set():
             with contextlib.suppress(StoreError):  # another took it first
-                place.delete_temporary_files()
+                clear_leftovers(place)
 
     clearing = threading.Thread(target=clear)
     clearing.start()
@@ -158,7 +159,7 @@ def test_interrupted_broken_mended_stopped_and_resumed_a_study_is_as_if_nothing_
     code, said = Command(tmp_path, "resume", "runs/slow").end()
     assert code == 0, said
     left = sorted(path.name for path in out.iterdir() if not path.name.startswith("."))
-    assert left == ["epochs", "run.log", "study.json", "trials"]
+    assert left == ["epochs", "report", "run.log", "study.json", "trials"]
     store, study = open_store(out), read_study(file)
     records = store.trial_records()
     assert len(records) == len({r.trial_id for r in records}) == 8
