@@ -139,7 +139,7 @@ def show_plan(console: Console, plan: dict[str, Any]) -> None:
 
 
 def _budget(plan: dict[str, Any]) -> str:
-    """What each schedule may spend, and which has nothing to spend it on.
+    """Return what each schedule may spend, and the schedules that have nothing to search.
 
     A pruner ends trials early, and an extension is searched only where a best value asks for it.
     """

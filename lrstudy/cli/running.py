@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How a study is to be run: where its report goes (None: into the run), on which cluster, how loudly."""
+    """The way to run a study: the report's folder (None: in the run), the cluster, the amount of output."""
 
     reports: Path | None = None
     address: str | None = None

@@ -53,7 +53,7 @@ class Standing:
 
     @property
     def goes_on(self) -> bool:
-        """Whether trials are missing and somebody is at work on them."""
+        """Return True if trials are missing and a process is at work on them."""
         return self.done < self.planned and self.writer is not None
 
     def to_json(self) -> dict[str, Any]:

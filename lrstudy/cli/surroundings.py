@@ -1,4 +1,4 @@
-"""What the shell, the notebook and the folder hand over to a command, set right before it starts."""
+"""The surroundings of a command (variables, folder, warnings), corrected before it starts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What lrstudy needs of Ray beyond its public interface.
+"""The names of Ray beyond its public interface that lrstudy needs.
 
 Mirrors ``ray/tune/experiment/trial.py``, ``ray/tune/execution/tune_controller.py`` and
 ``ray/air/execution/_internal/actor_manager.py`` of Ray 2.55 to 2.60. Where a name is missing, each function

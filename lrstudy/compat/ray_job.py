@@ -1,4 +1,4 @@
-"""Where workers look for modules. Mirrors ``job_config.py`` and ``_private/worker.py`` of Ray 2.60."""
+"""The path on which workers find modules. Mirrors ``job_config.py``, ``_private/worker.py`` of Ray 2.60."""
 
 from __future__ import annotations
 

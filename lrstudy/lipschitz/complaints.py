@@ -1,4 +1,4 @@
-"""What is wrong with a scheduler's arguments, collected to be raised all at once."""
+"""Problems with a scheduler's arguments, collected to be raised all at once."""
 
 from __future__ import annotations
 

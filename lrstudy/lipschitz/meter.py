@@ -30,7 +30,7 @@ Batches = Iterable[Any] | Callable[[], Iterable[Any]]
 
 @dataclass(frozen=True, slots=True)
 class MeterSettings:
-    """What to measure, and from what; see ``LipschitzLR``, and ``batch_quantities`` for the names.
+    """The quantities to measure and their source; see ``LipschitzLR`` and ``batch_quantities``.
 
     ``steps``: the optimizer's steps are told, by ``end_step``; else each training pass is one. ``summed``:
     the losses of a step's micro-batches are summed.

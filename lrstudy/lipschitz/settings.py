@@ -191,7 +191,7 @@ def check_batches(complaints: Complaints, batches: object, measure: str) -> bool
 
 
 def check_ranks(complaints: Complaints, settings: RateSettings) -> None:
-    """What several ranks cannot put together."""
+    """Return the problems of settings that several ranks cannot put together."""
     if settings.bound == "smoothness":
         complaints.add("bound", settings.bound, "is not put together over ranks", "Use 'paper' or 'valid'.")
     if settings.loss.summed:

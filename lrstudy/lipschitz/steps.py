@@ -1,4 +1,4 @@
-"""What one optimizer step saw, added up over its micro-batches: the batch that the formulas speak of.
+"""Sums over the micro-batches of one optimizer step: the batch that the formulas speak of.
 
 Micro-batches j = 1…k with A_j of m_j rows make one batch A of M = Σm_j rows: ‖A‖² = Σ‖A_j‖². The loss of the
 step is taken for their mean, E = (1/k)ΣE_j (or, rows counting alike, Σ(m_j/M)E_j, which is the same where

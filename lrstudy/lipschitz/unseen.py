@@ -1,4 +1,4 @@
-"""What the last layer's hook did not see: refusals, instead of a rate that stands still or is wrong."""
+"""Refusals where the last layer's hook saw nothing, instead of a rate that stands still or is wrong."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lrstudy.lipschitz.trace import HeadTrace
 def problem_of_hook(
     watch: StepWatch, model: nn.Module, trace: HeadTrace | None, *, needed: bool, accumulate: int | None
 ) -> SchedulerError | None:
-    """What is wrong with what a hook saw since the last measurement; None where nothing is.
+    """Return the problem with what a hook saw since the last measurement, or None.
 
     ``needed``: the rate depends on it. ``accumulate``: the number of passes in a step that batches given by
     the user are put together by; None where nothing depends on them.

@@ -47,7 +47,7 @@ class TaskData:
 
     @property
     def description(self) -> str:
-        """How many rows there are of what, and what the targets are taken for, in a line."""
+        """The numbers of rows, their shape, and the meaning given to the targets, in a line."""
         rows = ", ".join(f"{len(split.targets):,} {name}" for name, split in self.splits.items())
         inputs = self.train.inputs
         shape = "×".join(str(side) for side in inputs.shape[1:])

@@ -139,7 +139,7 @@ def _check_variation(targets: NDArray[Any], complain: Complain) -> None:
 
 
 def _form(values: NDArray[Any]) -> str:
-    """What all splits must have in common: 8-bit, whole or floating point, and the shape of a row."""
+    """Return what all splits must share: 8-bit, whole or floating point, and the shape of a row."""
     kind = "uint8" if values.dtype == np.uint8 and values.ndim > 1 else _KINDS[values.dtype.kind]
     return f"{kind} of shape (rows{''.join(f', {side}' for side in values.shape[1:])})"
 

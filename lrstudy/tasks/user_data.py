@@ -144,7 +144,7 @@ def _differing_item(value: Any, pair: Pair) -> str | None:
 
 
 def _misaligned(columns: Sequence[Any]) -> str | None:
-    """What is wrong with pandas objects whose rows are not in one order."""
+    """Return the problem with pandas objects whose rows are not in one order, or None."""
     if not all(hasattr(column, "iloc") for column in columns):
         return None
     inputs, targets = columns

@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     from lrstudy.tuning.faults import to_retry
     from lrstudy.tuning.logs import log_file
     from lrstudy.tuning.preparation import Prepared, prepare
-    from lrstudy.tuning.runner import Progress, ScheduleProgress, StudyRun
+    from lrstudy.tuning.progress import Progress, ScheduleProgress
+    from lrstudy.tuning.runner import StudyRun
     from lrstudy.tuning.stopping import request_stop
 
 __all__ = [
@@ -25,8 +26,8 @@ __all__ = [
 
 _LAZY = {
     "Prepared": "preparation",
-    "Progress": "runner",
-    "ScheduleProgress": "runner",
+    "Progress": "progress",
+    "ScheduleProgress": "progress",
     "StudyRun": "runner",
     "log_file": "logs",
     "prepare": "preparation",

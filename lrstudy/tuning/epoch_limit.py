@@ -53,7 +53,7 @@ class _Silence:
 
 @dataclass(slots=True)
 class EpochLimit:
-    """Which trials are stuck: the study's own limit is ``given``, ``slowest`` the longest epoch seen."""
+    """The watch over stuck trials: ``given`` is the study's own limit, ``slowest`` the longest epoch seen."""
 
     given: float
     slowest: float | None = None

@@ -1,4 +1,4 @@
-"""What Ray needs of this machine besides processors: a folder for its sockets, a token, enough open files."""
+"""Checks of what Ray needs besides processors: a folder for its sockets, a token, open files."""
 
 from __future__ import annotations
 

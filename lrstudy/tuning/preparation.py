@@ -141,7 +141,7 @@ def _told_of_lanes(study: Study, stored: StudyInfo, *, begins: bool) -> str:
 
 
 def _told_of_data(study: Study, data: TaskData) -> str:
-    """What a user's own data were taken for, and whether splits have rows in common."""
+    """Say what a user's own data were taken for, and if splits have rows in common."""
     if not study.task.dataset.is_users_own:
         return ""
     return "\n".join(filter(None, (f"data: {data.description}", data.repeated_rows)))

@@ -19,7 +19,7 @@ _PACKAGES = ("torch", "torchvision", "ray", "optuna", "numpy", "scikit-learn", "
 
 
 def study_info(study: Study, fingerprints: Mapping[str, Any] | None = None) -> StudyInfo:
-    """What the store keeps beside the rows. ``fingerprints`` are those of its data and model."""
+    """Return what the store keeps beside the rows. ``fingerprints`` are those of its data and model."""
     return StudyInfo(
         name=study.name,
         spec=study.to_json(),

@@ -5,38 +5,37 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 import ray
 from ray import tune
 from ray.exceptions import ObjectStoreFullError, OutOfDiskError, RayActorError, RayError
-from ray.tune import Stopper
 from ray.tune.experiment import Trial
-from ray.tune.stopper import NoopStopper
 
 from lrstudy.errors import ClusterError, LrStudyError, Problem
 from lrstudy.outcome import learned
-from lrstudy.records import EpochRecord, Phase, TrialRecord
+from lrstudy.records import EpochRecord, TrialRecord
 from lrstudy.safe_text import describe
 from lrstudy.spec import Study
 from lrstudy.store import Location, StoreWriter
 from lrstudy.tasks import TaskData
-from lrstudy.tuning.asha import Arrival, Pruner
+from lrstudy.tuning.asha import Pruner
 from lrstudy.tuning.board import Board
 from lrstudy.tuning.checkpoints import remove_all_checkpoints, remove_ended
 from lrstudy.tuning.controller import Controller
 from lrstudy.tuning.epoch_limit import EpochLimit
-from lrstudy.tuning.faults import Job, Retries, alone, jobs_of, workers
+from lrstudy.tuning.faults import Retries, alone, jobs_of, workers
 from lrstudy.tuning.groups import LaneSearcher
 from lrstudy.tuning.lane_trials import lanes_trainable
 from lrstudy.tuning.logs import log_file, logged
 from lrstudy.tuning.packing import check_packing
+from lrstudy.tuning.progress import Progress, ScheduleProgress
 from lrstudy.tuning.reach import check_reach
 from lrstudy.tuning.recorder import Recorder
 from lrstudy.tuning.same_task import check_worker
 from lrstudy.tuning.searcher import OldestFirst, StudySearcher
 from lrstudy.tuning.session import needs, ray_session
+from lrstudy.tuning.stopper import StudyStopper
 from lrstudy.tuning.stopping import StopRequest, withdraw_stop
 from lrstudy.tuning.tracking import Tracking
 from lrstudy.tuning.trainable import Payload, trainable
@@ -47,48 +46,6 @@ _log = logging.getLogger(__name__)
 _SCRATCH: Final = "ray"
 # So often may Tune end over its workers without a trial having ended since the last time.
 _ENDS: Final = 3
-
-
-@dataclass(frozen=True, slots=True)
-class ScheduleProgress:
-    """How far one schedule is: finished and planned trials per phase, and the best tuning value so far."""
-
-    name: str
-    phases: dict[Phase, tuple[int, int]]
-    best: float | None
-    lost: int
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a study is.
-
-    ``underway`` is, for each phase, the trials that have trained some epochs and not ended, and the trials'
-    worth of work that these epochs are.
-    """
-
-    schedules: tuple[ScheduleProgress, ...]
-    underway: Mapping[Phase, tuple[int, float]] = field(default_factory=dict)
-
-    @property
-    def finished(self) -> int:
-        """Trials that have a record."""
-        return sum(done for schedule in self.schedules for done, _ in schedule.phases.values())
-
-    @property
-    def planned(self) -> int:
-        """Trials of the whole study."""
-        return sum(planned for schedule in self.schedules for _, planned in schedule.phases.values())
-
-    def missing(self, phase: Phase) -> float:
-        """Trials of a phase that have no record yet, less what those under way have done."""
-        counts = [schedule.phases.get(phase, (0, 0)) for schedule in self.schedules]
-        return sum(planned - done for done, planned in counts) - self.underway.get(phase, (0, 0.0))[1]
-
-    @property
-    def worth(self) -> float:
-        """Work done, in trials: those that have a record, and their part of those under way."""
-        return self.finished + sum(worth for _, worth in self.underway.values())
 
 
 class StudyRun:
@@ -287,47 +244,10 @@ class StudyRun:
                 callbacks=[recorder],
                 # The recorder retries what failed: Tune has one budget for all faults.
                 failure_config=tune.FailureConfig(max_failures=0),
-                stop=_StopWith(recorder, self._pruner, stop, payload.board),
+                stop=StudyStopper(recorder, self._pruner, stop, payload.board),
                 verbose=0,
             ),
         )
-
-
-class _StopWith(Stopper):
-    """Ends trials that the pruner gives up, and the whole run once the recorder can no longer write.
-
-    Once a stop is asked for, also trials whose worker cannot see that.
-    """
-
-    def __init__(self, recorder: Recorder, pruner: Pruner, stop: StopRequest, board: Board | None) -> None:
-        self._recorder, self._pruner, self._stop, self._board = recorder, pruner, stop, board
-        self._given_up: set[str] = set()
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # Tune pickles what it is given, to restore it; nothing is ever restored from there.
-        return NoopStopper, ()
-
-    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-        # Tune asks before it tells the recorder, which reads here what was decided.
-        if not result.pop("heeds_stop", True) and self._stop.asked and "outcome" not in result:
-            result["stopped"] = True
-            return True
-        jobs, messages = jobs_of(result["config"]), result.get("messages", [(0, result)])
-        arrivals = [
-            _arrival(jobs[number], message.pop("rung")) for number, message in messages if "rung" in message
-        ]
-        given_up = self._pruner.stopped(arrivals)
-        for number, message in messages:
-            message["pruned"] = jobs[number].config.trial_id in given_up
-        if "messages" not in result:
-            return bool(given_up)
-        if given_up and self._board is not None:
-            self._given_up |= given_up
-            self._board.give_up(self._given_up)
-        return False
-
-    def stop_all(self) -> bool:
-        return self._recorder.stopping
 
 
 def _shared(study: Study, data: TaskData) -> ray.ObjectRef[Any]:
@@ -340,10 +260,6 @@ def _shared(study: Study, data: TaskData) -> ray.ObjectRef[Any]:
         remedy = "Use fewer rows (task.rows), or --address with a Ray that has more --object-store-memory."
         name = study.task.dataset.name
         raise ClusterError(Problem("study", "task.dataset", message, remedy, name)) from error
-
-
-def _arrival(job: Job, rung: dict[str, Any]) -> Arrival:
-    return Arrival(job.config.schedule, job.config.trial_id, rung["epoch"], rung["objective"])
 
 
 def _trial_name(trial: Trial) -> str:

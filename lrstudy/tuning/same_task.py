@@ -23,7 +23,7 @@ _RESTORE: Final = (
 
 
 def fingerprints(study: Study, data: TaskData) -> dict[str, Any]:
-    """What ``study.json`` keeps to tell the data and a user's own model from others."""
+    """Return what ``study.json`` keeps to tell the data and a user's own model from others."""
     found: dict[str, Any] = {"data": data_fingerprint(data)}
     model = model_fingerprint(study.task, data)
     return found if model is None else found | {"model": model}
