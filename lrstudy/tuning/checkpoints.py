@@ -58,6 +58,7 @@ class TrialCheckpoints:
     used: bool = False
     _there: list[str] = field(default_factory=list)
     _last: float = 0.0
+    _failing: bool = False
 
     def __post_init__(self) -> None:
         self._last = self.clock()
@@ -92,8 +93,7 @@ class TrialCheckpoints:
             name, content = self._pack(state, rows, attempt, started_at)
             if not (self.store / "study.json").exists():
                 # Another machine's disk: nobody would find it, and nobody would remove it.
-                self.notes.append(f"no checkpoints: this worker does not see {self.store}")
-                return False
+                return self._failed(f"no checkpoints: this worker does not see {self.store}")
             self._folder.create_folder()
             (self._folder / name).write(content)
             self.used = True
@@ -102,14 +102,20 @@ class TrialCheckpoints:
                     (self._folder / before).delete()
             self._there = [name]
         except StoreError as error:
-            self.notes.append(f"no checkpoint: {error}")
-            return False
+            return self._failed(f"no checkpoint: {error}")
         except Exception as error:  # noqa: BLE001 - a user's own schedule may hold anything, picklable or not
-            self.notes.append(f"no checkpoint: {describe(error)}")
-            return False
+            return self._failed(f"no checkpoint: {describe(error)}")
         finally:
             self._last = self.clock()
+        self._failing = False
         return True
+
+    def _failed(self, note: str) -> bool:
+        """Note the first of several failures in a row; returns False."""
+        if not self._failing:
+            self.notes.append(note)
+        self._failing = True
+        return False
 
     @property
     def _folder(self) -> Location:

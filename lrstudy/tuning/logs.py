@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -24,10 +24,22 @@ def log_file(store: Location) -> Path:
     return Path(tempfile.gettempdir()) / f"lrstudy-{store.name}.log"
 
 
+class _RunLog(logging.FileHandler):
+    """The run's log. A full disk must not fill the screen: the rows, which need it too, say so once."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Drop what cannot be written."""
+
+    def close(self) -> None:
+        """Close the file; what is still in its buffer is lost where the disk is full."""
+        with suppress(OSError):
+            super().close()
+
+
 @contextmanager
 def logged(store: Location) -> Iterator[None]:
     """While the block runs, what those libraries log goes to the run's log file; lrstudy's own notes, too."""
-    file = logging.FileHandler(log_file(store), encoding="utf-8", errors="backslashreplace", delay=True)
+    file = _RunLog(log_file(store), encoding="utf-8", errors="backslashreplace", delay=True)
     file.setFormatter(logging.Formatter(_FORMAT))
     # In the end Tune misses a result file of every trial: it is told not to write any.
     file.addFilter(lambda record: not record.name.startswith("ray.tune.analysis"))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lrstudy.store import open_location
-from lrstudy.tuning import log_file
+from lrstudy.tuning import log_file, logs
 from lrstudy.tuning.logs import logged
 
 
@@ -28,6 +28,15 @@ def test_libraries_go_to_the_file_alone_and_lrstudys_notes_to_both(
     assert "later" not in written
     assert [record.message for record in caplog.records] == ["a note", "later"]
     assert (list(logging.getLogger("ray").handlers), logging.getLogger("lrstudy").level) == before
+
+
+def test_a_log_that_cannot_be_written_is_silent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(logs, "log_file", lambda store: Path("/dev/full"))
+    with logged(open_location(tmp_path)):
+        logging.getLogger("ray.tune.tune").warning("chatter")
+    assert capsys.readouterr() == ("", "")
 
 
 def test_nothing_said_leaves_no_file(tmp_path: Path) -> None:
