@@ -58,7 +58,7 @@ class TrialCheckpoints:
     used: bool = False
     _there: list[str] = field(default_factory=list)
     _last: float = 0.0
-    _failing: bool = False
+    _failing: str = ""
 
     def __post_init__(self) -> None:
         self._last = self.clock()
@@ -102,19 +102,19 @@ class TrialCheckpoints:
                     (self._folder / before).delete()
             self._there = [name]
         except StoreError as error:
-            return self._failed(f"no checkpoint: {error}")
+            return self._failed(f"no checkpoint: {error}", error.problems[0].message)
         except Exception as error:  # noqa: BLE001 - a user's own schedule may hold anything, picklable or not
             return self._failed(f"no checkpoint: {describe(error)}")
         finally:
             self._last = self.clock()
-        self._failing = False
+        self._failing = ""
         return True
 
-    def _failed(self, note: str) -> bool:
-        """Note the first of several failures in a row; returns False."""
-        if not self._failing:
+    def _failed(self, note: str, cause: str = "") -> bool:
+        """Note the first of several failures in a row that have the same cause; returns False."""
+        if self._failing != (cause := cause or note):
             self.notes.append(note)
-        self._failing = True
+        self._failing = cause
         return False
 
     @property
