@@ -37,8 +37,8 @@ class Scenario:
 
     def write(self, folder: Path) -> Path:
         if self.lanes:
-            return write_lane_study(folder, search=self.search)
-        return write_study(folder, epochs=30, trials=6, seeds=4, search=self.search)
+            return write_lane_study(folder, epochs=40, trials=6, seeds=2, search=self.search)
+        return write_study(folder, epochs=16, trials=4, seeds=2, search=self.search)
 
 
 @dataclass
