@@ -248,12 +248,13 @@ class LipschitzLR(LRScheduler):
 
     def get_lr(self) -> list[float | Tensor]:
         """The rates of the coming epoch, one per parameter group; measures when called from ``step()``."""
-        if len(self.optimizer.param_groups) != len(self.base_lrs):
+        groups, known = len(self.optimizer.param_groups), len(self.base_lrs)
+        if groups != known:
             raise refusal(
                 "optimizer",
                 type(self.optimizer).__name__,
-                f"has {len(self.optimizer.param_groups)} parameter groups, and had {len(self.base_lrs)} when the"
-                " scheduler was made: the rates of those that were added are not known",
+                f"has {groups} parameter groups, and had {known} when the scheduler was made: the rates of those"
+                " that were added are not known",
                 "Make a new scheduler after add_param_group; or give all groups from the start, and let"
                 " requires_grad freeze and unfreeze them.",
             )
