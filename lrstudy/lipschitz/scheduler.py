@@ -253,8 +253,8 @@ class LipschitzLR(LRScheduler):
             raise refusal(
                 "optimizer",
                 type(self.optimizer).__name__,
-                f"has {groups} parameter groups, and had {known} when the scheduler was made: the rates of those"
-                " that were added are not known",
+                f"has {groups} parameter groups, and had {known} when the scheduler was made: the rates of"
+                " those that were added are not known",
                 "Make a new scheduler after add_param_group; or give all groups from the start, and let"
                 " requires_grad freeze and unfreeze them.",
             )
