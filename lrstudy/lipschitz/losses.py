@@ -42,6 +42,13 @@ _NAMES: Final[dict[type[nn.Module], str]] = {
     nn.HuberLoss: "huber",
     nn.SmoothL1Loss: "huber",
 }
+# Losses of what follows the last linear layer, which are others' of that layer's outputs.
+_BY_LOGITS: Final[dict[type[nn.Module], str]] = {
+    nn.NLLLoss: "Behind a log_softmax it is the cross-entropy of the last linear layer's outputs: give"
+    " loss='cross-entropy', and that layer by head=.",
+    nn.BCELoss: "Behind a sigmoid it is the cross-entropy of the last linear layer's outputs: give"
+    " loss='binary-cross-entropy', and that layer by head=.",
+}
 # What torch's cross-entropy leaves out if nothing is said; a label that stands for nothing else.
 IGNORED: Final = -100
 IGNORED_REMEDY: Final = (
@@ -85,7 +92,12 @@ def loss_shape(
 def _of_module(loss: nn.Module, shape: LossShape, bound: str, complaints: Complaints) -> LossShape:
     base = next((known for known in _NAMES if isinstance(loss, known)), None)
     if base is None:
-        complaints.add("loss", type(loss).__name__, "has no constant", f"Known: {', '.join(LOSSES)}.")
+        complaints.add(
+            "loss",
+            type(loss).__name__,
+            "has no constant",
+            _BY_LOGITS.get(type(loss), f"Known: {', '.join(LOSSES)}."),
+        )
         return shape
     if type(loss).forward is not base.forward:
         complaints.add(

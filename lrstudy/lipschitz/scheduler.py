@@ -14,7 +14,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from lrstudy.errors import Problem, SchedulerError
 from lrstudy.lipschitz.complaints import Complaints
 from lrstudy.lipschitz.constants import NEEDS_TARGETS
-from lrstudy.lipschitz.head import known_head
+from lrstudy.lipschitz.head import known_head, refusal
 from lrstudy.lipschitz.labels import label_watch
 from lrstudy.lipschitz.measure import head_by_pass
 from lrstudy.lipschitz.meter import Batches, Meter, MeterSettings
@@ -248,6 +248,16 @@ class LipschitzLR(LRScheduler):
 
     def get_lr(self) -> list[float | Tensor]:
         """The rates of the coming epoch, one per parameter group; measures when called from ``step()``."""
+        groups, known = len(self.optimizer.param_groups), len(self.base_lrs)
+        if groups != known:
+            raise refusal(
+                "optimizer",
+                type(self.optimizer).__name__,
+                f"has {groups} parameter groups, and had {known} when the scheduler was made: the rates of"
+                " those that were added are not known",
+                "Make a new scheduler after add_param_group; or give all groups from the start, and let"
+                " requires_grad freeze and unfreeze them.",
+            )
         if self._get_lr_called_within_step:
             self._begin_epoch()
         decay = 1 + self.time_decay * self._steps

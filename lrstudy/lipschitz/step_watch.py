@@ -114,7 +114,9 @@ class StepWatch(Watch):
             self._forget_sums()
             return
         # What zero_grad(set_to_none=False) leaves; without reading it back.
-        some = (parameter.grad != 0).any()
+        # An embedding that tells of the backward passes may have a sparse gradient.
+        left = parameter.grad.coalesce().values() if parameter.grad.is_sparse else parameter.grad
+        some = (left != 0).any()
         for sums in (*self._sums.values(), *self._grams.values()):
             sums.copy_(torch.where(some.to(sums.device), sums, torch.zeros_like(sums)))
 

@@ -20,9 +20,10 @@ from torch.utils.hooks import RemovableHandle
 from lrstudy.lipschitz.head import candidates, is_compiled, unclear, unwrapped
 from lrstudy.lipschitz.layers import outputs_of
 
-# What autograd calls the operations that only lay values out anew, copy or cast them.
+# What autograd calls the operations that only lay values out anew, copy or cast them. A selection keeps them
+# if there is one to select from: the number of values is compared.
 _KEEPS_VALUES: Final = re.compile(
-    r"(Unsafe)?(View|ReshapeAlias|Squeeze|Unsqueeze|Transpose|Permute|T|Alias|ToCopy|Clone)Backward\d+"
+    r"(Unsafe)?(View|ReshapeAlias|Squeeze|Unsqueeze|Select|Slice|Transpose|Permute|T|Alias|ToCopy|Clone)Backward\d+"
 )
 
 

@@ -15,7 +15,7 @@ from lrstudy.metrics import METRICS
 from lrstudy.rules.surroundings import random_states_kept
 from lrstudy.rules.user_modules import UserCode, load
 from lrstudy.schedules.contract import ScheduleContext
-from lrstudy.schedules.dry_run import DryRun, dry_run, is_random
+from lrstudy.schedules.dry_run import STATE_REMEDY, DryRun, continues, dry_run, is_random
 from lrstudy.schedules.registry import build_schedule
 from lrstudy.schedules.samples import sample_configurations
 from lrstudy.spec import Range, ScheduleSpec, Study
@@ -140,10 +140,24 @@ class _Check:
             if not self.run(lambda: walked.append(dry_run(code, params, make, steps)), params):  # noqa: B023
                 continue
             self._judge(code, walked[0], params, context)
-            if place == 0 and is_random(walked[0], lambda: dry_run(code, params, make, steps)):  # noqa: B023
-                message = "gives other rates at each call: it draws from the random state of Python or numpy"
-                remedy = "Draw from a generator of its own, with a fixed seed, or from torch."
-                self._add(Problem(self._where, "kind", message, remedy, code.name))
+            if place == 0:
+                self.run(lambda: self._repeat(code, walked[0], params, make, steps))  # noqa: B023
+
+    def _repeat(
+        self, code: UserCode, run: DryRun, params: Mapping[str, Any], make: _Make, steps: int
+    ) -> None:
+        if is_random(run, lambda: dry_run(code, params, make, steps)):
+            message = (
+                "gives other rates at each call: it draws from the random state of Python or numpy, "
+                "or keeps something for the next call"
+            )
+            remedy = "Draw from a generator of its own, with a fixed seed, or from torch; keep nothing."
+        elif run.bad is None and not continues(run, code, params, make):
+            message = "gives other rates where it continues from its saved state"
+            remedy = STATE_REMEDY
+        else:
+            return
+        self._add(Problem(self._where, "kind", message, remedy, code.name))
 
     def _judge(
         self, code: UserCode, run: DryRun, params: Mapping[str, Any], context: ScheduleContext

@@ -19,7 +19,10 @@ from lrstudy.schedules.own import build_own
 from lrstudy.schedules.plan import quiet
 
 _METRIC: Final = 0.5  # what a plateau scheduler hears after every epoch
-_ZERO_SHARE: Final = 0.1
+STATE_REMEDY: Final = (
+    "Compute each rate from last_epoch, or keep what changes in attributes that its state_dict holds: an "
+    "interrupted trial continues from that."
+)
 
 
 @dataclass(slots=True)
@@ -80,7 +83,8 @@ def dry_run(
 
 
 def _walk(schedule: DirectSchedule, context: ScheduleContext, found: DryRun, steps: int) -> Iterator[None]:
-    for _ in range(context.epochs):
+    """Move over the steps after those that were found, up to ``steps``; begins and ends with an epoch."""
+    for _ in range(len(found.rates) // context.steps_per_epoch, context.epochs):
         for _ in range(context.steps_per_epoch):
             if len(found.rates) == steps or found.bad is not None:
                 return
@@ -101,6 +105,31 @@ def is_random(first: DryRun, again: Callable[[], DryRun]) -> bool:
     """Return True if the rates depend on random states that a trial neither sets nor saves."""
     with _other_random_states():
         return again().rates != first.rates
+
+
+def continues(
+    first: DryRun, code: UserCode, params: Mapping[str, Any], context: Callable[[], ScheduleContext]
+) -> bool:
+    """Return True if a schedule that is saved after half of the epochs and loaded goes on with its rates."""
+    before, after = context(), context()
+    half = before.epochs // 2 * before.steps_per_epoch
+    if not 0 < half < len(first.rates):
+        return True
+    found = DryRun()
+    with guard(code, lambda: "saved and loaded, it", STATE_REMEDY), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        saved, loaded = (build_own(code.name, params, at_work) for at_work in (before, after))
+        for schedule in (saved, loaded):
+            quiet(schedule.scheduler)
+        for _ in _walk(saved, before, found, half):
+            pass
+        after.optimizer.load_state_dict(before.optimizer.state_dict())
+        loaded.load_state_dict(saved.state_dict())
+        for _ in _walk(loaded, after, found, len(first.rates)):
+            pass
+        saved.close()
+        loaded.close()
+    return np.allclose(found.rates, first.rates, rtol=1e-9, atol=0.0)
 
 
 @contextmanager

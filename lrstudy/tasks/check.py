@@ -140,6 +140,10 @@ def _step_problems(
                 message = f"gives outputs of type {outputs.dtype} that cannot be trained on"
                 yield problem(message, "Return floating-point outputs that depend on its parameters.")
                 return
+            if not bool(torch.isfinite(outputs).any()):
+                message = f"gives nothing but NaN or infinity for a batch of shape {tuple(inputs.shape)}"
+                yield problem(message, "Correct it, or scale its inputs: it cannot be trained from there.")
+                return
             loss = build_loss(task.loss)(outputs, targets)
         loss.backward()
     except InputError:

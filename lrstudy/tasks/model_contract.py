@@ -41,6 +41,11 @@ _NEW_SEEDS: Final = (
     f"If all trials are to start from the same weights (pretrained), set {FIXED_START} = True on the model."
 )
 
+_IN_BUFFERS: Final = (
+    "Keep what changes in training in parameters and buffers (register_buffer), and draw noise from "
+    "torch's random state: an interrupted trial continues from the model's state_dict."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class _Snapshot:
@@ -127,6 +132,16 @@ def contract_problems(
     if not _close(one, two):
         remedy = "Draw dropout and noise from torch's random state: it is seeded for every trial."
         yield problem("gives other outputs from the same random state while it trains", remedy)
+        return
+    continued = _build(task, pipeline, 0)
+    continued.load_state_dict(first.state_dict())
+    alike = look(first).same_outputs(look(continued))
+    one, two = (_train(task, model, inputs, targets) for model in (first, continued))
+    if not (alike and _close(one, two)):
+        yield problem("gives other outputs where it continues from its saved state", _IN_BUFFERS)
+    if _seeds_torch(task, first, inputs):
+        remedy = "Leave manual_seed out of its forward: dropout would be the same in every trial and step."
+        yield problem("sets torch's random state when it is called", remedy)
 
 
 def _state(model: nn.Module) -> dict[str, Tensor]:
@@ -179,3 +194,19 @@ def _train(task: TaskSpec, model: nn.Module, inputs: Tensor, targets: Tensor) ->
     loss.backward()
     optimizer.step()
     return outputs.detach().clone()
+
+
+@torch.no_grad()
+def _seeds_torch(task: TaskSpec, model: nn.Module, inputs: Tensor) -> bool:
+    """Return True if a forward pass, in either mode, leaves one random state whatever the state before it."""
+    for training in (True, False):
+        model.train(training)
+        left: list[Tensor] = []
+        for seed in (0, 1):
+            torch.default_generator.manual_seed(seed)
+            with precision_of(task, torch.device("cpu")).autocast():
+                model(inputs.clone())
+            left.append(torch.default_generator.get_state())
+        if torch.equal(*left):
+            return True
+    return False

@@ -168,6 +168,19 @@ BROKEN: dict[str, tuple[dict[str, str], str, str, str, str]] = {
         '[schedules.own]\nkind = "mine:f"\ninterval = "epoch"', "schedules.own.kind",
         "gives other rates at each call", "a fixed seed",
     ),
+    "own: a rate that its state does not hold": (
+        parts(mine=OWN + "def f(o, given=(1, .9, .8, .7, .6, .5, .4)):\n  it = iter(given)\n"
+              "  return LambdaLR(o, lambda e: next(it))"),
+        '[schedules.own]\nkind = "mine:f"\ninterval = "epoch"', "schedules.own.kind",
+        "other rates where it continues from its saved state", "from last_epoch",
+    ),
+    "own: a counter left out of the state": (
+        parts(mine=OWN + "class F(LRScheduler):\n  interval, calls = 'step', 0\n  def get_lr(self):\n"
+              "    self.calls += 1\n    return [.1 / self.calls for _ in self.base_lrs]\n"
+              "  def state_dict(self):\n    return {'last_epoch': self.last_epoch}"),
+        '[schedules.own]\nkind = "mine:F"', "schedules.own.kind",
+        "other rates where it continues from its saved state", "state_dict",
+    ),
     "own: a state that cannot be saved": (
         parts(mine=OWN + "class F(LRScheduler):\n  interval = 'epoch'\n  def get_lr(self):\n"
               "    self.seen = {object()}\n    return [.1 for _ in self.base_lrs]"),

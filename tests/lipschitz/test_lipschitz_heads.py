@@ -179,6 +179,12 @@ def test_other_convolutions_are_refused(pool, shape):
             LipschitzLR(SGD(model.parameters(), lr=0.1), model, head="head")
 
 
+@pytest.mark.parametrize("end", [lambda z: z[:, 0], lambda z: z[..., 0], lambda z: z[:, :1].squeeze(1)])
+def test_the_only_output_may_be_selected(end):
+    model = Net(lambda net, z, h: end(z), nn.Linear(6, 1))
+    assert _trained(model, loss="binary-cross-entropy")._meter.head is model.head
+
+
 def test_a_sequential_tells_its_head_by_its_build():
     assert find_head(small_net()).out_features == 3
     shared = nn.Linear(5, 5)

@@ -319,6 +319,35 @@ def test_groups_follow_the_head_that_the_first_pass_finds():
     assert rates[:2] == pytest.approx([rates[2] / 10, rates[2] / 5])
 
 
+def test_groups_that_are_added_later_are_refused():
+    model = Net()
+    loop = Loop(model, optimizer=SGD(model.head.parameters(), lr=1e-3))
+    loop.epoch(batches_of([8, 8]))
+    loop.agrees()
+    loop.optimizer.add_param_group({"params": list(model.body.parameters()), "lr": 1e-4})
+    loop.epoch(batches_of([8, 8]))
+    with pytest.raises(SchedulerError, match=r"has 2 parameter groups, and had 1.*add_param_group"):
+        loop.scheduler.step()
+
+
+@pytest.mark.parametrize("to_none", [True, False])
+def test_a_frozen_head_over_an_embedding_with_sparse_gradients(to_none):
+    words = nn.Embedding(9, 4, sparse=True)
+    model = nn.Sequential(words, nn.Flatten(), nn.Linear(12, CLASSES)).double()
+    model[2].requires_grad_(False)
+    optimizer = SGD(words.parameters(), lr=1e-3)
+    scheduler = LipschitzLR(optimizer, model)
+    seen = []
+    for rows in (8, 6, 3):
+        x = torch.randint(9, (rows, 3))
+        seen.append([words(x).detach().flatten(1).numpy().copy()])
+        optimizer.zero_grad(to_none)
+        cross_entropy(model(x), torch.randint(CLASSES, (rows,))).backward()
+        optimizer.step()
+    scheduler.step()
+    assert scheduler.get_last_lr()[0] == pytest.approx(paper_rate(seen, CLASSES), rel=1e-9)
+
+
 # -- the compiler -----------------------------------------------------------------------------------
 
 

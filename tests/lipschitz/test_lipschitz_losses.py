@@ -204,6 +204,8 @@ def test_what_has_no_constant_is_refused_with_what_would_do():
     _refused("negative", nn.BCEWithLogitsLoss(torch.tensor(-1.0)))
     _refused("batch_size=", nn.CrossEntropyLoss(ignore_index=0))
     _refused("reduction='none'", nn.CrossEntropyLoss(reduction="none"))
+    _refused("log_softmax.*loss='cross-entropy'.*head=", nn.NLLLoss())
+    _refused("sigmoid.*loss='binary-cross-entropy'.*head=", nn.BCELoss())
     _refused("slope jumps", nn.SmoothL1Loss(beta=0.0), bound="smoothness")
 
 

@@ -139,6 +139,46 @@ class OtherNoise(Net):
         y = super().forward(x)
         return y + random.random() if self.training else y
 
+# What a checkpoint does not hold.
+
+class Annealed(Net):
+    steps = 0
+    def forward(self, x):
+        self.steps += self.training
+        return super().forward(x) * (1 - 0.9 ** self.steps if self.training else 1)
+
+class OwnNoise(Net):
+    def __init__(self):
+        super().__init__()
+        self.random = torch.Generator().manual_seed(0)
+    def forward(self, x):
+        y = super().forward(x)
+        return y + torch.randn(y.shape, generator=self.random) if self.training else y
+
+class UnsavedMean(Net):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(4), persistent=False)
+    def forward(self, x):
+        if self.training:
+            self.mean.add_(x.mean(0))
+        return super().forward(x - self.mean)
+
+class SeedingForward(Net):
+    def forward(self, x):
+        torch.manual_seed(3)
+        return functional.dropout(super().forward(x), 0.5, self.training)
+
+class SeedingEvaluation(Net):
+    def forward(self, x):
+        if not self.training:
+            torch.manual_seed(3)
+        return functional.dropout(super().forward(x), 0.5)
+
+class NothingButNan(Net):
+    def forward(self, x):
+        return super().forward(x).sub(1e9).log()
+
 class TrainingOnly(Net):
     def forward(self, x):
         assert self.training
@@ -174,6 +214,17 @@ class Tied(Net):
         super().__init__()
         self.twin = nn.Linear(4, 8)
         self.twin.weight = self.body.weight
+
+class Lazy(Net):
+    def __init__(self):
+        super().__init__()
+        self.body = nn.LazyLinear(8)
+
+class Counting(Net):
+    calls = 0
+    def forward(self, x):
+        self.calls += 1
+        return super().forward(x)
 
 class CountingBuffer(Net):
     def __init__(self):
@@ -228,6 +279,12 @@ def attempt(own, name: str) -> None:
         ("CountingForward", "other outputs for the same inputs in evaluation mode"),
         ("MovingMean", "changes 'mean' in evaluation mode"),
         ("OtherNoise", "other outputs from the same random state while it trains"),
+        ("Annealed", "continues from its saved state.*register_buffer"),
+        ("OwnNoise", "continues from its saved state.*torch's random state"),
+        ("UnsavedMean", "continues from its saved state"),
+        ("SeedingForward", "sets torch's random state.*manual_seed"),
+        ("SeedingEvaluation", "sets torch's random state"),
+        ("NothingButNan", "nothing but NaN or infinity"),
         ("TrainingOnly", "fails when it is built again, evaluated or trained.*AssertionError"),
     ],
 )
@@ -239,7 +296,7 @@ def test_a_model_that_trials_would_share_is_refused(name, message, own) -> None:
 SOUND = ["Net", "zeros", "CopiedBody", "fixed_on_purpose", "usual", "spectral", "Tied", "CountingBuffer"]
 
 
-@pytest.mark.parametrize("name", [*SOUND, "FixedFeatures", "Writing"])
+@pytest.mark.parametrize("name", [*SOUND, "FixedFeatures", "Writing", "Counting", "Lazy"])
 def test_a_sound_model_passes(name, own) -> None:
     torch.manual_seed(5)
     before = torch.get_rng_state()
