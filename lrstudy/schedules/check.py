@@ -102,6 +102,7 @@ class _Check:
         self._where = f"schedules.{schedule.name}"
         self._samples = sample_configurations(schedule, ends=study.budget.search == "grid")
         self._keys: set[str] = set()
+        self._warned: set[str] = set()
 
     def run(self, step: Callable[[], None], params: Mapping[str, Any] | None = None) -> bool:
         """Return True if the step raised no ``InputError``; its problems are kept, one for each key."""
@@ -171,9 +172,10 @@ class _Check:
                 remedy = "Add cycle_momentum = false; or cycle_momentum = true if it is meant."
                 self._add(Problem(self._where, "kind", message, remedy, code.name), params)
             else:
-                self._warn(message, "Leave it alone, or the comparison is not of learning rates only.")
+                remedy = "Leave it alone, or the comparison is not of learning rates only."
+                self._warn("momentum", message, remedy, params)
         for message, remedy in _unlikely(run, context):
-            self._warn(message, remedy)
+            self._warn("rates", message, remedy, params)
 
     def _add(self, problem: Problem, params: Mapping[str, Any] | None = None) -> None:
         key, message = problem.key, problem.message
@@ -182,16 +184,20 @@ class _Check:
         if key in self._keys:  # the same again for another configuration
             return
         self._keys.add(key)
-        searched = {name: value for name, value in (params or {}).items() if name in self._schedule.space}
-        told = ", ".join(f"{name} = {value!r}" for name, value in searched.items())
-        message = f"{message} (tried with {told})" if told else message
+        message = self._with_tried(message, params or {})
         self._found.problems.append(replace(problem, where=self._where, key=key, message=message))
 
-    def _warn(self, message: str, remedy: str) -> None:
-        if message not in [
-            warning.message for warning in self._found.warnings if warning.where == self._where
-        ]:
+    def _warn(self, about: str, message: str, remedy: str, params: Mapping[str, Any]) -> None:
+        if about not in self._warned:  # once for all configurations
+            self._warned.add(about)
+            message = self._with_tried(message, params)
             self._found.warnings.append(Problem(self._where, "kind", message, remedy, self._schedule.kind))
+
+    def _with_tried(self, message: str, params: Mapping[str, Any]) -> str:
+        """Add the searched values that the message is true of."""
+        searched = {name: value for name, value in params.items() if name in self._schedule.space}
+        told = ", ".join(f"{name} = {value!r}" for name, value in searched.items())
+        return f"{message} (tried with {told})" if told else message
 
 
 def _unusable(run: DryRun, context: ScheduleContext) -> Iterator[tuple[str, str]]:

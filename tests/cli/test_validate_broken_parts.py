@@ -325,6 +325,26 @@ def test_a_schedule_that_its_author_hardly_means_is_warned_of(table: str, words:
     assert words in data[0]["warnings"][0]["message"]
 
 
+SEARCHED_WARNED = {
+    "a range whose low end is odd": (
+        'kind = "torch.optim.lr_scheduler:CosineAnnealingWarmRestarts"\nT_0 = { low = 1, high = 5 }',
+        "keeps the rate 0.1 over all 18 steps (tried with T_0 = 1)",
+    ),
+    "another rate in every trial": (
+        'kind = "torch.optim.lr_scheduler:StepLR"\nstep_size = 30\nlr = { low = 0.1, high = 1.0 }',
+        "(tried with lr = ",
+    ),
+}
+
+
+@pytest.mark.parametrize(("table", "words"), SEARCHED_WARNED.values(), ids=SEARCHED_WARNED)
+def test_a_warning_names_the_searched_values_it_is_true_of_and_comes_once(table: str, words: str) -> None:
+    write({}, f"[schedules.own]\n{table}")
+    told = json.loads(validate("study.toml", "--json")[1])[0]["warnings"]
+    assert len(told) == 1
+    assert words in told[0]["message"]
+
+
 def test_what_users_code_prints_is_not_among_the_json() -> None:
     code = (
         "import os\nprint('import')\ndef f(o):\n  print('call'); os.system('echo child')\n  return S(o, 1)\n"
