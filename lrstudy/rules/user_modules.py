@@ -31,6 +31,8 @@ from lrstudy.rules.surroundings import (
 from lrstudy.safe_text import safe_line
 
 _PLACES: Final = "beside the study file, in the folder you start from, or on PYTHONPATH"
+# Before the name of a user's module that an installed one has too.
+_OWN: Final = "lrstudy_own_"
 _MAIN: Final = 'below `if __name__ == "__main__":`'
 
 
@@ -50,8 +52,9 @@ class UserCode:
 def load(code: UserCode) -> Callable[..., Any]:
     """Return what the name stands for; raises ``ContractError`` where it cannot be had or called."""
     module_name, _, path = code.name.partition(":")
-    module = _import(code, module_name)
-    if (hidden := _hidden_by(module_name, module)) is not None:
+    file = _taken(module_name)
+    module = _import(code, module_name) if file is None else _import(code, _OWN + module_name, file)
+    if file is None and (hidden := _hidden_by(module_name, module)) is not None:
         message = f"{module_name!r} is {_file_of(module)}, not your {hidden}"
         code.refuse(message, "Rename your module: the name is taken.")
     found: Any = module
@@ -128,10 +131,11 @@ def cause_of(error: BaseException) -> str:
     return f"{type(error).__name__}{': ' if text else ''}{text}{_place(error)}"
 
 
-def _import(code: UserCode, name: str) -> ModuleType:
+def _import(code: UserCode, name: str, file: Path | None = None) -> ModuleType:
+    """Import a module by its name, or from a file under a name of lrstudy's."""
     try:
         with surroundings_kept(), no_input(), random_states_kept(_seed_of(name)), _own_random_states():
-            return importlib.import_module(name)
+            return importlib.import_module(name) if file is None else _run_file(name, file)
     except CommandLineRead as error:
         message = f"importing {name} ended the program (SystemExit: 2){_place(error)}: "
         remedy = f"Move what parses it {_MAIN}, or give it no arguments: parse_args([])."
@@ -145,6 +149,44 @@ def _import(code: UserCode, name: str) -> ModuleType:
         raise
     except BaseException as error:  # noqa: BLE001 - users' code may raise anything
         code.refuse(f"cannot be imported: {cause_of(error)}", "Correct the module.", error)
+
+
+def _taken(name: str) -> Path | None:
+    """Return the user's file of this name, where an import would find an installed module instead.
+
+    Python's own modules and installed ones come first on the path, or workers could not start. A study that
+    names ``sched:make`` beside a ``sched.py`` means that file all the same.
+    """
+    if "." in name or name in ("torch", "lrstudy"):
+        return None
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        return None
+    if spec is None or (spec.has_location and not is_installed(str(spec.origin))):
+        return None
+    for folder in map(Path, sys.path):
+        file = folder / f"{name}.py"
+        if file.is_file() and not is_installed(str(file)):
+            return file.resolve()
+    return None
+
+
+def _run_file(name: str, file: Path) -> ModuleType:
+    known = sys.modules.get(name)
+    if known is not None and getattr(known, "__file__", None) == str(file):
+        return known
+    spec = importlib.util.spec_from_file_location(name, file, loader=_OwnFile(name, str(file)))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # as an import does: pickles of its classes name it
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
 
 
 def _refuse_missing(code: UserCode, name: str, error: ModuleNotFoundError) -> NoReturn:

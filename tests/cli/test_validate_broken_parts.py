@@ -200,10 +200,6 @@ BROKEN: dict[str, tuple[dict[str, str], str, str, str, str]] = {
         parts(), '[schedules.own]\nkind = "torch.optim.lr_scheduler:ReduceLROnPlateau"', "schedules.own",
         "waits for the wrong direction", 'Add mode = "max"',
     ),
-    "own: a name that is taken": (
-        parts(statistics="def f(o): ..."), '[schedules.own]\nkind = "statistics:f"', "schedules.own.kind",
-        "not your", "Rename your module",
-    ),
     "built-in: too many restarts": (
         parts(), "[schedules.cosine]\nrestarts = [1, 30]", "schedules.cosine.restarts",
         "does not fit into a training of 18 steps; it needs 124 (tried with restarts = 30)", "fewer restarts",

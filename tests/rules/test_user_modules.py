@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import logging
+import pickle
 import random
 import signal
 import subprocess
@@ -155,12 +157,21 @@ def test_a_helper_that_fails_is_named_not_the_module_that_imports_it(write: Writ
     assert "helper.py, line 1)" in refusal()
 
 
-def test_a_name_that_is_taken_is_said_and_the_other_module_is_not_used(write: Write, tmp_path: Path) -> None:
+def test_a_file_whose_name_an_installed_module_has_is_meant_and_only_by_the_study(write: Write) -> None:
     for name in ("statistics", "sklearn"):
-        write("def mean(): ...\ndef make(): ...", name)
-        said = refusal(f"{name}:mean")
-        assert f"{name}' is " in said
-        assert f"not your {tmp_path / 'study' / name}.py. Rename your module" in said
+        write("class Mine: ...\ndef make(): return Mine()", name)
+        made = called(f"{name}:make")
+        assert pickle.loads(pickle.dumps(made)).__class__ is made.__class__
+        assert loaded(f"{name}:make") is loaded(f"{name}:make")
+        assert "has no 'mean'" in refusal(f"{name}:mean")
+        assert not hasattr(importlib.import_module(name), "Mine"), "others get the installed one"
+
+
+def test_a_module_in_a_package_whose_name_is_taken_is_said(write: Write, tmp_path: Path) -> None:
+    (tmp_path / "study" / "email").mkdir()
+    (tmp_path / "study" / "email" / "charset.py").write_text("def make(): ...")
+    said = refusal("email.charset:make")
+    assert f"not your {tmp_path / 'study' / 'email' / 'charset.py'}. Rename your module" in said
 
 
 def test_interrupting_passes(write: Write) -> None:
