@@ -193,7 +193,7 @@ def test_repeated_missing_and_unordered_epochs_of_every_run_are_listed_at_once(t
 def test_runs_without_a_seed_column_look_like_repeated_epochs_and_the_remedy_says_so(tmp_path: Path) -> None:
     rows = [("a", seed, epoch, 0.5) for seed in (1, 2) for epoch in (1, 2)]
     text = problems(write(tmp_path / "h.csv", history(rows)), tmp_path / "out")
-    assert "is repeated" in text
+    assert "are repeated" in text
     assert "--seed-column" in text
 
 

@@ -59,7 +59,7 @@ def test_another_header_in_the_middle_is_refused(tmp_path: Path) -> None:
 def test_several_validations_without_a_step_are_the_trouble_and_not_the_runs(tmp_path: Path) -> None:
     log = "epoch,train_loss,val_acc\n0,,.4\n0,,.5\n0,1,\n1,,.6\n1,,.7\n1,.5,\n"
     found = refused(tmp_path, a__csv=log)
-    assert "a.csv:3: epoch: epochs 1, 2 of a seed 0 were validated more than once" in found
+    assert "a.csv:3: epoch: epochs 1, 2 of a seed 0 are validated more than once" in found
     assert APART not in found
 
 

@@ -19,7 +19,7 @@ GCS = (
 RAISED = {
     "Ray's store of the cluster": (
         RuntimeError(GCS),
-        "Please check /tmp/gcs_server.out for details. Last connection error: ray.exceptions.RpcError: Deadline",
+        "/tmp/gcs_server.out for details. Last connection error: ray.exceptions.RpcError: Deadline",
     ),
     "a bare exception": (Exception("The current node timed out during startup."), "timed out during startup"),
     "one of several lines": (RuntimeError("\n\nNo room:\n  /dev/shm\n"), "No room: /dev/shm"),
