@@ -6,6 +6,7 @@
     ├── InputError                  2   what the user gave cannot be used: one or more ``Problem``s
     │   ├── StudyFileError          2   the study file or a ``--set``
     │   ├── DataError               2   a data set that is missing, truncated or altered
+    │   │   └── MissingDataError    2   one that was not fetched yet
     │   ├── ContractError           2   a user's own dataset, model or schedule breaks its contract
     │   ├── StoreError              2   a run folder that cannot be read or belongs to another study
     │   ├── SchedulerError          2   arguments of a scheduler used on its own (also a ``ValueError``)
@@ -81,6 +82,10 @@ class StudyFileError(InputError):
 
 class DataError(InputError):
     """A data set is missing, truncated or not the one it should be."""
+
+
+class MissingDataError(DataError):
+    """A data set was not fetched yet."""
 
 
 class ContractError(InputError):

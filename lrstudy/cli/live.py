@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lrstudy.records import Phase
+from lrstudy.rules.counting import counted
 
 if TYPE_CHECKING:
     from lrstudy.tuning import Progress
@@ -53,9 +54,8 @@ class Clock:
 
 def summary_line(progress: Progress, clock: Clock) -> str:
     """Trials done and under way, time taken, and how long each phase will take."""
-    line = (
-        f"{progress.finished} of {progress.planned} trials{_underway(progress)} in {duration(clock.elapsed)}"
-    )
+    done = f"{progress.finished} of {counted(progress.planned, 'trial')}"
+    line = f"{done}{_underway(progress)} in {duration(clock.elapsed)}"
     left = clock.eta(progress, progress.planned - progress.worth)
     if not left:
         return line

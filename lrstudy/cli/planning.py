@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from lrstudy.analysis import detectable_speedup, fewest_seeds
+from lrstudy.rules.counting import counted
 from lrstudy.spec import Range, Space, Study
 from lrstudy.tuning.estimate import Estimate
 
@@ -106,7 +107,7 @@ def show_plan(console: Console, plan: dict[str, Any]) -> None:
     task = plan["task"]
     console.print(f"[bold]{escape(plan['study'])}[/bold]  seed {plan['seed']}")
     parts = ", ".join(escape(str(task[part])) for part in _PARTS)
-    console.print(f"task      {parts}; batch {task['batch_size']}, {task['epochs']} epochs")
+    console.print(f"task      {parts}; batch {task['batch_size']}, {counted(task['epochs'], 'epoch')}")
     levels = ", ".join(f"{value:g}" for value in plan["targets"] or ()) or "derived from the reference"
     console.print(f"target    {plan['metric']}: {levels}; reference: {escape(plan['reference'])}")
     console.print(f"search    {plan['search']}\n")
@@ -147,16 +148,16 @@ def _budget(plan: dict[str, Any]) -> str:
     idle = [schedule["name"] for schedule in plan["schedules"] if not schedule["space"]]
     length, steps = plan["task"]["epochs"], plan["steps_per_epoch"]
     most = "at most " if plan["at_most"] else ""
-    said = [f"{most}{plan['trials']} trials, {plan['epochs']:,} epochs"]
+    said = [f"{most}{counted(plan['trials'], 'trial')}, {counted(plan['epochs'], 'epoch')}"]
     if searched:
         trials = max(schedule["range_tests"] + schedule["tune_trials"] for schedule in searched)
-        cost = f"{trials} trials, {trials * length:,} epochs"
-        counted = f"{cost}, {trials * length * steps:,} steps" if steps else cost
-        said.append(f"{'all' if not idle else 'those searched'} tune for the same: {most}{counted}")
+        cost = f"{counted(trials, 'trial')}, {counted(trials * length, 'epoch')}"
+        cost = f"{cost}, {counted(trials * length * steps, 'step')}" if steps else cost
+        said.append(f"{'all' if not idle else 'those searched'} tune for the same: {most}{cost}")
     if idle:
         said.append(f"nothing to tune: {', '.join(idle)}")
     confirm = plan["schedules"][0]["confirm_trials"]
-    said.append(f"every winner runs on the same {confirm} fresh seeds")
+    said.append(f"every winner runs on the same {counted(confirm, 'fresh seed')}")
     return "; ".join(said)
 
 
@@ -185,7 +186,7 @@ def _power(plan: dict[str, Any]) -> str:
     others = found["comparisons"]
     if len(plan["schedules"]) == 1:
         return "no comparison: there is one schedule"
-    against = f"{others} schedule{'s' if others > 1 else ''} against the reference on {seeds} seeds"
+    against = f"{counted(others, 'schedule')} against the reference on {counted(seeds, 'seed')}"
     if seeds < found["fewest_seeds"]:
         return f"nothing: {against} can show no difference however large; {found['fewest_seeds']} seeds can"
     ratios = found["speedup_by_variation"].items()

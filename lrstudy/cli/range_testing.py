@@ -14,6 +14,7 @@ from lrstudy.catalog.schedules import SCHEDULES
 from lrstudy.errors import InputError, Problem, did_you_mean
 from lrstudy.range_test import MARGIN, RULE, Bounds, RangeCurve, Sweep, SweepPlan, plan_sweep
 from lrstudy.records import EpochRecord, Phase
+from lrstudy.rules.counting import counted
 from lrstudy.seeding import derive_seed
 from lrstudy.spec import ScheduleSpec, Study
 from lrstudy.spec.checks import RATES
@@ -134,11 +135,12 @@ def as_text(study: Study, done: Done, seed: int, user: ScheduleSpec | None) -> s
     """The result in at most 80 columns, names apart."""
     last, plan = done.rows[-1], done.plan
     parts = ", ".join(getattr(study.task, part).name for part in ("dataset", "model", "loss", "optimizer"))
+    cost = (counted(last.epoch, "epoch"), counted(last.step, "step"), counted(last.samples, "sample"))
     lines = [
         f"range test of {study.name}, seed {seed}",
         f"task      {parts}",
         f"rates     {plan.low:g} to {plan.high:g} {'by equal steps' if plan.linear else 'by equal factors'}",
-        f"cost      {last.epoch} epochs, {last.step} steps, {last.samples} samples, {done.seconds:.2g} s",
+        f"cost      {', '.join(cost)}, {done.seconds:.2g} s",
     ]
     if done.curve.ended is not None:
         lines.append(f"ended     {done.curve.ended}")

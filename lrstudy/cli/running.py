@@ -18,6 +18,7 @@ from lrstudy.cli.output import console, messages
 from lrstudy.cli.streams import without_readers
 from lrstudy.cli.verdict import finish_report, relative, report_folder
 from lrstudy.errors import EXIT_TRIALS_FAILED, Problem, StoreError, StudyInterruptedError, StudyStoppedError
+from lrstudy.rules.counting import counted
 from lrstudy.spec import restore_study
 from lrstudy.store import Location, open_location, open_store, study_folder
 from lrstudy.tuning import log_file, prepare
@@ -68,11 +69,11 @@ def run_study(
     if not ready.run.done:
         kind = StudyInterruptedError if pressed else StudyStoppedError
         again = resume_command(ready.location, way)
-        raise kind(f"stopped with {ready.run.remaining} trials to go; to continue: {again}")
+        raise kind(f"stopped with {counted(ready.run.remaining, 'trial')} to go; to continue: {again}")
     finish_report(screen, ready.location, folder)
     if failures := ready.run.failures:
         first = failures[0]
-        typer.echo(f"{len(failures)} trials failed; {first.trial_id}:\n{first.error}", err=True)
+        typer.echo(f"{counted(len(failures), 'trial')} failed; {first.trial_id}:\n{first.error}", err=True)
         typer.echo(f"log: {log_file(ready.location)}", err=True)
         typer.echo(f"to run them again: {resume_command(ready.location, way, 'retry')}", err=True)
         raise typer.Exit(EXIT_TRIALS_FAILED)
@@ -82,7 +83,7 @@ def stored_study(run: str) -> tuple[Store, Study]:
     """A run's store and the study that it was written for."""
     store = open_store(run)
     if store.study.spec.get("imported"):
-        remedy = "Only runs of lrstudy itself can be gone on with."
+        remedy = "Only runs created by lrstudy run can be resumed."
         raise StoreError(Problem(run, "", "holds recorded histories, which nobody can train on", remedy))
     return store, restore_study(store.study.spec | {"name": store.study.name}, f"{run}/study.json")
 

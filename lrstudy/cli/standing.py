@@ -14,6 +14,7 @@ from rich.text import Text
 
 from lrstudy.cli.counts import ScheduleCounts, counts
 from lrstudy.cli.live import duration
+from lrstudy.rules.counting import counted
 from lrstudy.store import Store, open_store, writer_of
 
 WATCH_SECONDS: Final = 2.0
@@ -85,7 +86,7 @@ def standing_of(store: Store) -> Standing:
 
 def standing_page(standing: Standing) -> Group:
     """A line on the whole and a table of the schedules, within 80 columns."""
-    head = f"{standing.study}: {standing.done} of {standing.planned} trials done"
+    head = f"{standing.study}: {standing.done} of {counted(standing.planned, 'trial')} done"
     if (left := standing.seconds_left) is not None:
         head += f", about {duration(left)} left"
     if standing.writer is not None:

@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.nn.parameter import is_lazy
 
-from lrstudy.errors import Problem, SchedulerError, did_you_mean
+from lrstudy.errors import Problem, SchedulerError, all_known, did_you_mean
 from lrstudy.lipschitz.layers import can_be_named, is_head_like
 
 # The attribute under which torch.compile and the data-parallel wrappers keep the model they wrap.
@@ -126,12 +126,12 @@ def _named(model: nn.Module, head: nn.Module | str) -> nn.Module:
     elif any(module is head for module in model.modules()):
         found = head
     else:
-        raise refusal("head", repr(head), "is no layer of the model", f"Known: {', '.join(known)}.")
+        raise refusal("head", repr(head), "is no layer of the model", all_known(known))
     if not can_be_named(found):
         raise refusal(
             "head",
             repr(head),
             "has no in_features and out_features, and is no 1×1 convolution",
-            f"Known: {', '.join(known)}.",
+            all_known(known),
         )
     return found

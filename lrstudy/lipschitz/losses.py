@@ -30,7 +30,7 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from lrstudy.errors import did_you_mean
+from lrstudy.errors import all_known, did_you_mean
 from lrstudy.lipschitz.complaints import Complaints
 from lrstudy.lipschitz.constants import LOSSES, NOT_SMOOTH, PER_ROW, LossShape
 
@@ -92,12 +92,8 @@ def loss_shape(
 def _of_module(loss: nn.Module, shape: LossShape, bound: str, complaints: Complaints) -> LossShape:
     base = next((known for known in _NAMES if isinstance(loss, known)), None)
     if base is None:
-        complaints.add(
-            "loss",
-            type(loss).__name__,
-            "has no constant",
-            _BY_LOGITS.get(type(loss), f"Known: {', '.join(LOSSES)}."),
-        )
+        remedy = _BY_LOGITS.get(type(loss)) or all_known(list(LOSSES))
+        complaints.add("loss", type(loss).__name__, "has no constant", remedy)
         return shape
     if type(loss).forward is not base.forward:
         complaints.add(

@@ -17,7 +17,7 @@ from lrstudy import __version__
 from lrstudy.report.figures.model import Figure
 from lrstudy.report.payload import rows_shown
 from lrstudy.report.style import Look
-from lrstudy.report.text import counted
+from lrstudy.rules.counting import counted
 
 # Dash and marker of a schedule's key in the page, as SVG (a box of 34 by 14 around the marker).
 _DASH_ARRAYS: Final = {

@@ -176,15 +176,6 @@ def duration(seconds: float | None) -> str:
     return f"{_three_digits(seconds / 86400)} days"
 
 
-def counted(count: int, one: str, many: str | None = None) -> str:
-    """A count with its noun.
-
-    >>> counted(1, "run"), counted(1200, "epoch"), counted(2, "study", "studies")
-    ('1 run', '1,200 epochs', '2 studies')
-    """
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
-
-
 def listed(words: Sequence[str], joiner: str = "and") -> str:
     """Words as a list in a sentence.
 

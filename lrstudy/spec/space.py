@@ -226,7 +226,7 @@ def _choice_troubles(key: str, raw: list[Any], parameter: Parameter | None) -> I
             remedy = _PLAIN if parameter is None else _remedy(parameter)
             yield Trouble(f"{key}[{index}]", message, remedy, value)
         elif any(equal(value, other) for other in raw[:index]):
-            yield Trouble(f"{key}[{index}]", "stands there twice", "Name each choice once.", value)
+            yield Trouble(f"{key}[{index}]", "is listed twice", "Name each choice once.", value)
 
 
 def _may_be_searched(parameter: Parameter, *, as_range: bool) -> bool:

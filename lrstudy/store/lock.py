@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import socket
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final, Protocol
@@ -17,7 +18,9 @@ from lrstudy.store.problems import store_error, writing
 
 _FILE: Final = ".writer.lock"
 _HELD: Final = (errno.EACCES, errno.EAGAIN)
-
+# A reader that asks who writes has the kernel's lock for a moment; a writer has it for long.
+_TRIES: Final = 10
+_PAUSE_SECONDS: Final = 0.05
 
 # Where two machines may mount the same folder, and the kernel's lock may hold on each of them alone.
 _NETWORK: Final = ("nfs", "cifs", "smb", "fuse", "9p", "ceph", "lustre", "glusterfs", "gpfs", "beegfs", "afs")
@@ -66,8 +69,10 @@ class FolderLock:
         self._path = folder / _FILE
         self._file: IO[str] | None = None
         self.is_sure = True
+        tries = 0
         while self._file is None:
-            self._file = self._try()
+            tries += 1
+            self._file = self._try(is_last=tries >= _TRIES)
 
     def check(self) -> None:
         """The kernel takes the lock from nobody."""
@@ -80,8 +85,11 @@ class FolderLock:
             self._file.close()
             self._file = None
 
-    def _try(self) -> IO[str] | None:
-        """The locked file, or None when it was removed in between and is worth another try."""
+    def _try(self, *, is_last: bool) -> IO[str] | None:
+        """Return the locked file, or None when another try is worth it.
+
+        The file was removed in between, or somebody holds it and this is not the last try.
+        """
         with writing(str(self._path.parent)):
             file = self._path.open("a+")
         try:
@@ -90,6 +98,9 @@ class FolderLock:
             if error.errno in _HELD:
                 holder = _holder(file)
                 file.close()
+                if not is_last:
+                    time.sleep(_PAUSE_SECONDS)
+                    return None
                 raise store_error(
                     str(self._path.parent),
                     f"another lrstudy is writing here ({holder})",
@@ -147,7 +158,8 @@ def _kernel_holder(folder: Path) -> str | None:
         return None
     with file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Shared: two readers do not take each other for a writer.
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except OSError as error:
             return _holder(file) if error.errno in _HELD else None
     return None

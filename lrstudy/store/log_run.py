@@ -142,7 +142,7 @@ def _restart(run: Run, groups: Sequence[Group], has_seeds: bool) -> Problem | No
     where = "the log starts again here"
     if header in run.headers:
         place, where = header, "the header is repeated here and the epochs start again"
-    message = f"{_some(shown)} of {run} stand there more than once: {where}"
+    message = f"{_told(run, shown, 'repeated')}: {where}"
     return Problem(place[0], "epoch", message, _resumed(has_seeds), line=place[1])
 
 
@@ -165,12 +165,12 @@ def _conflict(groups: Sequence[Group], run: Run, has_seeds: bool, *, offset: boo
     trouble = found[0][1]
     where, line = trouble.place
     if trouble.only_validation:
-        message = f"{_some(shown)} of {run} were validated more than once, and no column step tells the order"
+        message = f"{_told(run, shown, 'validated more than once')}, and no column step tells the order"
         remedy = "Keep the last validation of each epoch, or add a column step"
         return Problem(where, "epoch", message, remedy, line=line)
     before = "" if trouble.before[1] is None else f": this row and that {_at(trouble.before, where)}"
     at = "" if trouble.step is None else f" (step {trouble.step} is not after the one before)"
-    message = f"{_some(shown)} of {run} stand there more than once{before}{at}"
+    message = f"{_told(run, shown, 'repeated')}{before}{at}"
     steps = "" if trouble.step is not None else "; if each epoch has several rows, add a column step"
     return Problem(where, "epoch", message, _resumed(has_seeds) + steps, line=line)
 
@@ -202,9 +202,7 @@ def _missing(run: Run) -> Iterator[Problem]:
         missing += range(a + 1, min(b, a + 1 + _SHOWN))
     if count:
         remedy = "Give every epoch from the first to the last, or number those that were recorded 1, 2, 3, …"
-        yield Problem(
-            run.where, "epoch", f"{_some(set(missing[:_SHOWN]), count)} of {run} are missing", remedy
-        )
+        yield Problem(run.where, "epoch", _told(run, set(missing[:_SHOWN]), "missing", count), remedy)
 
 
 def _range_problems(run: Run) -> Iterator[Problem]:
@@ -216,7 +214,10 @@ def _range_problems(run: Run) -> Iterator[Problem]:
                 yield Problem(where, column, "is outside 0 to 1", remedy, value, line)
 
 
-def _some(epochs: set[int], count: int | None = None) -> str:
+def _told(run: Run, epochs: set[int], what: str, count: int | None = None) -> str:
+    """Return a statement of a run's epochs, the first of them named; ``count`` where there are more."""
     shown = ", ".join(map(str, sorted(epochs)[:_SHOWN]))
-    more = (len(epochs) if count is None else count) - _SHOWN
-    return f"epochs {shown}" + (f" and {more} more" if more > 0 else "")
+    count = len(epochs) if count is None else count
+    more = count - _SHOWN
+    listed = shown + (f" and {more} more" if more > 0 else "")
+    return f"epoch {listed} of {run} is {what}" if count == 1 else f"epochs {listed} of {run} are {what}"

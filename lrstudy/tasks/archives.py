@@ -16,7 +16,7 @@ from typing import Final
 
 import numpy as np
 
-from lrstudy.errors import DataError, Problem
+from lrstudy.errors import DataError, MissingDataError, Problem
 from lrstudy.tasks.raw import RawData, Split, classification
 
 ROOT_VARIABLE: Final = "LRSTUDY_DATA"
@@ -151,7 +151,7 @@ def load_archive(name: str, root: Path | None) -> RawData:
     command = fetch_command(name, root)
     if not folder.is_dir():
         remedy = f"Fetch it: {command} (without a network: {command} --from DIR)."
-        raise DataError(Problem(str(folder), "", f"holds no data set {name!r}", remedy))
+        raise MissingDataError(Problem(str(folder), "", f"holds no data set {name!r}", remedy))
     problems = list(file_problems(archive, folder, f"Fetch it again: {command}."))
     if problems:
         raise DataError(problems)

@@ -7,15 +7,13 @@ import os
 import statistics
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
-from lrstudy.errors import InputError
 from lrstudy.lanes import LaneChoice, choose_lanes, seconds_per_step
 from lrstudy.spec import Study
 from lrstudy.store import Store
-from lrstudy.tasks import Pipeline, TaskData, build_loss, build_model, build_optimizer, check_task, load_data
+from lrstudy.tasks import Pipeline, TaskData, build_loss, build_model, build_optimizer
 
 # Measured on 2 CPU cores: what Ray's start costs a study, and what Ray and the store cost a trial.
 _START_SECONDS = 5.0
@@ -41,26 +39,19 @@ class Estimate:
     advice: str = ""
 
 
-def estimate_seconds(study: Study, run: Store | None = None, data_root: Path | None = None) -> Estimate:
+def estimate_seconds(study: Study, data: TaskData, run: Store | None = None) -> Estimate:
     """From the trials of an earlier run of the same task, else from a second of training steps here."""
-    try:
-        data = load_data(study.task, study.seed, data_root)
-        check_task(study.task, data, study.target.metric)
-        steps = Pipeline(data, study.task, torch.device("cpu")).steps_per_epoch
-        each, basis = (None, "") if run is None else _recorded(study, run)
-        choice, advice = choose_lanes(study, data), ""
-        if each is None:
-            alone, lanes = _time_steps(study, data), choice.lanes
-            step_seconds = seconds_per_step(study, data, lanes) if lanes else alone
-            each = study.task.epochs * steps * step_seconds + (0.0 if lanes else _TRIAL_SECONDS)
-            where = f" of each of {lanes} lanes" if lanes else ""
-            basis = f"from {step_seconds * 1e3:.2g} ms a step{where} on this CPU"
-            if step_seconds > alone:
-                advice = (
-                    f"measured here, a step alone takes {alone * 1e3:.2g} ms: resources.lanes = 0 is faster"
-                )
-    except InputError as error:
-        return Estimate(None, str(error).splitlines()[0])
+    steps = Pipeline(data, study.task, torch.device("cpu")).steps_per_epoch
+    each, basis = (None, "") if run is None else _recorded(study, run)
+    choice, advice = choose_lanes(study, data), ""
+    if each is None:
+        alone, lanes = _time_steps(study, data), choice.lanes
+        step_seconds = seconds_per_step(study, data, lanes) if lanes else alone
+        each = study.task.epochs * steps * step_seconds + (0.0 if lanes else _TRIAL_SECONDS)
+        where = f" of each of {lanes} lanes" if lanes else ""
+        basis = f"from {step_seconds * 1e3:.2g} ms a step{where} on this CPU"
+        if step_seconds > alone:
+            advice = f"measured here, a step alone takes {alone * 1e3:.2g} ms: resources.lanes = 0 is faster"
     cores = os.cpu_count() or 1
     at_once = max(1, cores // study.resources.cpus)
     if study.resources.max_concurrent:

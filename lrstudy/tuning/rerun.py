@@ -14,6 +14,7 @@ from lrstudy.errors import InputError, Problem, did_you_mean
 from lrstudy.lanes import LaneGroup
 from lrstudy.range_test import Sweep, plan_sweep
 from lrstudy.records import EpochRecord, Phase, TrialRecord
+from lrstudy.rules.counting import counted
 from lrstudy.spec import Study
 from lrstudy.store import Store
 from lrstudy.tasks import TaskData, load_data
@@ -51,10 +52,12 @@ class Repetition:
 
     def __str__(self) -> str:
         if self.same:
-            return f"{self.trial}: {self.epochs_recorded} epochs repeated, every value as recorded"
+            return f"{self.trial}: {counted(self.epochs_recorded, 'epoch')} repeated, every value as recorded"
         lines = [f"{self.trial}: differs from its record"]
         if self.epochs_recorded != self.epochs_repeated:
-            lines.append(f"  recorded {self.epochs_recorded} epochs, repeated {self.epochs_repeated}")
+            lines.append(
+                f"  recorded {counted(self.epochs_recorded, 'epoch')}, repeated {self.epochs_repeated}"
+            )
         if self.first is not None:
             first = self.first
             lines.append(

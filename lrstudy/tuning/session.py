@@ -7,10 +7,12 @@ import functools
 import inspect
 import logging
 import os
+import re
 import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -48,6 +50,9 @@ _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # What Ray calls the kinds of accelerators among its resources.
 _KIND: Final = "accelerator_type:"
 _REACH_SECONDS: Final = 10.0
+# A start that fails later than this has waited for something; the shortest of Ray's own limits is 20 s.
+_SLOW_SECONDS: Final = 15.0
+_TRACEBACK: Final = "Traceback (most recent call last):"
 AUTHENTICATE: Final = (
     "set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN (or RAY_AUTH_TOKEN_PATH) to the cluster's own, which "
     "ray get-auth-token says on the head"
@@ -70,14 +75,15 @@ def ray_session(address: str | None, resources: Resources) -> Iterator[str]:
         if address is None:
             _refuse([*check_local(resources), *check_machine()])
             mark = stack.enter_context(reaper())
-        stack.callback(ray.shutdown)
+        stack.callback(_leave)
+        began = time.monotonic()
         try:
             _reach(address)
             with _signals_kept():
                 folder = _connect(address, mark)
+            there = _cluster_resources()
         except Exception as error:  # Ray raises a bare Exception, too
-            raise ClusterError(_unconnected(address, error)) from error
-        there = _cluster_resources()
+            raise ClusterError(_unconnected(address, error, time.monotonic() - began)) from error
         _refuse(_lacking(resources, there))
         # With a searcher Tune keeps one trial pending. Where trials are shorter than a worker's start, that
         # one goes to the first worker that is free, and a second worker is never started.
@@ -85,17 +91,45 @@ def ray_session(address: str | None, resources: Resources) -> Iterator[str]:
         yield folder
 
 
-def _unconnected(address: str | None, error: Exception) -> Problem:
-    cause = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+def _leave() -> None:
+    """Disconnect from Ray; what that raises must hide neither the study's end nor the first error."""
+    try:
+        ray.shutdown()
+    except Exception:  # Ray raises a bare Exception, too
+        logging.getLogger(__name__).warning("Ray did not shut down", exc_info=True)
+
+
+def _unconnected(address: str | None, error: Exception, seconds: float) -> Problem:
+    cause = _cause(error)
     if address is None:
-        place = temporary_folder()[0] / "ray" / "session_latest" / "logs"
-        remedy = f"Look at the files in {place}, and at what is set of RAY_*: lrstudy unsets none."
+        logs = f"Ray's own logs: {temporary_folder()[0] / 'ray' / 'session_latest' / 'logs'}"
+        if seconds >= _SLOW_SECONDS:
+            message = f"did not start within {seconds:.0f} s: {cause}"
+            remedy = "The machine is busy or short of memory: end other work on it, then try again."
+            return Problem("Ray", "", message, f"{remedy} {logs}.")
+        remedy = f"{logs}. Look also at what is set of RAY_*: lrstudy unsets none."
         return Problem("Ray", "", f"does not start on this machine: {cause}", remedy)
     remedy = (
         "Check that the cluster runs and that the address is its head's; leave it out to run here. "
         f"A cluster that asks for a token answers nobody without one: {AUTHENTICATE}."
     )
     return Problem("--address", "", f"no Ray cluster answers: {cause}", remedy, address)
+
+
+def _cause(error: Exception) -> str:
+    """Return what an exception says on one line; of a traceback in its text, the exception alone.
+
+    >>> _cause(RuntimeError("Failed to start GCS.  Last 0 lines of error files:\\n\\n.Please check gcs.out"))
+    'Failed to start GCS. Please check gcs.out'
+    """
+    text, _, stack = str(error).partition(_TRACEBACK)
+    # Ray lists the last lines of a log; there may be none.
+    text = re.sub(r"Last 0 lines of error files:\s*\.?", "", text)
+    words = [
+        *text.split(),
+        *next((line for line in reversed(stack.splitlines()) if line.strip()), "").split(),
+    ]
+    return " ".join(words).rstrip(".:") or type(error).__name__
 
 
 def check_cluster(address: str, resources: Resources) -> None:

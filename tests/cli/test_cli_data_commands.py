@@ -132,7 +132,7 @@ def test_a_hostile_name_gives_a_safe_folder_and_shows_as_text(here: Path) -> Non
 
 HEADER = "schedule,seed,epoch,val_acc"
 BAD_HISTORIES = {
-    "repeated": ("s,1,1,0.1\ns,1,2,0.2\ns,1,2,0.3", "epochs 2 of s seed 1 stand there more than once"),
+    "repeated": ("s,1,1,0.1\ns,1,2,0.2\ns,1,2,0.3", "epoch 2 of s seed 1 is repeated"),
     "missing": ("s,1,1,0.1\ns,1,4,0.2", "epochs 2, 3 of s seed 1 are missing"),
     "unordered": ("s,1,1,0.1\ns,1,3,0.2\ns,1,2,0.2", "the epochs of s seed 1 are out of order"),
     "not a number": ("s,1,1,good", "h.csv:2: val_acc = 'good': must hold numbers"),

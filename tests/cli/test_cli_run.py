@@ -151,6 +151,38 @@ def test_plan_says_what_is_spent_and_what_can_be_seen(tmp_path: Path) -> None:
 
 
 @pytest.mark.cluster
+def test_plan_refuses_what_validate_refuses_with_every_problem(tmp_path: Path) -> None:
+    path = tmp_path / "tiny.toml"
+    path.write_text(STUDY + '[schedules.own]\nkind = "nowhere:make"\n')
+    change = ("--set", 'task.model="elsewhere:make"')
+    results = [CliRunner().invoke(app, [verb, str(path), *change]) for verb in ("plan", "validate")]
+    assert [result.exit_code for result in results] == [2, 2]
+    assert results[0].stderr == results[1].stderr
+    assert results[0].stderr.count("tiny.toml:") == 2
+    assert results[0].stdout == ""
+
+
+def test_data_that_are_yet_to_be_fetched_leave_the_time_unknown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LRSTUDY_DATA", str(tmp_path / "none"))
+    path = tmp_path / "tiny.toml"
+    path.write_text(STUDY.replace("digits", "mnist"))
+    page = CliRunner().invoke(app, ["plan", str(path)], env={"COLUMNS": "500"})
+    assert page.exit_code == 0
+    assert "Fetch it: lrstudy data fetch mnist" in page.stdout
+    checked = CliRunner().invoke(app, ["validate", str(path)])
+    assert checked.exit_code == 2
+    assert "ok as far as it can be checked without its data" in checked.stdout
+    path.write_text(path.read_text() + '[schedules.own]\nkind = "nowhere:make"\n')
+    for verb in ("plan", "validate"):
+        refused = CliRunner().invoke(app, [verb, str(path)])
+        assert refused.exit_code == 2
+        assert "lrstudy data fetch mnist" in refused.stderr
+        assert "tiny.toml:" in refused.stderr
+        assert "ok" not in refused.stdout
+
+
 def test_plan_takes_its_time_from_what_was_recorded(folder: Path) -> None:
     plan = json.loads(lrstudy(folder, "plan", "tiny.toml", "--json").stdout)
     assert plan["estimate"].startswith("from 10 recorded trials")

@@ -212,3 +212,9 @@ def test_a_forward_pass_of_the_model_may_be_wrapped():
         model = Net(FOUND["as it is"])
         assert find_head(wrap(model), inputs=torch.randn(9, 5)) is model.head
         assert _trained(wrap(model))._meter.head is model.head
+
+
+@pytest.mark.parametrize("head", ["fc", nn.Linear(2, 2), ""])
+def test_a_head_of_a_model_that_has_none_is_refused_without_an_empty_list(head):
+    with pytest.raises(SchedulerError, match=r"There is none to choose from\.$"):
+        find_head(nn.Sequential(nn.ReLU()), head)

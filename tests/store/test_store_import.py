@@ -183,7 +183,7 @@ def test_repeated_missing_and_unordered_epochs_of_every_run_are_listed_at_once(t
     text = problems(
         write(tmp_path / "h.csv", history(rows)), tmp_path / "out", ImportOptions(seed_column="seed")
     )
-    assert "epochs 2 of twice seed 1 stand there more than once" in text
+    assert "epoch 2 of twice seed 1 is repeated" in text
     assert "epochs 3, 4, 6, 7, 8 of holes seed 1 are missing" in text
     assert "epochs 1, 2, 3, 4 of late seed 1 are missing" in text
     assert f"{tmp_path / 'h.csv'}:14: epoch: the epochs of mixed seed 1 are out of order" in text
@@ -193,14 +193,14 @@ def test_repeated_missing_and_unordered_epochs_of_every_run_are_listed_at_once(t
 def test_runs_without_a_seed_column_look_like_repeated_epochs_and_the_remedy_says_so(tmp_path: Path) -> None:
     rows = [("a", seed, epoch, 0.5) for seed in (1, 2) for epoch in (1, 2)]
     text = problems(write(tmp_path / "h.csv", history(rows)), tmp_path / "out")
-    assert "stand there more than once" in text
+    assert "are repeated" in text
     assert "--seed-column" in text
 
 
 def test_a_log_of_steps_that_holds_an_epoch_twice_is_refused(tmp_path: Path) -> None:
     text = LIGHTNING + "1,,19,,,,0.8,0.9\n"
     found = problems(write(tmp_path / "metrics.csv", text), tmp_path / "out")
-    assert "metrics.csv:9: epoch: epochs 2 of metrics seed 0 stand there more than once" in found
+    assert "metrics.csv:9: epoch: epoch 2 of metrics seed 0 is repeated" in found
     assert "this row and that on line 7 (step 19 is not after the one before)" in found
 
 
@@ -217,7 +217,7 @@ def test_a_log_of_steps_that_holds_an_epoch_twice_is_refused(tmp_path: Path) -> 
         ("schedule,epoch,val_acc\na,-1,0.5\n", "is not an epoch's number"),
         ("schedule,epoch,val_acc\na,1,89.4\n", "divide percentages by 100"),
         ("schedule,epoch,acc,accuracy\na,1,0.5,0.5\n", "acc, accuracy: these columns mean the same"),
-        ("schedule,epoch,val_acc,val_acc\na,1,0.5,0.5\n", "val_acc: stands there twice"),
+        ("schedule,epoch,val_acc,val_acc\na,1,0.5,0.5\n", "val_acc: is in the header twice"),
         ("schedule,epoch,val_acc,step\na,1,0.5,2.5\n", "step = 2.5: is not a whole number"),
         ("schedule,epoch,val_acc\na,1,0.5\nb\n", "cannot be read"),
     ],

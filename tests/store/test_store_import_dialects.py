@@ -132,7 +132,7 @@ UNCLEAR = {
     ),
     "json cut off": ('{"epoch": 1, "val_loss": 1}\n{"epoch": 2, "val_', "a.csv:2: is not JSON"),
     "json without end": ('{"a":' * 100_000, "is nested too deeply"),
-    "json with a name twice": ('[{"epoch": 1, "val_loss": 1, "val_loss": 2}]', "val_loss stands there twice"),
+    "json with a name twice": ('[{"epoch": 1, "val_loss": 1, "val_loss": 2}]', "val_loss is given twice"),
     "json of something else": ('{"a": {"b": [1, [2]]}}', "there is no such column"),
 }
 

@@ -18,12 +18,12 @@ APART = "name the column that tells the runs apart"
 # The line where a log starts again or holds an epoch twice, and what is said.
 RESTARTS = {
     "the same epochs": (FIRST + "0,2,.3\n1,1,.5\n", "a.csv:4: epoch: epochs 1, 2 of a", "starts again here"),
-    "from a checkpoint": (FIRST + "1,1.4,.56\n2,1,.75\n", "a.csv:4: epoch: epochs 2 of a", "that on line 3"),
+    "from a checkpoint": (FIRST + "1,1.4,.56\n2,1,.75\n", "a.csv:4: epoch: epoch 2 of a", "that on line 3"),
     "further back": (FIRST + "2,1,.7\n1,1,.5\n2,1,.7\n", "a.csv:5: epoch: epochs 2, 3 of", "starts again"),
     "with its header": (FIRST + FIRST, "a.csv:4: epoch: epochs 1, 2 of a", "the header is repeated here"),
     "within an epoch": (
         "epoch,step,train_loss,val_acc\n0,9,1,\n0,9,,.5\n1,14,.8,\n1,10,.9,\n1,19,.7,.6\n",
-        "a.csv:5: epoch: epochs 2 of a",
+        "a.csv:5: epoch: epoch 2 of a",
         "step 10 is not after the one before",
     ),
     "two runs side by side": (
@@ -59,14 +59,14 @@ def test_another_header_in_the_middle_is_refused(tmp_path: Path) -> None:
 def test_several_validations_without_a_step_are_the_trouble_and_not_the_runs(tmp_path: Path) -> None:
     log = "epoch,train_loss,val_acc\n0,,.4\n0,,.5\n0,1,\n1,,.6\n1,,.7\n1,.5,\n"
     found = refused(tmp_path, a__csv=log)
-    assert "a.csv:3: epoch: epochs 1, 2 of a seed 0 were validated more than once" in found
+    assert "a.csv:3: epoch: epochs 1, 2 of a seed 0 are validated more than once" in found
     assert APART not in found
 
 
 def test_runs_in_two_files_that_overlap_are_named_with_both_places(tmp_path: Path) -> None:
     rows = "schedule,epoch,val_acc\ns,{},.5\ns,{},.6\n"
     found = refused(tmp_path, a__csv=rows.format(1, 2), b__csv=rows.format(2, 3))
-    assert "b.csv:2: epoch: epochs 2 of s seed 0" in found
+    assert "b.csv:2: epoch: epoch 2 of s seed 0" in found
     assert "a.csv:3" in found
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -159,6 +161,19 @@ def test_a_killed_writer_of_this_machine_is_replaced_at_once(
     lock.release()
     child.communicate()
     assert files(tmp_path) == []
+
+
+def test_a_writer_that_starts_while_a_reader_asks_who_writes_is_not_refused(tmp_path: Path) -> None:
+    file = (tmp_path / ".writer.lock").open("a+")  # left by a killed driver
+    fcntl.flock(file, fcntl.LOCK_SH)  # the moment of a reader's question, made longer
+    threading.Timer(0.15, file.close).start()
+    FolderLock(tmp_path).release()
+
+
+def test_readers_that_ask_at_once_who_writes_do_not_see_each_other(tmp_path: Path) -> None:
+    with (tmp_path / ".writer.lock").open("a+") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)  # as another reader has it
+        assert writer_of(open_location(tmp_path)) is None
 
 
 def test_of_many_writers_that_try_at_once_one_holds_at_a_time(kind: str, tmp_path: Path) -> None:

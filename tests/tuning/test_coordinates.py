@@ -84,8 +84,8 @@ def test_every_choice_is_found_again_after_its_way_through_a_store(values: list[
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ([1, 2, 1.0], r"schedules.own.x\[2\] = 1.0: stands there twice"),
-        ([[1, [2]], [1, [2]]], r"x\[1\] = .*: stands there twice"),
+        ([1, 2, 1.0], r"schedules.own.x\[2\] = 1.0: is listed twice"),
+        ([[1, [2]], [1, [2]]], r"x\[1\] = .*: is listed twice"),
         (float("nan"), "x = nan: must be finite"),
         ([1.0, float("inf")], r"x\[1\] = inf: must be finite"),
         ([[float("nan")]], r"x\[0\] = \[nan\]: must be finite"),

@@ -11,6 +11,7 @@ import typer
 
 from lrstudy.cli.app import App, app
 from lrstudy.cli.options import JsonOption, RootOption
+from lrstudy.rules.counting import counted
 
 data = App(no_args_is_help=True, help="List, fetch and verify the data sets on this machine.")
 app.add_typer(data, name="data")
@@ -50,7 +51,7 @@ def fetch(name: NameArgument, root: RootOption = None, source: FromOption = None
     fetched = fetch_data(name, root, source)
     done = "was there already" if fetched.already else "fetched"
     where = f" in {fetched.folder}" if fetched.folder else " (comes with scikit-learn)"
-    typer.echo(f"{fetched.name}: {done}, {len(fetched.files)} files verified{where}")
+    typer.echo(f"{fetched.name}: {done}, {counted(len(fetched.files), 'file')} verified{where}")
 
 
 @data.command()
@@ -60,4 +61,4 @@ def verify(name: NameArgument, root: RootOption = None) -> None:
 
     verified = verify_data(name, root)
     where = f" in {verified.folder}" if verified.folder else " (comes with scikit-learn)"
-    typer.echo(f"{verified.name}: {len(verified.files)} files verified{where}")
+    typer.echo(f"{verified.name}: {counted(len(verified.files), 'file')} verified{where}")

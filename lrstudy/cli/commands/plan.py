@@ -22,19 +22,28 @@ def plan(
 ) -> None:
     """Show what a study will run, what each schedule may spend, how long it takes and what it can show.
 
-    The time is that of recorded trials where a run of the study is in --out, else measured for a second.
+    The time is that of recorded trials where a run of the study is in --out, else measured for a second. A
+    study that validate refuses is refused; one whose data are yet to be fetched is planned without a time.
     """
+    from lrstudy.cli.checking import check_parts
     from lrstudy.cli.output import console
     from lrstudy.cli.planning import plan_of, show_plan
+    from lrstudy.errors import InputError
     from lrstudy.rules.surroundings import output_to_stderr
     from lrstudy.spec import load_study
-    from lrstudy.tuning.estimate import estimate_seconds
+    from lrstudy.tuning.estimate import Estimate, estimate_seconds
     from lrstudy.tuning.preparation import importable
 
     spec = load_study(study, set_ or [])
     importable([study.resolve().parent, Path.cwd()])
     with output_to_stderr():  # users' code may print
-        estimate = estimate_seconds(spec, _earlier(spec, out))
+        checked = check_parts(spec, study)
+        if checked.problems and not checked.lacks_only_data:
+            raise InputError(checked.problems)
+        if checked.data is None:
+            estimate = Estimate(None, str(checked.missing[0]).rstrip("."))
+        else:
+            estimate = estimate_seconds(spec, checked.data, _earlier(spec, out))
     planned: dict[str, Any] = plan_of(spec, estimate)
     if as_json:
         typer.echo(json.dumps(planned, indent=2))

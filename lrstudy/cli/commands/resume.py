@@ -8,6 +8,7 @@ import typer
 
 from lrstudy.cli.app import app
 from lrstudy.cli.options import AddressOption, ModulesOption, QuietOption, ReportsOption, RunArgument
+from lrstudy.rules.counting import counted
 
 
 @app.command()
@@ -45,6 +46,6 @@ def retry(
     if not forget:
         typer.echo("no trial of this run has failed")
         return
-    typer.echo(f"running {len(forget)} trials again")
+    typer.echo(f"running {counted(len(forget), 'trial')} again")
     way = Way(reports, address, quiet)
     run_study(study, store.location, way, (*(modules or []), Path.cwd()), forget)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +12,9 @@ from lrstudy.cli.app import app
 from lrstudy.cli.complete import study_files
 from lrstudy.cli.options import JsonOption, SetOption
 from lrstudy.errors import NO_VALUE, InputError, Problem
+
+if TYPE_CHECKING:
+    from lrstudy.tuning.study_check import Checked
 
 
 @app.command()
@@ -34,48 +37,45 @@ def validate(
 
     with output_to_stderr():  # users' code may print
         found = {str(path): _check(path, set_ or []) for path in studies}
-    problems = [problem for listed, _ in found.values() for problem in listed]
+    problems = [problem for checked in found.values() for problem in checked.problems]
     if as_json:
         data = [
             {
                 "study": name,
-                "problems": [_plain(p) for p in listed],
-                **({"warnings": [_plain(p) for p in warnings]} if warnings else {}),
+                "problems": [_plain(p) for p in checked.problems],
+                **({"warnings": [_plain(p) for p in checked.warnings]} if checked.warnings else {}),
             }
-            for name, (listed, warnings) in found.items()
+            for name, checked in found.items()
         ]
         typer.echo(json.dumps(data, indent=2))
         if problems:
             raise typer.Exit(InputError.exit_code)
         return
-    for name, (listed, warnings) in found.items():
-        for warning in warnings:
+    for name, checked in found.items():
+        for warning in checked.warnings:
             typer.echo(f"warning: {warning}", err=True)
-        if not listed:
+        if not checked.problems:
             typer.echo(f"{name}: ok")
+        elif checked.lacks_only_data:
+            typer.echo(f"{name}: ok as far as it can be checked without its data")
     if problems:
         raise InputError(problems)
 
 
-def _check(path: Path, overrides: list[str]) -> tuple[list[Problem], list[Problem]]:
-    """The problems and the warnings of one study file; its parts are looked at once it is sound itself."""
+def _check(path: Path, overrides: list[str]) -> Checked:
+    """Check one study file; its parts are looked at once it is sound itself."""
     from lrstudy.spec import load_study
-    from lrstudy.spec.load import locate
+    from lrstudy.tuning.study_check import Checked
 
     try:
         study = load_study(path, overrides)
     except InputError as error:
-        return list(error.problems), []
+        return Checked(None, error.problems, ())
+    from lrstudy.cli.checking import check_parts
     from lrstudy.rules.user_modules import own_folders
-    from lrstudy.store import open_location, study_folder
-    from lrstudy.tuning.study_check import check_study
-    from lrstudy.tuning.tracking import check_tracking
 
     with own_folders([path.resolve().parent, Path.cwd()]):
-        checked = check_study(study)
-    tracking = check_tracking(study, study_folder(open_location("runs"), study.name))
-    problems = [*checked.problems, *tracking]
-    return [locate(problem, path) for problem in problems], [locate(w, path) for w in checked.warnings]
+        return check_parts(study, path)
 
 
 def _plain(problem: Problem) -> dict[str, Any]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from lrstudy.analysis.summary import Ecdf, Summary
 from lrstudy.report.figures.common import gone, without_runs
 from lrstudy.report.figures.model import Axis, Figure, Line, Panel, Points, table
-from lrstudy.report.text import counted, metric_words, percent
+from lrstudy.report.text import metric_words, percent
+from lrstudy.rules.counting import counted
 
 KEY = "attainment"
 TITLE = "All levels together"

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 
 from lrstudy.analysis.summary import Curve, ScheduleSummary, Summary
 from lrstudy.report.figures.model import Line, Points, Values
-from lrstudy.report.text import counted, listed
+from lrstudy.report.text import listed
+from lrstudy.rules.counting import counted
 
 CurveOf = tuple[int, ScheduleSummary, Curve]  # a schedule's index, the schedule, one of its curves
 

@@ -18,7 +18,8 @@ from lrstudy.report.figures.common import (
     without_runs,
 )
 from lrstudy.report.figures.model import Axis, Figure, Panel, Rule, table
-from lrstudy.report.text import counted, is_share, level, listed, metric_words, percent, share, share_interval
+from lrstudy.report.text import is_share, level, listed, metric_words, percent, share, share_interval
+from lrstudy.rules.counting import counted
 
 KEY = "learning-curves"
 TITLE = "Learning curves"

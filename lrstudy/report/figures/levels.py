@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from lrstudy.analysis.summary import Levels, Summary
 from lrstudy.report.figures.common import by_name, measured, no_comparison
 from lrstudy.report.figures.model import STATIC, Axis, Figure, Line, Panel, Points, Rule, table
-from lrstudy.report.text import counted, is_share, level, listed, metric_words, percent
+from lrstudy.report.text import is_share, level, listed, metric_words, percent
+from lrstudy.rules.counting import counted
 
 KEY = "speedup-by-target"
 

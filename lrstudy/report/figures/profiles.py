@@ -5,7 +5,8 @@ from __future__ import annotations
 from lrstudy.report.comparison import Comparison
 from lrstudy.report.figures.model import STATIC, Axis, Estimate, Figure, Line, Panel, Points, Rule, table
 from lrstudy.report.figures.speedup import axis_range, speedup_text
-from lrstudy.report.text import counted, listed, trim
+from lrstudy.report.text import listed, trim
+from lrstudy.rules.counting import counted
 
 
 def performance_profiles(compared: Comparison) -> Figure:

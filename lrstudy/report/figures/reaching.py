@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from lrstudy.analysis.summary import Reach, Steps, Summary
 from lrstudy.report.figures.common import gone, measured, reference_runs, runs_each, without_runs
 from lrstudy.report.figures.model import Axis, Figure, Line, Panel, Points, Rule, table
-from lrstudy.report.text import counted, level, listed, metric_words, number, percent
+from lrstudy.report.text import level, listed, metric_words, number, percent
+from lrstudy.rules.counting import counted
 
 KEY = "time-to-target"
 TITLE = "Time to target"

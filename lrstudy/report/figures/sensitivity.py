@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from lrstudy.analysis.summary import ScheduleSummary, Summary, TunedTrial
 from lrstudy.report.figures.common import measured, untuned
 from lrstudy.report.figures.model import STATIC, Axis, Dots, Figure, Panel, Points, table
-from lrstudy.report.text import counted, is_share, metric_words, trim
+from lrstudy.report.text import is_share, metric_words, trim
+from lrstudy.rules.counting import counted
 
 KEY = "rate-sensitivity"
 TITLE = "Rate sensitivity"

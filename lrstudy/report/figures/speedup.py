@@ -8,7 +8,8 @@ from lrstudy.analysis.intervals import Interval
 from lrstudy.analysis.summary import Reach, Summary
 from lrstudy.report.figures.common import by_name, measured, no_comparison
 from lrstudy.report.figures.model import Axis, Estimate, Figure, Panel, Rule, Zone, table
-from lrstudy.report.text import counted, interval, level, metric_words, percent, ratio
+from lrstudy.report.text import interval, level, metric_words, percent, ratio
+from lrstudy.rules.counting import counted
 
 KEY = "speedup"
 _WIDEST = 1e4  # an axis that shows one enormous ratio shows no other

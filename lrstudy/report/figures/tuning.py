@@ -8,7 +8,8 @@ from dataclasses import replace
 from lrstudy.analysis.summary import ScheduleSummary, Summary, TuningCurve
 from lrstudy.report.figures.common import measured, untuned
 from lrstudy.report.figures.model import STATIC, Axis, Figure, Line, Panel, Points, Values, table
-from lrstudy.report.text import counted, is_share, level, listed, metric_words, percent, shown_epochs
+from lrstudy.report.text import is_share, level, listed, metric_words, percent, shown_epochs
+from lrstudy.rules.counting import counted
 
 KEY = "tuning"
 TITLE = "Tuning and its price"

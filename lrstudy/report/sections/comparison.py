@@ -9,7 +9,8 @@ from lrstudy.report.comparison import Comparison, Place
 from lrstudy.report.content import Cell, Column, Group, NumberTable, Page, Section
 from lrstudy.report.figures.profiles import performance_profiles, speedups_by_study
 from lrstudy.report.sections.page import closing_line
-from lrstudy.report.text import NO_VALUE, counted, listed, shown_epochs, trim
+from lrstudy.report.text import NO_VALUE, listed, shown_epochs, trim
+from lrstudy.rules.counting import counted
 
 # A headline names so many schedules and counts the others.
 _NAMED: Final = 3

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from lrstudy.analysis.intervals import Interval
 from lrstudy.analysis.summary import Reach, Summary
 from lrstudy.report.figures.common import by_name, no_comparison, reference_runs, runs_each
-from lrstudy.report.text import counted, interval, level, listed, metric_words, number, percent, shown_epochs
+from lrstudy.report.text import interval, level, listed, metric_words, number, percent, shown_epochs
+from lrstudy.rules.counting import counted
 
 # How a sentence goes on about the schedules with these verdicts.
 _OTHERS = {

@@ -11,7 +11,6 @@ from lrstudy.report.figures.common import runs_each
 from lrstudy.report.figures.speedup import shown_ratio
 from lrstudy.report.text import (
     NO_VALUE,
-    counted,
     duration,
     interval,
     level,
@@ -24,6 +23,7 @@ from lrstudy.report.text import (
     share_interval,
     shown_epochs,
 )
+from lrstudy.rules.counting import counted
 
 _SIGNS = {
     "faster": "▲ faster",

@@ -71,7 +71,7 @@ def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     content = dict(pairs)
     if len(content) < len(pairs):
         repeated = next(name for at, (name, _) in enumerate(pairs) if name in dict(pairs[:at]))
-        raise ValueError(f"{printable(repeated)} stands there twice")
+        raise ValueError(f"{printable(repeated)} is given twice")
     return content
 
 

@@ -52,7 +52,9 @@ def column_names(where: str, names: Iterable[object]) -> list[str]:
     shown = [printable(str(name).strip()) or f"column {at}" for at, name in enumerate(names, start=1)]
     twice = [name for name, times in Counter(shown).items() if times > 1]
     if twice:
-        raise InputError(Problem(where, ", ".join(twice), "stands there twice", "Keep one of the columns"))
+        raise InputError(
+            Problem(where, ", ".join(twice), "is in the header twice", "Keep one of the columns")
+        )
     return shown
 
 
