@@ -173,14 +173,14 @@ def test_data_that_are_yet_to_be_fetched_leave_the_time_unknown(
     assert "Fetch it: lrstudy data fetch mnist" in page.stdout
     checked = CliRunner().invoke(app, ["validate", str(path)])
     assert checked.exit_code == 2
-    assert "ok as far as it can be checked without its data" in checked.stdout
+    assert "its data are not here yet; nothing else was found wrong" in checked.stderr
     path.write_text(path.read_text() + '[schedules.own]\nkind = "nowhere:make"\n')
     for verb in ("plan", "validate"):
         refused = CliRunner().invoke(app, [verb, str(path)])
         assert refused.exit_code == 2
         assert "lrstudy data fetch mnist" in refused.stderr
         assert "tiny.toml:" in refused.stderr
-        assert "ok" not in refused.stdout
+        assert "nothing else" not in refused.stderr
 
 
 def test_plan_takes_its_time_from_what_was_recorded(folder: Path) -> None:

@@ -57,7 +57,7 @@ def validate(
         if not checked.problems:
             typer.echo(f"{name}: ok")
         elif checked.lacks_only_data:
-            typer.echo(f"{name}: ok as far as it can be checked without its data")
+            typer.echo(f"{name}: its data are not here yet; nothing else was found wrong", err=True)
     if problems:
         raise InputError(problems)
 
