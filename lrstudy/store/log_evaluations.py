@@ -54,8 +54,8 @@ def _is_after(groups: Sequence[Group]) -> bool:
         return trained
     before = -1 if len(groups) == 2 else steps[-3]
     usual = 0 if before is None else steps[-2] - before
-    went_on = steps[-1] - steps[-2] > 1
-    return not went_on and (usual > 1 or trained)
+    stood_still = 0 <= steps[-1] - steps[-2] <= 1  # falling steps are another matter
+    return stood_still and (usual > 1 or trained)
 
 
 def _after_last_row(groups: Sequence[Group]) -> int | None:

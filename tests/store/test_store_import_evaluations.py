@@ -237,3 +237,19 @@ def test_nan_and_empty_cells_give_the_same_runs(tmp_path: Path) -> None:
         store = store_of(imported(tmp_path / name, ImportOptions(name="x"), run__csv=text))
         found.append((store.epochs().to_pylist(), store.trials().to_pylist()))
     assert found[0] == found[1]
+
+
+def test_a_validation_at_an_earlier_step_is_not_taken_for_one_after_the_training(tmp_path: Path) -> None:
+    made = imported(tmp_path, metrics__csv="epoch,step,val_loss\n1,100,0.5\n2,50,0.4\n")
+    assert values(made, "epoch", "val_loss") == [(1, 0.5), (2, 0.4)]
+
+
+@pytest.mark.parametrize("rows", ['{"epoch":1,"val_loss":[1,2]}', '{"loss":[1,2],"val_loss":[2]}'])
+def test_a_list_within_a_row_is_not_several_epochs(tmp_path: Path, rows: str) -> None:
+    assert "must hold numbers" in (said := refused(tmp_path, log__json=rows)) or "different lengths" in said
+
+
+def test_what_is_no_list_beside_lists_holds_for_each_epoch(tmp_path: Path) -> None:
+    options = ImportOptions(seed_column="seed")
+    made = imported(tmp_path, options, log__json='{"seed":3,"loss":[1,2],"val_loss":[2,1]}')
+    assert values(made, "epoch", "seed", "val_loss") == [(1, 3, 2.0), (2, 3, 1.0)]

@@ -27,7 +27,7 @@ def read_json(where: str, text: str) -> LogTable:
     if isinstance(content, dict) and isinstance(content.get("log_history"), list):
         content = content["log_history"]
     if isinstance(content, dict):
-        content = _rows(content)
+        content = _rows(where, content)
     if not isinstance(content, list) or not all(isinstance(row, dict) for row in content):
         raise refusal(where, "is JSON, but no log", _SHAPES)
     if not content:
@@ -75,14 +75,21 @@ def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     return content
 
 
-def _rows(columns: Mapping[str, Any]) -> Sequence[Any]:
-    """Rows from lists by column, epochs counted from 1; a single row from numbers."""
+def _rows(where: str, columns: Mapping[str, Any]) -> Sequence[Any]:
+    """Rows from lists by column, epochs counted from 1; a single row from numbers.
+
+    What is no list beside lists (a seed, a model's name) holds for each row; with an epoch of its own, the
+    object is a single row.
+    """
     lists = {name: values for name, values in columns.items() if isinstance(values, list)}
-    if not lists:
+    others = {name: value for name, value in columns.items() if name not in lists}
+    if not lists or "epoch" in others:
         return [columns]
-    if len({len(values) for values in lists.values()}) > 1:
-        return []
-    rows = [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]
+    lengths = {name: len(values) for name, values in lists.items()}
+    if len(set(lengths.values())) > 1:
+        told = ", ".join(f"{printable(name)}: {length}" for name, length in lengths.items())
+        raise refusal(where, f"has lists of different lengths ({told})", "Give one value per epoch in each")
+    rows = [others | dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]
     return rows if "epoch" in lists else [{"epoch": at} | row for at, row in enumerate(rows, start=1)]
 
 
