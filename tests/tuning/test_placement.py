@@ -43,7 +43,9 @@ def make():
 
 
 def test_four_trials_share_a_gpu_and_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "slow_net", raising=False)  # another test's
+    # Another test's module of that name, and the folder that it was found in.
+    monkeypatch.delitem(sys.modules, "slow_net", raising=False)
+    monkeypatch.setattr(sys, "path", [each for each in sys.path if not Path(each, "slow_net.py").exists()])
     trials = 6 * GPUS
     more = '[resources]\ngpus = 0.25\naccelerator = "T4"\nstep = "captured"\n'
     file = write_study(tmp_path / "study", epochs=4, trials=trials, seeds=4, more=more)
