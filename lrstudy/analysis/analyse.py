@@ -13,22 +13,22 @@ import numpy as np
 
 from lrstudy.analysis.aggregate import interquartile_mean
 from lrstudy.analysis.bands import levels_band
-from lrstudy.analysis.caveats import study_warnings
-from lrstudy.analysis.columns import Readable, Trial, read_columns
-from lrstudy.analysis.compared import pairs_of, restricted_over
 from lrstudy.analysis.configurations import Configuration, configurations, ranked
 from lrstudy.analysis.curves import curves_of
 from lrstudy.analysis.ecdf import ecdf_of
 from lrstudy.analysis.hits import hits_of
 from lrstudy.analysis.intervals import Interval, mean_interval
 from lrstudy.analysis.ledger import price_of
-from lrstudy.analysis.reach import Contest, reach_target
+from lrstudy.analysis.pairing import pairs_of, restricted_over
 from lrstudy.analysis.stability import stability
 from lrstudy.analysis.summary import Levels, Reach, ScheduleSummary, Summary, TunedTrial, TuningCurve, Values
 from lrstudy.analysis.targets import choose_targets, ladder
+from lrstudy.analysis.time_to_target import Contest, reach_target
+from lrstudy.analysis.trial_table import Readable, Trial, read_columns
 from lrstudy.analysis.tuning_cost import TunedTime, best_of_n, break_even, time_with_tuning
-from lrstudy.metrics import Metric
+from lrstudy.analysis.warnings import study_warnings
 from lrstudy.records import Phase, Status
+from lrstudy.rules.metrics import Metric
 
 CONFIDENCE = 0.95
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lrstudy.analysis.columns import Trial
-from lrstudy.metrics import Metric
+from lrstudy.analysis.trial_table import Trial
 from lrstudy.records import Status
+from lrstudy.rules.metrics import Metric
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lrstudy.analysis.columns import Array, Columns, Trial
 from lrstudy.analysis.intervals import t_quantile
 from lrstudy.analysis.summary import Curve, Values
-from lrstudy.metrics import METRICS
+from lrstudy.analysis.trial_table import Array, Columns, Trial
+from lrstudy.rules.metrics import METRICS
 
 
 def curves_of(columns: Columns, trials: Sequence[Trial], metric: str, confidence: float) -> dict[str, Curve]:

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lrstudy.analysis.columns import Columns, Trial
 from lrstudy.analysis.hits import hits_of
 from lrstudy.analysis.summary import Ecdf
-from lrstudy.metrics import Metric
+from lrstudy.analysis.trial_table import Columns, Trial
+from lrstudy.rules.metrics import Metric
 
 
 def ecdf_of(

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lrstudy.analysis.columns import Array, Columns, Trial
-from lrstudy.metrics import Metric
+from lrstudy.analysis.trial_table import Array, Columns, Trial
 from lrstudy.records import Status
+from lrstudy.rules.metrics import Metric
 
 
 @dataclass(frozen=True)

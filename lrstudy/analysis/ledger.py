@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from lrstudy.analysis.columns import Array, Columns, Trial
 from lrstudy.analysis.summary import Price, Spent
+from lrstudy.analysis.trial_table import Array, Columns, Trial
 from lrstudy.records import Phase
 
 

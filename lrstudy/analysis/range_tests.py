@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lrstudy.analysis.columns import Columns, Trial
+from lrstudy.analysis.trial_table import Columns, Trial
 from lrstudy.records import Phase
 
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from lrstudy.analysis.compared import pairs_of, restricted_over
-from lrstudy.analysis.reach import Contest, speedups_at, verdicts_at
+from lrstudy.analysis.pairing import pairs_of, restricted_over
 from lrstudy.analysis.speedup import Speedup
+from lrstudy.analysis.time_to_target import Contest, speedups_at, verdicts_at
 
 SHIFT = 0.01
 # Beyond this number one seed hardly matters; those that matter most are left out, not all.

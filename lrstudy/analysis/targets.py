@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lrstudy.analysis.columns import Columns, Trial
+from lrstudy.analysis.trial_table import Columns, Trial
 from lrstudy.errors import InputError, Problem
-from lrstudy.metrics import Metric
 from lrstudy.records import Status
+from lrstudy.rules.metrics import Metric
 
 # How far from the reference's typical first epoch to its typical best a derived target lies.
 FRACTIONS = (0.9, 0.98)

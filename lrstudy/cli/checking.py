@@ -15,8 +15,8 @@ from lrstudy.tuning.study_check import Checked
 def check_parts(study: Study, path: Path) -> Checked:
     """Check all that the study in a file names: its data, its model, its schedules, its logging."""
     from lrstudy.store import open_location, study_folder
+    from lrstudy.tuning.driver.trackers import check_tracking
     from lrstudy.tuning.study_check import check_study
-    from lrstudy.tuning.tracking import check_tracking
 
     found = check_study(study)
     tracking = check_tracking(study, study_folder(open_location("runs"), study.name))

@@ -48,7 +48,7 @@ def _stores(runs: Sequence[str]) -> list[Store]:
 
 def show_wins(console: Console, compared: Comparison) -> None:
     """Print the headline, and for each schedule what it did in how many studies."""
-    from lrstudy.report.sections.comparison import comparison_page, wins_table
+    from lrstudy.report.sections.comparison_tables import comparison_page, wins_table
 
     console.print(comparison_page(compared).headline, markup=False)
     console.print()

@@ -24,14 +24,14 @@ def run_folders(incomplete: str) -> list[str]:
 
 def schedule_names(incomplete: str) -> list[str]:
     """The built-in schedules."""
-    from lrstudy.catalog.schedules import SCHEDULES
+    from lrstudy.catalog.schedule_kinds import SCHEDULES
 
     return sorted(name for name in SCHEDULES if name.startswith(incomplete))
 
 
 def data_sets(incomplete: str) -> list[str]:
     """The data sets of the catalog."""
-    from lrstudy.catalog.tasks import DATASETS
+    from lrstudy.catalog.task_parts import DATASETS
 
     return [name for name in DATASETS if name.startswith(incomplete)]
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lrstudy.catalog.schedules import SCHEDULES
+from lrstudy.catalog.schedule_kinds import SCHEDULES
 from lrstudy.cli.pictures import BLUE, picture_problems, save_picture
 from lrstudy.errors import InputError
 from lrstudy.rules.surroundings import output_to_stderr
@@ -33,7 +33,7 @@ def read_curve(kind: str, overrides: Sequence[str], epochs: int, plot: Path | No
     if problems:
         raise InputError(problems)
     if ":" in kind:
-        from lrstudy.tuning.preparation import importable
+        from lrstudy.tuning.start import importable
 
         importable([Path.cwd()])
     with output_to_stderr():  # users' code may print

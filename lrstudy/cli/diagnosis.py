@@ -108,7 +108,7 @@ def _memory() -> Finding:
 
 def _space(name: str, out: str) -> Finding:
     """Room where runs and Ray's temporary files go."""
-    from lrstudy.tuning.machine import temporary_folder
+    from lrstudy.tuning.cluster.machine import temporary_folder
 
     places = {"Ray's temporary files": _existing(temporary_folder()[0])}
     if "://" not in out:
@@ -146,7 +146,7 @@ def _data(root: Path | None) -> Iterator[Finding]:
 
 def _ray(address: str | None) -> Finding:
     from lrstudy.spec import Resources
-    from lrstudy.tuning.session import cluster_size, ray_session
+    from lrstudy.tuning.cluster.session import cluster_size, ray_session
 
     name = "cluster" if address else "Ray"
     try:

@@ -12,7 +12,7 @@ from rich.table import Table
 from lrstudy.analysis import detectable_speedup, fewest_seeds
 from lrstudy.rules.counting import counted
 from lrstudy.spec import Range, Space, Study
-from lrstudy.tuning.estimate import Estimate
+from lrstudy.tuning.time_estimate import Estimate
 
 # Spreads of paired times to target around their means, as they occur: calm, and as in the kept studies.
 VARIATIONS: Final = (0.3, 0.6)

@@ -6,8 +6,8 @@ import math
 from pathlib import Path
 
 from lrstudy.cli.pictures import BLUE, ORANGE, save_picture
-from lrstudy.range_test import Bounds, RangeCurve
-from lrstudy.range_test.bounds import smooth, window_of
+from lrstudy.engine.range_test import RangeCurve
+from lrstudy.rules.range_bounds import Bounds, smooth, window_of
 
 
 def draw_range(curve: RangeCurve, bounds: Bounds, title: str, path: Path) -> None:

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from lrstudy.catalog import RANGE_TEST
-from lrstudy.catalog.schedules import SCHEDULES
+from lrstudy.catalog.schedule_kinds import SCHEDULES
+from lrstudy.engine.range_test import RangeCurve, Sweep, SweepPlan, plan_sweep
 from lrstudy.errors import InputError, Problem, did_you_mean
-from lrstudy.range_test import MARGIN, RULE, Bounds, RangeCurve, Sweep, SweepPlan, plan_sweep
 from lrstudy.records import EpochRecord, Phase
 from lrstudy.rules.counting import counted
-from lrstudy.seeding import derive_seed
+from lrstudy.rules.range_bounds import MARGIN, RULE, Bounds
+from lrstudy.rules.seeding import derive_seed
 from lrstudy.spec import ScheduleSpec, Study
 from lrstudy.spec.checks import RATES
 
@@ -82,8 +83,8 @@ def run_sweep(
     import torch
 
     from lrstudy.tasks import check_task, load_data
-    from lrstudy.tuning.preparation import importable
-    from lrstudy.tuning.trainable import device_of
+    from lrstudy.tuning.start import importable
+    from lrstudy.tuning.worker.loop import device_of
 
     importable(search_path)
     data = load_data(study.task, study.seed, None)

@@ -75,7 +75,7 @@ def _rows(found: Examination, run: str) -> Iterator[Finding]:
 
 
 def _checkpoints(folder: Location) -> Iterator[Finding]:
-    from lrstudy.tuning.checkpoints import check_checkpoints
+    from lrstudy.tuning.worker.checkpoints import check_checkpoints
 
     number, damaged = check_checkpoints(folder)
     if damaged:

@@ -15,7 +15,7 @@ from lrstudy.errors import EXIT_INTERRUPTED, EXIT_TRIALS_FAILED, InputError, Pro
 from lrstudy.spec import load_study
 
 if TYPE_CHECKING:
-    from lrstudy.tuning.jobs import Job, JobRequest, JobServer
+    from lrstudy.tuning.cluster.job_client import Job, JobRequest, JobServer
 
 # Modules of Python that no library imports.
 _NOT_MISSED = frozenset({"antigravity", "idlelib", "lib2to3", "test", "this", "turtle", "turtledemo"})
@@ -35,7 +35,7 @@ def job_request(
     name: str | None,
 ) -> JobRequest:
     """The job that runs a study; raises ``InputError`` with all that is wrong with it."""
-    from lrstudy.tuning.jobs import JobRequest
+    from lrstudy.tuning.cluster.job_client import JobRequest
 
     spec = load_study(study, settings)
     problems: list[Problem] = []

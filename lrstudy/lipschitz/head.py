@@ -9,7 +9,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.nn.parameter import is_lazy
 
 from lrstudy.errors import Problem, SchedulerError, all_known, did_you_mean
-from lrstudy.lipschitz.layers import can_be_named, is_head_like
+from lrstudy.lipschitz.linear_layers import can_be_named, is_head_like
 
 # The attribute under which torch.compile and the data-parallel wrappers keep the model they wrap.
 _COMPILED: Final = "_orig_mod"

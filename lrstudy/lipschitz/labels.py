@@ -11,7 +11,7 @@ from torch.utils.hooks import RemovableHandle
 
 from lrstudy.errors import SchedulerError
 from lrstudy.lipschitz.head import refusal
-from lrstudy.lipschitz.losses import IGNORED_REMEDY
+from lrstudy.lipschitz.loss_modules import IGNORED_REMEDY
 
 
 class LabelWatch:

@@ -12,18 +12,18 @@ from torch import Tensor, nn
 
 from lrstudy.errors import SchedulerError
 from lrstudy.lipschitz.labels import LabelWatch
-from lrstudy.lipschitz.layers import outputs_of
+from lrstudy.lipschitz.linear_layers import outputs_of
 from lrstudy.lipschitz.measure import run_pass, run_steps, split_batch
 from lrstudy.lipschitz.norms import weight_norm
 from lrstudy.lipschitz.ranks import Ranks
 from lrstudy.lipschitz.rate import Measurement
+from lrstudy.lipschitz.step_count import ROWS, step_quantities, together
 from lrstudy.lipschitz.step_watch import StepWatch
-from lrstudy.lipschitz.steps import ROWS, step_quantities, together
-from lrstudy.lipschitz.targets import find_targets
+from lrstudy.lipschitz.target_shapes import find_targets
 from lrstudy.lipschitz.trace import HeadTrace
 from lrstudy.lipschitz.unseen import problem_of_hook
 from lrstudy.lipschitz.watch import Watch
-from lrstudy.seeding import derive_seed
+from lrstudy.rules.seeding import derive_seed
 
 Batches = Iterable[Any] | Callable[[], Iterable[Any]]
 

@@ -12,7 +12,6 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from lrstudy.errors import Problem, SchedulerError
-from lrstudy.lipschitz.complaints import Complaints
 from lrstudy.lipschitz.constants import NEEDS_TARGETS
 from lrstudy.lipschitz.head import known_head, refusal
 from lrstudy.lipschitz.labels import label_watch
@@ -21,6 +20,7 @@ from lrstudy.lipschitz.meter import Batches, Meter, MeterSettings
 from lrstudy.lipschitz.per_batch import PerBatchCheck
 from lrstudy.lipschitz.ranks import ranks_of
 from lrstudy.lipschitz.rate import LipschitzRate
+from lrstudy.lipschitz.refusals import Complaints
 from lrstudy.lipschitz.settings import (
     RateChoices,
     check_batches,

@@ -10,11 +10,11 @@ from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 
 from lrstudy.errors import did_you_mean
-from lrstudy.lipschitz.complaints import Complaints
 from lrstudy.lipschitz.constants import BOUNDS, NEEDS_TARGETS
-from lrstudy.lipschitz.layers import outputs_of
-from lrstudy.lipschitz.losses import loss_shape
+from lrstudy.lipschitz.linear_layers import outputs_of
+from lrstudy.lipschitz.loss_modules import loss_shape
 from lrstudy.lipschitz.rate import RateSettings
+from lrstudy.lipschitz.refusals import Complaints
 from lrstudy.lipschitz.rules import NEEDS_SQUARES, RULES
 
 MEASURES = ("hook", "pass", "subset")

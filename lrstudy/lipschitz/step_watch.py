@@ -13,7 +13,7 @@ from torch.utils.hooks import RemovableHandle
 
 from lrstudy.compat.torch import backward_number
 from lrstudy.lipschitz.norms import wide
-from lrstudy.lipschitz.steps import (
+from lrstudy.lipschitz.step_count import (
     CALLS,
     NEEDS_GRAM,
     ROWS,

@@ -18,7 +18,7 @@ from torch.autograd.graph import Node
 from torch.utils.hooks import RemovableHandle
 
 from lrstudy.lipschitz.head import candidates, is_compiled, unclear, unwrapped
-from lrstudy.lipschitz.layers import outputs_of
+from lrstudy.lipschitz.linear_layers import outputs_of
 
 # What autograd calls the operations that only lay values out anew, copy or cast them. A selection keeps them
 # if there is one to select from: the number of values is compared.

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lrstudy.lipschitz.layers import rows_of
+from lrstudy.lipschitz.linear_layers import rows_of
 from lrstudy.lipschitz.norms import QUANTITIES, wide
 
 

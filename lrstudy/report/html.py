@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from lrstudy import __version__
 from lrstudy.report.figures.model import Figure
-from lrstudy.report.payload import rows_shown
+from lrstudy.report.plotly_data import rows_shown
 from lrstudy.report.style import Look
 from lrstudy.rules.counting import counted
 

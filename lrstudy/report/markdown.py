@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from lrstudy.report.content import Cell, NumberTable, Page, Section
 from lrstudy.report.figures.model import Figure
+from lrstudy.report.page_model import Cell, NumberTable, Page, Section
 
 # What Markdown (and a code host's mathematics) would read as markup; everything else is left readable.
 _ENTITIES: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "$": "&#36;", "@": "&#64;"}

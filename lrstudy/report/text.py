@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from lrstudy.metrics import METRICS
+from lrstudy.rules.metrics import METRICS
 
 NO_VALUE: Final = "–"
 _METRIC_WORDS: Final = {"accuracy": "accuracy", "error": "error", "loss": "loss", "r2": "R²"}

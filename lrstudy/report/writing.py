@@ -12,12 +12,12 @@ from typing import NamedTuple
 from lrstudy.analysis.summary import Summary
 from lrstudy.report import html
 from lrstudy.report.comparison import Comparison
-from lrstudy.report.content import Page
-from lrstudy.report.draw_png import draw_png
 from lrstudy.report.files import check_folder, write_files
 from lrstudy.report.markdown import markdown
-from lrstudy.report.payload import csv_text, payload
-from lrstudy.report.sections.comparison import comparison_page
+from lrstudy.report.matplotlib_renderer import draw_png
+from lrstudy.report.page_model import Page
+from lrstudy.report.plotly_data import csv_text, payload
+from lrstudy.report.sections.comparison_tables import comparison_page
 from lrstudy.report.sections.page import study_page
 from lrstudy.report.style import looks
 

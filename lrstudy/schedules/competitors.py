@@ -20,12 +20,12 @@ from torch.nn.modules.batchnorm import _BatchNorm  # torch's only common base of
 from torch.optim import Adam, AdamW, Optimizer
 from torch.optim.swa_utils import update_bn
 
-from lrstudy.catalog.competitors import EXTRA
+from lrstudy.catalog.competitor_schedules import EXTRA
 from lrstudy.errors import Problem, SchedulerError
-from lrstudy.schedules.contract import ScheduleContext
-from lrstudy.schedules.curves import KINDS
-from lrstudy.schedules.following import CurveSchedule
-from lrstudy.schedules.plan import warmup_length
+from lrstudy.schedules.curve_builder import warmup_length
+from lrstudy.schedules.curve_schedule import CurveSchedule
+from lrstudy.schedules.curve_shapes import KINDS
+from lrstudy.schedules.protocol import ScheduleContext
 
 _BATCH_NORM_BATCHES: Final = 50  # as many as Schedule-Free's authors take
 

@@ -10,12 +10,12 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from lrstudy.catalog.schedules import SCHEDULES
+from lrstudy.catalog.schedule_kinds import SCHEDULES
 from lrstudy.errors import Problem, SchedulerError
 from lrstudy.rules.user_modules import UserCode, guard
-from lrstudy.schedules.contract import ScheduleContext
-from lrstudy.schedules.direct import DirectSchedule
-from lrstudy.schedules.registry import build_schedule
+from lrstudy.schedules.protocol import ScheduleContext
+from lrstudy.schedules.schedule_registry import build_schedule
+from lrstudy.schedules.torch_schedule import DirectSchedule
 
 
 @dataclass(frozen=True, slots=True)

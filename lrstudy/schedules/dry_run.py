@@ -13,10 +13,10 @@ from typing import Any, Final
 import numpy as np
 
 from lrstudy.rules.user_modules import UserCode, guard
-from lrstudy.schedules.contract import ScheduleContext
-from lrstudy.schedules.direct import DirectSchedule
-from lrstudy.schedules.own import build_own
-from lrstudy.schedules.plan import quiet
+from lrstudy.schedules.curve_builder import quiet
+from lrstudy.schedules.protocol import ScheduleContext
+from lrstudy.schedules.torch_schedule import DirectSchedule
+from lrstudy.schedules.user_schedules import build_own
 
 _METRIC: Final = 0.5  # what a plateau scheduler hears after every epoch
 STATE_REMEDY: Final = (

@@ -8,9 +8,9 @@ from typing import Any
 from torch import Tensor
 
 from lrstudy.lipschitz import LipschitzLR
-from lrstudy.schedules.contract import Measurement, ScheduleContext
-from lrstudy.schedules.direct import DirectSchedule
-from lrstudy.schedules.plan import warmup_length
+from lrstudy.schedules.curve_builder import warmup_length
+from lrstudy.schedules.protocol import Measurement, ScheduleContext
+from lrstudy.schedules.torch_schedule import DirectSchedule
 
 
 class _LipschitzLR(LipschitzLR):

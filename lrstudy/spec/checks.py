@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lrstudy.catalog import RANGE_TEST, REQUIRED, Component
-from lrstudy.catalog.schedules import OWN, SCHEDULES
-from lrstudy.catalog.tasks import (
+from lrstudy.catalog.schedule_kinds import OWN, SCHEDULES
+from lrstudy.catalog.task_parts import (
     CLASSIFICATION_LOSSES,
     DATASETS,
     LOSSES,
@@ -18,9 +18,9 @@ from lrstudy.catalog.tasks import (
     TORCHVISION,
     read_augmentation,
 )
-from lrstudy.catalog.torchvision_models import TORCHVISION_MODELS
+from lrstudy.catalog.torchvision_names import TORCHVISION_MODELS
 from lrstudy.errors import all_known, did_you_mean, with_article
-from lrstudy.metrics import METRICS
+from lrstudy.rules.metrics import METRICS
 from lrstudy.spec.models import Budget, ComponentSpec, RangeTest, ScheduleSpec, Target, TaskSpec
 from lrstudy.spec.space import Choices, Range, Trouble, read_value, reference_troubles
 

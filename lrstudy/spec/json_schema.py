@@ -13,8 +13,8 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from lrstudy.catalog import REQUIRED, Component, Parameter
-from lrstudy.catalog.schedules import SCHEDULES
-from lrstudy.catalog.tasks import (
+from lrstudy.catalog.schedule_kinds import SCHEDULES
+from lrstudy.catalog.task_parts import (
     AUGMENTATIONS,
     DATASETS,
     LOSSES,
@@ -23,8 +23,8 @@ from lrstudy.catalog.tasks import (
     OPTIMIZERS,
     TORCHVISION,
 )
-from lrstudy.catalog.torchvision_models import TORCHVISION_MODELS
-from lrstudy.metrics import METRICS
+from lrstudy.catalog.torchvision_names import TORCHVISION_MODELS
+from lrstudy.rules.metrics import METRICS
 from lrstudy.spec.field_docs import FIELD_DOCS
 from lrstudy.spec.load import SECTIONS
 

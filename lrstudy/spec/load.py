@@ -35,8 +35,8 @@ from lrstudy.spec.models import (
     TaskSpec,
 )
 from lrstudy.spec.overrides import apply_overrides
-from lrstudy.spec.problems import section_problems
 from lrstudy.spec.space import Trouble
+from lrstudy.spec.validation_errors import section_problems
 
 # The tables of a study file but for the schedules, each with its model.
 SECTIONS: Mapping[str, type[TaskSpec | Budget | Target | Resources | Faults | RangeTest | Logging]] = {

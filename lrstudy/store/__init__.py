@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from lrstudy.store.examination import Examination, examine
-from lrstudy.store.export import FORMATS, export_store
-from lrstudy.store.importing import ImportedStudy, ImportOptions, import_histories
 from lrstudy.store.location import Location, open_location, study_folder
 from lrstudy.store.lock import holder_of as writer_of
-from lrstudy.store.query import query_store
+from lrstudy.store.log_import import ImportedStudy, ImportOptions, import_histories
 from lrstudy.store.reader import Store, open_store
 from lrstudy.store.repair import Repair, repair
-from lrstudy.store.schema import EPOCHS_SCHEMA, SCHEMA_VERSION, TRIALS_SCHEMA, TrialKey
+from lrstudy.store.sql_query import query_store
 from lrstudy.store.study_info import ScheduleInfo, StudyInfo
+from lrstudy.store.table_export import FORMATS, export_store
+from lrstudy.store.table_schema import EPOCHS_SCHEMA, SCHEMA_VERSION, TRIALS_SCHEMA, TrialKey
 from lrstudy.store.writer import StoreWriter
 
 __all__ = [

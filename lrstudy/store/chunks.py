@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 
 from lrstudy.store.checksums import seal_parquet
 from lrstudy.store.location import Location
-from lrstudy.store.schema import SCHEMA_VERSION, SCHEMA_VERSION_KEY, SCHEMAS, SPEC_HASH_KEY, STUDY_KEY
 from lrstudy.store.study_info import StudyInfo
+from lrstudy.store.table_schema import SCHEMA_VERSION, SCHEMA_VERSION_KEY, SCHEMAS, SPEC_HASH_KEY, STUDY_KEY
 from lrstudy.store.verified import parquet_file, read_verified
 
 # Encoding and writing 32,768 rows of epochs takes about 25 ms, so an append to a large store costs half of

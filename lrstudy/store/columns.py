@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from lrstudy.store.schema import EPOCHS_SCHEMA
+from lrstudy.store.table_schema import EPOCHS_SCHEMA
 
 _ACCURACY: Final = ("acc", "accuracy", "binary_accuracy", "categorical_accuracy", "multiclass_accuracy")
 _METRICS: Final[Mapping[str, str]] = {

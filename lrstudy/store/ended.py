@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 
 from lrstudy.errors import Problem, StoreError
 from lrstudy.store.location import Location
-from lrstudy.store.schema import EPOCHS_SCHEMA
 from lrstudy.store.table_files import decode, read_table_file, table_files
+from lrstudy.store.table_schema import EPOCHS_SCHEMA
 from lrstudy.store.tally import COLUMNS, EpochTally, count_epochs
 from lrstudy.store.verified import pause, read_verified
 

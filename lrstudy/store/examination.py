@@ -14,9 +14,9 @@ from lrstudy.store.checksums import is_sealed
 from lrstudy.store.footers import footer_problems
 from lrstudy.store.location import Location
 from lrstudy.store.reader import read_study
-from lrstudy.store.schema import SCHEMAS, TABLES
 from lrstudy.store.study_info import StudyInfo
 from lrstudy.store.table_files import decode, table_files
+from lrstudy.store.table_schema import SCHEMAS, TABLES
 from lrstudy.store.tally import COLUMNS, EpochTally, count_epochs, doubled_trials
 from lrstudy.store.verified import read_verified
 

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lrstudy.errors import Problem, StoreError
-from lrstudy.store import schema
+from lrstudy.store import table_schema as schema
 from lrstudy.store.location import Location
-from lrstudy.store.problems import reading
+from lrstudy.store.store_errors import reading
 from lrstudy.store.study_info import StudyInfo, newer_version
 from lrstudy.store.verified import DAMAGED_REMEDY, parquet_file, read_verified
 

@@ -27,8 +27,8 @@ from typing import Any, Final
 from lrstudy.errors import StoreError
 from lrstudy.store.claims import Delete, List, Look, Put, Sight, Step, Wait, claim
 from lrstudy.store.location import Location
-from lrstudy.store.problems import store_error
 from lrstudy.store.processes import ProcessIdentity
+from lrstudy.store.store_errors import store_error
 
 FOLDER: Final = ".writer"
 BEAT_SECONDS: Final = 3.0

@@ -18,7 +18,7 @@ from pyarrow import fs
 
 from lrstudy.errors import Problem, StoreError
 from lrstudy.safe_text import can_be_encoded, safe_text
-from lrstudy.store.problems import reading, writing
+from lrstudy.store.store_errors import reading, writing
 
 # Amazon's own tools read it too.
 ENDPOINT: Final = "AWS_ENDPOINT_URL"

@@ -14,7 +14,7 @@ from typing import IO, Final, Protocol
 
 from lrstudy.store.lease import LeaseLock, lease_holder
 from lrstudy.store.location import Location
-from lrstudy.store.problems import store_error, writing
+from lrstudy.store.store_errors import store_error, writing
 
 _FILE: Final = ".writer.lock"
 _HELD: Final = (errno.EACCES, errno.EAGAIN)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from lrstudy.errors import InputError, Problem, did_you_mean
-from lrstudy.metrics import METRICS, Metric
+from lrstudy.rules.metrics import METRICS, Metric
 from lrstudy.store.log_run import Run
 
 # What a study is judged by when nobody says: the first of these that every one of its runs has.

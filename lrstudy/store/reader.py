@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from lrstudy.errors import InputError, Problem, StoreError, did_you_mean
 from lrstudy.records import EpochRecord, TrialRecord
-from lrstudy.store import schema
+from lrstudy.store import table_schema as schema
 from lrstudy.store.ended import EndedEpochs
 from lrstudy.store.footers import footer_problems
 from lrstudy.store.location import Location, open_location

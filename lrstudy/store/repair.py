@@ -14,8 +14,8 @@ from lrstudy.store.chunks import ChunkWriter
 from lrstudy.store.examination import Examination, examine
 from lrstudy.store.location import Location
 from lrstudy.store.lock import lock_folder
-from lrstudy.store.schema import TABLES
 from lrstudy.store.table_files import read_table_file, table_files
+from lrstudy.store.table_schema import TABLES
 from lrstudy.store.tally import COLUMNS, EpochTally, count_epochs
 
 # Two trainings of one trial differ in these; every other difference makes the trial doubtful.

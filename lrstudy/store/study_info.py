@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from lrstudy.errors import Problem, StoreError
-from lrstudy.metrics import METRICS, Metric
 from lrstudy.records import Phase
+from lrstudy.rules.metrics import METRICS, Metric
 from lrstudy.store.checksums import JSON_KEY, ChecksumError, check_json, seal_json
-from lrstudy.store.schema import SCHEMA_VERSION
+from lrstudy.store.table_schema import SCHEMA_VERSION
 
 STUDY_FILE: Final = "study.json"
 

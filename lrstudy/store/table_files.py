@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from lrstudy.store import schema
+from lrstudy.store import table_schema as schema
 from lrstudy.store.checksums import is_sealed
 from lrstudy.store.location import Location
 from lrstudy.store.verified import parquet_file, read_verified

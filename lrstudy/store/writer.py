@@ -19,8 +19,8 @@ from lrstudy.store.leftovers import clear_leftovers
 from lrstudy.store.location import Location, open_location
 from lrstudy.store.lock import WriterLock, lock_folder
 from lrstudy.store.reader import Store, open_store
-from lrstudy.store.schema import TABLES, TrialKey, epochs_table, trials_table
 from lrstudy.store.study_info import STUDY_FILE, StudyInfo
+from lrstudy.store.table_schema import TABLES, TrialKey, epochs_table, trials_table
 from lrstudy.store.tally import EpochTally, Span, count_epochs
 
 

@@ -17,7 +17,7 @@ from typing import Final
 import numpy as np
 
 from lrstudy.errors import DataError, MissingDataError, Problem
-from lrstudy.tasks.raw import RawData, Split, classification
+from lrstudy.tasks.splits import RawData, Split, classification
 
 ROOT_VARIABLE: Final = "LRSTUDY_DATA"
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lrstudy.catalog.tasks import read_augmentation
+from lrstudy.catalog.task_parts import read_augmentation
 from lrstudy.errors import Problem, StudyFileError
 
 

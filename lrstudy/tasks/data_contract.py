@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from lrstudy.tasks.raw import RawData, Split
+from lrstudy.tasks.splits import RawData, Split
 from lrstudy.tasks.user_data import Complain, Pair
 
 _KINDS: Final = {"f": "floating point", "i": "integers", "u": "integers", "b": "integers"}

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from lrstudy.catalog.tasks import DATASETS
+from lrstudy.catalog.task_parts import DATASETS
 from lrstudy.tasks.archives import ARCHIVES, load_archive
-from lrstudy.tasks.parts import complete_options
-from lrstudy.tasks.raw import RawData, classification, regression
+from lrstudy.tasks.options import complete_options
+from lrstudy.tasks.splits import RawData, classification, regression
 
 if TYPE_CHECKING:
     from lrstudy.spec import ComponentSpec
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def load_raw(spec: ComponentSpec, seed: int, root: Path | None) -> RawData:
     """The data set that ``spec`` names, as it is. Raises ``DataError`` if it is missing or damaged."""
     if ":" in spec.name:
-        from lrstudy.tasks.own import make_data
+        from lrstudy.tasks.user_code import make_data
 
         return make_data(spec, seed)
     component, _ = complete_options("dataset", spec, DATASETS)

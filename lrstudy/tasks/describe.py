@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from lrstudy.catalog import REQUIRED, Component
-from lrstudy.catalog.tasks import (
+from lrstudy.catalog.task_parts import (
     AUGMENTATIONS,
     CLASSIFICATION_LOSSES,
     DATASETS,
@@ -17,10 +17,10 @@ from lrstudy.catalog.tasks import (
     NORMALIZATIONS,
     OPTIMIZERS,
 )
-from lrstudy.metrics import METRICS
+from lrstudy.rules.metrics import METRICS
 from lrstudy.tasks.fetch import list_data
-from lrstudy.tasks.models.registry import FOR_IMAGES, count_of
-from lrstudy.tasks.models.zoo import torchvision_names
+from lrstudy.tasks.models.model_registry import FOR_IMAGES, count_of
+from lrstudy.tasks.models.torchvision_models import torchvision_names
 
 SHAPES: Final[Mapping[str, tuple[tuple[int, ...], int | None]]] = MappingProxyType(
     {

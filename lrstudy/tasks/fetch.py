@@ -14,7 +14,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import BinaryIO, Final, Literal
 
-from lrstudy.catalog.tasks import DATASETS
+from lrstudy.catalog.task_parts import DATASETS
 from lrstudy.errors import DataError, Problem, did_you_mean
 from lrstudy.tasks.archives import ARCHIVES, ROOT_VARIABLE, Archive, data_root, fetch_command, file_problems
 

@@ -15,11 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lrstudy.catalog.tasks import TORCHVISION
-from lrstudy.tasks.data import TaskData
+from lrstudy.catalog.task_parts import TORCHVISION
 from lrstudy.tasks.models import build_model
 from lrstudy.tasks.pipeline import Pipeline
 from lrstudy.tasks.precision import precision_of
+from lrstudy.tasks.task_data import TaskData
 
 if TYPE_CHECKING:
     from lrstudy.spec import TaskSpec

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lrstudy.catalog.tasks import LOSSES
-from lrstudy.tasks.parts import complete_options
+from lrstudy.catalog.task_parts import LOSSES
+from lrstudy.tasks.options import complete_options
 
 if TYPE_CHECKING:
     from lrstudy.spec import ComponentSpec

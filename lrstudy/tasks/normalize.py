@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from lrstudy.catalog.tasks import NORMALIZATIONS
+from lrstudy.catalog.task_parts import NORMALIZATIONS
 from lrstudy.errors import Problem, StudyFileError, did_you_mean
 
 if TYPE_CHECKING:
-    from lrstudy.tasks.data import TaskData
+    from lrstudy.tasks.task_data import TaskData
 
 # Rows per step of the statistics: bounds the float64 copies.
 _ROWS: Final = 8192

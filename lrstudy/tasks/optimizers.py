@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn, optim
 
-from lrstudy.catalog.tasks import OPTIMIZERS
+from lrstudy.catalog.task_parts import OPTIMIZERS
 from lrstudy.errors import Problem, StudyFileError
-from lrstudy.tasks.parts import complete_options
+from lrstudy.tasks.options import complete_options
 from lrstudy.uncompiled import spare_compiler
 
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ from torch import Tensor
 
 from lrstudy.errors import Problem, StudyFileError
 from lrstudy.tasks.augment import Augmenter
-from lrstudy.tasks.data import TaskData
 from lrstudy.tasks.normalize import normalization_of, statistics
+from lrstudy.tasks.task_data import TaskData
 
 if TYPE_CHECKING:
     from lrstudy.spec import TaskSpec

@@ -14,8 +14,8 @@ from lrstudy.tasks.normalize import normalization_of, statistics
 
 if TYPE_CHECKING:
     from lrstudy.spec import TaskSpec
-    from lrstudy.tasks.data import TaskData
     from lrstudy.tasks.pipeline import Pipeline
+    from lrstudy.tasks.task_data import TaskData
 
 # Rounding to float32 may move a value by so much of its feature's deviation.
 _ROUNDING: Final = 1e-3

@@ -6,12 +6,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lrstudy.tuning.faults import to_retry
-    from lrstudy.tuning.logs import log_file
-    from lrstudy.tuning.preparation import Prepared, prepare
-    from lrstudy.tuning.progress import Progress, ScheduleProgress
-    from lrstudy.tuning.runner import StudyRun
-    from lrstudy.tuning.stopping import request_stop
+    from lrstudy.tuning.driver.retries import to_retry
+    from lrstudy.tuning.driver.runner import StudyRun
+    from lrstudy.tuning.driver.study_progress import Progress, ScheduleProgress
+    from lrstudy.tuning.run_log import log_file
+    from lrstudy.tuning.start import Prepared, prepare
+    from lrstudy.tuning.stop_request import request_stop
 
 __all__ = [
     "Prepared",
@@ -25,14 +25,14 @@ __all__ = [
 ]
 
 _LAZY = {
-    "Prepared": "preparation",
-    "Progress": "progress",
-    "ScheduleProgress": "progress",
-    "StudyRun": "runner",
-    "log_file": "logs",
-    "prepare": "preparation",
-    "request_stop": "stopping",
-    "to_retry": "faults",
+    "Prepared": "start",
+    "Progress": "driver.study_progress",
+    "ScheduleProgress": "driver.study_progress",
+    "StudyRun": "driver.runner",
+    "log_file": "run_log",
+    "prepare": "start",
+    "request_stop": "stop_request",
+    "to_retry": "driver.retries",
 }
 
 

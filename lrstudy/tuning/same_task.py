@@ -15,7 +15,7 @@ from lrstudy.spec import Study
 from lrstudy.store import Location, StudyInfo, open_store
 from lrstudy.tasks import TaskData
 from lrstudy.tasks.fingerprint import data_fingerprint, model_fingerprint, models_agree
-from lrstudy.tuning.checkpoints import FOLDER
+from lrstudy.tuning.worker.checkpoints import FOLDER
 
 _RESTORE: Final = (
     "Restore it (files, code, seeds, package versions), or choose another --out to start a new run."

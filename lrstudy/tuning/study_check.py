@@ -39,7 +39,7 @@ class Checked:
 
 def check_study(study: Study, data_root: Path | None = None) -> Checked:
     """Load the data, build the model, the loss and the optimizer, and build and walk every schedule."""
-    from lrstudy.schedules.check import check_schedules
+    from lrstudy.schedules.schedule_check import check_schedules
     from lrstudy.tasks import check_task, load_data
 
     problems: list[Problem] = []

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from lrstudy.analysis.columns import Columns, read_columns
-from lrstudy.metrics import METRICS
+from lrstudy.analysis.trial_table import Columns, read_columns
+from lrstudy.rules.metrics import METRICS
 from lrstudy.store import EPOCHS_SCHEMA, TRIALS_SCHEMA, StudyInfo
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)

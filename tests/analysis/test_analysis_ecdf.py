@@ -8,7 +8,7 @@ from analysis_samples import NAN, Sample, race
 
 from lrstudy.analysis.ecdf import ecdf_of
 from lrstudy.analysis.summary import Ecdf
-from lrstudy.metrics import METRICS
+from lrstudy.rules.metrics import METRICS
 
 
 def found(sample: Sample, levels: list[float]) -> Ecdf:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lrstudy.analysis.hits import first_hit, hits_of
-from lrstudy.metrics import METRICS
+from lrstudy.rules.metrics import METRICS
 
 ACCURACY = METRICS["val_accuracy"]
 

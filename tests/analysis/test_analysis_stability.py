@@ -5,10 +5,10 @@ from __future__ import annotations
 from analysis_samples import Sample, race
 
 from lrstudy.analysis import analyse
-from lrstudy.analysis.reach import Contest
 from lrstudy.analysis.stability import _SEED, _seeds, _which
-from lrstudy.metrics import METRICS
+from lrstudy.analysis.time_to_target import Contest
 from lrstudy.records import Phase
+from lrstudy.rules.metrics import METRICS
 
 STEADY = [6, 7, 8, 6, 7, 8, 6, 7, 8, 6]
 

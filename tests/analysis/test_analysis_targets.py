@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from analysis_samples import NAN, Sample
 
-from lrstudy.analysis.columns import Columns
 from lrstudy.analysis.targets import GIVEN, NONE, choose_targets, ladder
+from lrstudy.analysis.trial_table import Columns
 from lrstudy.errors import InputError
-from lrstudy.metrics import METRICS
+from lrstudy.rules.metrics import METRICS
 
 
 def runs(*curves: list[float | None], metric: str = "val_accuracy", status: str = "completed") -> Columns:

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from analysis_samples import LR, Sample
 
-from lrstudy.analysis.tuned import toss_up, toss_up_warnings, tuning_warnings
-from lrstudy.metrics import METRICS
+from lrstudy.analysis.tuning_checks import toss_up, toss_up_warnings, tuning_warnings
 from lrstudy.records import Phase
+from lrstudy.rules.metrics import METRICS
 
 GRID = [0.003, 0.01, 0.03, 0.1, 0.3, 0.9]
 

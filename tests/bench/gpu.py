@@ -32,19 +32,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from lrstudy.engine.step import PlainStep, build_step, step_key
 from lrstudy.schedules import ScheduleContext, build_schedule
 from lrstudy.tasks import (
     MetricSums,
     Pipeline,
-    PlainStep,
     Split,
     TaskData,
     build_loss,
     build_model,
     build_optimizer,
-    build_step,
     precision_of,
-    step_key,
 )
 
 # name: (shape of an image, batch size, floor of an epoch in seconds at bf16 and unfused memory traffic)
@@ -109,7 +107,7 @@ def task_of(job: Job) -> Any:
 
 
 class Trial:
-    """A trial as ``lrstudy.training`` puts it together, without its evaluations."""
+    """A trial as ``lrstudy.engine.trial`` puts it together, without its evaluations."""
 
     def __init__(self, job: Job, data: TaskData) -> None:
         task, device = task_of(job), torch.device(job.device)

@@ -20,11 +20,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from lrstudy.lanes import LaneGroup, rule_of, why_not
+from lrstudy.engine.lanes import LaneGroup, rule_of, why_not
+from lrstudy.engine.trial import Training, TrialConfig
 from lrstudy.records import Phase
 from lrstudy.spec import Study, parse_study
 from lrstudy.tasks import TaskData, load_data
-from lrstudy.training import Training, TrialConfig
 
 CPU = torch.device("cpu")
 STEPS, EPOCHS = 8, 2

@@ -20,11 +20,11 @@ from pathlib import Path
 
 import torch
 
-from lrstudy.lanes import LaneGroup, why_not
+from lrstudy.engine.lanes import LaneGroup, why_not
+from lrstudy.engine.trial import TrialConfig, run_trial
 from lrstudy.records import Phase
 from lrstudy.spec import Study, load_study
 from lrstudy.tasks import TaskData, load_data
-from lrstudy.training import TrialConfig, run_trial
 
 STUDY = Path(__file__).resolve().parents[2] / "studies" / "digits.toml"
 CPU = torch.device("cpu")

@@ -26,7 +26,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lrstudy.store import EPOCHS_SCHEMA, TRIALS_SCHEMA, StoreWriter, StudyInfo
-from lrstudy.store.schema import params_to_json
+from lrstudy.store.table_schema import params_to_json
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 CHUNK_TRIALS = 1000

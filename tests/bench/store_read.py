@@ -18,7 +18,7 @@ import pyarrow as pa
 from store_append import SPEC
 
 from lrstudy.store import EPOCHS_SCHEMA, TRIALS_SCHEMA, StoreWriter, StudyInfo, open_store
-from lrstudy.store.schema import epochs_table, trials_table
+from lrstudy.store.table_schema import epochs_table, trials_table
 
 READ = """
 import resource, sys, time

@@ -136,8 +136,8 @@ def run_loop(study: Study, records: list[TrialRecord]) -> Cost:
     """The records' trials, one after another, in this process."""
     import torch
 
+    from lrstudy.engine.trial import TrialConfig, run_trial
     from lrstudy.tasks import load_data
-    from lrstudy.training import TrialConfig, run_trial
 
     torch.set_num_threads(1)
     data = load_data(study.task, study.seed, None)

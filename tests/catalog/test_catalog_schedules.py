@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lrstudy.catalog import REQUIRED
-from lrstudy.catalog.schedules import SCHEDULES
+from lrstudy.catalog.schedule_kinds import SCHEDULES
 
 EVERY = [(kind, parameter) for kind, component in SCHEDULES.items() for parameter in component.parameters]
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lrstudy.catalog import REQUIRED
-from lrstudy.catalog.tasks import (
+from lrstudy.catalog.task_parts import (
     AUGMENTATIONS,
     CLASSIFICATION_LOSSES,
     DATASETS,
@@ -79,7 +79,7 @@ def test_any_text_is_read_or_refused(text) -> None:
 
 
 def test_the_catalog_loads_nothing_heavy() -> None:
-    code = "import sys, lrstudy.catalog.tasks; print({'torch', 'numpy', 'pydantic'} & set(sys.modules))"
+    code = "import sys, lrstudy.catalog.task_parts; print({'torch', 'numpy', 'pydantic'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 
@@ -87,6 +87,6 @@ def test_the_catalog_loads_nothing_heavy() -> None:
 def test_torchvision_s_models_are_known() -> None:
     from torchvision import models
 
-    from lrstudy.catalog.torchvision_models import TORCHVISION_MODELS
+    from lrstudy.catalog.torchvision_names import TORCHVISION_MODELS
 
     assert list(TORCHVISION_MODELS) == sorted(models.list_models(module=models))

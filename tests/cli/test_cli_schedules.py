@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import lrstudy.cli.commands  # noqa: F401 - registers the commands
-from lrstudy.catalog.schedules import SCHEDULES
+from lrstudy.catalog.schedule_kinds import SCHEDULES
 from lrstudy.cli import app
 
 STEP_LR = "torch.optim.lr_scheduler:StepLR"

@@ -22,7 +22,7 @@ from lrstudy.records import Phase, Status, TrialRecord
 from lrstudy.spec import parse_study
 from lrstudy.store import Location, StoreWriter, open_store
 from lrstudy.tuning import Progress, ScheduleProgress
-from lrstudy.tuning.provenance import study_info
+from lrstudy.tuning.cluster.provenance import study_info
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 STUDY = {

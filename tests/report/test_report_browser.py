@@ -10,7 +10,7 @@ import pytest
 import report_samples as samples
 from report_samples import HOSTILE
 
-from lrstudy.report.payload import csv_text
+from lrstudy.report.plotly_data import csv_text
 from lrstudy.report.sections.page import study_page
 from lrstudy.report.writing import page_html, write_comparison
 

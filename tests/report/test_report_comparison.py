@@ -12,7 +12,7 @@ from report_samples import HOSTILE
 
 from lrstudy.report import compare, write_comparison
 from lrstudy.report.figures.model import Estimate, Line
-from lrstudy.report.sections.comparison import comparison_page
+from lrstudy.report.sections.comparison_tables import comparison_page
 
 
 def test_headline_counts_wins_and_what_was_shown():

@@ -8,7 +8,6 @@ import struct
 
 import pytest
 
-from lrstudy.report.draw_png import draw_png
 from lrstudy.report.figures.model import (
     Axis,
     Dots,
@@ -23,7 +22,8 @@ from lrstudy.report.figures.model import (
     table,
 )
 from lrstudy.report.html import _json, _script
-from lrstudy.report.payload import csv_text, payload
+from lrstudy.report.matplotlib_renderer import draw_png
+from lrstudy.report.plotly_data import csv_text, payload
 from lrstudy.report.style import looks
 
 HOSTILE = "<img src=x onerror=alert(1)>"

@@ -9,15 +9,15 @@ import report_samples as samples
 
 from lrstudy.analysis.intervals import Interval
 from lrstudy.analysis.summary import Curve, Ecdf, Steps, TunedTrial, TuningCurve
-from lrstudy.report.figures.attainment import attainment
 from lrstudy.report.figures.common import curve_line
 from lrstudy.report.figures.curves import learning_curves
+from lrstudy.report.figures.ecdf import attainment
 from lrstudy.report.figures.levels import speedup_by_target
 from lrstudy.report.figures.model import Dots, Estimate, Line
 from lrstudy.report.figures.rates import learning_rates
-from lrstudy.report.figures.reaching import time_to_target
 from lrstudy.report.figures.sensitivity import rate_sensitivity, searched_rate
 from lrstudy.report.figures.speedup import speedup
+from lrstudy.report.figures.time_to_target import time_to_target
 from lrstudy.report.figures.tuning import tuning_curves
 
 

@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR, ReduceLROnPlateau, StepLR
 
-from lrstudy.catalog.schedules import SCHEDULES
+from lrstudy.catalog.schedule_kinds import SCHEDULES
 from lrstudy.errors import ContractError, SchedulerError
 from lrstudy.schedules import ScheduleContext, build_schedule
-from lrstudy.schedules.curves import KINDS
-from lrstudy.schedules.following import CurveSchedule
-from lrstudy.schedules.registry import complete_params
+from lrstudy.schedules.curve_schedule import CurveSchedule
+from lrstudy.schedules.curve_shapes import KINDS
+from lrstudy.schedules.schedule_registry import complete_params
 
 
 def context(optimizer: torch.optim.Optimizer | None = None, epochs: int = 4) -> ScheduleContext:

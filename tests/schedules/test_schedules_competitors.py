@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lrstudy.catalog.schedules import SCHEDULES
+from lrstudy.catalog.schedule_kinds import SCHEDULES
 from lrstudy.errors import InputError
 from lrstudy.schedules import Schedule, ScheduleContext, build_schedule
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from lrstudy.catalog.schedules import SCHEDULES
+from lrstudy.catalog.schedule_kinds import SCHEDULES
 from lrstudy.errors import SchedulerError
 from lrstudy.lipschitz import LipschitzLR
 from lrstudy.schedules import ScheduleContext, build_schedule

@@ -11,7 +11,7 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from lrstudy.catalog.schedules import SCHEDULES
+from lrstudy.catalog.schedule_kinds import SCHEDULES
 from lrstudy.errors import SchedulerError
 from lrstudy.schedules import ScheduleContext, build_schedule, curve, has_curve, rates
 

@@ -12,7 +12,7 @@ from store_samples import STARTED, Rows, epoch, study, trial
 
 from lrstudy.errors import StoreError
 from lrstudy.store import Repair, StoreWriter, examine, open_location, open_store, repair
-from lrstudy.store.schema import epochs_table, trials_table
+from lrstudy.store.table_schema import epochs_table, trials_table
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn import datasets
 from task_specs import make_task
 
-from lrstudy.catalog.tasks import DATASETS
+from lrstudy.catalog.task_parts import DATASETS
 from lrstudy.errors import StudyFileError
 from lrstudy.tasks import load_data
 from lrstudy.tasks.archives import ARCHIVES

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lrstudy.catalog.tasks import CLASSIFICATION_LOSSES, LOSSES
+from lrstudy.catalog.task_parts import CLASSIFICATION_LOSSES, LOSSES
 from lrstudy.errors import StudyFileError
 from lrstudy.spec import ComponentSpec
 from lrstudy.tasks import build_loss

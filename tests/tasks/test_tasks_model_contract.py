@@ -9,13 +9,13 @@ import pytest
 import torch
 from task_specs import make_task
 
+from lrstudy.engine.lanes.eligibility import disagreement
+from lrstudy.engine.trial import TrialConfig, run_trial
 from lrstudy.errors import ContractError
-from lrstudy.lanes.agreement import disagreement
 from lrstudy.records import Phase
 from lrstudy.spec import parse_study
 from lrstudy.tasks import Pipeline, check_task, load_data
 from lrstudy.tasks.fingerprint import data_fingerprint, model_fingerprint, models_agree
-from lrstudy.training import TrialConfig, run_trial
 
 CPU = torch.device("cpu")
 

@@ -9,13 +9,13 @@ import torch
 from torch import nn
 from torchvision import models as zoo
 
-from lrstudy.catalog.tasks import MODELS
+from lrstudy.catalog.task_parts import MODELS
 from lrstudy.errors import StudyFileError
 from lrstudy.lipschitz.head import find_head
 from lrstudy.spec import ComponentSpec
 from lrstudy.tasks import build_model, count_parameters
 from lrstudy.tasks.describe import SHAPES, describe_tasks
-from lrstudy.tasks.models.registry import BUILDERS, FOR_IMAGES
+from lrstudy.tasks.models.model_registry import BUILDERS, FOR_IMAGES
 
 SMALL = [name for name in MODELS if name in FOR_IMAGES and "164" not in name]
 

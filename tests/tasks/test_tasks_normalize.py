@@ -9,7 +9,7 @@ import pytest
 import torch
 from sklearn.preprocessing import StandardScaler
 
-from lrstudy.catalog.tasks import NORMALIZATIONS
+from lrstudy.catalog.task_parts import NORMALIZATIONS
 from lrstudy.errors import StudyFileError
 from lrstudy.tasks import Pipeline, TaskData, load_data
 from lrstudy.tasks.datasets import load_raw

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from lrstudy.catalog.tasks import OPTIMIZERS
+from lrstudy.catalog.task_parts import OPTIMIZERS
 from lrstudy.errors import StudyFileError
 from lrstudy.spec import ComponentSpec
 from lrstudy.tasks import build_optimizer

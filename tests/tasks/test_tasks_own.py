@@ -13,7 +13,7 @@ from task_specs import make_task
 from lrstudy.errors import ContractError, InputError
 from lrstudy.spec import load_study
 from lrstudy.tasks import check_task, load_data
-from lrstudy.tasks.check import check_task as check
+from lrstudy.tasks.task_check import check_task as check
 
 EXAMPLES = Path(__file__).parents[2] / "studies" / "examples"
 

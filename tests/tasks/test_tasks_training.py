@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from lrstudy.engine.trial import TrialConfig, run_trial
 from lrstudy.records import EpochRecord, Phase
 from lrstudy.spec import parse_study
 from lrstudy.tasks import (
@@ -21,7 +22,6 @@ from lrstudy.tasks import (
     load_data,
     precision_of,
 )
-from lrstudy.training import TrialConfig, run_trial
 
 CPU = torch.device("cpu")
 

@@ -24,13 +24,13 @@ import numpy as np
 import torch
 
 from lrstudy.analysis import analyse
+from lrstudy.engine.trial import Training, TrialConfig
 from lrstudy.records import EpochRecord, Status, TrialRecord
 from lrstudy.spec import Study, parse_study
 from lrstudy.store import StoreWriter, TrialKey, open_location, open_store
 from lrstudy.tasks import load_data
-from lrstudy.training import Training, TrialConfig
-from lrstudy.tuning.controller import Controller
-from lrstudy.tuning.provenance import study_info
+from lrstudy.tuning.cluster.provenance import study_info
+from lrstudy.tuning.driver.controller import Controller
 
 NOISE = 0.5
 OPTIMUM = NOISE**2  # of the mean squared error

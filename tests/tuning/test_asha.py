@@ -10,7 +10,7 @@ import pytest
 
 from lrstudy.records import EpochRecord, Phase, Status, TrialRecord
 from lrstudy.spec import Study, parse_study
-from lrstudy.tuning.asha import Arrival, Pruner, rungs
+from lrstudy.tuning.driver.asha import Arrival, Pruner, rungs
 
 
 def study(metric: str = "val_accuracy", epochs: int = 20, **budget: Any) -> Study:

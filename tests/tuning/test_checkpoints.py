@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from lrstudy.engine.trial import Training, TrialConfig
 from lrstudy.records import EpochRecord, Phase
 from lrstudy.spec import Faults, Study, parse_study
 from lrstudy.store import Location, open_location
 from lrstudy.tasks import TaskData, load_data
-from lrstudy.training import Training, TrialConfig
-from lrstudy.tuning.checkpoints import (
+from lrstudy.tuning.worker.checkpoints import (
     TrialCheckpoints,
     remove_all_checkpoints,
     remove_checkpoints,

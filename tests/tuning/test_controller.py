@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from lrstudy.engine.trial import TrialConfig
 from lrstudy.records import Phase, Status, TrialRecord
 from lrstudy.spec import Study, parse_study
-from lrstudy.training import TrialConfig
-from lrstudy.tuning.controller import Controller
+from lrstudy.tuning.driver.controller import Controller
 
 
 def study(**budget: Any) -> Study:

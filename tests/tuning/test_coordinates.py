@@ -11,7 +11,7 @@ import pytest
 from lrstudy.errors import StudyFileError
 from lrstudy.spec import Study, restore_study
 from lrstudy.spec.load import parse_study
-from lrstudy.tuning.coordinates import Coordinates
+from lrstudy.tuning.driver.optuna_space import Coordinates
 
 STEP_LR = "torch.optim.lr_scheduler:StepLR"
 

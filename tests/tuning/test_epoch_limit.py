@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lrstudy.tuning.epoch_limit import EpochLimit, RunningClock
+from lrstudy.tuning.driver.epoch_limit import EpochLimit, RunningClock
 
 
 @dataclass

@@ -15,10 +15,10 @@ from ray.exceptions import (
     WorkerCrashedError,
 )
 
+from lrstudy.engine.trial import TrialConfig
 from lrstudy.records import Phase
 from lrstudy.spec import Faults
-from lrstudy.training import TrialConfig
-from lrstudy.tuning.faults import Fault, Job, Retries, alone, fault_of, told_by_ray
+from lrstudy.tuning.driver.retries import Fault, Job, Retries, alone, fault_of, told_by_ray
 
 JOB = Job(TrialConfig("fixed-tune-000", Phase.TUNE, "fixed", "fixed", {"lr": 0.1}, 3))
 

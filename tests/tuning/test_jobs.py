@@ -19,7 +19,7 @@ from typer.testing import CliRunner, Result
 import lrstudy.cli.commands
 from lrstudy.cli import app
 from lrstudy.store import open_store
-from lrstudy.tuning import jobs
+from lrstudy.tuning.cluster import job_client as jobs
 
 TOKEN = "a-token-of-the-cluster-0123456789abcdef"
 SECRET = "only-the-job-may-know-this"

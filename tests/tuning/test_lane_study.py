@@ -11,20 +11,21 @@ from typing import Any, cast
 import pytest
 import torch
 
-from lrstudy.lanes import choose_lanes
-from lrstudy.lanes.stacked import StackedModel
+from lrstudy.engine.lanes import choose_lanes
+from lrstudy.engine.lanes.stacked_model import StackedModel
+from lrstudy.engine.trial import Training, TrialConfig
 from lrstudy.records import Phase, Status
 from lrstudy.spec import Study, parse_study
 from lrstudy.store import open_location, open_store
 from lrstudy.tasks import TaskData, load_data
-from lrstudy.training import Training, TrialConfig
-from lrstudy.tuning import lane_trials, prepare
-from lrstudy.tuning.controller import Controller
-from lrstudy.tuning.faults import Fault, Job, Retries, group_config, jobs_of
-from lrstudy.tuning.groups import LaneSearcher
-from lrstudy.tuning.rerun import repeat
-from lrstudy.tuning.stopping import StopRequest
-from lrstudy.tuning.trainable import Payload
+from lrstudy.tuning import prepare
+from lrstudy.tuning.driver.controller import Controller
+from lrstudy.tuning.driver.lane_searcher import LaneSearcher
+from lrstudy.tuning.driver.retries import Fault, Job, Retries, group_config, jobs_of
+from lrstudy.tuning.repeat import repeat
+from lrstudy.tuning.stop_request import StopRequest
+from lrstudy.tuning.worker import lane_trials
+from lrstudy.tuning.worker.loop import Payload
 
 CPU = torch.device("cpu")
 

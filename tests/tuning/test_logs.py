@@ -8,15 +8,16 @@ from pathlib import Path
 import pytest
 
 from lrstudy.store import open_location
-from lrstudy.tuning import log_file, logs
-from lrstudy.tuning.logs import logged
+from lrstudy.tuning import log_file
+from lrstudy.tuning import run_log as logs
+from lrstudy.tuning.run_log import logged
 
 
 def test_libraries_go_to_the_file_alone_and_lrstudys_notes_to_both(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = open_location(tmp_path)
-    ray, ours = logging.getLogger("ray.tune.tune"), logging.getLogger("lrstudy.tuning.recorder")
+    ray, ours = logging.getLogger("ray.tune.tune"), logging.getLogger("lrstudy.tuning.driver.recorder")
     before = (list(logging.getLogger("ray").handlers), logging.getLogger("lrstudy").level)
     with logged(store):
         ray.warning("chatter")
@@ -24,7 +25,7 @@ def test_libraries_go_to_the_file_alone_and_lrstudys_notes_to_both(
     ours.warning("later")
     written = log_file(store).read_text()
     assert "WARNING ray.tune.tune: chatter" in written
-    assert "WARNING lrstudy.tuning.recorder: a note" in written
+    assert "WARNING lrstudy.tuning.driver.recorder: a note" in written
     assert "later" not in written
     assert [record.message for record in caplog.records] == ["a note", "later"]
     assert (list(logging.getLogger("ray").handlers), logging.getLogger("lrstudy").level) == before

@@ -9,7 +9,7 @@ import pytest
 from ray_nodes import family
 
 from lrstudy.spec import Resources
-from lrstudy.tuning.session import ray_session
+from lrstudy.tuning.cluster.session import ray_session
 
 _LISTEN = "0A"
 _LOOPBACK = {"0100007F", "00000000000000000000000001000000", "0000000000000000FFFF00000100007F"}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lrstudy.tuning.machine import check_machine, provide_token, temporary_folder
+from lrstudy.tuning.cluster.machine import check_machine, provide_token, temporary_folder
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,7 @@ from lrstudy.errors import ClusterError
 from lrstudy.records import Status
 from lrstudy.store import open_store
 from lrstudy.tuning import prepare
-from lrstudy.tuning.rerun import repeat
+from lrstudy.tuning.repeat import repeat
 
 pytestmark = pytest.mark.cluster
 

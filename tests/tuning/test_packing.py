@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from lrstudy.spec import Resources, parse_study
 from lrstudy.tasks import load_data
-from lrstudy.tuning.packing import packing_problem, peak_bytes
+from lrstudy.tuning.cluster.check_gpu_memory import packing_problem, peak_bytes
 
 GIB = 2**30
 

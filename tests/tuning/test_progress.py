@@ -11,9 +11,9 @@ from test_asha import row
 from test_lane_study import study
 
 from lrstudy.records import Phase
-from lrstudy.tuning.controller import Controller
-from lrstudy.tuning.faults import Job, group_config
-from lrstudy.tuning.recorder import Recorder
+from lrstudy.tuning.driver.controller import Controller
+from lrstudy.tuning.driver.recorder import Recorder
+from lrstudy.tuning.driver.retries import Job, group_config
 
 
 def test_a_group_of_lanes_moves_the_progress_with_every_message() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lrstudy.store import open_location
-from lrstudy.tuning.reach import unreachable
+from lrstudy.tuning.cluster.check_nodes import unreachable
 
 
 def test_a_folder_is_reached_where_it_is_the_same_and_can_be_written(tmp_path: Path) -> None:

@@ -15,13 +15,13 @@ from pathlib import Path
 import pytest
 from fault_studies import write_study
 
-from lrstudy.tuning.reaper import VARIABLE
+from lrstudy.tuning.cluster.reaper import VARIABLE
 
 # Starts one process of each kind with the mark, says so, and waits.
 DRIVER = """
 import os, subprocess, sys, time
 from pathlib import Path
-from lrstudy.tuning.reaper import VARIABLE, reaper
+from lrstudy.tuning.cluster.reaper import VARIABLE, reaper
 
 def start(code, **options):
     return subprocess.Popen([sys.executable, "-c", code, sys.argv[1]], **options)

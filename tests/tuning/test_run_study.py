@@ -173,4 +173,4 @@ def test_an_exception_in_a_users_schedule_marks_the_trial_failed_and_the_study_g
 
 def test_what_ray_says_is_in_the_runs_log_and_not_on_the_screen(finished: Path) -> None:
     log = (finished / "small" / "run.log").read_text()
-    assert "INFO lrstudy.tuning.runner: workers write to" in log
+    assert "INFO lrstudy.tuning.driver.runner: workers write to" in log

@@ -12,15 +12,15 @@ from pathlib import Path
 import pytest
 import torch
 
+from lrstudy.engine.trial import TrialConfig, run_trial
 from lrstudy.errors import ContractError, InputError, StoreError
 from lrstudy.records import Phase, Status, TrialRecord
 from lrstudy.spec import Study, parse_study
 from lrstudy.store import StoreWriter, StudyInfo, TrialKey, open_location, open_store
 from lrstudy.tasks import load_data
-from lrstudy.training import TrialConfig, run_trial
 from lrstudy.tuning import prepare
-from lrstudy.tuning.provenance import study_info
-from lrstudy.tuning.rerun import repeat
+from lrstudy.tuning.cluster.provenance import study_info
+from lrstudy.tuning.repeat import repeat
 from lrstudy.tuning.same_task import check_continues, fingerprints
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)

@@ -10,9 +10,9 @@ from optuna.samplers import RandomSampler
 from optuna.trial import TrialState
 
 from lrstudy.spec import Study, parse_study
-from lrstudy.tuning.coordinates import Coordinates
-from lrstudy.tuning.search import Search
-from lrstudy.tuning.widening import Evaluated
+from lrstudy.tuning.driver.extend_range import Evaluated
+from lrstudy.tuning.driver.optuna_space import Coordinates
+from lrstudy.tuning.driver.suggestions import Search
 
 
 def study(search: str = "tpe", trials: int = 16, seed: int = 0, extend: int = 0, **schedule: Any) -> Study:

@@ -7,8 +7,8 @@ import ray
 
 from lrstudy.errors import ClusterError
 from lrstudy.spec import Resources
-from lrstudy.tuning import session
-from lrstudy.tuning.session import ray_session
+from lrstudy.tuning.cluster import session
+from lrstudy.tuning.cluster.session import ray_session
 
 GCS = (
     "Failed to start GCS.  Last 0 lines of error files:\n\n.Please check /tmp/gcs_server.out for details. "

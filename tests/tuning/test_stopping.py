@@ -23,8 +23,8 @@ from lrstudy.records import Phase, Status
 from lrstudy.store import open_location, open_store
 from lrstudy.store.leftovers import clear_leftovers
 from lrstudy.tuning import prepare, to_retry
-from lrstudy.tuning.rerun import compare, repeat
-from lrstudy.tuning.stopping import StopRequest, request_stop, withdraw_stop
+from lrstudy.tuning.repeat import compare, repeat
+from lrstudy.tuning.stop_request import StopRequest, request_stop, withdraw_stop
 
 
 def test_a_request_is_seen_by_whoever_looks_and_can_be_withdrawn(tmp_path: Path) -> None:

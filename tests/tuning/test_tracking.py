@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
+from lrstudy.engine.trial import TrialConfig
 from lrstudy.records import EpochRecord, Phase
 from lrstudy.spec import Study, parse_study
 from lrstudy.store import open_location
-from lrstudy.training import TrialConfig
-from lrstudy.tuning import tracking
-from lrstudy.tuning.tracking import Tracking, check_tracking
+from lrstudy.tuning.driver import trackers as tracking
+from lrstudy.tuning.driver.trackers import Tracking, check_tracking
 
 
 def study(**logging: Any) -> Study:

@@ -13,8 +13,8 @@ from ray.exceptions import OutOfMemoryError
 from lrstudy.errors import ClusterError
 from lrstudy.store import open_location
 from lrstudy.tuning import prepare
-from lrstudy.tuning.recorder import Recorder
-from lrstudy.tuning.runner import StudyRun
+from lrstudy.tuning.driver.recorder import Recorder
+from lrstudy.tuning.driver.runner import StudyRun
 
 
 class Tuner:

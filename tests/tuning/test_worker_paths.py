@@ -30,7 +30,7 @@ def test_a_worker_does_not_have_the_drivers_folder_on_its_path(
     import ray
 
     from lrstudy.spec import Resources
-    from lrstudy.tuning.session import ray_session
+    from lrstudy.tuning.cluster.session import ray_session
 
     monkeypatch.chdir(tmp_path)
     with ray_session(None, Resources()):

@@ -24,7 +24,7 @@ def list_(address: ServerOption, as_json: JsonOption = False) -> None:
 
     from lrstudy.cli.output import console
     from lrstudy.cli.submitting import told_jobs
-    from lrstudy.tuning.jobs import JobServer
+    from lrstudy.tuning.cluster.job_client import JobServer
 
     found = told_jobs(JobServer(address).jobs())
     if as_json:
@@ -52,7 +52,7 @@ def logs(
 ) -> None:
     """What a job has printed."""
     from lrstudy.cli.submitting import follow_job
-    from lrstudy.tuning.jobs import JobServer
+    from lrstudy.tuning.cluster.job_client import JobServer
 
     server = JobServer(address)
     if follow:
@@ -67,7 +67,7 @@ def stop(job: _Name, address: ServerOption) -> None:
 
     ``lrstudy stop RUN`` is gentler where its folder can be reached: running epochs end first.
     """
-    from lrstudy.tuning.jobs import JobServer
+    from lrstudy.tuning.cluster.job_client import JobServer
 
     stopped = JobServer(address).stop(job)
     typer.echo(f"asked {job} to stop" if stopped else f"{job} had ended already")

@@ -31,8 +31,8 @@ def plan(
     from lrstudy.errors import InputError
     from lrstudy.rules.surroundings import output_to_stderr
     from lrstudy.spec import load_study
-    from lrstudy.tuning.estimate import Estimate, estimate_seconds
-    from lrstudy.tuning.preparation import importable
+    from lrstudy.tuning.start import importable
+    from lrstudy.tuning.time_estimate import Estimate, estimate_seconds
 
     spec = load_study(study, set_ or [])
     importable([study.resolve().parent, Path.cwd()])

@@ -33,7 +33,7 @@ def rerun(
     """Repeat one trial here, without Ray, and compare it with its record: exit code 1 if they differ."""
     from lrstudy.cli.running import stored_study
     from lrstudy.rules.surroundings import output_to_stderr
-    from lrstudy.tuning.rerun import repeat
+    from lrstudy.tuning.repeat import repeat
 
     store, study = stored_study(run)
     with output_to_stderr():  # users' code may print

@@ -35,7 +35,7 @@ def schedules(
     as_json: JsonOption = False,
 ) -> None:
     """List the schedules with their parameters, defaults and sources; show and draw a schedule's curve."""
-    from lrstudy.catalog.schedules import SCHEDULES
+    from lrstudy.catalog.schedule_kinds import SCHEDULES
 
     if name is None:
         _all(list(SCHEDULES.values()), set_ or [], plot, epochs, as_json)

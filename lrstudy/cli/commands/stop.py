@@ -13,7 +13,7 @@ from lrstudy.errors import Problem, StoreError
 def stop(run: RunArgument) -> None:
     """Let a running study's epochs end, then end the study (its exit code is 3). ``resume`` goes on."""
     from lrstudy.store import open_store, writer_of
-    from lrstudy.tuning.stopping import request_stop
+    from lrstudy.tuning.stop_request import request_stop
 
     location = open_store(run).location
     if writer_of(location) is None:

@@ -47,7 +47,7 @@ def submit(
     are handed to Ray and kept out of everything that lrstudy writes or prints.
     """
     from lrstudy.cli.submitting import follow_job, job_request
-    from lrstudy.tuning.jobs import JobServer
+    from lrstudy.tuning.cluster.job_client import JobServer
 
     request = job_request(
         study, set_ or [], out, reports, working_dir, env or [], pip or [], python, submission_id

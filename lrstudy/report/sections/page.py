@@ -6,15 +6,15 @@ from datetime import UTC, datetime
 
 from lrstudy import __version__
 from lrstudy.analysis.summary import Summary
-from lrstudy.report.content import Page, Section
-from lrstudy.report.figures.attainment import attainment
 from lrstudy.report.figures.curves import learning_curves
+from lrstudy.report.figures.ecdf import attainment
 from lrstudy.report.figures.levels import speedup_by_target
 from lrstudy.report.figures.rates import learning_rates
-from lrstudy.report.figures.reaching import time_to_target
 from lrstudy.report.figures.sensitivity import rate_sensitivity
 from lrstudy.report.figures.speedup import speedup
+from lrstudy.report.figures.time_to_target import time_to_target
 from lrstudy.report.figures.tuning import tuning_curves
+from lrstudy.report.page_model import Page, Section
 from lrstudy.report.sections.headline import beside, conditions, headline
 from lrstudy.report.sections.tables import ledger_table, measures_table, verdict_table, winners_table
 

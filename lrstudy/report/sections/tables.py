@@ -6,9 +6,9 @@ import math
 
 from lrstudy.analysis.intervals import Interval
 from lrstudy.analysis.summary import Reach, ScheduleSummary, Spent, Summary
-from lrstudy.report.content import Cell, Column, Group, NumberTable
 from lrstudy.report.figures.common import runs_each
 from lrstudy.report.figures.speedup import shown_ratio
+from lrstudy.report.page_model import Cell, Column, Group, NumberTable
 from lrstudy.report.text import (
     NO_VALUE,
     duration,

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lrstudy.tasks.models.init import he_normal_
+from lrstudy.tasks.models.weight_init import he_normal_
 
 
 class _Layer(nn.Module):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from lrstudy.tasks.models.init import batch_norm_1d, init_as_keras
+from lrstudy.tasks.models.weight_init import batch_norm_1d, init_as_keras
 
 
 def paper_cnn(input_shape: tuple[int, ...], outputs: int) -> nn.Module:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lrstudy.tasks.models.init import batch_norm_2d, init_as_keras
+from lrstudy.tasks.models.weight_init import batch_norm_2d, init_as_keras
 
 
 class _BlockV1(nn.Module):

@@ -6,8 +6,8 @@ from typing import Final
 
 import numpy as np
 
-from lrstudy.report.draw_png import draw_png
 from lrstudy.report.figures.model import Axis, Estimate, Figure, Line, Mark, Panel, Rule, static
+from lrstudy.report.matplotlib_renderer import draw_png
 from lrstudy.report.style import looks
 from reexamined.facts import EPOCHS, TUNED
 from reexamined.numbers import Array, Numbers, RunNumbers, Task, running_mean

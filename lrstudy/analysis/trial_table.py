@@ -1,0 +1,211 @@
+"""A store's tables as numpy columns, one contiguous block of epochs per trial."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Protocol
+
+import numpy as np
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from lrstudy.records import Phase, Status
+from lrstudy.rules.metrics import Metric
+
+Array = NDArray[np.float64]
+Index = NDArray[np.int64]
+
+_COUNTED: Final = ("step", "samples", "train_seconds", "estimate_seconds", "eval_seconds")
+_SHOWN: Final = (
+    "lr",
+    "train_loss",
+    "train_accuracy",
+    "val_loss",
+    "val_accuracy",
+    "lipschitz_constant",
+    "kz",
+    "weight_norm",
+)
+
+
+class Readable(Protocol):
+    """What is needed of a store."""
+
+    def trials(self) -> Any:
+        """The trials table (Arrow)."""
+
+    def epochs(self, columns: list[str]) -> Any:
+        """Columns of the epochs table (Arrow)."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A row of the trials table; ``begin`` and ``end`` bound its rows in the epochs' columns.
+
+    ``place`` is its own place among ``Columns.trials``; ``learned`` is by what share its training loss fell
+    from the first epoch to the last, None where fewer than two recorded it.
+    """
+
+    place: int
+    trial_id: str
+    phase: Phase
+    schedule: str
+    seed: int
+    status: Status
+    params: dict[str, Any]
+    epochs_run: int
+    best_val: float | None
+    best_epoch: int | None
+    objective: float | None
+    test: float | None
+    device_seconds: float | None
+    learned: float | None
+    begin: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Columns:
+    """All trials that have a row, and the epochs of those: float columns, null read as NaN.
+
+    ``value`` is the study's metric; ``times`` maps each axis that every epoch recorded to the time at the
+    end of each epoch, counted from the trial's start. ``partial`` are axes that only some epochs recorded:
+    a sum over part of a run would pass for a shorter time, so they are not used.
+    """
+
+    trials: tuple[Trial, ...]
+    value: Array
+    epoch: Array
+    times: dict[str, Array]
+    shown: dict[str, Array]
+    seconds: dict[str, Array]
+    partial: tuple[str, ...] = ()
+    # Stability asks for the same few targets thousands of times.
+    _first: dict[tuple[float, bool], Index] = field(default_factory=dict, repr=False, compare=False)
+
+    def first_reaching(self, target: float, *, higher_is_better: bool) -> Index:
+        """For each trial the row of its first epoch at the target, -1 where there is none.
+
+        NaN never reaches a target, and a diverged trial never does, whatever it reached before.
+        """
+        key = (target, higher_is_better)
+        if key not in self._first:
+            self._first[key] = self._search(target, higher_is_better)
+        return self._first[key]
+
+    def _search(self, target: float, higher_is_better: bool) -> Index:
+        # A comparison with NaN is false, which is what is wanted.
+        reached = self.value >= target if higher_is_better else self.value <= target
+        # The number of rows is appended so that every search has an answer beyond its own block.
+        rows = np.append(np.flatnonzero(reached), len(self.value))
+        begin = np.array([trial.begin for trial in self.trials], dtype=np.int64)
+        end = np.array([trial.end for trial in self.trials], dtype=np.int64)
+        diverged = np.array([trial.status is Status.DIVERGED for trial in self.trials], dtype=bool)
+        first = rows[np.searchsorted(rows, begin)]
+        return np.where((first < end) & ~diverged, first, -1).astype(np.int64)
+
+    def of(self, schedule: str, phase: Phase) -> list[Trial]:
+        """The trials of a schedule and phase that gave a result, in the order of their ids."""
+        return [
+            trial
+            for trial in self.trials
+            if trial.schedule == schedule and trial.phase is phase and trial.status is not Status.FAILED
+        ]
+
+
+def read_columns(store: Readable, metric: Metric, *, shared: bool = False) -> Columns:
+    """Read what the analysis needs, sorted by trial and epoch.
+
+    ``shared``: trials were trained side by side. Their seconds are then shares of what their group took:
+    they add up to a price, but depend on the size of the group, and no time is counted in them.
+    """
+    wanted = ["trial_id", "epoch", *_COUNTED, *dict.fromkeys([metric.column, *_SHOWN])]
+    table = store.epochs(wanted)
+    ids = table["trial_id"].combine_chunks().dictionary_encode()
+    code = ids.indices.to_numpy(zero_copy_only=False).astype(np.int64)
+    epoch = _floats(table["epoch"])
+    order = np.lexsort((epoch, code))
+    code, epoch = code[order], epoch[order]
+    columns = {name: _floats(table[name])[order] for name in wanted[2:]}
+    first = np.searchsorted(code, np.arange(len(ids.dictionary) + 1))
+    blocks = {name: (int(first[i]), int(first[i + 1])) for i, name in enumerate(ids.dictionary.to_pylist())}
+    stored = columns[metric.column]
+    times, partial = _times(epoch, columns, first[code] if len(code) else code)
+    trials = _trials(store.trials(), metric, blocks, columns["train_loss"])
+    if shared:
+        times.pop("seconds", None)
+        alone = (Phase.RANGE_TEST,)
+        trials = tuple(t if t.phase in alone else replace(t, device_seconds=None) for t in trials)
+    return Columns(
+        trials=trials,
+        value=1.0 - stored if metric.complement else stored,
+        epoch=epoch,
+        times=times,
+        shown={name: columns[name] for name in _SHOWN},
+        seconds={name: columns[name] for name in _COUNTED if name.endswith("_seconds")},
+        partial=partial,
+    )
+
+
+def _times(epoch: Array, columns: dict[str, Array], begin: Index) -> tuple[dict[str, Array], tuple[str, ...]]:
+    """The axes that every epoch recorded, and the names of those that only some did."""
+    times, partial = {"epochs": epoch}, []
+    for axis, name in (("steps", "step"), ("samples", "samples"), ("seconds", "train_seconds")):
+        known = np.isfinite(columns[name])
+        if not known.any():
+            continue
+        if not known.all():
+            partial.append(axis)
+        elif axis == "seconds":
+            total = np.concatenate([[0.0], np.cumsum(columns[name])])
+            times[axis] = total[1:] - total[begin]
+        else:
+            times[axis] = columns[name]
+    return times, tuple(partial)
+
+
+def _trials(table: Any, metric: Metric, blocks: dict[str, tuple[int, int]], loss: Array) -> tuple[Trial, ...]:
+    rows = table.sort_by("trial_id").to_pylist()
+    return tuple(
+        _trial(place, row, metric, block, _learned(loss[slice(*block)]))
+        for place, row in enumerate(rows)
+        for block in [blocks.get(row["trial_id"], (0, 0))]
+    )
+
+
+def _learned(loss: Array) -> float | None:
+    if len(loss) < 2 or not np.isfinite(loss[[0, -1]]).all() or loss[0] == 0:
+        return None
+    return float((loss[0] - loss[-1]) / abs(loss[0]))
+
+
+def _trial(
+    place: int, row: dict[str, Any], metric: Metric, block: tuple[int, int], learned: float | None
+) -> Trial:
+    test = row[metric.test_column] if metric.test_column else None
+    started, ended = row["started_at"], row["ended_at"]
+    return Trial(
+        place=place,
+        trial_id=row["trial_id"],
+        phase=Phase(row["phase"]),
+        schedule=row["schedule"],
+        seed=row["seed"],
+        status=Status(row["status"]),
+        params=json.loads(row["params"] or "{}"),
+        epochs_run=block[1] - block[0] if row["epochs_run"] is None else row["epochs_run"],
+        best_val=row["best_val"],
+        best_epoch=row["best_epoch"],
+        objective=row["objective"],
+        test=metric.value(test),
+        device_seconds=(ended - started).total_seconds() if started and ended else None,
+        learned=learned,
+        begin=block[0],
+        end=block[1],
+    )
+
+
+def _floats(column: Any) -> Array:
+    filled = pc.fill_null(pc.cast(column, "float64"), float("nan"))
+    values: Array = filled.combine_chunks().to_numpy(zero_copy_only=False)
+    return values

@@ -1,0 +1,194 @@
+"""Was it tuned? Signs that a schedule's budget or search space was too small."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from lrstudy.analysis.configurations import Configuration, configurations, ranked
+from lrstudy.analysis.trial_table import Trial
+from lrstudy.rules.ends import FEWEST_TRIED, LEARNED, OUTER, TREND, End, at_end, outermost_near, place_in
+from lrstudy.rules.metrics import Metric
+
+# Values that differ by more than this factor, or by the outer part of a range, are far apart.
+FAR = 3.0
+# With fewer choices the best is at an end too often to mean anything.
+FEWEST_CHOICES = 4
+
+
+def tuning_warnings(
+    name: str, space: Mapping[str, Any], tune: Sequence[Trial], confirm: Sequence[Trial], metric: Metric
+) -> list[str]:
+    """Sentences on one schedule's tuning; none when there was nothing to search."""
+    tried = ranked(tune, metric)
+    if not space or not tried or tried[0].objective is None:
+        return []
+    fall = max(one.learned for one in tried)
+    if -math.inf < fall <= LEARNED:
+        return [_idle(name, space, tried, fall)]
+    found = [*_edges(name, space, tried, _noise(confirm), metric), *_rising(name, tune, metric)]
+    return found + _winners_curse(name, tried[0], confirm, metric)
+
+
+def _idle(name: str, space: Mapping[str, Any], tried: Sequence[Configuration], fall: float) -> str:
+    """That luck chose the winner, and where the loss fell faster, which is the way to widen."""
+    ways = []
+    for parameter, span in space.items():
+        pairs = [(one.params[parameter], one.learned) for one in tried if math.isfinite(one.learned)]
+        way = _trend(pairs) if isinstance(span, Mapping) else 0
+        edge, word = ("high", "higher") if way > 0 else ("low", "lower")
+        if way and not isinstance(span[edge], str):
+            move = "raise" if way > 0 else "lower"
+            ways.append(f"It fell faster the {word} {parameter} was: {move} its {edge}, now {span[edge]:g}.")
+    sentence = f"{name}: hardly learned: the training loss of no tuning trial fell by more than"
+    return " ".join([f"{sentence} {100 * max(fall, 0.0):.2g}%, so luck chose the winner.", *ways])
+
+
+def _trend(pairs: Sequence[tuple[float, float]]) -> int:
+    """Whether the second of the pairs rises (1) or falls (-1) with the first, or does neither clearly (0)."""
+    if len(pairs) < FEWEST_TRIED or min(len(set(column)) for column in zip(*pairs, strict=True)) < 2:
+        return 0
+    correlation = float(stats.spearmanr(pairs).statistic)
+    return (correlation > TREND) - (correlation < -TREND)
+
+
+def _noise(confirm: Sequence[Trial]) -> float:
+    """Standard deviation of the best value between runs of one configuration; 0 where too few tell it."""
+    values = [trial.best_val for trial in confirm if trial.best_val is not None]
+    return float(np.std(values, ddof=1)) if len(values) >= 3 else 0.0
+
+
+def _edges(
+    name: str, space: Mapping[str, Any], tried: Sequence[Configuration], noise: float, metric: Metric
+) -> list[str]:
+    """For each searched parameter whose best value is at an end of its space, or near it: how to widen.
+
+    Not where a value well inside did as well within the noise: nothing then speaks for going further.
+    """
+    best, warnings = tried[0].params, []
+    for parameter, span in space.items():
+        value = best.get(parameter)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            continue
+        values = [one.params[parameter] for one in tried if parameter in one.params]
+        ends = _range(span, best, values)
+        found = None if ends is None else _edge(span, ends, value, values)
+        if ends is None or found is None:
+            continue
+        tie = tried[0].cost(metric) + noise
+        equals = [one.params.get(parameter, value) for one in tried[1:] if one.cost(metric) < tie]
+        if any(_far(span, ends, value, other) for other in equals):
+            continue
+        edge, where = found
+        way = f"{'lower' if edge == 'low' else 'raise'} its {edge}"
+        if not isinstance(span, Mapping):
+            way = f"add a {edge}er choice"
+        elif span.get("tested"):
+            way = "let the study extend what its range test found, or give it a range"
+        warnings.append(
+            f"{name}: the best {parameter} ({value:.4g}) {where}, {ends[0]:g} to {ends[1]:g}. "
+            f"A better one may lie beyond: {way}."
+        )
+    return warnings
+
+
+def _edge(
+    span: Any, ends: tuple[float, float], value: float, tried: Sequence[float]
+) -> tuple[End, str] | None:
+    """The end of its space that the best value is at, or near with nothing tried in between; in words too."""
+    low, high = ends
+    at: End | None
+    if not isinstance(span, Mapping):
+        at = "low" if value == low else "high" if value == high else None
+        return None if at is None else (at, f"is the {at}est choice of its space")
+    place = place_in(low, high, value, log=bool(span.get("log")))
+    at, near = at_end(place), None
+    # A range that ends at another parameter was not the same for all that were tried.
+    if at is None and not isinstance(span["low"], str) and not isinstance(span["high"], str):
+        near = outermost_near(place, value, tried)
+    edge = at or near
+    # Nothing lies beyond an end that is another parameter's value.
+    if edge is None or isinstance(span[edge], str):
+        return None
+    if at is not None:
+        return edge, f"lies at the {edge} end of its space"
+    within = f"{100 * (place if near == 'low' else 1 - place):.0f}%"
+    return edge, f"is the {edge}est that was tried, {within} from the {edge} end of its space"
+
+
+def _far(span: Any, ends: tuple[float, float], value: float, other: float) -> bool:
+    """Whether a value lies well away from another: a quarter of the range, or a factor of ``FAR``."""
+    if not isinstance(span, Mapping):
+        return other != value
+    log = bool(span.get("log"))
+    if abs(place_in(*ends, other, log=log) - place_in(*ends, value, log=log)) >= OUTER:
+        return True
+    return log and abs(math.log(other / value)) >= math.log(FAR)
+
+
+def _range(span: Any, best: Mapping[str, Any], tried: Sequence[Any]) -> tuple[float, float] | None:
+    """The ends of what was searched: as declared, or as far beyond as an extension has tried.
+
+    None for what has no ends: choices that are no numbers, or so few that one is at an end anyway.
+    """
+    if not isinstance(span, Mapping):
+        numbers = {one for one in span if isinstance(one, int | float) and not isinstance(one, bool)}
+        return (min(numbers), max(numbers)) if len(numbers) == len(span) >= FEWEST_CHOICES else None
+    if any(isinstance(span[end], str) for end in ("low", "high")):
+        return float(_end(span["low"], best)), float(_end(span["high"], best))
+    return min(float(span["low"]), *tried), max(float(span["high"]), *tried)
+
+
+def _end(end: float | str, params: Mapping[str, Any]) -> Any:
+    return params[end] if isinstance(end, str) else end
+
+
+def _rising(name: str, tune: Sequence[Trial], metric: Metric) -> list[str]:
+    """A sentence if the last quarter of the configurations still brought a tenth of the whole improvement."""
+    costs = np.array([cost for one in configurations(tune) if math.isfinite(cost := one.cost(metric))])
+    if len(costs) < 8:
+        return []
+    best = np.minimum.accumulate(costs)
+    typical = float(np.median(costs))
+    late = best[len(best) - 1 - len(best) // 4] - best[-1]
+    if late <= 0.1 * (typical - best[-1]) or late <= 0:
+        return []
+    late_ones = f"the last quarter of its {len(costs)} measured configurations"
+    return [
+        f"{name}: its best value still improved in {late_ones}: more tuning trials may find a better one."
+    ]
+
+
+def _winners_curse(name: str, best: Configuration, confirm: Sequence[Trial], metric: Metric) -> list[str]:
+    """A sentence if the winner did clearly worse on fresh seeds than in the trials that made it win."""
+    values = [trial.best_val for trial in confirm if trial.best_val is not None]
+    if len(values) < 3 or best.best_val is None:
+        return []
+    gap = best.best_val - float(np.mean(values))
+    gap = gap if metric.higher_is_better else -gap
+    if gap <= 2 * float(np.std(values, ddof=1)) or gap <= 0:
+        return []
+    tuned, confirmed = f"{best.best_val:.4g}", f"{np.mean(values):.4g}"
+    sentence = f"{name}: the winner reached {tuned} when it was tuned, its confirm runs {confirmed}"
+    return [f"{sentence} on average: it won partly by luck."]
+
+
+def toss_up(tune: Sequence[Trial], confirm: Sequence[Trial], metric: Metric) -> bool:
+    """Whether the runner-up came closer to the winner than runs of the winner come to each other."""
+    noise = _noise(confirm)
+    costs = [one.cost(metric) for one in ranked(tune, metric) if one.objective is not None]
+    return len(costs) > 1 and costs[1] - costs[0] < noise
+
+
+def toss_up_warnings(names: Sequence[str]) -> list[str]:
+    """One sentence for all schedules that it holds for: in most studies these are many."""
+    if not names:
+        return []
+    close = (
+        "the winner and the runner-up of the tuning differ by less than runs of the winner on fresh seeds do"
+    )
+    return [f"{', '.join(names)}: {close}. Other seeds might have chosen other values."]

@@ -1,0 +1,327 @@
+"""Every built-in learning-rate schedule with its parameters, as data. Standard library only.
+
+One training step is the unit of every curve: fractions are fractions of the training length in steps.
+Where a schedule's own rate (``lr``, ``max_lr``) is not given, the optimizer's ``lr`` takes its place;
+several parameter groups keep the ratio of their rates.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import Final
+
+from lrstudy.catalog.competitor_schedules import COMPETITORS
+from lrstudy.catalog.parameter import RANGE_TEST, Component, Parameter
+
+_SMITH = "L. N. Smith, Cyclical Learning Rates for Training Neural Networks, arXiv 1506.01186"
+_ONE_CYCLE = "L. N. Smith and N. Topin, Super-Convergence, arXiv 1708.07120"
+_SGDR = "I. Loshchilov and F. Hutter, SGDR, arXiv 1608.03983"
+_LIPSCHITZ = "R. Yedida, S. Saha and T. Prashanth, LipschitzLR, arXiv 1902.07399"
+_HE = "K. He et al., Deep Residual Learning for Image Recognition, arXiv 1512.03385"
+
+
+def _rate(name: str, doc: str) -> Parameter:
+    return Parameter(
+        name,
+        "float",
+        f"{doc}; the optimizer's own lr if not given",
+        None,
+        low=0.0,
+        open_low=True,
+        text_choices=(RANGE_TEST,),
+    )
+
+
+def _ratio(name: str, doc: str, default: float, *, open_low: bool = False) -> Parameter:
+    return Parameter(name, "float", doc, default, low=0.0, high=1.0, open_low=open_low, open_high=True)
+
+
+_LR: Final = _rate("lr", "Rate at the start, above 0")
+_WARMUP_DOC: Final = "Fraction of the training length, in [0, 1), over which the rate rises linearly"
+_WARMUP_FIRST: Final = _ratio(
+    "warmup", f"{_WARMUP_DOC} to the curve's first value; the curve fills the rest", 0.0
+)
+_WARMUP_OVER: Final = _ratio("warmup", f"{_WARMUP_DOC} to the schedule's, which runs meanwhile", 0.0)
+
+
+def _momentum(low: float, high: float) -> tuple[Parameter, ...]:
+    return (
+        Parameter(
+            "cycle_momentum", "bool", "Move the momentum (Adam: beta1) against the rate", default=False
+        ),
+        _ratio("base_momentum", "Momentum at the highest rate, with cycle_momentum", low),
+        _ratio("max_momentum", "Momentum at the lowest rate, with cycle_momentum", high),
+    )
+
+
+_CYCLIC: Final = Component(
+    "cyclic",
+    "The rate goes linearly from base_lr to max_lr and back, over and over; the training ends with a cycle.",
+    (
+        _rate("max_lr", "Highest rate of a cycle, above 0"),
+        Parameter(
+            "base_ratio",
+            "float",
+            "Lowest rate as a fraction of max_lr, in (0, 1); 0.25 if neither it nor base_lr is given",
+            None,
+            0.0,
+            1.0,
+            open_low=True,
+            open_high=True,
+        ),
+        Parameter(
+            "base_lr",
+            "float",
+            "Lowest rate, below max_lr; instead of base_ratio",
+            None,
+            low=0.0,
+            open_low=True,
+        ),
+        Parameter(
+            "cycle_epochs",
+            "float",
+            "Epochs of a whole cycle (up and down: twice Smith's step size); the nearest length of which a "
+            "whole number fits into the training is used",
+            8.0,
+            low=0.0,
+            open_low=True,
+        ),
+        Parameter(
+            "mode",
+            "choice",
+            "triangular; triangular2: half the amplitude after each cycle; exp_range: times gamma per step",
+            "triangular",
+            choices=("triangular", "triangular2", "exp_range"),
+        ),
+        Parameter(
+            "gamma",
+            "float",
+            "Factor on the amplitude per step, in exp_range",
+            0.99994,
+            0.0,
+            1.0,
+            open_low=True,
+        ),
+        *_momentum(0.8, 0.9),
+        _WARMUP_FIRST,
+    ),
+    _SMITH,
+)
+
+_ONE: Final = Component(
+    "one-cycle",
+    "One rise from max_lr/div_factor to max_lr and one long fall far below it.",
+    (
+        _rate("max_lr", "Highest rate, above 0"),
+        Parameter(
+            "pct_start",
+            "float",
+            "Fraction of the training that rises",
+            0.3,
+            0.0,
+            1.0,
+            open_low=True,
+            open_high=True,
+        ),
+        Parameter(
+            "anneal", "choice", "Shape of rise and fall: cos or linear", "cos", choices=("cos", "linear")
+        ),
+        Parameter("div_factor", "float", "max_lr over the first rate, at least 1", 25.0, low=1.0),
+        Parameter("final_div_factor", "float", "First rate over the last rate, at least 1", 1e4, low=1.0),
+        Parameter(
+            "three_phase", "bool", "Fall as long as it rose, then anneal (the paper's form)", default=False
+        ),
+        *_momentum(0.85, 0.95),
+        _WARMUP_FIRST,
+    ),
+    _ONE_CYCLE,
+)
+
+_LIPSCHITZ_LR: Final = Component(
+    "lipschitz",
+    "Each epoch's rate is computed from the loss's Lipschitz constant, as measured on the network.",
+    (
+        Parameter(
+            "initial_lr",
+            "float",
+            "Rate until the first measurement, above 0; with momentum also the average's start (AdaMo's x)",
+            None,
+            low=0.0,
+            open_low=True,
+        ),
+        Parameter("scale", "float", "Factor on the computed rate, above 0", 1.0, low=0.0, open_low=True),
+        Parameter(
+            "measure",
+            "choice",
+            "hook: on the training steps; pass: on an extra pass over the training set; subset: on a part",
+            "hook",
+            choices=("hook", "pass", "subset"),
+        ),
+        Parameter(
+            "fraction",
+            "float",
+            "Part of the batches that subset takes, in (0, 1]",
+            0.1,
+            0.0,
+            1.0,
+            open_low=True,
+        ),
+        Parameter(
+            "policy",
+            "choice",
+            "adaptive: a new rate every epoch; fixed: the first computed rate is kept",
+            "adaptive",
+            choices=("adaptive", "fixed"),
+        ),
+        Parameter(
+            "time_decay", "float", "Keras's decay: rate/(1 + time_decay·step), at least 0", 0.0, low=0.0
+        ),
+        Parameter("max_lr", "float", "Upper limit of the rate, above 0", None, low=0.0, open_low=True),
+        Parameter(
+            "norms",
+            "choice",
+            "parameters: trainable tensors; all: also batch-norm statistics (the authors' code)",
+            "parameters",
+            choices=("parameters", "all"),
+        ),
+        Parameter(
+            "bound",
+            "choice",
+            "paper: its constant; valid: a true gradient bound; smoothness: of a softmax head",
+            "paper",
+            choices=("paper", "valid", "smoothness"),
+        ),
+        Parameter(
+            "bias_correction", "bool", "Divide the moving averages by 1 − β^t (paper §8.4)", default=False
+        ),
+        *(
+            Parameter(
+                name,
+                "float",
+                f"Start of {symbol}, Auto-Adam's and RMSprop's average, at least 0",
+                0.0,
+                low=0.0,
+            )
+            for name, symbol in (("initial_k1", "K1"), ("initial_k2", "K2"))
+        ),
+        Parameter(
+            "rule",
+            "choice",
+            "Rule from constant to rate; taken from the optimizer if not given",
+            None,
+            choices=("sgd", "adamo", "rmsprop", "rmsprop-paper", "auto-adam"),
+        ),
+        Parameter(
+            "l2",
+            "float",
+            "L2 coefficient, at least 0; the optimizer's weight_decay if not given",
+            None,
+            low=0.0,
+        ),
+        Parameter("head", "text", "Name of the last linear layer; found if not given", None, tunable=False),
+        _WARMUP_OVER,
+    ),
+    _LIPSCHITZ,
+    measured=True,
+    tuning_free=True,
+)
+
+_BUILT_IN: Final = (
+    Component("fixed", "The same rate from first to last step.", (_LR, _WARMUP_OVER)),
+    Component(
+        "step",
+        "The rate is multiplied by gamma at each milestone.",
+        (
+            _LR,
+            Parameter("gamma", "float", "Factor at each milestone, in (0, 1]", 0.1, 0.0, 1.0, open_low=True),
+            Parameter(
+                "milestones",
+                "floats",
+                "Fractions of the training length, in (0, 1)",
+                (0.5, 0.75),
+                0.0,
+                1.0,
+                open_low=True,
+                open_high=True,
+            ),
+            _WARMUP_OVER,
+        ),
+        _HE,
+    ),
+    _CYCLIC,
+    _ONE,
+    Component(
+        "cosine",
+        "Half a cosine wave from lr down to min_ratio·lr; with warm restarts, several.",
+        (
+            _LR,
+            _ratio("min_ratio", "Lowest rate as a fraction of lr, in [0, 1)", 0.0),
+            Parameter(
+                "restarts", "int", "Number of warm restarts; the training ends with a whole wave", 0, low=0
+            ),
+            Parameter("restart_factor", "int", "Each wave's length over the one before it", 1, low=1),
+            _WARMUP_FIRST,
+        ),
+        _SGDR,
+    ),
+    Component(
+        "linear",
+        "A straight line from lr to end_ratio·lr.",
+        (
+            _LR,
+            _ratio("end_ratio", "Rate after the last step as a fraction of lr, in [0, 1)", 0.0),
+            _WARMUP_FIRST,
+        ),
+    ),
+    Component(
+        "exponential",
+        "The rate is multiplied by gamma after every epoch.",
+        (
+            _LR,
+            Parameter("gamma", "float", "Factor per epoch, in (0, 1]", 0.95, 0.0, 1.0, open_low=True),
+            _WARMUP_OVER,
+        ),
+    ),
+    Component(
+        "polynomial",
+        "lr·(1 − t/T)^power at step t of T.",
+        (_LR, Parameter("power", "float", "Exponent, above 0", 0.9, low=0.0, open_low=True), _WARMUP_FIRST),
+        "L.-C. Chen et al., DeepLab, arXiv 1606.00915",
+    ),
+    Component(
+        "inverse-time",
+        "lr/(1 + decay·t) at step t: the time decay of Keras.",
+        (_LR, Parameter("decay", "float", "Decay per step, at least 0", 1e-3, low=0.0), _WARMUP_OVER),
+    ),
+    Component(
+        "plateau",
+        "The rate is multiplied by factor when the study's metric has stopped improving.",
+        (
+            _LR,
+            Parameter("factor", "float", "Factor, in (0, 1)", 0.1, 0.0, 1.0, open_low=True, open_high=True),
+            Parameter("patience", "int", "Epochs without improvement that are let pass", 5, low=0),
+            Parameter("threshold", "float", "Smallest change that counts as an improvement", 1e-4, low=0.0),
+            Parameter(
+                "threshold_mode", "choice", "rel: relative to the best; abs", "rel", choices=("rel", "abs")
+            ),
+            Parameter("cooldown", "int", "Epochs after a reduction that are not counted", 0, low=0),
+            _ratio("min_ratio", "Lowest rate as a fraction of lr, in [0, 1)", 0.0),
+            _WARMUP_OVER,
+        ),
+        measured=True,
+    ),
+    _LIPSCHITZ_LR,
+    *COMPETITORS,
+)
+
+SCHEDULES: Final = MappingProxyType({component.name: component for component in _BUILT_IN})
+
+OWN: Final = Component(
+    "own",
+    "A schedule of users' own: what lrstudy itself reads of its parameters; the others are passed on.",
+    (
+        Parameter("lr", "float", "Rate that the optimizer starts at, above 0", None, low=0.0, open_low=True),
+        _WARMUP_OVER,
+        Parameter("interval", "choice", "What it counts: step or epoch", None, choices=("step", "epoch")),
+    ),
+)

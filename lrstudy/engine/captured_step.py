@@ -1,0 +1,231 @@
+"""A step captured once as a CUDA graph, replayed from then on, and kept for the process's next trials.
+
+A small network keeps a GPU waiting for Python: each layer is a few kernels of microseconds, launched one by
+one. A CUDA graph launches all of them at once. It is a list of kernels with the addresses that they read and
+write: no Python runs when it is replayed, and whatever the step is to see must lie at those addresses.
+
+Random numbers are none of it: torch registers the default generator with every graph, so that a replay draws
+from where the generator stands (it is seeded per trial) and moves it on, as the calls would have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+
+from lrstudy.engine.captured_sgd import CapturedSGD, Constants, constants_of
+from lrstudy.engine.step import PlainStep
+from lrstudy.uncompiled import count_as_stepped
+
+# A replayable computation: runs it again on whatever its input tensors hold by then.
+Replay = Callable[[], None]
+# Batches computed call by call before the capture: libraries set themselves up and choose their kernels.
+_WARM_UP: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """A captured step and the tensors at its addresses; another trial of its kind can move in.
+
+    ``weights`` are the model's parameters and buffers, ``grads`` the parameters' gradients (None: it has
+    none). Without an ``update`` the graph ends with the gradients.
+    """
+
+    replay: Replay
+    batch: tuple[Tensor, Tensor]
+    found: tuple[Tensor, Tensor]
+    weights: list[Tensor]
+    grads: list[Tensor | None]
+    update: CapturedSGD | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """Which trials can use the same capture: those with equal task, batches and constants of the update."""
+
+    task: Hashable
+    batch: tuple[object, ...]
+    constants: Constants | None
+
+
+# What is kept in this process between trials. A trial takes it out and puts it back at its end: no two
+# trainings that are alive at the same time can write to one capture's tensors.
+_kept: dict[_Kind, Capture] = {}
+
+
+class CapturedStep:
+    """A trial's step, replayed from a capture: another trial's, or its own at the fourth batch.
+
+    Where the optimizer is a plain SGD the whole step is captured, else all of it but the optimizer's call.
+    The batches before the capture are training steps as well, computed plainly (on a side stream, as a
+    capture wants it). So is a batch of another shape than the first, such as an epoch's last. Where the
+    capture fails, every later step is plain, and ``note`` says why. The model must do the same for every
+    batch of one shape: what it decides from a tensor's values, or counts in Python, stays as captured.
+    """
+
+    def __init__(
+        self,
+        plain: PlainStep,
+        key: Hashable | None,
+        capture: Callable[[Callable[[], None]], Replay] | None = None,
+        warm_up: Callable[[Callable[[], None]], None] | None = None,
+    ) -> None:
+        self._plain, self._key = plain, key
+        self._parameters = list(plain.model.parameters())
+        self._record, self._warm_up = capture or _capture, warm_up or _on_side_stream
+        self._batch: tuple[object, ...] | None = None
+        self._kind: _Kind | None = None
+        self._constants: Constants | None = None
+        self._warm = 0
+        self._plainly = False  # from now on
+        self._capture: Capture | None = None
+        self.note: str | None = None
+
+    def __call__(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """One step on a batch."""
+        if self._batch is None:
+            self._begin(inputs, targets)
+        if self._plainly or not self._fits(inputs, targets):
+            return self._plain(inputs, targets)
+        if self._capture is None:
+            if self._warm < _WARM_UP:
+                return self._warmed_up(inputs, targets)
+            self._capture = self._captured(inputs, targets)
+        capture, optimizer = self._capture, self._plain.optimizer
+        if capture is None or not (capture.update is None or capture.update.adopt(optimizer)):
+            return self._plain(inputs, targets)
+        return self._replayed(capture, inputs, targets)
+
+    def close(self, *, keep: bool) -> None:
+        """Hand the capture on; or, after a failure, drop all there are: memory may have run out.
+
+        The next trial writes into this one's tensors: model and optimizer must not be used any more.
+        """
+        capture, self._capture, self._plainly = self._capture, None, True
+        if not keep:
+            _kept.clear()
+        elif capture is not None and self._kind is not None:
+            for kind in [kind for kind in _kept if kind.task != self._kind.task]:
+                del _kept[kind]  # another study's
+            _kept[self._kind] = capture
+
+    def _begin(self, inputs: Tensor, targets: Tensor) -> None:
+        """With the first batch it is known what kind of step it is. The schedule is at work by now."""
+        self._batch = _form(inputs, targets)
+        self._constants = constants_of(self._plain.optimizer)
+        if self._key is not None and not has_hooks(self._plain.model):
+            # A hook would be captured with the model: it would write in the next trial to what its schedule,
+            # which is gone, had read, and the next trial's own hook would not be called.
+            self._kind = _Kind(self._key, self._batch, self._constants)
+            self._capture = _kept.pop(self._kind, None)
+        if self._capture is not None:
+            self._move_in(self._capture)
+
+    @torch.no_grad()
+    def _move_in(self, capture: Capture) -> None:
+        """Let the model's tensors lie at the capture's addresses, with the values that they have."""
+        for own, kept in zip(_weights(self._plain.model), capture.weights, strict=True):
+            kept.copy_(own)
+            own.data = kept
+
+    def _fits(self, inputs: Tensor, targets: Tensor) -> bool:
+        if _form(inputs, targets) != self._batch:
+            return False
+        if self._constants is None or constants_of(self._plain.optimizer) == self._constants:
+            return True
+        self.note = "a step is computed call by call where more than rate and momentum has changed"
+        return False
+
+    def _warmed_up(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        self._warm += 1
+        found: list[Tensor] = []
+        self._warm_up(lambda: found.extend(self._plain(inputs, targets)))
+        return found[0].clone(), found[1].clone()
+
+    def _captured(self, inputs: Tensor, targets: Tensor) -> Capture | None:
+        """Capture, which computes nothing yet; None where it fails."""
+        plain = self._plain
+        batch = inputs.clone(), targets.clone()
+        update = None if self._constants is None else CapturedSGD(plain.optimizer)
+        found: list[Tensor] = []
+
+        def compute() -> None:
+            found[:] = plain.gradient(*batch)
+            if update is not None:
+                update.run(plain.optimizer)
+
+        try:
+            replay = self._record(compute)
+        except Exception as error:  # noqa: BLE001 - what a model does that cannot be captured has no end
+            first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            self.note = f"the step could not be captured and is computed call by call: {first}"
+            self._plainly = True
+            return None
+        weights = [tensor.detach() for tensor in _weights(plain.model)]
+        grads = [parameter.grad for parameter in self._parameters]
+        return Capture(replay, batch, (found[0], found[1]), weights, grads, update)
+
+    def _replayed(self, capture: Capture, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        optimizer = self._plain.optimizer
+        capture.batch[0].copy_(inputs)
+        capture.batch[1].copy_(targets)
+        if capture.update is not None:
+            capture.update.refresh(optimizer)
+            count_as_stepped(optimizer)
+        capture.replay()
+        for parameter, grad in zip(self._parameters, capture.grads, strict=True):
+            parameter.grad = grad  # a plain step may have put others there
+        if capture.update is None:
+            optimizer.step()
+        loss, outputs = capture.found
+        return loss.clone(), outputs.clone()
+
+
+def _form(inputs: Tensor, targets: Tensor) -> tuple[object, ...]:
+    """What all batches of a capture share."""
+    return inputs.shape, inputs.dtype, inputs.device, targets.shape, targets.dtype
+
+
+def _weights(model: nn.Module) -> list[Tensor]:
+    return [*model.parameters(), *model.buffers()]
+
+
+def has_hooks(model: nn.Module) -> bool:
+    """Whether anything is hooked onto a model's modules or parameters; torch lists hooks nowhere else."""
+    kinds = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+    of_parameters = ("_backward_hooks", "_post_accumulate_grad_hooks")
+    return any(getattr(module, kind) for module in model.modules() for kind in kinds) or any(
+        getattr(parameter, kind) for parameter in model.parameters() for kind in of_parameters
+    )
+
+
+def _on_side_stream(compute: Callable[[], None]) -> None:
+    stream: Callable[[], torch.cuda.Stream] = torch.cuda.Stream  # torch leaves it without types
+    side = stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        compute()
+    torch.cuda.current_stream().wait_stream(side)
+
+
+def _capture(compute: Callable[[], None]) -> Replay:
+    graph = torch.cuda.CUDAGraph()
+    torch.cuda.synchronize()
+    with torch.cuda.graph(graph, pool=_memory()):
+        compute()
+    return graph.replay
+
+
+@cache
+def _memory() -> torch.cuda._POOL_HANDLE:
+    """The memory that all captures of this process work in: else each kept one would hold its own.
+
+    They may, for no two of them run at the same time, and none leaves anything there that its next replay
+    does not write anew: weights, momentum buffers, rates and batches lie outside.
+    """
+    return torch.cuda.graph_pool_handle()

@@ -1,0 +1,78 @@
+"""Adam and AdamW on stacked parameters: every lane with its own rate, betas and number of steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import torch
+from torch import Tensor
+from torch.optim import Adam, AdamW, Optimizer
+
+from lrstudy.engine.lanes.optimizer_state import Column, StackedLanes
+
+# Options of torch's Adam with which it computes something else than what stands here.
+_OTHERWISE: Final = ("amsgrad", "maximize", "capturable", "differentiable")
+
+
+def is_plain_adam(optimizer: Optimizer) -> bool:
+    """Whether an optimizer is torch's Adam or AdamW, without options that make it another."""
+    if type(optimizer) not in (Adam, AdamW):
+        return False
+    return not any(group[name] for group in optimizer.param_groups for name in _OTHERWISE)
+
+
+class StackedAdam:
+    """Moves stacked parameters, (lanes, numbers), as the lanes' own ``torch.optim.Adam`` would.
+
+    Rates and betas are read before every step from the lanes' optimizers, to which their schedules write.
+    Their state becomes views of the stacked one, so that it is always what it would be if the lane had
+    trained alone; a lane's parameters count their steps together.
+    """
+
+    def __init__(self, lanes: StackedLanes, optimizers: Sequence[Adam]) -> None:
+        self._stacked, self._optimizers = lanes.numbers, optimizers
+        self._groups = [optimizer.param_groups[0] for optimizer in optimizers]
+        self._eps, self._decoupled = self._groups[0]["eps"], self._groups[0]["decoupled_weight_decay"]
+        self._decay = lanes.decay(optimizers[0])
+        self._counts = self._adopt_counts(lanes.parameters)
+        self._steps = [int(count) for count in self._counts.tolist()]
+        self._m, _ = lanes.adopt("exp_avg", optimizers)
+        self._v, _ = lanes.adopt("exp_avg_sq", optimizers)
+        self._columns = {name: Column(lanes.numbers) for name in ("lr", "1 - beta1", "beta2", "size", "root")}
+
+    def step(self, gradient: Tensor) -> None:
+        """One step of every lane. ``gradient`` is (lanes, numbers)."""
+        # Notation of torch.optim.Adam: m ← β1m + (1 − β1)g, v ← β2v + (1 − β2)g²,
+        # θ ← θ − γ/(1 − β1^t) · m/(√v/√(1 − β2^t) + ε).
+        self._counts.add_(1)
+        self._steps = [step + 1 for step in self._steps]
+        rates = [float(group["lr"]) for group in self._groups]
+        if self._decay is not None:
+            if self._decoupled:
+                self._stacked.mul_(1 - self._column("lr", rates) * self._decay)
+            else:
+                gradient = torch.addcmul(gradient, self._stacked, self._decay)
+        betas = [group["betas"] for group in self._groups]
+        beta2 = self._column("beta2", [b2 for _, b2 in betas])
+        self._m.lerp_(gradient, self._column("1 - beta1", [1 - b1 for b1, _ in betas]))
+        self._v.mul_(beta2).addcmul_(gradient, gradient * (1 - beta2))
+        sizes = [-lr / (1 - b1**step) for lr, (b1, _), step in zip(rates, betas, self._steps, strict=True)]
+        roots = [(1 - b2**step) ** 0.5 for (_, b2), step in zip(betas, self._steps, strict=True)]
+        denominator = (self._v.sqrt() / self._column("root", roots)).add_(self._eps)
+        self._stacked.addcdiv_(self._m * self._column("size", sizes), denominator)
+
+    def _column(self, name: str, values: list[float]) -> Tensor:
+        return self._columns[name].holding(values)
+
+    def _adopt_counts(self, parameters: Sequence[Sequence[Tensor]]) -> Tensor:
+        """The lanes' numbers of steps, left as views in the state of each parameter."""
+        states = [
+            [optimizer.state[parameter] for parameter in own]
+            for optimizer, own in zip(self._optimizers, parameters, strict=True)
+        ]
+        counts = torch.tensor([float(lane[0].get("step", 0.0)) for lane in states])
+        for lane, count in zip(states, counts.unbind(), strict=True):
+            for state in lane:
+                state["step"] = count
+        return counts

@@ -1,0 +1,157 @@
+"""Several trials trained side by side: each a ``Training`` of its own, their steps taken together.
+
+A lane's ``Training`` owns everything that makes the trial: its model, optimizer, schedule, order of the
+rows and record. The group only replaces the work of an epoch, for all lanes at once. What the plain loop
+in ``training`` computes is the definition; the tests hold lanes to it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lrstudy.catalog.schedule_kinds import SCHEDULES
+from lrstudy.engine.lanes.eligibility import disagreement
+from lrstudy.engine.lanes.lane_losses import StackedLoss, StackedSums
+from lrstudy.engine.lanes.optimizer_step import StackedSteps, steps_together
+from lrstudy.engine.lanes.stacked_model import stack, unstackable
+from lrstudy.engine.trial import State, Training, TrialConfig
+from lrstudy.records import EpochRecord
+from lrstudy.spec import Study
+from lrstudy.tasks import TaskData, build_loss, build_model
+from lrstudy.tasks.pipeline import Pipeline
+
+
+def why_not(study: Study, data: TaskData, kinds: Sequence[str]) -> str | None:
+    """Why trials of a study, of these schedule kinds, cannot run in lanes; None if they can."""
+    task = study.task
+    if task.precision == "bf16":
+        return "the precision is bf16"
+    for kind in kinds:
+        if kind not in SCHEDULES:
+            return f"the schedule {kind!r} is the user's own"
+    pipeline = Pipeline(data, task, torch.device("cpu"))
+    reason = unstackable(build_model(task.model, pipeline.input_shape, pipeline.outputs, 0))
+    return disagreement(task, pipeline) if reason is None else reason
+
+
+class LaneGroup:
+    """Trials of one study in lanes; ``run_epoch`` trains those that have not finished for an epoch.
+
+    Call ``why_not`` first. ``trainings[i]`` is the lane of ``configs[i]``: its outcome, its progress and,
+    between two epochs, its checkpoint (``state_dict``). ``drop`` takes a lane out before its end.
+    """
+
+    def __init__(
+        self, study: Study, data: TaskData, configs: Sequence[TrialConfig], device: torch.device
+    ) -> None:
+        self.trainings = [Training(study, data, config, device) for config in configs]
+        self._dropped: set[int] = set()
+        self._stacked: tuple[int, ...] = ()
+        self._losses = StackedLoss(build_loss(study.task.loss))
+        self._classes, self._device = data.classes, device
+
+    @property
+    def active(self) -> tuple[int, ...]:
+        """The lanes that train on: not finished, not dropped."""
+        numbered = enumerate(self.trainings)
+        return tuple(i for i, lane in numbered if not lane.finished and i not in self._dropped)
+
+    def drop(self, lane: int) -> None:
+        """Train a lane no further; the others close up before the next epoch."""
+        self._dropped.add(lane)
+
+    def run_epoch(self) -> dict[int, EpochRecord]:
+        """An epoch of every active lane: its record by lane. Seconds are a lane's share of the group's."""
+        if set(self.active) != set(self._stacked):
+            self._stack(self.active)
+        lanes = [self.trainings[i] for i in self._stacked]
+        measured = [lane.schedule.measurement for lane in lanes]
+        started = time.perf_counter()
+        rates, train = self._train(lanes)
+        shares = self._shares(time.perf_counter() - started)
+        estimates = [lane.schedule.take_estimate_seconds() for lane in lanes]
+        started = time.perf_counter()
+        validation = self._evaluate(lanes)
+        eval_seconds = (time.perf_counter() - started) / len(lanes)
+        return {
+            i: lane.note_epoch(*found, (share, estimate, eval_seconds))
+            for i, lane, share, estimate, *found in zip(
+                self._stacked, lanes, shares, estimates, measured, rates, train, validation, strict=True
+            )
+        }
+
+    def _shares(self, seconds: float) -> list[float]:
+        """What each lane's training took: who measures pays for it, the rest is shared equally."""
+        watching, watched = self._model.take_watch_seconds(), self._model.watched
+        each = (seconds - watching) / len(self._stacked)
+        return [
+            each + (watching / len(watched) if place in watched else 0.0)
+            for place in range(len(self._stacked))
+        ]
+
+    def state_dict(self, lane: int) -> State:
+        """A lane's checkpoint: a plain ``Training`` of the trial, or a lane, continues from it."""
+        state: State = _own_memory(self.trainings[lane].state_dict())
+        return state
+
+    def load_state_dict(self, lane: int, state: State) -> None:
+        """Continue a lane from a checkpoint, its own or a plain trial's."""
+        self.trainings[lane].load_state_dict(state)
+        self._stacked = ()  # the optimizer's buffers are new
+
+    def close(self) -> None:
+        """Take the schedules' hooks off the models."""
+        for lane in self.trainings:
+            lane.close()
+
+    def _stack(self, active: tuple[int, ...]) -> None:
+        self._stacked = tuple(sorted(active, key=lambda i: not steps_together(self.trainings[i].optimizer)))
+        lanes = [self.trainings[i] for i in self._stacked]
+        self._model = stack([lane.model for lane in lanes])
+        parameters: list[list[Tensor]] = [list(lane.model.parameters()) for lane in lanes]
+        self._steps = StackedSteps(self._model, [lane.optimizer for lane in lanes], parameters)
+
+    def _train(self, lanes: Sequence[Training]) -> tuple[list[list[float]], list[dict[str, float]]]:
+        for lane in lanes:
+            if not lane.model.training:
+                lane.model.train()
+            lane.schedule.before_training()
+        self._steps.begin()
+        sums = self._sums(len(lanes))
+        rates: list[list[float]] = []
+        for inputs, targets in lanes[0].pipeline.stacked_batches([lane.order for lane in lanes]):
+            rates.append([lane.schedule.rate for lane in lanes])
+            outputs = self._model(inputs, training=True)
+            self._model.backward(self._losses.gradient(outputs, targets))
+            self._steps.step()
+            for lane in lanes:
+                lane.schedule.after_step()
+            sums.update(outputs, targets)
+        return [list(lane) for lane in zip(*rates, strict=True)], sums.result()
+
+    @torch.no_grad()
+    def _evaluate(self, lanes: Sequence[Training]) -> list[dict[str, float]]:
+        for lane in lanes:
+            lane.schedule.before_evaluation()
+        sums = self._sums(len(lanes))
+        for inputs, targets in lanes[0].pipeline.batches("validation"):
+            outputs = self._model(inputs.expand(len(lanes), *inputs.shape), training=False)
+            sums.update(outputs, targets.expand(len(lanes), *targets.shape))
+        return sums.result()
+
+    def _sums(self, lanes: int) -> StackedSums:
+        return StackedSums(self._losses, lanes, self._classes, self._device)
+
+
+def _own_memory(state: Any) -> Any:
+    """The same with tensors that share no memory: saved, a view would bring all lanes along."""
+    if isinstance(state, Tensor):
+        return state.clone()
+    if isinstance(state, Mapping):
+        return {key: _own_memory(value) for key, value in state.items()}
+    return [_own_memory(value) for value in state] if isinstance(state, list) else state

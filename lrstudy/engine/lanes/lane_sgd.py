@@ -1,0 +1,58 @@
+"""SGD on stacked parameters: every lane with its own rate and momentum, all of them in a few calls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.optim import SGD
+
+from lrstudy.engine.lanes.optimizer_state import Column, StackedLanes
+
+
+class StackedSGD:
+    """Moves stacked parameters, (lanes, numbers), as the lanes' own ``torch.optim.SGD`` would.
+
+    Rates and momenta are read before every step from the lanes' optimizers, to which their schedules write.
+    The momentum buffers in there become views of the stacked ones, so that a lane's optimizer state is
+    always what it would be if the lane had trained alone.
+    """
+
+    def __init__(self, lanes: StackedLanes, optimizers: Sequence[SGD]) -> None:
+        self._lanes, self._optimizers = lanes, optimizers
+        self._stacked = stacked = lanes.numbers
+        self._groups = [optimizer.param_groups[0] for optimizer in optimizers]
+        options = self._groups[0]
+        self._dampening, self._nesterov = options["dampening"], options["nesterov"]
+        self._decay = lanes.decay(optimizers[0])
+        self._rate, self._momentum = Column(stacked), Column(stacked)
+        self._buffer: Tensor | None = None
+        self._fresh = stacked.new_zeros(len(stacked), 1)
+
+    def step(self, gradient: Tensor) -> None:
+        """One step of every lane. ``gradient`` is (lanes, numbers)."""
+        # Notation of torch.optim.SGD: b ← μb + (1 − τ)g, then θ ← θ − γb (Nesterov: θ − γ(g + μb)).
+        if self._decay is not None:
+            gradient = torch.addcmul(gradient, self._stacked, self._decay)
+        momenta = [group["momentum"] for group in self._groups]
+        if any(momenta):
+            moved = self._with_momentum(gradient, self._momentum.holding(momenta))
+            # Without momentum torch takes the gradient as it is, undamped.
+            none = None if all(momenta) else self._momentum.holding(momenta) == 0
+            gradient = moved if none is None else torch.where(none, gradient, moved)
+        rates = [float(group["lr"]) for group in self._groups]
+        self._stacked.addcmul_(gradient, self._rate.holding(rates), value=-1)
+
+    def _with_momentum(self, gradient: Tensor, momentum: Tensor) -> Tensor:
+        first = self._buffer is None
+        if self._buffer is None:
+            self._buffer, new = self._lanes.adopt("momentum_buffer", self._optimizers)
+            self._fresh[new] = 1
+        self._buffer.mul_(momentum)
+        if first and self._dampening:
+            # torch's first step of a parameter takes the gradient undamped.
+            self._buffer.addcmul_(gradient, self._fresh * self._dampening + (1 - self._dampening))
+        else:
+            self._buffer.add_(gradient, alpha=1 - self._dampening)
+        return torch.addcmul(gradient, self._buffer, momentum) if self._nesterov else self._buffer

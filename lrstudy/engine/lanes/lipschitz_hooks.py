@@ -1,0 +1,78 @@
+"""The Lipschitz hooks of lanes, fed with what each would have seen on its own model."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from lrstudy.engine.lanes.shared_storage import stack_in_place
+from lrstudy.lipschitz.norms import batch_quantities
+from lrstudy.lipschitz.watch import Watch
+
+
+class StackedWatches:
+    """All the hooks on one layer. ``lanes`` are those that have one."""
+
+    def __init__(self, layers: Sequence[nn.Module]) -> None:
+        self._watches = _alike(layers)
+        self.lanes = {lane for watch in self._watches for lane in watch.lanes}
+        self._seconds = 0.0
+
+    def look(self, inputs: Tensor, outputs: Tensor) -> None:
+        """Take a batch: the layer's inputs (lanes, rows, h) and outputs (lanes, rows, n)."""
+        started = time.perf_counter()
+        for watch in self._watches:
+            watch.look(inputs, outputs)
+        self._seconds += time.perf_counter() - started
+
+    def take_seconds(self) -> float:
+        """How long looking has taken since the last call."""
+        taken, self._seconds = self._seconds, 0.0
+        return taken
+
+
+class _Alike:
+    """The Lipschitz hooks of some lanes that measure the same quantities, as one."""
+
+    def __init__(self, names: tuple[str, ...], lanes: list[int], maxima: Tensor) -> None:
+        self._names, self._maxima = names, maxima
+        self._rows: dict[int, Tensor] = {}
+        self.lanes = lanes
+        # Never one by itself: torch multiplies a single matrix by other code, which rounds otherwise.
+        self._places = torch.tensor(lanes if len(lanes) > 1 else lanes * 2, device=maxima.device)
+
+    def look(self, inputs: Tensor, outputs: Tensor) -> None:
+        """Take a batch, as ``Watch`` does."""
+        if len(self.lanes) < len(inputs) or len(inputs) == 1:
+            inputs = inputs.index_select(0, self._places)
+            outputs = outputs.index_select(0, self._places) if "ka" in self._names else inputs
+        # In one layout, so that sums run in one order, whatever the number of a lane's neighbours.
+        found = batch_quantities(self._names, inputs.contiguous(), outputs.contiguous())[: len(self.lanes)]
+        rows = inputs.shape[1]
+        if rows not in self._rows:
+            self._rows[rows] = found.new_full((len(self.lanes), 1), rows)
+        found = torch.cat([found, self._rows[rows]], 1)
+        torch.maximum(self._maxima, found, out=self._maxima)  # a NaN stays
+
+
+def watches_of(layer: nn.Module) -> list[Watch]:
+    """The Lipschitz hooks on a layer."""
+    hooks = layer._forward_hooks.values()  # noqa: SLF001 - torch lists a module's hooks nowhere else
+    return [hook for hook in hooks if isinstance(hook, Watch)]
+
+
+def _alike(layers: Sequence[nn.Module]) -> list[_Alike]:
+    """The hooks of a layer's lanes, those that measure the same together."""
+    found: dict[tuple[str, ...], list[tuple[int, Watch]]] = {}
+    for lane, layer in enumerate(layers):
+        for hook in watches_of(layer):
+            found.setdefault(hook.names, []).append((lane, hook))
+    stacked = []
+    for names, watches in found.items():
+        (device,) = watches[0][1].maxima
+        maxima = stack_in_place([watch.maxima[device] for _, watch in watches])
+        stacked.append(_Alike(names, [lane for lane, _ in watches], maxima))
+    return stacked

@@ -1,0 +1,44 @@
+"""The speed of lanes on this machine, for a study's estimated time and for advice; it decides nothing."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Final
+
+import torch
+
+from lrstudy.engine.lanes.lane_group import LaneGroup
+from lrstudy.engine.trial import TrialConfig
+from lrstudy.records import Phase
+from lrstudy.spec import Study
+from lrstudy.tasks import TaskData
+from lrstudy.tasks.splits import Split
+
+# What is measured: the fastest of so many epochs over so many batches.
+_EPOCHS: Final = 3
+_STEPS: Final = 16
+
+
+def seconds_per_step(study: Study, data: TaskData, lanes: int) -> float:
+    """Seconds of a step and a lane, at a rate that moves nothing far."""
+    configs = [
+        TrialConfig(f"lane-{number}", Phase.TUNE, "measured", "fixed", {"lr": 1e-6}, number)
+        for number in range(lanes)
+    ]
+    few = _STEPS * study.task.batch_size
+    data = replace(data, train=_first(data.train, few), validation=_first(data.validation, few))
+    group = LaneGroup(study, data, configs, torch.device("cpu"))
+    try:
+        found: list[float] = []
+        while group.active and len(found) < _EPOCHS:
+            started = time.perf_counter()
+            group.run_epoch()
+            found.append(time.perf_counter() - started)
+        return min(found) / (lanes * group.trainings[0].pipeline.steps_per_epoch)
+    finally:
+        group.close()
+
+
+def _first(split: Split, rows: int) -> Split:
+    return Split(split.inputs[:rows], split.targets[:rows])

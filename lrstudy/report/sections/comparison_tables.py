@@ -1,0 +1,138 @@
+"""The page of a comparison: several studies side by side."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+from lrstudy.report.comparison import Comparison, Place
+from lrstudy.report.figures.profiles import performance_profiles, speedups_by_study
+from lrstudy.report.page_model import Cell, Column, Group, NumberTable, Page, Section
+from lrstudy.report.sections.page import closing_line
+from lrstudy.report.text import NO_VALUE, listed, shown_epochs, trim
+from lrstudy.rules.counting import counted
+
+# A headline names so many schedules and counts the others.
+_NAMED: Final = 3
+
+
+def comparison_page(compared: Comparison, made_at: datetime | None = None) -> Page:
+    """Wins and times first, then profiles and speedups."""
+    sections = (
+        Section("wins", "Who was fastest", tables=(wins_table(compared), times_table(compared))),
+        Section(
+            "evidence",
+            "Over all studies",
+            figures=(performance_profiles(compared), speedups_by_study(compared)),
+        ),
+        Section(
+            "notes",
+            "Notes",
+            intro=() if compared.notes else ("Nothing to note.",),
+            items=compared.notes,
+        ),
+    )
+    count = counted(len(compared.studies), "study", "studies")
+    conditions = (listed([study.name for study in compared.studies]),)
+    return Page(
+        f"Comparison of {count}",
+        _headline(compared),
+        conditions,
+        (),
+        sections,
+        closing_line(made_at, "the studies' stores"),
+    )
+
+
+def _headline(compared: Comparison) -> str:
+    wins = _wins(compared)
+    studies = counted(len(compared.studies), "study", "studies")
+    most = max(wins.values(), default=0)
+    if not any(place.present for study in compared.studies for place in study.places):
+        return f"Nothing to compare yet: no confirm run has ended in any of {studies}."
+    if not most:
+        return f"No schedule reached its target in any of {studies}."
+    first = [name for name, count in wins.items() if count == most]
+    who = listed(first) if len(first) <= _NAMED else f"{len(first)} schedules"
+    text = f"{who} {'was' if len(first) == 1 else 'were each'} the fastest in {most} of {studies}"
+    faster = {
+        name: count
+        for index, name in enumerate(compared.schedules)
+        if (count := sum(study.places[index].verdict == "faster" for study in compared.studies))
+    }
+    if not faster:
+        return f"{text}; in none was a schedule shown to be faster than the study's reference."
+    said = [f"{name} in {count}" for name, count in sorted(faster.items(), key=lambda item: -item[1])]
+    if len(said) > _NAMED:
+        said = [*said[: _NAMED - 1], f"{len(said) - _NAMED + 1} others"]
+    return f"{text}; shown to be faster than the study's reference: {listed(said)}."
+
+
+def _wins(compared: Comparison) -> dict[str, int]:
+    return {
+        name: sum(study.places[index].fastest for study in compared.studies)
+        for index, name in enumerate(compared.schedules)
+    }
+
+
+def wins_table(compared: Comparison) -> NumberTable:
+    """For each schedule: in how many studies it was the fastest, and had each verdict; its score."""
+    columns = (
+        Column("schedule", number=False),
+        Column("studies"),
+        Column("fastest"),
+        Column("reference"),
+        Column("faster"),
+        Column("equivalent"),
+        Column("inconclusive"),
+        Column("slower"),
+        Column("never"),
+        Column("profile score"),
+    )
+    wins = _wins(compared)
+    rows = []
+    for index, name in enumerate(compared.schedules):
+        places = [study.places[index] for study in compared.studies if study.places[index].present]
+        verdicts = [place.verdict for place in places]
+        score = compared.scores[index]
+        counts = [len(places), wins[name]]
+        counts += [
+            verdicts.count(word)
+            for word in ("reference", "faster", "equivalent", "inconclusive", "slower", "never")
+        ]
+        cells = [Cell(str(count), number=True) for count in counts]
+        last = Cell(NO_VALUE if score is None else trim(score, 2), number=True)
+        rows.append((Cell(name, schedule=index), *cells, last))
+    note = (
+        "Fastest: the shortest expected time to the study's target, whether or not the difference is shown. "
+        "From reference to never: the verdicts that the studies' own reports give at that target. "
+        "Score: the area under the performance profile below, 1 for a schedule that is always the fastest."
+    )
+    return NumberTable("Wins", columns, (Group("", tuple(rows)),), (note,))
+
+
+def times_table(compared: Comparison) -> NumberTable:
+    """Expected epochs to the target, a row for each study and a column for each schedule."""
+    columns = (
+        Column("study", number=False),
+        Column("target", number=False),
+        *(Column(name) for name in compared.schedules),
+    )
+    rows = tuple(
+        (Cell(study.name), Cell(study.goal), *(_time(place) for place in study.places))
+        for study in compared.studies
+    )
+    note = (
+        "Epochs of all runs over the runs that reached the target, with the runs that reached it when not "
+        "all did; a star marks the fastest. A dash: the schedule has no run in the study."
+    )
+    return NumberTable("Times", columns, (Group("Expected epochs to the target (ERT)", rows),), (note,))
+
+
+def _time(place: Place) -> Cell:
+    if not place.present:
+        return Cell(NO_VALUE, number=True)
+    if place.epochs is None:
+        return Cell("never", number=True)
+    text = f"{shown_epochs(place.epochs)}{' ★' if place.fastest else ''}"
+    return Cell(text, "" if place.hits == place.runs else f"{place.hits} of {place.runs}", number=True)

@@ -1,0 +1,86 @@
+"""How a trial ended, and what tuning compares: computed from the metric's values alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from lrstudy.records import EpochRecord, Status
+from lrstudy.rules.metrics import METRICS, Metric
+
+if TYPE_CHECKING:
+    from lrstudy.spec import Study
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How a trial ended. ``objective`` is what tuning compares, in the metric's own direction.
+
+    ``found`` is what a range test found out: it joins the trial's ``params``.
+    """
+
+    status: Status
+    epochs_run: int
+    best_val: float | None = None
+    best_epoch: int | None = None
+    objective: float | None = None
+    error: str | None = None
+    test: dict[str, float] = field(default_factory=dict)
+    found: dict[str, Any] = field(default_factory=dict)
+
+
+def best_index(values: Sequence[float], metric: Metric) -> int | None:
+    """Where the metric was best, the earliest such epoch; None if it was never a number."""
+    best: int | None = None
+    for index, value in enumerate(values):
+        if not math.isnan(value) and (best is None or metric.better(value, values[best])):
+            best = index
+    return best
+
+
+def divergence(record: EpochRecord, bound: float) -> str | None:
+    """Why an epoch counts as diverged, or None."""
+    for name, loss in (("training", record.train_loss), ("validation", record.val_loss)):
+        if loss is None:
+            continue
+        if not math.isfinite(loss):
+            return f"{name} loss became {loss} in epoch {record.epoch}"
+        if loss > bound:
+            return f"{name} loss {loss:.6g} passed the bound {bound:g} in epoch {record.epoch}"
+    return None
+
+
+def objective_of(study: Study, values: Sequence[float]) -> float | None:
+    """What tuning compares, as it stands after these epochs; None where nothing finite was measured."""
+    best = best_index(values, METRICS[study.target.metric])
+    if best is None:
+        return None
+    match study.budget.objective:
+        case "best":
+            return values[best]
+        case "final":
+            return values[-1]
+        case "mean":
+            return math.fsum(values) / len(values)
+
+
+def learned(rows: Sequence[EpochRecord]) -> float | None:
+    """By what share the training loss fell from the first epoch to the last; None where that is unknown."""
+    if len(rows) < 2:
+        return None
+    first, last = rows[0].train_loss, rows[-1].train_loss
+    return (first - last) / abs(first) if math.isfinite(first) and math.isfinite(last) and first else None
+
+
+def pruned_after(study: Study, rows: Sequence[EpochRecord]) -> Outcome:
+    """The outcome of a trial that a pruner ends after these epochs."""
+    metric = METRICS[study.target.metric]
+    measured = (metric.value(getattr(row, metric.column)) for row in rows)
+    values = [math.nan if value is None else value for value in measured]
+    best = best_index(values, metric)
+    outcome = Outcome(Status.PRUNED, len(rows), objective=objective_of(study, values))
+    if best is not None:
+        outcome.best_val, outcome.best_epoch = values[best], best + 1
+    return outcome

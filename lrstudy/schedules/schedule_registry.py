@@ -1,0 +1,58 @@
+"""From a kind and its parameters to a schedule at work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from lrstudy.catalog import REQUIRED, Component
+from lrstudy.catalog.schedule_kinds import SCHEDULES
+from lrstudy.errors import Problem, SchedulerError, did_you_mean
+from lrstudy.schedules.competitors import COMPETITORS
+from lrstudy.schedules.curve_schedule import CurveSchedule
+from lrstudy.schedules.curve_shapes import KINDS
+from lrstudy.schedules.lipschitz import LipschitzSchedule
+from lrstudy.schedules.protocol import Schedule, ScheduleContext
+from lrstudy.schedules.user_schedules import build_own
+
+
+def build_schedule(kind: str, params: Mapping[str, Any], context: ScheduleContext) -> Schedule:
+    """Build a schedule and set the rate of the first step.
+
+    ``kind`` is a built-in one or ``"module:attribute"`` (see ``own``). ``params`` are concrete values;
+    those left out take the catalog's defaults. Raises ``SchedulerError`` with every problem at once.
+    """
+    if ":" in kind:
+        return build_own(kind, params, context)
+    component = SCHEDULES.get(kind)
+    if component is None:
+        hint = did_you_mean(kind, sorted(SCHEDULES)) + ' Your own: "module:attribute".'
+        raise SchedulerError(Problem("schedule", "kind", "is not a schedule", hint, kind))
+    complete = complete_params(component, params)
+    if kind in KINDS:
+        return CurveSchedule(kind, KINDS[kind], complete, context)
+    if kind in COMPETITORS:
+        return COMPETITORS[kind](complete, context)
+    return LipschitzSchedule(complete, context)
+
+
+def complete_params(component: Component, params: Mapping[str, Any]) -> dict[str, Any]:
+    """All parameters of a component, defaults filled in; raises ``SchedulerError`` for unusable ones."""
+    problems = list(_problems(component, params))
+    if problems:
+        raise SchedulerError(problems)
+    return {p.name: params.get(p.name, p.default) for p in component.parameters}
+
+
+def _problems(component: Component, params: Mapping[str, Any]) -> Iterator[Problem]:
+    where = f"schedule {component.name}"
+    known = [parameter.name for parameter in component.parameters]
+    for name, value in params.items():
+        parameter = component.parameter(name)
+        if parameter is None:
+            yield Problem(where, name, "is not one of its parameters", did_you_mean(name, known), value)
+        elif (message := parameter.problem(value)) is not None:
+            yield Problem(where, name, message, f"{parameter.doc}.", value)
+    for parameter in component.parameters:
+        if parameter.default is REQUIRED and parameter.name not in params:
+            yield Problem(where, parameter.name, "is missing", f"{parameter.doc}.")

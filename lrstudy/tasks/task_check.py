@@ -1,0 +1,153 @@
+"""The check that the parts of a task fit each other, before a study starts."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lrstudy.catalog.task_parts import CLASSIFICATION_LOSSES, TORCHVISION
+from lrstudy.errors import ContractError, InputError, Problem, StudyFileError
+from lrstudy.rules.user_modules import cause_of
+from lrstudy.tasks.losses import build_loss
+from lrstudy.tasks.model_contract import build_models, contract_problems
+from lrstudy.tasks.models import build_model
+from lrstudy.tasks.optimizers import build_optimizer
+from lrstudy.tasks.pipeline import Pipeline
+from lrstudy.tasks.precision import precision_of
+from lrstudy.tasks.task_data import TaskData
+from lrstudy.tasks.value_checks import value_problems
+
+if TYPE_CHECKING:
+    from lrstudy.spec import TaskSpec
+
+_ROWS: Final = 4
+
+
+def check_task(task: TaskSpec, data: TaskData, metric: str = "") -> None:
+    """Build the task's parts and take one step on a few rows, on the CPU.
+
+    ``metric`` is what the study is judged by, where that is to be checked too. Raises ``InputError`` with all
+    that does not fit: ``StudyFileError`` for names, options and parts that do not go together,
+    ``ContractError`` for data or a model that break their contract.
+    """
+    if (data.classes is not None) != (task.loss.name in CLASSIFICATION_LOSSES):
+        raise StudyFileError(_loss_problem(task, data))
+    if metric.endswith("_r2") and (problem := _r2_problem(data, metric)) is not None:
+        raise StudyFileError(problem)
+    cpu = torch.device("cpu")
+    pipeline = Pipeline(data, task, cpu)
+    problems = list(value_problems(task, data, pipeline)) if task.dataset.is_users_own else []
+    state = torch.default_generator.get_state()  # dropout draws from it
+    try:
+        model = build_model(task.model, pipeline.input_shape, pipeline.outputs, seed=0)
+        build_optimizer(task.optimizer, model)
+        problems += _problems(task, pipeline, model)
+    finally:
+        torch.default_generator.set_state(state)
+    if problems:
+        raise ContractError(problems)
+
+
+def _loss_problem(task: TaskSpec, data: TaskData) -> Problem:
+    """Tell a loss that is for other targets, and which form the targets need for it."""
+    if data.classes is not None:
+        message = f"does not fit {data.name!r}, whose targets are classes"
+        remedy = "Use a loss of classification."
+        if task.dataset.is_users_own:
+            remedy = (
+                "Integers are taken for class numbers: for a regression give targets.astype('float32'), "
+                "else use a loss of classification."
+            )
+        return Problem("task", "loss", message, remedy, task.loss.name)
+    message = f"does not fit {data.name!r}, whose targets are numbers"
+    remedy = "Use least-squares, say."
+    targets = data.train.targets
+    if targets.shape[1] == 1 and bool((targets == np.round(targets)).all()):
+        message += ", whole ones stored as floating point"
+        remedy = "For classes give integers: targets.astype(int); for a regression use least-squares, say."
+    elif targets.shape[1] > 1 and bool(((targets == 0) | (targets == 1)).all()):
+        if bool((targets.sum(1) == 1).all()):
+            message += ", one-hot rows"
+            remedy = "For classes give one whole number per row: targets.argmax(1)."
+        else:
+            message += ", several labels per row (multi-label)"
+            remedy = "No classification loss takes several labels per row: use mse, or one class per row."
+    return Problem("task", "loss", message, remedy, task.loss.name)
+
+
+def _r2_problem(data: TaskData, metric: str) -> Problem | None:
+    """Tell a split on which R² is not defined: a target has one value there."""
+    for name, split in data.splits.items():
+        if data.classes is None and bool((split.targets == split.targets[0]).all(axis=0).any()):
+            rows = len(split.targets)
+            message = (
+                f"is not defined: a target does not vary in the {name} split ({rows} row{'s' * (rows > 1)})"
+            )
+            remedy = "Give that split more rows, or judge by val_loss."
+            return Problem("target", "metric", message, remedy, metric)
+    return None
+
+
+def _problems(task: TaskSpec, pipeline: Pipeline, model: nn.Module) -> Iterator[Problem]:
+    def problem(message: str, remedy: str) -> Problem:
+        return Problem("task", "model", message, remedy, task.model.name)
+
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        yield problem("has nothing to train", "Give it parameters with requires_grad.")
+        return
+    try:
+        torch.save(model.state_dict(), io.BytesIO())
+    except Exception as error:  # noqa: BLE001 - pickling runs the user's code
+        message = f"has a state that cannot be pickled: {cause_of(error)}"
+        yield problem(message, "Keep only tensors and plain values in its state: checkpoints hold it.")
+    own = task.model.is_users_own and not task.model.name.startswith(TORCHVISION)
+    models = build_models(task, pipeline) if own else None
+    model = precision_of(task, torch.device("cpu")).prepare(model)
+    inputs, targets = next(pipeline.batches("train", min(task.batch_size, _ROWS)))
+    found = list(_step_problems(task, pipeline, model, inputs, targets))
+    yield from found
+    if models is not None and not found:
+        try:
+            yield from contract_problems(task, pipeline, models, inputs, targets)
+        except InputError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever the user's code raises
+            message = f"fails when it is built again, evaluated or trained for a step: {cause_of(error)}"
+            yield problem(message, "Make it run in both modes, as often as it is built.")
+
+
+def _step_problems(
+    task: TaskSpec, pipeline: Pipeline, model: nn.Module, inputs: Tensor, targets: Tensor
+) -> Iterator[Problem]:
+    def problem(message: str, remedy: str) -> Problem:
+        return Problem("task", "model", message, remedy, task.model.name)
+
+    try:
+        with precision_of(task, torch.device("cpu")).autocast():
+            outputs = model(inputs.clone())
+            expected = (len(inputs), pipeline.outputs)
+            if not isinstance(outputs, Tensor) or tuple(outputs.shape) != expected:
+                got = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
+                message = f"maps {tuple(inputs.shape)} to {got}, not to {expected}"
+                yield problem(message, "Return one row of outputs per input row.")
+                return
+            if not outputs.is_floating_point() or not outputs.requires_grad:
+                message = f"gives outputs of type {outputs.dtype} that cannot be trained on"
+                yield problem(message, "Return floating-point outputs that depend on its parameters.")
+                return
+            if not bool(torch.isfinite(outputs).any()):
+                message = f"gives nothing but NaN or infinity for a batch of shape {tuple(inputs.shape)}"
+                yield problem(message, "Correct it, or scale its inputs: it cannot be trained from there.")
+                return
+            loss = build_loss(task.loss)(outputs, targets)
+        loss.backward()
+    except InputError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever the user's (or torchvision's) code raises
+        message = f"fails on a batch of shape {tuple(inputs.shape)}: {cause_of(error)}"
+        yield problem(message, "Make it take such a batch, or choose other data.")

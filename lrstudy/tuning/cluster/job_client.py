@@ -1,0 +1,244 @@
+"""Studies as jobs of a Ray cluster's job server: submitted, listed, followed and stopped over HTTP.
+
+A job is ``lrstudy run`` on the cluster's head. Environment values go to Ray with the job and nowhere else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import shlex
+import socket
+import warnings
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Thread
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from ray.exceptions import AuthenticationError
+from ray.job_submission import JobStatus, JobSubmissionClient
+
+from lrstudy.errors import ClusterError, Problem
+from lrstudy.tuning.cluster.session import AUTHENTICATE
+
+# They tell of uploads and connections on standard error.
+_TALKATIVE: Final = (
+    "ray.dashboard.modules.dashboard_sdk",
+    "ray.dashboard.modules.job.sdk",
+    "ray._private.runtime_env.packaging",
+)
+_REACH_SECONDS: Final = 10.0
+# Ray prefers these to the address that it is given.
+_OVERRIDING: Final = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
+
+
+@dataclass(frozen=True, slots=True)
+class JobRequest:
+    """What is to run on the cluster: lrstudy's words after ``run``, in which folder and environment.
+
+    ``working_dir`` is uploaded, but for ``excludes``; ``env`` and ``pip`` are Ray's runtime environment.
+    """
+
+    words: Sequence[str]
+    study: str
+    working_dir: Path
+    python: str = "python"
+    name: str | None = None
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    pip: Sequence[str] = ()
+    excludes: Sequence[str] = ()
+
+    @property
+    def entrypoint(self) -> str:
+        """The command line that the cluster's head runs."""
+        return f"{self.python} -m lrstudy run {shlex.join(self.words)} --address auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job as the server knows it; never its environment."""
+
+    name: str
+    state: str
+    study: str
+    started_at: datetime | None
+    ended_at: datetime | None
+    exit_code: int | None
+    message: str
+
+    @property
+    def ended(self) -> bool:
+        """Whether it runs no more."""
+        return JobStatus(self.state).is_terminal()
+
+
+_LOOK_SECONDS: Final = 0.2
+
+
+class JobServer:
+    """The job server of a cluster's head, ``http://HEAD:8265``.
+
+    Raises ``ClusterError`` where none answers, its token is refused, or Ray's job client is not installed.
+    """
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        _reach(address)
+        with self._told():
+            self._client = _client(address)
+
+    def submit(self, request: JobRequest) -> str:
+        """Start a job and return its name; raises ``ClusterError`` for a name that is taken."""
+        environment: dict[str, Any] = {"working_dir": str(request.working_dir)}
+        if request.excludes:
+            environment["excludes"] = list(request.excludes)
+        if request.env:
+            environment["env_vars"] = dict(request.env)
+        if request.pip:
+            environment["pip"] = list(request.pip)
+        with self._told(request.name):
+            name: str = self._client.submit_job(
+                entrypoint=request.entrypoint,
+                submission_id=request.name,
+                runtime_env=environment,
+                metadata={"study": request.study},
+            )
+        return name
+
+    def jobs(self) -> list[Job]:
+        """Every job that was submitted, the latest first."""
+        with self._told():
+            found = [_job(details) for details in self._client.list_jobs() if details.submission_id]
+        return sorted(found, key=lambda job: job.started_at or datetime.now(UTC), reverse=True)
+
+    def job(self, name: str) -> Job:
+        """One job; raises ``ClusterError`` when there is none of that name."""
+        with self._told(name):
+            return _job(self._client.get_job_info(name))
+
+    def logs(self, name: str) -> str:
+        """All that a job has printed so far."""
+        with self._told(name):
+            text: str = self._client.get_job_logs(name)
+        return text
+
+    def follow(self, name: str, show: Callable[[str], None]) -> Job:
+        """Hand on what a job prints, from its beginning until it ends.
+
+        The connection is a thread's, so that Ctrl-C ends the waiting at once, whatever the server does.
+        """
+        failed: list[BaseException] = []
+
+        async def pass_on() -> None:
+            lines: AsyncIterator[str] = self._client.tail_job_logs(name)
+            async for text in lines:
+                show(text)
+
+        def read() -> None:
+            try:
+                asyncio.run(pass_on())
+            except Exception as error:  # noqa: BLE001 - raised again where the caller waits
+                failed.append(error)
+
+        self.job(name)  # a name that nobody knows is told here
+        with self._told(name), warnings.catch_warnings():
+            # Ray hands aiohttp a value that aiohttp is about to give up.
+            warnings.filterwarnings("ignore", "ssl=None", DeprecationWarning)
+            reader = Thread(target=read, name="lrstudy-follow", daemon=True)
+            reader.start()
+            while reader.is_alive():
+                reader.join(_LOOK_SECONDS)
+            if failed:
+                raise failed[0]
+        return self.job(name)
+
+    def stop(self, name: str) -> bool:
+        """End a job; False when it had ended already."""
+        with self._told(name):
+            stopped: bool = self._client.stop_job(name)
+        return stopped
+
+    @contextlib.contextmanager
+    def _told(self, name: str | None = None) -> Iterator[None]:
+        """Turn the client's exceptions into ``ClusterError``."""
+        try:
+            yield
+        except AuthenticationError as error:
+            message = str(error).splitlines()[0]
+            raise ClusterError(
+                Problem(
+                    "--address",
+                    "",
+                    f"refuses: {message}",
+                    f"{AUTHENTICATE[0].upper()}{AUTHENTICATE[1:]}",
+                    self.address,
+                )
+            ) from error
+        except (OSError, RuntimeError, ValueError) as error:
+            raise ClusterError(_problem(error, name, self.address)) from error
+
+
+def _problem(error: Exception, name: str | None, address: str) -> Problem:
+    text = str(error)
+    if "ray[default]" in text:
+        remedy = "Install it: pip install 'lrstudy[cluster]'"
+        return Problem("submit", "", "Ray's job client is not installed", remedy)
+    if name is not None and "already exists" in text:
+        remedy = "Choose another --submission-id, or none: lrstudy jobs list shows those that are taken."
+        return Problem("--submission-id", "", "a job of this name exists", remedy, name)
+    if name is not None and "does not exist" in text:
+        remedy = f"lrstudy jobs list --address {address} shows those that are there."
+        return Problem(address, "JOB", "no job has this name", remedy, name)
+    cause = (text.strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+    return Problem("--address", "", f"the job server cannot do it: {cause}", "Look at its logs.", address)
+
+
+def _reach(address: str) -> None:
+    """Raise ``ClusterError`` where nothing listens: Ray's client would wait without end."""
+    parts = urlsplit(address)
+    try:
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError:
+        port = 0
+    if parts.scheme not in ("http", "https") or not parts.hostname or not port:
+        remedy = "Give its dashboard's address: http://HEAD:8265"
+        raise ClusterError(Problem("--address", "", "is not a job server's address", remedy, address))
+    try:
+        socket.create_connection((parts.hostname, port), timeout=_REACH_SECONDS).close()
+    except OSError as error:
+        remedy = "Check that the cluster runs, with its dashboard, and that this machine reaches it."
+        cause = error.strerror or str(error)
+        raise ClusterError(
+            Problem("--address", "", f"no job server answers: {cause}", remedy, address)
+        ) from error
+
+
+def _client(address: str) -> Any:
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    held = {name: os.environ.pop(name) for name in _OVERRIDING if name in os.environ}
+    try:
+        return JobSubmissionClient(address)
+    finally:
+        os.environ.update(held)
+
+
+def _job(details: Any) -> Job:
+    return Job(
+        name=details.submission_id,
+        state=str(getattr(details.status, "value", details.status)),
+        study=(details.metadata or {}).get("study", ""),
+        started_at=_moment(details.start_time),
+        ended_at=_moment(details.end_time),
+        exit_code=details.driver_exit_code,
+        message=details.message or "",
+    )
+
+
+def _moment(milliseconds: int | None) -> datetime | None:
+    return None if not milliseconds else datetime.fromtimestamp(milliseconds / 1000, UTC)

@@ -1,0 +1,301 @@
+"""A connection to Ray for the length of one study: quiet, local unless an address is given."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+import logging
+import os
+import re
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import ray
+from ray._private import parameter, ray_constants
+
+import lrstudy
+from lrstudy.compat.ray_job import pathless_job
+from lrstudy.compat.ray_processes import own_session
+from lrstudy.errors import ClusterError, Problem, did_you_mean
+from lrstudy.spec import Resources
+from lrstudy.tuning.cluster.machine import check_machine, provide_token, temporary_folder
+from lrstudy.tuning.cluster.reaper import VARIABLE, reaper
+
+# Without these Tune writes a JSON, a CSV and a TensorBoard file per trial, moves each worker into a folder
+# of its own (which breaks relative paths), prints every error twice, and reports usage to a server.
+_ENVIRONMENT: Final[Mapping[str, str]] = {
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    # SIGTERM would print a stack of C++ and end the driver where it is.
+    "RAY_DISABLE_FAILURE_SIGNAL_HANDLER": "1",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    # Ctrl-C is the command line's: Tune's own handler ends trials in the middle of an epoch.
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    # Tune's own snapshots are never restored from: the store is the truth.
+    "TUNE_GLOBAL_CHECKPOINT_S": "3600",
+}
+
+
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# What Ray calls the kinds of accelerators among its resources.
+_KIND: Final = "accelerator_type:"
+_REACH_SECONDS: Final = 10.0
+# A start that fails later than this has waited for something; the shortest of Ray's own limits is 20 s.
+_SLOW_SECONDS: Final = 15.0
+_TRACEBACK: Final = "Traceback (most recent call last):"
+AUTHENTICATE: Final = (
+    "set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN (or RAY_AUTH_TOKEN_PATH) to the cluster's own, which "
+    "ray get-auth-token says on the head"
+)
+
+
+@contextlib.contextmanager
+def ray_session(address: str | None, resources: Resources) -> Iterator[str]:
+    """Connect to a cluster, or start Ray on this machine; leaves nothing running that it started.
+
+    Yields the folder of Ray's own files, on each of its machines.
+
+    Raises ``ClusterError`` when the cluster cannot be reached, or can never give one trial what the
+    study's ``[resources]`` ask for.
+    """
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    with contextlib.ExitStack() as stack:
+        mark = ""
+        if address is None:
+            _refuse([*check_local(resources), *check_machine()])
+            mark = stack.enter_context(reaper())
+        stack.callback(_leave)
+        began = time.monotonic()
+        try:
+            _reach(address)
+            with _signals_kept():
+                folder = _connect(address, mark)
+            there = _cluster_resources()
+        except Exception as error:  # Ray raises a bare Exception, too
+            raise ClusterError(_unconnected(address, error, time.monotonic() - began)) from error
+        _refuse(_lacking(resources, there))
+        # With a searcher Tune keeps one trial pending. Where trials are shorter than a worker's start, that
+        # one goes to the first worker that is free, and a second worker is never started.
+        os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(16 + int(there.get("CPU", 0))))
+        yield folder
+
+
+def _leave() -> None:
+    """Disconnect from Ray; what that raises must hide neither the study's end nor the first error."""
+    try:
+        ray.shutdown()
+    except Exception:  # Ray raises a bare Exception, too
+        logging.getLogger(__name__).warning("Ray did not shut down", exc_info=True)
+
+
+def _unconnected(address: str | None, error: Exception, seconds: float) -> Problem:
+    cause = _cause(error)
+    if address is None:
+        logs = f"Ray's own logs: {temporary_folder()[0] / 'ray' / 'session_latest' / 'logs'}"
+        if seconds >= _SLOW_SECONDS:
+            message = f"did not start within {seconds:.0f} s: {cause}"
+            remedy = "The machine is busy or short of memory: end other work on it, then try again."
+            return Problem("Ray", "", message, f"{remedy} {logs}.")
+        remedy = f"{logs}. Look also at what is set of RAY_*: lrstudy unsets none."
+        return Problem("Ray", "", f"does not start on this machine: {cause}", remedy)
+    remedy = (
+        "Check that the cluster runs and that the address is its head's; leave it out to run here. "
+        f"A cluster that asks for a token answers nobody without one: {AUTHENTICATE}."
+    )
+    return Problem("--address", "", f"no Ray cluster answers: {cause}", remedy, address)
+
+
+def _cause(error: Exception) -> str:
+    """Return what an exception says on one line; of a traceback in its text, the exception alone.
+
+    >>> _cause(RuntimeError("Failed to start GCS.  Last 0 lines of error files:\\n\\n.Please check gcs.out"))
+    'Failed to start GCS. Please check gcs.out'
+    """
+    text, _, stack = str(error).partition(_TRACEBACK)
+    # Ray lists the last lines of a log; there may be none.
+    text = re.sub(r"Last 0 lines of error files:\s*\.?", "", text)
+    words = [
+        *text.split(),
+        *next((line for line in reversed(stack.splitlines()) if line.strip()), "").split(),
+    ]
+    return " ".join(words).rstrip(".:") or type(error).__name__
+
+
+def check_cluster(address: str, resources: Resources) -> None:
+    """Connect and leave again; raises ``ClusterError`` as ``ray_session`` does."""
+    with ray_session(address, resources):
+        pass
+
+
+def _reach(address: str | None) -> None:
+    """Raise ``OSError`` where nothing listens at an address: Ray itself would go on trying for an hour."""
+    host, colon, port = (address or "").rpartition("://")[2].rpartition(":")
+    if not colon or not port.isdigit():
+        return  # "auto", or a name that only Ray can look up
+    with socket.create_connection((host.strip("[]"), int(port)), timeout=_REACH_SECONDS):
+        pass
+
+
+def _connect(address: str | None, mark: str) -> str:
+    # What workers print stays in their own files; what is logged here later is the run's (``logs``).
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if not _beside_the_driver():
+        quiet["job_config"] = pathless_job()
+    session: Any
+    if address is not None:
+        session = ray.init(address=address, **quiet)
+    else:
+        provide_token()
+        # "local": a leftover file of a dead cluster must not be joined by accident.
+        with _loopback_only(), _few_helpers(), own_session(), _marked(mark):
+            session = ray.init(
+                address="local", include_dashboard=False, _node_ip_address="127.0.0.1", **quiet
+            )
+    return str(session.address_info["session_dir"])
+
+
+def _beside_the_driver() -> bool:
+    """Return True if workers find lrstudy itself only in the current folder or the script's: a checkout."""
+    here = Path(lrstudy.__file__).parents[1]
+    return here in (Path.cwd(), Path(sys.argv[0]).resolve().parent)
+
+
+@contextlib.contextmanager
+def _marked(mark: str) -> Iterator[None]:
+    """Let what Ray starts inherit the reaper's mark, and what that starts; nothing else does."""
+    os.environ[VARIABLE] = mark
+    try:
+        yield
+    finally:
+        os.environ.pop(VARIABLE, None)
+
+
+@contextlib.contextmanager
+def _signals_kept() -> Iterator[None]:
+    """Leave signals to this process' own handlers; raise ``KeyboardInterrupt`` if one comes in the block.
+
+    Ray, as it starts, takes SIGTERM to exit at once. What its handler raises may be lost where it comes, so
+    the numbers of signals are kept too.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    kept = {number: signal.getsignal(number) for number in _SIGNALS}
+    noted, notes = socket.socketpair()
+    with noted, notes:
+        noted.setblocking(False)
+        notes.setblocking(False)
+        wakeup = signal.set_wakeup_fd(notes.fileno(), warn_on_full_buffer=False)
+        try:
+            yield
+        except SystemExit as error:
+            raise KeyboardInterrupt from error
+        finally:
+            for number, handler in kept.items():
+                if handler is not None:  # else it was not set from Python
+                    signal.signal(number, handler)
+            signal.set_wakeup_fd(wakeup)
+        with contextlib.suppress(BlockingIOError):  # none came
+            if set(noted.recv(4096)) & set(_SIGNALS):
+                raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def _few_helpers() -> Iterator[None]:
+    """Let Ray start without two processes that nothing here needs: together a second of two cores.
+
+    One would send workers' output to this one, which does not want it; the other would start and stop
+    machines. Ray has no public switch for them; where it has no such switch at all, both are started.
+    """
+    module: Any = parameter
+    usual = module.RayParams
+    known = inspect.signature(usual).parameters
+    off = {"include_log_monitor": False, "no_monitor": True}
+    module.RayParams = functools.partial(usual, **{key: off[key] for key in off if key in known})
+    try:
+        yield
+    finally:
+        module.RayParams = usual
+
+
+@contextlib.contextmanager
+def _loopback_only() -> Iterator[None]:
+    """Let what Ray starts keep the loopback address that it is given.
+
+    On Linux Ray replaces it by the machine's own, which others reach. Where clusters of several machines are
+    switched off it does not; what it starts reads that from the environment, this one has read it already.
+    """
+    name, before = ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR, ray_constants.ENABLE_RAY_CLUSTER
+    held = os.environ.get(name)
+    os.environ[name], ray_constants.ENABLE_RAY_CLUSTER = "0", False
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
+        if held is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = held
+
+
+def _cluster_resources() -> dict[str, float]:
+    ask: Callable[[], dict[str, float]] = ray.cluster_resources  # Ray leaves it without types
+    return ask()
+
+
+def cluster_size() -> str:
+    """What the cluster of the running session holds, in a few words."""
+    nodes: Callable[[], list[dict[str, Any]]] = ray.nodes  # Ray leaves it without types
+    alive = sum(bool(node["Alive"]) for node in nodes())
+    there = _cluster_resources()
+    parts = [f"{alive} node{'s' if alive > 1 else ''}", f"{there.get('CPU', 0):g} CPUs"]
+    return ", ".join([*parts, f"{there['GPU']:g} GPUs"] if there.get("GPU") else parts)
+
+
+def check_local(resources: Resources) -> list[Problem]:
+    """What this machine lacks for even one trial; without Ray, so a kind of accelerator is told later."""
+    available = {"CPU": float(os.cpu_count() or 1), "GPU": 0.0}
+    if resources.gpus > 0:
+        import torch
+
+        available["GPU"] = float(torch.cuda.device_count())
+    return _lacking(resources.model_copy(update={"accelerator": ""}), available)
+
+
+def needs(resources: Resources) -> dict[str, float]:
+    """What Ray must hold free for each trial. A kind of accelerator is asked for by a token amount of it."""
+    asked = {"CPU": float(resources.cpus), "GPU": float(resources.gpus)}
+    return asked | ({_KIND + resources.accelerator: 0.001} if resources.accelerator else {})
+
+
+def _lacking(resources: Resources, available: Mapping[str, float]) -> list[Problem]:
+    problems = []
+    for key, name, asked in (("cpus", "CPU", resources.cpus), ("gpus", "GPU", resources.gpus)):
+        there = available.get(name, 0.0)
+        if asked > there:
+            message = f"a trial asks for {asked:g} {name}s and there are {there:g}"
+            remedy = f"Lower resources.{key} to at most {there:g}, or use a cluster that has more."
+            problems.append(Problem("study", f"resources.{key}", message, remedy, asked))
+    kind = resources.accelerator
+    if kind and _KIND + kind not in available:
+        kinds = sorted(name.removeprefix(_KIND) for name in available if name.startswith(_KIND))
+        remedy = did_you_mean(kind, kinds) if kinds else "Leave it out, or use a cluster that has it."
+        message = "no machine of the cluster has such an accelerator"
+        problems.append(Problem("study", "resources.accelerator", message, remedy, kind))
+    return problems
+
+
+def _refuse(problems: list[Problem]) -> None:
+    if problems:
+        raise ClusterError(problems)

@@ -1,0 +1,86 @@
+"""Asynchronous successive halving (ASHA): which tuning trials are not worth their remaining epochs.
+
+L. Li et al., A System for Massively Parallel Hyperparameter Tuning, arXiv 1810.05934. At each rung (an
+epoch number) a trial goes on if its value so far is among the best 1/``reduction`` of the trials of *its own
+schedule* that have come to that rung; the first always does. Those that come at the same moment, side by
+side in lanes, are compared with each other too. Schedules are never compared with each other: one that starts
+slowly would lose its trials to one that starts fast, which is what a study is to find out.
+
+Which trials go on depends on the order in which they come to a rung, so a study with this pruner repeats
+exactly only with one worker. A resume fills the rungs from the store's rows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lrstudy.records import EpochRecord, Phase, TrialRecord
+from lrstudy.rules.metrics import METRICS
+from lrstudy.rules.outcome import pruned_after
+from lrstudy.spec import Study
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A trial that comes to a rung, and its objective so far."""
+
+    schedule: str
+    trial_id: str
+    rung: int
+    objective: float | None
+
+
+class Pruner:
+    """The rungs of every schedule; stops nothing unless the study asks for ``asha``."""
+
+    def __init__(self, study: Study) -> None:
+        self._study = study
+        self._higher_is_better = METRICS[study.target.metric].higher_is_better
+        self._rungs = rungs(study)
+        self._costs: dict[tuple[str, int], dict[str, float]] = {}
+
+    def restore(self, trial: TrialRecord, rows: Sequence[EpochRecord]) -> None:
+        """Fill in the rungs that a finished tuning trial came to."""
+        if trial.phase is not Phase.TUNE:
+            return
+        for rung in self._rungs:
+            if rung <= len(rows):
+                value = pruned_after(self._study, rows[:rung]).objective
+                self.stops(trial.schedule, trial.trial_id, rung, value)
+
+    def stops(self, schedule: str, trial_id: str, rung: int, objective: float | None) -> bool:
+        """Whether a trial that comes to a rung with this objective so far ends there."""
+        return bool(self.stopped([Arrival(schedule, trial_id, rung, objective)]))
+
+    def stopped(self, arrivals: Sequence[Arrival]) -> set[str]:
+        """Which of the trials that come to their rungs at the same moment end there, by their ids."""
+        for arrival in arrivals:
+            self._rung(arrival)[arrival.trial_id] = self._cost(arrival.objective)
+        return {arrival.trial_id for arrival in arrivals if self._falls_behind(arrival)}
+
+    def _falls_behind(self, arrival: Arrival) -> bool:
+        costs = self._rung(arrival)
+        kept = max(1, len(costs) // self._study.budget.reduction)
+        return costs[arrival.trial_id] > sorted(costs.values())[kept - 1]
+
+    def _rung(self, arrival: Arrival) -> dict[str, float]:
+        return self._costs.setdefault((arrival.schedule, arrival.rung), {})
+
+    def _cost(self, objective: float | None) -> float:
+        if objective is None:
+            return math.inf
+        return -objective if self._higher_is_better else objective
+
+
+def rungs(study: Study) -> tuple[int, ...]:
+    """The epochs after which trials are compared: none without a pruner, never the last epoch."""
+    budget = study.budget
+    if budget.pruner == "none":
+        return ()
+    found, rung = [], budget.grace_epochs
+    while rung < study.task.epochs:
+        found.append(rung)
+        rung *= budget.reduction
+    return tuple(found)

@@ -1,0 +1,248 @@
+"""Which trial comes next: range test, tuning, then the winner on fresh seeds. No Ray, no disk.
+
+Everything it decides follows from the study and from finished trials, so that a resume needs nothing
+but the store's rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from lrstudy.engine.trial import TrialConfig
+from lrstudy.records import Phase, Status, TrialRecord
+from lrstudy.rules.metrics import METRICS, Metric
+from lrstudy.rules.seeding import derive_seed
+from lrstudy.spec import ScheduleSpec, Study
+from lrstudy.tuning.driver.configurations import Configuration, configuration, rank
+from lrstudy.tuning.driver.suggestions import Search
+
+
+class _Started(set[int]):
+    """Numbers of the trials that were handed out; none is ever taken out."""
+
+    _first = 0  # no smaller number is missing
+
+    def missing(self, planned: int) -> int | None:
+        """The smallest number below ``planned`` that is not in."""
+        while self._first in self:
+            self._first += 1
+        return self._first if self._first < planned else None
+
+
+@dataclass(slots=True)
+class _Progress:
+    """One schedule's trials: what was handed out and what came back."""
+
+    spec: ScheduleSpec
+    search: Search
+    tune_trials: int
+    repeats: int  # seeds per configuration
+    test_started: bool = False
+    tested: TrialRecord | None = None
+    tune_started: _Started = field(default_factory=_Started)
+    confirm_started: _Started = field(default_factory=_Started)
+    tuned: dict[int, TrialRecord] = field(default_factory=dict)
+    confirmed: dict[int, TrialRecord] = field(default_factory=dict)
+    tried: dict[int, Configuration] = field(default_factory=dict)
+    best: Configuration | None = None  # of those that did not fail
+    learned: dict[str, float | None] = field(default_factory=dict)
+
+    @property
+    def records(self) -> list[TrialRecord]:
+        """Of every trial that has come back."""
+        first = [] if self.tested is None else [self.tested]
+        return [*first, *self.tuned.values(), *self.confirmed.values()]
+
+    def take_back(self, number: int, record: TrialRecord, learned: float | None, metric: Metric) -> None:
+        """Note a tuning trial, and its configuration once every trial of it has come back."""
+        self.tuned[number], self.learned[record.trial_id] = record, learned
+        which = number // self.repeats
+        trials = range(which * self.repeats, (which + 1) * self.repeats)
+        if any(trial not in self.tuned for trial in trials):
+            return
+        found = configuration(which, [self.tuned[trial] for trial in trials], self.learned)
+        self.tried[which] = found
+        if not found.failed and (self.best is None or rank(found, metric) < rank(self.best, metric)):
+            self.best = found
+
+
+class Controller:
+    """Hands out trials and takes back records; single-threaded, owned by the driver."""
+
+    def __init__(
+        self,
+        study: Study,
+        finished: Iterable[TrialRecord] = (),
+        learned: Mapping[str, float | None] = MappingProxyType({}),
+    ) -> None:
+        self._study = study
+        self._metric: Metric = METRICS[study.target.metric]
+        self._schedules = {
+            spec.name: _Progress(
+                spec,
+                Search(study, spec, higher_is_better=self._metric.higher_is_better),
+                study.tune_trials(spec),
+                study.tune_seeds(spec),
+            )
+            for spec in study.schedules
+        }
+        self._turn = 0
+        for record in finished:
+            self._take_back(record, learned.get(record.trial_id))
+
+    def next(self) -> TrialConfig | None:
+        """The next trial to run, or None while it depends on trials that are still running.
+
+        Schedules take turns, so that none waits for the others and a cluster stays full.
+        """
+        names = list(self._schedules)
+        for offset in range(len(names)):
+            index = (self._turn + offset) % len(names)
+            config = self._next_of(self._schedules[names[index]])
+            if config is not None:
+                self._turn = index + 1
+                return config
+        return None
+
+    @property
+    def done(self) -> bool:
+        """Whether every trial of the study has a record."""
+        return self.remaining == 0
+
+    @property
+    def remaining(self) -> int:
+        """How many trials have no record yet."""
+        return sum(
+            planned - finished
+            for schedule in self._schedules.values()
+            for finished, planned in self._counts(schedule).values()
+        )
+
+    @property
+    def in_flight(self) -> int:
+        """How many trials were handed out and have not come back."""
+        return sum(
+            (schedule.test_started and schedule.tested is None)
+            + len(schedule.tune_started)
+            - len(schedule.tuned)
+            + len(schedule.confirm_started)
+            - len(schedule.confirmed)
+            for schedule in self._schedules.values()
+        )
+
+    @property
+    def ended(self) -> list[str]:
+        """The ids of all trials that have a record."""
+        return [record.trial_id for schedule in self._schedules.values() for record in schedule.records]
+
+    def complete(self, record: TrialRecord, learned: float | None = None) -> None:
+        """Take back a trial that was handed out; ``learned`` is by what share its training loss fell."""
+        self._take_back(record, learned)
+
+    def winner(self, name: str) -> Configuration | None:
+        """The best configuration of a schedule: None before tuning is over, or if every trial failed.
+
+        The best objective wins; among equals the one that got there in fewer epochs, then the earlier.
+        When all trials diverged, the one that lasted longest stands for the schedule.
+        """
+        schedule = self._schedules[name]
+        if len(schedule.tuned) < schedule.tune_trials:
+            return None
+        return schedule.best
+
+    def best(self, name: str) -> Configuration | None:
+        """The best configuration of a schedule so far."""
+        best = self._schedules[name].best
+        return None if best is None or best.objective is None else best
+
+    def lost(self, name: str) -> int:
+        """How many trials of a schedule diverged or failed."""
+        records = self._schedules[name].records
+        return sum(record.status in (Status.DIVERGED, Status.FAILED) for record in records)
+
+    def failures(self) -> list[TrialRecord]:
+        """The trials whose code raised."""
+        return [
+            record
+            for schedule in self._schedules.values()
+            for record in schedule.records
+            if record.status is Status.FAILED
+        ]
+
+    def progress(self, name: str) -> dict[Phase, tuple[int, int]]:
+        """Per phase: trials finished, trials planned."""
+        return self._counts(self._schedules[name])
+
+    def _counts(self, schedule: _Progress) -> dict[Phase, tuple[int, int]]:
+        over = len(schedule.tuned) == schedule.tune_trials
+        confirms = 0 if over and self.winner(schedule.spec.name) is None else self._study.budget.confirm_seeds
+        tests = schedule.spec.range_tests
+        return {
+            **({Phase.RANGE_TEST: (int(schedule.tested is not None), tests)} if tests else {}),
+            Phase.TUNE: (len(schedule.tuned), schedule.tune_trials),
+            Phase.CONFIRM: (len(schedule.confirmed), confirms),
+        }
+
+    def _next_of(self, schedule: _Progress) -> TrialConfig | None:
+        if schedule.spec.range_tests and schedule.tested is None:
+            if schedule.test_started:
+                return None
+            schedule.test_started = True
+            return self._config(schedule.spec, Phase.RANGE_TEST, 0, {})
+        number = schedule.tune_started.missing(schedule.tune_trials)
+        if number is not None:
+            return self._tune(schedule, number)
+        winner = self.winner(schedule.spec.name)
+        if winner is None:
+            return None
+        number = schedule.confirm_started.missing(self._study.budget.confirm_seeds)
+        if number is None:
+            return None
+        schedule.confirm_started.add(number)
+        return self._config(schedule.spec, Phase.CONFIRM, number, dict(winner.params))
+
+    def _tune(self, schedule: _Progress, number: int) -> TrialConfig | None:
+        which = number // schedule.repeats
+        needed = schedule.search.needed(which)
+        if any(earlier not in schedule.tuned for earlier in range(needed * schedule.repeats)):
+            return None
+        history = [schedule.tried[earlier].evaluated for earlier in range(needed)]
+        params = schedule.search.suggest(which, history)
+        schedule.tune_started.add(number)
+        return self._config(schedule.spec, Phase.TUNE, number, params)
+
+    def _config(self, spec: ScheduleSpec, phase: Phase, number: int, params: dict[str, Any]) -> TrialConfig:
+        # The seed leaves the schedule out: trial n of every schedule starts from the same weights and
+        # sees the data in the same order, which is what makes the comparison paired.
+        seed = derive_seed(self._study.seed, phase.value, number)
+        return TrialConfig(
+            f"{spec.name}-{phase.value}-{number:03d}", phase, spec.name, spec.kind, params, seed
+        )
+
+    def _take_back(self, record: TrialRecord, learned: float | None) -> None:
+        schedule = self._schedules[record.schedule]
+        number = _number(record.trial_id)
+        if record.phase is Phase.RANGE_TEST:
+            self._take_back_test(schedule, record)
+        elif record.phase is Phase.TUNE:
+            schedule.tune_started.add(number)
+            schedule.take_back(number, record, learned, self._metric)
+        else:
+            schedule.confirm_started.add(number)
+            schedule.confirmed[number] = record
+
+    def _take_back_test(self, schedule: _Progress, record: TrialRecord) -> None:
+        schedule.test_started, schedule.tested = True, record
+        low, high = record.params.get("min_lr"), record.params.get("max_lr")
+        if isinstance(low, float) and isinstance(high, float):
+            # A test that failed has none: the search then has the whole range that was to be tested.
+            schedule.spec = schedule.spec.narrowed(low, high)
+            higher = self._metric.higher_is_better
+            schedule.search = Search(self._study, schedule.spec, higher_is_better=higher)
+
+
+def _number(trial_id: str) -> int:
+    return int(trial_id.rpartition("-")[2])

@@ -1,0 +1,266 @@
+"""A whole study on Ray: one ``Tuner``, from the first trial that is missing to the last."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from typing import Any, Final
+
+import ray
+from ray import tune
+from ray.exceptions import ObjectStoreFullError, OutOfDiskError, RayActorError, RayError
+from ray.tune.experiment import Trial
+
+from lrstudy.errors import ClusterError, LrStudyError, Problem
+from lrstudy.records import EpochRecord, TrialRecord
+from lrstudy.rules.outcome import learned
+from lrstudy.safe_text import describe
+from lrstudy.spec import Study
+from lrstudy.store import Location, StoreWriter
+from lrstudy.tasks import TaskData
+from lrstudy.tuning.cluster.check_gpu_memory import check_packing
+from lrstudy.tuning.cluster.check_nodes import check_reach
+from lrstudy.tuning.cluster.session import needs, ray_session
+from lrstudy.tuning.driver.asha import Pruner
+from lrstudy.tuning.driver.controller import Controller
+from lrstudy.tuning.driver.epoch_limit import EpochLimit
+from lrstudy.tuning.driver.lane_searcher import LaneSearcher
+from lrstudy.tuning.driver.recorder import Recorder
+from lrstudy.tuning.driver.retries import Retries, alone, jobs_of, workers
+from lrstudy.tuning.driver.searcher import OldestFirst, StudySearcher
+from lrstudy.tuning.driver.stopper import StudyStopper
+from lrstudy.tuning.driver.study_progress import Progress, ScheduleProgress
+from lrstudy.tuning.driver.trackers import Tracking
+from lrstudy.tuning.run_log import log_file, logged
+from lrstudy.tuning.same_task import check_worker
+from lrstudy.tuning.stop_request import StopRequest, withdraw_stop
+from lrstudy.tuning.worker.checkpoints import remove_all_checkpoints, remove_ended
+from lrstudy.tuning.worker.lane_trials import lanes_trainable
+from lrstudy.tuning.worker.loop import Payload, trainable
+from lrstudy.tuning.worker.pruned_lanes import Board
+
+_log = logging.getLogger(__name__)
+
+# Tune's own files, while a study runs.
+_SCRATCH: Final = "ray"
+# So often may Tune end over its workers without a trial having ended since the last time.
+_ENDS: Final = 3
+
+
+class StudyRun:
+    """One study and what has been done of it.
+
+    ``finished`` are the records that the store already holds, ``rows`` the epochs of each by its id;
+    ``run`` does the rest and returns when no trial is missing, or when it was interrupted (then ``done`` is
+    False).
+    """
+
+    def __init__(
+        self, study: Study, finished: Sequence[TrialRecord], rows: Mapping[str, Sequence[EpochRecord]]
+    ) -> None:
+        self._study = study
+        falls = {trial: learned(epochs) for trial, epochs in rows.items()}
+        self._controller = Controller(study, finished, falls)
+        every = (row.train_seconds + row.eval_seconds for epochs in rows.values() for row in epochs)
+        self._limit = EpochLimit(study.faults.epoch_seconds, max(every, default=None))
+        self._recorder: Recorder | None = None
+        self._pruner = Pruner(study)
+        for record in finished:
+            self._pruner.restore(record, rows.get(record.trial_id, []))
+
+    @property
+    def done(self) -> bool:
+        """Whether every trial has a record."""
+        return self._controller.done
+
+    @property
+    def remaining(self) -> int:
+        """How many trials have no record."""
+        return self._controller.remaining
+
+    @property
+    def failures(self) -> list[TrialRecord]:
+        """The trials whose own code raised, with its traceback in ``error``."""
+        return self._controller.failures()
+
+    def progress(self) -> Progress:
+        """How far the study is now."""
+        return Progress(
+            tuple(
+                ScheduleProgress(
+                    schedule.name,
+                    self._controller.progress(schedule.name),
+                    best.objective if (best := self._controller.best(schedule.name)) else None,
+                    self._controller.lost(schedule.name),
+                )
+                for schedule in self._study.schedules
+            ),
+            {} if self._recorder is None else self._recorder.underway(),
+        )
+
+    def run(
+        self,
+        data: TaskData,
+        writer: StoreWriter,
+        *,
+        address: str | None = None,
+        session: str | None = None,
+        search_path: tuple[str, ...] = (),
+        on_change: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Run every trial that has no record yet.
+
+        ``session`` is the folder of Ray's own files where Ray runs already.
+
+        Raises ``ClusterError`` before the first trial, or ``StoreError`` when rows cannot be written any
+        more; what was written until then is whole.
+        """
+        # In this order: Ray, as it starts, throws away what its loggers were given before.
+        there = ray_session(address, self._study.resources) if session is None else nullcontext(session)
+        with there as folder, logged(writer.location):
+            _log.info("workers write to %s/logs", folder)
+            _log.info("lanes: %s (%s)", writer.study.lanes or "none", writer.study.lanes_reason)
+            if address is not None and self._study.faults.checkpoint_epochs:
+                check_reach(writer.location)
+            shared = _shared(self._study, data)
+            board = Board.put_up() if writer.study.lanes and self._study.budget.pruner != "none" else None
+            request = needs(self._study.resources)
+            check_worker(
+                self._study, writer.study.fingerprints.get("model"), shared, request["CPU"], search_path
+            )
+            check_packing(self._study, shared, request, search_path)
+            payload = Payload(
+                shared=(shared,),
+                key=self._study.spec_hash,
+                store=writer.location,
+                search_path=search_path,
+                board=board,
+            )
+            retries, stop = Retries(self._study.faults), StopRequest(writer.location)
+            tracking = Tracking(self._study, writer.location)
+            recorder = Recorder(
+                self._study, self._controller, retries, writer, tracking, self._limit, on_change
+            )
+            self._recorder = recorder
+            # Tune needs a folder of its own. Nothing is ever restored from it: the store is the truth.
+            scratch = writer.location / _SCRATCH
+            try:
+                remove_ended(writer.location, self._controller.ended)
+                self._fit(
+                    lambda: self._tuner(payload, recorder, retries, stop, scratch, writer.study.lanes),
+                    recorder,
+                    writer.location,
+                )
+            finally:
+                recorder.flush()
+                tracking.close()
+                scratch.delete_folder()
+                withdraw_stop(writer.location)
+        # What could not be written once may be there by now.
+        if recorder.error is not None and (recorder.waiting or not self.done):
+            raise recorder.error
+        self.clean_up(writer.location)
+
+    def _fit(self, tuner: Callable[[], tune.Tuner], recorder: Recorder, store: Location) -> None:
+        """Run Tune to its end; where it ends before over a worker, start it again with what was running.
+
+        Tune ends its whole run over what it does not expect. None of that may end a study while trials still
+        come to their ends; where they no longer do, every trial shares the fault, and nobody has to wait.
+        """
+        left, ends = self.remaining, 0
+        while True:
+            (store / _SCRATCH).delete_folder()  # a second run of the same name would mix with the first
+            try:
+                tuner().fit()
+            except LrStudyError:
+                raise
+            except Exception as error:
+                cause = error.__cause__ if isinstance(error.__cause__, RayError) else error
+                _log.info("Tune ended: %s", describe(cause), exc_info=error)
+                recorder.lose_all(cause)
+                left, ends = self.remaining, 1 if self.remaining < left else ends + 1
+                if ends == _ENDS:
+                    remedy = f"Then: lrstudy resume. The log says more: {log_file(store)}"
+                    message = f"trials no longer come to an end ({describe(cause)})"
+                    raise ClusterError(Problem("Ray", "", message, remedy)) from error
+            else:
+                return
+
+    def clean_up(self, store: Location) -> None:
+        """Remove from the store's folder what only a study that goes on needs, once it is done."""
+        if self.done:
+            remove_all_checkpoints(store)
+            (store / _SCRATCH).delete_folder()
+
+    def _tuner(
+        self,
+        payload: Payload,
+        recorder: Recorder,
+        retries: Retries,
+        stop: StopRequest,
+        scratch: Location,
+        lanes: int,
+    ) -> tune.Tuner:
+        resources = self._study.resources
+        each = needs(resources)
+
+        nodes: Callable[[], list[dict[str, Any]]] = ray.nodes  # Ray leaves it without types
+
+        def per_trial(config: dict[str, Any]) -> tune.PlacementGroupFactory:
+            is_alone = any(job.alone for job in jobs_of(config))
+            return tune.PlacementGroupFactory([alone(each, nodes()) if is_alone else each])
+
+        searcher = StudySearcher(self._controller, retries, stop, resources.max_concurrent)
+        if lanes:
+            searcher = LaneSearcher(
+                self._controller,
+                retries,
+                stop,
+                resources.max_concurrent,
+                lanes=lanes,
+                workers=lambda: workers(each, nodes()),
+            )
+
+        def lost(trial: Trial) -> None:
+            searcher.on_trial_complete(trial.trial_id, error=True)
+            recorder.lose(trial, RayActorError(error_msg="the trial before it has not left its worker"))
+
+        worker = lanes_trainable if lanes else trainable
+        return tune.Tuner(
+            tune.with_resources(tune.with_parameters(worker, payload=payload), per_trial),
+            tune_config=tune.TuneConfig(
+                search_alg=searcher,
+                scheduler=OldestFirst(lost),
+                num_samples=-1,
+                reuse_actors=True,
+                trial_name_creator=_trial_name,
+                trial_dirname_creator=_trial_name,
+            ),
+            run_config=tune.RunConfig(
+                name="tune",
+                storage_path=scratch.path,
+                storage_filesystem=None if scratch.local is not None else scratch.filesystem,
+                callbacks=[recorder],
+                # The recorder retries what failed: Tune has one budget for all faults.
+                failure_config=tune.FailureConfig(max_failures=0),
+                stop=StudyStopper(recorder, self._pruner, stop, payload.board),
+                verbose=0,
+            ),
+        )
+
+
+def _shared(study: Study, data: TaskData) -> ray.ObjectRef[Any]:
+    """Give Ray the study and its data, for every node; raises ``ClusterError`` where they do not fit."""
+    try:
+        return ray.put((study, data))
+    except (ObjectStoreFullError, OutOfDiskError, MemoryError) as error:
+        said = describe(error).partition("\n")[0]
+        message = f"the data set does not fit into Ray's memory for objects ({said})"
+        remedy = "Use fewer rows (task.rows), or --address with a Ray that has more --object-store-memory."
+        name = study.task.dataset.name
+        raise ClusterError(Problem("study", "task.dataset", message, remedy, name)) from error
+
+
+def _trial_name(trial: Trial) -> str:
+    return trial.trial_id

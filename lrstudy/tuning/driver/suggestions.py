@@ -1,0 +1,162 @@
+"""Which hyperparameters a schedule tries next. Optuna behind one function; no Ray.
+
+Suggestion number ``n`` of a schedule depends on the study's seed, the schedule and results of fixed
+earlier configurations, never on the order in which machines answer:
+
+- ``random``, ``qmc`` and ``grid`` look at no result.
+- ``tpe`` starts with ``startup_trials`` random suggestions. After that it works in generations of
+  ``budget.generation`` configurations: all suggestions of a generation see the results of all earlier
+  generations and none of their own (Optuna's constant liar keeps them apart).
+- The configurations of an extension (``budget.extend``) come in generations too, whatever the search:
+  before each the ranges are widened by what is known (``widening``), and three of four suggestions of a
+  generation lie in the part that was added. Where the search is not ``tpe`` the others are random.
+"""
+
+from __future__ import annotations
+
+import random
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import optuna
+from optuna.samplers import BaseSampler, GridSampler, QMCSampler, RandomSampler, TPESampler
+from optuna.trial import TrialState, create_trial
+
+from lrstudy.rules.seeding import derive_seed
+from lrstudy.spec import ScheduleSpec, Space, Study
+from lrstudy.tuning.driver.extend_range import Evaluated, added, widen
+from lrstudy.tuning.driver.optuna_space import Coordinates
+
+
+class Search:
+    """The suggestions for one schedule of a study."""
+
+    def __init__(self, study: Study, schedule: ScheduleSpec, *, higher_is_better: bool) -> None:
+        self._budget, self._schedule = study.budget, schedule
+        self._seed = derive_seed(study.seed, "search", schedule.name)
+        self._higher_is_better = higher_is_better
+        self._trials = study.first_configurations(schedule)
+        self._suggested: list[dict[str, Any]] = []
+
+    @property
+    def startup_trials(self) -> int:
+        """How many suggestions of TPE look at no result."""
+        return min(10, max(4, self._trials // 2), self._trials)
+
+    def needed(self, number: int) -> int:
+        """How many of the first configurations must be finished before suggestion ``number`` can be made."""
+        if not self._schedule.space:
+            return 0
+        size = self._budget.generation
+        if number >= self._trials:
+            return self._trials + (number - self._trials) // size * size
+        if self._budget.search != "tpe" or number < self.startup_trials:
+            return 0
+        return self.startup_trials + (number - self.startup_trials) // size * size
+
+    def suggest(self, number: int, history: Sequence[Evaluated]) -> dict[str, Any]:
+        """The concrete hyperparameters of configuration ``number`` (from 0).
+
+        ``history`` holds at least the first ``needed(number)`` configurations in the order of their
+        numbers; later ones are ignored.
+        """
+        if not self._schedule.space:
+            return dict(self._schedule.fixed)
+        while len(self._suggested) <= number:
+            self._suggested += self._next_generation(len(self._suggested), history)
+        return {**self._schedule.fixed, **self._suggested[number]}
+
+    def space_after(self, history: Sequence[Evaluated]) -> dict[str, Space]:
+        """The space as the extension has widened it by the end of the configurations in ``history``."""
+        *_, space = self._spaces(history)
+        return space
+
+    def _spaces(self, history: Sequence[Evaluated]) -> Iterator[dict[str, Space]]:
+        """The study's own space, then that of every generation of the extension."""
+        space = dict(self._schedule.space)
+        yield space
+        for seen in range(self._trials, len(history) + 1, self._budget.generation):
+            space = widen(self._schedule.kind, space, history[:seen], higher_is_better=self._higher_is_better)
+            yield space
+
+    def _next_generation(self, first: int, history: Sequence[Evaluated]) -> list[dict[str, Any]]:
+        history = history[: self.needed(first)]
+        extending = first >= self._trials
+        *_, before, space = self._schedule.space, *self._spaces(history if extending else ())
+        coordinates = Coordinates(space, self._schedule.fixed)
+        study = self._optuna_study(self._sampler(first, coordinates), coordinates, history)
+        rng = random.Random(derive_seed(self._seed, "widened", first))  # noqa: S311 - no secret
+        suggestions, size = [], self._generation_size(first)
+        beyond = size - size // 4
+        for number in range(size):
+            asked = dict(study.ask(coordinates.distributions()).params)
+            if extending and number < beyond:
+                # One in each of as many equal parts, so that none of what was added stays unknown.
+                asked |= _from_added(before, space, (number + rng.random()) / beyond)
+            suggestions.append(coordinates.params(asked))
+        return suggestions
+
+    def _generation_size(self, first: int) -> int:
+        if first >= self._trials:
+            return self._budget.generation
+        if self._budget.search != "tpe":
+            return self._trials
+        size = self.startup_trials if first < self.startup_trials else self._budget.generation
+        return min(size, self._trials - first)
+
+    def _sampler(self, first: int, coordinates: Coordinates) -> BaseSampler:
+        seed = derive_seed(self._seed, "generation", first)
+        search = self._budget.search
+        with warnings.catch_warnings():
+            # Optuna marks some of these options experimental; the version range in pyproject pins them.
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            if search == "tpe":
+                startup = self.startup_trials
+                return TPESampler(n_startup_trials=startup, multivariate=True, constant_liar=True, seed=seed)
+            if search == "qmc" and first == 0:
+                return QMCSampler(seed=seed, scramble=True, warn_independent_sampling=False)
+            if search == "grid" and first == 0:
+                return GridSampler(coordinates.grid(self._trials), seed=seed)
+            return RandomSampler(seed)
+
+    def _optuna_study(
+        self, sampler: BaseSampler, coordinates: Coordinates, history: Sequence[Evaluated]
+    ) -> optuna.Study:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        up, down = optuna.study.StudyDirection.MAXIMIZE, optuna.study.StudyDirection.MINIMIZE
+        direction = up if self._higher_is_better else down
+        study = optuna.create_study(sampler=sampler, direction=direction)
+        penalty = self._penalty(history)
+        for trial in filter(lambda trial: coordinates.hold(trial.params), history):
+            value = penalty if trial.objective is None else trial.objective
+            state = TrialState.FAIL if trial.failed else TrialState.COMPLETE
+            study.add_trial(
+                create_trial(
+                    params=coordinates.of(trial.params),
+                    distributions=coordinates.distributions(),
+                    state=state,
+                    value=None if trial.failed else value,
+                )
+            )
+        return study
+
+    def _penalty(self, history: Sequence[Evaluated]) -> float:
+        """A finite value worse than all measured ones (Optuna refuses NaN)."""
+        values = [trial.objective for trial in history if trial.objective is not None]
+        return (
+            (min(values, default=0.0) - 1.0) if self._higher_is_better else (max(values, default=0.0) + 1.0)
+        )
+
+
+def _from_added(before: Mapping[str, Space], after: Mapping[str, Space], share: float) -> dict[str, Any]:
+    """For each range that was widened, the value at this share (0 to 1) of the part that was added."""
+    found: dict[str, Any] = {}
+    for name, span in after.items():
+        part = added(before[name], span)
+        if part is None:
+            continue
+        low, high = part
+        value = low * (high / low) ** share if getattr(span, "log", False) else low + share * (high - low)
+        found[name] = round(value) if getattr(span, "integer", False) else min(max(value, low), high)
+    return found

@@ -1,0 +1,148 @@
+"""One trial once more, in this process, against its record."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lrstudy.engine.lanes import LaneGroup
+from lrstudy.engine.range_test import Sweep, plan_sweep
+from lrstudy.engine.trial import Training, TrialConfig
+from lrstudy.errors import InputError, Problem, did_you_mean
+from lrstudy.records import EpochRecord, Phase, TrialRecord
+from lrstudy.rules.counting import counted
+from lrstudy.spec import Study
+from lrstudy.store import Store
+from lrstudy.tasks import TaskData, load_data
+from lrstudy.tuning.same_task import differences, fingerprints
+from lrstudy.tuning.start import importable
+from lrstudy.tuning.worker.loop import device_of
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """The first value that is not what was recorded."""
+
+    epoch: int
+    column: str
+    recorded: float | None
+    repeated: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Repetition:
+    """How a repeated trial compares with its record; clocks are left out."""
+
+    trial: str
+    epochs_recorded: int
+    epochs_repeated: int
+    columns: int
+    first: Difference | None
+    largest_relative: float
+
+    @property
+    def same(self) -> bool:
+        """Whether every recorded value came out again, bit by bit."""
+        return self.first is None and self.epochs_recorded == self.epochs_repeated
+
+    def __str__(self) -> str:
+        if self.same:
+            return f"{self.trial}: {counted(self.epochs_recorded, 'epoch')} repeated, every value as recorded"
+        lines = [f"{self.trial}: differs from its record"]
+        if self.epochs_recorded != self.epochs_repeated:
+            lines.append(
+                f"  recorded {counted(self.epochs_recorded, 'epoch')}, repeated {self.epochs_repeated}"
+            )
+        if self.first is not None:
+            first = self.first
+            lines.append(
+                f"  first in epoch {first.epoch}: {first.column} {first.recorded!r} is now {first.repeated!r}"
+            )
+            lines.append(f"  largest relative difference {self.largest_relative:.2g}")
+        return "\n".join(lines)
+
+
+def repeat(store: Store, study: Study, trial_id: str, own: Sequence[Path] = ()) -> Repetition:
+    """Train a recorded trial again, as long as it was trained then, and compare.
+
+    Raises ``InputError`` when the store has no such trial or knows none of its epochs, and where its data or
+    model are others now.
+    """
+    records = {record.trial_id: record for record in store.trial_records()}
+    record = records.get(trial_id)
+    if record is None:
+        remedy = did_you_mean(trial_id, sorted(records)[:200])
+        raise InputError(Problem(str(store.location), "TRIAL", "is no trial of this run", remedy, trial_id))
+    before = [row for key, row in store.epoch_records() if key.trial_id == trial_id]
+    if not before:
+        remedy = "Choose a trial that has epochs: lrstudy query RUN lists them."
+        raise InputError(Problem(str(store.location), trial_id, "has no recorded epoch", remedy))
+    importable(own)
+    torch.set_num_threads(study.resources.cpus)
+    data = load_data(study.task, study.seed, None)
+    now = fingerprints(study, data)
+    if problems := differences(study, store.study.fingerprints, now, str(store.location)):
+        raise InputError(problems)
+    before.sort(key=lambda row: row.epoch)
+    return compare(trial_id, before, _train(study, data, record, len(before), lanes=store.study.lanes > 0))
+
+
+def compare(trial_id: str, before: Sequence[EpochRecord], after: Sequence[EpochRecord]) -> Repetition:
+    """Every measured value of two trainings, epoch by epoch."""
+    columns = [name for name in asdict(before[0]) if not name.endswith("_seconds")]
+    first: Difference | None = None
+    largest = 0.0
+    for one, two in zip(before, after, strict=False):
+        for column in columns:
+            was, now = getattr(one, column), getattr(two, column)
+            if _equal(was, now):
+                continue
+            first = first or Difference(one.epoch, column, was, now)
+            largest = max(largest, _relative(was, now))
+    return Repetition(trial_id, len(before), len(after), len(columns), first, largest)
+
+
+def _train(
+    study: Study, data: TaskData, record: TrialRecord, epochs: int, *, lanes: bool
+) -> list[EpochRecord]:
+    device = device_of(study)
+    if record.phase is Phase.RANGE_TEST:
+        return list(Sweep(study, data, plan_sweep(study, data), record.seed, device).run())
+    kind = study.schedule(record.schedule).kind
+    config = TrialConfig(
+        record.trial_id, record.phase, record.schedule, kind, dict(record.params), record.seed
+    )
+    rows: list[EpochRecord] = []
+    if lanes:
+        # Stacked layers round otherwise than plain ones, but the same beside any number of neighbours.
+        group = LaneGroup(study, data, [config], device)
+        try:
+            while group.active and len(rows) < epochs:
+                rows += group.run_epoch().values()
+        finally:
+            group.close()
+        return rows
+    training = Training(study, data, config, device)
+    try:
+        while not training.finished and len(rows) < epochs:
+            rows.append(training.run_epoch())
+    finally:
+        training.close()
+    return rows
+
+
+def _equal(was: Any, now: Any) -> bool:
+    if was is None or now is None:
+        return was is now
+    return bool(was == now) or (math.isnan(was) and math.isnan(now))
+
+
+def _relative(was: Any, now: Any) -> float:
+    if was is None or now is None or not (math.isfinite(was) and math.isfinite(now)):
+        return math.inf
+    return float(abs(was - now) / max(abs(was), abs(now)))

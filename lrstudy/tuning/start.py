@@ -1,0 +1,165 @@
+"""Everything that must be in order before a study starts, checked together and before any write.
+
+Ray takes seconds to start, and waits for most of them. A study that begins on this machine starts it first,
+and imports torch meanwhile; so this module itself imports neither torch nor Tune.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from lrstudy.errors import InputError, Problem
+from lrstudy.records import EpochRecord
+from lrstudy.spec import Study
+from lrstudy.store import Location, Store, StoreWriter, StudyInfo, open_location, open_store, study_folder
+from lrstudy.tuning.background_import import import_meanwhile
+from lrstudy.tuning.cluster.session import check_cluster, check_local, ray_session
+from lrstudy.tuning.stop_request import withdraw_stop
+from lrstudy.tuning.study_check import check_study, collect
+
+if TYPE_CHECKING:
+    from lrstudy.tasks import TaskData
+    from lrstudy.tuning.driver.runner import StudyRun
+
+# What a study needs and Ray does not: all of it without an import of Ray.
+_NEEDED: Final = ("lrstudy.engine.lanes", "sklearn.model_selection", "lrstudy.tuning.driver.suggestions")
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A study that can start: its data, its store, and what the store already holds.
+
+    ``lanes_note`` and ``data_note`` are for whoever starts it, where there is something to say.
+    """
+
+    run: StudyRun
+    location: Location
+    lanes_note: str
+    data_note: str
+    _data: TaskData
+    _writer: StoreWriter
+    _address: str | None
+    _session: str | None
+    _search_path: tuple[str, ...]
+
+    def start(self, on_change: Callable[[], None]) -> None:
+        """Run every trial that is missing."""
+        self.run.run(
+            self._data,
+            self._writer,
+            address=self._address,
+            session=self._session,
+            search_path=self._search_path,
+            on_change=on_change,
+        )
+
+
+@contextmanager
+def prepare(
+    study: Study,
+    out: str | Location,
+    *,
+    address: str | None = None,
+    search_path: Sequence[Path] = (),
+    data_root: Path | None = None,
+    also_written: Sequence[Path] = (),
+    forget: Collection[str] = (),
+) -> Iterator[Prepared]:
+    """Check data, model, machine and folders, then open the store for the length of the block.
+
+    A study that begins on this machine has Ray for the length of the block too; one that goes on starts it
+    when it knows what is missing.
+
+    ``out`` is the folder above the study's own; a ``Location`` is that own folder itself.
+    The trials to ``forget`` are run anew. ``also_written`` are folders that will be written when the study
+    is over (its report's).
+
+    Raises ``InputError`` with the problems of all of them.
+    """
+    place = out if isinstance(out, Location) else study_folder(open_location(out), study.name)
+    begins = not (place / "study.json").exists()
+    import_meanwhile(*_NEEDED)
+    problems: list[Problem] = []
+    if address is None:
+        problems += check_local(study.resources)
+    else:
+        collect(problems, lambda: check_cluster(address, study.resources))
+    for folder in also_written:
+        collect(problems, open_location(folder).check_writable)
+    with ExitStack() as stack:
+        ahead = begins and address is None and not problems
+        session = stack.enter_context(ray_session(None, study.resources)) if ahead else None
+
+        from lrstudy.engine.lanes import choose_lanes
+        from lrstudy.tuning.cluster.provenance import study_info
+        from lrstudy.tuning.driver.runner import StudyRun
+        from lrstudy.tuning.driver.trackers import check_tracking
+        from lrstudy.tuning.same_task import check_continues, fingerprints
+
+        folders = importable(search_path)
+        checked = check_study(study, data_root)
+        data = checked.data
+        problems += checked.problems
+        told = None if problems or data is None else fingerprints(study, data)
+        info = study_info(study, told)
+        problems += check_tracking(study, place)
+        if problems or data is None:
+            collect(problems, lambda: StoreWriter.check(place, info))
+            raise InputError(problems)
+        if not begins:
+            StoreWriter.check(place, info)  # another study's store is refused as such
+            check_continues(study, place, info, forget)
+        if begins:  # else the store says it: lanes and plain trials are never mixed
+            choice = choose_lanes(study, data)
+            info = replace(info, lanes=choice.lanes, lanes_reason=choice.reason)
+        opened = time.time()
+        writer = stack.enter_context(StoreWriter.create_or_open(place, info, forget=forget))
+        withdraw_stop(place, before=opened)  # an earlier run's; since then ``lrstudy stop`` sees this one
+        store = open_store(place)
+        run = StudyRun(study, store.trial_records(), _epochs(study, store))
+        run.clean_up(place)  # a kill may have come between the last row and this
+        note = _told_of_lanes(study, writer.study, begins=begins)
+        yield Prepared(run, place, note, _told_of_data(study, data), data, writer, address, session, folders)
+
+
+def _told_of_lanes(study: Study, stored: StudyInfo, *, begins: bool) -> str:
+    """What whoever starts the study should know of its lanes, if anything."""
+    asked, many = study.resources.lanes, "none"
+    if stored.lanes:
+        many = f"up to {stored.lanes} trials side by side in a worker"
+    told = f"lanes: {many} ({stored.lanes_reason})"
+    if begins:
+        return told if stored.lanes or asked not in ("auto", 0) else ""
+    if asked in ("auto", stored.lanes):
+        return ""
+    return f"{told}: so this run began, and it keeps to it; in another folder (--out) it would begin anew"
+
+
+def _told_of_data(study: Study, data: TaskData) -> str:
+    """Say what a user's own data were taken for, and if splits have rows in common."""
+    if not study.task.dataset.is_users_own:
+        return ""
+    return "\n".join(filter(None, (f"data: {data.description}", data.repeated_rows)))
+
+
+def _epochs(study: Study, store: Store) -> dict[str, list[EpochRecord]]:
+    """The epochs of every finished trial, where pruning or widening goes on from them."""
+    rows: dict[str, list[EpochRecord]] = {}
+    if study.budget.pruner != "none" or study.budget.extend:
+        for key, row in store.epoch_records():
+            rows.setdefault(key.trial_id, []).append(row)
+    return rows
+
+
+def importable(folders: Iterable[Path]) -> tuple[str, ...]:
+    """Make modules in these folders importable, behind all that is installed; returns them for workers."""
+    import sys
+
+    names = tuple(dict.fromkeys(str(folder.resolve()) for folder in folders))
+    sys.path += [name for name in names if name not in sys.path]
+    return names

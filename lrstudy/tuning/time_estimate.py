@@ -1,0 +1,109 @@
+"""How long a study will take, from a second of its own training. Nothing is recorded."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import statistics
+import time
+from dataclasses import dataclass
+
+import torch
+
+from lrstudy.engine.lanes import LaneChoice, choose_lanes, seconds_per_step
+from lrstudy.spec import Study
+from lrstudy.store import Store
+from lrstudy.tasks import Pipeline, TaskData, build_loss, build_model, build_optimizer
+
+# Measured on 2 CPU cores: what Ray's start costs a study, and what Ray and the store cost a trial.
+_START_SECONDS = 5.0
+_TRIAL_SECONDS = 0.15
+_MEASURE_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Seconds for the whole study (None: unknown), what that rests on, and the steps of an epoch.
+
+    ``trial_seconds`` is how long one trial occupies its CPUs and GPUs, ``data`` what is trained on. ``lanes``
+    is what the study will do about lanes and why, ``advice`` what a measurement here says against it, if
+    anything.
+    """
+
+    seconds: float | None
+    basis: str
+    steps_per_epoch: int | None = None
+    trial_seconds: float | None = None
+    data: str = ""
+    lanes: LaneChoice | None = None
+    advice: str = ""
+
+
+def estimate_seconds(study: Study, data: TaskData, run: Store | None = None) -> Estimate:
+    """From the trials of an earlier run of the same task, else from a second of training steps here."""
+    steps = Pipeline(data, study.task, torch.device("cpu")).steps_per_epoch
+    each, basis = (None, "") if run is None else _recorded(study, run)
+    choice, advice = choose_lanes(study, data), ""
+    if each is None:
+        alone, lanes = _time_steps(study, data), choice.lanes
+        step_seconds = seconds_per_step(study, data, lanes) if lanes else alone
+        each = study.task.epochs * steps * step_seconds + (0.0 if lanes else _TRIAL_SECONDS)
+        where = f" of each of {lanes} lanes" if lanes else ""
+        basis = f"from {step_seconds * 1e3:.2g} ms a step{where} on this CPU"
+        if step_seconds > alone:
+            advice = f"measured here, a step alone takes {alone * 1e3:.2g} ms: resources.lanes = 0 is faster"
+    cores = os.cpu_count() or 1
+    at_once = max(1, cores // study.resources.cpus)
+    if study.resources.max_concurrent:
+        at_once = min(at_once, study.resources.max_concurrent)
+    trials = sum(s.range_tests + study.tune_trials(s) + study.budget.confirm_seeds for s in study.schedules)
+    seconds = _START_SECONDS + trials * each / at_once
+    done = f"{basis}, {at_once} at once"
+    return Estimate(seconds, done, steps, each, data.description, choice, advice)
+
+
+def _recorded(study: Study, run: Store) -> tuple[float | None, str]:
+    """Seconds of a whole trial, from those that a run of the same task has recorded."""
+    if run.study.spec.get("task") != study.to_json()["task"]:
+        return None, ""
+    whole = [trial for trial in run.trial_records() if trial.epochs_run == study.task.epochs]
+    if not whole:
+        return None, ""
+    seconds = {trial.trial_id: (trial.ended_at - trial.started_at).total_seconds() for trial in whole}
+    if run.study.lanes:  # from its start to its end a trial had neighbours: only its epochs know its share
+        seconds = dict.fromkeys(seconds, 0.0)
+        for key, row in run.epoch_records():
+            if key.trial_id in seconds:
+                seconds[key.trial_id] += row.train_seconds + row.eval_seconds
+    return statistics.fmean(seconds.values()), f"from {len(whole)} recorded trials"
+
+
+def _time_steps(study: Study, data: TaskData) -> float:
+    """Seconds per training step, a share of the evaluation included."""
+    device = torch.device("cpu")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(study.resources.cpus)
+    try:
+        pipeline = Pipeline(data, study.task, device)
+        model = build_model(study.task.model, pipeline.input_shape, pipeline.outputs, 0).to(device)
+        if study.task.precision == "float64":
+            model.double()
+        loss, optimizer = build_loss(study.task.loss), build_optimizer(study.task.optimizer, model)
+        generator = torch.Generator(device=device).manual_seed(0)
+        batches = itertools.chain.from_iterable(pipeline.train_batches(generator) for _ in itertools.count())
+        warm_up, counted, started = 3, 0, time.perf_counter()
+        for inputs, targets in batches:
+            optimizer.zero_grad(set_to_none=True)
+            loss(model(inputs), targets).backward()
+            optimizer.step()
+            counted += 1
+            if counted == warm_up:
+                started = time.perf_counter()
+            elif counted > warm_up and time.perf_counter() - started > _MEASURE_SECONDS:
+                break
+        step_seconds = (time.perf_counter() - started) / max(counted - warm_up, 1)
+        # A forward pass is about a third of a step.
+        share = 1.0 + len(data.validation.targets) / len(data.train.targets) / 3
+        return step_seconds * share
+    finally:
+        torch.set_num_threads(threads)

@@ -1,0 +1,1 @@
+"""The worker's side of a study: the loop inside a Ray process and its checkpoints."""

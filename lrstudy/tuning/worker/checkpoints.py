@@ -1,0 +1,209 @@
+"""A running trial's state on storage, so that a lost worker or driver costs some epochs instead of a trial.
+
+One folder per trial, ``<store>/checkpoints/<trial>/``, written by the trial's worker and removed by the
+driver once the trial's row is in the store. A checkpoint holds everything the rest of the trial depends on
+and every epoch recorded so far; its name carries a digest of its content.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from typing import Any, Final
+
+import torch
+
+from lrstudy.engine.trial import State, TrialConfig
+from lrstudy.errors import StoreError
+from lrstudy.records import EpochRecord
+from lrstudy.safe_text import describe
+from lrstudy.spec import Faults
+from lrstudy.store import Location, study_folder
+
+FOLDER: Final = "checkpoints"
+_NAME: Final = re.compile(r"epoch-(\d+)-([0-9a-f]{16})\.pt")
+_COLUMNS: Final = [column.name for column in fields(EpochRecord)]
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """Where a trial stood: its state, its epochs, when its first attempt began and which attempt wrote it."""
+
+    state: State
+    rows: tuple[EpochRecord, ...]
+    attempt: int
+    started_at: datetime
+
+
+@dataclass(slots=True)
+class TrialCheckpoints:
+    """The checkpoints of one trial, from its worker's side; only the newest is kept.
+
+    Nothing here fails a trial: what cannot be read or written is told in ``notes``. ``used`` says whether
+    there is anything to remove when the trial is over.
+    """
+
+    store: Location
+    spec_hash: str
+    config: TrialConfig
+    faults: Faults
+    clock: Callable[[], float] = time.monotonic
+    notes: list[str] = field(default_factory=list)
+    used: bool = False
+    _there: list[str] = field(default_factory=list)
+    _last: float = 0.0
+    _failing: str = ""
+
+    def __post_init__(self) -> None:
+        self._last = self.clock()
+
+    def load(self) -> Saved | None:
+        """The newest checkpoint that is whole and this trial's own; None where there is none."""
+        if self.faults.checkpoint_epochs == 0:
+            return None
+        try:
+            self._there = [name for name in self._folder.names() if _NAME.fullmatch(name)]
+        except StoreError as error:
+            self.notes.append(f"checkpoints were not looked for: {error}")
+            return None
+        self.used = bool(self._there)
+        for name in reversed(self._there):
+            try:
+                return self._read(name)
+            except (StoreError, ValueError) as error:
+                self.notes.append(f"{self.config.trial_id}: checkpoint {name} is ignored: {error}")
+        return None
+
+    def due(self, epoch: int) -> bool:
+        """Whether a checkpoint is to be written after this epoch."""
+        every = self.faults.checkpoint_epochs
+        if every == 0 or epoch % every:
+            return False
+        return self.clock() - self._last >= self.faults.checkpoint_seconds
+
+    def save(self, state: State, rows: Sequence[EpochRecord], attempt: int, started_at: datetime) -> bool:
+        """Write a checkpoint, then remove those before it; returns whether it is there."""
+        try:
+            name, content = self._pack(state, rows, attempt, started_at)
+            if not (self.store / "study.json").exists():
+                # Another machine's disk: nobody would find it, and nobody would remove it.
+                return self._failed(f"no checkpoints: this worker does not see {self.store}")
+            self._folder.create_folder()
+            (self._folder / name).write(content)
+            self.used = True
+            for before in self._there:
+                if before != name:
+                    (self._folder / before).delete()
+            self._there = [name]
+        except StoreError as error:
+            return self._failed(f"no checkpoint: {error}", error.problems[0].message)
+        except Exception as error:  # noqa: BLE001 - a user's own schedule may hold anything, picklable or not
+            return self._failed(f"no checkpoint: {describe(error)}")
+        finally:
+            self._last = self.clock()
+        self._failing = ""
+        return True
+
+    def _failed(self, note: str, cause: str = "") -> bool:
+        """Note the first of several failures in a row that have the same cause; returns False."""
+        if self._failing != (cause := cause or note):
+            self.notes.append(note)
+        self._failing = cause
+        return False
+
+    @property
+    def _folder(self) -> Location:
+        return _folder_of(self.store, self.config.trial_id)
+
+    def _identity(self) -> dict[str, Any]:
+        config = self.config
+        params = json.dumps(dict(config.params), sort_keys=True)
+        return {
+            "spec_hash": self.spec_hash,
+            "trial_id": config.trial_id,
+            "kind": config.kind,
+            "seed": config.seed,
+            "params": params,
+            "columns": _COLUMNS,
+        }
+
+    def _pack(
+        self, state: State, rows: Sequence[EpochRecord], attempt: int, started_at: datetime
+    ) -> tuple[str, bytes]:
+        values = [[getattr(row, column) for column in _COLUMNS] for row in rows]
+        content = {
+            "identity": self._identity(),
+            "state": state,
+            "rows": values,
+            "attempt": attempt,
+            "started_at": started_at.isoformat(),
+        }
+        buffer = io.BytesIO()
+        torch.save(content, buffer)
+        packed = buffer.getvalue()
+        return f"epoch-{rows[-1].epoch:05d}-{_digest(packed)}.pt", packed
+
+    def _read(self, name: str) -> Saved:
+        packed = (self._folder / name).read()
+        match = _NAME.fullmatch(name)
+        if match is None or _digest(packed) != match[2]:
+            raise ValueError("it is damaged")
+        try:
+            content = torch.load(io.BytesIO(packed), map_location="cpu", weights_only=True)
+        except Exception as error:
+            message = str(error).strip().partition("\n")[0]
+            raise ValueError(f"it cannot be loaded safely ({message})") from error
+        if content.get("identity") != self._identity():
+            raise ValueError("it belongs to another trial")
+        rows = tuple(EpochRecord(*values) for values in content["rows"])
+        started_at = datetime.fromisoformat(content["started_at"])
+        return Saved(content["state"], rows, content["attempt"], started_at)
+
+
+def remove_checkpoints(store: Location, trial_ids: Collection[str]) -> None:
+    """Remove what is kept of these trials; raises ``StoreError`` where that is impossible."""
+    for trial_id in trial_ids:
+        _folder_of(store, trial_id).delete_folder()
+
+
+def remove_all_checkpoints(store: Location) -> None:
+    """Remove what is kept of any trial: the study is over."""
+    (store / FOLDER).delete_folder()
+
+
+def remove_ended(store: Location, ended: Collection[str]) -> None:
+    """Remove what a killed driver could not: the folders of trials whose rows are in the store."""
+    there = set((store / FOLDER).names())
+    if there:
+        remove_checkpoints(store, [name for name in ended if _folder_of(store, name).name in there])
+
+
+def check_checkpoints(store: Location) -> tuple[int, list[str]]:
+    """Return the number of checkpoints that are sound, and the names of the others."""
+    sound, damaged = 0, []
+    for trial in (store / FOLDER).names():
+        folder = store / FOLDER / trial
+        for name in folder.names():
+            match = _NAME.fullmatch(name)
+            if match is None:
+                continue
+            if _digest((folder / name).read()) == match[2]:
+                sound += 1
+            else:
+                damaged.append(f"{trial}/{name}")
+    return sound, damaged
+
+
+def _folder_of(store: Location, trial_id: str) -> Location:
+    # A schedule may be called anything: its trials' folders are named as its study's would be.
+    return study_folder(store / FOLDER, trial_id)
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]

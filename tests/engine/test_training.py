@@ -1,0 +1,174 @@
+"""A trial records what it did, repeats bit by bit, continues from a checkpoint, and may diverge."""
+
+from __future__ import annotations
+
+import io
+import math
+from dataclasses import asdict
+from typing import Any
+
+import pytest
+import torch
+
+from lrstudy.engine.trial import Training, TrialConfig, run_trial
+from lrstudy.records import EpochRecord, Phase, Status
+from lrstudy.spec import Study, parse_study
+from lrstudy.tasks import TaskData, load_data
+
+CPU = torch.device("cpu")
+MEASURED = ("train_seconds", "estimate_seconds", "eval_seconds")
+
+
+def study(epochs: int = 3, **task: Any) -> Study:
+    return parse_study(
+        {
+            "name": "s",
+            "task": {
+                "dataset": "digits",
+                "model": {"name": "mlp", "widths": [32], "batch_norm": "last"},
+                "batch_size": 64,
+                "epochs": epochs,
+                **task,
+            },
+            "schedules": {"fixed": {"lr": 0.1}},
+        },
+        "test",
+    )
+
+
+@pytest.fixture(scope="module")
+def data() -> TaskData:
+    return load_data(study().task, 0, None)
+
+
+def config(kind: str = "fixed", phase: Phase = Phase.TUNE, seed: int = 7, **params: Any) -> TrialConfig:
+    return TrialConfig(f"{kind}-{phase}-000", phase, kind, kind, params, seed)
+
+
+def curve(records: list[EpochRecord]) -> list[dict[str, str]]:
+    """What must repeat: every bit of every value but the clock's (as text, so that NaN equals NaN)."""
+    return [{k: repr(v) for k, v in asdict(record).items() if k not in MEASURED} for record in records]
+
+
+def test_each_epoch_is_recorded(data: TaskData) -> None:
+    records = list(run_trial(study(), data, config(lr=0.2), CPU))
+    rows, steps = len(data.train.targets), math.ceil(len(data.train.targets) / 64)
+    assert [r.epoch for r in records] == [1, 2, 3]
+    assert [r.step for r in records] == [steps, 2 * steps, 3 * steps]
+    assert [r.samples for r in records] == [rows, 2 * rows, 3 * rows]
+    assert all(r.lr == r.lr_min == r.lr_max == 0.2 for r in records)
+    assert all(r.train_seconds > 0 and r.eval_seconds > 0 and r.estimate_seconds >= 0 for r in records)
+    assert all(r.val_loss is not None and r.val_r2 is None for r in records)
+    assert records[-1].val_accuracy is not None
+    assert records[-1].val_accuracy > 0.8
+
+
+SCHEDULES: list[tuple[str, dict[str, Any]]] = [
+    ("fixed", {"lr": 0.1}),
+    ("step", {"lr": 0.1, "gamma": 0.1, "milestones": (0.5,)}),
+    ("cyclic", {"max_lr": 0.5, "base_ratio": 0.1, "cycle_epochs": 2}),
+    ("lipschitz", {"measure": "hook"}),
+    ("lipschitz", {"measure": "pass"}),
+]
+
+
+@pytest.mark.parametrize(("kind", "params"), SCHEDULES)
+def test_a_trial_repeats_bit_by_bit(data: TaskData, kind: str, params: dict[str, Any]) -> None:
+    first = list(run_trial(study(), data, config(kind, **params), CPU))
+    torch.rand(17)  # whatever else the process did in between must not matter
+    assert curve(list(run_trial(study(), data, config(kind, **params), CPU))) == curve(first)
+    assert curve(list(run_trial(study(), data, config(kind, seed=8, **params), CPU))) != curve(first)
+
+
+@pytest.mark.parametrize(("kind", "params"), SCHEDULES)
+def test_a_trial_continues_from_a_checkpoint_as_if_uninterrupted(
+    data: TaskData, kind: str, params: dict[str, Any]
+) -> None:
+    spec, trial = study(epochs=4), config(kind, Phase.CONFIRM, **params)
+    whole = Training(spec, data, trial, CPU)
+    records = [whole.run_epoch() for _ in range(4)]
+
+    first = Training(spec, data, trial, CPU)
+    first.run_epoch()
+    first.run_epoch()
+    file = io.BytesIO()
+    torch.save(first.state_dict(), file)
+    file.seek(0)
+    torch.rand(5)
+    second = Training(spec, data, trial, CPU)
+    second.load_state_dict(torch.load(file, weights_only=True))
+    assert second.epoch == 2
+    assert curve([second.run_epoch(), second.run_epoch()]) == curve(records[2:])
+    assert repr(second.outcome()) == repr(whole.outcome())
+
+
+def test_divergence_ends_the_trial_and_is_a_result(data: TaskData) -> None:
+    training = Training(study(epochs=20), data, config(lr=1e30), CPU)
+    records = []
+    while not training.finished:
+        records.append(training.run_epoch())
+    outcome = training.outcome()
+    assert outcome.status is Status.DIVERGED
+    assert outcome.epochs_run == len(records) < 20
+    assert outcome.objective is None
+    assert f"in epoch {len(records)}" in (outcome.error or "")
+    assert outcome.test == {}
+
+
+def test_a_loss_beyond_the_bound_is_divergence(data: TaskData) -> None:
+    training = Training(study(divergence=0.001), data, config(lr=0.1), CPU)
+    training.run_epoch()
+    assert training.finished
+    assert "passed the bound 0.001" in (training.outcome().error or "")
+
+
+def test_only_a_confirm_trial_measures_the_test_split(data: TaskData) -> None:
+    outcomes = {}
+    for phase in Phase:
+        training = Training(study(), data, config(phase=phase, lr=0.1), CPU)
+        while not training.finished:
+            training.run_epoch()
+        outcomes[phase] = training.outcome()
+    assert outcomes[Phase.TUNE].test == {}
+    assert outcomes[Phase.CONFIRM].test["accuracy"] > 0.8
+    assert outcomes[Phase.TUNE].best_val == outcomes[Phase.CONFIRM].best_val
+
+
+def test_the_test_split_is_measured_with_the_weights_of_the_best_epoch(data: TaskData) -> None:
+    training = Training(study(epochs=4), data, config(phase=Phase.CONFIRM, lr=0.1), CPU)
+    records = [training.run_epoch() for _ in range(3)]
+    for parameter in training.model.parameters():
+        parameter.data.zero_()  # nothing is learnt from here on
+    records.append(training.run_epoch())
+    outcome = training.outcome()
+    assert outcome.best_epoch == 3
+    assert outcome.test["accuracy"] > 0.8 > (records[-1].val_accuracy or 0.0)
+
+
+def test_the_lipschitz_rule_records_what_set_the_rate(data: TaskData) -> None:
+    records = list(run_trial(study(), data, config("lipschitz", measure="hook"), CPU))
+    assert records[0].lipschitz_constant is None
+    assert records[0].lr == 0.1, "until a measurement exists the optimizer's own rate stands"
+    for record in records[1:]:
+        assert record.lipschitz_constant is not None
+        assert record.lr == pytest.approx(1 / record.lipschitz_constant)
+        assert record.kz is not None
+
+
+@pytest.mark.parametrize(
+    ("kind", "package"),
+    [
+        ("prodigy", "prodigyopt"),
+        ("d-adaptation", "dadaptation"),
+        ("dog", "dog"),
+        ("schedule-free", "schedulefree"),
+    ],
+)
+def test_a_rate_that_the_optimizer_found_itself_is_recorded(data: TaskData, kind: str, package: str) -> None:
+    # Their groups' lr is a mere factor (1.0), not the step size.
+    pytest.importorskip(package)
+    records = list(run_trial(study(), data, config(kind), CPU))
+    assert all(math.isfinite(r.lr_min) and 0 < r.lr_min <= r.lr <= r.lr_max for r in records)
+    if kind != "schedule-free":
+        assert len({r.lr_max for r in records}) == len(records), "the found step size changes"
+        assert records[0].lr_min < 0.01, "the first estimates of the distance are tiny"
