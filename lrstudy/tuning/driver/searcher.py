@@ -12,7 +12,8 @@ from ray.tune.search import Searcher
 
 from lrstudy.compat.ray import expect_worker_losses
 from lrstudy.tuning.driver.controller import Controller
-from lrstudy.tuning.driver.retries import Job, Retries
+from lrstudy.tuning.driver.retries import Retries
+from lrstudy.tuning.job import Job
 from lrstudy.tuning.stop_request import StopRequest
 
 
