@@ -82,14 +82,14 @@ class LaneSearcher(StudySearcher):
             if job.config.phase is Phase.RANGE_TEST:
                 self._ready.append(job.to_config())
             elif job.alone or job.solo:
-                self._ready.append(group_config([job]))
+                self._ready.append(group_config([job], in_lanes=True))
             else:
                 jobs.append(job)
         if not jobs or (len(jobs) < min(self._lanes, _SMALL) and self._ending(_SOON, 2 - _SOON)):
             return
         groups = min(shares, len(jobs))
         shared = [jobs[first::groups] for first in range(groups)]
-        self._ready += [group_config(group) for group in shared[:free]]
+        self._ready += [group_config(group, in_lanes=True) for group in shared[:free]]
         self._waiting = [job for group in shared[free:] for job in group]
 
     def _ending(self, after: float, before: float) -> int:
