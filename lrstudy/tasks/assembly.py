@@ -87,6 +87,7 @@ def assemble(
     order = torch.Generator(device=device).manual_seed(seeds.order)
     model = build_model(task.model, pipeline.input_shape, pipeline.outputs, seeds.model)
     model = precision.prepare(model.to(device))
+    optimizer = build_optimizer(task.optimizer, model)
     return TrainingParts(
         task=task,
         device=device,
@@ -94,7 +95,7 @@ def assemble(
         precision=precision,
         model=model,
         loss=build_loss(task.loss),
-        optimizer=build_optimizer(task.optimizer, model),
+        optimizer=optimizer,
         order=order,
         classes=data.classes,
     )
