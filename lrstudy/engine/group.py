@@ -14,7 +14,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from lrstudy.engine.range_test import Sweep
 from lrstudy.engine.trial import State, Training
 from lrstudy.records import EpochRecord
 from lrstudy.rules.outcome import Outcome
@@ -49,10 +48,7 @@ class TrialGroup(Protocol):
         ...
 
     def state(self, i: int) -> State | None:
-        """Return a trial's checkpoint; None if the trial cannot be continued, only started again.
-
-        A trial without a checkpoint is trained to its end even if a stop was requested.
-        """
+        """Return a trial's checkpoint; None if the trial keeps nothing and could only start again."""
         ...
 
     def load(self, i: int, state: State) -> None:
@@ -85,9 +81,9 @@ MISFITS = (RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexE
 
 
 class SoloGroup:
-    """A group of one: a plain trial, or a range test."""
+    """A group of one: a plain trial, or the training of a range test."""
 
-    def __init__(self, training: Training | Sweep) -> None:
+    def __init__(self, training: Training) -> None:
         self._training = training
         self._dropped = False
 
@@ -101,14 +97,12 @@ class SoloGroup:
         while self.active:
             yield Pause({0: self._training.run_epoch()})
 
-    def state(self, i: int) -> State | None:
-        """As in ``TrialGroup``; a range test is short enough to start again."""
-        return self._training.state_dict() if isinstance(self._training, Training) else None
+    def state(self, i: int) -> State:
+        """As in ``TrialGroup``."""
+        return self._training.state_dict()
 
     def load(self, i: int, state: State) -> None:
         """As in ``TrialGroup``."""
-        if not isinstance(self._training, Training):
-            raise TypeError("a range test starts again")
         self._training.load_state_dict(state)
 
     def drop(self, i: int) -> None:
@@ -121,9 +115,8 @@ class SoloGroup:
 
     def note(self, i: int) -> str | None:
         """As in ``TrialGroup``."""
-        return self._training.note if isinstance(self._training, Training) else None
+        return self._training.note
 
     def close(self) -> None:
         """As in ``TrialGroup``."""
-        if isinstance(self._training, Training):
-            self._training.close()
+        self._training.close()

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from function_group import FunctionGroup, Trial
 from test_lane_study import study, values
 
 from lrstudy.engine.lanes.stacked_model import StackedModel
@@ -240,6 +241,75 @@ def test_whatever_a_trial_raises_is_its_outcome(
     end = end_of(messages)
     assert (end.outcome.status, end.outcome.epochs_run, end.fault) == (Status.FAILED, 1, fault)
     assert (end.outcome.error or "").splitlines()[-1] == says
+
+
+def by_steps(trial: Trial) -> None:
+    """A training function that owns its loop, with an evaluation after every second step."""
+    for step in range(trial.kept.get("step", 0) + 1, 7):
+        trial.kept = {"step": step}
+        if step % 2:
+            trial.step()
+        else:
+            trial.report(10.0 - step)
+
+
+@pytest.fixture
+def function_worker(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> Worker:
+    def run(spec: Study, jobs: list[Job], *, keeps: bool = True, **how: Any) -> Messages:
+        def start(*given: Any, in_lanes: bool) -> FunctionGroup:
+            return FunctionGroup(by_steps, 0, keeps=keeps)
+
+        monkeypatch.setattr(loop, "start_group", start)
+        return worker(spec, jobs, **how)
+
+    return run
+
+
+def losses(messages: list[TrialMessage]) -> list[float]:
+    return [row["train_loss"] for row in rows_of(messages)]
+
+
+def test_a_function_with_its_own_loop_is_trained_stopped_within_an_epoch_and_continued(
+    function_worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (whole,) = function_worker(study(), jobs(0.1)).values()
+    assert losses(whole) == [8.0, 6.0, 4.0]
+    assert end_of(whole).outcome.epochs_run == 3
+    ask_to_stop(monkeypatch, False, False, False, True)  # after the third step
+    (stopped,) = function_worker(study(), jobs(0.1)).values()
+    assert stopped[-1].event == Stopped()
+    assert losses(stopped) == [8.0]
+    ask_to_stop(monkeypatch, False)
+    (again,) = function_worker(study(), jobs(0.1)).values()
+    assert losses(again) == [8.0, 6.0, 4.0]
+    assert end_of(again).attempt.number == 2
+
+
+def test_a_function_that_is_stopped_before_its_first_evaluation_can_be_continued(
+    function_worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask_to_stop(monkeypatch, False, True)
+    (stopped,) = function_worker(study(), jobs(0.1)).values()
+    assert stopped == [TrialMessage("f-tune-000", (), Stopped())]
+    ask_to_stop(monkeypatch, False)
+    (again,) = function_worker(study(), jobs(0.1)).values()
+    assert losses(again) == [8.0, 6.0, 4.0]
+    assert end_of(again).attempt.number == 2
+
+
+def test_a_function_that_keeps_nothing_is_trained_to_its_end(
+    function_worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask_to_stop(monkeypatch, False, True)
+    (messages,) = function_worker(study(), jobs(0.1), keeps=False).values()
+    assert end_of(messages).outcome.epochs_run == 3
+    assert not end_of(messages).checkpointed
+
+
+def test_a_function_is_at_a_rung_once(function_worker: Worker) -> None:
+    spec = study(budget={"pruner": "asha", "reduction": 2, "search": "random"})
+    (messages,) = function_worker(spec, jobs(0.1)).values()
+    assert [message.event.epoch for message in messages if isinstance(message.event, Rung)] == [1, 2]
 
 
 def test_a_trial_that_cannot_be_built_fails(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -147,7 +147,8 @@ class TrialCheckpoints:
         buffer = io.BytesIO()
         torch.save(content, buffer)
         packed = buffer.getvalue()
-        return f"epoch-{rows[-1].epoch:05d}-{_digest(packed)}.pt", packed
+        epoch = rows[-1].epoch if rows else 0
+        return f"epoch-{epoch:05d}-{_digest(packed)}.pt", packed
 
     def _read(self, name: str) -> Saved:
         packed = (self._folder / name).read()

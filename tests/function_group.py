@@ -40,8 +40,10 @@ class Trial:
 
 
 class FunctionGroup:
-    def __init__(self, function: Callable[[Trial], None], seed: int) -> None:
-        self._trial, self._over, self._dropped = Trial(seed), False, False
+    """``keeps`` is False for a function that names nothing to be saved."""
+
+    def __init__(self, function: Callable[[Trial], None], seed: int, *, keeps: bool = True) -> None:
+        self._trial, self._over, self._dropped, self._keeps = Trial(seed), False, False, keeps
         self._thread = threading.Thread(target=self._call, args=(function,))
 
     def _call(self, function: Callable[[Trial], None]) -> None:
@@ -70,8 +72,8 @@ class FunctionGroup:
             if said is not None:
                 raise said
 
-    def state(self, i: int) -> dict[str, Any]:
-        return {"epoch": self._trial.epoch, "kept": dict(self._trial.kept)}
+    def state(self, i: int) -> dict[str, Any] | None:
+        return None if not self._keeps else {"epoch": self._trial.epoch, "kept": dict(self._trial.kept)}
 
     def load(self, i: int, state: dict[str, Any]) -> None:
         self._trial.epoch, self._trial.kept = state["epoch"], dict(state["kept"])
