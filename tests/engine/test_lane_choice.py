@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from lrstudy.engine.lanes import choose_lanes, rule_of, seconds_per_step
+from lrstudy.engine.lanes.eligibility import neighbours_matter
 from lrstudy.engine.lanes.lane_count import FEW, KNOWN_LAYERS, MANY, MAPPED, TINY
-from lrstudy.engine.lanes.neighbour_bits import neighbours_matter
 from lrstudy.spec import Study, parse_study
 from lrstudy.tasks import TaskData, load_data
 

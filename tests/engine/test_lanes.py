@@ -15,7 +15,7 @@ import torch
 
 from lrstudy.catalog.schedule_kinds import SCHEDULES
 from lrstudy.engine.lanes import LaneGroup, choose_lanes, why_not
-from lrstudy.engine.lanes.neighbour_bits import neighbours_matter
+from lrstudy.engine.lanes.eligibility import neighbours_matter
 from lrstudy.engine.trial import Training, TrialConfig, run_trial
 from lrstudy.records import EpochRecord, Phase, Status
 from lrstudy.spec import Study, parse_study
@@ -524,7 +524,7 @@ def test_lanes_whose_bits_depend_on_their_neighbours_are_not_chosen(
     chosen = study(precision="float32")
     assert not neighbours_matter(chosen, data)
     assert choose_lanes(chosen, data).lanes
-    monkeypatch.setattr("lrstudy.engine.lanes.neighbour_bits.LaneGroup", Leaking)
+    monkeypatch.setattr("lrstudy.engine.lanes.eligibility.LaneGroup", Leaking)
     assert neighbours_matter(chosen, data)
     declined = choose_lanes(chosen, data)
     assert (declined.lanes, "neighbours" in declined.reason) == (0, True)

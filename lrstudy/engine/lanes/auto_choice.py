@@ -6,16 +6,15 @@ from dataclasses import dataclass
 
 import torch
 
+from lrstudy.engine.lanes.eligibility import neighbours_matter, why_not
 from lrstudy.engine.lanes.lane_count import rule_of
-from lrstudy.engine.lanes.lane_group import why_not
-from lrstudy.engine.lanes.neighbour_bits import neighbours_matter
 from lrstudy.spec import Study
 from lrstudy.tasks import TaskData
 
 
 @dataclass(frozen=True, slots=True)
 class LaneChoice:
-    """How many trials at most share a worker (0: each alone), and why."""
+    """The largest number of trials that share a worker (0: each alone), and the reason."""
 
     lanes: int
     reason: str
@@ -24,8 +23,8 @@ class LaneChoice:
 def choose_lanes(study: Study, data: TaskData) -> LaneChoice:
     """Decide for a whole study, by nothing that a machine's load or speed could change.
 
-    A try-out of the bits has a say as well: its answer may differ between kinds of processors, as their
-    arithmetic does, but is the same each time on one machine.
+    A test of the bits decides too: its answer may differ between kinds of processors, as their arithmetic
+    does, but is the same each time on one machine.
     """
     asked = study.resources.lanes
     if asked == 0:

@@ -1,27 +1,57 @@
-"""The check that stacked layers compute what a task's own model computes, on a few rows.
+"""The eligibility of a study for lanes: found by trying, because a model's layers do not say all.
 
-Layers are known by their types, but a user's model may hold more than its types say: a frozen or a shared
-parameter, a hook, rows of another shape.
+- Stacked layers must compute what the task's own model computes. Layers are known by their types, but a
+  user's model may hold more than these say: a frozen or a shared parameter, a hook, rows of another shape.
+- A lane's bits must not depend on its neighbours, or a study would depend on which trials met in a group.
+  Some of torch's operations compute the last few numbers of a tensor differently from the rest (a sine's last
+  digit differs). Shapes alone decide which numbers these are, so that groups of a few sizes, trained for some
+  steps on batches and splits of the study's own shapes, show it. Each kind of processor has its own code: the
+  answer is the same each time on one machine, and may be another elsewhere.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, replace
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
 
+from lrstudy.catalog.schedule_kinds import SCHEDULES
+from lrstudy.engine.lanes.lane_group import LaneGroup
 from lrstudy.engine.lanes.lane_losses import StackedLoss
-from lrstudy.engine.lanes.stacked_model import stack
+from lrstudy.engine.lanes.stacked_model import stack, unstackable
+from lrstudy.engine.trial import TrialConfig
+from lrstudy.records import EpochRecord, Phase
+from lrstudy.spec import Choices, Range, ScheduleSpec, Study
 from lrstudy.spec.models import TaskSpec
 from lrstudy.tasks import Seeds, TaskData, assemble
 from lrstudy.tasks.losses import Loss
+from lrstudy.tasks.pipeline import EVALUATION_ROWS, Pipeline
+from lrstudy.tasks.splits import Split
 
 _ROWS: Final = 8
 _SEEDS: Final = (0, 1)
 # Stacked again in each: attributes that a model keeps outside its parameters are lost then.
 _ROUNDS: Final = 2
+# Groups, by their lanes' numbers, to compare with one of all: it is the last place that may differ.
+_GROUPS: Final = ((0,), (1,), (2, 3), (3, 4, 5), (4, 5, 6, 7, 8), tuple(range(16)))
+_BATCHES, _STEPS = 8, 24
+_CLOCKS: Final = ("train_seconds", "estimate_seconds", "eval_seconds")
+
+
+def why_not(study: Study, data: TaskData, kinds: Sequence[str]) -> str | None:
+    """Return the reason why trials of a study, of these schedule kinds, cannot run in lanes, if any."""
+    task = study.task
+    if task.precision == "bf16":
+        return "the precision is bf16"
+    for kind in kinds:
+        if kind not in SCHEDULES:
+            return f"the schedule {kind!r} is the user's own"
+    reason = unstackable(assemble(task, data, torch.device("cpu")).model)
+    return disagreement(task, data) if reason is None else reason
 
 
 def disagreement(task: TaskSpec, data: TaskData) -> str | None:
@@ -74,3 +104,79 @@ def _close(ours: Iterable[Tensor], theirs: Iterable[Tensor]) -> bool:
         a.shape == b.shape and torch.allclose(a, b, rtol=1e-6, atol=1e-9, equal_nan=True)
         for a, b in zip(ours, theirs, strict=True)
     )
+
+
+def neighbours_matter(study: Study, data: TaskData) -> bool:
+    """Train a few trials in several groups; return True if any came out different."""
+    size = study.task.batch_size
+    data = replace(
+        data,
+        train=_of_like_shape(data.train, size),
+        validation=_of_like_shape(data.validation, max(size, EVALUATION_ROWS)),
+        test=_of_like_shape(data.test, max(size, EVALUATION_ROWS)),
+    )
+    epochs = max(2, math.ceil(_STEPS / Pipeline(data, study.task, torch.device("cpu")).steps_per_epoch))
+    study = study.model_copy(update={"task": study.task.model_copy(update={"epochs": epochs})})
+    *some, wanted = [_trained(study, data, group) for group in _GROUPS]
+    return any(lane != wanted[number] for group in some for number, lane in group.items())
+
+
+def _kinds(study: Study) -> list[tuple[str, dict[str, Any]]]:
+    """Return a rate that moves every weight, and the schedules that compute with weights or activations."""
+    own = [
+        schedule
+        for schedule in study.schedules
+        if schedule.kind == "lipschitz" or SCHEDULES[schedule.kind].replaces_optimizer
+    ]
+    return [("fixed", {"lr": 0.05}), *((schedule.kind, _some_params(schedule)) for schedule in own)]
+
+
+def _some_params(schedule: ScheduleSpec) -> dict[str, Any]:
+    """Return hyperparameters that a search might try."""
+    params = dict(schedule.fixed)
+    for name, space in schedule.space.items():
+        if isinstance(space, Choices):
+            params[name] = space.values[0]
+        elif not space.names:
+            params[name] = space.low
+    for name, space in schedule.space.items():
+        if isinstance(space, Range) and name not in params:  # it ends at another parameter
+            params[name] = space.ends(params)[0]
+    return params
+
+
+def _of_like_shape(split: Split, size: int) -> Split:
+    """Return rows for some whole batches and for a last one as long as the split's own."""
+    whole, rest = divmod(len(split.targets), size)
+    rows = min(whole, _BATCHES) * size + rest
+    return Split(split.inputs[:rows], split.targets[:rows])
+
+
+def _trained(study: Study, data: TaskData, group: Sequence[int]) -> dict[int, tuple[Any, ...]]:
+    """Train a group; return by lane its last record, the bytes of its weights and its test values."""
+    kinds = _kinds(study)
+    configs = []
+    for number in group:
+        kind, params = kinds[number % len(kinds)]
+        configs.append(TrialConfig(f"lane-{number}", Phase.CONFIRM, kind, kind, params, number))
+    lanes = LaneGroup(study, data, configs, torch.device("cpu"))
+    try:
+        records: dict[int, EpochRecord] = {}
+        while lanes.active:
+            records |= lanes.run_epoch()
+        return {
+            number: (
+                [repr(value) for name, value in asdict(records[lane]).items() if name not in _CLOCKS],
+                [_bytes(tensor) for tensor in lanes.trainings[lane].model.state_dict().values()],
+                repr(lanes.trainings[lane].outcome().test),
+            )
+            for lane, number in enumerate(group)
+        }
+    finally:
+        lanes.close()
+
+
+def _bytes(tensor: Tensor) -> bytes:
+    """Return a tensor's bits; all NaNs count as the same."""
+    found: bytes = tensor.nan_to_num(nan=0.0).numpy().tobytes()
+    return found

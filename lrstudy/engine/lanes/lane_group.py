@@ -14,29 +14,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lrstudy.catalog.schedule_kinds import SCHEDULES
 from lrstudy.engine.group import Pause
-from lrstudy.engine.lanes.eligibility import disagreement
 from lrstudy.engine.lanes.lane_losses import StackedLoss, StackedSums
 from lrstudy.engine.lanes.optimizer_step import StackedSteps, steps_together
-from lrstudy.engine.lanes.stacked_model import stack, unstackable
+from lrstudy.engine.lanes.stacked_model import stack
 from lrstudy.engine.trial import State, Training, TrialConfig
 from lrstudy.records import EpochRecord
 from lrstudy.rules.outcome import Outcome
 from lrstudy.spec import Study
-from lrstudy.tasks import TaskData, assemble
-
-
-def why_not(study: Study, data: TaskData, kinds: Sequence[str]) -> str | None:
-    """Return the reason why trials of a study, of these schedule kinds, cannot run in lanes, if any."""
-    task = study.task
-    if task.precision == "bf16":
-        return "the precision is bf16"
-    for kind in kinds:
-        if kind not in SCHEDULES:
-            return f"the schedule {kind!r} is the user's own"
-    reason = unstackable(assemble(task, data, torch.device("cpu")).model)
-    return disagreement(task, data) if reason is None else reason
+from lrstudy.tasks import TaskData
 
 
 class LaneGroup:
