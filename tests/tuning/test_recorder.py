@@ -17,7 +17,7 @@ from test_lane_study import study
 
 from lrstudy.records import Phase, Status, TrialRecord
 from lrstudy.rules.outcome import Outcome
-from lrstudy.store import Location, StoreWriter, open_location, open_store
+from lrstudy.store import Location, StoreWriter, open_location, open_store, study_folder
 from lrstudy.tuning.cluster.provenance import study_info
 from lrstudy.tuning.driver.asha import Pruner
 from lrstudy.tuning.driver.controller import Controller
@@ -30,6 +30,7 @@ from lrstudy.tuning.fault import Fault
 from lrstudy.tuning.job import Job, group_config
 from lrstudy.tuning.messages import Attempt, Ended, Rung, Stopped, TrialMessage, WorkerReport
 from lrstudy.tuning.stop_request import StopRequest, request_stop
+from lrstudy.tuning.worker.checkpoints import FOLDER
 
 SPEC = study(budget={"trials": 4, "confirm_seeds": 2, "search": "random", "pruner": "asha", "reduction": 2})
 BEGAN, ENDED = (datetime(2026, 1, day, tzinfo=UTC) for day in (1, 2))
@@ -128,6 +129,8 @@ def test_epochs_that_are_sent_again_are_stored_once(driver: Driver) -> None:
 
 def test_tune_ends_a_single_trial_that_is_pruned_and_the_store_says_so(driver: Driver) -> None:
     best, worse = driver.jobs[:2]
+    checkpoint = study_folder(driver.place / FOLDER, worse.config.trial_id)
+    checkpoint.create_folder()
     assert not driver.deliver(driver.group(best), message(best, 1, 0.9, rung(1, 0.9)))
     other = cast("Trial", SimpleNamespace(trial_id="h", config=worse.to_config()))
     assert driver.deliver(other, message(worse, 1, 0.2, rung(1, 0.2)))
@@ -137,6 +140,7 @@ def test_tune_ends_a_single_trial_that_is_pruned_and_the_store_says_so(driver: D
     assert (record.status, record.epochs_run, record.objective) == (Status.PRUNED, 1, 0.2)
     assert record.ended_at == ENDED
     assert driver.published == []
+    assert not checkpoint.exists()
 
 
 def test_pruned_lanes_are_published_before_the_worker_continues_and_stored(driver: Driver) -> None:
