@@ -10,6 +10,7 @@ from typing import Any, Final
 import torch
 from torch import nn
 
+from lrstudy.compat.torch import make_optimizer
 from lrstudy.errors import InputError, Problem
 from lrstudy.rules.metrics import METRICS
 from lrstudy.rules.surroundings import random_states_kept
@@ -74,13 +75,13 @@ def _contexts(study: Study, data: TaskData, *, sound: bool) -> _Make:
             parameter.grad = torch.zeros_like(parameter)
 
     def optimizer() -> torch.optim.Optimizer:
-        return build_optimizer(task.optimizer, model) if sound else torch.optim.SGD(model.parameters())
+        if sound:
+            return build_optimizer(task.optimizer, model)
+        return make_optimizer(torch.optim.SGD, model.parameters())
 
     def make() -> ScheduleContext:
         return ScheduleContext(
-            optimizer=build_optimizer(task.optimizer, model)
-            if sound
-            else torch.optim.SGD(model.parameters()),
+            optimizer=optimizer(),
             model=model,
             loss_name=task.loss.name,
             loss_options=dict(task.loss.options),
