@@ -118,6 +118,24 @@ def count_as_stepped(optimizer: Optimizer) -> None:
     optimizer._opt_called = True  # type: ignore[attr-defined]  # noqa: SLF001
 
 
+def steps_now(scheduler: LRScheduler) -> bool:
+    """Return True if torch asks for a scheduler's rates to set them, not a user to read them.
+
+    ``torch/optim/lr_scheduler.py``. A ``step`` of the subclass cannot tell: at a milestone ``SequentialLR``
+    sets the rates without it. Where the name is missing, the answer is True.
+    """
+    return bool(getattr(scheduler, "_get_lr_called_within_step", True))
+
+
+def starts_now(scheduler: LRScheduler) -> bool:
+    """Return True while torch sets a scheduler's first rates, before any training.
+
+    ``torch/optim/lr_scheduler.py``; ``SequentialLR`` does it once more for its first part. Where the name is
+    missing, epoch 0 counts as the start.
+    """
+    return bool(getattr(scheduler, "_is_initial", scheduler.last_epoch <= 0))
+
+
 def skip_order_warning(scheduler: LRScheduler) -> None:
     """Keep a copied scheduler from warning that its optimizer, a copy too, has not stepped.
 

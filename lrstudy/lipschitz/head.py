@@ -8,12 +8,12 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.nn.parameter import is_lazy
 
+from lrstudy.compat.torch import wrapped_by_compile
 from lrstudy.errors import Problem, SchedulerError, all_known, did_you_mean
 from lrstudy.lipschitz.linear_layers import can_be_named, is_head_like
 
-# The attribute under which torch.compile and the data-parallel wrappers keep the model they wrap.
-_COMPILED: Final = "_orig_mod"
-_WRAPPED: Final = (_COMPILED, "module")
+# The attribute under which the data-parallel wrappers keep the model that they wrap.
+_WRAPPED: Final = "module"
 
 
 def find_head(model: nn.Module, head: nn.Module | str | None = None, inputs: Any = None) -> nn.Module:
@@ -68,8 +68,9 @@ def candidates(model: nn.Module) -> list[tuple[str, nn.Module]]:
 def unwrapped(model: nn.Module) -> nn.Module:
     """The model inside torch.compile and the data-parallel wrappers."""
     while True:
-        if is_compiled(model):
-            model = model.get_submodule(_COMPILED)
+        inner = wrapped_by_compile(model)
+        if inner is not None:
+            model = inner
         elif isinstance(model, nn.DataParallel | DistributedDataParallel):
             model = model.module
         else:
@@ -78,7 +79,7 @@ def unwrapped(model: nn.Module) -> nn.Module:
 
 def is_compiled(model: nn.Module) -> bool:
     """Return True if the model is what torch.compile returned for a module."""
-    return any(name == _COMPILED for name, _ in model.named_children())
+    return wrapped_by_compile(model) is not None
 
 
 def refusal(key: str, value: object, message: str, remedy: str) -> SchedulerError:
@@ -113,7 +114,9 @@ def _end_of(model: nn.Module) -> nn.Module | None:
 def _named(model: nn.Module, head: nn.Module | str) -> nn.Module:
     inner: nn.Module = model
     while True:
-        wrapped = next((part for name, part in inner.named_children() if name in _WRAPPED), None)
+        wrapped = wrapped_by_compile(inner)
+        if wrapped is None:
+            wrapped = dict(inner.named_children()).get(_WRAPPED)
         if wrapped is None:
             break
         inner = wrapped

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -67,3 +67,19 @@ class LabelWatch:
 def label_watch(loss: object) -> LabelWatch | None:
     """The watch on the labels that a loss module is called with; None where they decide nothing."""
     return LabelWatch(loss) if isinstance(loss, nn.CrossEntropyLoss) else None
+
+
+class LabelledBatches:
+    """Batches whose labels are shown to a watch; ``split`` gives the (inputs, targets) of one."""
+
+    def __init__(
+        self, batches: Iterable[Any], watch: LabelWatch, split: Callable[[Any], tuple[Tensor, Tensor | None]]
+    ) -> None:
+        self._batches, self._watch, self._split = batches, watch, split
+
+    def __iter__(self) -> Iterator[Any]:
+        for batch in self._batches:
+            targets = self._split(batch)[1]
+            if targets is not None:
+                self._watch.look(targets)
+            yield batch

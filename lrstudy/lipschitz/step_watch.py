@@ -24,7 +24,7 @@ from lrstudy.lipschitz.step_count import (
     step_quantities,
     together,
 )
-from lrstudy.lipschitz.watch import Watch
+from lrstudy.lipschitz.watch import LayerHook, Watch
 
 
 class StepWatch(Watch):
@@ -60,16 +60,17 @@ class StepWatch(Watch):
         """Return True if a quantity needs AᵀA, which is added up as a matrix."""
         return not NEEDS_GRAM.isdisjoint(self.names)
 
-    def attach(self, layer: nn.Module, parameters: Sequence[nn.Parameter]) -> list[RemovableHandle]:
+    def attach(
+        self, layer: nn.Module, parameters: Sequence[nn.Parameter]
+    ) -> list[RemovableHandle | LayerHook]:
         """Hook onto a layer. ``parameters`` tell of the backward passes where the layer itself is frozen."""
-        self.awake = True
         own = [parameter for parameter in layer.parameters() if parameter.requires_grad]
         self._witnesses = list(own or (p for p in parameters if p.requires_grad))
         weight = next(layer.parameters())
         if self.needs_grams:
             for grams in (self._grams, self._entering_grams):
                 grams.setdefault(weight.device, self._no_grams(weight, _width(layer)))
-        handles: list[RemovableHandle] = [layer.register_forward_hook(self)]
+        handles: list[RemovableHandle | LayerHook] = [self.hook_onto(layer)]
         if self._witnesses:
             first = self._witnesses[0]
             handles += [

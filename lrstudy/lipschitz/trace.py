@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import Node
 from torch.utils.hooks import RemovableHandle
 
+from lrstudy.compat.torch import compiler_loaded
 from lrstudy.lipschitz.head import candidates, is_compiled, unclear, unwrapped
 from lrstudy.lipschitz.linear_layers import outputs_of
 
@@ -145,7 +145,7 @@ def trace_head(model: nn.Module, inputs: Any) -> nn.Module:
     inner = unwrapped(model)
     trace = HeadTrace(inner, lambda layer, *_: heads.append(layer), training_only=False)
     # Without the compiler loaded, which takes a second, nothing is compiled.
-    eagerly = torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
+    eagerly = torch.compiler.set_stance("force_eager") if compiler_loaded() else nullcontext()
     try:
         with torch.enable_grad(), eagerly:
             inner(inputs)

@@ -15,7 +15,7 @@ import pytest
 import torch
 from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
-from torch.optim.lr_scheduler import SequentialLR, StepLR
+from torch.optim.lr_scheduler import LRScheduler, SequentialLR, StepLR
 
 from lrstudy.compat import torch as compat
 from lrstudy.compat.torch import (
@@ -34,6 +34,8 @@ from lrstudy.compat.torch import (
     scheduler_state,
     skip_order_warning,
     skipped_by_scaler,
+    starts_now,
+    steps_now,
     wrapped_by_compile,
 )
 
@@ -209,6 +211,40 @@ def test_a_scheduler_continues_from_what_torch_keeps_of_it() -> None:
     assert scheduler_state(second) == state
     assert not hasattr(second, "other")
     assert second.get_last_lr() == first.get_last_lr()
+
+
+def test_a_scheduler_tells_its_start_its_steps_and_a_reader_apart() -> None:
+    seen: list[tuple[bool, bool]] = []
+
+    class Noting(LRScheduler):
+        def get_lr(self) -> list[float | torch.Tensor]:
+            seen.append((starts_now(self), steps_now(self)))
+            return list(self.base_lrs)
+
+    optimizer = SGD([nn.Parameter(torch.ones(1))], lr=0.1)
+    noting = Noting(optimizer)
+    count_as_stepped(optimizer)
+    noting.step()
+    noting.get_lr()
+    assert seen == [(True, True), (False, True), (False, False)]
+    seen.clear()
+    chained = SequentialLR(optimizer, [StepLR(optimizer, 2), Noting(optimizer)], milestones=[2])
+    seen.clear()
+    count_as_stepped(optimizer)
+    chained.step()
+    chained.step()
+    assert seen == [(False, True)], "at its milestone a scheduler is asked without a step of its own"
+
+
+def test_a_scheduler_without_torchs_marks_sets_rates_and_starts_at_epoch_0() -> None:
+    class Bare:
+        last_epoch = 0
+
+    bare: Any = Bare()
+    assert steps_now(bare)
+    assert starts_now(bare)
+    bare.last_epoch = 1
+    assert not starts_now(bare)
 
 
 def test_get_last_lr_returns_the_rates_that_were_kept() -> None:
