@@ -43,8 +43,7 @@ refused instead of being saved without its constants.
 def compiler_loaded() -> bool:
     """Return True if torch's compiler is loaded in this process; without it nothing is compiled.
 
-    ``torch/_dynamo/__init__.py``. Where it moves, ``make_optimizer`` would always make plain instances'
-    methods, and ``trace_head`` would not keep a compiler away that is not asked for.
+    ``torch/_dynamo/__init__.py``. Where it is renamed, a loaded compiler is taken for one that is not.
     """
     return _COMPILER in sys.modules
 
@@ -121,8 +120,8 @@ def count_as_stepped(optimizer: Optimizer) -> None:
 def steps_now(scheduler: LRScheduler) -> bool:
     """Return True if torch asks for a scheduler's rates to set them, not a user to read them.
 
-    ``torch/optim/lr_scheduler.py``. A ``step`` of the subclass cannot tell: at a milestone ``SequentialLR``
-    sets the rates without it. Where the name is missing, the answer is True.
+    ``torch/optim/lr_scheduler.py``. A ``step`` of the subclass does not see all of them: at a milestone
+    ``SequentialLR`` sets the rates without it. Where the name is missing, the answer is True.
     """
     return bool(getattr(scheduler, "_get_lr_called_within_step", True))
 
@@ -195,7 +194,7 @@ def has_hooks(model: nn.Module) -> bool:
 
 
 def wrapped_by_compile(model: nn.Module) -> nn.Module | None:
-    """Return the module inside what ``torch.compile`` returned for it; None for any other module.
+    """Return the module inside a model that ``torch.compile`` returned; None for any other module.
 
     ``torch/_dynamo/eval_frame.py``. Where it is renamed, a compiled model counts as a model of one part.
     """
@@ -203,7 +202,7 @@ def wrapped_by_compile(model: nn.Module) -> nn.Module | None:
 
 
 def skipped_by_scaler(optimizer: Optimizer) -> Tensor | None:
-    """Return what tells a fused optimizer to skip its step (not 0: skip); None without a gradient scaler.
+    """Return a fused optimizer's mark to skip its step (not 0: skip); None without a gradient scaler.
 
     ``torch/amp/grad_scaler.py`` leaves it on the optimizer for the step. Where it is renamed, a step that the
     scaler skipped counts as a step.
@@ -215,9 +214,9 @@ def skipped_by_scaler(optimizer: Optimizer) -> Tensor | None:
 def backward_number() -> int:
     """Return the number of the backward pass that runs in this thread, -1 outside of one.
 
-    ``torch/csrc/autograd/init.cpp`` names it for ``torch/autograd/graph.py``, whose own hooks tell backward
-    passes apart by it. Where the name is missing, all have the same number: a forward pass of which only the
-    inputs' gradient is taken then counts as a part of the next step.
+    ``torch/csrc/autograd/init.cpp`` names it for ``torch/autograd/graph.py``, whose hooks tell backward passes
+    apart by it. Where the name is missing, all have the same number: a forward pass of which only the inputs'
+    gradient is taken then counts as a part of the next step.
     """
     number = getattr(torch._C, "_current_graph_task_id", None)  # noqa: SLF001
     return -1 if number is None else int(number())
@@ -237,7 +236,7 @@ def foreach_add(tensors: Sequence[Tensor], others: Sequence[Tensor], alpha: floa
 
 
 def foreach_add_(tensors: Sequence[Tensor], others: Sequence[Tensor], alpha: float) -> None:
-    """tensors ← tensors + alpha·others."""
+    """Add alpha·others to tensors, in place."""
     together = getattr(torch, "_foreach_add_", None)
     if together is not None:
         together(tensors, others, alpha=alpha)
@@ -247,7 +246,7 @@ def foreach_add_(tensors: Sequence[Tensor], others: Sequence[Tensor], alpha: flo
 
 
 def foreach_mul_(tensors: Sequence[Tensor], factor: Tensor) -> None:
-    """tensors ← factor·tensors; ``factor`` is read from its device when the kernel runs."""
+    """Multiply tensors by ``factor``, in place; it is read from its device when the kernel runs."""
     together = getattr(torch, "_foreach_mul_", None)
     if together is not None:
         together(tensors, factor)
@@ -257,7 +256,7 @@ def foreach_mul_(tensors: Sequence[Tensor], factor: Tensor) -> None:
 
 
 def foreach_subtract_(targets: Sequence[Tensor], sources: Sequence[Tensor], factor: Tensor) -> None:
-    """targets ← targets − factor·sources; the product is rounded before it is subtracted."""
+    """Subtract factor·sources from targets, in place; the product is rounded before."""
     multiply, subtract = getattr(torch, "_foreach_mul", None), getattr(torch, "_foreach_sub_", None)
     if multiply is not None and subtract is not None:
         subtract(targets, multiply(sources, factor))

@@ -33,7 +33,7 @@ def find_head(model: nn.Module, head: nn.Module | str | None = None, inputs: Any
 
 
 def known_head(model: nn.Module, head: nn.Module | str | None = None) -> nn.Module | None:
-    """The layer named, or the last one by the model's build; None where a forward pass must tell."""
+    """Return the layer named, or the last one by the model's build; None if a forward pass must find it."""
     if not isinstance(model, nn.Module):
         raise refusal(
             "model", type(model).__name__, "is not a torch.nn.Module", "Give the model that is trained."
@@ -52,7 +52,7 @@ def known_head(model: nn.Module, head: nn.Module | str | None = None) -> nn.Modu
 
 
 def candidates(model: nn.Module) -> list[tuple[str, nn.Module]]:
-    """The layers of a model that could be its head, with their names, in the order of registration."""
+    """Return the layers of a model that could be its head, with their names, in the order of registration."""
     found = [(name, module) for name, module in unwrapped(model).named_modules() if is_head_like(module)]
     if not found:
         raise refusal(
@@ -66,7 +66,7 @@ def candidates(model: nn.Module) -> list[tuple[str, nn.Module]]:
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
-    """The model inside torch.compile and the data-parallel wrappers."""
+    """Return the model inside torch.compile and the data-parallel wrappers."""
     while True:
         inner = wrapped_by_compile(model)
         if inner is not None:
@@ -83,12 +83,12 @@ def is_compiled(model: nn.Module) -> bool:
 
 
 def refusal(key: str, value: object, message: str, remedy: str) -> SchedulerError:
-    """A refusal of one argument."""
+    """Return a refusal of one argument."""
     return SchedulerError(Problem("LipschitzLR", key, message, remedy, value))
 
 
 def unclear(model: nn.Module, message: str) -> SchedulerError:
-    """A refusal to choose among the candidates, which names them."""
+    """Return a refusal to choose among the candidates, which names them."""
     names = [name or "the model itself" for name, _ in candidates(model)]
     listed = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
     return refusal(
@@ -101,7 +101,7 @@ def unclear(model: nn.Module, message: str) -> SchedulerError:
 
 
 def _end_of(model: nn.Module) -> nn.Module | None:
-    """The last layer of nested ``nn.Sequential``s, if it is a linear one that is called once."""
+    """Return the last layer of nested ``nn.Sequential``s, if it is a linear one that is called once."""
     inner = unwrapped(model)
     if type(inner) is nn.Sequential:
         layers = [layer for layer in inner if not isinstance(layer, nn.Identity)]

@@ -124,7 +124,7 @@ class Meter:
     def _new_watch(self) -> Watch:
         if not self.settings.steps:
             return Watch(self.settings.names, self._like, training_only=True)
-        # Where a pass measures, the hook has only to tell how many passes make a step.
+        # If a pass measures, the hook only counts how many passes make a step.
         hook = self.way == "hook"
         names = self.settings.names if hook else ()
         recorded = hook and self.ranks is not None

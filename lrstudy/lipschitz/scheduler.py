@@ -65,7 +65,7 @@ class LipschitzLR(LRScheduler):
             ``least-squares`` (‖a − y‖²/(2m)), ``mse``, ``mae``, ``quantile`` (``tau``), ``huber``
             (``delta``), averaged over the rows; or the torch loss module itself, with its weights (see
             ``losses``). What has no constant is refused: smoothed labels and averaged class weights with
-            ``bound="paper"``, labels that are left out, ``reduction="none"``, a forward of its own.
+            ``bound="paper"``, labels that are left out, ``reduction="none"``, its own forward.
         measure: ``hook``: the largest norm over the optimizer's steps since the last ``step()``, at almost
             no cost; the first epoch runs at the optimizer's own rate. All forward passes whose gradients
             a step used are one batch (gradient accumulation); a step that a gradient scaler skipped is none.
@@ -101,7 +101,7 @@ class LipschitzLR(LRScheduler):
         accumulated: ``mean``: the losses of a step's micro-batches are divided by their number; ``sum``:
             they are added up undivided, which makes L so many times as large.
         process_group: of the ranks that train the model together; that of its DistributedDataParallel
-            wrapper if not given. Their rates are equal. ``False``: each rank trains a model of its own.
+            wrapper if not given. Their rates are equal. ``False``: each rank trains another model.
         initial_k1, initial_k2: start of Auto-Adam's and RMSprop's averages (the authors' rescue: 1, 1e-6).
         seed: for ``subset``.
         last_epoch: as in every torch scheduler.
@@ -213,7 +213,7 @@ class LipschitzLR(LRScheduler):
 
     @property
     def rejected(self) -> int:
-        """The number of measurements that gave no usable rate."""
+        """The number of measurements without a usable rate."""
         return self.rate.rejected
 
     # -- the scheduler's contract -------------------------------------------------------------------

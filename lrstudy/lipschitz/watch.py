@@ -110,7 +110,7 @@ class Watch:
             maxima.zero_()
 
     def put(self, found: dict[str, float], rows: int, like: Tensor) -> None:
-        """Continue from what ``read`` gave; ``like`` is a tensor on the device to continue on."""
+        """Continue from what ``read`` returned; ``like`` is a tensor on the device to continue on."""
         self.reset()
         maxima = self.maxima.setdefault(like.device, self._zeros(like))
         maxima.copy_(torch.tensor([*(found[name] for name in self.names), rows], dtype=torch.float64))
