@@ -214,8 +214,8 @@ def skipped_by_scaler(optimizer: Optimizer) -> Tensor | None:
 def backward_number() -> int:
     """Return the number of the backward pass that runs in this thread, -1 outside of one.
 
-    ``torch/csrc/autograd/init.cpp`` names it for ``torch/autograd/graph.py``, whose hooks tell backward passes
-    apart by it. Where the name is missing, all have the same number: a forward pass of which only the inputs'
+    ``torch/csrc/autograd/init.cpp`` names it for ``torch/autograd/graph.py``, whose hooks tell passes apart
+    by it. Where the name is missing, all have the same number: a forward pass of which only the inputs'
     gradient is taken then counts as a part of the next step.
     """
     number = getattr(torch._C, "_current_graph_task_id", None)  # noqa: SLF001
