@@ -84,7 +84,7 @@ class LaneGroup:
         }
 
     def _shares(self, seconds: float) -> list[float]:
-        """What each lane's training took: who measures pays for it, the rest is shared equally."""
+        """Return each lane's training time: lanes that measure pay for it, the rest is shared equally."""
         watching, watched = self._model.take_watch_seconds(), self._model.watched
         each = (seconds - watching) / len(self._stacked)
         return [
