@@ -1,4 +1,4 @@
-"""What is trained on what: data sets, the batch pipeline, models, losses, optimizers and metrics."""
+"""The parts of a training: data sets, the batch pipeline, models, losses, optimizers and metrics."""
 
 from lrstudy.tasks.assembly import Seeds, TrainingParts, assemble
 from lrstudy.tasks.losses import build_loss

@@ -89,7 +89,7 @@ class TorchStep:
 
 def task_of(job: Job) -> Any:
     """The job as a study's task, without a study file: that would need pydantic."""
-    part = lambda name, **options: SimpleNamespace(name=name, options=options)  # noqa: E731 - a name for three calls
+    part = lambda name, **options: SimpleNamespace(name=name, options=options, is_users_own=False)  # noqa: E731 - a name for three calls
     return SimpleNamespace(
         model=part(job.network),
         loss=part("cross-entropy"),
