@@ -17,7 +17,7 @@ class Left(BaseException):
 
 
 class Trial:
-    """What the function gets: every call hands the turn to the group's caller."""
+    """The function's handle: every call hands the turn to the group's caller."""
 
     def __init__(self, seed: int) -> None:
         self.seed, self.epoch = seed, 0

@@ -144,7 +144,7 @@ class Recorder(Callback):
 
     @property
     def error(self) -> StoreError | None:
-        """Why rows could not be written, if so: the study is then to stop."""
+        """The failure to write rows, if any: the study is then to stop."""
         return self._writer.error
 
     def flush(self) -> None:

@@ -19,7 +19,7 @@ class StudyStopper(Stopper):
     """Ends trials that are pruned, and the whole run once the recorder can no longer write.
 
     Once a stop is requested, also ends trials whose worker cannot see the request. Tune calls a stopper
-    before its callbacks: what is decided here is told to the recorder, which gets the same report next.
+    before its callbacks: the stopper passes its decision to the recorder, which gets the same report next.
     """
 
     def __init__(

@@ -33,7 +33,7 @@ _COLUMNS: Final = [column.name for column in fields(EpochRecord)]
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """Where a trial stood: its state, its epochs, when its first attempt began and which attempt wrote it."""
+    """A checkpoint that was read: state and epochs, the trial's first start and the attempt that wrote it."""
 
     state: State
     rows: tuple[EpochRecord, ...]
@@ -45,8 +45,8 @@ class Saved:
 class TrialCheckpoints:
     """The checkpoints of one trial, from its worker's side; only the newest is kept.
 
-    Nothing here fails a trial: what cannot be read or written is told in ``notes``. ``used`` says whether
-    there is anything to remove when the trial is over.
+    Nothing here fails a trial: ``notes`` say what could not be read or written. ``used`` is True if the trial
+    leaves something to remove when it is over.
     """
 
     store: Location
@@ -56,7 +56,7 @@ class TrialCheckpoints:
     clock: Callable[[], float] = time.monotonic
     notes: list[str] = field(default_factory=list)
     used: bool = False
-    _there: list[str] = field(default_factory=list)
+    _names: list[str] = field(default_factory=list)
     _last: float = 0.0
     _failing: str = ""
 
@@ -64,16 +64,16 @@ class TrialCheckpoints:
         self._last = self.clock()
 
     def load(self) -> Saved | None:
-        """The newest checkpoint that is whole and this trial's own; None where there is none."""
+        """Return the newest checkpoint that is whole and this trial's; None if no such one exists."""
         if self.faults.checkpoint_epochs == 0:
             return None
         try:
-            self._there = [name for name in self._folder.names() if _NAME.fullmatch(name)]
+            self._names = [name for name in self._folder.names() if _NAME.fullmatch(name)]
         except StoreError as error:
             self.notes.append(f"checkpoints were not looked for: {error}")
             return None
-        self.used = bool(self._there)
-        for name in reversed(self._there):
+        self.used = bool(self._names)
+        for name in reversed(self._names):
             try:
                 return self._read(name)
             except (StoreError, ValueError) as error:
@@ -81,26 +81,26 @@ class TrialCheckpoints:
         return None
 
     def due(self, epoch: int) -> bool:
-        """Whether a checkpoint is to be written after this epoch."""
+        """Return True if a checkpoint is to be written after this epoch."""
         every = self.faults.checkpoint_epochs
         if every == 0 or epoch % every:
             return False
         return self.clock() - self._last >= self.faults.checkpoint_seconds
 
     def save(self, state: State, rows: Sequence[EpochRecord], attempt: int, started_at: datetime) -> bool:
-        """Write a checkpoint, then remove those before it; returns whether it is there."""
+        """Write a checkpoint, then remove those before it; returns True if it was written."""
         try:
             name, content = self._pack(state, rows, attempt, started_at)
             if not (self.store / "study.json").exists():
-                # Another machine's disk: nobody would find it, and nobody would remove it.
+                # Another machine's disk: no driver would find it or remove it.
                 return self._failed(f"no checkpoints: this worker does not see {self.store}")
             self._folder.create_folder()
             (self._folder / name).write(content)
             self.used = True
-            for before in self._there:
+            for before in self._names:
                 if before != name:
                     (self._folder / before).delete()
-            self._there = [name]
+            self._names = [name]
         except StoreError as error:
             return self._failed(f"no checkpoint: {error}", error.problems[0].message)
         except Exception as error:  # noqa: BLE001 - a user's own schedule may hold anything, picklable or not
@@ -168,21 +168,21 @@ class TrialCheckpoints:
 
 
 def remove_checkpoints(store: Location, trial_ids: Collection[str]) -> None:
-    """Remove what is kept of these trials; raises ``StoreError`` where that is impossible."""
+    """Remove the checkpoints of these trials; raises ``StoreError`` where that is impossible."""
     for trial_id in trial_ids:
         _folder_of(store, trial_id).delete_folder()
 
 
 def remove_all_checkpoints(store: Location) -> None:
-    """Remove what is kept of any trial: the study is over."""
+    """Remove the checkpoints of all trials: the study is over."""
     (store / FOLDER).delete_folder()
 
 
 def remove_ended(store: Location, ended: Collection[str]) -> None:
     """Remove what a killed driver could not: the folders of trials whose rows are in the store."""
-    there = set((store / FOLDER).names())
-    if there:
-        remove_checkpoints(store, [name for name in ended if _folder_of(store, name).name in there])
+    folders = set((store / FOLDER).names())
+    if folders:
+        remove_checkpoints(store, [name for name in ended if _folder_of(store, name).name in folders])
 
 
 def check_checkpoints(store: Location) -> tuple[int, list[str]]:
