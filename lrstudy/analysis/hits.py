@@ -1,4 +1,4 @@
-"""When runs reach a level of the metric."""
+"""Epochs at which runs reach a level of the metric."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each schedule cost, and whether all were given the same."""
+"""The cost of each schedule, and warnings where schedules got different budgets."""
 
 from __future__ import annotations
 

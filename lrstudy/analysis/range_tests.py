@@ -1,4 +1,4 @@
-"""What range tests found, as the store's trials of that phase tell it."""
+"""Results of range tests, read from the store's trials of that phase."""
 
 from __future__ import annotations
 

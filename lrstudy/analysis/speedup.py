@@ -1,4 +1,4 @@
-"""How much faster than the reference: ratio of restricted means, and of ERTs, over paired seeds."""
+"""Speedup over the reference: ratio of restricted means, and of ERTs, over paired seeds."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ def _interval(r: Array, s: Array, missed: Flags, horizon: float, seed: int, conf
 
 
 def _mean_depth(times: Array, horizon: float) -> float:
-    """How far below the horizon the runs below it hit, on average."""
+    """Return the mean distance between the horizon and the hits below it."""
     below = times[times < horizon]
     return float(horizon - below.mean()) if below.size else 0.0
 

@@ -1,4 +1,4 @@
-"""What an analysis finds, as frozen values: everything a report shows stands here and nowhere else.
+"""The result of an analysis, as frozen values: everything that a report shows is in here.
 
 ``None`` is "not known". Times of a run are counted along four axes: ``epochs``, ``steps``, ``samples`` and
 ``seconds`` (training seconds, evaluation excluded).
@@ -48,7 +48,7 @@ class Steps:
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """How long runs take to a target along one axis, in its unit.
+    """Time of the runs to a target along one axis, in its unit.
 
     ``mean`` is the restricted mean with its interval, up to the whole budget (along axes other than epochs:
     that of the schedule's shortest whole run); ``median`` None where less than half of the runs hit; ``ert``
@@ -62,7 +62,7 @@ class Times:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """How a schedule's confirm runs reach one target.
+    """One target as reached by a schedule's confirm runs.
 
     ``mean_epochs`` is the restricted mean up to the epoch budget with its interval; ``ert_*`` the expected
     running time, None where no run hit. ``speedup`` compares restricted means (above 1: faster than the
@@ -145,7 +145,7 @@ class TuningCurve:
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What the trials of one phase cost, lost ones included. What was not recorded is None.
+    """Cost of the trials of one phase, lost ones included; None for what was not recorded.
 
     ``seconds`` are training seconds, ``estimate_seconds`` the part of them that estimated the Lipschitz
     constant; ``eval_seconds`` come besides. ``device_seconds`` are those from a trial's start to its end.
@@ -163,7 +163,7 @@ class Spent:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What a schedule cost, by phase."""
+    """Cost of a schedule, by phase."""
 
     tune: Spent
     confirm: Spent

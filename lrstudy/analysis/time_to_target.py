@@ -1,4 +1,4 @@
-"""How one schedule reaches each target, alone and against the reference."""
+"""Time to each target of one schedule, alone and against the reference."""
 
 from __future__ import annotations
 
@@ -214,7 +214,7 @@ def _seeds_needed(contest: Contest, runs: Sequence[Trial], target: float, luck: 
 
 
 def _times(contest: Contest, runs: Sequence[Trial], target: float) -> dict[str, Times]:
-    """How long the runs take, along every axis that was recorded; empty without a run."""
+    """Return the time to the target along every recorded axis; empty without a run."""
     if not runs:
         return {}
     return {axis: _time(contest, runs, target, axis) for axis in contest.columns.times}

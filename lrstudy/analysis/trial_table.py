@@ -30,7 +30,7 @@ _SHOWN: Final = (
 
 
 class Readable(Protocol):
-    """What is needed of a store."""
+    """The part of a store that a trial table reads."""
 
     def trials(self) -> Any:
         """The trials table (Arrow)."""

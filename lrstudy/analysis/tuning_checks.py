@@ -49,7 +49,7 @@ def _idle(name: str, space: Mapping[str, Any], tried: Sequence[Configuration], f
 
 
 def _trend(pairs: Sequence[tuple[float, float]]) -> int:
-    """Whether the second of the pairs rises (1) or falls (-1) with the first, or does neither clearly (0)."""
+    """Return 1 if the second of the pairs clearly rises with the first, -1 if it falls, else 0."""
     if len(pairs) < FEWEST_TRIED or min(len(set(column)) for column in zip(*pairs, strict=True)) < 2:
         return 0
     correlation = float(stats.spearmanr(pairs).statistic)
@@ -121,7 +121,7 @@ def _edge(
 
 
 def _far(span: Any, ends: tuple[float, float], value: float, other: float) -> bool:
-    """Whether a value lies well away from another: a quarter of the range, or a factor of ``FAR``."""
+    """Return True if two values are a quarter of the range, or a factor of ``FAR``, apart."""
     if not isinstance(span, Mapping):
         return other != value
     log = bool(span.get("log"))
@@ -178,7 +178,7 @@ def _winners_curse(name: str, best: Configuration, confirm: Sequence[Trial], met
 
 
 def toss_up(tune: Sequence[Trial], confirm: Sequence[Trial], metric: Metric) -> bool:
-    """Whether the runner-up came closer to the winner than runs of the winner come to each other."""
+    """Return True if runner-up and winner differ by less than runs of the winner differ."""
     noise = _noise(confirm)
     costs = [one.cost(metric) for one in ranked(tune, metric) if one.objective is not None]
     return len(costs) > 1 and costs[1] - costs[0] < noise

@@ -1,4 +1,4 @@
-"""What tuning costs: expected best of n trials, time to target with tuning included, break-even."""
+"""Cost of tuning: expected best of n trials, time to target with tuning included, break-even."""
 
 from __future__ import annotations
 
@@ -225,7 +225,7 @@ def break_even(untuned_time: float | None, tuned_curve: Sequence[float | None]) 
 
 
 def runs_to_repay(untuned_time: float | None, tuning_cost: float, tuned_time: float | None) -> int | None:
-    """How many trainings repay a tuning: the least m with tuning_cost + m tuned_time <= m untuned_time.
+    """Trainings that repay a tuning: the least m with tuning_cost + m tuned_time <= m untuned_time.
 
     None when the tuned schedule is not the faster one; 1 when the untuned rule never gets there.
 

@@ -1,4 +1,4 @@
-"""What a reader must know before trusting the numbers, as sentences."""
+"""Warnings to read before trusting the numbers, as sentences."""
 
 from __future__ import annotations
 

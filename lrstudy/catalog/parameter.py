@@ -1,4 +1,4 @@
-"""How a component (a schedule, model, data set, …) declares its parameters. Standard library only.
+"""Declarations of the parameters of a component (a schedule, model, …). Standard library only.
 
 A study file is checked against these declarations before anything heavy is imported.
 """
@@ -39,7 +39,7 @@ class Parameter:
     tunable: bool = True
 
     def problem(self, value: object) -> str | None:
-        """What is wrong with a concrete value, or None.
+        """Return the reason to refuse a concrete value, or None.
 
         >>> Parameter("lr", "float", "", low=0.0, open_low=True).problem(-1)
         'must be above 0'

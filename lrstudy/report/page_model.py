@@ -1,4 +1,4 @@
-"""What a report says apart from its figures, as plain data: sections, tables and sentences.
+"""The content of a report apart from its figures, as plain data: sections, tables and sentences.
 
 The page and ``report.md`` are two renderings of the same content. All text is plain text.
 """

@@ -67,7 +67,7 @@ def csv_text(table: Table) -> str:
 
 
 def rows_shown(table: Table) -> int:
-    """How many of a table's rows the page holds: all, or every second, third, … one."""
+    """Return the number of a table's rows in the page: all, or every second, third, … one."""
     return len(range(0, len(table.rows), _stride(table)))
 
 

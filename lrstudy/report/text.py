@@ -26,7 +26,7 @@ def metric_words(metric: str) -> str:
 
 
 def is_share(metric: str) -> bool:
-    """Whether the metric is a share of the examples and is shown in percent."""
+    """Return True if the metric is a share of the examples, which is shown in percent."""
     known = METRICS.get(metric)
     return known is not None and (known.low, known.high) == (0.0, 1.0)
 
@@ -61,7 +61,7 @@ def trim(value: float, digits: int = 6) -> str:
 
 
 def decimals(low: float | None, high: float | None, value: float | None = None) -> int:
-    """How many decimals an interval supports: its width keeps two significant digits.
+    """Return the number of decimals an interval supports: its width keeps two significant digits.
 
     Without an interval, or with one of no width, the value itself keeps three significant digits.
 

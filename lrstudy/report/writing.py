@@ -24,7 +24,7 @@ from lrstudy.report.style import looks
 
 @dataclass(frozen=True, slots=True)
 class ReportPaths:
-    """Where a report's files lie; ``figures`` and ``tables`` in the order of the page."""
+    """Paths of a report's files; ``figures`` and ``tables`` in the order of the page."""
 
     html: Path
     markdown: Path
@@ -34,7 +34,7 @@ class ReportPaths:
 
 
 class _Names(NamedTuple):
-    """What a page's files are called."""
+    """File names of a page."""
 
     html: str
     markdown: str

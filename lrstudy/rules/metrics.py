@@ -30,13 +30,13 @@ class Metric:
         return stored if stored is None or not self.complement else 1.0 - stored
 
     def better(self, a: float, b: float) -> bool:
-        """Whether ``a`` is strictly better than ``b``; NaN is never better, anything beats NaN."""
+        """Return True if ``a`` is strictly better than ``b``; NaN is never better, anything beats NaN."""
         if math.isnan(a) or math.isnan(b):
             return math.isnan(b) and not math.isnan(a)
         return a > b if self.higher_is_better else a < b
 
     def reaches(self, value: float | None, target: float) -> bool:
-        """Whether a value satisfies a target; None and NaN never do."""
+        """Return True if a value satisfies a target; None and NaN never do."""
         if value is None or math.isnan(value):
             return False
         return value >= target if self.higher_is_better else value <= target

@@ -1,4 +1,4 @@
-"""Which rates a range test's curve suggests. NumPy only.
+"""The range of rates that a range test's curve suggests. NumPy only.
 
 After L. N. Smith, Cyclical Learning Rates for Training Neural Networks, arXiv 1506.01186 §3.3, and
 Smith and Topin, Super-Convergence, arXiv 1708.07120: the lowest rate is where the training begins to
@@ -50,7 +50,7 @@ class Bounds:
 
     @property
     def usable(self) -> bool:
-        """Whether there is a suggestion."""
+        """Return True if there is a suggestion."""
         return self.low is not None and self.high is not None
 
 
@@ -102,7 +102,7 @@ def _read(x: Array, y: Array, *, ended: bool) -> Bounds:
 
 
 def _steepest(x: Array, smoothed: Array, low: int, top: int) -> float:
-    """Where the curve over the rate's logarithm falls fastest, its slope taken across a smoothing window."""
+    """Return the steepest fall over the rate's logarithm, its slope taken across a smoothing window."""
     half = window_of(x.size) // 2
     before = np.maximum(np.arange(low, top + 1) - half, 0)
     after = np.minimum(np.arange(low, top + 1) + half, x.size - 1)

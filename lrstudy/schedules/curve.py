@@ -38,7 +38,7 @@ class Curve:
 
 
 def has_curve(kind: str) -> bool:
-    """Whether a kind's rates are known before training: they depend on nothing that it measures."""
+    """Return True if a kind's rates are known before training: they depend on nothing that it measures."""
     component = SCHEDULES.get(kind)
     return component is not None and not component.measured and not component.replaces_optimizer
 

@@ -1,4 +1,4 @@
-"""How a curve is made: a torch scheduler on an optimizer of its own, which trains nothing.
+"""Curves computed by torch schedulers on a stand-in optimizer, which trains nothing.
 
 torch's schedulers set rates, momenta and helper entries in the groups of the optimizer they hold, some
 of them from the rate they find there. Running them on a stand-in keeps the real optimizer's momentum
@@ -34,7 +34,7 @@ def rate_of(optimizer: torch.optim.Optimizer) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a curve is built from.
+    """The inputs that a curve is built from.
 
     ``params`` holds every declared parameter. ``rate`` is the schedule's own rate or, where it gives
     none, the optimizer's. ``steps`` is the length that the curve has to fill, ``total_steps`` that of
@@ -70,7 +70,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """How one kind is built. ``after_warmup``: its curve begins when the warm-up is over."""
+    """The builder of one kind. ``after_warmup``: its curve begins when the warm-up is over."""
 
     build: Callable[[Request], Plan]
     rate: str = "lr"
@@ -88,7 +88,7 @@ class Warmup:
 
     @property
     def over(self) -> bool:
-        """Whether the factor is 1 from now on."""
+        """Return True if the factor is 1 from now on."""
         return self._scheduler.last_epoch >= self._steps
 
     @property

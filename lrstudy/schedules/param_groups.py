@@ -45,7 +45,7 @@ class Groups:
 
     @property
     def has_momentum(self) -> bool:
-        """Whether there is a momentum to move."""
+        """Return True if there is a momentum to move."""
         return all("momentum" in group or "betas" in group for group in self.optimizer.param_groups)
 
     def set_momentum(self, momentum: float) -> None:

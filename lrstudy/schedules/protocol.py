@@ -1,4 +1,4 @@
-"""What a schedule is to the training loop: when it is told what, and what it answers."""
+"""The protocol between a schedule and the training loop."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class ScheduleContext:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """What set the current rate: L, Kz and w̄ of the Lipschitz rule; None where nothing was measured."""
+    """L, Kz and w̄ that set the current rate of the Lipschitz rule; None where nothing was measured."""
 
     constant: float | None = None
     kz: float | None = None
@@ -61,7 +61,7 @@ class Schedule(Protocol):
 
     @property
     def measurement(self) -> Measurement:
-        """What set the current rate."""
+        """Return the measurement that set the current rate."""
 
     def after_step(self) -> None:
         """Set the rate of the next step."""

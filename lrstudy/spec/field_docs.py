@@ -1,4 +1,4 @@
-"""What every key of a study file means, in a sentence: for the JSON Schema, and so for editors."""
+"""The meaning of every key of a study file, in a sentence: for the JSON Schema, and so for editors."""
 
 from __future__ import annotations
 

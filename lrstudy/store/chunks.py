@@ -95,7 +95,7 @@ class ChunkWriter:
 
 
 def chunk_capacity(index: int) -> int:
-    """How many rows the chunk of that number takes.
+    """Return the number of rows that the chunk of that number takes.
 
     >>> [chunk_capacity(index) for index in (0, 3, 4, 8, 20, 300)]
     [1024, 1024, 2048, 4096, 32768, 32768]

@@ -55,11 +55,11 @@ class Location:
 
     @property
     def is_object_store(self) -> bool:
-        """Whether files appear whole on close and folders exist by having files."""
+        """Return True if files appear whole on close and folders exist by having files."""
         return self.filesystem.type_name in _OBJECT_STORES
 
     def exists(self) -> bool:
-        """Whether there is a file or folder."""
+        """Return True if there is a file or folder."""
         with reading(self.shown):
             return bool(self.filesystem.get_file_info(self.path).type != fs.FileType.NotFound)
 

@@ -35,7 +35,7 @@ _KIND: Final = "recorded"
 
 @dataclass(frozen=True, slots=True)
 class ImportOptions:
-    """How recorded histories become studies.
+    """Options for making studies of recorded histories.
 
     ``task_columns``: one study for each combination of their values. ``schedule_columns``: together they
     name the schedule; None takes ``schedule`` where the files have it, else the file's name.

@@ -1,4 +1,4 @@
-"""What is trained on what: data sets, the batch pipeline, models, losses, optimizers and metrics."""
+"""Training tasks: data sets, the batch pipeline, models, losses, optimizers and metrics."""
 
 from lrstudy.tasks.losses import build_loss
 from lrstudy.tasks.metric_sums import MetricSums

@@ -106,20 +106,20 @@ def untuned(study: Summary) -> str:
 
 
 def runs_each(study: Summary) -> int:
-    """How many confirm runs the schedule with the most of them has: what intervals rest on so far."""
+    """Return the largest number of confirm runs of any schedule: the base of the intervals so far."""
     counted_runs = [reach.runs for schedule in study.schedules for reach in schedule.reach]
     return max(counted_runs or [schedule.confirm_trials for schedule in study.schedules], default=0)
 
 
 def reference_runs(study: Summary) -> int:
-    """How many confirm runs of the reference count."""
+    """Return the number of confirm runs of the reference that count."""
     return max(
         (reach.runs for s in study.schedules if s.name == study.reference for reach in s.reach), default=0
     )
 
 
 def no_comparison(study: Summary) -> str:
-    """Why schedules cannot be compared on targets yet; empty where they can."""
+    """Return the reason why schedules cannot be compared on targets yet, or an empty text."""
     if not any(schedule.confirm_trials for schedule in study.schedules):
         return without_runs(study)
     if lost := gone(study):
@@ -143,5 +143,5 @@ def by_name(names: Sequence[str], most: int = 4) -> str:
 
 
 def all_positive(items: Sequence[CurveOf]) -> bool:
-    """Whether every measured value is above zero, so that a logarithmic axis can show all."""
+    """Return True if every value is above zero, so that a logarithmic axis can show them all."""
     return all(value > 0 for _, _, curve in items for value in measured(curve.value))

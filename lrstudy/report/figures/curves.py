@@ -61,7 +61,7 @@ def _share_range(items: Sequence[CurveOf]) -> tuple[float, float]:
 
 
 def _takeaway(study: Summary, metric: Sequence[CurveOf]) -> str:
-    """Who stands where after the last epoch."""
+    """Name the best schedule after the last epoch, and compare it with the reference."""
     last = {schedule.name: curve for _, schedule, curve in metric if curve.value[-1] is not None}
     if not last:
         return "No run was still training at the end of its budget."

@@ -1,4 +1,4 @@
-"""How much of the whole way has been made: the share of (run, level) pairs reached by each epoch."""
+"""Share of the (run, level) pairs that are reached by each epoch."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _line(index: int, name: str, ecdf: Ecdf) -> Line:
 
 
 def _takeaway(study: Summary, found: list[tuple[str, Ecdf]]) -> str:
-    """Whose area is the largest, and how it compares with the reference's."""
+    """Name the schedule with the largest area, and compare it with the reference."""
     best = max(found, key=lambda one: (one[1].area, one[0] == study.reference))
     most = percent(round(best[1].area, 3))
     text = f"In the mean over the epochs, {best[0]} has reached {most} of all pairs"

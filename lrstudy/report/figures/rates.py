@@ -69,7 +69,7 @@ def _rows(rates: Sequence[CurveOf], columns: dict[str, list[CurveOf]]) -> list[l
 
 
 def _takeaway(study: Summary, rates: Sequence[CurveOf]) -> str:
-    """How far each schedule's mean rate moves."""
+    """Give the range of each schedule's mean rate."""
     spans = {}
     for _, schedule, curve in rates:
         positive = [value for value in measured(curve.value) if value > 0]

@@ -77,7 +77,7 @@ def searched_rate(trials: Sequence[TunedTrial]) -> str | None:
 
 
 def _edge(study: Summary, trials: Sequence[TunedTrial]) -> float:
-    """Where diverged trials are drawn: level with the worst value of any other trial."""
+    """Return the height of diverged trials: the worst value of any other trial."""
     values = measured(trial.value for trial in trials if trial.status != "diverged")
     if not values:
         return 0.0
@@ -126,7 +126,7 @@ def _is_rate(value: object) -> bool:
 
 
 def _takeaway(study: Summary, searched: Sequence[_Searched]) -> str:
-    """How wide the rates are that do about as well as the best one, and how many trials were lost."""
+    """Give the width of the rates that do about as well as the best, and the number of lost trials."""
     trials = sum(len(schedule.trials) for _, schedule, _ in searched)
     lost = sum(trial.status == "diverged" for _, schedule, _ in searched for trial in schedule.trials)
     tail = f"; {lost} of these {counted(trials, 'tuning trial')} diverged." if lost else "."

@@ -166,7 +166,7 @@ def _cells(row: _Row) -> list[object]:
 
 
 def _takeaway(study: Summary, by_target: Sequence[tuple[float, Sequence[_Row]]]) -> str:
-    """How the verdicts fall, target by target."""
+    """Summarise the verdicts, target by target."""
     parts = []
     for target, rows in by_target:
         names: dict[str, list[str]] = {}

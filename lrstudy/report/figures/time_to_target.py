@@ -42,7 +42,7 @@ def _title(study: Summary, target: float) -> str:
 
 
 def _ends(study: Summary, place: int) -> dict[str, float]:
-    """Where the curves of a panel end: at the last hit of all, or at the budget if some run has none."""
+    """Return the end of each panel's curves: the last hit, or the budget if some run has none."""
     ends: dict[str, float] = {}
     for schedule in study.schedules:
         reach = schedule.reach[place]
@@ -84,7 +84,7 @@ def _rows(reach: Reach) -> list[list[object]]:
 
 
 def _takeaway(study: Summary) -> str:
-    """Whose half of the runs is there first, at the hardest target that anybody reached."""
+    """Name the schedule with the shortest median at the hardest target that was reached."""
     reached = [
         place
         for place in range(len(study.targets))

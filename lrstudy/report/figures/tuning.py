@@ -1,4 +1,4 @@
-"""What tuning buys and costs: best value and price of reaching the target, against the number of trials."""
+"""Gain and cost of tuning: best value and price of reaching the target, by number of trials."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def _rows(curve: TuningCurve) -> list[list[object]]:
 
 
 def _takeaway(study: Summary) -> str:
-    """Whether tuning pays against the schedules that need none, or else whether it was finished."""
+    """Compare tuned schedules with those that need no tuning; without one, report if tuning was finished."""
     price = _against_untuned(study)
     if price:
         return price
@@ -129,7 +129,7 @@ def _against_untuned(study: Summary) -> str:
 
 
 def _still_rising(curve: TuningCurve) -> bool:
-    """Whether the last quarter of the trials still moved the expected best by a tenth of its whole way."""
+    """Return True if the last quarter of the trials gave a tenth or more of the expected best's gain."""
     values = measured(curve.value)
     if len(values) < 4:
         return False

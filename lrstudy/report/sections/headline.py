@@ -92,7 +92,7 @@ def _puzzling(study: Summary) -> bool:
 
 
 def conditions(study: Summary) -> tuple[str, ...]:
-    """What was done, in a few words each."""
+    """List the conditions of the study, in a few words each."""
     said = [study.task] if study.task else []
     said.append(f"up to {counted(study.epochs, 'epoch')}")
     if any(schedule.tune_trials > 1 for schedule in study.schedules):
@@ -185,7 +185,7 @@ def _compared(study: Summary, goal: str, ways: Sequence[_Named]) -> str:
 
 
 def _faster(study: Summary, goal: str, faster: Sequence[_Named]) -> str:
-    """Who was faster, the fastest first, each with its ratio and interval."""
+    """List the schedules that were faster, the fastest first, each with its ratio and interval."""
     first, reach = faster[0]
     if len(faster) == 1 and reach.speedup.value is not None:
         times = number(reach.speedup.value, reach.speedup.low, reach.speedup.high)

@@ -170,7 +170,7 @@ def _verdict_notes(study: Summary) -> tuple[str, ...]:
 
 
 def measures_table(study: Summary) -> NumberTable:
-    """What other measures of speed say; none of them decides the verdict."""
+    """Other measures of speed; none of them decides the verdict."""
     columns = (
         Column("schedule", number=False),
         Column(f"sooner than {study.reference}"),
@@ -207,7 +207,7 @@ def _or_dash(value: float | None) -> str:
 
 
 def winners_table(study: Summary) -> NumberTable:
-    """What tuning found for each schedule, and how good its winner is at its best epoch."""
+    """Each schedule's winner of the tuning, and its quality at its best epoch."""
     words = metric_words(study.metric)
     _, _, kind = study.metric.partition("_")
     columns = (
@@ -249,7 +249,7 @@ def _quality(study: Summary, found: Interval) -> Cell:
 
 
 def ledger_table(study: Summary) -> NumberTable:
-    """What finding and confirming each winner cost, phase by phase."""
+    """Cost of finding and of confirming each winner, phase by phase."""
     columns = (
         Column("schedule", number=False),
         Column("trials"),
