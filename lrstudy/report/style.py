@@ -1,7 +1,7 @@
 """One visual language for the page and the pictures: a colour, a dash and a marker for each schedule.
 
 The colours are Okabe and Ito's eight (M. Okabe and K. Ito, Color Universal Design, 2008), which people with
-the common kinds of colour blindness can tell apart. Colour never stands alone: dash and marker differ too.
+the common kinds of colour blindness can tell apart. Dash and marker differ too: colour is never alone.
 The reference schedule is always drawn in ink (black, or white on a dark page).
 """
 

@@ -46,7 +46,7 @@ def write_report(
 ) -> ReportPaths:
     """Write a study's report into a folder: page, Markdown with PNG figures, ``summary.json``, CSV tables.
 
-    The same summary gives the same bytes; ``made_at`` (aware) is the only date and stands in the last line
+    The same summary gives the same bytes; ``made_at`` (aware) is the only date, in the last line
     of page and Markdown. Raises ``InputError`` when the folder cannot be written.
     """
     files = _Names("report.html", "report.md", "summary.json")

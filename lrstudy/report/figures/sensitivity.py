@@ -1,4 +1,4 @@
-"""Rate sensitivity: how the metric depends on the searched rate, each tuning trial a dot."""
+"""Rate sensitivity: the metric against the searched rate, each tuning trial a dot."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from lrstudy.rules.counting import counted
 
 KEY = "rate-sensitivity"
 TITLE = "Rate sensitivity"
-# The parameters that are rates, most telling first: one of them is a panel's axis.
+# The parameters that are rates, in order of preference for a panel's axis.
 _RATES = ("lr", "max_lr", "peak_lr", "initial_lr", "base_lr", "scale")
 _Searched = tuple[int, ScheduleSummary, str]  # a schedule's index, the schedule, the rate it searched
-# Dots of a panel: more cannot be told apart, and a page of many trials must stay a page.
+# Dots of a panel: more overlap, and make the page large.
 _MOST_DOTS = 250
 _CLOSE_POINTS = 0.01  # "as good as the best" for a share: one percentage point
 _CLOSE_PART = 0.05  # and for any other metric: a part of the best value
@@ -113,7 +113,7 @@ def _dots(
 
 
 def _thinned(trials: list[TunedTrial], rate: str) -> list[TunedTrial]:
-    """Evenly over the rates, so many as can be drawn."""
+    """Return at most ``_MOST_DOTS`` trials, evenly spread over the rates."""
     if len(trials) <= _MOST_DOTS:
         return trials
     ordered = sorted(trials, key=lambda trial: (float(trial.params[rate]), trial.trial_id))
@@ -172,12 +172,12 @@ def _closeness(study: Summary) -> str:
 
 def _reading(study: Summary) -> str:
     return (
-        f"Each dot is one tuning trial: the best {metric_words(study.metric)} of its training against the "
-        "rate it was given; other searched parameters differ between the dots. Crosses are trials that "
-        "diverged, drawn level with the worst other trial. A wide flat top means that the schedule "
-        "forgives a wrong rate."
+        f"Each dot is one tuning trial: the best {metric_words(study.metric)} of its training against its "
+        "rate; other searched parameters differ between the dots. Crosses are trials that diverged, drawn at "
+        "the height of the worst other trial. A wide flat top means that the result depends little on the "
+        "rate."
         + (
-            f" Of more than {_MOST_DOTS} trials so many are drawn, evenly over the rates."
+            f" At most {_MOST_DOTS} trials are drawn per schedule, evenly over the rates."
             if any(len(schedule.trials) > _MOST_DOTS for schedule in study.schedules)
             else ""
         )

@@ -1,4 +1,4 @@
-"""Time to target: the share of runs that have reached each target by each moment."""
+"""Time to target: the share of runs that have reached each target by each point in time."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def _takeaway(study: Summary) -> str:
         runs = sum(schedule.reach[place].hits for schedule in study.schedules)
         all_runs = sum(schedule.reach[place].runs for schedule in study.schedules)
         return (
-            f"{runs} of {counted(all_runs, 'run')} reached {target}, and fewer than half of any schedule's."
+            f"{runs} of {counted(all_runs, 'run')} reached {target}; for each schedule, fewer than half did."
         )
     best = min(medians, key=lambda name: (medians[name], name != study.reference))
     if runs_each(study) <= 1:
@@ -126,8 +126,7 @@ def _reading(study: Summary) -> str:
     return (
         "Each curve is the share of a schedule's confirm runs that have reached the target by that time "
         f"(one minus the Kaplan–Meier estimate); the band is its pointwise {percent(study.confidence)} "
-        "interval. A run is known to have reached a target only at its next evaluation. Runs that never "
-        f"reach it within {counted(study.epochs, 'epoch')} keep a curve below 100%, and a run that diverged "
-        "never reaches a target. The dotted line is at half of the runs. Schedules of which no run reached "
-        "it have no curve."
+        "interval. A run reaches a target at the first evaluation that shows it. Runs that do not reach it "
+        f"within {counted(study.epochs, 'epoch')}, and runs that diverged, keep a curve below 100%. The "
+        "dotted line is at half of the runs. A schedule without a run that reached the target has no curve."
     )

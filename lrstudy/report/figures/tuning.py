@@ -12,7 +12,7 @@ from lrstudy.report.text import is_share, level, listed, metric_words, percent, 
 from lrstudy.rules.counting import counted
 
 KEY = "tuning"
-TITLE = "Tuning and its price"
+TITLE = "Cost of tuning"
 
 _CurveOf = Callable[[ScheduleSummary], TuningCurve | None]
 
@@ -26,7 +26,7 @@ def tuning_curves(study: Summary) -> Figure:
         (f"Expected best {words} after n trials", Axis(f"best {words}", percent=shares), lambda s: s.best_of),
         (
             f"Expected epochs to {level(study.metric, _hardest(study))}, tuning included",
-            Axis("epochs in all", log=True, switch=True),
+            Axis("total epochs", log=True, switch=True),
             lambda s: s.price_of_target,
         ),
     ]
@@ -50,7 +50,7 @@ def tuning_curves(study: Summary) -> Figure:
 
 
 def _close_up(marks: Sequence[Line], y: Axis) -> tuple[float, float] | None:
-    """A range around the values: the band of the first few trials is so wide that nothing else would show."""
+    """Return a range around the values: the wide band of the first few trials would hide everything else."""
     if y.log:
         return None
     points = [one for mark in marks for one in mark.points.values()]
@@ -69,7 +69,7 @@ def _hardest(study: Summary) -> float:
 
 def _line(index: int, name: str, curve: TuningCurve) -> Line:
     last = len(curve.trials) - 1
-    # The curves flatten: of many trials the first are drawn one by one, the later ever further apart.
+    # The curves flatten: the first trials are drawn one by one, later ones at growing distances.
     places = sorted(
         {*range(min(last + 1, 50)), *(min(last, round(last ** (k / 150))) for k in range(151)), last}
     )
@@ -107,7 +107,7 @@ def _takeaway(study: Summary) -> str:
 def _against_untuned(study: Summary) -> str:
     """Epochs to the hardest target, tuning included, against the best schedule that needs no tuning."""
     if not study.targets or not study.complete:
-        return ""  # while tuning goes on, one trial does not mean that there is nothing to tune
+        return ""  # before tuning has ended, one trial does not mean that there is nothing to tune
     place = study.targets.index(_hardest(study))
     times = {
         s.name: ert
@@ -140,8 +140,8 @@ def _still_rising(curve: TuningCurve) -> bool:
 
 def _reading(study: Summary) -> str:
     return (
-        f"Left: the {metric_words(study.metric)} one can expect from the best of n random draws out of the "
-        f"tuning trials, with its {percent(study.confidence)} band (cut where few trials say little). "
-        "Right: the epochs one has spent when the target is reached, if n trials were tuned first and the "
-        "best of them was then trained. A schedule without a search space is a single point at one trial."
+        f"Left: the expected {metric_words(study.metric)} of the best of n random draws from the tuning "
+        f"trials, with its {percent(study.confidence)} band (cut off where it is very wide). Right: the "
+        "expected epochs until the target is reached, if n trials are tuned first and the best of them is "
+        "then trained. A schedule without a search space is a single point at one trial."
     )

@@ -1,4 +1,4 @@
-"""The tables that are always in sight: verdicts, what tuning found, and the ledger."""
+"""The tables that are always shown: verdicts, winners of the tuning, and the ledger."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ _SIGNS = {
 
 
 _SEEDS_NEEDED = (
-    "About so many seeds would decide: with them, 4 in 5 studies reach a verdict if the ratio and the spread "
-    "between seeds stay as they were measured."
+    "Seeds needed: with about that many confirm seeds, 4 in 5 studies reach a verdict if the ratio and the "
+    "spread between seeds stay as measured."
 )
 _AS_TUNED = (
-    " As tuned: for these winners, with the luck of tuning as this study's own trials tell it; another "
+    " As tuned: for these winners, with the luck of tuning as estimated from this study's trials; another "
     "tuning may find winners with another ratio."
 )
 
@@ -93,7 +93,7 @@ def _ratio(found: Interval) -> Cell:
 
 
 def _decided_by(study: Summary, index: int, reach: Reach) -> str:
-    """The second line of an inconclusive verdict: what keeps it back, and what would decide."""
+    """Return the second line of an inconclusive verdict: its cause, and what is needed to decide."""
     if reach.verdict != "inconclusive":
         return ""
     tuned = [s.name for place, s in enumerate(study.schedules) if s.tuned and _compares(study, place, index)]
@@ -101,15 +101,14 @@ def _decided_by(study: Summary, index: int, reach: Reach) -> str:
     if reach.given_winners in ("faster", "slower"):
         over = reach.speedup_tuned
         ends = interval(over.low, over.high, over.value)
-        return f"{reach.given_winners} as tuned; over tunings{of} {ends}"
+        return f"{reach.given_winners} as tuned; {ends} over tunings{of}"
     if reach.seeds_needed is None:
-        alone = "seeds alone would not decide; more tuning"
-        return f"{alone}{of} might" if reach.speedup_tuned != reach.speedup else ""
-    return f"about {counted(reach.seeds_needed, 'seed')} would decide{', as tuned' if tuned else ''}"
+        return f"more tuning{of} needed, not more seeds" if reach.speedup_tuned != reach.speedup else ""
+    return f"about {counted(reach.seeds_needed, 'seed')} needed{', as tuned' if tuned else ''}"
 
 
 def _compares(study: Summary, place: int, index: int) -> bool:
-    """Return True if the schedule at a place has a part in the comparison of the one at ``index``."""
+    """Return True if the schedule at ``place`` is the one at ``index`` or the reference."""
     return place == index or study.names[place] == study.reference
 
 
@@ -135,17 +134,17 @@ def _or_never(value: float | None) -> str:
 
 
 def _training_time(reach: Reach) -> str:
-    """The ERT in time; a dash where runs got there but nobody measured how long it took."""
+    """Return the ERT in time; a dash if runs reached the target but their times were not recorded."""
     return duration(reach.ert_seconds) if reach.hits else "never"
 
 
 def _verdict_notes(study: Summary) -> tuple[str, ...]:
     terms = (
         f"Mean epochs, restricted: the mean time to the target, counting {counted(study.epochs, 'epoch')} "
-        "for a run that never reached it. ERT, the expected running time: the time all runs spent, divided "
-        "by the number that reached the target. Time is training time; evaluation is left out, estimating "
-        "the Lipschitz constant is in. A run that diverged never reaches a target, whatever it had reached "
-        "before."
+        "for a run that never reached it. ERT (expected running time): the time of all runs, divided by the "
+        "number that reached the target. Time is training time: it includes estimating the Lipschitz "
+        "constant and excludes evaluation. A run that diverged counts as never reaching a target, even if it "
+        "did so before."
     )
     notes = [terms]
     if runs_each(study) > 1:
@@ -162,9 +161,9 @@ def _verdict_notes(study: Summary) -> tuple[str, ...]:
         notes.append(study.target_rule)
     if study.lanes:
         notes.append(
-            f"Up to {study.lanes} trials were trained side by side in one process (lanes). The seconds of "
-            "one depend on the number of its neighbours, so that schedules are not compared in seconds; with "
-            "resources.lanes = 0 they are."
+            f"Up to {study.lanes} trials were trained side by side in one process (lanes). The seconds of a "
+            "lane depend on the other lanes, so schedules are not compared in seconds; set "
+            "resources.lanes = 0 to compare them."
         )
     return tuple(notes)
 
@@ -173,7 +172,7 @@ def measures_table(study: Summary) -> NumberTable:
     """Other measures of speed; none of them decides the verdict."""
     columns = (
         Column("schedule", number=False),
-        Column(f"sooner than {study.reference}"),
+        Column(f"probability of being faster than {study.reference}"),
         Column("ratio of ERTs"),
         Column("interquartile mean, epochs"),
     )
@@ -194,10 +193,11 @@ def measures_table(study: Summary) -> NumberTable:
         for place in reversed(range(len(study.targets)))
     )
     note = (
-        f"Sooner: the probability that a run of the schedule reaches the target before a run of "
+        f"Probability of being faster: that a run of the schedule reaches the target before a run of "
         f"{study.reference} does, a tie counting half (probability of improvement). Ratio of ERTs: the "
-        "speedup by expected running times, which charge for runs that never get there. Interquartile mean: "
-        "that of the middle half of the runs; a dash where one of them never got there."
+        "speedup by expected running times, which include the time of runs that never reach the target. "
+        "Interquartile mean: the mean over the middle half of the runs; a dash if one of them never reached "
+        "the target."
     )
     return NumberTable("By other measures", columns, groups, (note,))
 
@@ -213,7 +213,7 @@ def winners_table(study: Summary) -> NumberTable:
     columns = (
         Column("schedule", number=False),
         Column(f"best {words}"),
-        Column(f"test {kind} then"),
+        Column(f"test {kind} at best epoch"),
         Column("parameters", number=False),
         Column("tuning trials"),
         Column("diverged"),
@@ -222,9 +222,9 @@ def winners_table(study: Summary) -> NumberTable:
     )
     rows = tuple(_winner_row(study, index, schedule) for index, schedule in enumerate(study.schedules))
     note = (
-        f"Means over confirm runs, each at the epoch of its best {words}; the test split was looked at "
-        "once, there. Diverged, pruned and failed count tuning and confirm trials; a failed trial is an "
-        "error in the code, not a result."
+        f"Means over confirm runs, each at the epoch of its best {words}; the test split is evaluated only "
+        "there. Diverged, pruned and failed count tuning and confirm trials; a failed trial raised an error "
+        "and is no result."
     )
     return NumberTable("Winners", columns, (Group("", rows),), (note,))
 
@@ -257,8 +257,8 @@ def ledger_table(study: Summary) -> NumberTable:
         Column("steps"),
         Column("samples"),
         Column("training"),
-        Column("of it estimating L"),
-        Column("evaluation, besides"),
+        Column("of which estimating L"),
+        Column("evaluation"),
         Column("device time"),
     )
     phases = (
@@ -279,13 +279,13 @@ def ledger_table(study: Summary) -> NumberTable:
         if any(spent.trials for spent in spents)
     )
     times = (
-        "Training, evaluation and device time are sums over trials, not the time that one waited. Device "
-        "time is a trial's from its start to its end: with preparing data and model, and for a worker's "
-        "first trial with the worker's own start."
+        "Training, evaluation and device time are sums over trials, not elapsed time. Training includes "
+        "estimating L and excludes evaluation. Device time runs from a trial's start to its end: it includes "
+        "preparing data and model, and for a worker's first trial the start of the worker."
     )
     notes = [times]
     if tested := [s.name for s in study.schedules if s.price.range_test.trials]:
-        rule = "a range test found the rates to search. It took the place of one tuning configuration"
+        rule = "a range test set the range of rates to search and took the place of one tuning configuration"
         notes.append(f"{listed(tested)}: {rule}.")
     return NumberTable("Ledger", columns, groups, tuple(notes))
 
