@@ -1,4 +1,4 @@
-"""From a store to a ``Summary``. No input or output of its own, and every random number seeded."""
+"""From a store to a ``Summary``, without further input or output; every random number is seeded."""
 
 from __future__ import annotations
 

@@ -68,9 +68,9 @@ class Reach:
     running time, None where no run hit. ``speedup`` compares restricted means (above 1: faster than the
     reference); ``p_value`` is of its test after Holm over the study's schedules; ``seeds_needed`` would
     decide an inconclusive verdict. ``shares`` are the shares of runs that have hit and ``times`` how long
-    they took, by axis. ``iqm_epochs`` is the interquartile mean of the hit epochs, None where a miss lies in
+    they took, by axis. ``iqm_epochs`` is the interquartile mean of the hit epochs, None where a miss is in
     the middle half. ``speedup_ert`` compares ERTs in epochs; ``sooner`` is the probability that a run of
-    the schedule is sooner at the target than one of the reference, a tie counting half. ``speedup_tuned``
+    the schedule reaches the target before one of the reference, a tie counting half. ``speedup_tuned``
     is the speedup with an interval that also allows for another tuning with the same budget; a verdict of
     faster or slower needs both intervals, and ``given_winners`` is what it would be without the second.
     """
@@ -122,8 +122,8 @@ class Levels:
 class Ecdf:
     """The share of (run, level) pairs reached by each of ``epochs``, over a ladder of levels.
 
-    ``area`` is the mean share over the epochs: 1 for a schedule that is there at once, 0 for one that
-    never gets anywhere.
+    ``area`` is the mean share over the epochs: 1 for a schedule that reaches every level at once, 0 for one
+    that reaches none.
     """
 
     epochs: tuple[int, ...]
@@ -148,7 +148,8 @@ class Spent:
     """Cost of the trials of one phase, lost ones included; None for what was not recorded.
 
     ``seconds`` are training seconds, ``estimate_seconds`` the part of them that estimated the Lipschitz
-    constant; ``eval_seconds`` come besides. ``device_seconds`` are those from a trial's start to its end.
+    constant; ``eval_seconds`` are not part of them. ``device_seconds`` are those from a trial's start to
+    its end.
     """
 
     trials: int = 0
@@ -218,8 +219,9 @@ class ScheduleSummary:
 class Summary:
     """A study's results. ``targets`` and each schedule's ``reach`` run in parallel.
 
-    ``planned`` are the trials of the whole study, over all schedules and phases. ``lanes`` is how many at
-    most were trained side by side in one process, 0 if each alone: then no time is counted in seconds.
+    ``planned`` are the trials of the whole study, over all schedules and phases. ``lanes`` is the
+    largest number trained side by side in one process, 0 if each trained alone: with lanes no time is
+    counted in seconds.
     """
 
     name: str
