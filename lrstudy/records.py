@@ -37,7 +37,7 @@ class EpochRecord:
     excludes evaluation and includes ``estimate_seconds``, the part spent estimating the Lipschitz
     constant. Training metrics are means over the epoch's batches as they were trained on; validation
     metrics are taken after the epoch. ``lr`` is the mean over the epoch's steps of the first parameter
-    group's rate, times what an optimizer that finds its own step size found. ``lipschitz_constant``,
+    group's rate, times the factor of an optimizer that finds its own step size. ``lipschitz_constant``,
     ``kz`` and ``weight_norm`` are those that set this epoch's rate.
     """
 
@@ -66,7 +66,7 @@ class TrialRecord:
     """Final result of one trial.
 
     ``trial_id`` is derived, not random: ``fixed-tune-007``. ``params`` are the concrete hyperparameters.
-    ``best_val`` is the best value of the study's metric and ``best_epoch`` where it stood; ``objective``
+    ``best_val`` is the best value of the study's metric and ``best_epoch`` its epoch; ``objective``
     is what tuning compared (by default ``best_val``), None for a trial that diverged or failed. The
     ``test_*`` values were measured once, with the weights of that epoch, for confirm trials only. For a
     diverged trial ``epochs_run`` is the epoch in which it diverged. ``attempt`` counts from 1.

@@ -41,7 +41,7 @@ _WARMUP_DOC: Final = "Fraction of the training length, in [0, 1), over which the
 _WARMUP_FIRST: Final = _ratio(
     "warmup", f"{_WARMUP_DOC} to the curve's first value; the curve fills the rest", 0.0
 )
-_WARMUP_OVER: Final = _ratio("warmup", f"{_WARMUP_DOC} to the schedule's, which runs meanwhile", 0.0)
+_WARMUP_OVER: Final = _ratio("warmup", f"{_WARMUP_DOC} to the schedule's, which already runs", 0.0)
 
 
 def _momentum(low: float, high: float) -> tuple[Parameter, ...]:
@@ -56,13 +56,13 @@ def _momentum(low: float, high: float) -> tuple[Parameter, ...]:
 
 _CYCLIC: Final = Component(
     "cyclic",
-    "The rate goes linearly from base_lr to max_lr and back, over and over; the training ends with a cycle.",
+    "The rate goes linearly from base_lr to max_lr and back, repeatedly; a full cycle ends the training.",
     (
         _rate("max_lr", "Highest rate of a cycle, above 0"),
         Parameter(
             "base_ratio",
             "float",
-            "Lowest rate as a fraction of max_lr, in (0, 1); 0.25 if neither it nor base_lr is given",
+            "Lowest rate as a fraction of max_lr, in (0, 1); 0.25 if base_lr is not given either",
             None,
             0.0,
             1.0,
@@ -218,7 +218,7 @@ _LIPSCHITZ_LR: Final = Component(
             None,
             low=0.0,
         ),
-        Parameter("head", "text", "Name of the last linear layer; found if not given", None, tunable=False),
+        Parameter("head", "text", "Name of the last linear layer; detected by default", None, tunable=False),
         _WARMUP_OVER,
     ),
     _LIPSCHITZ,
@@ -299,7 +299,7 @@ _BUILT_IN: Final = (
         (
             _LR,
             Parameter("factor", "float", "Factor, in (0, 1)", 0.1, 0.0, 1.0, open_low=True, open_high=True),
-            Parameter("patience", "int", "Epochs without improvement that are let pass", 5, low=0),
+            Parameter("patience", "int", "Epochs without improvement before the rate is reduced", 5, low=0),
             Parameter("threshold", "float", "Smallest change that counts as an improvement", 1e-4, low=0.0),
             Parameter(
                 "threshold_mode", "choice", "rel: relative to the best; abs", "rel", choices=("rel", "abs")
@@ -318,7 +318,7 @@ SCHEDULES: Final = MappingProxyType({component.name: component for component in 
 
 OWN: Final = Component(
     "own",
-    "A schedule of users' own: what lrstudy itself reads of its parameters; the others are passed on.",
+    "A user's own schedule: the parameters that lrstudy itself reads; all others are passed on.",
     (
         Parameter("lr", "float", "Rate that the optimizer starts at, above 0", None, low=0.0, open_low=True),
         _WARMUP_OVER,

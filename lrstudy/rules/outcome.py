@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Outcome:
     """Outcome of a trial. ``objective`` is what tuning compares, in the metric's own direction.
 
-    ``found`` is what a range test found out: it joins the trial's ``params``.
+    ``found`` is the result of a range test: it is added to the trial's ``params``.
     """
 
     status: Status
@@ -67,7 +67,7 @@ def objective_of(study: Study, values: Sequence[float]) -> float | None:
 
 
 def learned(rows: Sequence[EpochRecord]) -> float | None:
-    """By what share the training loss fell from the first epoch to the last; None where that is unknown."""
+    """Return the relative fall of the training loss from the first epoch to the last; None if unknown."""
     if len(rows) < 2:
         return None
     first, last = rows[0].train_loss, rows[-1].train_loss
@@ -75,7 +75,7 @@ def learned(rows: Sequence[EpochRecord]) -> float | None:
 
 
 def pruned_after(study: Study, rows: Sequence[EpochRecord]) -> Outcome:
-    """The outcome of a trial that a pruner ends after these epochs."""
+    """Return the outcome of a trial that a pruner ends after these epochs."""
     metric = METRICS[study.target.metric]
     measured = (metric.value(getattr(row, metric.column)) for row in rows)
     values = [math.nan if value is None else value for value in measured]

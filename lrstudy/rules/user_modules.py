@@ -1,6 +1,6 @@
 """The one guard around users' own code: ``"module:attribute"`` loaded, and what it names called.
 
-Whatever goes wrong in it becomes a ``ContractError`` with the cause, its file and line, and the remedy; what
+Every error in it becomes a ``ContractError`` with the cause, its file and line, and the remedy; what
 it does to the process is undone (see ``surroundings``). Ctrl-C alone passes.
 """
 
@@ -50,7 +50,7 @@ class UserCode:
 
 
 def load(code: UserCode) -> Callable[..., Any]:
-    """Return what the name stands for; raises ``ContractError`` where it cannot be had or called."""
+    """Return the object of that name; raises ``ContractError`` if it cannot be loaded or called."""
     module_name, _, path = code.name.partition(":")
     file = _taken(module_name)
     module = _import(code, module_name) if file is None else _import(code, _OWN + module_name, file)
@@ -236,7 +236,7 @@ def _place(error: BaseException) -> str:
 
 
 def _text(value: object, convert: Callable[[object], str] = str, limit: int = 500) -> str:
-    """The text of an object of users' on one line, whatever their code makes of it."""
+    """The text of an object of users' on one line, whatever its ``repr`` does."""
     try:
         text = convert(value)
     except KeyboardInterrupt:
@@ -256,7 +256,7 @@ def _seed_of(module: str) -> int:
 def own_folders(folders: Sequence[Path]) -> Iterator[None]:
     """Import users' modules from these folders in the block, behind all that is installed, then forget them.
 
-    Two studies may each have a ``task.py`` of their own.
+    Two studies may each have their own ``task.py``.
     """
     names = [str(folder.resolve()) for folder in folders]
     path, modules = sys.path[:], set(sys.modules)

@@ -106,7 +106,7 @@ class Warmup:
         return {"rate": rate_of(self._carrier), "scheduler": self._scheduler.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue where the saved warm-up stood."""
+        """Continue from the saved state."""
         self._carrier.param_groups[0]["lr"] = state["rate"]
         self._scheduler.load_state_dict(dict(state["scheduler"]))
 

@@ -65,7 +65,7 @@ class LipschitzSchedule(DirectSchedule):
 
 
 class _Batches:
-    """The training batches, anew at each iteration."""
+    """The training batches, drawn again at each iteration."""
 
     def __init__(self, batches: Callable[[], Iterable[tuple[Tensor, Tensor]]], length: int) -> None:
         self._batches = batches

@@ -40,7 +40,7 @@ class Groups:
             write_rate(group, rate * ratio)
 
     def forget(self) -> None:
-        """Write the next rate whatever it is: someone else may have changed the groups."""
+        """Write the next rate even if it is unchanged: others may have changed the groups."""
         self._written = None
 
     @property

@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 class ScheduleContext:
     """The training that a schedule steers.
 
-    ``batches`` yields the un-augmented training batches, ``(inputs, targets)``, anew at each call;
+    ``batches`` yields the un-augmented training batches, ``(inputs, targets)``, drawn again at each call;
     ``higher_is_better`` is the direction of the study's metric. Build the schedule before loading a
     saved optimizer state: the optimizer's rates at that moment are taken for its own.
     """
@@ -82,10 +82,10 @@ class Schedule(Protocol):
         """Plain data and tensors; ``torch.load(weights_only=True)`` reads it."""
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue where the saved schedule stood; load the optimizer's state first."""
+        """Continue from the saved state; load the optimizer's state first."""
 
     def close(self) -> None:
-        """Remove whatever the schedule attached to the model or the optimizer."""
+        """Remove everything that the schedule attached to the model or the optimizer."""
 
 
 class ScheduleDefaults:

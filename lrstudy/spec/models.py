@@ -68,7 +68,7 @@ class Budget(_Section):
     """The budget of every schedule, the same for all.
 
     ``trials`` configurations are tried, each on ``tune_seeds`` seeds. The ``asha`` pruner asks after
-    ``grace_epochs`` epochs and then at ``reduction`` times as many, again and again, which trials go on.
+    ``grace_epochs`` epochs and then at ``reduction`` times as many, again and again, which trials continue.
     ``extend`` adds ``extend_trials`` configurations, before each generation of which a range whose end
     holds the best value so far is widened.
     """
@@ -158,7 +158,7 @@ class ScheduleSpec(_Section):
         return int(any(isinstance(space, Range) and space.tested for space in self.space.values()))
 
     def narrowed(self, low: float, high: float) -> ScheduleSpec:
-        """The same with these ends wherever a range test was asked for."""
+        """Return the same with these ends in place of each ``"range-test"``."""
         space = {
             name: replace(span, low=low, high=high) if isinstance(span, Range) and span.tested else span
             for name, span in self.space.items()

@@ -164,7 +164,7 @@ def _match(table: LogTable, grouping: Grouping, by_test: bool) -> Match:
 
 
 def _number_by_index(table: LogTable, match: Match) -> bool:
-    """Take pandas' index, a first column without a name that counts 0, 1, 2, …, for the epochs."""
+    """Take pandas' index, a first column without a name that counts 0, 1, 2, … as the epochs."""
     index = table.names[0]
     cells = table.columns[index]
     if index not in ("column 1", "Unnamed: 0") or "step" in match.found:

@@ -19,7 +19,7 @@ def with_epochs(places: Sequence[Place], rows: Sequence[Row]) -> tuple[list[Plac
     """The rows, each with its epoch, and their places.
 
     Lightning logs a learning rate with its step alone, before that step's own row: it is of the next row's
-    epoch. A last row in which nothing was measured is a test's if its step goes on by one at most, and is
+    epoch. A last row in which nothing was measured is a test's if its step grows by one at most, and is
     left out.
     """
     kept: list[tuple[Place, Row]] = []

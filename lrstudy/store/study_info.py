@@ -43,9 +43,9 @@ class StudyInfo:
     ``spec`` is the resolved study file as plain JSON data (sections ``task, budget, target, schedules``).
     A schedule there is ``{kind, fixed: {…}, space: {…}}``, or flat as in a study file; in a flat one every
     list counts as a set of choices. ``spec_hash`` is a digest of what decides the trials. ``versions``
-    are package versions by name; ``hardware`` is whatever describes the machines, as plain JSON data.
+    are package versions by name; ``hardware`` describes the machines, as plain JSON data.
     ``lanes`` is how many trials at most were trained side by side in a worker (0: each alone), and
-    ``lanes_reason`` why: decided when the study starts, kept when it goes on. ``fingerprints`` tell the data
+    ``lanes_reason`` why: decided at the start, kept on continuation. ``fingerprints`` tell the data
     (and a user's own model) that it was started with from others; older stores have none.
     """
 

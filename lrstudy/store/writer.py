@@ -51,7 +51,7 @@ class StoreWriter:
         forget: Collection[str] = (),
         chunk_rows: int = CHUNK_ROWS,
     ) -> Self:
-        """Start a store in ``location`` (the study's own folder), or go on with the one that is there.
+        """Start a store in ``location`` (the study's own folder), or continue an existing one.
 
         Epoch rows of a trial that has no trial row are dropped, but for the epochs up to ``keep[trial_id]``,
         which a checkpoint covers. The rows of the trials to ``forget`` are dropped whole. Raises

@@ -151,7 +151,7 @@ def load_archive(name: str, root: Path | None) -> RawData:
     command = fetch_command(name, root)
     if not folder.is_dir():
         remedy = f"Fetch it: {command} (without a network: {command} --from DIR)."
-        raise MissingDataError(Problem(str(folder), "", f"holds no data set {name!r}", remedy))
+        raise MissingDataError(Problem(str(folder), "", f"does not hold the data set {name!r}", remedy))
     problems = list(file_problems(archive, folder, f"Fetch it again: {command}."))
     if problems:
         raise DataError(problems)

@@ -14,7 +14,7 @@ from lrstudy.errors import Problem, StudyFileError
 
 
 class Augmenter:
-    """The augmentations that a study file names, each drawn anew for every image.
+    """The augmentations that a study file names, each drawn separately for every image.
 
     Turning and zooming come first, in one bilinear interpolation; flips, shifts and crops follow as whole
     pixels, in one gather. Raises ``StudyFileError`` for names and values that cannot be used.

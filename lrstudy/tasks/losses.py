@@ -52,7 +52,7 @@ def clipped_cross_entropy(outputs: Tensor, targets: Tensor, epsilon: float) -> T
 
 
 def binary_cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Sigmoid cross-entropy; a single output stands for class 1, several for one class each."""
+    """Sigmoid cross-entropy; a single output means class 1, several for one class each."""
     single = outputs.shape[1] == 1
     wanted = targets.unsqueeze(1) if single else functional.one_hot(targets, outputs.shape[1])
     return functional.binary_cross_entropy_with_logits(outputs, wanted.to(outputs.dtype))

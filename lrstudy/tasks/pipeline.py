@@ -1,6 +1,6 @@
 """Batches from tensors that stay on the trial's device: no DataLoader, no worker processes.
 
-The whole data set lies on the device as it was loaded (images as uint8). Several batches are indexed,
+The whole data set is on the device as it was loaded (images as uint8). Several batches are indexed,
 augmented and normalised at a time, which saves kernel launches on a GPU and calls on a CPU.
 """
 
@@ -150,7 +150,7 @@ class Pipeline:
         return size * max(1, numbers // (size * per_row))
 
     def _finish(self, inputs: Tensor, *, normalized: bool) -> Tensor:
-        """Normalise and lay out a chunk of rows."""
+        """Normalise a chunk of rows and bring it into its layout."""
         if not normalized:
             inputs = self._normalize(inputs)
         if self._channels_last:

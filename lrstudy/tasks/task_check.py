@@ -54,7 +54,7 @@ def check_task(task: TaskSpec, data: TaskData, metric: str = "") -> None:
 
 
 def _loss_problem(task: TaskSpec, data: TaskData) -> Problem:
-    """Tell a loss that is for other targets, and which form the targets need for it."""
+    """Return the problem of a loss that does not fit the targets; its remedy names the form they need."""
     if data.classes is not None:
         message = f"does not fit {data.name!r}, whose targets are classes"
         remedy = "Use a loss of classification."
@@ -65,11 +65,11 @@ def _loss_problem(task: TaskSpec, data: TaskData) -> Problem:
             )
         return Problem("task", "loss", message, remedy, task.loss.name)
     message = f"does not fit {data.name!r}, whose targets are numbers"
-    remedy = "Use least-squares, say."
+    remedy = "Use a regression loss such as least-squares."
     targets = data.train.targets
     if targets.shape[1] == 1 and bool((targets == np.round(targets)).all()):
         message += ", whole ones stored as floating point"
-        remedy = "For classes give integers: targets.astype(int); for a regression use least-squares, say."
+        remedy = "For classes give integers: targets.astype(int); for a regression use another loss."
     elif targets.shape[1] > 1 and bool(((targets == 0) | (targets == 1)).all()):
         if bool((targets.sum(1) == 1).all()):
             message += ", one-hot rows"
@@ -81,7 +81,7 @@ def _loss_problem(task: TaskSpec, data: TaskData) -> Problem:
 
 
 def _r2_problem(data: TaskData, metric: str) -> Problem | None:
-    """Tell a split on which R² is not defined: a target has one value there."""
+    """Return the problem of a split on which R² is not defined: a target has one value there."""
     for name, split in data.splits.items():
         if data.classes is None and bool((split.targets == split.targets[0]).all(axis=0).any()):
             rows = len(split.targets)

@@ -110,7 +110,7 @@ BROKEN: dict[str, tuple[dict[str, str], str, str, str, str]] = {
     ),
     "own: interval": (
         parts(mine=OWN + "def f(o): return StepLR(o, 3)"), '[schedules.own]\nkind = "mine:f"',
-        "schedules.own", "only its author knows", 'Add interval = "step"',
+        "schedules.own", "lrstudy cannot know", 'Add interval = "step"',
     ),
     "own: ends early": (
         parts(), f'[schedules.own]\nkind = "{TORCH}:OneCycleLR"\nmax_lr = 0.1\ntotal_steps = 10',
@@ -198,7 +198,7 @@ BROKEN: dict[str, tuple[dict[str, str], str, str, str, str]] = {
     ),
     "own: plateau the wrong way": (
         parts(), '[schedules.own]\nkind = "torch.optim.lr_scheduler:ReduceLROnPlateau"', "schedules.own",
-        "waits for the wrong direction", 'Add mode = "max"',
+        "expects the wrong direction", 'Add mode = "max"',
     ),
     "built-in: too many restarts": (
         parts(), "[schedules.cosine]\nrestarts = [1, 30]", "schedules.cosine.restarts",

@@ -180,8 +180,8 @@ def test_what_torchs_own_classes_count_is_known() -> None:
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"mode": "min"}, "mode = 'min': waits for the wrong direction.*Add mode = \"max\""),
-        ({"interval": "step"}, "interval = 'step': hears a metric"),
+        ({"mode": "min"}, "mode = 'min': expects the wrong direction.*Add mode = \"max\""),
+        ({"interval": "step"}, "interval = 'step': uses a metric"),
     ],
 )
 def test_a_plateau_that_hears_its_metric_wrongly_is_refused(params, message) -> None:

@@ -48,7 +48,7 @@ def test_a_log_that_starts_again_is_refused_with_the_line(tmp_path: Path, case: 
 def test_a_log_that_goes_on_below_a_second_header_is_one_run(tmp_path: Path) -> None:
     made = imported(tmp_path, a__csv=FIRST + HEADER + "2,1.0,0.75\n")
     assert values(made, "epoch", "val_accuracy") == [(1, 0.35), (2, 0.55), (3, 0.75)]
-    assert made.notes[0].endswith("a.csv:4: the header is repeated: a log that goes on")
+    assert made.notes[0].endswith("a.csv:4: the header is repeated: a log that was continued")
 
 
 def test_another_header_in_the_middle_is_refused(tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def test_mistakes_of_one_kind_are_one_line_with_their_number(tmp_path: Path) -> 
     files = {f"{name}__csv": "epoch,note\n1,2\n" for name in "bcd"}
     found = refused(tmp_path, a__csv=HEADER + rows, nowhere__parquet=b"?", **files).splitlines()
     assert len(found) == 3
-    assert found[0].startswith("nowhere.parquet: is no Parquet file")
+    assert found[0].startswith("nowhere.parquet: is not a Parquet file")
     assert found[1].startswith("b.csv: has no column that is a loss or an accuracy (and in ")
     assert found[2].startswith("a.csv:2: val_accuracy = 1.5: is outside 0 to 1 (and in 999 more rows)")
 

@@ -78,7 +78,7 @@ def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 def _rows(where: str, columns: Mapping[str, Any]) -> Sequence[Any]:
     """Rows from lists by column, epochs counted from 1; a single row from numbers.
 
-    What is no list beside lists (a seed, a model's name) holds for each row; with an epoch of its own, the
+    What is no list beside lists (a seed, a model's name) holds for each row; with its own epoch, the
     object is a single row.
     """
     lists = {name: values for name, values in columns.items() if isinstance(values, list)}
