@@ -48,7 +48,7 @@ def _escaped(character: str) -> str:
 
 
 def can_be_encoded(text: str) -> bool:
-    """Return True unless ``text`` holds a part of a name that the system gave and UTF-8 does not have."""
+    """Return True if ``text`` has no part of a file name that UTF-8 cannot encode."""
     return not any("\ud800" <= c <= "\udfff" for c in text)
 
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from lrstudy.analysis.aggregate import interquartile_mean, probability_of_improvement
-from lrstudy.analysis.configurations import ranked
 from lrstudy.analysis.ert import ert
 from lrstudy.analysis.hits import Hits, hits_of
 from lrstudy.analysis.intervals import Interval, holm, wilson
 from lrstudy.analysis.pairing import axis_horizon, pairs_of, speedup_of
+from lrstudy.analysis.ranking import ranked
 from lrstudy.analysis.speedup import Speedup, ert_ratio
 from lrstudy.analysis.summary import Reach, Steps, Times
 from lrstudy.analysis.survival import kaplan_meier, median_time, restricted_mean

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from lrstudy.analysis.configurations import Configuration, configurations, ranked
+from lrstudy.analysis.ranking import Configuration, configurations, ranked
 from lrstudy.analysis.trial_table import Trial
 from lrstudy.rules.ends import FEWEST_TRIED, LEARNED, OUTER, TREND, End, at_end, outermost_near, place_in
 from lrstudy.rules.metrics import Metric

@@ -85,7 +85,7 @@ class CurveSchedule(ScheduleDefaults):
         self._apply()
 
     def _move(self) -> bool:
-        """Bring the curve to the current step; whether that may have changed anything."""
+        """Bring the curve to the current step; return True if that may have changed a rate."""
         scheduler, step = self._plan.scheduler, self._step - self._first_step
         if self._plan.moves is not None and step not in self._plan.moves:
             scheduler.last_epoch = step  # torch's name for the current step

@@ -138,7 +138,7 @@ def merged(rows: Sequence[Row]) -> Row:
 
 
 def count_steps_from_one(rows: Sequence[Row], *, is_of_steps: bool, is_trainer: bool) -> bool:
-    """Make each epoch's step the number of steps done; returns False where they start again every epoch.
+    """Make each epoch's step the number of steps done; return True if they count over all epochs.
 
     Epochs of equal length tell the offset: they end at n, 2n, 3n or at n - 1, 2n - 1, 3n - 1. Otherwise
     logs of steps count from 0 if their epochs do, as in Lightning's, but those of the Trainer from 1.

@@ -9,7 +9,7 @@ from torch import nn, optim
 
 from lrstudy.catalog.task_parts import OPTIMIZERS
 from lrstudy.errors import Problem, StudyFileError
-from lrstudy.tasks.options import complete_options
+from lrstudy.tasks.part_options import complete_options
 from lrstudy.uncompiled import spare_compiler
 
 if TYPE_CHECKING:
