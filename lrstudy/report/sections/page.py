@@ -15,8 +15,9 @@ from lrstudy.report.figures.speedup import speedup
 from lrstudy.report.figures.time_to_target import time_to_target
 from lrstudy.report.figures.tuning import tuning_curves
 from lrstudy.report.page_model import Page, Section
+from lrstudy.report.sections.cost_tables import ledger_table, winners_table
 from lrstudy.report.sections.headline import beside, conditions, headline
-from lrstudy.report.sections.tables import ledger_table, measures_table, verdict_table, winners_table
+from lrstudy.report.sections.verdict_tables import measures_table, verdict_table
 
 
 def study_page(study: Summary, made_at: datetime | None = None) -> Page:
