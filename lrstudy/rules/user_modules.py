@@ -169,8 +169,18 @@ def _refuse_missing(code: UserCode, name: str, error: ModuleNotFoundError) -> No
 def _offered(module: ModuleType) -> str:
     if getattr(module, "__file__", None) is None:
         return "It is a folder without __init__.py: name a module in it, or add that file."
-    names = [key for key, value in vars(module).items() if callable(value) and key[0] != "_"]
+    names = [key for key, value in vars(module).items() if key[0] != "_" and _is_offered(module, value)]
     return f"The module offers: {', '.join(names)}." if names else "Define it there."
+
+
+def _is_offered(module: ModuleType, value: object) -> bool:
+    """Return True if a function or class is defined in the module, or imported there from users' code."""
+    if not callable(value):
+        return False
+    source = sys.modules.get(getattr(value, "__module__", None) or "builtins")
+    if source is None or source is module or not hasattr(value, "__name__"):
+        return True
+    return not is_installed(file_of(source))
 
 
 def _place(error: BaseException) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -115,6 +116,26 @@ def test_an_export_without_epochs_is_refused_by_name(tmp_path: Path, name: str) 
     assert found.startswith(f"a.csv: is {name}")
     assert "epoch" in found
     assert "\n" not in found
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"history": {"loss": [2.0, 1.5], "val_loss": [2.0, 1.6]}},
+        {"epoch": [0, 1], "params": {"epochs": 2}, "history": {"loss": [2.0, 1.5], "val_loss": [2.0, 1.6]}},
+    ],
+    ids=["a history inside an object", "the attributes of Keras's History"],
+)
+def test_lists_inside_another_object_are_refused_with_its_name(
+    tmp_path: Path, content: dict[str, object]
+) -> None:
+    text = refused(tmp_path, log__json=json.dumps(content))
+    assert "log.json: has its lists inside 'history'. Write that object alone" in text
+
+
+def test_an_object_in_a_row_may_hold_lists(tmp_path: Path) -> None:
+    row = {"epoch": 1, "val_loss": 0.5, "config": {"layers": [8, 8]}}
+    assert values(imported(tmp_path, log__json=json.dumps(row)), "val_loss") == [(0.5,)]
 
 
 def test_mistakes_of_one_kind_are_one_line_with_their_number(tmp_path: Path) -> None:

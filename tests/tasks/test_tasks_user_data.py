@@ -235,6 +235,15 @@ def test_ordinary_offsets_are_no_matter(make) -> None:
         ("(X, np.ma.array(Y, mask=Y > 1))", "targets: does not become an array: 20 of its values are masked"),
         ("(X, np.where(Y == 1, None, Y))", "targets have the type object.*holds a NoneType"),
         ("(pd.DataFrame({'a': [1.0, None] * 30, 'b': list('ab') * 30}), Y)", "object .*holds a str"),
+        (
+            "(pd.DataFrame({'a': Y, 'b': X[:, 0]}).convert_dtypes(), Y)",
+            r"object \(it holds an int\)\. Give all columns one type: inputs\.astype\('float32'\)",
+        ),
+        ("(X, pd.DataFrame({'a': Y, 'b': X[:, 0]}).convert_dtypes())", "targets.*Give all columns one type"),
+        (
+            "(pd.DataFrame({'a': [1, None] * 30, 'b': X[:, 0]}).convert_dtypes(), Y)",
+            "an? NAType.*with no value missing",
+        ),
         ("(pd.DataFrame(X), pd.Series(Y, index=range(60, 0, -1)))", "different pandas indexes"),
         ("(X, np.array(list('abc') * 20))", "targets have the type <U1.*numpy.unique"),
         ("(np.zeros(60, [('a', 'f4'), ('b', 'f4')]), Y)", "structured_to_unstructured"),

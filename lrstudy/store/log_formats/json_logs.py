@@ -10,6 +10,7 @@ from lrstudy.store.log_formats.numbers import parse
 from lrstudy.store.log_formats.table import LogTable, column_names, printable, refusal
 
 _SHAPES: Final = "Give a list of rows, a row per line, lists by column, or the Trainer's trainer_state.json"
+_KERAS: Final = '"loss": […], "val_loss": […]'
 
 
 def looks_like_json(text: str) -> bool:
@@ -83,6 +84,9 @@ def _rows(where: str, columns: Mapping[str, Any]) -> Sequence[Any]:
     """
     lists = {name: values for name, values in columns.items() if isinstance(values, list)}
     others = {name: value for name, value in columns.items() if name not in lists}
+    if lists.keys() <= {"epoch"} and "epoch" not in others and (inner := _inner_lists(others)) is not None:
+        message = f"has its lists inside {printable(inner)!r}"
+        raise refusal(where, message, f"Write that object alone, a file for each run: {{{_KERAS}, …}}")
     if not lists or "epoch" in others:
         return [columns]
     lengths = {name: len(values) for name, values in lists.items()}
@@ -91,6 +95,14 @@ def _rows(where: str, columns: Mapping[str, Any]) -> Sequence[Any]:
         raise refusal(where, f"has lists of different lengths ({told})", "Give one value per epoch in each")
     rows = [others | dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]
     return rows if "epoch" in lists else [{"epoch": at} | row for at, row in enumerate(rows, start=1)]
+
+
+def _inner_lists(columns: Mapping[str, Any]) -> str | None:
+    """The first object that holds lists, where a column is expected."""
+    for name, value in columns.items():
+        if isinstance(value, dict) and any(isinstance(each, list) for each in value.values()):
+            return name
+    return None
 
 
 def _flat(row: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
