@@ -69,7 +69,7 @@ def _loss_problem(task: TaskSpec, data: TaskData) -> Problem:
     targets = data.train.targets
     if targets.shape[1] == 1 and bool((targets == np.round(targets)).all()):
         message += ", whole ones stored as floating point"
-        remedy = "For classes give integers: targets.astype(int); for a regression use another loss."
+        remedy = "For classes give integers: targets.astype(int); for a regression use least-squares."
     elif targets.shape[1] > 1 and bool(((targets == 0) | (targets == 1)).all()):
         if bool((targets.sum(1) == 1).all()):
             message += ", one-hot rows"
