@@ -155,7 +155,8 @@ BROKEN: dict[str, tuple[dict[str, str], str, str, str, str]] = {
     "own: the same at each call": (
         parts(mine=OWN + "import functools\n@functools.cache\ndef keep(): return []\ndef f(o):\n"
               "  keep().append(o)\n  return StepLR(keep()[0], 1)\nf.interval = 'epoch'"),
-        '[schedules.own]\nkind = "mine:f"', "schedules.own.kind", "controls another optimizer", "at each call",
+        '[schedules.own]\nkind = "mine:f"', "schedules.own.kind",
+        "controls another optimizer", "at each call",
     ),
     "own: momentum": (
         parts(),
