@@ -17,16 +17,16 @@ def study_warnings(
     study: Any, contest: Contest, schedules: Sequence[ScheduleSummary], *, complete: bool
 ) -> tuple[str, ...]:
     """Return all warnings: missing data first, then those of each schedule, then the budgets."""
-    found = _missing(contest, schedules)
+    found = _missing_run_warnings(contest, schedules)
     tossed = []
     tests = {info.name: range_tests_of(contest.columns, info.name) for info in study.schedules}
     for info, schedule in zip(study.schedules, schedules, strict=True):
         tune, confirm = (contest.columns.of(info.name, phase) for phase in (Phase.TUNE, Phase.CONFIRM))
         space = searched_space(info.space, tests[info.name])
         found += tuning_warnings(info.name, space, tune, confirm, contest.metric)
-        found += _lost(schedule, contest)
+        found += _lost_run_warnings(schedule, contest)
         found += range_test_warnings(info.name, tests[info.name])
-        found += _hand_picked(study, info)
+        found += _hand_picked_warnings(study, info)
         if info.space and toss_up(tune, confirm, contest.metric):
             tossed.append(info.name)
     found += toss_up_warnings(tossed)
@@ -38,7 +38,7 @@ def study_warnings(
     return tuple(found)
 
 
-def _hand_picked(study: Any, info: Any) -> list[str]:
+def _hand_picked_warnings(study: Any, info: Any) -> list[str]:
     """Return a sentence on the first rate of the Lipschitz rule with momentum, unless it was searched.
 
     Its authors choose this rate (AdaMo's x) by hand for each network: tuning that no ledger counts.
@@ -56,7 +56,7 @@ def _hand_picked(study: Any, info: Any) -> list[str]:
     return [f"{starts}. {picked}: give initial_lr a search space to include that cost."]
 
 
-def _missing(contest: Contest, schedules: Sequence[ScheduleSummary]) -> list[str]:
+def _missing_run_warnings(contest: Contest, schedules: Sequence[ScheduleSummary]) -> list[str]:
     """Return sentences on results that are missing for lack of runs, of a comparison or of hits."""
     found = []
     if len(schedules) == 1:
@@ -75,7 +75,7 @@ def _missing(contest: Contest, schedules: Sequence[ScheduleSummary]) -> list[str
     ]
 
 
-def _lost(schedule: ScheduleSummary, contest: Contest) -> list[str]:
+def _lost_run_warnings(schedule: ScheduleSummary, contest: Contest) -> list[str]:
     """Return sentences on one schedule's trials that failed, diverged or are too few."""
     name, found = schedule.name, []
     if schedule.failed:

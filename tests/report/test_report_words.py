@@ -9,7 +9,7 @@ import report_samples as samples
 
 from lrstudy.analysis.intervals import Interval
 from lrstudy.analysis.summary import Summary
-from lrstudy.report.sections.headline import beside, headline
+from lrstudy.report.sections.headline import headline, remarks
 from lrstudy.report.sections.page import study_page
 
 
@@ -35,7 +35,7 @@ def test_headline_is_about_the_hardest_target_and_names_ratio_and_interval():
 
 
 def test_easier_targets_stand_beside_the_headline():
-    first = beside(samples.study())[0]
+    first = remarks(samples.study())[0]
     assert first == (
         "lipschitz-tuned (2.00×, 1.60 to 2.40) and lipschitz (1.50×, 1.20 to 1.80) reached 95% validation "
         "accuracy faster than fixed; step was equivalent; cyclic was slower."
@@ -71,7 +71,7 @@ def test_headline_when_there_is_no_full_verdict(study, words):
 
 
 def test_one_run_per_schedule_says_that_no_interval_can_be_given():
-    assert any("no interval can be given" in sentence for sentence in beside(samples.study(seeds=1)))
+    assert any("no interval can be given" in sentence for sentence in remarks(samples.study(seeds=1)))
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_without_runs_of_the_reference_nothing_is_called_faster():
     assert headline(study).endswith(
         "reached 97% validation accuracy; the reference fixed has no confirm run to compare with."
     )
-    assert not any("Holm" in sentence for sentence in beside(study))
+    assert not any("Holm" in sentence for sentence in remarks(study))
     figures = {figure.key: figure for figure in study_page(study).figures}
     assert figures["speedup"].panels == ()
     assert "The reference fixed has no confirm run yet" in figures["speedup"].takeaway
@@ -189,9 +189,9 @@ def test_verdict_table_puts_the_hardest_target_and_the_fastest_schedule_first():
 
 def test_interval_clear_of_one_beside_an_inconclusive_verdict_is_explained():
     plain = samples.study()
-    assert any("due to the luck of tuning" in sentence for sentence in beside(plain))  # lipschitz at 97%
+    assert any("due to the luck of tuning" in sentence for sentence in remarks(plain))  # lipschitz at 97%
     wide = changed(plain, "lipschitz", 1, speedup=Interval(1.4, 0.9, 2.0))
-    assert not any("due to the luck of tuning" in sentence for sentence in beside(wide))
+    assert not any("due to the luck of tuning" in sentence for sentence in remarks(wide))
 
 
 def test_time_that_nobody_measured_is_a_dash_and_not_never():
@@ -276,12 +276,12 @@ def test_epochs_have_one_decimal_in_every_column_whatever_their_interval():
 
 
 def test_a_study_that_is_not_complete_is_not_said_to_run():
-    (said, *_) = beside(replace(samples.study(), complete=False))
+    (said, *_) = remarks(replace(samples.study(), complete=False))
     assert said.startswith("The study is not complete")
     assert "running" not in said
 
 
 def test_unequal_numbers_of_seeds_are_said_to_be_up_to_the_most():
-    assert any("over 10 paired seeds." in sentence for sentence in beside(samples.study()))
+    assert any("over 10 paired seeds." in sentence for sentence in remarks(samples.study()))
     fewer = changed(samples.study(), "step", 1, runs=7)
-    assert any("over up to 10 paired seeds." in sentence for sentence in beside(fewer))
+    assert any("over up to 10 paired seeds." in sentence for sentence in remarks(fewer))

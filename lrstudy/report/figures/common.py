@@ -87,7 +87,7 @@ def without_runs(study: Summary) -> str:
     return f"No confirm trial has ended yet ({so_far}): this figure shows confirm trials only."
 
 
-def gone(study: Summary) -> str:
+def no_curves(study: Summary) -> str:
     """Return the sentence for confirm trials that all diverged or failed; empty if some gave a curve."""
     runs = sum(schedule.confirm_trials for schedule in study.schedules)
     if runs and not any(with_curve(study, study.metric)):
@@ -95,7 +95,7 @@ def gone(study: Summary) -> str:
     return ""
 
 
-def untuned(study: Summary) -> str:
+def no_tuning_trials(study: Summary) -> str:
     """Return the sentence for a store without tuning trials, such as imported logs; empty for any other."""
     if study.complete and not any(schedule.tune_trials for schedule in study.schedules):
         return "The store holds no tuning trials."
@@ -119,7 +119,7 @@ def no_comparison(study: Summary) -> str:
     """Return the reason why schedules cannot be compared on targets yet, or an empty text."""
     if not any(schedule.confirm_trials for schedule in study.schedules):
         return without_runs(study)
-    if lost := gone(study):
+    if lost := no_curves(study):
         return lost
     if not study.targets:
         return f"There is no target yet: targets are derived from the confirm runs of {study.reference}."

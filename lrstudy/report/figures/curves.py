@@ -10,8 +10,8 @@ from lrstudy.report.figures.common import (
     all_positive,
     curve_lines,
     curve_rows,
-    gone,
     measured,
+    no_curves,
     runs_each,
     times_of,
     with_curve,
@@ -29,7 +29,7 @@ def learning_curves(study: Summary) -> Figure:
     """The mean over confirm runs at each epoch, with its interval; targets as dotted lines."""
     metric = with_curve(study, study.metric)
     if not metric:
-        return Figure(KEY, TITLE, gone(study) or without_runs(study), "")
+        return Figure(KEY, TITLE, no_curves(study) or without_runs(study), "")
     words = metric_words(study.metric)
     x = Axis("epochs", time=True, switch=True)
     lines = curve_lines(metric)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lrstudy.analysis.summary import Ecdf, Summary
-from lrstudy.report.figures.common import gone, without_runs
+from lrstudy.report.figures.common import no_curves, without_runs
 from lrstudy.report.figures.model import Axis, Figure, Line, Panel, Points, table
 from lrstudy.report.text import metric_words, percent
 from lrstudy.rules.counting import counted
@@ -21,7 +21,7 @@ def attainment(study: Summary) -> Figure:
         if schedule.ecdf is not None and schedule.ecdf.runs
     ]
     if not found:
-        why = gone(study) or without_runs(study) or "No level of the metric could be derived."
+        why = no_curves(study) or without_runs(study) or "No level of the metric could be derived."
         return Figure(KEY, TITLE, why, "")
     x = Axis("epochs", switch=True)
     y = Axis("share of (run, level) pairs", percent=True, range=(-0.02, 1.04))

@@ -9,8 +9,8 @@ from lrstudy.report.figures.common import (
     CurveOf,
     all_positive,
     curve_lines,
-    gone,
     measured,
+    no_curves,
     runs_each,
     with_curve,
     without_runs,
@@ -32,7 +32,7 @@ def learning_rates(study: Summary) -> Figure:
     """The rate of each schedule over the training, mean over the confirm runs; Kz and L where measured."""
     rates = with_curve(study, "lr")
     if not rates:
-        return Figure(KEY, TITLE, gone(study) or without_runs(study), "")
+        return Figure(KEY, TITLE, no_curves(study) or without_runs(study), "")
     panels: list[Panel] = []
     columns: dict[str, list[CurveOf]] = {}
     for column, title, axis in _PARTS:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lrstudy.analysis.summary import ScheduleSummary, Summary, TunedTrial
-from lrstudy.report.figures.common import measured, untuned
+from lrstudy.report.figures.common import measured, no_tuning_trials
 from lrstudy.report.figures.model import STATIC, Axis, Dots, Figure, Panel, Points, table
 from lrstudy.report.text import is_share, metric_words, trim
 from lrstudy.rules.counting import counted
@@ -29,7 +29,7 @@ def rate_sensitivity(study: Summary) -> Figure:
         if (rate := searched_rate(schedule.trials)) is not None
     ]
     if not searched:
-        why = untuned(study) or "No schedule searched a rate, or too few tuning trials have ended yet."
+        why = no_tuning_trials(study) or "No schedule searched a rate, or too few tuning trials have ended."
         return Figure(KEY, TITLE, why, "")
     edge = _edge(study, [trial for _, schedule, _ in searched for trial in schedule.trials])
     ends = _common_range(searched)

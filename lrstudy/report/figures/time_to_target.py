@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from lrstudy.analysis.summary import Reach, Steps, Summary
-from lrstudy.report.figures.common import gone, measured, reference_runs, runs_each, without_runs
+from lrstudy.report.figures.common import measured, no_curves, reference_runs, runs_each, without_runs
 from lrstudy.report.figures.model import Axis, Figure, Line, Panel, Points, Rule, table
 from lrstudy.report.text import level, listed, metric_words, number, percent
 from lrstudy.rules.counting import counted
@@ -17,7 +17,7 @@ TITLE = "Time to target"
 def time_to_target(study: Summary) -> Figure:
     """One panel for each target: distribution functions of the time at which runs reach it."""
     if not any(reach.runs for schedule in study.schedules for reach in schedule.reach):
-        return Figure(KEY, TITLE, gone(study) or without_runs(study), "")
+        return Figure(KEY, TITLE, no_curves(study) or without_runs(study), "")
     panels: list[Panel] = []
     rows: list[list[object]] = []
     for place, target in enumerate(study.targets):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from lrstudy.analysis.summary import ScheduleSummary, Summary, TuningCurve
-from lrstudy.report.figures.common import measured, untuned
+from lrstudy.report.figures.common import measured, no_tuning_trials
 from lrstudy.report.figures.model import STATIC, Axis, Figure, Line, Panel, Points, Values, table
 from lrstudy.report.text import is_share, level, listed, metric_words, percent, shown_epochs
 from lrstudy.rules.counting import counted
@@ -43,7 +43,7 @@ def tuning_curves(study: Summary) -> Figure:
         if marks:
             panels.append(Panel(title, x, replace(y, range=_close_up(marks, y)), tuple(marks)))
     if not panels:
-        why = untuned(study) or "No tuning trial has ended yet, or none gave a value."
+        why = no_tuning_trials(study) or "No tuning trial has ended yet, or none gave a value."
         return Figure(KEY, TITLE, why, "")
     columns = ["quantity", "schedule", "trials", "value", "low", "high"]
     return Figure(KEY, TITLE, _takeaway(study), _reading(study), tuple(panels), table(columns, rows))

@@ -35,7 +35,7 @@ def headline(study: Summary) -> str:
     return sentence if study.complete else f"So far: {sentence}"
 
 
-def beside(study: Summary) -> tuple[str, ...]:
+def remarks(study: Summary) -> tuple[str, ...]:
     """Return sentences on the other targets' verdicts and on the runs behind the numbers."""
     runs = sum(schedule.confirm_trials for schedule in study.schedules)
     sentences = []

@@ -16,7 +16,7 @@ from lrstudy.report.figures.time_to_target import time_to_target
 from lrstudy.report.figures.tuning import tuning_curves
 from lrstudy.report.page_model import Page, Section
 from lrstudy.report.sections.cost_tables import ledger_table, winners_table
-from lrstudy.report.sections.headline import beside, conditions, headline
+from lrstudy.report.sections.headline import conditions, headline, remarks
 from lrstudy.report.sections.verdict_tables import measures_table, verdict_table
 
 
@@ -77,7 +77,12 @@ def study_page(study: Summary, made_at: datetime | None = None) -> Page:
         )
     )
     return Page(
-        study.name, headline(study), conditions(study), beside(study), tuple(sections), closing_line(made_at)
+        study.name,
+        headline(study),
+        conditions(study),
+        remarks(study),
+        tuple(sections),
+        closing_line(made_at),
     )
 
 
