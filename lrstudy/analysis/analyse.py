@@ -19,12 +19,12 @@ from lrstudy.analysis.hits import hits_of
 from lrstudy.analysis.intervals import Interval, mean_interval
 from lrstudy.analysis.ledger import price_of
 from lrstudy.analysis.pairing import pairs_of, restricted_over
-from lrstudy.analysis.ranking import Configuration, configurations, ranked
 from lrstudy.analysis.stability import stability
 from lrstudy.analysis.summary import Levels, Reach, ScheduleSummary, Summary, TunedTrial, TuningCurve, Values
 from lrstudy.analysis.targets import choose_targets, ladder
 from lrstudy.analysis.time_to_target import Contest, reach_target
 from lrstudy.analysis.trial_table import Readable, Trial, read_columns
+from lrstudy.analysis.tried_configurations import Configuration, configurations, ranked
 from lrstudy.analysis.tuning_cost import TunedTime, best_of_n, break_even, time_with_tuning
 from lrstudy.analysis.warnings import study_warnings
 from lrstudy.records import Phase, Status

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from lrstudy.analysis.ranking import Configuration, configurations, ranked
 from lrstudy.analysis.trial_table import Trial
+from lrstudy.analysis.tried_configurations import Configuration, configurations, ranked
 from lrstudy.rules.ends import FEWEST_TRIED, LEARNED, OUTER, TREND, End, at_end, outermost_near, place_in
 from lrstudy.rules.metrics import Metric
 
