@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from lrstudy.store.columns import is_known
 from lrstudy.store.log_formats.numbers import parse
 from lrstudy.store.log_formats.table import LogTable, column_names, printable, refusal
 
@@ -98,9 +99,10 @@ def _rows(where: str, columns: Mapping[str, Any]) -> Sequence[Any]:
 
 
 def _inner_lists(columns: Mapping[str, Any]) -> str | None:
-    """The first object that holds lists, where a column is expected."""
+    """Return the name of the first object that holds lists of metrics, where a column is expected."""
     for name, value in columns.items():
-        if isinstance(value, dict) and any(isinstance(each, list) for each in value.values()):
+        inner = value.items() if isinstance(value, dict) else ()
+        if any(isinstance(each, list) and is_known(key) for key, each in inner):
             return name
     return None
 
