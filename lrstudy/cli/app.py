@@ -14,10 +14,10 @@ import typer
 from typer.core import TyperGroup
 
 from lrstudy import __version__
+from lrstudy.cli.environment import check_folder, settle_environment
 from lrstudy.cli.interrupts import interruptible
 from lrstudy.cli.output import print_error
 from lrstudy.cli.streams import guard_streams, lost_output
-from lrstudy.cli.surroundings import check_folder, settle_environment
 from lrstudy.errors import EXIT_BAD_INPUT, EXIT_INTERRUPTED, InputError, LrStudyError, Problem
 
 # What arguments and options are called whose value is a folder or URI with stores.

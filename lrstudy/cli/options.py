@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lrstudy.cli.complete import run_folders, study_files
+from lrstudy.cli.completion import run_folders, study_files
 
 StudyArgument = Annotated[
     Path,

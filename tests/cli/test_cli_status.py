@@ -15,9 +15,10 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 import lrstudy.cli.commands  # noqa: F401 - registers the commands
-from lrstudy.cli import app, standing
-from lrstudy.cli.live import Clock, show_progress, summary_line
-from lrstudy.cli.standing import standing_of, standing_page, watch_run
+from lrstudy.cli import app
+from lrstudy.cli.views import status
+from lrstudy.cli.views.progress import Clock, show_progress, summary_line
+from lrstudy.cli.views.status import standing_of, standing_page, watch_run
 from lrstudy.records import Phase, Status, TrialRecord
 from lrstudy.spec import parse_study
 from lrstudy.store import Location, StoreWriter, open_store
@@ -115,7 +116,7 @@ def test_json_says_the_same(writer: StoreWriter, tmp_path: Path) -> None:
 def test_watching_shows_what_happens_and_ends_with_the_run(
     writer: StoreWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, terminal: bool
 ) -> None:
-    monkeypatch.setattr(standing, "WATCH_SECONDS", 0.05)
+    monkeypatch.setattr(status, "WATCH_SECONDS", 0.05)
     screen = Console(file=io.StringIO(), width=80, force_terminal=terminal)
     watcher = threading.Thread(target=watch_run, args=(screen, str(tmp_path / "run")))
     watcher.start()

@@ -25,8 +25,8 @@ def compare(
     as_json: JsonOption = False,
 ) -> None:
     """Lay several studies side by side: who was fastest where, performance profiles, speedups."""
-    from lrstudy.cli.comparing import compare_runs, show_wins
     from lrstudy.cli.output import console
+    from lrstudy.cli.views.compare import compare_runs, show_wins
     from lrstudy.report import write_comparison
 
     compared = compare_runs(runs)

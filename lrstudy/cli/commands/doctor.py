@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lrstudy.cli.app import app
-from lrstudy.cli.complete import run_folders
+from lrstudy.cli.completion import run_folders
 from lrstudy.cli.options import AddressOption, JsonOption, OutOption, RootOption
 from lrstudy.errors import EXIT_BAD_INPUT, InputError, Problem
 
 if TYPE_CHECKING:
-    from lrstudy.cli.diagnosis import Finding
+    from lrstudy.tuning.cluster.diagnosis import Finding
 
 _STYLES = {"ok": "green", "note": "cyan", "fault": "bold red"}
 
@@ -76,9 +76,9 @@ def _findings(
             raise InputError(
                 Problem("command line", "--repair", "needs a RUN", "Name the run's folder or URI")
             )
-        from lrstudy.cli.diagnosis import diagnose
+        from lrstudy.tuning.cluster.diagnosis import diagnose
 
         return diagnose(out, root, address)
-    from lrstudy.cli.store_diagnosis import diagnose_run, repair_run
+    from lrstudy.tuning.store_diagnosis import diagnose_run, repair_run
 
     return repair_run(run) if repair else diagnose_run(run)

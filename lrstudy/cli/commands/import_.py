@@ -50,8 +50,8 @@ def import_(
     ] = None,
 ) -> None:
     """Make stores of recorded training histories (Keras, Lightning or your own): one for each study."""
-    from lrstudy.cli.importing import show_imported
     from lrstudy.cli.output import console
+    from lrstudy.cli.views.import_ import show_imported
     from lrstudy.store import ImportOptions, import_histories
 
     options = ImportOptions(

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from lrstudy.cli.app import app
-from lrstudy.cli.complete import shipped_names
+from lrstudy.cli.completion import shipped_names
 from lrstudy.errors import InputError, Problem
 
 

@@ -23,7 +23,7 @@ def list_(address: ServerOption, as_json: JsonOption = False) -> None:
     from rich.text import Text
 
     from lrstudy.cli.output import console
-    from lrstudy.cli.submitting import told_jobs
+    from lrstudy.cli.views.submit import told_jobs
     from lrstudy.tuning.cluster.job_client import JobServer
 
     found = told_jobs(JobServer(address).jobs())
@@ -51,7 +51,7 @@ def logs(
     ] = False,
 ) -> None:
     """What a job has printed."""
-    from lrstudy.cli.submitting import follow_job
+    from lrstudy.cli.views.submit import follow_job
     from lrstudy.tuning.cluster.job_client import JobServer
 
     server = JobServer(address)

@@ -25,9 +25,9 @@ def plan(
     The time is that of recorded trials where a run of the study is in --out, else measured for a second. A
     study that validate refuses is refused; one whose data are yet to be fetched is planned without a time.
     """
-    from lrstudy.cli.checking import check_parts
     from lrstudy.cli.output import console
-    from lrstudy.cli.planning import plan_of, show_plan
+    from lrstudy.cli.views.plan import plan_of, show_plan
+    from lrstudy.cli.views.validate import check_parts
     from lrstudy.errors import InputError
     from lrstudy.rules.surroundings import output_to_stderr
     from lrstudy.spec import load_study

@@ -22,8 +22,8 @@ def query(
     ] = "table",
 ) -> None:
     """Ask a run's tables, trials and epochs, with SQL (DuckDB's, an optional extra)."""
-    from lrstudy.cli.answers import check_format, show_answer
     from lrstudy.cli.output import console
+    from lrstudy.cli.views.query import check_format, show_answer
     from lrstudy.store import open_store, query_store
 
     check_format(file_format)

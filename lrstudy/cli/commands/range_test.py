@@ -36,7 +36,7 @@ def range_test(
     """Train once with a rate that rises at every step (Smith's range test); suggest the rates to search."""
     from lrstudy.cli.output import messages
     from lrstudy.cli.pictures import picture_problems
-    from lrstudy.cli.range_testing import as_data, as_text, run_sweep, schedule_to_use
+    from lrstudy.cli.views.range_test import as_data, as_text, run_sweep, schedule_to_use
     from lrstudy.rules.surroundings import output_to_stderr
     from lrstudy.spec import load_study
 

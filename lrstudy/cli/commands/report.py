@@ -26,6 +26,6 @@ def report(
 ) -> None:
     """Write the report of a run from its store; no study file, no Ray and no torch are needed."""
     from lrstudy.cli.output import console
-    from lrstudy.cli.verdict import finish_report
+    from lrstudy.cli.views.report import finish_report
 
     finish_report(console(), run, output, targets=target)

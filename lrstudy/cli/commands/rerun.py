@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from lrstudy.cli.app import app
-from lrstudy.cli.complete import trial_ids
+from lrstudy.cli.completion import trial_ids
 from lrstudy.cli.options import JsonOption, ModulesOption, RunArgument
 from lrstudy.errors import EXIT_TRIALS_FAILED
 
@@ -31,7 +31,7 @@ def rerun(
     as_json: JsonOption = False,
 ) -> None:
     """Repeat one trial here, without Ray, and compare it with its record: exit code 1 if they differ."""
-    from lrstudy.cli.running import stored_study
+    from lrstudy.cli.views.run import stored_study
     from lrstudy.rules.surroundings import output_to_stderr
     from lrstudy.tuning.repeat import repeat
 

@@ -20,7 +20,7 @@ def resume(
     quiet: QuietOption = False,
 ) -> None:
     """Go on with a run that ended early, here or on another machine: its folder is all that is needed."""
-    from lrstudy.cli.running import Way, run_study, stored_study
+    from lrstudy.cli.views.run import Way, run_study, stored_study
 
     store, study = stored_study(run)
     run_study(study, store.location, Way(reports, address, quiet), (*(modules or []), Path.cwd()))
@@ -38,7 +38,7 @@ def retry(
 
     The confirm runs of a schedule whose tuning had failures are run again too: another winner may be found.
     """
-    from lrstudy.cli.running import Way, run_study, stored_study
+    from lrstudy.cli.views.run import Way, run_study, stored_study
     from lrstudy.tuning import to_retry
 
     store, study = stored_study(run)

@@ -28,7 +28,7 @@ def run(
 
     Ctrl-C lets running epochs end, keeps everything and says how to go on; pressed twice it stops at once.
     """
-    from lrstudy.cli.running import Way, run_study
+    from lrstudy.cli.views.run import Way, run_study
     from lrstudy.spec import load_study
 
     spec = load_study(study, set_ or [])

@@ -46,7 +46,7 @@ def schedules(
         raise InputError(Problem("command line", "NAME", "is not a schedule", remedy, name))
     found = None
     if own or set_ or plot is not None:
-        from lrstudy.cli.curve import draw_curve, read_curve
+        from lrstudy.cli.views.schedules import draw_curve, read_curve
 
         found = read_curve(name, set_ or [], epochs, plot)
         if plot is not None:
@@ -72,7 +72,7 @@ def _all(
     if plot is None:
         _overview(components, as_json)
         return
-    from lrstudy.cli.curve import draw_all_curves
+    from lrstudy.cli.views.schedules import draw_all_curves
 
     draw_all_curves(epochs, plot)
     if as_json:

@@ -20,7 +20,7 @@ def status(
 ) -> None:
     """Show how far a run is: trials done per schedule and phase, best values, trials lost, time left."""
     from lrstudy.cli.output import console
-    from lrstudy.cli.standing import standing_of, standing_page, watch_run
+    from lrstudy.cli.views.status import standing_of, standing_page, watch_run
     from lrstudy.store import open_store
 
     if watch and not as_json:

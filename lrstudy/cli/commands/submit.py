@@ -46,7 +46,7 @@ def submit(
     A job that ended early goes on where it was when the same study is submitted again. The values of --env
     are handed to Ray and kept out of everything that lrstudy writes or prints.
     """
-    from lrstudy.cli.submitting import follow_job, job_request
+    from lrstudy.cli.views.submit import follow_job, job_request
     from lrstudy.tuning.cluster.job_client import JobServer
 
     request = job_request(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lrstudy.cli.app import app
-from lrstudy.cli.complete import study_files
+from lrstudy.cli.completion import study_files
 from lrstudy.cli.options import JsonOption, SetOption
 from lrstudy.errors import NO_VALUE, InputError, Problem
 
@@ -71,7 +71,7 @@ def _check(path: Path, overrides: list[str]) -> Checked:
         study = load_study(path, overrides)
     except InputError as error:
         return Checked(None, error.problems, ())
-    from lrstudy.cli.checking import check_parts
+    from lrstudy.cli.views.validate import check_parts
     from lrstudy.rules.user_modules import own_folders
 
     with own_folders([path.resolve().parent, Path.cwd()]):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from lrstudy.cli.diagnosis import Finding
 from lrstudy.errors import LrStudyError, Problem
 from lrstudy.store import Location, examine, open_location, repair, writer_of
+from lrstudy.tuning.cluster.diagnosis import Finding
 
 if TYPE_CHECKING:
     from lrstudy.store import Examination

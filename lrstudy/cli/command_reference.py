@@ -1,6 +1,6 @@
 """Every command with its arguments and options, as the README's table; made from the application itself.
 
-``python -m lrstudy.cli.reference`` prints it.
+``python -m lrstudy.cli.command_reference`` prints it.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lrstudy.cli.counts import ScheduleCounts, counts
-from lrstudy.cli.live import duration
+from lrstudy.cli.views.progress import duration
 from lrstudy.rules.counting import counted
 from lrstudy.store import Store, open_store, writer_of
 

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import typer
 
 from lrstudy.cli.interrupts import draining
-from lrstudy.cli.live import show_progress
 from lrstudy.cli.output import console, messages
 from lrstudy.cli.streams import without_readers
-from lrstudy.cli.verdict import finish_report, relative, report_folder
+from lrstudy.cli.views.progress import show_progress
+from lrstudy.cli.views.report import finish_report, relative, report_folder
 from lrstudy.errors import EXIT_TRIALS_FAILED, Problem, StoreError, StudyInterruptedError, StudyStoppedError
 from lrstudy.rules.counting import counted
 from lrstudy.spec import restore_study

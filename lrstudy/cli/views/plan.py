@@ -162,7 +162,7 @@ def _budget(plan: dict[str, Any]) -> str:
 
 
 def _time(plan: dict[str, Any]) -> str:
-    from lrstudy.cli.live import duration
+    from lrstudy.cli.views.progress import duration
 
     if plan["seconds"] is None:
         return f"unknown ({plan['estimate']})"
