@@ -1,50 +1,76 @@
-"""What the shell offers when Tab is pressed: study files, run folders, schedules, trials. Never fails."""
+"""The values that the shell offers after Tab: study files, run folders, schedules, data sets and formats.
+
+Every function returns an empty list if it cannot tell: an error in the middle of a command line helps no one.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import typer
 
 
 def study_files(incomplete: str) -> list[str]:
-    """Study files below what has been typed, folders with a slash."""
+    """Return the study files that begin with this path, and folders, which end with a slash."""
     return list(_paths(incomplete, ".toml"))
 
 
 def run_folders(incomplete: str) -> list[str]:
-    """Folders that hold a store: those in what has been typed, or in ``runs/``."""
-    folders = [path for path in _below(incomplete) if path.is_dir()]
+    """Return the folders that hold a store: those that begin with this path, or those in ``runs/``."""
+    folders = [path for path in _matching_paths(incomplete) if path.is_dir()]
     if not incomplete and Path("runs").is_dir():
         folders = sorted(Path("runs").iterdir())
-    found = [str(path) for path in folders if (path / "study.json").is_file()]
-    return found or [f"{path}/" for path in folders if not path.name.startswith(".")]
+    runs = [str(path) for path in folders if (path / "study.json").is_file()]
+    return runs or [f"{path}/" for path in folders if not path.name.startswith(".")]
 
 
 def schedule_names(incomplete: str) -> list[str]:
-    """The built-in schedules."""
+    """Return the built-in schedules, in the order of the catalog."""
     from lrstudy.catalog.schedule_kinds import SCHEDULES
 
-    return sorted(name for name in SCHEDULES if name.startswith(incomplete))
+    return _beginning(incomplete, SCHEDULES)
+
+
+def schedules_of_study(context: typer.Context, incomplete: str) -> list[str]:
+    """Return the schedules in the study file that comes before on the command line."""
+    import tomllib
+
+    # While the option has no value yet, the parser leaves the arguments before it in ``args``.
+    files = [context.params.get("study"), *context.args]
+    try:
+        path = Path(next(file for file in files if file is not None))
+        study = tomllib.loads(path.read_text(encoding="utf-8"))
+        return _beginning(incomplete, study["schedules"])
+    except (StopIteration, OSError, ValueError, KeyError, TypeError):
+        return []
 
 
 def data_sets(incomplete: str) -> list[str]:
-    """The data sets of the catalog."""
+    """Return the data sets of the catalog."""
     from lrstudy.catalog.task_parts import DATASETS
 
-    return [name for name in DATASETS if name.startswith(incomplete)]
+    return _beginning(incomplete, DATASETS)
 
 
 def shipped_names(incomplete: str) -> list[str]:
-    """The studies that come with lrstudy."""
+    """Return the studies that come with lrstudy."""
     from lrstudy.spec.shipped import shipped_studies
 
-    return [name for name in shipped_studies() if name.startswith(incomplete)]
+    return _beginning(incomplete, shipped_studies())
+
+
+def one_of(*values: str) -> Callable[[str], list[str]]:
+    """Return a function that completes an option with a fixed set of values."""
+
+    def complete(incomplete: str) -> list[str]:
+        return _beginning(incomplete, values)
+
+    return complete
 
 
 def trial_ids(context: typer.Context, incomplete: str) -> list[str]:
-    """The trials in the run that stands before them on the command line."""
+    """Return the trials in the run that comes before on the command line."""
     from lrstudy.errors import LrStudyError
     from lrstudy.store import open_store
 
@@ -52,21 +78,25 @@ def trial_ids(context: typer.Context, incomplete: str) -> list[str]:
     if not run:
         return []
     try:
-        names = open_store(run).trials(["trial_id"])["trial_id"].to_pylist()
+        trials = open_store(run).trials(["trial_id"])["trial_id"].to_pylist()
     except (LrStudyError, OSError):
         return []
-    return sorted(name for name in names if name.startswith(incomplete))
+    return sorted(_beginning(incomplete, trials))
+
+
+def _beginning(incomplete: str, names: Iterable[str]) -> list[str]:
+    return [name for name in names if name.startswith(incomplete)]
 
 
 def _paths(incomplete: str, suffix: str) -> Iterator[str]:
-    for path in _below(incomplete):
+    for path in _matching_paths(incomplete):
         if path.is_dir() and not path.name.startswith("."):
             yield f"{path}/"
         elif path.suffix == suffix:
             yield str(path)
 
 
-def _below(incomplete: str) -> list[Path]:
+def _matching_paths(incomplete: str) -> list[Path]:
     folder, _, beginning = incomplete.rpartition("/")
     here = Path(folder or ("/" if incomplete.startswith("/") else "."))
     try:

@@ -1,4 +1,4 @@
-"""``lrstudy rerun``: does a trial repeat itself?"""
+"""``lrstudy rerun``: one trial repeated and compared with its record."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def rerun(
 
     store, study = stored_study(run)
     with output_to_stderr():  # users' code may print
-        found = repeat(store, study, trial, (*(modules or []), Path.cwd()))
+        comparison = repeat(store, study, trial, (*(modules or []), Path.cwd()))
     if as_json:
-        typer.echo(json.dumps({**asdict(found), "same": found.same}, indent=2))
+        typer.echo(json.dumps({**asdict(comparison), "same": comparison.same}, indent=2))
     else:
-        typer.echo(str(found))
-    if not found.same:
+        typer.echo(str(comparison))
+    if not comparison.same:
         raise typer.Exit(EXIT_TRIALS_FAILED)
