@@ -11,6 +11,7 @@ from typing import Any
 import typer
 
 from lrstudy.errors import NO_VALUE, InputError, Problem
+from lrstudy.rules.child_import import ChildImport
 from lrstudy.rules.user_modules import own_folders
 from lrstudy.spec import Study, load_study
 from lrstudy.spec.load import locate
@@ -31,9 +32,10 @@ def check_parts(study: Study, path: Path) -> Checked:
     """Check everything that the study in a file names: its data, its model, its schedules, its logging."""
     from lrstudy.store import open_location, study_folder
     from lrstudy.tuning.driver.trackers import check_tracking
-    from lrstudy.tuning.study_check import check_study
+    from lrstudy.tuning.study_check import check_study, users_code
 
-    checked = check_study(study)
+    with ChildImport(tuple(users_code(study))) as imported:
+        checked = check_study(study, imported)
     tracking = check_tracking(study, study_folder(open_location("runs"), study.name))
 
     def located(problems: Iterable[Problem]) -> tuple[Problem, ...]:
