@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Final
+from typing import IO, Final, Self
 
 from lrstudy.errors import Problem
 from lrstudy.rules.user_modules import UserCode, load
@@ -40,9 +40,10 @@ class ChildImport:
             return
         path = [*sys.path, *(str(folder.resolve()) for folder in folders)]
         arguments = json.dumps([path, list(dict.fromkeys(code.name for code in codes))])
-        # Files, not pipes: a process that the module leaves behind would keep a pipe open.
-        self._started, self._errors = (self._files.enter_context(tempfile.TemporaryFile()) for _ in range(2))
         with suppress(OSError):  # without a child, only the import in this process reports
+            # Files, not pipes: a process that the module leaves behind would keep a pipe open.
+            self._started = self._files.enter_context(tempfile.TemporaryFile())
+            self._errors = self._files.enter_context(tempfile.TemporaryFile())
             self._child = subprocess.Popen(  # noqa: S603 - this Python, with names from the study file
                 [sys.executable, "-P", "-c", _CHILD, arguments],
                 stdin=subprocess.DEVNULL,
@@ -50,7 +51,7 @@ class ChildImport:
                 stderr=self._errors,
             )
 
-    def __enter__(self) -> ChildImport:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

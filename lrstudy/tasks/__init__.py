@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lrstudy.tasks.assembly import Seeds, TrainingParts, assemble
     from lrstudy.tasks.losses import build_loss
     from lrstudy.tasks.metric_sums import MetricSums
     from lrstudy.tasks.models import build_model, count_parameters
@@ -20,8 +21,11 @@ __all__ = [
     "MetricSums",
     "Pipeline",
     "Precision",
+    "Seeds",
     "Split",
     "TaskData",
+    "TrainingParts",
+    "assemble",
     "build_loss",
     "build_model",
     "build_optimizer",
@@ -35,8 +39,11 @@ _LAZY = {
     "MetricSums": "metric_sums",
     "Pipeline": "pipeline",
     "Precision": "precision",
+    "Seeds": "assembly",
     "Split": "splits",
     "TaskData": "task_data",
+    "TrainingParts": "assembly",
+    "assemble": "assembly",
     "build_loss": "losses",
     "build_model": "models",
     "build_optimizer": "optimizers",
