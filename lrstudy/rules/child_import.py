@@ -42,8 +42,8 @@ class ChildImport:
         arguments = json.dumps([path, list(dict.fromkeys(code.name for code in codes))])
         with suppress(OSError):  # without a child, only the import in this process reports
             # Files, not pipes: a process that the module leaves behind would keep a pipe open.
-            self._started = self._files.enter_context(tempfile.TemporaryFile())
-            self._errors = self._files.enter_context(tempfile.TemporaryFile())
+            self._started = self._files.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
+            self._errors = self._files.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
             self._child = subprocess.Popen(  # noqa: S603 - this Python, with names from the study file
                 [sys.executable, "-P", "-c", _CHILD, arguments],
                 stdin=subprocess.DEVNULL,
