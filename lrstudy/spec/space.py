@@ -236,7 +236,7 @@ def _may_be_searched(parameter: Parameter, *, as_range: bool) -> bool:
 def _remedy(parameter: Parameter | None) -> str:
     if parameter is None:
         return "Give another value."
-    return f"What it is: {parameter.doc.rstrip('.')}."
+    return f"Meaning: {parameter.doc.rstrip('.')}."
 
 
 def _unusable_value(value: Any) -> str | None:

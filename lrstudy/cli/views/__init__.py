@@ -1,1 +1,1 @@
-"""What the commands show, each in the module of its name; what a view needs is computed below the CLI."""
+"""The output of the commands, each in the module of its name; the work behind it is done below the CLI."""
