@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from lrstudy.catalog.schedule_kinds import SCHEDULES
 from lrstudy.errors import Problem, SchedulerError
 from lrstudy.rules.user_modules import UserCode, guard
+from lrstudy.schedules.curve_builder import stand_in
 from lrstudy.schedules.protocol import ScheduleContext
 from lrstudy.schedules.schedule_registry import build_schedule
 from lrstudy.schedules.torch_schedule import DirectSchedule
@@ -56,7 +56,7 @@ def rates(
     if epochs < 1 or steps_per_epoch < 1:
         message = "a training has at least one epoch of one step"
         raise SchedulerError(Problem("schedule", "epochs", message, "Raise it.", (epochs, steps_per_epoch)))
-    optimizer = torch.optim.SGD([torch.zeros(1)], lr)
+    optimizer = stand_in(lr)
     higher = params.get("mode", "min") != "min"  # no metric is measured: a plateau scheduler's own direction
     context = ScheduleContext(
         optimizer, nn.Identity(), "", {}, epochs, steps_per_epoch, list, seed=0, higher_is_better=higher

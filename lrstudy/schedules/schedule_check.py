@@ -11,6 +11,7 @@ from typing import Any, Final
 import torch
 from torch import nn
 
+from lrstudy.compat.torch import make_optimizer
 from lrstudy.errors import InputError, Problem
 from lrstudy.rules.metrics import METRICS
 from lrstudy.rules.surroundings import random_states_kept
@@ -75,7 +76,7 @@ def _contexts(study: Study, data: TaskData, *, sound: bool) -> _Make:
         batch = next(pipeline.batches("train", min(task.batch_size, _ROWS)))
         for parameter in model.parameters():
             parameter.grad = torch.zeros_like(parameter)
-        optimizer = partial(torch.optim.SGD, list(model.parameters()))
+        optimizer = partial(make_optimizer, torch.optim.SGD, list(model.parameters()))
 
     def make() -> ScheduleContext:
         return ScheduleContext(

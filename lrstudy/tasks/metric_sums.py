@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
-
-if TYPE_CHECKING:
-    from torch._prims_common import DeviceLikeType
-
 
 # Batches counted together: small tensors cost their overhead once, and what waits stays small.
 _TOGETHER = 64
@@ -27,7 +21,7 @@ class MetricSums:
     Nothing is read back from the device until ``result``.
     """
 
-    def __init__(self, classes: int | None, device: DeviceLikeType) -> None:
+    def __init__(self, classes: int | None, device: torch.device | str | int) -> None:
         self._classes = classes
         self._rows = 0
         self._device = torch.device(device)

@@ -219,7 +219,7 @@ class Renamed(nn.CrossEntropyLoss):
 
 
 def test_a_loss_of_ones_own_that_looks_like_torchs_is_refused():
-    _refused("forward of its own", Focal())
+    _refused("its own forward", Focal())
     assert _constant(Renamed()) == _constant(nn.CrossEntropyLoss())
 
 
