@@ -77,8 +77,8 @@ def expect_worker_losses(controller: Any) -> bool:
     Tune knows two exceptions: ``RayActorError`` and ``RayTaskError``. Any other ends the whole run, for
     example ``OutOfMemoryError``, with which Ray's memory monitor kills a worker. ``controller`` is what Tune
     passes to a scheduler. ``ray/tune/execution/tune_controller.py`` and
-    ``ray/air/execution/_internal/actor_manager.py``. Returns False where Tune looks different: such an
-    exception then ends its run as before.
+    ``ray/air/execution/_internal/actor_manager.py``. Return True if Tune has the expected form; otherwise
+    such an exception ends its run as before.
     """
     manager = getattr(getattr(controller, "_tune_controller", controller), "_actor_manager", None)
     handlers = [getattr(manager, name, None) for name in _HANDLERS]

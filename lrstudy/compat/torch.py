@@ -127,7 +127,7 @@ def steps_now(scheduler: LRScheduler) -> bool:
 
 
 def starts_now(scheduler: LRScheduler) -> bool:
-    """Return True while torch sets a scheduler's first rates, before any training.
+    """Return True if torch is setting a scheduler's first rates, before any training.
 
     ``torch/optim/lr_scheduler.py``; ``SequentialLR`` does it once more for its first part. Where the name is
     missing, epoch 0 counts as the start.

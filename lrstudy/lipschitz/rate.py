@@ -120,11 +120,11 @@ class LipschitzRate:
 
     @property
     def settled(self) -> bool:
-        """True if no later measurement can change the rate (``policy="fixed"`` after its one)."""
+        """Return True if no later measurement can change the rate (``policy="fixed"`` after its one)."""
         return self.settings.policy == "fixed" and self.value is not None
 
     def update(self, found: Measurement) -> bool:
-        """Use one epoch's measurement; return False if it was rejected."""
+        """Use one epoch's measurement; return True if it was not rejected."""
         if self.settled:
             return True
         candidate = self._candidate(found)

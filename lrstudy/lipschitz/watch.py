@@ -51,7 +51,7 @@ class Watch:
 
     It never reads a value back, so it does not synchronise; it writes in place and keeps no Python state,
     so that it goes into a compiled or captured step. One row of maxima per device: under ``DataParallel``
-    each device sees its part of the batch, in a thread of its own.
+    each device sees its part of the batch, in a separate thread.
 
     Here each forward pass is a step. ``step_watch.StepWatch`` adds up the passes between two optimizer steps.
 

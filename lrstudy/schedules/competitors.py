@@ -32,7 +32,7 @@ _BATCH_NORM_BATCHES: Final = 50  # as many as Schedule-Free's authors take
 
 
 class Brought(CurveSchedule):
-    """An optimizer of its own, whose ``lr`` follows a curve."""
+    """A schedule with its own optimizer, whose ``lr`` follows a curve."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class ScheduleFree(Brought):
         self._switch("train")
 
     def before_evaluation(self) -> None:
-        """Put x in place; batch-norm's statistics, gathered at y, are gathered anew for it."""
+        """Put x in place; batch-norm's statistics, gathered at y, are gathered again for it."""
         if not self.optimizer.param_groups[0]["train_mode"]:
             return
         self._switch("eval")
@@ -134,7 +134,7 @@ class Averaged(Brought):
         return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue where the saved schedule stood."""
+        """Continue from the saved state."""
         super().load_state_dict(state)
         for group in self.optimizer.param_groups:
             # The package leaves these on the CPU when it loads, and then adds the device's norms to them.

@@ -38,7 +38,7 @@ class Curve:
 
 
 def has_curve(kind: str) -> bool:
-    """Whether a kind's rates are known before training: they depend on nothing that it measures."""
+    """Return True if a kind's rates are known before training: they depend on nothing that it measures."""
     component = SCHEDULES.get(kind)
     return component is not None and not component.measured and not component.replaces_optimizer
 
@@ -48,7 +48,7 @@ def rates(
 ) -> list[float]:
     """The rate of every step, ``epochs * steps_per_epoch`` of them.
 
-    ``lr`` is the optimizer's own rate, which stands in where ``params`` gives none. Raises
+    ``lr`` is the optimizer's own rate, used where ``params`` gives none. Raises
     ``SchedulerError`` for a kind without a curve (see ``has_curve``) and for unusable parameters.
     """
     if ":" not in kind and kind in SCHEDULES and not has_curve(kind):
@@ -80,7 +80,7 @@ def rates(
 
 
 def _no_curve(kind: str) -> SchedulerError:
-    message = "has no curve before training: its rates depend on what is measured there"
+    message = "has no curve before training: its rates depend on measurements in training"
     remedy = f"Kinds that have one: {', '.join(filter(has_curve, SCHEDULES))}."
     return SchedulerError(Problem("schedule", "kind", message, remedy, kind))
 

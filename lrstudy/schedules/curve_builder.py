@@ -1,4 +1,4 @@
-"""Builds a curve: a torch scheduler on an optimizer that trains nothing.
+"""Curves computed by torch schedulers on a stand-in optimizer, which trains nothing.
 
 torch's schedulers set rates, momenta and helper entries in the groups of the optimizer they hold, some
 of them from the rate they find there. Running them on a stand-in keeps the real optimizer's momentum
@@ -33,7 +33,7 @@ def rate_of(optimizer: torch.optim.Optimizer) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a curve is built from.
+    """The inputs that a curve is built from.
 
     ``params`` holds every declared parameter. ``rate`` is the schedule's own rate or, where it gives
     none, the optimizer's. ``steps`` is the length that the curve has to fill, ``total_steps`` that of
@@ -105,7 +105,7 @@ class Warmup:
         return {"rate": rate_of(self._carrier), "scheduler": self._scheduler.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue where the saved warm-up stood."""
+        """Continue from the saved state."""
         self._carrier.param_groups[0]["lr"] = state["rate"]
         self._scheduler.load_state_dict(dict(state["scheduler"]))
 

@@ -1,4 +1,4 @@
-"""What a torch scheduler must be told to continue: its state without functions and other constants."""
+"""The state that a torch scheduler needs to continue, without functions and other constants."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _merge(current: dict[str, Any], saved: dict[str, Any]) -> dict[str, Any]:
 
 
 def _has_value(value: object) -> bool:
-    """Whether an object is compared by what it holds, like a set, and not by identity, like a model."""
+    """Return True if an object is compared by value, like a set, and not by identity, like a model."""
     return type(value).__eq__ is not object.__eq__
 
 

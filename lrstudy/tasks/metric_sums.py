@@ -10,8 +10,8 @@ _TOGETHER = 64
 
 
 def chosen_classes(outputs: Tensor) -> Tensor:
-    """The class that each row's outputs, (…, n), choose; a single output stands for class 1."""
-    # max tells the same places as argmax, and much sooner.
+    """The class that each row's outputs, (…, n), choose; a single output means class 1."""
+    # max returns the same indices as argmax, and is much faster.
     return outputs[..., 0] > 0 if outputs.shape[-1] == 1 else outputs.max(-1).indices
 
 

@@ -10,7 +10,7 @@ from torch import nn, optim
 from lrstudy.catalog.task_parts import OPTIMIZERS
 from lrstudy.compat.torch import make_optimizer
 from lrstudy.errors import Problem, StudyFileError
-from lrstudy.tasks.options import complete_options
+from lrstudy.tasks.part_options import complete_options
 
 if TYPE_CHECKING:
     from lrstudy.spec import ComponentSpec

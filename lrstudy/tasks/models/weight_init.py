@@ -1,4 +1,4 @@
-"""Keras's initial weights, for the networks that repeat its examples."""
+"""Keras's initial weights, used by the networks that repeat its examples."""
 
 from __future__ import annotations
 
