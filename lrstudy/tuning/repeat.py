@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from lrstudy.engine.lanes import LaneGroup
-from lrstudy.engine.range_test import Sweep, plan_sweep
+from lrstudy.engine.sweep import Sweep, plan_sweep
 from lrstudy.engine.trial import Training, TrialConfig
 from lrstudy.errors import InputError, Problem, did_you_mean
 from lrstudy.records import EpochRecord, Phase, TrialRecord

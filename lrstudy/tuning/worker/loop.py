@@ -17,7 +17,7 @@ import torch
 from ray import tune
 from ray.exceptions import RayError
 
-from lrstudy.engine.range_test import Sweep, plan_sweep
+from lrstudy.engine.sweep import Sweep, plan_sweep
 from lrstudy.engine.trial import Training
 from lrstudy.errors import LrStudyError
 from lrstudy.records import EpochRecord, Phase, Status
