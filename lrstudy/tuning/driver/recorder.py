@@ -282,7 +282,7 @@ class Recorder(Callback):
         self._trials.append(record)
         self._tracking.end(config, failed=record.status is Status.FAILED)
         self.on_step_end(0, [])
-        self._controller.complete(record, learned(running.rows))
+        self._controller.complete(record, learned([row.train_loss for row in running.rows]))
         self._on_change()
 
     def _record(self, running: _Running, outcome: Outcome, result: dict[str, Any]) -> TrialRecord:

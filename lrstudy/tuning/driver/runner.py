@@ -60,7 +60,7 @@ class StudyRun:
         self, study: Study, finished: Sequence[TrialRecord], rows: Mapping[str, Sequence[EpochRecord]]
     ) -> None:
         self._study = study
-        falls = {trial: learned(epochs) for trial, epochs in rows.items()}
+        falls = {trial: learned([row.train_loss for row in epochs]) for trial, epochs in rows.items()}
         self._controller = Controller(study, finished, falls)
         every = (row.train_seconds + row.eval_seconds for epochs in rows.values() for row in epochs)
         self._limit = EpochLimit(study.faults.epoch_seconds, max(every, default=None))
