@@ -13,7 +13,7 @@ import numpy as np
 
 from lrstudy.analysis.aggregate import interquartile_mean
 from lrstudy.analysis.bands import levels_band
-from lrstudy.analysis.configurations import Configuration, configurations, ranked
+from lrstudy.analysis.configurations import Tried, configurations, ranked
 from lrstudy.analysis.curves import curves_of
 from lrstudy.analysis.ecdf import ecdf_of
 from lrstudy.analysis.hits import hits_of
@@ -214,7 +214,7 @@ def _tuned_time(contest: Contest, tune: Sequence[Trial], reach: Reach) -> TunedT
     )
 
 
-def _configuration_ert(contest: Contest, tried: Configuration, target: float) -> float | None:
+def _configuration_ert(contest: Contest, tried: Tried, target: float) -> float | None:
     """Expected epochs to a target over a configuration's tuning trials; None when none of them hit."""
     found = hits_of(contest.columns, tried.trials, contest.metric, target, "epochs", float(contest.epochs))
     spent = [

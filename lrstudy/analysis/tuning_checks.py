@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lrstudy.analysis.configurations import Configuration, configurations, ranked
+from lrstudy.analysis.configurations import Tried, configurations, ranked
 from lrstudy.analysis.trial_table import Trial
 from lrstudy.rules.metrics import Metric
 from lrstudy.rules.search_edges import (
@@ -34,18 +34,19 @@ def tuning_warnings(
     tried = ranked(tune, metric)
     if not space or not tried or tried[0].objective is None:
         return []
-    falls = [one.learned for one in tried if math.isfinite(one.learned)]
+    measured = [one for one in tried if one.objective is not None]
+    falls = [one.learned for one in measured if one.learned is not None]
     if hardly_learned(falls):
-        return [_idle(name, space, tried, max(falls))]
+        return [_idle(name, space, measured, max(falls))]
     found = [*_edges(name, space, tried, _noise(confirm), metric), *_rising(name, tune, metric)]
     return found + _winners_curse(name, tried[0], confirm, metric)
 
 
-def _idle(name: str, space: Mapping[str, Any], tried: Sequence[Configuration], fall: float) -> str:
+def _idle(name: str, space: Mapping[str, Any], measured: Sequence[Tried], fall: float) -> str:
     """Say that luck chose the winner, and towards which end the loss fell faster: there to widen."""
     ways = []
     for parameter, span in space.items():
-        pairs = [(one.params[parameter], one.learned) for one in tried if math.isfinite(one.learned)]
+        pairs = [(one.params[parameter], one.learned) for one in measured if one.learned is not None]
         edge = trend(pairs) if isinstance(span, Mapping) else None
         if edge is not None and not isinstance(span[edge], str):
             move, word = ("raise", "higher") if edge == "high" else ("lower", "lower")
@@ -61,7 +62,7 @@ def _noise(confirm: Sequence[Trial]) -> float:
 
 
 def _edges(
-    name: str, space: Mapping[str, Any], tried: Sequence[Configuration], noise: float, metric: Metric
+    name: str, space: Mapping[str, Any], tried: Sequence[Tried], noise: float, metric: Metric
 ) -> list[str]:
     """For each searched parameter whose best value is at an end of its space, or near it: how to widen.
 
@@ -161,7 +162,7 @@ def _rising(name: str, tune: Sequence[Trial], metric: Metric) -> list[str]:
     ]
 
 
-def _winners_curse(name: str, best: Configuration, confirm: Sequence[Trial], metric: Metric) -> list[str]:
+def _winners_curse(name: str, best: Tried, confirm: Sequence[Trial], metric: Metric) -> list[str]:
     """A sentence if the winner did clearly worse on fresh seeds than in the trials that made it win."""
     values = [trial.best_val for trial in confirm if trial.best_val is not None]
     if len(values) < 3 or best.best_val is None:

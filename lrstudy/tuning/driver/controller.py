@@ -13,10 +13,11 @@ from typing import Any
 
 from lrstudy.engine.trial import TrialConfig
 from lrstudy.records import Phase, Status, TrialRecord
+from lrstudy.rules.configurations import Configuration, configuration, rank
 from lrstudy.rules.metrics import METRICS, Metric
 from lrstudy.rules.seeding import derive_seed
 from lrstudy.spec import ScheduleSpec, Study
-from lrstudy.tuning.driver.configurations import Configuration, configuration, rank
+from lrstudy.tuning.driver.extend_range import Evaluated
 from lrstudy.tuning.driver.suggestions import Search
 
 
@@ -46,8 +47,8 @@ class _Progress:
     confirm_started: _Started = field(default_factory=_Started)
     tuned: dict[int, TrialRecord] = field(default_factory=dict)
     confirmed: dict[int, TrialRecord] = field(default_factory=dict)
-    tried: dict[int, Configuration] = field(default_factory=dict)
-    best: Configuration | None = None  # of those that did not fail
+    tried: dict[int, Configuration[TrialRecord]] = field(default_factory=dict)
+    best: Configuration[TrialRecord] | None = None  # of those that did not fail
     learned: dict[str, float | None] = field(default_factory=dict)
 
     @property
@@ -63,7 +64,8 @@ class _Progress:
         trials = range(which * self.repeats, (which + 1) * self.repeats)
         if any(trial not in self.tuned for trial in trials):
             return
-        found = configuration(which, [self.tuned[trial] for trial in trials], self.learned)
+        records = [self.tuned[trial] for trial in trials]
+        found = configuration(which, records, lambda record: self.learned.get(record.trial_id))
         self.tried[which] = found
         if not found.failed and (self.best is None or rank(found, metric) < rank(self.best, metric)):
             self.best = found
@@ -142,7 +144,7 @@ class Controller:
         """Take back a trial that was handed out; ``learned`` is by what share its training loss fell."""
         self._take_back(record, learned)
 
-    def winner(self, name: str) -> Configuration | None:
+    def winner(self, name: str) -> Configuration[TrialRecord] | None:
         """The best configuration of a schedule: None before tuning is over, or if every trial failed.
 
         The best objective wins; among equals the one that got there in fewer epochs, then the earlier.
@@ -153,7 +155,7 @@ class Controller:
             return None
         return schedule.best
 
-    def best(self, name: str) -> Configuration | None:
+    def best(self, name: str) -> Configuration[TrialRecord] | None:
         """The best configuration of a schedule so far."""
         best = self._schedules[name].best
         return None if best is None or best.objective is None else best
@@ -209,7 +211,7 @@ class Controller:
         needed = schedule.search.needed(which)
         if any(earlier not in schedule.tuned for earlier in range(needed * schedule.repeats)):
             return None
-        history = [schedule.tried[earlier].evaluated for earlier in range(needed)]
+        history = [_evaluated(schedule.tried[earlier]) for earlier in range(needed)]
         params = schedule.search.suggest(which, history)
         schedule.tune_started.add(number)
         return self._config(schedule.spec, Phase.TUNE, number, params)
@@ -242,6 +244,11 @@ class Controller:
             schedule.spec = schedule.spec.narrowed(low, high)
             higher = self._metric.higher_is_better
             schedule.search = Search(self._study, schedule.spec, higher_is_better=higher)
+
+
+def _evaluated(tried: Configuration[TrialRecord]) -> Evaluated:
+    """Return what the search is told of a configuration."""
+    return Evaluated(tried.params, tried.objective, failed=tried.failed, learned=tried.learned)
 
 
 def _number(trial_id: str) -> int:
