@@ -67,8 +67,7 @@ def _hours(study: Study, estimate: Estimate, devices: float) -> float | None:
     """Hours of so many devices for each trial, together."""
     if estimate.trial_seconds is None:
         return None
-    trials = sum(s.range_tests + study.tune_trials(s) + study.budget.confirm_seeds for s in study.schedules)
-    return trials * estimate.trial_seconds * devices / 3600
+    return study.all_trials * estimate.trial_seconds * devices / 3600
 
 
 def _lanes(estimate: Estimate) -> dict[str, Any] | None:
