@@ -11,6 +11,7 @@ from rich.table import Table
 
 from lrstudy.analysis import detectable_speedup, fewest_seeds
 from lrstudy.rules.counting import counted
+from lrstudy.rules.durations import waiting_time
 from lrstudy.spec import Range, Space, Study
 from lrstudy.tuning.time_estimate import Estimate
 
@@ -161,14 +162,12 @@ def _budget(plan: dict[str, Any]) -> str:
 
 
 def _time(plan: dict[str, Any]) -> str:
-    from lrstudy.cli.live import duration
-
     if plan["seconds"] is None:
         return f"unknown ({plan['estimate']})"
     hours = f"{plan['cpu_hours']:.2g} CPU-hours"
     if plan["gpu_hours"]:
         hours += f", {plan['gpu_hours']:.2g} GPU-hours (timed on a CPU: an upper bound)"
-    return f"about {duration(plan['seconds'])} ({plan['estimate']}); {hours}"
+    return f"about {waiting_time(plan['seconds'])} ({plan['estimate']}); {hours}"
 
 
 def _told_of_lanes(plan: dict[str, Any]) -> str:

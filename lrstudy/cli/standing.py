@@ -13,8 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from lrstudy.cli.counts import ScheduleCounts, counts
-from lrstudy.cli.live import duration
 from lrstudy.rules.counting import counted
+from lrstudy.rules.durations import waiting_time
 from lrstudy.store import Store, open_store, writer_of
 
 WATCH_SECONDS: Final = 2.0
@@ -88,7 +88,7 @@ def standing_page(standing: Standing) -> Group:
     """A line on the whole and a table of the schedules, within 80 columns."""
     head = f"{standing.study}: {standing.done} of {counted(standing.planned, 'trial')} done"
     if (left := standing.seconds_left) is not None:
-        head += f", about {duration(left)} left"
+        head += f", about {waiting_time(left)} left"
     if standing.writer is not None:
         head += f"; {standing.writer} runs it"
     table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False)
