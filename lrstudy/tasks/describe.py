@@ -86,7 +86,7 @@ def _part(component: Component) -> dict[str, Any]:
 
 def _counts(component: Component) -> dict[str, int]:
     """Trainable parameters with default options, on each data set that the model suits."""
-    options = {parameter.name: parameter.default for parameter in component.parameters}
+    options = component.complete({})
     return {
         name: count_of(component.name, shape, outputs, options)
         for name, (shape, classes) in SHAPES.items()
