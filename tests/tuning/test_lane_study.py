@@ -19,9 +19,7 @@ from lrstudy.spec import Study, parse_study
 from lrstudy.store import open_location, open_store
 from lrstudy.tasks import TaskData, load_data
 from lrstudy.tuning import prepare
-from lrstudy.tuning.driver.controller import Controller
-from lrstudy.tuning.driver.lane_searcher import LaneSearcher
-from lrstudy.tuning.driver.retries import Fault, Job, Retries, group_config, jobs_of
+from lrstudy.tuning.driver.retries import Job, group_config
 from lrstudy.tuning.repeat import repeat
 from lrstudy.tuning.stop_request import StopRequest
 from lrstudy.tuning.worker import lane_trials
@@ -157,7 +155,9 @@ def worker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., lis
         data = load_data(spec.task, spec.seed, None)
         monkeypatch.setattr(lane_trials, "load", lambda _: (spec, data))
         sent.clear()
-        lane_trials.lanes_trainable(group_config(jobs), Payload(cast("Any", ()), "", folder, (), board))
+        lane_trials.lanes_trainable(
+            group_config(jobs, in_lanes=True), Payload(cast("Any", ()), "", folder, (), board)
+        )
         return list(sent)
 
     return run
@@ -235,48 +235,6 @@ def test_a_lane_whose_code_fails_fails_alone(
     assert [last[n]["outcome"]["status"] for n in range(3)] == ["completed", "failed", "completed"]
     assert "no such thing" in last[1]["outcome"]["error"]
     assert last[1]["fault"] == "error"
-
-
-def test_groups_are_made_when_a_worker_is_free_and_shared_out_evenly(tmp_path: Path) -> None:
-    spec, now = study(), 0.0
-    searcher = LaneSearcher(
-        Controller(spec),
-        Retries(spec.faults),
-        StopRequest(open_location(tmp_path)),
-        0,
-        lanes=4,
-        workers=lambda: 2,
-        clock=lambda: now,
-    )
-    groups = [searcher.suggest("a"), searcher.suggest("b")]
-    assert [len(jobs_of(group)) for group in groups if group] == [4, 4]
-    assert searcher.suggest("c") is None  # nobody would run it
-    now = 10.0
-    searcher.on_trial_complete("a")
-    assert searcher.suggest("c") is None, "the last trial waits for what the other group may set free"
-    now = 13.0  # which takes longer than was to be expected
-    rest = searcher.suggest("c")
-    assert rest is not None
-    assert len(jobs_of(rest)) == 1
-    names = [job.config.trial_id for group in [*groups, rest] if group for job in jobs_of(group)]
-    assert len(set(names)) == 9
-
-
-def test_the_lanes_of_a_group_that_is_stuck_get_a_worker_each(tmp_path: Path) -> None:
-    spec = study()
-    retries = Retries(spec.faults)
-    stop = StopRequest(open_location(tmp_path))
-    there = 1
-    searcher = LaneSearcher(Controller(spec), retries, stop, 0, lanes=4, workers=lambda: there)
-    group = searcher.suggest("a")
-    assert group is not None
-    for job in jobs_of(group):
-        assert retries.again(job, Fault.STUCK, "no epoch for 9 s", shared=True)
-    searcher.on_trial_complete("a", error=True)
-    there = 3
-    again = [searcher.suggest(name) for name in ("b", "c")]
-    assert [[(job.solo, job.attempt) for job in jobs_of(one)] for one in again if one] == [[(True, 2)]] * 2
-    assert not any(one["alone"] for one in again if one), "others may run beside them"
 
 
 @pytest.mark.parametrize(

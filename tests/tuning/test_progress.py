@@ -28,7 +28,7 @@ def test_a_group_of_lanes_moves_the_progress_with_every_message() -> None:
     recorder._tracking = SimpleNamespace(add=lambda config, rows: None)
     recorder._limit = SimpleNamespace(heard=lambda trial, epochs: None)
     recorder._on_change = lambda: changes.append(recorder.underway())
-    group = cast(Trial, SimpleNamespace(trial_id="g", config=group_config(jobs)))
+    group = cast(Trial, SimpleNamespace(trial_id="g", config=group_config(jobs, in_lanes=True)))
     assert recorder.underway() == {}
     for epoch in (1, 2):
         messages = [(number, {"rows": [row(epoch, 0.5)]}) for number in range(4)]

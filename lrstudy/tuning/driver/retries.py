@@ -98,14 +98,15 @@ class Job:
         return cls(TrialConfig(**config["trial"]), **how)
 
 
-def group_config(jobs: Sequence[Job]) -> dict[str, Any]:
-    """What Tune passes to the worker of a group."""
-    return {"lanes": [job.to_config() for job in jobs], "alone": any(job.alone for job in jobs)}
+def group_config(jobs: Sequence[Job], *, in_lanes: bool) -> dict[str, Any]:
+    """Return what Tune passes to the worker of a group; ``in_lanes``: it trains them side by side."""
+    alone = any(job.alone for job in jobs)
+    return {"jobs": [job.to_config() for job in jobs], "in_lanes": in_lanes, "alone": alone}
 
 
 def jobs_of(config: Mapping[str, Any]) -> list[Job]:
-    """The jobs behind what Tune was given, one or a group."""
-    return [Job.from_config(entry) for entry in config.get("lanes", [config])]
+    """Return the jobs of the group that Tune was given."""
+    return [Job.from_config(entry) for entry in config["jobs"]]
 
 
 class Retries:

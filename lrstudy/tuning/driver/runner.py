@@ -25,10 +25,10 @@ from lrstudy.tuning.cluster.session import needs, ray_session
 from lrstudy.tuning.driver.asha import Pruner
 from lrstudy.tuning.driver.controller import Controller
 from lrstudy.tuning.driver.epoch_limit import EpochLimit
-from lrstudy.tuning.driver.lane_searcher import LaneSearcher
+from lrstudy.tuning.driver.oldest_first import OldestFirst
 from lrstudy.tuning.driver.recorder import Recorder
-from lrstudy.tuning.driver.retries import Retries, alone, jobs_of, workers
-from lrstudy.tuning.driver.searcher import OldestFirst, StudySearcher
+from lrstudy.tuning.driver.retries import Retries, alone, workers
+from lrstudy.tuning.driver.searcher import StudySearcher
 from lrstudy.tuning.driver.stopper import StudyStopper
 from lrstudy.tuning.driver.study_progress import Progress, ScheduleProgress
 from lrstudy.tuning.driver.trackers import Tracking
@@ -37,7 +37,7 @@ from lrstudy.tuning.same_task import check_worker
 from lrstudy.tuning.stop_request import StopRequest, withdraw_stop
 from lrstudy.tuning.worker.checkpoints import remove_all_checkpoints, remove_ended
 from lrstudy.tuning.worker.lane_trials import lanes_trainable
-from lrstudy.tuning.worker.loop import Payload, trainable
+from lrstudy.tuning.worker.loop import Payload
 from lrstudy.tuning.worker.pruned_lanes import Board
 
 _log = logging.getLogger(__name__)
@@ -205,30 +205,26 @@ class StudyRun:
         resources = self._study.resources
         each = needs(resources)
 
-        nodes: Callable[[], list[dict[str, Any]]] = ray.nodes  # Ray leaves it without types
+        nodes: Callable[[], list[dict[str, Any]]] = ray.nodes  # Ray gives it no types
 
         def per_trial(config: dict[str, Any]) -> tune.PlacementGroupFactory:
-            is_alone = any(job.alone for job in jobs_of(config))
-            return tune.PlacementGroupFactory([alone(each, nodes()) if is_alone else each])
+            return tune.PlacementGroupFactory([alone(each, nodes()) if config["alone"] else each])
 
-        searcher = StudySearcher(self._controller, retries, stop, resources.max_concurrent)
-        if lanes:
-            searcher = LaneSearcher(
-                self._controller,
-                retries,
-                stop,
-                resources.max_concurrent,
-                lanes=lanes,
-                workers=lambda: workers(each, nodes()),
-            )
+        searcher = StudySearcher(
+            self._controller,
+            retries,
+            stop,
+            resources.max_concurrent,
+            lanes=lanes,
+            workers=lambda: workers(each, nodes()),
+        )
 
         def lost(trial: Trial) -> None:
             searcher.on_trial_complete(trial.trial_id, error=True)
             recorder.lose(trial, RayActorError(error_msg="the trial before it has not left its worker"))
 
-        worker = lanes_trainable if lanes else trainable
         return tune.Tuner(
-            tune.with_resources(tune.with_parameters(worker, payload=payload), per_trial),
+            tune.with_resources(tune.with_parameters(lanes_trainable, payload=payload), per_trial),
             tune_config=tune.TuneConfig(
                 search_alg=searcher,
                 scheduler=OldestFirst(lost),

@@ -212,8 +212,8 @@ class _Group:
 
 
 def lanes_trainable(config: dict[str, Any], payload: Payload) -> None:
-    """Run one attempt at every trial of a group; a range test is run as it is without lanes."""
-    if "lanes" not in config:
+    """Run one attempt at every trial of a group; one that is not in lanes has a single trial."""
+    if not config["in_lanes"]:
         trainable(config, payload)
         return
     group = _Group(jobs_of(config), payload)

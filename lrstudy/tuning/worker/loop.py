@@ -27,7 +27,7 @@ from lrstudy.spec import Study
 from lrstudy.store import Location
 from lrstudy.tasks import TaskData
 from lrstudy.tuning.driver.asha import rungs
-from lrstudy.tuning.driver.retries import Fault, Job, fault_of
+from lrstudy.tuning.driver.retries import Fault, Job, fault_of, jobs_of
 from lrstudy.tuning.stop_request import StopRequest
 from lrstudy.tuning.worker.checkpoints import TrialCheckpoints
 from lrstudy.tuning.worker.pruned_lanes import Board
@@ -182,7 +182,7 @@ def trainable(config: dict[str, Any], payload: Payload) -> None:
     An exception in the trial's own code is an outcome too (``failed``, with its traceback, and the kind of
     fault it is). What leaves this function as an exception is a fault of the machine.
     """
-    job = Job.from_config(config)
+    (job,) = jobs_of(config)
     attempt = _Attempt(job, number=job.attempt)
     fault: Fault | None = None
     stop = StopRequest(payload.store)
