@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Callable
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,7 +21,9 @@ from lrstudy.spec import Study, parse_study
 from lrstudy.store import open_location, open_store
 from lrstudy.tasks import TaskData, load_data
 from lrstudy.tuning import prepare
-from lrstudy.tuning.driver.retries import Job, group_config
+from lrstudy.tuning.fault import Fault
+from lrstudy.tuning.job import Job, group_config
+from lrstudy.tuning.messages import Attempt, Ended, Rung, Stopped, TrialMessage, WorkerReport
 from lrstudy.tuning.repeat import repeat
 from lrstudy.tuning.stop_request import StopRequest
 from lrstudy.tuning.worker import lane_trials
@@ -142,23 +146,30 @@ def test_a_study_that_goes_on_keeps_to_what_it_began_with(tmp_path: Path) -> Non
             assert open_store(ready.location).study.lanes == began
 
 
+Worker = Callable[..., dict[str, list[TrialMessage]]]
+
+
 @pytest.fixture
-def worker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., list[dict[str, Any]]]:
-    """Runs a group in this process; returns what the driver would be sent."""
+def worker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Worker:
+    """Runs a group in this process; returns the messages that the driver would be sent, by trial."""
     folder = open_location(tmp_path)
     (folder / "study.json").write(b"")
     sent: list[dict[str, Any]] = []
-    monkeypatch.setattr(lane_trials, "about", lambda *_: {})
+    nowhere = Attempt(1, datetime.now(UTC), datetime.now(UTC), "", "")
+    monkeypatch.setattr(lane_trials, "about", lambda *_: nowhere)
     monkeypatch.setattr(lane_trials.tune, "report", sent.append)
 
-    def run(spec: Study, jobs: list[Job], board: Any = None) -> list[dict[str, Any]]:
+    def run(spec: Study, jobs: list[Job], pruned_lanes: Any = None) -> dict[str, list[TrialMessage]]:
         data = load_data(spec.task, spec.seed, None)
         monkeypatch.setattr(lane_trials, "load", lambda _: (spec, data))
         sent.clear()
-        lane_trials.lanes_trainable(
-            group_config(jobs, in_lanes=True), Payload(cast("Any", ()), "", folder, (), board)
-        )
-        return list(sent)
+        payload = Payload(cast("Any", ()), "", folder, (), pruned_lanes)
+        lane_trials.lanes_trainable(group_config(jobs, in_lanes=True), payload)
+        found: dict[str, list[TrialMessage]] = {}
+        for result in sent:
+            for message in WorkerReport.of(pickle.loads(pickle.dumps(result))).messages:
+                found.setdefault(message.trial_id, []).append(message)
+        return found
 
     return run
 
@@ -168,38 +179,38 @@ def jobs(*rates: float) -> list[Job]:
     return [Job(TrialConfig(f"f-tune-{i:03d}", Phase.TUNE, "f", "fixed", {"lr": r}, i)) for i, r in lanes]
 
 
-def by_lane(sent: list[dict[str, Any]]) -> dict[int, list[dict[str, Any]]]:
-    found: dict[int, list[dict[str, Any]]] = {}
-    for report in sent:
-        for number, message in report["messages"]:
-            found.setdefault(number, []).append(message)
-    return found
+def rows_of(messages: list[TrialMessage]) -> list[dict[str, Any]]:
+    return [values(row) for message in messages for row in message.rows]
 
 
-def test_lanes_that_were_stopped_go_on_from_their_checkpoints(
-    worker: Callable[..., list[dict[str, Any]]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def end_of(messages: list[TrialMessage]) -> Ended:
+    assert isinstance(messages[-1].event, Ended)
+    return messages[-1].event
+
+
+def test_lanes_that_were_stopped_continue_from_their_checkpoints(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     spec, three = study(), jobs(0.1, 0.05, 0.01)
-    whole = by_lane(worker(spec, three))
+    whole = worker(spec, three)
     asked = iter([False, True])
     monkeypatch.setattr(StopRequest, "asked", property(lambda _: next(asked)))
-    stopped = by_lane(worker(spec, three))
-    assert all(messages[-1]["stopped"] for messages in stopped.values())
+    stopped = worker(spec, three)
+    assert all(messages[-1].event == Stopped() for messages in stopped.values())
     assert len(list((tmp_path / "checkpoints").rglob("*.pt"))) == 3
     monkeypatch.setattr(StopRequest, "asked", property(lambda _: False))
-    again = by_lane(worker(spec, three))
-    for number, messages in whole.items():
-        rows = [values(row) for message in messages for row in message["rows"]]
-        assert [values(row) for message in again[number] for row in message["rows"]] == rows
-        assert again[number][-1]["outcome"] == messages[-1]["outcome"]
-        assert again[number][-1]["checkpointed"]
+    again = worker(spec, three)
+    for trial, messages in whole.items():
+        assert rows_of(again[trial]) == rows_of(messages)
+        assert end_of(again[trial]).outcome == end_of(messages).outcome
+        assert end_of(again[trial]).checkpointed
 
 
-def test_what_a_pruner_gives_up_is_trained_no_further_and_not_heard_of_again(
-    worker: Callable[..., list[dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
+def test_a_pruned_lane_is_trained_no_further_and_sends_nothing_more(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Board:
-        def given_up(self, trials: list[str]) -> list[str]:
+    class Pruned:
+        def among(self, trials: list[str]) -> list[str]:
             return [trial for trial in trials if trial == "f-tune-001"]
 
     stacked, built = [], StackedModel.__init__
@@ -210,17 +221,18 @@ def test_what_a_pruner_gives_up_is_trained_no_further_and_not_heard_of_again(
 
     monkeypatch.setattr(StackedModel, "__init__", count)
     spec = study(budget={"pruner": "asha", "reduction": 2, "search": "random"})
-    found = by_lane(worker(spec, jobs(0.1, 0.05, 0.01), Board()))
+    found = worker(spec, jobs(0.1, 0.05, 0.01), Pruned())
     assert stacked == [3, 2]
-    assert [message["rung"]["epoch"] for message in found[0] if "rung" in message] == [1, 2]
-    assert [message["rung"]["epoch"] for message in found[1]] == [1]
-    assert [row.epoch for message in found[1] for row in message["rows"]] == [1]
-    assert [row.epoch for message in found[2] for row in message["rows"]] == [1, 2, 3]
+    rungs = {
+        trial: [message.event.epoch for message in messages if isinstance(message.event, Rung)]
+        for trial, messages in found.items()
+    }
+    assert rungs == {"f-tune-000": [1, 2], "f-tune-001": [1], "f-tune-002": [1, 2]}
+    assert [row["epoch"] for row in rows_of(found["f-tune-001"])] == [1]
+    assert [row["epoch"] for row in rows_of(found["f-tune-002"])] == [1, 2, 3]
 
 
-def test_a_lane_whose_code_fails_fails_alone(
-    worker: Callable[..., list[dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_lane_whose_code_fails_fails_alone(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
     built = Training.__init__
 
     def broken(self: Training, study: Study, data: TaskData, config: TrialConfig, *rest: Any) -> None:
@@ -229,12 +241,10 @@ def test_a_lane_whose_code_fails_fails_alone(
         built(self, study, data, config, *rest)
 
     monkeypatch.setattr(Training, "__init__", broken)
-    last = {
-        number: messages[-1] for number, messages in by_lane(worker(study(), jobs(0.1, 0.05, 0.01))).items()
-    }
-    assert [last[n]["outcome"]["status"] for n in range(3)] == ["completed", "failed", "completed"]
-    assert "no such thing" in last[1]["outcome"]["error"]
-    assert last[1]["fault"] == "error"
+    ends = [end_of(messages) for _, messages in sorted(worker(study(), jobs(0.1, 0.05, 0.01)).items())]
+    assert [end.outcome.status for end in ends] == [Status.COMPLETED, Status.FAILED, Status.COMPLETED]
+    assert "no such thing" in (ends[1].outcome.error or "")
+    assert [end.fault for end in ends] == [None, Fault.ERROR, None]
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,10 @@ from test_lane_study import study
 from lrstudy.records import Phase
 from lrstudy.store import open_location
 from lrstudy.tuning.driver.controller import Controller
-from lrstudy.tuning.driver.retries import Fault, Job, Retries, jobs_of
+from lrstudy.tuning.driver.retries import Retries
 from lrstudy.tuning.driver.searcher import StudySearcher
+from lrstudy.tuning.fault import Fault
+from lrstudy.tuning.job import Job, jobs_of
 from lrstudy.tuning.stop_request import StopRequest, request_stop
 
 TESTED = {"fixed": {"lr": "range-test"}, "wild": {"kind": "fixed", "lr": {"low": 0.01, "high": 0.1}}}

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from lrstudy.records import EpochRecord, Phase, TrialRecord
 from lrstudy.rules.metrics import METRICS
 from lrstudy.rules.outcome import pruned_after
+from lrstudy.rules.rungs import rungs
 from lrstudy.spec import Study
 
 
@@ -72,15 +73,3 @@ class Pruner:
         if objective is None:
             return math.inf
         return -objective if self._higher_is_better else objective
-
-
-def rungs(study: Study) -> tuple[int, ...]:
-    """The epochs after which trials are compared: none without a pruner, never the last epoch."""
-    budget = study.budget
-    if budget.pruner == "none":
-        return ()
-    found, rung = [], budget.grace_epochs
-    while rung < study.task.epochs:
-        found.append(rung)
-        rung *= budget.reduction
-    return tuple(found)

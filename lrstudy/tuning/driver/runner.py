@@ -38,7 +38,7 @@ from lrstudy.tuning.stop_request import StopRequest, withdraw_stop
 from lrstudy.tuning.worker.checkpoints import remove_all_checkpoints, remove_ended
 from lrstudy.tuning.worker.lane_trials import lanes_trainable
 from lrstudy.tuning.worker.loop import Payload
-from lrstudy.tuning.worker.pruned_lanes import Board
+from lrstudy.tuning.worker.pruned_lanes import PrunedLanes
 
 _log = logging.getLogger(__name__)
 
@@ -124,7 +124,7 @@ class StudyRun:
             if address is not None and self._study.faults.checkpoint_epochs:
                 check_reach(writer.location)
             shared = _shared(self._study, data)
-            board = Board.put_up() if writer.study.lanes and self._study.budget.pruner != "none" else None
+            pruned = writer.study.lanes and self._study.budget.pruner != "none"
             request = needs(self._study.resources)
             check_worker(
                 self._study, writer.study.fingerprints.get("model"), shared, request["CPU"], search_path
@@ -135,7 +135,7 @@ class StudyRun:
                 key=self._study.spec_hash,
                 store=writer.location,
                 search_path=search_path,
-                board=board,
+                pruned_lanes=PrunedLanes.create() if pruned else None,
             )
             retries, stop = Retries(self._study.faults), StopRequest(writer.location)
             tracking = Tracking(self._study, writer.location)
@@ -240,7 +240,7 @@ class StudyRun:
                 callbacks=[recorder],
                 # The recorder retries what failed: Tune has one budget for all faults.
                 failure_config=tune.FailureConfig(max_failures=0),
-                stop=StudyStopper(recorder, self._pruner, stop, payload.board),
+                stop=StudyStopper(recorder, self._pruner, stop, payload.pruned_lanes),
                 verbose=0,
             ),
         )

@@ -12,7 +12,8 @@ from ray.tune.search import Searcher
 
 from lrstudy.records import Phase
 from lrstudy.tuning.driver.controller import Controller
-from lrstudy.tuning.driver.retries import Job, Retries, group_config
+from lrstudy.tuning.driver.retries import Retries
+from lrstudy.tuning.job import Job, group_config
 from lrstudy.tuning.stop_request import StopRequest
 
 # The share of the last group's time after which another one is about to end.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,9 +14,11 @@ from ray.exceptions import RayError
 from lrstudy.engine.lanes import LaneGroup
 from lrstudy.records import EpochRecord, Phase, Status
 from lrstudy.rules.outcome import Outcome
+from lrstudy.rules.rungs import rungs
 from lrstudy.safe_text import describe
-from lrstudy.tuning.driver.asha import rungs
-from lrstudy.tuning.driver.retries import Fault, Job, fault_of, jobs_of
+from lrstudy.tuning.fault import Fault, fault_of
+from lrstudy.tuning.job import Job, jobs_of
+from lrstudy.tuning.messages import Ended, Rung, Stopped, TrialMessage, WorkerReport
 from lrstudy.tuning.stop_request import StopRequest
 from lrstudy.tuning.worker.checkpoints import Saved, TrialCheckpoints
 from lrstudy.tuning.worker.loop import (
@@ -46,8 +48,8 @@ class _Lane:
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     history: list[EpochRecord] = field(default_factory=list)
     sent: int = 0
-    rung: dict[str, Any] | None = None
-    end: dict[str, Any] | None = None
+    event: Rung | Ended | None = None
+    end: bool = False
 
     def resume(self, saved: Saved) -> None:
         """Go on from a checkpoint that fits."""
@@ -57,13 +59,9 @@ class _Lane:
 
     def ended(self, outcome: Outcome, device: str, fault: Fault | None = None) -> None:
         """Note how the trial ended, for the next message."""
-        self.end = {
-            "outcome": asdict(outcome),
-            "fault": None if fault is None else fault.value,
-            "notes": self.checkpoints.notes,
-            "checkpointed": self.checkpoints.used,
-            **about(self.attempt, self.started_at, device),
-        }
+        where = about(self.attempt, self.started_at, device)
+        self.event = Ended(outcome, where, fault, tuple(self.checkpoints.notes), self.checkpoints.used)
+        self.end = True
 
 
 class _Group:
@@ -93,7 +91,7 @@ class _Group:
         """
         if self._stop.asked or self._train(self.lanes, quiet=len(self.lanes) > 1):
             return
-        for lane in [lane for lane in self.lanes if lane.end is None]:
+        for lane in [lane for lane in self.lanes if not lane.end]:
             free_memory()
             self.lanes[lane.number] = again = self._lane(lane.number, lane.job)
             if not self._stop.asked:
@@ -123,7 +121,7 @@ class _Group:
         try:
             if self._first:
                 self._first = False
-                self._report(0, [])  # what takes time from here on is an epoch
+                self._report([])  # what takes time from here on is an epoch
             while group.active:
                 for i, record in group.run_epoch().items():
                     lanes[i].history.append(record)
@@ -142,20 +140,22 @@ class _Group:
 
     def _climb(self, lanes: list[_Lane], group: LaneGroup) -> None:
         """Where lanes come to a rung, drop those that the driver then gives up."""
-        board = self._payload.board
-        if board is None:
+        pruned_lanes = self._payload.pruned_lanes
+        if pruned_lanes is None:
             return
+        judged: dict[str, int] = {}
         for i in group.active:
-            training, phase = group.trainings[i], lanes[i].job.config.phase
-            if phase is Phase.TUNE and training.epoch in self._rungs:
-                lanes[i].rung = {"epoch": training.epoch, "objective": training.objective}
-        judged = {lanes[i].job.config.trial_id: i for i in group.active if lanes[i].rung is not None}
+            training, lane = group.trainings[i], lanes[i]
+            if lane.job.config.phase is Phase.TUNE and training.epoch in self._rungs:
+                where = about(lane.attempt, lane.started_at, device_name(self._device))
+                lane.event = Rung(training.epoch, training.objective, where)
+                judged[lane.job.config.trial_id] = i
         if not judged:
             return
         self.send()  # which returns once the driver has decided
-        for name in board.given_up(list(judged)):
+        for name in pruned_lanes.among(list(judged)):
             group.drop(judged[name])
-            lanes[judged[name]].end = {}
+            lanes[judged[name]].end = True
             self._told.add(lanes[judged[name]].number)
 
     def _started(self, lanes: list[_Lane]) -> LaneGroup:
@@ -184,27 +184,21 @@ class _Group:
 
     def send(self, *, last: bool = False) -> None:
         """Tell the driver what is new of every lane; the last message says which were stopped."""
-        messages: list[tuple[int, dict[str, Any]]] = []
+        messages: list[TrialMessage] = []
         for lane in self.lanes:
             if lane.number in self._told:
                 continue
-            message: dict[str, Any] = {"rows": lane.history[lane.sent :], **(lane.end or {})}
-            lane.sent = len(lane.history)
-            if lane.rung is not None:
-                where = about(lane.attempt, lane.started_at, device_name(self._device))
-                message |= {"rung": lane.rung, **where}
-                lane.rung = None
-            if lane.end is not None:
+            event = Stopped() if last and not lane.end else lane.event
+            rows = tuple(lane.history[lane.sent :])
+            messages.append(TrialMessage(lane.job.config.trial_id, rows, event))
+            lane.sent, lane.event = len(lane.history), None
+            if lane.end:
                 self._told.add(lane.number)
-            elif last:
-                message["stopped"] = True
-            messages.append((lane.number, message))
-        epoch = max((len(lane.history) for lane in self.lanes), default=0)
-        self._report(epoch, messages)
+        self._report(messages)
 
-    def _report(self, epoch: int, messages: list[tuple[int, dict[str, Any]]]) -> None:
+    def _report(self, messages: list[TrialMessage]) -> None:
         try:
-            tune.report({"epoch": epoch, "messages": messages, "heeds_stop": self._stop.heard})
+            tune.report(WorkerReport(tuple(messages), self._stop.heard).to_result())
         except BaseException:
             self._over = True  # Tune ends the group in this way: that is no fault of it
             raise

@@ -7,7 +7,7 @@ import platform
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,15 +22,17 @@ from lrstudy.engine.trial import Training
 from lrstudy.errors import LrStudyError
 from lrstudy.records import EpochRecord, Phase, Status
 from lrstudy.rules.outcome import Outcome
+from lrstudy.rules.rungs import rungs
 from lrstudy.safe_text import describe, safe_text, traceback_text
 from lrstudy.spec import Study
 from lrstudy.store import Location
 from lrstudy.tasks import TaskData
-from lrstudy.tuning.driver.asha import rungs
-from lrstudy.tuning.driver.retries import Fault, Job, fault_of, jobs_of
+from lrstudy.tuning.fault import Fault, fault_of
+from lrstudy.tuning.job import Job, jobs_of
+from lrstudy.tuning.messages import Attempt, Ended, Rung, Stopped, TrialMessage, WorkerReport
 from lrstudy.tuning.stop_request import StopRequest
 from lrstudy.tuning.worker.checkpoints import TrialCheckpoints
-from lrstudy.tuning.worker.pruned_lanes import Board
+from lrstudy.tuning.worker.pruned_lanes import PrunedLanes
 
 # A report costs the driver milliseconds: short epochs travel together.
 REPORT_SECONDS = 2.0
@@ -47,14 +49,15 @@ class Payload:
 
     ``shared`` refers to ``(Study, TaskData)``; it stands in a tuple because Ray would replace a bare
     reference by its value for every single trial. ``store`` is the study's folder, for checkpoints;
-    ``search_path`` is where users' own modules are. ``board`` tells a group of lanes which were given up.
+    ``search_path`` is where users' own modules are. ``pruned_lanes`` tells a group of lanes
+    which of them the driver has pruned.
     """
 
     shared: tuple[ray.ObjectRef[Any]]
     key: str
     store: Location
     search_path: tuple[str, ...]
-    board: Board | None = None
+    pruned_lanes: PrunedLanes | None = None
 
 
 @dataclass(slots=True)
@@ -73,6 +76,7 @@ _process = _Process()
 class _Reporter:
     """Collects epochs and sends them when they are due. ``history`` is all of them, for checkpoints."""
 
+    trial_id: str
     history: list[EpochRecord] = field(default_factory=list)
     sent: int = 0
     heeds_stop: bool = True
@@ -86,16 +90,24 @@ class _Reporter:
     def add(self, record: EpochRecord) -> None:
         self.history.append(record)
         if time.monotonic() - self.sent_at > REPORT_SECONDS:
-            self.send({"epoch": record.epoch})
+            self.send()
 
-    def send(self, message: dict[str, Any]) -> None:
-        rows = self.history[self.sent :]
+    def begin(self) -> None:
+        """Say that the first epoch begins."""
+        self._report(())
+
+    def send(self, event: Rung | Ended | Stopped | None = None) -> None:
+        message = TrialMessage(self.trial_id, tuple(self.history[self.sent :]), event)
+        self._report((message,))
+        self.sent = len(self.history)
+
+    def _report(self, messages: tuple[TrialMessage, ...]) -> None:
         try:
-            tune.report({"rows": rows, "heeds_stop": self.heeds_stop, **message})
+            tune.report(WorkerReport(messages, self.heeds_stop).to_result())
         except BaseException:
             self.over = True  # Tune ends the trial in this way: that is no fault of it
             raise
-        self.sent, self.sent_at = len(self.history), time.monotonic()
+        self.sent_at = time.monotonic()
 
 
 @dataclass(slots=True)
@@ -103,7 +115,7 @@ class _Attempt:
     """One attempt at a trial as it goes on in this process."""
 
     job: Job
-    reporter: _Reporter = field(default_factory=_Reporter)
+    reporter: _Reporter
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     number: int = 1
     checkpoints: TrialCheckpoints | None = None
@@ -122,13 +134,12 @@ class _Attempt:
         stops = rungs(study) if self.job.config.phase is Phase.TUNE else ()
         try:
             if first:
-                self.reporter.send({})  # what takes time from here on is an epoch
+                self.reporter.begin()  # what takes time from here on is an epoch
             while not training.finished:
                 self.reporter.add(training.run_epoch())
                 if training.epoch in stops and not training.finished:
                     # The driver may end the trial here: sending it returns once it has decided.
-                    rung = {"epoch": training.epoch, "objective": training.objective}
-                    self.reporter.send({"epoch": training.epoch, "rung": rung, **self.about()})
+                    self.reporter.send(Rung(training.epoch, training.objective, self.about()))
                 stopping = stop.asked
                 if not training.finished and (stopping or self.checkpoints.due(training.epoch)):
                     history = self.reporter.history
@@ -145,12 +156,12 @@ class _Attempt:
         """Short enough to begin again where it was interrupted."""
         sweep = Sweep(study, data, plan_sweep(study, data), self.job.config.seed, device)
         if first:
-            self.reporter.send({})
+            self.reporter.begin()
         for row in sweep.run():
             self.reporter.add(row)
         return sweep.outcome()
 
-    def about(self) -> dict[str, Any]:
+    def about(self) -> Attempt:
         """Where and when it runs."""
         return about(self.number, self.started_at, self.device)
 
@@ -183,7 +194,7 @@ def trainable(config: dict[str, Any], payload: Payload) -> None:
     fault it is). What leaves this function as an exception is a fault of the machine.
     """
     (job,) = jobs_of(config)
-    attempt = _Attempt(job, number=job.attempt)
+    attempt = _Attempt(job, _Reporter(job.config.trial_id), number=job.attempt)
     fault: Fault | None = None
     stop = StopRequest(payload.store)
     attempt.reporter.heeds_stop = stop.heard
@@ -199,32 +210,20 @@ def trainable(config: dict[str, Any], payload: Payload) -> None:
         epochs = len(attempt.reporter.history)
         outcome = Outcome(Status.FAILED, epochs, error=users_traceback(error))
     if outcome is None:
-        attempt.reporter.send({"epoch": len(attempt.reporter.history), "stopped": True})
+        attempt.reporter.send(Stopped())
         return
     if fault is Fault.MEMORY:
         free_memory()
     checkpoints = attempt.checkpoints
-    attempt.reporter.send(
-        {
-            "epoch": outcome.epochs_run,
-            "outcome": asdict(outcome),
-            "fault": None if fault is None else fault.value,
-            "notes": checkpoints.notes if checkpoints is not None else [],
-            "checkpointed": checkpoints is not None and checkpoints.used,
-            **attempt.about(),
-        }
-    )
+    notes = () if checkpoints is None else tuple(checkpoints.notes)
+    used = checkpoints is not None and checkpoints.used
+    attempt.reporter.send(Ended(outcome, attempt.about(), fault, notes, used))
 
 
-def about(attempt: int, started_at: datetime, device: str) -> dict[str, Any]:
-    """Where and when an attempt at a trial ran, until now."""
-    return {
-        "attempt": attempt,
-        "started_at": started_at,
-        "ended_at": datetime.now(UTC),
-        "node": safe_text(f"{platform.node()}/{ray.get_runtime_context().get_node_id()[:8]}"),
-        "device": safe_text(device),
-    }
+def about(attempt: int, started_at: datetime, device: str) -> Attempt:
+    """Return where and when an attempt at a trial ran, until now."""
+    node = safe_text(f"{platform.node()}/{ray.get_runtime_context().get_node_id()[:8]}")
+    return Attempt(attempt, started_at, datetime.now(UTC), node, safe_text(device))
 
 
 def free_memory() -> None:
