@@ -18,7 +18,7 @@ from lrstudy.rules.counting import counted
 from lrstudy.rules.durations import waiting_time
 
 if TYPE_CHECKING:
-    from lrstudy.tuning import Progress
+    from lrstudy.rules.progress import Progress
 
 # Off a terminal a line is written at most this often: logs are read by people too.
 PLAIN_LINE_SECONDS = 10.0
@@ -82,7 +82,7 @@ def progress_page(progress: Progress, clock: Clock, metric: str) -> Group:
     table.add_column("lost", justify="right")
     for schedule in progress.schedules:
         table.add_row(
-            escape(schedule.name),
+            escape(schedule.schedule),
             _counts(schedule.phases[Phase.TUNE]),
             _counts(schedule.phases[Phase.CONFIRM]),
             "–" if schedule.best is None else f"{schedule.best:.4f}",

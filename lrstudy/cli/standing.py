@@ -12,9 +12,9 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from lrstudy.cli.counts import ScheduleCounts, counts
 from lrstudy.rules.counting import counted
 from lrstudy.rules.durations import waiting_time
+from lrstudy.rules.progress import ScheduleProgress, progress_of
 from lrstudy.store import Store, open_store, writer_of
 
 WATCH_SECONDS: Final = 2.0
@@ -31,19 +31,19 @@ class Standing:
 
     study: str
     metric: str
-    schedules: tuple[ScheduleCounts, ...]
+    schedules: tuple[ScheduleProgress, ...]
     writer: str | None
     seconds_per_trial: float | None
 
     @property
     def done(self) -> int:
         """Trials that have ended."""
-        return sum(row.range_tests + row.tune + row.confirm for row in self.schedules)
+        return sum(row.done for row in self.schedules)
 
     @property
     def planned(self) -> int:
         """Trials of the whole study."""
-        return sum(row.range_tests_planned + row.tune_planned + row.confirm_planned for row in self.schedules)
+        return sum(row.planned for row in self.schedules)
 
     @property
     def seconds_left(self) -> float | None:
@@ -75,10 +75,12 @@ def standing_of(store: Store) -> Standing:
     ends = (record.ended_at for record in store.trial_records())
     ended = sorted(end.timestamp() for end in ends if end is not None)[-_LATEST:]
     pace = (ended[-1] - ended[0]) / (len(ended) - 1) if len(ended) > 1 else None
+    study = store.study
+    planned = {schedule.name: study.planned(schedule) for schedule in study.schedules}
     return Standing(
-        study=store.study.name,
-        metric=store.study.metric.name,
-        schedules=tuple(counts(store)),
+        study=study.name,
+        metric=study.metric.name,
+        schedules=progress_of(planned, store.trial_records(), study.metric, imported=study.imported),
         writer=writer_of(store.location),
         seconds_per_trial=pace,
     )

@@ -15,6 +15,7 @@ from ray.tune.experiment import Trial
 from lrstudy.errors import ClusterError, LrStudyError, Problem
 from lrstudy.records import EpochRecord, TrialRecord
 from lrstudy.rules.outcome import learned
+from lrstudy.rules.progress import Progress
 from lrstudy.safe_text import describe
 from lrstudy.spec import Study
 from lrstudy.store import Location, StoreWriter
@@ -30,7 +31,6 @@ from lrstudy.tuning.driver.recorder import Recorder
 from lrstudy.tuning.driver.retries import Retries, alone, workers
 from lrstudy.tuning.driver.searcher import StudySearcher
 from lrstudy.tuning.driver.stopper import StudyStopper
-from lrstudy.tuning.driver.study_progress import Progress, ScheduleProgress
 from lrstudy.tuning.driver.trackers import Tracking
 from lrstudy.tuning.run_log import log_file, logged
 from lrstudy.tuning.same_task import check_worker
@@ -85,19 +85,10 @@ class StudyRun:
         return self._controller.failures()
 
     def progress(self) -> Progress:
-        """How far the study is now."""
-        return Progress(
-            tuple(
-                ScheduleProgress(
-                    schedule.name,
-                    self._controller.progress(schedule.name),
-                    best.objective if (best := self._controller.best(schedule.name)) else None,
-                    self._controller.lost(schedule.name),
-                )
-                for schedule in self._study.schedules
-            ),
-            {} if self._recorder is None else self._recorder.underway(),
-        )
+        """Return the progress of the study now."""
+        underway = {} if self._recorder is None else self._recorder.underway()
+        schedules = tuple(self._controller.progress(schedule.name) for schedule in self._study.schedules)
+        return Progress(schedules, underway)
 
     def run(
         self,
