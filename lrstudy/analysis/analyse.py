@@ -13,7 +13,6 @@ import numpy as np
 
 from lrstudy.analysis.aggregate import interquartile_mean
 from lrstudy.analysis.bands import levels_band
-from lrstudy.analysis.configurations import Tried, configurations, ranked
 from lrstudy.analysis.curves import curves_of
 from lrstudy.analysis.ecdf import ecdf_of
 from lrstudy.analysis.hits import hits_of
@@ -25,6 +24,7 @@ from lrstudy.analysis.summary import Levels, Reach, ScheduleSummary, Summary, Tu
 from lrstudy.analysis.targets import choose_targets, ladder
 from lrstudy.analysis.time_to_target import Contest, reach_target
 from lrstudy.analysis.trial_table import Readable, Trial, read_columns
+from lrstudy.analysis.tried_configurations import Tried, configurations, ranked
 from lrstudy.analysis.tuning_cost import TunedTime, best_of_n, break_even, time_with_tuning
 from lrstudy.analysis.warnings import study_warnings
 from lrstudy.records import Phase, Status

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from lrstudy.analysis.aggregate import interquartile_mean, probability_of_improvement
-from lrstudy.analysis.configurations import ranked
 from lrstudy.analysis.ert import ert
 from lrstudy.analysis.hits import Hits, hits_of
 from lrstudy.analysis.intervals import Interval, holm, wilson
@@ -18,6 +17,7 @@ from lrstudy.analysis.speedup import Speedup, ert_ratio
 from lrstudy.analysis.summary import Reach, Steps, Times
 from lrstudy.analysis.survival import kaplan_meier, median_time, restricted_mean
 from lrstudy.analysis.trial_table import Array, Columns, Trial
+from lrstudy.analysis.tried_configurations import ranked
 from lrstudy.analysis.tuning_luck import tuning_variance, with_tuning
 from lrstudy.analysis.verdict import decide, seeds_to_decide
 from lrstudy.records import Phase

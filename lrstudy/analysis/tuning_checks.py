@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from lrstudy.analysis.configurations import Tried, configurations, ranked
 from lrstudy.analysis.trial_table import Trial
+from lrstudy.analysis.tried_configurations import Tried, configurations, ranked
 from lrstudy.rules.metrics import Metric
 from lrstudy.rules.search_edges import (
     OUTER,

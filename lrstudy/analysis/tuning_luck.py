@@ -15,12 +15,12 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lrstudy.analysis.configurations import ranked
 from lrstudy.analysis.hits import hits_of
 from lrstudy.analysis.intervals import t_quantile, t_two_sided
 from lrstudy.analysis.resampling import TIE
 from lrstudy.analysis.speedup import Speedup, paired_variation
 from lrstudy.analysis.trial_table import Columns, Trial
+from lrstudy.analysis.tried_configurations import ranked
 from lrstudy.rules.metrics import Metric
 
 

@@ -18,7 +18,7 @@ from lrstudy.rules.counting import counted
 from lrstudy.rules.durations import waiting_time
 
 if TYPE_CHECKING:
-    from lrstudy.rules.progress import Progress
+    from lrstudy.rules.run_progress import Progress
 
 # Off a terminal a line is written at most this often: logs are read by people too.
 PLAIN_LINE_SECONDS = 10.0

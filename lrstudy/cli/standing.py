@@ -14,7 +14,7 @@ from rich.text import Text
 
 from lrstudy.rules.counting import counted
 from lrstudy.rules.durations import waiting_time
-from lrstudy.rules.progress import ScheduleProgress, progress_of
+from lrstudy.rules.run_progress import ScheduleProgress, progress_of
 from lrstudy.store import Store, open_store, writer_of
 
 WATCH_SECONDS: Final = 2.0

@@ -19,7 +19,7 @@ from lrstudy.cli import app, standing
 from lrstudy.cli.live import Clock, show_progress, summary_line
 from lrstudy.cli.standing import standing_of, standing_page, watch_run
 from lrstudy.records import Phase, Status, TrialRecord
-from lrstudy.rules.progress import Progress, ScheduleProgress
+from lrstudy.rules.run_progress import Progress, ScheduleProgress
 from lrstudy.spec import parse_study
 from lrstudy.store import Location, StoreWriter, open_store
 from lrstudy.tuning.cluster.provenance import study_info

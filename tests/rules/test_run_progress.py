@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from lrstudy.records import Phase, Status, TrialRecord
 from lrstudy.rules.metrics import METRICS
-from lrstudy.rules.progress import Progress, progress_of
+from lrstudy.rules.run_progress import Progress, progress_of
 
 PLANNED = {Phase.RANGE_TEST: 0, Phase.TUNE: 4, Phase.CONFIRM: 2}
 

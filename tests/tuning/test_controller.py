@@ -12,7 +12,7 @@ import pytest
 from lrstudy.engine.trial import TrialConfig
 from lrstudy.records import Phase, Status, TrialRecord
 from lrstudy.rules.metrics import METRICS
-from lrstudy.rules.progress import Progress, progress_of
+from lrstudy.rules.run_progress import Progress, progress_of
 from lrstudy.spec import Study, parse_study
 from lrstudy.tuning.driver.controller import Controller
 

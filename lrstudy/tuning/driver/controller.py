@@ -15,7 +15,7 @@ from lrstudy.engine.trial import TrialConfig
 from lrstudy.records import Phase, Status, TrialRecord
 from lrstudy.rules.configurations import Configuration, configuration, rank
 from lrstudy.rules.metrics import METRICS, Metric
-from lrstudy.rules.progress import ScheduleProgress
+from lrstudy.rules.run_progress import ScheduleProgress
 from lrstudy.rules.seeding import derive_seed
 from lrstudy.spec import ScheduleSpec, Study
 from lrstudy.tuning.driver.extend_range import Evaluated

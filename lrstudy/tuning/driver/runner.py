@@ -15,7 +15,7 @@ from ray.tune.experiment import Trial
 from lrstudy.errors import ClusterError, LrStudyError, Problem
 from lrstudy.records import EpochRecord, TrialRecord
 from lrstudy.rules.outcome import learned
-from lrstudy.rules.progress import Progress
+from lrstudy.rules.run_progress import Progress
 from lrstudy.safe_text import describe
 from lrstudy.spec import Study
 from lrstudy.store import Location, StoreWriter
