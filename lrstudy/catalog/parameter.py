@@ -1,4 +1,4 @@
-"""How a component (a schedule, model, data set, …) declares its parameters. Standard library only.
+"""Components (schedules, models, data sets, …) and the parameters that they declare. Standard library only.
 
 A study file is checked against these declarations before anything heavy is imported.
 """
@@ -85,7 +85,7 @@ class Component:
 
     The last four concern schedules. ``measured``: the rates depend on what happens in training, so they
     cannot be listed before it. ``tuning_free``: its authors claim that nothing needs tuning.
-    ``replaces_optimizer``: it comes with an optimizer of its own. ``extra``: the optional dependency
+    ``replaces_optimizer``: it comes with its optimizer. ``extra``: the optional dependency
     group that it needs (``pip install lrstudy[extra]``).
     """
 

@@ -1,4 +1,4 @@
-"""How many trials a schedule gets from a study's budget."""
+"""The numbers of trials that a schedule gets from a study's budget."""
 
 from __future__ import annotations
 

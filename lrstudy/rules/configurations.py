@@ -12,7 +12,7 @@ from lrstudy.rules.metrics import Metric
 
 
 class TuningTrial(Protocol):
-    """What a configuration reads of a trial; a trial of the store and a row of the analysis both have it."""
+    """The part of a trial that a configuration reads; records and the analysis' trials both have it."""
 
     @property
     def trial_id(self) -> str:
@@ -20,7 +20,7 @@ class TuningTrial(Protocol):
 
     @property
     def status(self) -> Status:
-        """How it ended."""
+        """Its status at its end."""
 
     @property
     def params(self) -> dict[str, Any]:
@@ -28,7 +28,7 @@ class TuningTrial(Protocol):
 
     @property
     def epochs_run(self) -> int:
-        """How many epochs it trained."""
+        """The number of epochs that it trained."""
 
     @property
     def best_val(self) -> float | None:
@@ -40,7 +40,7 @@ class TuningTrial(Protocol):
 
     @property
     def objective(self) -> float | None:
-        """What tuning compares."""
+        """The value that tuning compares."""
 
 
 T = TypeVar("T", bound=TuningTrial)

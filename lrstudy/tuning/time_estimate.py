@@ -1,4 +1,4 @@
-"""How long a study will take, from a second of its own training. Nothing is recorded."""
+"""An estimate of a study's time, from a second of its training. Nothing is recorded."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Estimate:
 
 
 def estimate_seconds(study: Study, data: TaskData, run: Store | None = None) -> Estimate:
-    """From the trials of an earlier run of the same task, else from a second of training steps here."""
+    """Estimate from the trials of an earlier run of the same task, else from a second of training here."""
     steps = Pipeline(data, study.task, torch.device("cpu")).steps_per_epoch
     each, basis = (None, "") if run is None else _recorded(study, run)
     choice, advice = choose_lanes(study, data), ""

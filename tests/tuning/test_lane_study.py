@@ -142,7 +142,7 @@ def test_a_study_that_goes_on_keeps_to_what_it_began_with(tmp_path: Path) -> Non
         with prepare(study(began), out):
             pass
         with prepare(study(later), out) as ready:
-            assert "keeps to it" in ready.lanes_note
+            assert "cannot change" in ready.lanes_note
             assert open_store(ready.location).study.lanes == began
 
 

@@ -1,4 +1,4 @@
-"""Whether as many trials as are to share a GPU fit into its memory, found out before the study starts."""
+"""The check, before a study starts, that the trials which share a GPU fit into its memory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from lrstudy.tasks import Pipeline, TaskData, build_loss, build_model, build_opt
 _CONTEXT: Final = 600 * 2**20
 # Allocators fragment, and evaluation may come while others train.
 _RESERVE: Final = 0.9
-_STEPS: Final = 5  # a captured step is replayed by then: a graph holds memory of its own
+_STEPS: Final = 5  # a captured step is replayed by then: its graph holds memory too
 
 
 def check_packing(
@@ -42,7 +42,7 @@ def check_packing(
 
 
 def packing_problem(resources: Resources, each: int, total: int) -> Problem | None:
-    """What is wrong when one trial holds ``each`` bytes of a GPU that has ``total``; None if nothing is.
+    """Return the problem when one trial holds ``each`` bytes of a GPU that has ``total``; None if they fit.
 
     >>> packing_problem(Resources(gpus=0.25), 2 * 2**30, 16 * 2**30)
     """
@@ -57,9 +57,9 @@ def packing_problem(resources: Resources, each: int, total: int) -> Problem | No
 
 
 def _worker(shared: tuple[Study, TaskData], search_path: tuple[str, ...]) -> tuple[int, int] | None:
-    """Bytes that a trial of the study reserves on this worker's GPU, and all that it has."""
+    """Return the bytes that a trial of the study reserves on this worker's GPU, and all that it has."""
     if not torch.cuda.is_available():
-        return None  # a GPU that Ray was told of and torch does not see: trials run on the CPU
+        return None  # Ray counts a GPU that torch does not see: trials run on the CPU
     sys.path += [folder for folder in search_path if folder not in sys.path]
     device = torch.device("cuda", 0)
     held = peak_bytes(*shared, device)
@@ -67,7 +67,7 @@ def _worker(shared: tuple[Study, TaskData], search_path: tuple[str, ...]) -> tup
 
 
 def peak_bytes(study: Study, data: TaskData, device: torch.device) -> int:
-    """Memory that some training steps and an evaluated batch reserve on a CUDA device (else 0)."""
+    """Return the memory that some training steps and an evaluated batch reserve on a CUDA device (else 0)."""
     pipeline = Pipeline(data, study.task, device)
     precision = precision_of(study.task, device)
     model = build_model(study.task.model, pipeline.input_shape, pipeline.outputs, 0)

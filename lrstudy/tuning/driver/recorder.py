@@ -144,7 +144,7 @@ class Recorder(Callback):
 
     @property
     def error(self) -> StoreError | None:
-        """Why rows could not be written, if so: the study is then to stop."""
+        """The error that kept rows from being written, if any: the driver then stops the study."""
         return self._writer.error
 
     def flush(self) -> None:
