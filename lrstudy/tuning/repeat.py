@@ -10,9 +10,8 @@ from typing import Any
 
 import torch
 
-from lrstudy.engine.lanes import LaneGroup
-from lrstudy.engine.range_test import Sweep, plan_sweep
-from lrstudy.engine.trial import Training, TrialConfig
+from lrstudy.engine.start_group import start_group
+from lrstudy.engine.trial import TrialConfig
 from lrstudy.errors import InputError, Problem, did_you_mean
 from lrstudy.records import EpochRecord, Phase, TrialRecord
 from lrstudy.rules.counting import counted
@@ -21,7 +20,7 @@ from lrstudy.store import Store
 from lrstudy.tasks import TaskData, load_data
 from lrstudy.tuning.same_task import differences, fingerprints
 from lrstudy.tuning.start import importable
-from lrstudy.tuning.worker.loop import device_of
+from lrstudy.tuning.worker.process import device_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,29 +109,20 @@ def compare(trial_id: str, before: Sequence[EpochRecord], after: Sequence[EpochR
 def _train(
     study: Study, data: TaskData, record: TrialRecord, epochs: int, *, lanes: bool
 ) -> list[EpochRecord]:
-    device = device_of(study)
-    if record.phase is Phase.RANGE_TEST:
-        return list(Sweep(study, data, plan_sweep(study, data), record.seed, device).run())
     kind = study.schedule(record.schedule).kind
     config = TrialConfig(
         record.trial_id, record.phase, record.schedule, kind, dict(record.params), record.seed
     )
+    tested = record.phase is Phase.RANGE_TEST  # trained to its end; others to their record's, or a rung
+    group = start_group(study, data, [config], device_of(study), in_lanes=lanes and not tested)
     rows: list[EpochRecord] = []
-    if lanes:
-        # Stacked layers round differently from plain ones, but the same beside any number of neighbours.
-        group = LaneGroup(study, data, [config], device)
-        try:
-            while group.active and len(rows) < epochs:
-                rows += group.run_epoch().values()
-        finally:
-            group.close()
-        return rows
-    training = Training(study, data, config, device)
     try:
-        while not training.finished and len(rows) < epochs:
-            rows.append(training.run_epoch())
+        for pause in group.run():
+            rows += pause.rows.values()
+            if len(rows) == epochs and not tested:
+                break
     finally:
-        training.close()
+        group.close()
     return rows
 
 

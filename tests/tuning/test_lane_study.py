@@ -1,33 +1,23 @@
-"""A study in lanes: the records of plain trials, the same bits each time, faults that stay in their lane."""
+"""A study in lanes: the records of plain trials, the same bits each time, groups made for free workers."""
 
 from __future__ import annotations
 
 import json
-import pickle
-from collections.abc import Callable
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import torch
 
 from lrstudy.engine.lanes import choose_lanes
-from lrstudy.engine.lanes.stacked_model import StackedModel
 from lrstudy.engine.trial import Training, TrialConfig
-from lrstudy.records import Phase, Status
+from lrstudy.records import Status
 from lrstudy.spec import Study, parse_study
-from lrstudy.store import open_location, open_store
+from lrstudy.store import open_store
 from lrstudy.tasks import TaskData, load_data
 from lrstudy.tuning import prepare
-from lrstudy.tuning.fault import Fault
-from lrstudy.tuning.job import Job, group_config
-from lrstudy.tuning.messages import Attempt, Ended, Rung, Stopped, TrialMessage, WorkerReport
 from lrstudy.tuning.repeat import repeat
-from lrstudy.tuning.stop_request import StopRequest
-from lrstudy.tuning.worker import lane_trials
-from lrstudy.tuning.worker.loop import Payload
 
 CPU = torch.device("cpu")
 
@@ -144,107 +134,6 @@ def test_a_study_that_goes_on_keeps_to_what_it_began_with(tmp_path: Path) -> Non
         with prepare(study(later), out) as ready:
             assert "cannot change" in ready.lanes_note
             assert open_store(ready.location).study.lanes == began
-
-
-Worker = Callable[..., dict[str, list[TrialMessage]]]
-
-
-@pytest.fixture
-def worker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Worker:
-    """Runs a group in this process; returns the messages that the driver would be sent, by trial."""
-    folder = open_location(tmp_path)
-    (folder / "study.json").write(b"")
-    sent: list[dict[str, Any]] = []
-    nowhere = Attempt(1, datetime.now(UTC), datetime.now(UTC), "", "")
-    monkeypatch.setattr(lane_trials, "about", lambda *_: nowhere)
-    monkeypatch.setattr(lane_trials.tune, "report", sent.append)
-
-    def run(spec: Study, jobs: list[Job], pruned_lanes: Any = None) -> dict[str, list[TrialMessage]]:
-        data = load_data(spec.task, spec.seed, None)
-        monkeypatch.setattr(lane_trials, "load", lambda _: (spec, data))
-        sent.clear()
-        payload = Payload(cast("Any", ()), "", folder, (), pruned_lanes)
-        lane_trials.lanes_trainable(group_config(jobs, in_lanes=True), payload)
-        found: dict[str, list[TrialMessage]] = {}
-        for result in sent:
-            for message in WorkerReport.of(pickle.loads(pickle.dumps(result))).messages:
-                found.setdefault(message.trial_id, []).append(message)
-        return found
-
-    return run
-
-
-def jobs(*rates: float) -> list[Job]:
-    lanes = enumerate(rates)
-    return [Job(TrialConfig(f"f-tune-{i:03d}", Phase.TUNE, "f", "fixed", {"lr": r}, i)) for i, r in lanes]
-
-
-def rows_of(messages: list[TrialMessage]) -> list[dict[str, Any]]:
-    return [values(row) for message in messages for row in message.rows]
-
-
-def end_of(messages: list[TrialMessage]) -> Ended:
-    assert isinstance(messages[-1].event, Ended)
-    return messages[-1].event
-
-
-def test_lanes_that_were_stopped_continue_from_their_checkpoints(
-    worker: Worker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    spec, three = study(), jobs(0.1, 0.05, 0.01)
-    whole = worker(spec, three)
-    asked = iter([False, True])
-    monkeypatch.setattr(StopRequest, "asked", property(lambda _: next(asked)))
-    stopped = worker(spec, three)
-    assert all(messages[-1].event == Stopped() for messages in stopped.values())
-    assert len(list((tmp_path / "checkpoints").rglob("*.pt"))) == 3
-    monkeypatch.setattr(StopRequest, "asked", property(lambda _: False))
-    again = worker(spec, three)
-    for trial, messages in whole.items():
-        assert rows_of(again[trial]) == rows_of(messages)
-        assert end_of(again[trial]).outcome == end_of(messages).outcome
-        assert end_of(again[trial]).checkpointed
-
-
-def test_a_pruned_lane_is_trained_no_further_and_sends_nothing_more(
-    worker: Worker, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class Pruned:
-        def among(self, trials: list[str]) -> list[str]:
-            return [trial for trial in trials if trial == "f-tune-001"]
-
-    stacked, built = [], StackedModel.__init__
-
-    def count(self: StackedModel, models: list[Any]) -> None:
-        stacked.append(len(models))
-        built(self, models)
-
-    monkeypatch.setattr(StackedModel, "__init__", count)
-    spec = study(budget={"pruner": "asha", "reduction": 2, "search": "random"})
-    found = worker(spec, jobs(0.1, 0.05, 0.01), Pruned())
-    assert stacked == [3, 2]
-    rungs = {
-        trial: [message.event.epoch for message in messages if isinstance(message.event, Rung)]
-        for trial, messages in found.items()
-    }
-    assert rungs == {"f-tune-000": [1, 2], "f-tune-001": [1], "f-tune-002": [1, 2]}
-    assert [row["epoch"] for row in rows_of(found["f-tune-001"])] == [1]
-    assert [row["epoch"] for row in rows_of(found["f-tune-002"])] == [1, 2, 3]
-
-
-def test_a_lane_whose_code_fails_fails_alone(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
-    built = Training.__init__
-
-    def broken(self: Training, study: Study, data: TaskData, config: TrialConfig, *rest: Any) -> None:
-        if config.params["lr"] == 0.05:
-            raise ValueError("no such thing")
-        built(self, study, data, config, *rest)
-
-    monkeypatch.setattr(Training, "__init__", broken)
-    ends = [end_of(messages) for _, messages in sorted(worker(study(), jobs(0.1, 0.05, 0.01)).items())]
-    assert [end.outcome.status for end in ends] == [Status.COMPLETED, Status.FAILED, Status.COMPLETED]
-    assert "no such thing" in (ends[1].outcome.error or "")
-    assert [end.fault for end in ends] == [None, Fault.ERROR, None]
 
 
 @pytest.mark.parametrize(

@@ -36,8 +36,8 @@ from lrstudy.tuning.run_log import log_file, logged
 from lrstudy.tuning.same_task import check_worker
 from lrstudy.tuning.stop_request import StopRequest, withdraw_stop
 from lrstudy.tuning.worker.checkpoints import remove_all_checkpoints, remove_ended
-from lrstudy.tuning.worker.lane_trials import lanes_trainable
-from lrstudy.tuning.worker.loop import Payload
+from lrstudy.tuning.worker.loop import trainable
+from lrstudy.tuning.worker.process import Payload
 from lrstudy.tuning.worker.pruned_lanes import PrunedLanes
 
 _log = logging.getLogger(__name__)
@@ -215,7 +215,7 @@ class StudyRun:
             recorder.lose(trial, RayActorError(error_msg="the trial before it has not left its worker"))
 
         return tune.Tuner(
-            tune.with_resources(tune.with_parameters(lanes_trainable, payload=payload), per_trial),
+            tune.with_resources(tune.with_parameters(trainable, payload=payload), per_trial),
             tune_config=tune.TuneConfig(
                 search_alg=searcher,
                 scheduler=OldestFirst(lost),
