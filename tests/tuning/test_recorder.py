@@ -129,7 +129,7 @@ def test_epochs_that_are_sent_again_are_stored_once(driver: Driver) -> None:
 def test_tune_ends_a_single_trial_that_is_pruned_and_the_store_says_so(driver: Driver) -> None:
     best, worse = driver.jobs[:2]
     assert not driver.deliver(driver.group(best), message(best, 1, 0.9, rung(1, 0.9)))
-    other = cast("Trial", SimpleNamespace(trial_id="h", config=worse.to_config()))
+    other = cast("Trial", SimpleNamespace(trial_id="h", config=group_config([worse], in_lanes=False)))
     assert driver.deliver(other, message(worse, 1, 0.2, rung(1, 0.2)))
     records = driver.records()
     assert set(records) == {worse.config.trial_id}
