@@ -79,7 +79,9 @@ class WorkerReport:
 
     def to_result(self) -> dict[str, Any]:
         """Return the result that Tune carries to the driver."""
-        return {_KEY: self}
+        epochs = sum(len(message.rows) for message in self.messages)
+        # Without a value of the trial's, Tune prints that the trial is completed, at any verbosity.
+        return {_KEY: self, "epochs": epochs}
 
     @classmethod
     def of(cls, result: Mapping[str, Any]) -> WorkerReport:

@@ -66,12 +66,15 @@ def near(row: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.cluster
-def test_a_study_in_lanes_has_the_records_of_plain_trials(tmp_path: Path) -> None:
+def test_a_study_in_lanes_has_the_records_of_plain_trials(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     # With an optimizer of its own among those that step together.
     spec = study(schedules=SCHEDULES | {"free": {"kind": "schedule-free", "lr": 0.1}})
     with prepare(spec, str(tmp_path)) as ready:
         ready.start(lambda: None)
         assert ready.run.done
+    assert capfd.readouterr().out == "", "Tune prints nothing"
     store = open_store(tmp_path / "small")
     assert json.loads((tmp_path / "small" / "study.json").read_text())["lanes"] == 4
     assert "lanes: 4 (as asked for)" in (tmp_path / "small" / "run.log").read_text()

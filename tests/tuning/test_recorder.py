@@ -56,7 +56,7 @@ class Driver:
         }
         ends = self.stopper(trial.trial_id, result)
         self.recorder.on_trial_result(0, [], trial, result)
-        assert set(result) == {"config"}, "Tune keeps no report"
+        assert set(result) == {"config", "epochs"}, "Tune keeps no report"
         return ends
 
     def records(self) -> dict[str, TrialRecord]:
