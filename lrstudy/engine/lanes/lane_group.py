@@ -24,8 +24,7 @@ from lrstudy.engine.trial import State, Training, TrialConfig
 from lrstudy.records import EpochRecord
 from lrstudy.rules.outcome import Outcome
 from lrstudy.spec import Study
-from lrstudy.tasks import TaskData, build_loss, build_model
-from lrstudy.tasks.pipeline import Pipeline
+from lrstudy.tasks import TaskData, assemble
 
 
 def why_not(study: Study, data: TaskData, kinds: Sequence[str]) -> str | None:
@@ -36,9 +35,8 @@ def why_not(study: Study, data: TaskData, kinds: Sequence[str]) -> str | None:
     for kind in kinds:
         if kind not in SCHEDULES:
             return f"the schedule {kind!r} is the user's own"
-    pipeline = Pipeline(data, task, torch.device("cpu"))
-    reason = unstackable(build_model(task.model, pipeline.input_shape, pipeline.outputs, 0))
-    return disagreement(task, pipeline) if reason is None else reason
+    reason = unstackable(assemble(task, data, torch.device("cpu")).model)
+    return disagreement(task, data) if reason is None else reason
 
 
 class LaneGroup:
@@ -53,7 +51,7 @@ class LaneGroup:
         self.trainings = [Training(study, data, config, device) for config in configs]
         self._dropped: set[int] = set()
         self._stacked: tuple[int, ...] = ()
-        self._losses = StackedLoss(build_loss(study.task.loss))
+        self._losses = StackedLoss(self.trainings[0].parts.loss)
         self._classes, self._device = data.classes, device
 
     @property
