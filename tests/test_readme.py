@@ -17,7 +17,6 @@ import typer
 
 import lrstudy.cli.commands  # noqa: F401 - registers the commands
 from lrstudy.cli import app
-from lrstudy.cli.reference import command_reference
 from lrstudy.spec import load_study, parse_study
 from lrstudy.store import EPOCHS_SCHEMA, TRIALS_SCHEMA, ImportOptions, import_histories
 
@@ -55,11 +54,6 @@ def test_its_command_table_is_the_command_line_s() -> None:
     root = typer.main.get_command(app)
     table = set(re.findall(r"^\| `lrstudy ([\w-]+)", README, re.MULTILINE))
     assert table == set(root.commands)  # type: ignore[attr-defined]
-
-
-def test_its_table_of_options_is_the_command_line_s() -> None:
-    """Write it anew with ``python -m lrstudy.cli.reference``."""
-    assert f"\n\n{command_reference()}\n" in README
 
 
 LINES = [

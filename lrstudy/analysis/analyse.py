@@ -1,4 +1,4 @@
-"""From a store to a ``Summary``. No input or output of its own, and every random number seeded."""
+"""From a store to a ``Summary``, without further input or output; every random number is seeded."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ CONFIDENCE = 0.95
 
 
 class StudyLike(Protocol):
-    """What is needed of a store's ``StudyInfo``."""
+    """The part of a store's ``StudyInfo`` that an analysis needs."""
 
     name: str
     spec: dict[str, Any]
@@ -53,11 +53,11 @@ class StudyLike(Protocol):
     lanes: int
 
     def planned(self, schedule: Any) -> Mapping[Phase, int]:
-        """How many trials of each phase a schedule gets."""
+        """Return the number of trials of each phase that a schedule gets."""
 
 
 class StoreLike(Readable, Protocol):
-    """What is needed of a ``Store``."""
+    """The part of a ``Store`` that an analysis needs."""
 
     @property
     def study(self) -> Any:

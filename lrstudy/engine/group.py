@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from lrstudy.engine.range_test import Sweep
+from lrstudy.engine.sweep import Sweep
 from lrstudy.engine.trial import State, Training
 from lrstudy.records import EpochRecord
 from lrstudy.rules.outcome import Outcome

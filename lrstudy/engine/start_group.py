@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from lrstudy.engine.group import SoloGroup, TrialGroup
-from lrstudy.engine.range_test import Sweep, plan_sweep
+from lrstudy.engine.sweep import Sweep, plan_sweep
 from lrstudy.engine.trial import Training, TrialConfig
 from lrstudy.records import Phase
 from lrstudy.spec import Study

@@ -33,7 +33,7 @@ class ScheduleInfo:
 
     @property
     def range_tests(self) -> int:
-        """How many range tests come before its search."""
+        """Return the number of range tests before its search."""
         return int(Phase.RANGE_TEST in self.space.values())
 
 
@@ -44,9 +44,9 @@ class StudyInfo:
     ``spec`` is the resolved study file as plain JSON data (sections ``task, budget, target, schedules``).
     A schedule there is ``{kind, fixed: {…}, space: {…}}``, or flat as in a study file; in a flat one every
     list counts as a set of choices. ``spec_hash`` is a digest of what decides the trials. ``versions``
-    are package versions by name; ``hardware`` is whatever describes the machines, as plain JSON data.
+    are package versions by name; ``hardware`` describes the machines, as plain JSON data.
     ``lanes`` is how many trials at most were trained side by side in a worker (0: each alone), and
-    ``lanes_reason`` why: decided when the study starts, kept when it goes on. ``fingerprints`` tell the data
+    ``lanes_reason`` why: decided at the start, kept on continuation. ``fingerprints`` tell the data
     (and a user's own model) that it was started with from others; older stores have none.
     """
 
@@ -86,7 +86,7 @@ class StudyInfo:
 
     @property
     def imported(self) -> bool:
-        """Whether the study was made of recorded histories: nothing is left to run."""
+        """Return True if the study was made of recorded histories: nothing is left to run."""
         return "imported" in self.spec
 
     @property
@@ -96,7 +96,7 @@ class StudyInfo:
 
     @property
     def epochs(self) -> int:
-        """How many epochs a trial may train."""
+        """Return the number of epochs that a trial may train."""
         return int(self.spec["task"]["epochs"])
 
     @property

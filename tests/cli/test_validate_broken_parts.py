@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -110,7 +111,7 @@ BROKEN: dict[str, tuple[dict[str, str], str, str, str, str]] = {
     ),
     "own: interval": (
         parts(mine=OWN + "def f(o): return StepLR(o, 3)"), '[schedules.own]\nkind = "mine:f"',
-        "schedules.own", "only its author knows", 'Add interval = "step"',
+        "schedules.own", "lrstudy cannot know", 'Add interval = "step"',
     ),
     "own: ends early": (
         parts(), f'[schedules.own]\nkind = "{TORCH}:OneCycleLR"\nmax_lr = 0.1\ntotal_steps = 10',
@@ -150,12 +151,13 @@ BROKEN: dict[str, tuple[dict[str, str], str, str, str, str]] = {
     "own: another optimizer": (
         parts(mine=OWN + "def f(o): return StepLR(torch.optim.SGD([torch.ones(1)]), 1)"),
         '[schedules.own]\nkind = "mine:f"\ninterval = "epoch"', "schedules.own.kind",
-        "steers another optimizer", "that is passed",
+        "controls another optimizer", "that is passed",
     ),
     "own: the same at each call": (
         parts(mine=OWN + "import functools\n@functools.cache\ndef keep(): return []\ndef f(o):\n"
               "  keep().append(o)\n  return StepLR(keep()[0], 1)\nf.interval = 'epoch'"),
-        '[schedules.own]\nkind = "mine:f"', "schedules.own.kind", "steers another optimizer", "at each call",
+        '[schedules.own]\nkind = "mine:f"', "schedules.own.kind",
+        "controls another optimizer", "at each call",
     ),
     "own: momentum": (
         parts(),
@@ -198,7 +200,7 @@ BROKEN: dict[str, tuple[dict[str, str], str, str, str, str]] = {
     ),
     "own: plateau the wrong way": (
         parts(), '[schedules.own]\nkind = "torch.optim.lr_scheduler:ReduceLROnPlateau"', "schedules.own",
-        "waits for the wrong direction", 'Add mode = "max"',
+        "expects the wrong direction", 'Add mode = "max"',
     ),
     "built-in: too many restarts": (
         parts(), "[schedules.cosine]\nrestarts = [1, 30]", "schedules.cosine.restarts",
@@ -244,8 +246,10 @@ def validate(*arguments: str) -> tuple[int, str, str]:
 
 @pytest.mark.parametrize(("given", "more", "place", "message", "remedy"), BROKEN.values(), ids=BROKEN)
 def test_a_study_that_cannot_run_is_refused_with_its_place_and_a_remedy(
-    given: dict[str, str], more: str, place: str, message: str, remedy: str
+    given: dict[str, str], more: str, place: str, message: str, remedy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # No child imports these modules first: that takes long for so many, and another test covers it.
+    monkeypatch.setattr("lrstudy.tuning.study_check.users_code", lambda study: ())
     write(given, more)
     code, out, told = validate("study.toml")
     assert code == 2
@@ -285,6 +289,31 @@ def test_a_study_whose_data_are_missing_has_its_own_schedules_loaded() -> None:
     assert "module 'mine' has no 'gone'" in told
 
 
+@pytest.mark.parametrize("command", ["validate", "plan"])
+def test_a_module_that_ends_its_process_is_refused_with_its_place(command: str) -> None:
+    write({"model": '"mine:make"', "mine": "import os\nos._exit(7)"}, "")
+    result = CliRunner().invoke(app, [command, "study.toml"])
+    assert result.exit_code == 2
+    assert "study.toml:5: task.model = 'mine:make': importing mine ended the process with" in result.stderr
+    assert "exit code 7" in result.stderr
+
+
+def test_python_m_imports_a_study_s_module_from_the_folder_of_the_study(here: Path) -> None:
+    (here / "inner").mkdir()
+    (here / "mine.py").write_text("")
+    os.chdir(here / "inner")
+    write({"dataset": '"mine:make"', "mine": "def make(): return [[1.0], [2.0]] * 20, [0, 1] * 20"}, "")
+    os.chdir(here)
+    for program in ([sys.executable, "-m", "lrstudy"], [sys.executable, "-c", SCRIPT]):
+        words = [*program, "plan", "inner/study.toml", "--json"]
+        done = subprocess.run(words, check=False, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+
+# As the installed ``lrstudy``, whose first folder on the path is that of the script.
+SCRIPT = "import sys; sys.path.pop(0); from lrstudy.cli import main; main()"
+
+
 def test_two_studies_with_modules_of_one_name_each_have_their_own(here: Path) -> None:
     for name, rows in (("one", 40), ("two", 0)):
         (here / name).mkdir()
@@ -307,21 +336,6 @@ WARNED = {
         'kind = "torch.optim.lr_scheduler:LinearLR"\nstart_factor = 0.1\ntotal_iters = 50',
         "still rises at the end of the training",
     ),
-}
-
-
-@pytest.mark.parametrize(("table", "words"), WARNED.values(), ids=WARNED)
-def test_a_schedule_that_its_author_hardly_means_is_warned_of(table: str, words: str) -> None:
-    write({}, f"[schedules.own]\n{table}")
-    code, out, told = validate("study.toml")
-    assert (code, out) == (0, "study.toml: ok\n")
-    assert "warning: study.toml:18: schedules.own.kind = 'torch" in told
-    assert words in told
-    data = json.loads(validate("study.toml", "--json")[1])
-    assert words in data[0]["warnings"][0]["message"]
-
-
-SEARCHED_WARNED = {
     "a range whose low end is odd": (
         'kind = "torch.optim.lr_scheduler:CosineAnnealingWarmRestarts"\nT_0 = { low = 1, high = 5 }',
         "keeps the rate 0.1 over all 18 steps (tried with T_0 = 1)",
@@ -333,12 +347,16 @@ SEARCHED_WARNED = {
 }
 
 
-@pytest.mark.parametrize(("table", "words"), SEARCHED_WARNED.values(), ids=SEARCHED_WARNED)
-def test_a_warning_names_the_searched_values_it_is_true_of_and_comes_once(table: str, words: str) -> None:
+@pytest.mark.parametrize(("table", "words"), WARNED.values(), ids=WARNED)
+def test_a_schedule_that_its_author_hardly_means_is_warned_of_once(table: str, words: str) -> None:
+    """The warning names the searched values that it is true of."""
     write({}, f"[schedules.own]\n{table}")
-    told = json.loads(validate("study.toml", "--json")[1])[0]["warnings"]
-    assert len(told) == 1
-    assert words in told[0]["message"]
+    code, out, told = validate("study.toml")
+    assert (code, out) == (0, "study.toml: ok\n")
+    assert "warning: study.toml:18: schedules.own.kind = 'torch" in told
+    assert words in told
+    (warning,) = json.loads(validate("study.toml", "--json")[1])[0]["warnings"]
+    assert words in warning["message"]
 
 
 def test_what_users_code_prints_is_not_among_the_json() -> None:

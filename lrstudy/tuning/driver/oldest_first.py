@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ray.tune.execution.tune_controller import TuneController
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
 
-from lrstudy.compat.ray import expect_worker_losses
+from lrstudy.compat.ray import TuneController, expect_worker_losses
 
 
 class OldestFirst(FIFOScheduler):

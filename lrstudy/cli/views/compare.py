@@ -1,0 +1,63 @@
+"""The comparison of several runs: their stores analysed, and a table of the fastest schedules."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from lrstudy.cli.terminal_table import names, numbers, table
+from lrstudy.errors import InputError, Problem
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from lrstudy.report import Comparison
+    from lrstudy.store import Store
+
+# The headings of the page, some of them shortened: the whole table fits 80 columns.
+_HEADINGS: Final = (
+    "studies", "fastest", "ref.", "faster", "equiv.", "undecided", "slower", "never", "score",
+)  # fmt: skip
+
+
+def compare_runs(runs: Sequence[str]) -> Comparison:
+    """Analyse every run and compare them.
+
+    Raises ``InputError`` with the problems of every run that cannot be used, or is given twice.
+    """
+    from lrstudy.analysis import analyse
+    from lrstudy.report import compare
+
+    return compare([analyse(store) for store in _stores(runs)])
+
+
+def _stores(runs: Sequence[str]) -> list[Store]:
+    from lrstudy.store import open_store
+
+    stores: dict[str, Store] = {}
+    problems: list[Problem] = []
+    for run in runs:
+        try:
+            store = open_store(run)
+        except InputError as error:
+            problems += error.problems
+            continue
+        if stores.setdefault(store.location.path, store) is not store:
+            problems.append(Problem(run, "", "is given twice", "Name every run once"))
+    if problems:
+        raise InputError(problems)
+    return list(stores.values())
+
+
+def show_wins(console: Console, compared: Comparison) -> None:
+    """Print the headline, and for each schedule the number of studies with each verdict."""
+    from lrstudy.report.sections.comparison_tables import comparison_page, wins_table
+
+    console.print(comparison_page(compared).headline, markup=False)
+    console.print()
+    columns = [names("schedule", longest=16), *map(numbers, _HEADINGS)]
+    groups = wins_table(compared).groups
+    rows = [[cell.text for cell in row] for group in groups for row in group.rows]
+    console.print(table(columns, rows, tight=True))
+    for note in compared.notes:
+        console.print(note, style="dim", markup=False)

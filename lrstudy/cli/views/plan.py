@@ -1,0 +1,216 @@
+"""The plan of a study, as data and as a page of text."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Final
+
+from rich.console import Console
+from rich.markup import escape
+
+from lrstudy.analysis import detectable_speedup, fewest_seeds
+from lrstudy.cli.terminal_table import line, names, numbers, table, words
+from lrstudy.rules.counting import counted
+from lrstudy.rules.durations import waiting_time
+from lrstudy.spec import Range, Space, Study
+from lrstudy.tuning.time_estimate import Estimate
+
+# Relative spreads of paired times to target: of a calm study, and of the studies in this repository.
+VARIATIONS: Final = (0.3, 0.6)
+_PARTS = ("dataset", "model", "loss", "optimizer")
+
+
+def plan_of(study: Study, estimate: Estimate) -> dict[str, Any]:
+    """Return everything that ``lrstudy plan`` shows, as plain data."""
+    schedules: list[dict[str, Any]] = []
+    for schedule in study.schedules:
+        tune, confirm = study.tune_trials(schedule), study.budget.confirm_seeds
+        tests = schedule.range_tests
+        schedules.append(
+            {
+                "name": schedule.name,
+                "kind": schedule.kind,
+                "range_tests": tests,
+                "tune_trials": tune,
+                "confirm_trials": confirm,
+                # A range test has no more epochs than a trial.
+                "epochs": (tests + tune + confirm) * study.task.epochs,
+                "space": {name: describe(space) for name, space in schedule.space.items()},
+                "fixed": dict(schedule.fixed),
+            }
+        )
+    task: dict[str, Any] = {part: getattr(study.task, part).name for part in _PARTS}
+    task |= {"batch_size": study.task.batch_size, "epochs": study.task.epochs}
+    return {
+        "study": study.name,
+        "seed": study.seed,
+        "task": task,
+        "search": study.budget.search,
+        "at_most": study.budget.pruner != "none" or study.budget.extend,
+        "metric": study.target.metric,
+        "targets": list(study.target.values) if study.target.values else None,
+        "reference": study.target.reference,
+        "schedules": schedules,
+        "trials": sum(s["range_tests"] + s["tune_trials"] + s["confirm_trials"] for s in schedules),
+        "epochs": sum(s["epochs"] for s in schedules),
+        "data": estimate.data or None,
+        "steps_per_epoch": estimate.steps_per_epoch,
+        "seconds": estimate.seconds,
+        "estimate": estimate.basis,
+        "cpu_hours": _hours(study, estimate, study.resources.cpus),
+        "gpu_hours": _hours(study, estimate, study.resources.gpus),
+        "lanes": _lanes(estimate),
+        "detectable": _detectable(study),
+    }
+
+
+def _hours(study: Study, estimate: Estimate, devices: float) -> float | None:
+    """Return the device-hours of all trials, each on this many devices."""
+    if estimate.trial_seconds is None:
+        return None
+    return study.all_trials * estimate.trial_seconds * devices / 3600
+
+
+def _lanes(estimate: Estimate) -> dict[str, Any] | None:
+    """Return the lanes, the reason for them and a measurement against them; None if they are unknown."""
+    if estimate.lanes is None:
+        return None
+    return {
+        "lanes": estimate.lanes.lanes,
+        "reason": estimate.lanes.reason,
+        "advice": estimate.advice or None,
+    }
+
+
+def _detectable(study: Study) -> dict[str, Any]:
+    """Return the smallest speedup that the planned seeds show in 4 of 5 studies, given the winners.
+
+    A speedup of None is never shown. ``given_winners``: something is tuned, so verdicts allow for the luck of
+    tuning as well, which is unknown before the study.
+    """
+    others = max(1, len(study.schedules) - 1)
+    speedups = {
+        str(cv): None if math.isinf(ratio) else round(ratio, 3)
+        for cv in VARIATIONS
+        for ratio in [detectable_speedup(study.budget.confirm_seeds, cv, others)]
+    }
+    return {
+        "comparisons": others,
+        "fewest_seeds": fewest_seeds(others),
+        "speedup_by_variation": speedups,
+        "given_winners": any(study.tune_trials(schedule) > 1 for schedule in study.schedules),
+    }
+
+
+def show_plan(console: Console, plan: dict[str, Any]) -> None:
+    """Print a plan so that it fits 80 columns."""
+    task = plan["task"]
+    console.print(f"[bold]{escape(plan['study'])}[/bold]  seed {plan['seed']}")
+    parts = ", ".join(escape(str(task[part])) for part in _PARTS)
+    console.print(f"task      {parts}; batch {task['batch_size']}, {counted(task['epochs'], 'epoch')}")
+    levels = ", ".join(f"{value:g}" for value in plan["targets"] or ()) or "derived from the reference"
+    console.print(f"target    {plan['metric']}: {levels}; reference: {escape(plan['reference'])}")
+    console.print(f"search    {plan['search']}\n")
+    columns = [names("schedule", longest=20), *map(numbers, ("tune", "confirm", "epochs")), words("searched")]
+    console.print(table(columns, map(_schedule_row, plan["schedules"])))
+    if tested := [escape(schedule["name"]) for schedule in plan["schedules"] if schedule["range_tests"]]:
+        console.print(f"\nrange test first, in place of a tuning configuration: {', '.join(tested)}")
+    console.print()
+    data = [("data", plan["data"])] if plan["data"] else []
+    lines = (
+        *data,
+        ("budget", _budget(plan)),
+        ("time", _time(plan)),
+        ("lanes", _lanes_line(plan)),
+        ("shows", _power(plan)),
+    )
+    for label, text in lines:
+        console.print(line(label, text, widths=[8], gap=2))
+
+
+def _schedule_row(schedule: dict[str, Any]) -> tuple[str, ...]:
+    space = "\n".join(f"{name} {text}" for name, text in schedule["space"].items())
+    counts = [str(schedule[key]) for key in ("tune_trials", "confirm_trials", "epochs")]
+    return (schedule["name"], *counts, space or "nothing to tune")
+
+
+def _budget(plan: dict[str, Any]) -> str:
+    """Return the budget of each schedule, and the names of those that have nothing to search.
+
+    It is an upper bound with a pruner, which ends trials early, and with an extension of the search, which
+    runs only if a best value is at the end of its range.
+    """
+    searched = [schedule for schedule in plan["schedules"] if schedule["space"]]
+    idle = [schedule["name"] for schedule in plan["schedules"] if not schedule["space"]]
+    length, steps = plan["task"]["epochs"], plan["steps_per_epoch"]
+    most = "at most " if plan["at_most"] else ""
+    said = [f"{most}{counted(plan['trials'], 'trial')}, {counted(plan['epochs'], 'epoch')}"]
+    if searched:
+        trials = max(schedule["range_tests"] + schedule["tune_trials"] for schedule in searched)
+        cost = f"{counted(trials, 'trial')}, {counted(trials * length, 'epoch')}"
+        cost = f"{cost}, {counted(trials * length * steps, 'step')}" if steps else cost
+        said.append(f"{'all' if not idle else 'those searched'} tune for the same: {most}{cost}")
+    if idle:
+        said.append(f"nothing to tune: {', '.join(idle)}")
+    confirm = plan["schedules"][0]["confirm_trials"]
+    said.append(f"every winner runs on the same {counted(confirm, 'fresh seed')}")
+    return "; ".join(said)
+
+
+def _time(plan: dict[str, Any]) -> str:
+    if plan["seconds"] is None:
+        return f"unknown ({plan['estimate']})"
+    hours = f"{plan['cpu_hours']:.2g} CPU-hours"
+    if plan["gpu_hours"]:
+        hours += f", {plan['gpu_hours']:.2g} GPU-hours (timed on a CPU: an upper bound)"
+    return f"about {waiting_time(plan['seconds'])} ({plan['estimate']}); {hours}"
+
+
+def _lanes_line(plan: dict[str, Any]) -> str:
+    lanes = plan["lanes"]
+    if lanes is None:
+        return "unknown"
+    many = f"up to {lanes['lanes']} trials side by side in a worker" if lanes["lanes"] else "none"
+    return f"{many} ({lanes['reason']})" + (f"; {lanes['advice']}" if lanes["advice"] else "")
+
+
+def _power(plan: dict[str, Any]) -> str:
+    """Return the smallest difference that the planned seeds can show, and the limits of that statement."""
+    seeds, power = plan["schedules"][0]["confirm_trials"], plan["detectable"]
+    others = power["comparisons"]
+    if len(plan["schedules"]) == 1:
+        return "no comparison: there is one schedule"
+    against = f"{counted(others, 'schedule')} against the reference on {counted(seeds, 'seed')}"
+    if seeds < power["fewest_seeds"]:
+        return f"nothing: {against} can show no difference however large; {power['fewest_seeds']} seeds can"
+    ratios = power["speedup_by_variation"].items()
+    speedups = " or ".join(f"{ratio:.3g}× if they vary by {float(cv):.0%}" for cv, ratio in ratios)
+    shown = f"with {against}, 4 of 5 studies find a speedup of {speedups} (times to target, between seeds)"
+    if not power["given_winners"]:
+        return shown
+    return (
+        f"{shown}. That holds given the winners: verdicts allow for the luck of tuning too, so fewer find it"
+    )
+
+
+def describe(space: Space) -> str:
+    """Return a search space in a few words.
+
+    >>> from lrstudy.spec import Choices
+    >>> describe(Range(0.001, 3.0, log=True)), describe(Range(1e-4, "max_lr")), describe(Choices((4, 10)))
+    ('0.001 … 3 (log)', '0.0001 … max_lr', '{4, 10}')
+    """
+    if isinstance(space, Range) and space.tested:
+        return f"range test of {_end(space.low)} … {_end(space.high)}"
+    if isinstance(space, Range):
+        notes = ", ".join(["log"] * space.log + ["whole numbers"] * space.integer)
+        return f"{_end(space.low)} … {_end(space.high)}{f' ({notes})' if notes else ''}"
+    return "{" + ", ".join(_plain(value) for value in space.values) + "}"
+
+
+def _end(end: float | str) -> str:
+    return end if isinstance(end, str) else f"{end:g}"
+
+
+def _plain(value: object) -> str:
+    return "[" + ", ".join(map(_plain, value)) + "]" if isinstance(value, tuple) else str(value)

@@ -1,0 +1,132 @@
+"""The progress of a running study: a live table on a terminal, lines elsewhere, nothing with --quiet."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
+
+from lrstudy.cli.terminal_table import names, numbers, table
+from lrstudy.records import Phase
+from lrstudy.rules.counting import counted
+from lrstudy.rules.durations import waiting_time
+
+if TYPE_CHECKING:
+    from lrstudy.rules.run_progress import Progress
+
+# Off a terminal at most one line in this time: people read logs too.
+PLAIN_LINE_SECONDS: Final = 10.0
+# Ray and its workers have started by then.
+LONG_START_SECONDS: Final = 60.0
+
+
+class Clock:
+    """The time that this run has taken, and the time left at its present pace."""
+
+    def __init__(self, first: Progress, now: Callable[[], float] = time.monotonic) -> None:
+        self._first, self._now, self._started = first, now, now()
+        self._begun: tuple[float, float] | None = None  # when the first work was done, and how much
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the start of this run."""
+        return self._now() - self._started
+
+    def eta(self, progress: Progress, trials: float) -> float | None:
+        """Return the seconds until this many more trials have finished; None while there is no pace yet.
+
+        The pace counts from the first work that was done: the time before it is mostly the workers' start,
+        unless the trials are long.
+        """
+        done, elapsed = progress.worth - self._first.worth, self.elapsed
+        if done <= 0:
+            return None
+        since, before = self._begun = self._begun or (elapsed, done)
+        if done > before:
+            return (elapsed - since) / (done - before) * trials
+        return elapsed / done * trials if elapsed > LONG_START_SECONDS else None
+
+
+def summary_line(progress: Progress, clock: Clock) -> str:
+    """Return a line with trials done and under way, time taken, and time left for tuning and for all."""
+    done = f"{progress.finished} of {counted(progress.planned, 'trial')}"
+    line = f"{done}{_underway(progress)} in {waiting_time(clock.elapsed)}"
+    left = clock.eta(progress, progress.planned - progress.worth)
+    if not left:
+        return line
+    tuned = clock.eta(progress, progress.missing(Phase.RANGE_TEST) + progress.missing(Phase.TUNE))
+    tuned_in = f"tuned in about {waiting_time(tuned)}, " if tuned else ""
+    return f"{line}; {tuned_in}done in about {waiting_time(left)}"
+
+
+def _underway(progress: Progress) -> str:
+    trials = sum(trials for trials, _ in progress.underway.values())
+    if not trials:
+        return ""
+    return f", {(progress.worth - progress.finished) / trials:.0%} of {trials} more,"
+
+
+def progress_page(progress: Progress, clock: Clock, metric: str) -> Group:
+    """Return a row per schedule (trials of each phase, best tuning value, trials lost) and the time."""
+    columns = [
+        names("schedule", longest=24),
+        *(numbers(head, wrap=True) for head in ("tune", "confirm", f"best {metric}", "lost")),
+    ]
+    rows = [
+        (
+            schedule.schedule,
+            _counts(schedule.phases[Phase.TUNE]),
+            _counts(schedule.phases[Phase.CONFIRM]),
+            "–" if schedule.best is None else f"{schedule.best:.4f}",
+            str(schedule.lost) if schedule.lost else "",
+        )
+        for schedule in progress.schedules
+    ]
+    return Group(table(columns, rows), Text(summary_line(progress, clock)))
+
+
+@contextmanager
+def show_progress(
+    console: Console, snapshot: Callable[[], Progress], metric: str, *, quiet: bool
+) -> Iterator[Callable[[], None]]:
+    """Show a study's progress while the block runs; yields the function to call after each change."""
+    clock = Clock(snapshot())
+    if quiet:
+        yield lambda: None
+    elif console.is_terminal:
+        with Live(
+            console=console,
+            refresh_per_second=4,
+            get_renderable=lambda: progress_page(snapshot(), clock, metric),
+        ):
+            yield lambda: None
+    else:
+        lines = _PlainLines(console, snapshot, clock)
+        yield lines.on_change
+        lines.write()
+
+
+class _PlainLines:
+    def __init__(self, console: Console, snapshot: Callable[[], Progress], clock: Clock) -> None:
+        self._console, self._snapshot, self._clock = console, snapshot, clock
+        self._next = 0.0
+
+    def on_change(self) -> None:
+        if self._clock.elapsed < self._next:
+            return
+        self._next = self._clock.elapsed + PLAIN_LINE_SECONDS
+        self.write()
+
+    def write(self) -> None:
+        """Write the summary line, however recent the last one is."""
+        self._console.print(summary_line(self._snapshot(), self._clock), markup=False, soft_wrap=True)
+
+
+def _counts(done_and_planned: tuple[int, int]) -> str:
+    done, planned = done_and_planned
+    return f"{done}/{planned}"

@@ -1,0 +1,110 @@
+"""The end of a run: its report is written, the verdicts are shown as a table with the warnings below."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
+
+from lrstudy.cli.terminal_table import names, numbers, table
+
+if TYPE_CHECKING:
+    from lrstudy.analysis import Summary
+    from lrstudy.analysis.summary import Reach
+    from lrstudy.store import Location
+
+SHOWN_WARNINGS: Final = 6
+
+
+def finish_report(
+    console: Console,
+    run: str | PathLike[str] | Location,
+    folder: Path | None,
+    targets: list[float] | None = None,
+) -> None:
+    """Analyse a run, write its report into ``folder`` (default: ``report_folder``) and show the verdict."""
+    from lrstudy.analysis import analyse
+    from lrstudy.report import write_report
+    from lrstudy.store import open_store
+
+    store = open_store(run)
+    summary = analyse(store, targets=targets)
+    paths = write_report(summary, folder or report_folder(store.location, summary.name))
+    show_verdict(console, summary)
+    if not summary.complete:
+        console.print(f"{summary.ended} of {summary.planned} trials so far: every number can change")
+    console.print(f"report: {paths.html}", markup=False, soft_wrap=True)
+
+
+def report_folder(run: Location, study: str, reports: Path | None = None) -> Path:
+    """Return the folder of a study's report: below ``reports``, else ``report/`` in the run's folder.
+
+    The report of a run that is no local folder is in ``runs/<study>/report/``. The name of a study may be
+    any text, ``../other`` included.
+    """
+    from lrstudy.store import open_location, study_folder
+
+    if reports is None and run.local is not None:
+        return relative(run.local) / "report"
+    parent = Path("runs") if reports is None else reports
+    own = parent / Path(study_folder(open_location(parent), study).path).name
+    return own / "report" if reports is None else own
+
+
+def relative(folder: Path) -> Path:
+    """Return a folder as it is shown: relative to the current folder if it is inside that."""
+    here = Path.cwd()
+    return folder.relative_to(here) if folder.is_relative_to(here) else folder
+
+
+def show_verdict(console: Console, summary: Summary) -> None:
+    """Print the verdicts: one table per target, one row per schedule."""
+    for index, target in enumerate(summary.targets):
+        columns = [
+            names("schedule", longest=20),
+            *map(numbers, ("hits", "epochs", "speedup", "95% interval")),
+            names("verdict"),
+        ]
+        rows = [_verdict_row(schedule.name, schedule.reach[index]) for schedule in summary.schedules]
+        console.print(table(columns, rows, title=f"{summary.metric} {target:g}"))
+        console.print()
+    if any(_by_tuning(reach) for schedule in summary.schedules for reach in schedule.reach):
+        console.print("* different as tuned; another tuning with the same budget might undo it\n")
+    _show_warnings(console, summary.warnings)
+
+
+def _verdict_row(name: str, reach: Reach) -> tuple[str, ...]:
+    low, high = reach.speedup.low, reach.speedup.high
+    return (
+        name,
+        f"{reach.hits}/{reach.runs}",
+        _number(reach.mean_epochs.value, ".1f"),
+        _number(reach.speedup.value, ".2f"),
+        "–" if low is None or high is None else f"{low:.2f} – {high:.2f}",
+        reach.verdict + ("*" if _by_tuning(reach) else ""),
+    )
+
+
+def _show_warnings(console: Console, warnings: Sequence[str]) -> None:
+    """Print the first warnings on the table above; the report has all of them."""
+    for warning in warnings[:SHOWN_WARNINGS]:
+        line = Text("! ", style="yellow") + Text(warning)
+        console.print(Padding(line, (0, 0, 0, 0)))
+    if len(warnings) > SHOWN_WARNINGS:
+        console.print(f"  … and {len(warnings) - SHOWN_WARNINGS} more warnings, in the report")
+    if warnings:
+        console.print()
+
+
+def _by_tuning(reach: Reach) -> bool:
+    """Return True if the verdict is inconclusive only because of the luck of the tuning."""
+    return reach.verdict == "inconclusive" and reach.given_winners in ("faster", "slower")
+
+
+def _number(value: float | None, form: str) -> str:
+    return "–" if value is None else format(value, form)

@@ -1,0 +1,123 @@
+"""A study run to its report, with progress and verdicts: the view of ``run``, ``resume`` and ``retry``."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from lrstudy.cli.interrupts import draining
+from lrstudy.cli.output import console, messages, print_error
+from lrstudy.cli.streams import without_readers
+from lrstudy.cli.views.progress import show_progress
+from lrstudy.cli.views.report import finish_report, relative, report_folder
+from lrstudy.errors import EXIT_TRIALS_FAILED, Problem, StoreError, StudyInterruptedError, StudyStoppedError
+from lrstudy.rules.counting import counted
+from lrstudy.spec import restore_study
+from lrstudy.store import Location, open_location, open_store, study_folder
+from lrstudy.tuning import log_file, prepare
+from lrstudy.tuning.cluster.ray_watch import ray_watched
+
+if TYPE_CHECKING:
+    from lrstudy.spec import Study
+    from lrstudy.store import Store
+    from lrstudy.tuning import Prepared
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """Options of a run: the report's folder (None: in the run), the cluster, the amount of output."""
+
+    reports: Path | None = None
+    address: str | None = None
+    quiet: bool = False
+
+
+@without_readers()
+def run_study(
+    study: Study, out: str | Location, options: RunOptions, own: Sequence[Path], forget: Collection[str] = ()
+) -> None:
+    """Run what is missing, then write the report and show the verdict.
+
+    ``out`` and ``forget`` are those of ``prepare``; ``own`` are the folders of users' own modules. Raises
+    ``StudyStoppedError`` if the study ends early, ``typer.Exit`` if trials failed.
+    """
+    screen = console()
+    run = out if isinstance(out, Location) else study_folder(open_location(out), study.name)
+    folder = report_folder(run, study.name, options.reports)
+    with prepare(
+        study, out, address=options.address, search_path=own, also_written=[folder], forget=forget
+    ) as ready:
+        pressed = False
+        for note in () if options.quiet else filter(None, (ready.data_note, ready.lanes_note)):
+            messages().print(note, markup=False)
+        if not ready.run.done:
+            metric = study.target.metric
+            with (
+                draining(ready.location) as interrupts,
+                ray_watched(lambda name: _end_without_ray(name, ready, options, interrupts)),
+                show_progress(screen, ready.run.progress, metric, quiet=options.quiet) as on_change,
+            ):
+                try:
+                    ready.start(on_change)
+                except KeyboardInterrupt:
+                    interrupts.append(signal.SIGINT)
+            pressed = bool(interrupts)
+    if not ready.run.done:
+        kind = StudyInterruptedError if pressed else StudyStoppedError
+        again = resume_command(ready.location, options)
+        raise kind(f"stopped with {counted(ready.run.remaining, 'trial')} to go; to continue: {again}")
+    finish_report(screen, ready.location, folder)
+    if failures := ready.run.failures:
+        first = failures[0]
+        typer.echo(f"{counted(len(failures), 'trial')} failed; {first.trial_id}:\n{first.error}", err=True)
+        typer.echo(f"log: {log_file(ready.location)}", err=True)
+        typer.echo(f"to run them again: {resume_command(ready.location, options, 'retry')}", err=True)
+        raise typer.Exit(EXIT_TRIALS_FAILED)
+
+
+def _end_without_ray(name: str, ready: Prepared, options: RunOptions, interrupts: Sequence[int]) -> None:
+    """End this process before Ray's C++ code does: without Ray nothing can be run or asked."""
+    again = resume_command(ready.location, options)
+    left = counted(ready.run.remaining, "trial")
+    kind = StudyInterruptedError if interrupts else StudyStoppedError
+    error = kind(
+        f"Ray's process {name} has ended, and the study with it, with {left} to go; to continue: {again}"
+    )
+    with suppress(Exception):
+        messages().show_cursor()
+        console().show_cursor()
+        print_error(error)
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+    os._exit(error.exit_code)
+
+
+def stored_study(run: str) -> tuple[Store, Study]:
+    """Return a run's store and the study that it was written for."""
+    store = open_store(run)
+    if store.study.spec.get("imported"):
+        remedy = "Only runs created by `lrstudy run` can be resumed."
+        raise StoreError(Problem(run, "", "holds imported histories, not trials", remedy))
+    return store, restore_study(store.study.spec | {"name": store.study.name}, f"{run}/study.json")
+
+
+def resume_command(run: Location, options: RunOptions, verb: str = "resume") -> str:
+    """Return the command line that continues a run."""
+    place = str(run) if run.local is None else str(relative(run.local))
+    words = ["lrstudy", verb, place]
+    if options.reports is not None:
+        words += ["--reports", str(options.reports)]
+    if options.address is not None:
+        words += ["--address", options.address]
+    if run.local is None and (endpoint := os.environ.get("AWS_ENDPOINT_URL")):
+        words += ["--endpoint", endpoint]
+    return shlex.join(words)
