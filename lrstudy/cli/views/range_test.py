@@ -66,7 +66,7 @@ def run_sweep(
     """
     from lrstudy.tasks import check_task, load_data
     from lrstudy.tuning.start import importable
-    from lrstudy.tuning.worker.loop import device_of
+    from lrstudy.tuning.worker.process import device_of
 
     importable(search_path)
     data = load_data(study.task, study.seed, None)
