@@ -1,4 +1,4 @@
-"""The start of a trial group: which kind of group trains these trials."""
+"""The start of a trial group: chooses the kind of group that trains the trials."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from lrstudy.engine.group import SoloGroup, TrialGroup
-from lrstudy.engine.range_test import Sweep, plan_sweep
+from lrstudy.engine.sweep import Sweep, plan_sweep
 from lrstudy.engine.trial import Training, TrialConfig
 from lrstudy.records import Phase
 from lrstudy.spec import Study

@@ -16,7 +16,7 @@ _MEMORY_MONITOR = "running low on memory"
 
 
 class Fault(StrEnum):
-    """Why an attempt ended without a result."""
+    """The reason that an attempt ended without a result."""
 
     LOST = "lost worker"
     MEMORY = "out of memory"

@@ -29,7 +29,7 @@ class Job:
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Job:
         """Return the job behind what Tune was given."""
-        how = {name: config[name] for name in ("attempt", "alone", "solo") if name in config}
+        how = {name: config[name] for name in ("attempt", "alone", "solo")}
         return cls(TrialConfig(**config["trial"]), **how)
 
 
@@ -40,10 +40,10 @@ def group_config(jobs: Sequence[Job], *, in_lanes: bool) -> dict[str, Any]:
 
 
 def jobs_of(config: Mapping[str, Any]) -> list[Job]:
-    """Return the jobs behind what Tune was given, one or a group."""
-    return [Job.from_config(entry) for entry in config.get("jobs", [config])]
+    """Return the jobs of the group that Tune was given."""
+    return [Job.from_config(entry) for entry in config["jobs"]]
 
 
 def in_lanes(config: Mapping[str, Any]) -> bool:
     """Return True if a worker trains this group in lanes."""
-    return bool(config.get("in_lanes", False))
+    return bool(config["in_lanes"])

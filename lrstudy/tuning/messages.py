@@ -68,7 +68,7 @@ class TrialMessage:
 
 @dataclass(frozen=True, slots=True)
 class WorkerReport:
-    """What a worker sends at one time: a message for each of its trials that has not ended.
+    """The report that a worker sends at one time: a message for each of its trials that has not ended.
 
     A report without messages says that the worker has loaded the study and that its first epoch begins.
     ``sees_stop`` is True if the worker would notice a request to stop: it sees the driver's store.

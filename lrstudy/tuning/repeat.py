@@ -1,4 +1,4 @@
-"""One trial once more, in this process, against its record."""
+"""The repetition of one trial in this process, compared with its record."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Repetition:
-    """How a repeated trial compares with its record; clocks are left out."""
+    """The comparison of a repeated trial with its record; clocks are left out."""
 
     trial: str
     epochs_recorded: int
@@ -46,7 +46,7 @@ class Repetition:
 
     @property
     def same(self) -> bool:
-        """Whether every recorded value came out again, bit by bit."""
+        """True if every recorded value came out again, bit by bit."""
         return self.first is None and self.epochs_recorded == self.epochs_repeated
 
     def __str__(self) -> str:
@@ -69,8 +69,8 @@ class Repetition:
 def repeat(store: Store, study: Study, trial_id: str, own: Sequence[Path] = ()) -> Repetition:
     """Train a recorded trial again, as long as it was trained then, and compare.
 
-    Raises ``InputError`` when the store has no such trial or knows none of its epochs, and where its data or
-    model are others now.
+    Raises ``InputError`` when the store has no such trial or knows none of its epochs, or where its data or
+    model are different now.
     """
     records = {record.trial_id: record for record in store.trial_records()}
     record = records.get(trial_id)
@@ -92,7 +92,7 @@ def repeat(store: Store, study: Study, trial_id: str, own: Sequence[Path] = ()) 
 
 
 def compare(trial_id: str, before: Sequence[EpochRecord], after: Sequence[EpochRecord]) -> Repetition:
-    """Every measured value of two trainings, epoch by epoch."""
+    """Compare every measured value of two trainings, epoch by epoch."""
     columns = [name for name in asdict(before[0]) if not name.endswith("_seconds")]
     first: Difference | None = None
     largest = 0.0

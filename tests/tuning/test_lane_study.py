@@ -14,16 +14,10 @@ from lrstudy.engine.lanes import choose_lanes
 from lrstudy.engine.trial import Training, TrialConfig
 from lrstudy.records import Status
 from lrstudy.spec import Study, parse_study
-from lrstudy.store import open_location, open_store
+from lrstudy.store import open_store
 from lrstudy.tasks import TaskData, load_data
 from lrstudy.tuning import prepare
-from lrstudy.tuning.driver.controller import Controller
-from lrstudy.tuning.driver.lane_searcher import LaneSearcher
-from lrstudy.tuning.driver.retries import Retries
-from lrstudy.tuning.fault import Fault
-from lrstudy.tuning.job import jobs_of
 from lrstudy.tuning.repeat import repeat
-from lrstudy.tuning.stop_request import StopRequest
 
 CPU = torch.device("cpu")
 
@@ -141,50 +135,8 @@ def test_a_study_that_goes_on_keeps_to_what_it_began_with(tmp_path: Path) -> Non
         with prepare(study(began), out):
             pass
         with prepare(study(later), out) as ready:
-            assert "keeps to it" in ready.lanes_note
+            assert "cannot change" in ready.lanes_note
             assert open_store(ready.location).study.lanes == began
-
-
-def test_groups_are_made_when_a_worker_is_free_and_shared_out_evenly(tmp_path: Path) -> None:
-    spec, now = study(), 0.0
-    searcher = LaneSearcher(
-        Controller(spec),
-        Retries(spec.faults),
-        StopRequest(open_location(tmp_path)),
-        0,
-        lanes=4,
-        workers=lambda: 2,
-        clock=lambda: now,
-    )
-    groups = [searcher.suggest("a"), searcher.suggest("b")]
-    assert [len(jobs_of(group)) for group in groups if group] == [4, 4]
-    assert searcher.suggest("c") is None  # nobody would run it
-    now = 10.0
-    searcher.on_trial_complete("a")
-    assert searcher.suggest("c") is None, "the last trial waits for what the other group may set free"
-    now = 13.0  # which takes longer than was to be expected
-    rest = searcher.suggest("c")
-    assert rest is not None
-    assert len(jobs_of(rest)) == 1
-    names = [job.config.trial_id for group in [*groups, rest] if group for job in jobs_of(group)]
-    assert len(set(names)) == 9
-
-
-def test_the_lanes_of_a_group_that_is_stuck_get_a_worker_each(tmp_path: Path) -> None:
-    spec = study()
-    retries = Retries(spec.faults)
-    stop = StopRequest(open_location(tmp_path))
-    there = 1
-    searcher = LaneSearcher(Controller(spec), retries, stop, 0, lanes=4, workers=lambda: there)
-    group = searcher.suggest("a")
-    assert group is not None
-    for job in jobs_of(group):
-        assert retries.again(job, Fault.STUCK, "no epoch for 9 s", shared=True)
-    searcher.on_trial_complete("a", error=True)
-    there = 3
-    again = [searcher.suggest(name) for name in ("b", "c")]
-    assert [[(job.solo, job.attempt) for job in jobs_of(one)] for one in again if one] == [[(True, 2)]] * 2
-    assert not any(one["alone"] for one in again if one), "others may run beside them"
 
 
 @pytest.mark.parametrize(

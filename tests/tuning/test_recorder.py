@@ -132,7 +132,7 @@ def test_tune_ends_a_single_trial_that_is_pruned_and_the_store_says_so(driver: D
     checkpoint = study_folder(driver.place / FOLDER, worse.config.trial_id)
     checkpoint.create_folder()
     assert not driver.deliver(driver.group(best), message(best, 1, 0.9, rung(1, 0.9)))
-    other = cast("Trial", SimpleNamespace(trial_id="h", config=worse.to_config()))
+    other = cast("Trial", SimpleNamespace(trial_id="h", config=group_config([worse], in_lanes=False)))
     assert driver.deliver(other, message(worse, 1, 0.2, rung(1, 0.2)))
     records = driver.records()
     assert set(records) == {worse.config.trial_id}

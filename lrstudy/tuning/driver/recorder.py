@@ -144,7 +144,7 @@ class Recorder(Callback):
 
     @property
     def error(self) -> StoreError | None:
-        """The failure to write rows, if any: the study is then to stop."""
+        """The error that kept rows from being written, if any: the driver then stops the study."""
         return self._writer.error
 
     def flush(self) -> None:
@@ -222,7 +222,7 @@ class Recorder(Callback):
         self._writer.add(record, running.rows)
         self._tracking.end(running.job.config, failed=record.status is Status.FAILED)
         self.on_step_end(0, [])
-        self._controller.complete(record, learned(running.rows))
+        self._controller.complete(record, learned([row.train_loss for row in running.rows]))
         self._on_change()
 
     def _end(self, group: str, why: str) -> None:

@@ -88,5 +88,5 @@ class RunningTrials:
         self._groups.pop(group, None)
 
     def __iter__(self) -> Iterator[RunningTrial]:
-        # Copies: the progress display iterates in a thread of its own.
+        # Copies: the progress display iterates in another thread.
         return iter([each for group in list(self._groups.values()) for each in list(group.values())])
