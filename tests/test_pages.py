@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 import typer
+import yaml
 from rich.console import Console
 
 import lrstudy.cli.commands  # noqa: F401 - registers the commands
@@ -179,6 +180,8 @@ def test_commands_in_sentences_and_tables_exist_with_their_options() -> None:
     for page in PAGES:
         for line in re.findall(r"`lrstudy (\w[^`]*)`", TEXTS[page]):
             name, *words = shlex.split(line.partition(" > ")[0])
+            if name.isupper():  # COMMAND: any of them
+                continue
             command = root.commands[name]  # type: ignore[attr-defined]
             if hasattr(command, "commands") and words:
                 command = command.commands[words[0]]
@@ -243,6 +246,15 @@ def test_the_two_commands_are_lines_of_their_own() -> None:
     assert first in README.splitlines()
     assert second in README.splitlines()
     assert second in TEXTS[".github/CONTRIBUTING.md"].splitlines()
+
+
+def test_pre_commit_runs_the_environment_s_own_linters() -> None:
+    (repository,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    assert repository["repo"] == "local"
+    check = (ROOT / ".ci/check").read_text()
+    for hook in repository["hooks"]:
+        program, _, command = hook["entry"].removeprefix(".venv/bin/").partition(" ")
+        assert f'"$bin/{program}" {command.partition(" ")[0]}'.rstrip() in check
 
 
 def test_ci_runs_the_contributors_test_command_in_its_own_environment() -> None:
