@@ -257,6 +257,13 @@ def test_pre_commit_runs_the_environment_s_own_linters() -> None:
         assert f'"$bin/{program}" {command.partition(" ")[0]}'.rstrip() in check
 
 
+def test_the_files_of_slow_tests_exist() -> None:
+    found = {path.stem for path in (ROOT / "tests").rglob("test_*.py")}
+    named = re.findall(r'"(test_\w+)"', (ROOT / "tests/conftest.py").read_text(encoding="utf-8"))
+    assert named
+    assert found >= set(named)
+
+
 def test_ci_runs_the_contributors_test_command_in_its_own_environment() -> None:
     for name in ("run", "check", "test"):
         subprocess.run(["bash", "-n", ROOT / ".ci" / name], check=True)
