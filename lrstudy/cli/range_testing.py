@@ -5,35 +5,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lrstudy.catalog import RANGE_TEST
 from lrstudy.catalog.schedule_kinds import SCHEDULES
-from lrstudy.engine.range_test import RangeCurve, Sweep, SweepPlan, plan_sweep
+from lrstudy.engine.range_test import SweepPlan, SweepResult, plan_sweep, run_range_test
 from lrstudy.errors import InputError, Problem, did_you_mean
-from lrstudy.records import EpochRecord, Phase
 from lrstudy.rules.counting import counted
 from lrstudy.rules.range_bounds import MARGIN, RULE, Bounds
-from lrstudy.rules.seeding import derive_seed
 from lrstudy.spec import ScheduleSpec, Study
 from lrstudy.spec.checks import RATES
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """A sweep that is over."""
-
-    plan: SweepPlan
-    curve: RangeCurve
-    bounds: Bounds
-    rows: tuple[EpochRecord, ...]
-
-    @property
-    def seconds(self) -> float:
-        """What training and evaluation took."""
-        return sum(row.train_seconds + row.eval_seconds for row in self.rows)
 
 
 def rate_of(schedule: ScheduleSpec) -> str | None:
@@ -74,14 +56,12 @@ def run_sweep(
     epochs: int | None,
     linear: bool,
     on_epoch: Callable[[int, int], None],
-) -> Done:
-    """Train with a rising rate: as the range test within a study, on the same seed and as many cores.
+) -> SweepResult:
+    """Load and check the data, then run the range test: on the study's seed and as many cores.
 
-    ``on_epoch`` hears the epochs done and planned. Raises ``InputError`` for data, a model or rates that
+    ``on_epoch`` gets the epochs done and planned. Raises ``InputError`` for data, a model or rates that
     cannot be used.
     """
-    import torch
-
     from lrstudy.tasks import check_task, load_data
     from lrstudy.tuning.start import importable
     from lrstudy.tuning.worker.loop import device_of
@@ -90,22 +70,11 @@ def run_sweep(
     data = load_data(study.task, study.seed, None)
     check_task(study.task, data, study.target.metric)
     plan = plan_sweep(study, data, low=low, high=high, epochs=epochs, linear=linear)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(study.resources.cpus)
-    try:
-        sweep = Sweep(study, data, plan, derive_seed(seed, Phase.RANGE_TEST.value, 0), device_of(study))
-        rows = []
-        on_epoch(0, plan.epochs)
-        for row in sweep.run():
-            rows.append(row)
-            on_epoch(row.epoch, plan.epochs)
-    finally:
-        torch.set_num_threads(threads)
-    return Done(plan, sweep.curve, sweep.curve.bounds(), tuple(rows))
+    return run_range_test(study, data, plan, seed, device_of(study), on_epoch)
 
 
-def as_data(study: Study, done: Done, seed: int) -> dict[str, Any]:
-    """Everything that was found out, for programs."""
+def as_data(study: Study, done: SweepResult, seed: int) -> dict[str, Any]:
+    """Return the whole result, for programs."""
     last, bounds, curve = done.rows[-1], done.bounds, done.curve
     return {
         "study": study.name,
@@ -132,7 +101,7 @@ def as_data(study: Study, done: Done, seed: int) -> dict[str, Any]:
     }
 
 
-def as_text(study: Study, done: Done, seed: int, user: ScheduleSpec | None) -> str:
+def as_text(study: Study, done: SweepResult, seed: int, user: ScheduleSpec | None) -> str:
     """The result in at most 80 columns, names apart."""
     last, plan = done.rows[-1], done.plan
     parts = ", ".join(getattr(study.task, part).name for part in ("dataset", "model", "loss", "optimizer"))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import shlex
 import signal
+import sys
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +16,7 @@ import typer
 
 from lrstudy.cli.interrupts import draining
 from lrstudy.cli.live import show_progress
-from lrstudy.cli.output import console, messages
+from lrstudy.cli.output import console, messages, print_error
 from lrstudy.cli.streams import without_readers
 from lrstudy.cli.verdict import finish_report, relative, report_folder
 from lrstudy.errors import EXIT_TRIALS_FAILED, Problem, StoreError, StudyInterruptedError, StudyStoppedError
@@ -22,10 +24,12 @@ from lrstudy.rules.counting import counted
 from lrstudy.spec import restore_study
 from lrstudy.store import Location, open_location, open_store, study_folder
 from lrstudy.tuning import log_file, prepare
+from lrstudy.tuning.cluster.ray_watch import ray_watched
 
 if TYPE_CHECKING:
     from lrstudy.spec import Study
     from lrstudy.store import Store
+    from lrstudy.tuning import Prepared
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,7 @@ def run_study(
             metric = study.target.metric
             with (
                 draining(ready.location) as interrupts,
+                ray_watched(lambda name: _end_without_ray(name, ready, way, interrupts)),
                 show_progress(screen, ready.run.progress, metric, quiet=way.quiet) as on_change,
             ):
                 try:
@@ -77,6 +82,23 @@ def run_study(
         typer.echo(f"log: {log_file(ready.location)}", err=True)
         typer.echo(f"to run them again: {resume_command(ready.location, way, 'retry')}", err=True)
         raise typer.Exit(EXIT_TRIALS_FAILED)
+
+
+def _end_without_ray(name: str, ready: Prepared, way: Way, interrupts: Sequence[int]) -> None:
+    """End this process before Ray's C++ code does: nothing can run or be asked any more."""
+    again = resume_command(ready.location, way)
+    left = counted(ready.run.remaining, "trial")
+    kind = StudyInterruptedError if interrupts else StudyStoppedError
+    error = kind(
+        f"Ray's process {name} has ended, and the study with it, with {left} to go; to continue: {again}"
+    )
+    with suppress(Exception):
+        messages().show_cursor()
+        console().show_cursor()
+        print_error(error)
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+    os._exit(error.exit_code)
 
 
 def stored_study(run: str) -> tuple[Store, Study]:

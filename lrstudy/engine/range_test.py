@@ -1,56 +1,53 @@
-"""The training of a range test: no Ray, no disk, no printing.
+"""The range test: a training whose schedule raises the rate at every step and ends the trial.
 
 The study's own data, model, loss and base optimizer (momentum and weight decay included); only the rate is
-not the study's. Everything random comes from one seed, so that a sweep repeats bit by bit on a CPU.
+not the study's. Everything random comes from one seed, so that a range test repeats bit by bit on a CPU.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 import torch
-from torch import Tensor
 
+from lrstudy.engine.trial import Training, TrialConfig
 from lrstudy.errors import InputError, Problem
-from lrstudy.records import EpochRecord, Status
-from lrstudy.rules.metrics import METRICS
+from lrstudy.records import EpochRecord, Phase, Status
 from lrstudy.rules.outcome import Outcome
 from lrstudy.rules.range_bounds import Bounds, suggest_bounds
 from lrstudy.rules.seeding import derive_seed
+from lrstudy.schedules import ScheduleContext, WatchingSchedule
 from lrstudy.schedules.param_groups import Groups
 from lrstudy.spec import Study
-from lrstudy.tasks import (
-    MetricSums,
-    Pipeline,
-    TaskData,
-    build_loss,
-    build_model,
-    build_optimizer,
-    precision_of,
-)
+from lrstudy.tasks import Pipeline, TaskData
 
-DIVERGED: Final = 4.0  # times the best smoothed loss, and above where the loss began: the sweep ends there
-_STEPS: Final = 200  # what an unstated length aims at
-_MOST_CHECKS: Final = 4  # validations within an epoch
-_MEMORY: Final = 0.9  # of the running mean that tells divergence while training
+DIVERGED: Final = 4.0  # times the best smoothed loss, and above its first level: the test ends there
+_STEPS: Final = 200  # the steps that a length of 0 aims at
+_MOST_CHECKS: Final = 4  # evaluations within an epoch
+_MEMORY: Final = 0.9  # of the running mean of the loss
 
 
 @dataclass(frozen=True, slots=True)
 class SweepPlan:
-    """The rates of a sweep: ``low`` to ``high``, by an equal factor (or, ``linear``, step) each step."""
+    """The rates of a range test: ``low`` to ``high``, by an equal factor (or, ``linear``, step) each step.
+
+    ``checks`` is the number of evaluations in each epoch.
+    """
 
     low: float
     high: float
     epochs: int
     steps: int
     linear: bool = False
+    checks: int = 1
 
     def rate(self, step: int) -> float:
-        """The rate of a step, from 0."""
+        """Return the rate of a step, counted from 0."""
         part = step / max(self.steps - 1, 1)
         if self.linear:
             return self.low + part * (self.high - self.low)
@@ -67,10 +64,10 @@ def plan_sweep(
     epochs: int | None = None,
     linear: bool = False,
 ) -> SweepPlan:
-    """How long a study's range test is; what is None is taken from the study's ``[range_test]``.
+    """Plan a study's range test; None takes the value of the study's ``[range_test]``.
 
-    Where that gives no ``epochs`` (0), as many whole epochs as make 200 steps: at least 2, and no more than
-    a trial of the study has.
+    ``epochs`` of 0 there stands for as many whole epochs as make 200 steps: at least 2, and no more than a
+    trial of the study has.
 
     Raises:
         InputError: for rates that are not finite, above 0 and in order, or less than one epoch.
@@ -93,16 +90,19 @@ def plan_sweep(
         raise InputError(problems)
     per_epoch = Pipeline(data, study.task, torch.device("cpu")).steps_per_epoch
     length = epochs or min(study.task.epochs, max(2, math.ceil(_STEPS / per_epoch)))
-    return SweepPlan(low, high, length, length * per_epoch, linear)
+    # Evaluations within an epoch cost at most half of its training steps.
+    affordable = round(len(data.train.targets) / (2 * max(1, len(data.validation.targets))))
+    checks = max(1, min(_MOST_CHECKS, affordable))
+    return SweepPlan(low, high, length, length * per_epoch, linear, checks)
 
 
 @dataclass(slots=True)
 class RangeCurve:
-    """What a sweep measured.
+    """The measurements of a range test.
 
     ``rates`` and ``losses`` run in parallel, one entry per step; a loss is that of the step's batch before
     the step is taken. ``checks`` are ``(rate, validation metric)``, some in each epoch. ``ended`` says why
-    the sweep ended before its last step, if it did.
+    the test ended before its last step, if it did.
     """
 
     metric: str
@@ -112,110 +112,51 @@ class RangeCurve:
     ended: str | None = None
 
     def bounds(self) -> Bounds:
-        """What the curve suggests."""
+        """Return the bounds that the curve suggests."""
         return suggest_bounds(self.rates, self.losses)
 
 
-class Sweep:
-    """A range test in progress: ``run_epoch`` until ``finished``, then ``outcome`` and ``curve``."""
+class RangeSchedule(WatchingSchedule):
+    """The schedule of a range test: the planned rate at every step, until the loss diverges."""
 
-    def __init__(
-        self,
-        study: Study,
-        data: TaskData,
-        plan: SweepPlan,
-        seed: int,
-        device: torch.device,
-        clock: Callable[[], float] = time.perf_counter,
-    ) -> None:
-        task = study.task
-        self._task, self._plan, self._device, self._clock = task, plan, device, clock
-        self._metric = METRICS[study.target.metric]
-        self._pipeline = Pipeline(data, task, device)
-        self._precision = precision_of(task, device)
-        torch.manual_seed(derive_seed(seed, "dropout"))
-        self._order = torch.Generator(device=device).manual_seed(derive_seed(seed, "order"))
-        shape, outputs = self._pipeline.input_shape, self._pipeline.outputs
-        model = build_model(task.model, shape, outputs, derive_seed(seed, "model"))
-        self._model = self._precision.prepare(model.to(device))
-        self._loss = build_loss(task.loss)
-        self._optimizer = build_optimizer(task.optimizer, self._model)
-        self._groups = Groups(self._optimizer)
-        self._classes = data.classes
-        # Validation in mid-epoch costs at most half of what the training steps do.
-        most = round(len(data.train.targets) / (2 * max(1, len(data.validation.targets))))
-        self._check_every = math.ceil(self._pipeline.steps_per_epoch / max(1, min(_MOST_CHECKS, most)))
-        self._epoch = self._samples = 0
+    def __init__(self, plan: SweepPlan, metric: str, bound: float, context: ScheduleContext) -> None:
+        self.optimizer = context.optimizer
+        self._plan, self._bound, self._steps_per_epoch = plan, bound, context.steps_per_epoch
+        self._check_every = math.ceil(context.steps_per_epoch / plan.checks)
+        self._groups = Groups(context.optimizer)
         self._mean = self._weight = 0.0
         self._first = self._least = math.inf
-        self.curve = RangeCurve(self._metric.name)
+        self.curve = RangeCurve(metric)
+        self._groups.set_rate(plan.rate(0))
 
     @property
-    def finished(self) -> bool:
-        """Whether the last rate was tried or the loss has diverged."""
-        return self.curve.ended is not None or self._epoch >= self._plan.epochs
+    def ended(self) -> bool:
+        """True once the loss has diverged."""
+        return self.curve.ended is not None
 
     @property
-    def epoch(self) -> int:
-        """How many epochs have been run; one that diverged counts."""
-        return self._epoch
+    def evaluation_due(self) -> bool:
+        """True some times in each epoch, evenly spaced."""
+        return ((len(self.curve.rates) - 1) % self._steps_per_epoch + 1) % self._check_every == 0
 
-    def run_epoch(self) -> EpochRecord:
-        """Train one epoch, or until the loss diverges; returns what was measured."""
-        started = self._clock()
-        begin = len(self.curve.rates)
-        sums = MetricSums(self._classes, self._device)
-        self._model.train()
-        eval_seconds, validation = 0.0, None
-        for inputs, targets in self._pipeline.train_batches(self._order):
-            validation = None
-            self._step(inputs, targets, sums)
-            if self.curve.ended is not None:
-                break
-            if (len(self.curve.rates) - begin) % self._check_every == 0:
-                validation, seconds = self._check()
-                eval_seconds += seconds
-        if validation is None:
-            validation, seconds = self._check()
-            eval_seconds += seconds
-        self._epoch += 1
-        rates, train = self.curve.rates[begin:], sums.result()
-        return EpochRecord(
-            epoch=self._epoch,
-            step=len(self.curve.rates),
-            samples=self._samples,
-            train_seconds=self._clock() - started - eval_seconds,
-            estimate_seconds=0.0,
-            eval_seconds=eval_seconds,
-            lr=math.fsum(rates) / len(rates),
-            lr_min=rates[0],
-            lr_max=rates[-1],
-            train_loss=train["loss"],
-            train_accuracy=train.get("accuracy"),
-            train_r2=train.get("r2"),
-            val_loss=validation["loss"],
-            val_accuracy=validation.get("accuracy"),
-            val_r2=validation.get("r2"),
-        )
+    def after_step(self) -> None:
+        """Do nothing: ``after_loss`` sets the next rate."""
 
-    def _step(self, inputs: Tensor, targets: Tensor, sums: MetricSums) -> None:
+    def after_epoch(self, metric: float | None) -> None:
+        """Do nothing: ``after_loss`` sets the next rate."""
+
+    def after_loss(self, loss: float) -> None:
+        """Add the step to the curve, and set the next rate unless the loss has diverged."""
         rate = self._plan.rate(len(self.curve.rates))
-        self._groups.set_rate(rate)
-        self._optimizer.zero_grad(set_to_none=True)
-        with self._precision.autocast():
-            outputs = self._model(inputs)
-            loss = self._loss(outputs, targets)
-        loss.backward()
-        self._optimizer.step()
-        sums.update(loss.detach(), outputs.detach(), targets)
-        self._samples += len(targets)
         self.curve.rates.append(rate)
-        self.curve.losses.append(float(loss.detach()))
-        self._judge(rate, self.curve.losses[-1])
+        self.curve.losses.append(loss)
+        self._judge(rate, loss)
+        if not self.ended and len(self.curve.rates) < self._plan.steps:
+            self._groups.set_rate(self._plan.rate(len(self.curve.rates)))
 
     def _judge(self, rate: float, loss: float) -> None:
-        """Whether the loss has left for good: a running mean, so that one bad batch ends nothing."""
-        if not math.isfinite(loss) or loss > self._task.divergence:
+        """End the test if the loss has risen for good: its running mean tells, not one bad batch."""
+        if not math.isfinite(loss) or loss > self._bound:
             self.curve.ended = f"the loss became {loss:.6g} at rate {rate:.3g}"
             return
         self._mean = _MEMORY * self._mean + (1 - _MEMORY) * loss
@@ -227,30 +168,13 @@ class Sweep:
         if mean > DIVERGED * self._least and mean > DIVERGED / 2 * self._first:
             self.curve.ended = f"the loss rose to {mean / self._least:.3g} times its best at rate {rate:.3g}"
 
-    @torch.no_grad()
-    def _check(self) -> tuple[dict[str, float], float]:
-        started = self._clock()
-        self._model.eval()
-        sums = MetricSums(self._classes, self._device)
-        for inputs, targets in self._pipeline.batches("validation"):
-            with self._precision.autocast():
-                outputs = self._model(inputs)
-                loss = self._loss(outputs, targets)
-            sums.update(loss, outputs, targets)
-        self._model.train()
-        result = sums.result()
-        value = self._metric.value(result.get(self._metric.column.removeprefix("val_")))
-        if value is not None:
-            self.curve.checks.append((self.curve.rates[-1], value))
-        return result, self._clock() - started
+    def after_evaluation(self, metric: float | None) -> None:
+        """Add the metric to the curve."""
+        if metric is not None:
+            self.curve.checks.append((self.curve.rates[-1], metric))
 
-    def run(self) -> Iterator[EpochRecord]:
-        """Every epoch to the end."""
-        while not self.finished:
-            yield self.run_epoch()
-
-    def outcome(self) -> Outcome:
-        """How it ended, with the bounds in ``found``: a sweep that diverges has done its work."""
+    def outcome(self, epochs_run: int) -> Outcome:
+        """Return the bounds in ``found``; a range test that diverges has done its work."""
         bounds = self.curve.bounds()
         fell_back = not bounds.usable
         found: dict[str, Any] = {
@@ -259,4 +183,98 @@ class Sweep:
         }
         if fell_back:
             found["fallback"] = bounds.reason
-        return Outcome(Status.COMPLETED, self._epoch, found=found)
+        return Outcome(Status.COMPLETED, epochs_run, found=found)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the curve and the running mean of the loss."""
+        curve = self.curve
+        return {
+            "rates": list(curve.rates),
+            "losses": list(curve.losses),
+            "checks": [list(check) for check in curve.checks],
+            "ended": curve.ended,
+            "mean": [self._mean, self._weight, self._first, self._least],
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from a saved state; load the optimizer's state first."""
+        checks = [(rate, value) for rate, value in state["checks"]]
+        self.curve = RangeCurve(
+            self.curve.metric, list(state["rates"]), list(state["losses"]), checks, state["ended"]
+        )
+        self._mean, self._weight, self._first, self._least = state["mean"]
+        self._groups.forget()
+        self._groups.set_rate(self._plan.rate(min(len(self.curve.rates), self._plan.steps - 1)))
+
+
+class Sweep(Training):
+    """The training of a range test: ``run_epoch`` until ``finished``, then ``outcome`` and ``curve``."""
+
+    schedule: RangeSchedule
+
+    def __init__(
+        self,
+        study: Study,
+        data: TaskData,
+        plan: SweepPlan,
+        seed: int,
+        device: torch.device,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        task = study.task.model_copy(update={"epochs": plan.epochs})
+        # The loss of every step is read at once: there is nothing to gain from a captured step.
+        resources = study.resources.model_copy(update={"step": "eager"})
+        super().__init__(
+            study.model_copy(update={"task": task, "resources": resources}),
+            data,
+            TrialConfig("range-test", Phase.RANGE_TEST, "range-test", "range-test", {}, seed),
+            device,
+            clock,
+            partial(RangeSchedule, plan, study.target.metric, task.divergence),
+        )
+
+    @property
+    def curve(self) -> RangeCurve:
+        """The rates, losses and evaluations so far."""
+        return self.schedule.curve
+
+
+@dataclass(frozen=True, slots=True)
+class SweepResult:
+    """A range test that is over: its plan, its curve, the bounds it suggests, a record of each epoch."""
+
+    plan: SweepPlan
+    curve: RangeCurve
+    bounds: Bounds
+    rows: tuple[EpochRecord, ...]
+
+    @property
+    def seconds(self) -> float:
+        """The time of training and evaluation."""
+        return sum(row.train_seconds + row.eval_seconds for row in self.rows)
+
+
+def run_range_test(
+    study: Study,
+    data: TaskData,
+    plan: SweepPlan,
+    seed: int,
+    device: torch.device,
+    on_epoch: Callable[[int, int], None],
+) -> SweepResult:
+    """Run a range test in this process, as within a study: on the same seed and as many cores.
+
+    ``seed`` is the study's. ``on_epoch`` gets the epochs done and planned, first before any is done.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(study.resources.cpus)
+    try:
+        sweep = Sweep(study, data, plan, derive_seed(seed, Phase.RANGE_TEST.value, 0), device)
+        rows = []
+        on_epoch(0, plan.epochs)
+        for row in sweep.run():
+            rows.append(row)
+            on_epoch(row.epoch, plan.epochs)
+    finally:
+        torch.set_num_threads(threads)
+    return SweepResult(plan, sweep.curve, sweep.curve.bounds(), tuple(rows))

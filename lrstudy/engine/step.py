@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from lrstudy.catalog.task_parts import TORCHVISION
-from lrstudy.tasks.precision import Precision
+from lrstudy.tasks import Precision, TrainingParts
 
 if TYPE_CHECKING:
     from lrstudy.spec import TaskSpec
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 class Step(Protocol):
     """``step(inputs, targets)`` → (loss, outputs), detached: forward, loss, backward and update.
 
-    ``note`` says why it does not compute as it was asked to, if so.
+    ``note`` says why it is not computed in the way that was chosen, if so.
     """
 
     note: str | None
 
     def __call__(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """One step on a batch; the loss is its mean loss before the update."""
+        """Take one step on a batch; the loss is its mean loss before the update."""
         ...
 
     def close(self, *, keep: bool) -> None:
-        """The trial is over. ``keep``: it went well, so that later trials may use what it leaves."""
+        """End the trial. ``keep``: it ended without an error, so later trials may reuse the capture."""
         ...
 
 
@@ -43,13 +43,13 @@ class PlainStep:
         self.note: str | None = None
 
     def __call__(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """One step on a batch."""
-        found = self.gradient(inputs, targets)
+        """Take one step on a batch."""
+        result = self.gradient(inputs, targets)
         self.optimizer.step()
-        return found
+        return result
 
     def gradient(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """All of the step but the update: leaves ``grad`` on the parameters."""
+        """Compute all of the step but the update; ``grad`` stays on the parameters."""
         self.model.zero_grad(set_to_none=True)
         with self._precision.autocast():
             outputs = self.model(inputs)
@@ -58,13 +58,27 @@ class PlainStep:
         return loss.detach(), outputs.detach()
 
     def close(self, *, keep: bool) -> None:
-        """Nothing is left."""
+        """Do nothing: nothing is left."""
 
 
-def build_step(how: str, plain: PlainStep, device: torch.device, key: Hashable | None) -> Step:
-    """A trial's step: ``how`` is ``eager`` or ``captured``, the latter on a GPU only.
+def build_step(
+    parts: TrainingParts, how: str, optimizer: Optimizer | None = None, *, shared: bool = True
+) -> Step:
+    """Put a step onto the parts of a training; ``how`` is ``eager`` or ``captured``.
 
-    Trials of one ``key`` (see ``step_key``) in one process share a captured step; None: no others may use it.
+    ``optimizer`` replaces the parts' own, as a schedule may. A captured step is reused by later trials of
+    the same task in this process; not ``shared``: by none.
+    """
+    plain = PlainStep(
+        parts.model, parts.loss, parts.precision, parts.optimizer if optimizer is None else optimizer
+    )
+    return choose_step(how, plain, parts.device, step_key(parts.task, parts.pipeline) if shared else None)
+
+
+def choose_step(how: str, plain: PlainStep, device: torch.device, key: Hashable | None) -> Step:
+    """Return the step, captured if ``how`` says so and the device is a GPU.
+
+    Trials of one ``key`` (see ``step_key``) in one process share a captured step; None: it is not shared.
     """
     if how == "captured":
         if device.type == "cuda":
@@ -76,10 +90,10 @@ def build_step(how: str, plain: PlainStep, device: torch.device, key: Hashable |
 
 
 def step_key(task: TaskSpec, pipeline: Pipeline) -> Hashable | None:
-    """What a task's forward and backward pass depend on, but for the values in the model and the batch.
+    """Return all that a task's forward and backward pass depend on, but the values in the model and batch.
 
-    None for a user's own model: it may hold tensors that torch does not know as its own (no parameters, no
-    buffers) or be built by its seed, and a later trial's model would not be the one that was captured.
+    None for a user's own model: it may hold tensors that torch does not list (no parameters, no buffers) or
+    be built by its seed, and a later trial's model would not be the one that was captured.
     """
     name = task.model.name
     if ":" in name and not name.startswith(TORCHVISION):

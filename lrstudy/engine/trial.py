@@ -10,34 +10,33 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from functools import partial
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from lrstudy.engine.step import PlainStep, build_step, step_key
+from lrstudy.engine.evaluation import Evaluations
+from lrstudy.engine.step import build_step
 from lrstudy.records import EpochRecord, Phase, Status
 from lrstudy.rules.metrics import METRICS
 from lrstudy.rules.outcome import Outcome, best_index, divergence, objective_of
 from lrstudy.rules.seeding import derive_seed
-from lrstudy.schedules import Measurement, ScheduleContext, build_schedule
-from lrstudy.spec import Study
-from lrstudy.tasks import (
-    MetricSums,
-    Pipeline,
-    TaskData,
-    build_loss,
-    build_model,
-    build_optimizer,
-    precision_of,
+from lrstudy.schedules import (
+    Measurement,
+    Schedule,
+    ScheduleContext,
+    build_schedule,
 )
+from lrstudy.spec import Study
+from lrstudy.tasks import Seeds, TaskData, assemble
 
 State = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class TrialConfig:
-    """What makes one trial: which schedule, with which hyperparameters, on which seed."""
+    """The configuration of one trial: its schedule, hyperparameters and seed."""
 
     trial_id: str
     phase: Phase
@@ -52,12 +51,11 @@ def run_trial(
 ) -> Iterator[EpochRecord]:
     """Train to the end of the budget or to divergence, yielding a record after every epoch.
 
-    The plain way in. ``Training`` is for whoever also wants the outcome or a checkpoint.
+    Use ``Training`` for the outcome or a checkpoint.
     """
     training = Training(study, data, config, device)
     try:
-        while not training.finished:
-            yield training.run_epoch()
+        yield from training.run()
     finally:
         training.close()
 
@@ -65,8 +63,9 @@ def run_trial(
 class Training:
     """A trial in progress.
 
-    ``run_epoch`` until ``finished``, then ``outcome``. ``state_dict`` between two epochs holds all that
+    Call ``run_epoch`` until ``finished``, then ``outcome``. ``state_dict`` between two epochs holds all that
     the rest of the trial depends on; a ``Training`` that loads it continues as if never interrupted.
+    ``schedule`` builds another schedule than the one that ``config`` names.
     """
 
     def __init__(
@@ -76,39 +75,30 @@ class Training:
         config: TrialConfig,
         device: torch.device,
         clock: Callable[[], float] = time.perf_counter,
+        schedule: Callable[[ScheduleContext], Schedule] | None = None,
     ) -> None:
-        task = study.task
         self._study, self._config, self._device, self._clock = study, config, device, clock
         self._metric = METRICS[study.target.metric]
-        self.pipeline = Pipeline(data, task, device)
-        self._precision = precision_of(task, device)
-        # Dropout has no generator of its own: the global one is seeded per trial and saved with it.
-        torch.manual_seed(derive_seed(config.seed, "dropout"))
-        self.order = torch.Generator(device=device).manual_seed(derive_seed(config.seed, "order"))
-        model = build_model(
-            task.model, self.pipeline.input_shape, self.pipeline.outputs, derive_seed(config.seed, "model")
-        )
-        self.model: nn.Module = self._precision.prepare(model.to(device))
-        self._loss = build_loss(task.loss)
-        optimizer = build_optimizer(task.optimizer, self.model)
+        self.parts = assemble(study.task, data, device, Seeds.of_trial(config.seed))
+        self.pipeline, self.model, self.order = self.parts.pipeline, self.parts.model, self.parts.order
         started = clock()
-        self.schedule = build_schedule(config.kind, config.params, self._context(optimizer))
+        build = partial(build_schedule, config.kind, config.params) if schedule is None else schedule
+        self.schedule = build(self._context())
         # Building a schedule that measures before the first epoch is part of what that epoch costs.
         self._setup_seconds = clock() - started
+        self._evaluations = Evaluations(self.parts, self.schedule, self._metric, clock)
         self.optimizer = self.schedule.optimizer
-        plain = PlainStep(self.model, self._loss, self._precision, self.optimizer)
-        self._step = build_step(study.resources.step, plain, device, step_key(task, self.pipeline))
+        self._step = build_step(self.parts, study.resources.step, self.optimizer)
         self._in_epoch = False
-        self._classes = data.classes
         self._epoch = self._steps = self._samples = 0
         self._values: list[float] = []
         self._best_state: dict[str, Tensor] | None = None
         self._diverged: str | None = None
 
-    def _context(self, optimizer: torch.optim.Optimizer) -> ScheduleContext:
+    def _context(self) -> ScheduleContext:
         task = self._study.task
         return ScheduleContext(
-            optimizer=optimizer,
+            optimizer=self.parts.optimizer,
             model=self.model,
             loss_name=task.loss.name,
             loss_options=dict(task.loss.options),
@@ -120,37 +110,44 @@ class Training:
         )
 
     def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """The training split for a schedule; a user's own gets copies, because it may write into them."""
+        """Yield the training split for a schedule; a user's own gets copies: it may write into them."""
         own = ":" in self._config.kind
         for inputs, targets in self.pipeline.batches("train", self._study.task.batch_size):
             yield (inputs.clone(), targets.clone()) if own else (inputs, targets)
 
     @property
     def epoch(self) -> int:
-        """How many epochs have been run."""
+        """The number of epochs run; one that the schedule ended counts."""
         return self._epoch
 
     @property
     def note(self) -> str | None:
-        """What a reader of the run's log should know of how it was trained, if anything."""
+        """A remark on the training for the run's log, if there is one."""
         return self._step.note
 
     @property
     def finished(self) -> bool:
-        """Whether the budget is used up or the trial has diverged."""
-        return self._diverged is not None or self._epoch >= self._study.task.epochs
+        """True if the budget is used up, the trial has diverged or its schedule has ended it."""
+        watching = self._evaluations.watching
+        ended = watching is not None and watching.ended
+        return ended or self._diverged is not None or self._epoch >= self._study.task.epochs
+
+    def run(self) -> Iterator[EpochRecord]:
+        """Train to the end, yielding a record after every epoch."""
+        while not self.finished:
+            yield self.run_epoch()
 
     def run_epoch(self) -> EpochRecord:
-        """Train one epoch, evaluate it, let the schedule see the result; returns what was measured."""
-        self._in_epoch = True  # and so it stays where anything raises
+        """Train one epoch, evaluate it and let the schedule see the result; returns the measured values."""
+        self._in_epoch = True  # stays True if anything raises
+        self._evaluations.begin_epoch()
         measured = self.schedule.measurement
         started = self._clock()
         rates, train = self._train()
         estimate_seconds = self.schedule.take_estimate_seconds()
-        train_seconds = self._clock() - started
-        started = self._clock()
-        validation = self._evaluate("validation")
-        seconds = (train_seconds, estimate_seconds, self._clock() - started)
+        train_seconds = self._clock() - started - self._evaluations.seconds
+        validation = self._evaluations.end_epoch()
+        seconds = (train_seconds, estimate_seconds, self._evaluations.seconds)
         return self.note_epoch(measured, rates, train, validation, seconds)
 
     def note_epoch(
@@ -161,14 +158,16 @@ class Training:
         validation: Mapping[str, float],
         seconds: tuple[float, float, float],
     ) -> EpochRecord:
-        """Record an epoch that has been trained, judge it, and let the schedule set the next one's rate.
+        """Record a trained epoch, check it for divergence, and let the schedule set the next one's rate.
 
-        ``run_epoch`` ends with it; so does whoever trains an epoch of several trials at a time. ``rates``
-        are those of its steps, ``seconds`` what training, measuring and evaluating took.
+        ``run_epoch`` ends with it, and so does an epoch of several trials trained together. ``rates`` are
+        those of its steps, ``seconds`` the time of training, measuring and evaluating.
         """
         train_seconds, estimate_seconds, eval_seconds = seconds
         self._steps += len(rates)
-        self._samples += self.pipeline.rows_per_epoch
+        # A schedule may end an epoch early; no batch but the last is smaller than batch_size.
+        rows = len(rates) * self._study.task.batch_size
+        self._samples += min(rows, self.pipeline.rows_per_epoch)
         # An optimizer that finds its own step size (DoG) has none before its first step.
         rates = [rate for rate in rates if not math.isnan(rate)] or rates
         self._epoch += 1
@@ -199,30 +198,21 @@ class Training:
     def _train(self) -> tuple[list[float], dict[str, float]]:
         self.model.train()
         self.schedule.before_training()
-        sums = MetricSums(self._classes, self._device)
+        sums, watching = self.parts.new_sums(), self._evaluations.watching
         rates: list[float] = []
         for inputs, targets in self.pipeline.train_batches(self.order):
             rates.append(self.schedule.rate)
             loss, outputs = self._step(inputs, targets)  # forward, loss, backward, update
             self.schedule.after_step()
             sums.update(loss, outputs, targets)
+            if watching is not None and self._evaluations.end_after(watching, loss):
+                break
         return rates, sums.result()
 
-    @torch.no_grad()
-    def _evaluate(self, split: Literal["validation", "test"]) -> dict[str, float]:
-        self.model.eval()
-        self.schedule.before_evaluation()
-        sums = MetricSums(self._classes, self._device)
-        for inputs, targets in self.pipeline.batches(split):
-            with self._precision.autocast():
-                outputs = self.model(inputs)
-                loss = self._loss(outputs, targets)
-            sums.update(loss, outputs, targets)
-        return sums.result()
-
     def _note(self, record: EpochRecord) -> None:
-        """Judge the epoch just recorded, and let the schedule set the next one's rate."""
-        self._diverged = divergence(record, self._study.task.divergence)
+        """Check the recorded epoch for divergence, and let the schedule set the next one's rate."""
+        if self._evaluations.watching is None:
+            self._diverged = divergence(record, self._study.task.divergence)
         stored = getattr(record, self._metric.column)
         value = self._metric.value(stored)
         self._values.append(math.nan if value is None or self._diverged else value)
@@ -238,10 +228,12 @@ class Training:
         return best_index(self._values, self._metric)
 
     def outcome(self) -> Outcome:
-        """How the trial ended; for a confirm trial, measures the test split at its best epoch.
+        """Return how the trial ended; for a confirm trial, measure the test split at its best epoch.
 
         Call once, when ``finished`` (or when a pruner ended the trial: its caller then sets the status).
         """
+        if self._evaluations.watching is not None:
+            return self._evaluations.watching.outcome(self._epoch)
         best = self._best_index()
         status = Status.DIVERGED if self._diverged else Status.COMPLETED
         outcome = Outcome(status, self._epoch, objective=self.objective, error=self._diverged)
@@ -249,16 +241,16 @@ class Training:
             outcome.best_val, outcome.best_epoch = self._values[best], best + 1
         if self._best_state is not None and status is not Status.DIVERGED:
             self.model.load_state_dict(self._best_state)
-            outcome.test = self._evaluate("test")
+            outcome.test = self._evaluations.measure("test")
         return outcome
 
     @property
     def objective(self) -> float | None:
-        """What tuning compares, as it stands after the last epoch; None where nothing finite was measured."""
+        """The value that tuning compares, after the last epoch; None where nothing finite was measured."""
         return None if self._diverged else objective_of(self._study, self._values)
 
     def state_dict(self) -> State:
-        """Everything the rest of the trial depends on: tensors and plain numbers, lists and dicts only."""
+        """Return all that the rest of the trial depends on: tensors and plain numbers, lists and dicts."""
         state: State = {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -276,7 +268,7 @@ class Training:
         return state
 
     def load_state_dict(self, state: State) -> None:
-        """Continue where ``state_dict`` was taken."""
+        """Continue from a ``state_dict``."""
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
@@ -291,7 +283,7 @@ class Training:
         self._diverged = state["diverged"]
 
     def close(self) -> None:
-        """End the trial: take its hooks off the model, whose tensors the next trial may write to."""
+        """End the trial: remove its hooks from the model, whose tensors the next trial may write to."""
         self.schedule.close()
         self._step.close(keep=not self._in_epoch)
 

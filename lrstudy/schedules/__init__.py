@@ -1,7 +1,7 @@
 """Learning-rate schedules for a training loop, over ``torch.optim.lr_scheduler``."""
 
 from lrstudy.schedules.curve import Curve, curve, has_curve, rates
-from lrstudy.schedules.protocol import Measurement, Schedule, ScheduleContext
+from lrstudy.schedules.protocol import Measurement, Schedule, ScheduleContext, WatchingSchedule
 from lrstudy.schedules.schedule_registry import build_schedule
 
 __all__ = [
@@ -9,6 +9,7 @@ __all__ = [
     "Measurement",
     "Schedule",
     "ScheduleContext",
+    "WatchingSchedule",
     "build_schedule",
     "curve",
     "has_curve",

@@ -1,7 +1,8 @@
-"""What a schedule is to the training loop: when it is told what, and what it answers."""
+"""The protocol between a schedule and the training loop."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -9,14 +10,16 @@ from typing import Any, Protocol
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from lrstudy.rules.outcome import Outcome
+
 
 @dataclass(frozen=True, slots=True)
 class ScheduleContext:
     """The training that a schedule steers.
 
-    ``batches`` yields the un-augmented training batches, ``(inputs, targets)``, anew at each call;
+    Each call of ``batches`` yields all un-augmented training batches, ``(inputs, targets)``.
     ``higher_is_better`` is the direction of the study's metric. Build the schedule before loading a
-    saved optimizer state: the optimizer's rates at that moment are taken for its own.
+    saved optimizer state: it takes the optimizer's rates at that moment as the initial ones.
     """
 
     optimizer: Optimizer
@@ -37,7 +40,7 @@ class ScheduleContext:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """What set the current rate: L, Kz and w̄ of the Lipschitz rule; None where nothing was measured."""
+    """The L, Kz and w̄ of the Lipschitz rule that set the current rate; None where nothing was measured."""
 
     constant: float | None = None
     kz: float | None = None
@@ -61,13 +64,13 @@ class Schedule(Protocol):
 
     @property
     def measurement(self) -> Measurement:
-        """What set the current rate."""
+        """The measured values that set the current rate."""
 
     def after_step(self) -> None:
         """Set the rate of the next step."""
 
     def after_epoch(self, metric: float | None) -> None:
-        """Hear the study's metric on the validation split (None: not measured), and set the next rate."""
+        """Take the study's metric on the validation split (None: not measured), and set the next rate."""
 
     def before_training(self) -> None:
         """Put the training weights in place."""
@@ -82,14 +85,14 @@ class Schedule(Protocol):
         """Plain data and tensors; ``torch.load(weights_only=True)`` reads it."""
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue where the saved schedule stood; load the optimizer's state first."""
+        """Continue from a saved state; load the optimizer's state first."""
 
     def close(self) -> None:
-        """Remove whatever the schedule attached to the model or the optimizer."""
+        """Remove everything that the schedule attached to the model or the optimizer."""
 
 
 class ScheduleDefaults:
-    """The answers of a schedule that measures nothing and trains with the context's optimizer."""
+    """The methods of a schedule that measures nothing and trains with the context's optimizer."""
 
     optimizer: Optimizer
 
@@ -115,3 +118,34 @@ class ScheduleDefaults:
 
     def close(self) -> None:
         """Nothing to remove."""
+
+
+class WatchingSchedule(ScheduleDefaults, ABC):
+    """A schedule that sees the loss of every step and decides when its trial ends.
+
+    After each step the loop calls ``after_loss``, ends the epoch and the trial if ``ended``, and evaluates
+    within the epoch if ``evaluation_due``. ``after_evaluation`` follows every evaluation, the one at the
+    end of an epoch included. The loop's rule of divergence does not apply.
+    """
+
+    @property
+    @abstractmethod
+    def ended(self) -> bool:
+        """True once the trial is over."""
+
+    @property
+    @abstractmethod
+    def evaluation_due(self) -> bool:
+        """True if the validation split is to be evaluated before the next step."""
+
+    @abstractmethod
+    def after_loss(self, loss: float) -> None:
+        """Take the loss of the step just made."""
+
+    @abstractmethod
+    def after_evaluation(self, metric: float | None) -> None:
+        """Take the study's metric on the validation split (None: not measured)."""
+
+    @abstractmethod
+    def outcome(self, epochs_run: int) -> Outcome:
+        """Return how the trial ended."""

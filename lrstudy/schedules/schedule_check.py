@@ -1,10 +1,11 @@
-"""Every schedule of a study built, and users' own taken through the training, before any trial starts."""
+"""The check of a study's schedules before any trial starts: users' own are walked over the training."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Final
 
 import torch
@@ -19,7 +20,7 @@ from lrstudy.schedules.protocol import ScheduleContext
 from lrstudy.schedules.samples import sample_configurations
 from lrstudy.schedules.schedule_registry import build_schedule
 from lrstudy.spec import Range, ScheduleSpec, Study
-from lrstudy.tasks import Pipeline, TaskData, build_loss, build_model, build_optimizer, precision_of
+from lrstudy.tasks import Pipeline, TaskData, assemble
 
 STEPS: Final = 100_000
 """The most steps that a schedule of users' own is walked, all of its configurations together."""
@@ -60,27 +61,25 @@ _Make = Callable[[], ScheduleContext]
 def _contexts(study: Study, data: TaskData, *, sound: bool) -> _Make:
     """Return a function that makes a new optimizer at each call, over one model that has gradients."""
     task, cpu = study.task, torch.device("cpu")
-    pipeline = Pipeline(data, task, cpu)
-    batch = next(pipeline.batches("train", min(task.batch_size, _ROWS)))
+    model: nn.Module
+    optimizer: Callable[[], torch.optim.Optimizer]
     if sound:
-        precision = precision_of(task, cpu)
-        model = precision.prepare(build_model(task.model, pipeline.input_shape, pipeline.outputs, seed=0))
-        with random_states_kept(), precision.autocast():  # dropout draws from torch's
-            loss = build_loss(task.loss)(model(batch[0]), batch[1])
+        parts = assemble(task, data, cpu)
+        pipeline, model, optimizer = parts.pipeline, parts.model, parts.new_optimizer
+        batch = next(pipeline.batches("train", min(task.batch_size, _ROWS)))
+        with random_states_kept(), parts.precision.autocast():  # dropout draws from torch's
+            loss = parts.loss(model(batch[0]), batch[1])
         loss.backward()
     else:
-        model = nn.Linear(1, 1)
+        pipeline, model = Pipeline(data, task, cpu), nn.Linear(1, 1)
+        batch = next(pipeline.batches("train", min(task.batch_size, _ROWS)))
         for parameter in model.parameters():
             parameter.grad = torch.zeros_like(parameter)
-
-    def optimizer() -> torch.optim.Optimizer:
-        return build_optimizer(task.optimizer, model) if sound else torch.optim.SGD(model.parameters())
+        optimizer = partial(torch.optim.SGD, list(model.parameters()))
 
     def make() -> ScheduleContext:
         return ScheduleContext(
-            optimizer=build_optimizer(task.optimizer, model)
-            if sound
-            else torch.optim.SGD(model.parameters()),
+            optimizer=optimizer(),
             model=model,
             loss_name=task.loss.name,
             loss_options=dict(task.loss.options),

@@ -1,5 +1,6 @@
-"""What is trained on what: data sets, the batch pipeline, models, losses, optimizers and metrics."""
+"""The parts of a training: data sets, the batch pipeline, models, losses, optimizers and metrics."""
 
+from lrstudy.tasks.assembly import Seeds, TrainingParts, assemble
 from lrstudy.tasks.losses import build_loss
 from lrstudy.tasks.metric_sums import MetricSums
 from lrstudy.tasks.models import build_model, count_parameters
@@ -14,8 +15,11 @@ __all__ = [
     "MetricSums",
     "Pipeline",
     "Precision",
+    "Seeds",
     "Split",
     "TaskData",
+    "TrainingParts",
+    "assemble",
     "build_loss",
     "build_model",
     "build_optimizer",

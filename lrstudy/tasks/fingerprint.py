@@ -16,9 +16,7 @@ import torch
 from torch import Tensor
 
 from lrstudy.catalog.task_parts import TORCHVISION
-from lrstudy.tasks.models import build_model
-from lrstudy.tasks.pipeline import Pipeline
-from lrstudy.tasks.precision import precision_of
+from lrstudy.tasks.assembly import assemble
 from lrstudy.tasks.task_data import TaskData
 
 if TYPE_CHECKING:
@@ -48,11 +46,9 @@ def model_fingerprint(task: TaskSpec, data: TaskData) -> dict[str, list[float | 
     """
     if not task.model.is_users_own or task.model.name.startswith(TORCHVISION):
         return None
-    cpu = torch.device("cpu")
-    pipeline = Pipeline(data, task, cpu)
-    model = build_model(task.model, pipeline.input_shape, pipeline.outputs, seed=0)
-    model = precision_of(task, cpu).prepare(model).eval()
-    inputs, _ = next(pipeline.batches("train", _ROWS))
+    parts = assemble(task, data, torch.device("cpu"))
+    model = parts.model.eval()
+    inputs, _ = next(parts.pipeline.batches("train", _ROWS))
     state = torch.default_generator.get_state()
     try:
         with torch.no_grad():

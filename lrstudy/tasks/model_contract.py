@@ -13,14 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from lrstudy.errors import Problem
-from lrstudy.tasks.losses import build_loss
-from lrstudy.tasks.models import build_model
-from lrstudy.tasks.optimizers import build_optimizer
-from lrstudy.tasks.precision import precision_of
+from lrstudy.tasks.assembly import Seeds, TrainingParts, assemble
+from lrstudy.tasks.task_data import TaskData
 
 if TYPE_CHECKING:
     from lrstudy.spec import TaskSpec
-    from lrstudy.tasks.pipeline import Pipeline
 
 # Of the largest output: what two calls may differ by where sums run in another order.
 _TOLERANCE: Final = 1e-4
@@ -49,7 +46,7 @@ _IN_BUFFERS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class _Snapshot:
-    """A model's state, and what it gives for some inputs in evaluation mode."""
+    """A model's state, and its outputs for some inputs in evaluation mode."""
 
     state: dict[str, Tensor]
     outputs: Tensor
@@ -65,24 +62,23 @@ class _Snapshot:
         return _close(self.outputs, other.outputs)
 
 
-def build_models(task: TaskSpec, pipeline: Pipeline) -> tuple[nn.Module, nn.Module, nn.Module]:
-    """Two models of one seed and one of another, for ``contract_problems``; before any model is trained."""
-    return _build(task, pipeline, 0), _build(task, pipeline, 0), _build(task, pipeline, 1)
+def build_models(task: TaskSpec, data: TaskData) -> tuple[TrainingParts, TrainingParts, TrainingParts]:
+    """Build two models of one seed and one of another; do so before any model is trained."""
+    return _build(task, data, 0), _build(task, data, 0), _build(task, data, 1)
 
 
-def _build(task: TaskSpec, pipeline: Pipeline, seed: int) -> nn.Module:
-    model = build_model(task.model, pipeline.input_shape, pipeline.outputs, seed)
-    return precision_of(task, torch.device("cpu")).prepare(model)
+def _build(task: TaskSpec, data: TaskData, seed: int) -> TrainingParts:
+    return assemble(task, data, torch.device("cpu"), Seeds(model=seed))
 
 
 def contract_problems(
     task: TaskSpec,
-    pipeline: Pipeline,
-    models: tuple[nn.Module, nn.Module, nn.Module],
+    data: TaskData,
+    models: tuple[TrainingParts, TrainingParts, TrainingParts],
     inputs: Tensor,
     targets: Tensor,
 ) -> Iterator[Problem]:
-    """Every breach of the contract by a user's own model; it can be trained on these rows."""
+    """Yield every breach of the contract by a user's own model, which can be trained on these rows."""
 
     def look(model: nn.Module) -> _Snapshot:
         model.eval()
@@ -93,7 +89,8 @@ def contract_problems(
     def problem(message: str, remedy: str) -> Problem:
         return Problem("task", "model", message, remedy, task.model.name)
 
-    first, again, other = models
+    parts, parts_again, parts_other = models
+    first, again, other = parts.model, parts_again.model, parts_other.model
     if first is again or first is other:
         yield problem("gives the same model at every call", _OWN_COPY)
         return
@@ -119,27 +116,27 @@ def contract_problems(
         return
     if _starts_alike(first) and before.same_state(fresh) and before.same_outputs(fresh):
         yield problem("starts from the same weights whatever the seed", _NEW_SEEDS)
-    _train(task, other, inputs, targets)
+    _train(parts_other, inputs, targets)
     for model, message in (
         (first, "changes when another model that it gave is trained"),
-        (_build(task, pipeline, 0), "starts differently after another model was trained"),
+        (_build(task, data, 0).model, "starts differently after another model was trained"),
     ):
         after = look(model)
         if not (before.same_state(after) and before.same_outputs(after)):
             yield problem(message, _NO_SHARED_STATE)
             return
-    one, two = (_train(task, model, inputs, targets) for model in (first, again))
+    one, two = (_train(each, inputs, targets) for each in (parts, parts_again))
     if not _close(one, two):
         remedy = "Draw dropout and noise from torch's random state: it is seeded for every trial."
         yield problem("gives other outputs from the same random state while it trains", remedy)
         return
-    continued = _build(task, pipeline, 0)
-    continued.load_state_dict(first.state_dict())
-    alike = look(first).same_outputs(look(continued))
-    one, two = (_train(task, model, inputs, targets) for model in (first, continued))
+    continued = _build(task, data, 0)
+    continued.model.load_state_dict(first.state_dict())
+    alike = look(first).same_outputs(look(continued.model))
+    one, two = (_train(each, inputs, targets) for each in (parts, continued))
     if not (alike and _close(one, two)):
         yield problem("gives other outputs where it continues from its saved state", _IN_BUFFERS)
-    if _seeds_torch(task, first, inputs):
+    if _seeds_torch(parts, inputs):
         remedy = "Leave manual_seed out of its forward: dropout would be the same in every trial and step."
         yield problem("sets torch's random state when it is called", remedy)
 
@@ -184,28 +181,29 @@ def _starts_alike(model: nn.Module) -> bool:
     return any(bool((value != value.flatten()[0]).any()) for value in trained)
 
 
-def _train(task: TaskSpec, model: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
+def _train(parts: TrainingParts, inputs: Tensor, targets: Tensor) -> Tensor:
     """Take one step on the rows, from a fixed random state; returns the outputs before it."""
     torch.default_generator.manual_seed(0)
-    optimizer = build_optimizer(task.optimizer, model.train())
-    with precision_of(task, torch.device("cpu")).autocast():
-        outputs: Tensor = model(inputs.clone())
-        loss = build_loss(task.loss)(outputs, targets)
+    parts.model.train()
+    optimizer = parts.new_optimizer()
+    with parts.precision.autocast():
+        outputs: Tensor = parts.model(inputs.clone())
+        loss = parts.loss(outputs, targets)
     loss.backward()
     optimizer.step()
     return outputs.detach().clone()
 
 
 @torch.no_grad()
-def _seeds_torch(task: TaskSpec, model: nn.Module, inputs: Tensor) -> bool:
+def _seeds_torch(parts: TrainingParts, inputs: Tensor) -> bool:
     """Return True if a forward pass, in either mode, leaves one random state whatever the state before it."""
     for training in (True, False):
-        model.train(training)
+        parts.model.train(training)
         left: list[Tensor] = []
         for seed in (0, 1):
             torch.default_generator.manual_seed(seed)
-            with precision_of(task, torch.device("cpu")).autocast():
-                model(inputs.clone())
+            with parts.precision.autocast():
+                parts.model(inputs.clone())
             left.append(torch.default_generator.get_state())
         if torch.equal(*left):
             return True

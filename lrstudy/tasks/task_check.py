@@ -8,17 +8,13 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from lrstudy.catalog.task_parts import CLASSIFICATION_LOSSES, TORCHVISION
 from lrstudy.errors import ContractError, InputError, Problem, StudyFileError
 from lrstudy.rules.user_modules import cause_of
-from lrstudy.tasks.losses import build_loss
+from lrstudy.tasks.assembly import TrainingParts, assemble
 from lrstudy.tasks.model_contract import build_models, contract_problems
-from lrstudy.tasks.models import build_model
-from lrstudy.tasks.optimizers import build_optimizer
-from lrstudy.tasks.pipeline import Pipeline
-from lrstudy.tasks.precision import precision_of
 from lrstudy.tasks.task_data import TaskData
 from lrstudy.tasks.value_checks import value_problems
 
@@ -31,22 +27,19 @@ _ROWS: Final = 4
 def check_task(task: TaskSpec, data: TaskData, metric: str = "") -> None:
     """Build the task's parts and take one step on a few rows, on the CPU.
 
-    ``metric`` is what the study is judged by, where that is to be checked too. Raises ``InputError`` with all
-    that does not fit: ``StudyFileError`` for names, options and parts that do not go together,
+    ``metric`` is the study's, if that is to be checked too. Raises ``InputError`` with all that does not fit:
+    ``StudyFileError`` for names, options and parts that do not go together,
     ``ContractError`` for data or a model that break their contract.
     """
     if (data.classes is not None) != (task.loss.name in CLASSIFICATION_LOSSES):
         raise StudyFileError(_loss_problem(task, data))
     if metric.endswith("_r2") and (problem := _r2_problem(data, metric)) is not None:
         raise StudyFileError(problem)
-    cpu = torch.device("cpu")
-    pipeline = Pipeline(data, task, cpu)
-    problems = list(value_problems(task, data, pipeline)) if task.dataset.is_users_own else []
     state = torch.default_generator.get_state()  # dropout draws from it
     try:
-        model = build_model(task.model, pipeline.input_shape, pipeline.outputs, seed=0)
-        build_optimizer(task.optimizer, model)
-        problems += _problems(task, pipeline, model)
+        parts = assemble(task, data, torch.device("cpu"))
+        problems = list(value_problems(task, data, parts.pipeline)) if task.dataset.is_users_own else []
+        problems += _problems(parts, data)
     finally:
         torch.default_generator.set_state(state)
     if problems:
@@ -54,7 +47,7 @@ def check_task(task: TaskSpec, data: TaskData, metric: str = "") -> None:
 
 
 def _loss_problem(task: TaskSpec, data: TaskData) -> Problem:
-    """Tell a loss that is for other targets, and which form the targets need for it."""
+    """Return the problem of a loss that does not fit the targets, with the form they need for it."""
     if data.classes is not None:
         message = f"does not fit {data.name!r}, whose targets are classes"
         remedy = "Use a loss of classification."
@@ -81,7 +74,7 @@ def _loss_problem(task: TaskSpec, data: TaskData) -> Problem:
 
 
 def _r2_problem(data: TaskData, metric: str) -> Problem | None:
-    """Tell a split on which R² is not defined: a target has one value there."""
+    """Return the problem of a split on which R² is not defined, because a target does not vary."""
     for name, split in data.splits.items():
         if data.classes is None and bool((split.targets == split.targets[0]).all(axis=0).any()):
             rows = len(split.targets)
@@ -93,7 +86,9 @@ def _r2_problem(data: TaskData, metric: str) -> Problem | None:
     return None
 
 
-def _problems(task: TaskSpec, pipeline: Pipeline, model: nn.Module) -> Iterator[Problem]:
+def _problems(parts: TrainingParts, data: TaskData) -> Iterator[Problem]:
+    task, model = parts.task, parts.model
+
     def problem(message: str, remedy: str) -> Problem:
         return Problem("task", "model", message, remedy, task.model.name)
 
@@ -106,14 +101,13 @@ def _problems(task: TaskSpec, pipeline: Pipeline, model: nn.Module) -> Iterator[
         message = f"has a state that cannot be pickled: {cause_of(error)}"
         yield problem(message, "Keep only tensors and plain values in its state: checkpoints hold it.")
     own = task.model.is_users_own and not task.model.name.startswith(TORCHVISION)
-    models = build_models(task, pipeline) if own else None
-    model = precision_of(task, torch.device("cpu")).prepare(model)
-    inputs, targets = next(pipeline.batches("train", min(task.batch_size, _ROWS)))
-    found = list(_step_problems(task, pipeline, model, inputs, targets))
-    yield from found
-    if models is not None and not found:
+    models = build_models(task, data) if own else None
+    inputs, targets = next(parts.pipeline.batches("train", min(task.batch_size, _ROWS)))
+    in_step = list(_step_problems(parts, inputs, targets))
+    yield from in_step
+    if models is not None and not in_step:
         try:
-            yield from contract_problems(task, pipeline, models, inputs, targets)
+            yield from contract_problems(task, data, models, inputs, targets)
         except InputError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever the user's code raises
@@ -121,16 +115,14 @@ def _problems(task: TaskSpec, pipeline: Pipeline, model: nn.Module) -> Iterator[
             yield problem(message, "Make it run in both modes, as often as it is built.")
 
 
-def _step_problems(
-    task: TaskSpec, pipeline: Pipeline, model: nn.Module, inputs: Tensor, targets: Tensor
-) -> Iterator[Problem]:
+def _step_problems(parts: TrainingParts, inputs: Tensor, targets: Tensor) -> Iterator[Problem]:
     def problem(message: str, remedy: str) -> Problem:
-        return Problem("task", "model", message, remedy, task.model.name)
+        return Problem("task", "model", message, remedy, parts.task.model.name)
 
     try:
-        with precision_of(task, torch.device("cpu")).autocast():
-            outputs = model(inputs.clone())
-            expected = (len(inputs), pipeline.outputs)
+        with parts.precision.autocast():
+            outputs = parts.model(inputs.clone())
+            expected = (len(inputs), parts.pipeline.outputs)
             if not isinstance(outputs, Tensor) or tuple(outputs.shape) != expected:
                 got = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
                 message = f"maps {tuple(inputs.shape)} to {got}, not to {expected}"
@@ -144,7 +136,7 @@ def _step_problems(
                 message = f"gives nothing but NaN or infinity for a batch of shape {tuple(inputs.shape)}"
                 yield problem(message, "Correct it, or scale its inputs: it cannot be trained from there.")
                 return
-            loss = build_loss(task.loss)(outputs, targets)
+            loss = parts.loss(outputs, targets)
         loss.backward()
     except InputError:
         raise

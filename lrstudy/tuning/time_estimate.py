@@ -1,4 +1,4 @@
-"""How long a study will take, from a second of its own training. Nothing is recorded."""
+"""The estimated time of a study, from a second of its own training. Nothing is recorded."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from dataclasses import dataclass
 import torch
 
 from lrstudy.engine.lanes import LaneChoice, choose_lanes, seconds_per_step
+from lrstudy.engine.step import build_step
 from lrstudy.spec import Study
 from lrstudy.store import Store
-from lrstudy.tasks import Pipeline, TaskData, build_loss, build_model, build_optimizer
+from lrstudy.tasks import Pipeline, TaskData, assemble
 
-# Measured on 2 CPU cores: what Ray's start costs a study, and what Ray and the store cost a trial.
+# Measured on 2 CPU cores: the cost of Ray's start for a study, and of Ray and the store for a trial.
 _START_SECONDS = 5.0
 _TRIAL_SECONDS = 0.15
 _MEASURE_SECONDS = 1.0
@@ -23,11 +24,11 @@ _MEASURE_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Seconds for the whole study (None: unknown), what that rests on, and the steps of an epoch.
+    """Seconds for the whole study (None: unknown), the basis of that number, and the steps of an epoch.
 
-    ``trial_seconds`` is how long one trial occupies its CPUs and GPUs, ``data`` what is trained on. ``lanes``
-    is what the study will do about lanes and why, ``advice`` what a measurement here says against it, if
-    anything.
+    ``trial_seconds`` is the time that one trial occupies its CPUs and GPUs, ``data`` describes the data set.
+    ``lanes`` is the number of lanes of the study and its reason, ``advice`` an objection to it from a
+    measurement on this machine, if there is one.
     """
 
     seconds: float | None
@@ -40,7 +41,7 @@ class Estimate:
 
 
 def estimate_seconds(study: Study, data: TaskData, run: Store | None = None) -> Estimate:
-    """From the trials of an earlier run of the same task, else from a second of training steps here."""
+    """Estimate from the trials of an earlier run of the same task, else from a second of training here."""
     steps = Pipeline(data, study.task, torch.device("cpu")).steps_per_epoch
     each, basis = (None, "") if run is None else _recorded(study, run)
     choice, advice = choose_lanes(study, data), ""
@@ -63,14 +64,14 @@ def estimate_seconds(study: Study, data: TaskData, run: Store | None = None) -> 
 
 
 def _recorded(study: Study, run: Store) -> tuple[float | None, str]:
-    """Seconds of a whole trial, from those that a run of the same task has recorded."""
+    """Return the seconds of a whole trial, from those that a run of the same task has recorded."""
     if run.study.spec.get("task") != study.to_json()["task"]:
         return None, ""
     whole = [trial for trial in run.trial_records() if trial.epochs_run == study.task.epochs]
     if not whole:
         return None, ""
     seconds = {trial.trial_id: (trial.ended_at - trial.started_at).total_seconds() for trial in whole}
-    if run.study.lanes:  # from its start to its end a trial had neighbours: only its epochs know its share
+    if run.study.lanes:  # trials of a group overlap: a trial's share is in its epochs only
         seconds = dict.fromkeys(seconds, 0.0)
         for key, row in run.epoch_records():
             if key.trial_id in seconds:
@@ -79,23 +80,17 @@ def _recorded(study: Study, run: Store) -> tuple[float | None, str]:
 
 
 def _time_steps(study: Study, data: TaskData) -> float:
-    """Seconds per training step, a share of the evaluation included."""
-    device = torch.device("cpu")
+    """Return the seconds of a training step, a share of the evaluation included."""
     threads = torch.get_num_threads()
     torch.set_num_threads(study.resources.cpus)
     try:
-        pipeline = Pipeline(data, study.task, device)
-        model = build_model(study.task.model, pipeline.input_shape, pipeline.outputs, 0).to(device)
-        if study.task.precision == "float64":
-            model.double()
-        loss, optimizer = build_loss(study.task.loss), build_optimizer(study.task.optimizer, model)
-        generator = torch.Generator(device=device).manual_seed(0)
-        batches = itertools.chain.from_iterable(pipeline.train_batches(generator) for _ in itertools.count())
+        parts = assemble(study.task, data, torch.device("cpu"))
+        step = build_step(parts, "eager")
+        epochs = (parts.pipeline.train_batches(parts.order) for _ in itertools.count())
+        batches = itertools.chain.from_iterable(epochs)
         warm_up, counted, started = 3, 0, time.perf_counter()
         for inputs, targets in batches:
-            optimizer.zero_grad(set_to_none=True)
-            loss(model(inputs), targets).backward()
-            optimizer.step()
+            step(inputs, targets)
             counted += 1
             if counted == warm_up:
                 started = time.perf_counter()

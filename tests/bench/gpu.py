@@ -32,16 +32,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lrstudy.engine.step import PlainStep, build_step, step_key
+from lrstudy.engine.step import build_step
 from lrstudy.schedules import ScheduleContext, build_schedule
 from lrstudy.tasks import (
-    MetricSums,
-    Pipeline,
     Split,
     TaskData,
-    build_loss,
+    assemble,
     build_model,
-    build_optimizer,
     precision_of,
 )
 
@@ -92,7 +89,7 @@ class TorchStep:
 
 def task_of(job: Job) -> Any:
     """The job as a study's task, without a study file: that would need pydantic."""
-    part = lambda name, **options: SimpleNamespace(name=name, options=options)  # noqa: E731 - a name for three calls
+    part = lambda name, **options: SimpleNamespace(name=name, options=options, is_users_own=False)  # noqa: E731 - a name for three calls
     return SimpleNamespace(
         model=part(job.network),
         loss=part("cross-entropy"),
@@ -111,31 +108,25 @@ class Trial:
 
     def __init__(self, job: Job, data: TaskData) -> None:
         task, device = task_of(job), torch.device(job.device)
-        self.pipeline = Pipeline(data, task, device)
-        self.device = device
-        self.order = torch.Generator(device=device).manual_seed(0)
-        precision = precision_of(task, device)
-        model = build_model(task.model, self.pipeline.input_shape, self.pipeline.outputs, 0)
-        model = precision.prepare(model.to(device))
+        self.parts = assemble(task, data, device)
         context = ScheduleContext(
-            optimizer=build_optimizer(task.optimizer, model),
-            model=model,
+            optimizer=self.parts.optimizer,
+            model=self.parts.model,
             loss_name=task.loss.name,
             loss_options={},
             epochs=job.epochs + 2,
-            steps_per_epoch=self.pipeline.steps_per_epoch,
+            steps_per_epoch=self.parts.pipeline.steps_per_epoch,
             batches=lambda: iter(()),
             seed=0,
         )
         self.schedule = build_schedule("cosine", {}, context)
-        plain = PlainStep(model, build_loss(task.loss), precision, self.schedule.optimizer)
-        self.step = build_step("captured", plain, device, step_key(task, self.pipeline))
+        self.step = build_step(self.parts, "captured", self.schedule.optimizer)
 
     def epoch(self) -> None:
         """The loop of ``Training``."""
-        sums = MetricSums(10, self.device)
+        sums = self.parts.new_sums()
         rates = []
-        for inputs, targets in self.pipeline.train_batches(self.order):
+        for inputs, targets in self.parts.pipeline.train_batches(self.parts.order):
             rates.append(self.schedule.rate)
             loss, outputs = self.step(inputs, targets)
             self.schedule.after_step()

@@ -71,7 +71,7 @@ def captures(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     def build(how: str, plain: PlainStep, device: torch.device, key: Hashable | None) -> Any:
         return plain if how == "eager" else CapturedStep(plain, key, capture, lambda compute: compute())
 
-    monkeypatch.setattr("lrstudy.engine.trial.build_step", build)
+    monkeypatch.setattr("lrstudy.engine.step.choose_step", build)
     captured._kept.clear()
     yield made
     captured._kept.clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import math
 from typing import Any
@@ -9,9 +10,10 @@ from typing import Any
 import pytest
 import torch
 
-from lrstudy.engine.range_test import Sweep, plan_sweep
+from lrstudy.engine.range_test import Sweep, plan_sweep, run_range_test
 from lrstudy.errors import InputError
-from lrstudy.records import Status
+from lrstudy.records import Phase, Status
+from lrstudy.rules.seeding import derive_seed
 from lrstudy.spec import Study, parse_study
 from lrstudy.tasks import TaskData, load_data
 
@@ -111,3 +113,54 @@ def test_a_sweep_that_cannot_be_is_refused(plan: dict[str, float]) -> None:
 def test_batch_norm_and_float64_work() -> None:
     spec = study(model={"name": "mlp", "widths": [8], "batch_norm": "last"}, precision="float64", epochs=2)
     assert swept(spec).curve.bounds() is not None
+
+
+def test_an_epoch_that_the_loss_ends_counts_the_steps_it_took() -> None:
+    sweep = swept(low=1e-3, high=1e6, epochs=8)
+    steps = len(sweep.curve.rates)
+    per_epoch = plan_sweep(SPEC, DATA, epochs=1).steps
+    assert steps % per_epoch, "it ended within an epoch"
+    rows = sweep.records  # type: ignore[attr-defined]
+    assert rows[-1].step == steps
+    whole = len(rows) - 1
+    assert rows[-1].samples == whole * len(DATA.train.targets) + (steps - whole * per_epoch) * 64
+    assert sweep.curve.checks[-1] == (sweep.curve.rates[-1], rows[-1].val_accuracy)
+
+
+def test_it_continues_from_a_checkpoint_as_if_uninterrupted() -> None:
+    whole = swept(low=1e-3, high=1e6, epochs=8)
+    plan = plan_sweep(SPEC, DATA, low=1e-3, high=1e6, epochs=8)
+    first = Sweep(SPEC, DATA, plan, 1, CPU)
+    first.run_epoch()
+    first.run_epoch()
+    file = io.BytesIO()
+    torch.save(first.state_dict(), file)
+    file.seek(0)
+    second = Sweep(SPEC, DATA, plan, 1, CPU)
+    second.load_state_dict(torch.load(file, weights_only=True))
+    list(second.run())
+    assert second.curve == whole.curve
+    assert second.outcome() == whole.outcome()
+
+
+def test_in_this_process_it_runs_on_the_studys_seed_and_cores() -> None:
+    threads = torch.get_num_threads()
+    told, used = [], set()
+
+    def hear(done: int, planned: int) -> None:
+        told.append((done, planned))
+        used.add(torch.get_num_threads())
+
+    try:
+        torch.set_num_threads(SPEC.resources.cpus + 1)
+        result = run_range_test(SPEC, DATA, plan_sweep(SPEC, DATA, epochs=2), 5, CPU, hear)
+        assert torch.get_num_threads() == SPEC.resources.cpus + 1
+        torch.set_num_threads(SPEC.resources.cpus)
+        alone = swept(epochs=2, seed=derive_seed(5, Phase.RANGE_TEST.value, 0))
+    finally:
+        torch.set_num_threads(threads)
+    assert told == [(0, 2), (1, 2), (2, 2)]
+    assert used == {SPEC.resources.cpus}
+    assert result.curve == alone.curve
+    assert result.bounds == result.curve.bounds()
+    assert result.seconds > 0

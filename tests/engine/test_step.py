@@ -12,7 +12,7 @@ from torch import nn
 
 from lrstudy.engine import captured_step as captured
 from lrstudy.engine.captured_step import CapturedStep
-from lrstudy.engine.step import PlainStep, Step, build_step
+from lrstudy.engine.step import PlainStep, Step, choose_step
 from lrstudy.tasks.precision import Precision
 
 SIZES = [8, 8, 8, 3, 8, 8, 8, 8, 3, 8, 8]  # the odd ones end an epoch
@@ -257,7 +257,7 @@ def test_two_trials_at_once_do_not_share() -> None:
 
 @pytest.mark.parametrize("step", ["eager", "captured"])
 def test_without_a_gpu_the_step_is_plain_and_says_so_if_asked_otherwise(step: str) -> None:
-    built = build_step(step, plain(), torch.device("cpu"), None)
+    built = choose_step(step, plain(), torch.device("cpu"), None)
     assert isinstance(built, PlainStep)
     assert (built.note is None) == (step == "eager")
 
@@ -268,7 +268,7 @@ def test_on_a_gpu_the_graph_trains_as_the_plain_step(options: dict[str, Any]) ->
     found = []
     for how in ("eager", "captured", "captured"):
         inner = plain(dropout=0.0, device="cuda", **options)
-        step = build_step(how, inner, torch.device("cuda"), "task")
+        step = choose_step(how, inner, torch.device("cuda"), "task")
         found.append(train(step, inner, change_rate))
         step.close(keep=True)
         assert step.note is None

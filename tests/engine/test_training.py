@@ -12,6 +12,8 @@ import torch
 
 from lrstudy.engine.trial import Training, TrialConfig, run_trial
 from lrstudy.records import EpochRecord, Phase, Status
+from lrstudy.rules.outcome import Outcome
+from lrstudy.schedules import ScheduleContext, WatchingSchedule
 from lrstudy.spec import Study, parse_study
 from lrstudy.tasks import TaskData, load_data
 
@@ -172,3 +174,88 @@ def test_a_rate_that_the_optimizer_found_itself_is_recorded(data: TaskData, kind
     if kind != "schedule-free":
         assert len({r.lr_max for r in records}) == len(records), "the found step size changes"
         assert records[0].lr_min < 0.01, "the first estimates of the distance are tiny"
+
+
+class Watching(WatchingSchedule):
+    """Evaluates after every tenth step and ends the trial after ``last``; it moves the trial's clock."""
+
+    def __init__(self, last: int, context: ScheduleContext) -> None:
+        self.optimizer, self._last = context.optimizer, last
+        self.losses: list[float] = []
+        self.metrics: list[tuple[int, float | None]] = []
+        self.now = 0.0
+
+    @property
+    def ended(self) -> bool:
+        return len(self.losses) >= self._last
+
+    @property
+    def evaluation_due(self) -> bool:
+        return len(self.losses) % 10 == 0
+
+    def after_loss(self, loss: float) -> None:
+        self.losses.append(loss)
+        self.now += 1.0
+
+    def after_evaluation(self, metric: float | None) -> None:
+        self.metrics.append((len(self.losses), metric))
+        self.now += 100.0
+
+    def after_step(self) -> None: ...
+
+    def after_epoch(self, metric: float | None) -> None: ...
+
+    def outcome(self, epochs_run: int) -> Outcome:
+        return Outcome(Status.COMPLETED, epochs_run, found={"steps": len(self.losses)})
+
+    def state_dict(self) -> dict[str, Any]:
+        return {}
+
+    def load_state_dict(self, state: Any) -> None: ...
+
+
+def watched(data: TaskData, last: int, epochs: int = 3, **task: Any) -> tuple[Watching, Training]:
+    built: list[Watching] = []
+
+    def build(context: ScheduleContext) -> Watching:
+        built.append(Watching(last, context))
+        return built[0]
+
+    def clock() -> float:
+        return built[0].now if built else 0.0
+
+    training = Training(study(epochs, **task), data, config(lr=0.1), CPU, clock, build)
+    return built[0], training
+
+
+def test_a_schedule_that_watches_sees_every_loss_and_ends_its_trial(data: TaskData) -> None:
+    steps = math.ceil(len(data.train.targets) / 64)
+    schedule, training = watched(data, last=steps + 5)
+    records = list(training.run())
+    assert training.finished
+    assert [r.step for r in records] == [steps, steps + 5]
+    assert records[1].samples == len(data.train.targets) + 5 * 64
+    assert schedule.losses[0] != schedule.losses[-1]
+    assert math.fsum(schedule.losses[steps:]) / 5 == pytest.approx(records[1].train_loss)
+    assert training.outcome() == Outcome(Status.COMPLETED, 2, found={"steps": steps + 5})
+
+
+def test_evaluations_within_an_epoch_are_no_training_time_and_change_no_training(data: TaskData) -> None:
+    steps = math.ceil(len(data.train.targets) / 64)
+    schedule, training = watched(data, last=999, epochs=2)
+    records = list(training.run())
+    places = [n for n in range(1, 2 * steps + 1) if n % 10 == 0 or n % steps == 0]
+    assert [place for place, _ in schedule.metrics] == places, "none twice after the same step"
+    first = sum(place <= steps for place in places)
+    assert [r.eval_seconds for r in records] == [100.0 * first, 100.0 * (len(places) - first)]
+    assert [r.train_seconds for r in records] == [steps, steps]
+    assert [r.val_accuracy for r in records] == [dict(schedule.metrics)[steps], schedule.metrics[-1][1]]
+    plain = list(run_trial(study(2), data, config(lr=0.1), CPU))
+    assert [r.train_loss for r in records] == [r.train_loss for r in plain]
+    assert [r.val_loss for r in records] == [r.val_loss for r in plain]
+
+
+def test_a_trial_that_is_watched_ends_by_no_other_rule(data: TaskData) -> None:
+    _, training = watched(data, last=999, epochs=2, divergence=0.001)
+    assert len(list(training.run())) == 2
+    assert training.outcome().status is Status.COMPLETED

@@ -13,11 +13,9 @@ from lrstudy.engine.trial import TrialConfig, run_trial
 from lrstudy.records import EpochRecord, Phase
 from lrstudy.spec import parse_study
 from lrstudy.tasks import (
-    MetricSums,
     Pipeline,
-    build_loss,
-    build_model,
-    build_optimizer,
+    Seeds,
+    assemble,
     check_task,
     load_data,
     precision_of,
@@ -30,23 +28,20 @@ def train(task, seed: int = 0, epochs: int = 2) -> list[dict[str, float]]:
     """The bare loop: metrics per epoch and, last, the sum of the weights."""
     data = load_data(task, 0)
     check_task(task, data)
-    pipeline, precision = Pipeline(data, task, CPU), precision_of(task, CPU)
-    model = precision.prepare(build_model(task.model, pipeline.input_shape, pipeline.outputs, seed))
-    loss, optimizer = build_loss(task.loss), build_optimizer(task.optimizer, model)
-    generator = torch.Generator().manual_seed(seed)
+    parts = assemble(task, data, CPU, Seeds(model=seed, order=seed))
     found = []
     for _ in range(epochs):
-        sums = MetricSums(data.classes, CPU)
-        for inputs, targets in pipeline.train_batches(generator):
-            optimizer.zero_grad()
-            with precision.autocast():
-                outputs = model(inputs)
-                value = loss(outputs, targets)
+        sums = parts.new_sums()
+        for inputs, targets in parts.pipeline.train_batches(parts.order):
+            parts.optimizer.zero_grad()
+            with parts.precision.autocast():
+                outputs = parts.model(inputs)
+                value = parts.loss(outputs, targets)
             value.backward()
-            optimizer.step()
+            parts.optimizer.step()
             sums.update(value, outputs, targets)
         found.append(sums.result())
-    found.append({"weights": sum(float(p.detach().sum()) for p in model.parameters())})
+    found.append({"weights": sum(float(p.detach().sum()) for p in parts.model.parameters())})
     return found
 
 

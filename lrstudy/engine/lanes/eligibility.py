@@ -1,6 +1,6 @@
-"""Whether stacked layers compute what a task's own model computes: tried on a few rows, not believed.
+"""The check that stacked layers compute what a task's own model computes, on a few rows.
 
-Layers are known by their types, but a user's model may hold more than these say: a frozen or a shared
+Layers are known by their types, but a user's model may hold more than its types say: a frozen or a shared
 parameter, a hook, rows of another shape.
 """
 
@@ -15,26 +15,25 @@ from torch import Tensor, nn
 from lrstudy.engine.lanes.lane_losses import StackedLoss
 from lrstudy.engine.lanes.stacked_model import stack
 from lrstudy.spec.models import TaskSpec
-from lrstudy.tasks import build_loss, build_model
+from lrstudy.tasks import Seeds, TaskData, assemble
 from lrstudy.tasks.losses import Loss
-from lrstudy.tasks.pipeline import Pipeline
 
 _ROWS: Final = 8
 _SEEDS: Final = (0, 1)
-# Stacked anew for each: what a model keeps for itself is lost then.
+# Stacked again in each: attributes that a model keeps outside its parameters are lost then.
 _ROUNDS: Final = 2
 
 
-def disagreement(task: TaskSpec, pipeline: Pipeline) -> str | None:
-    """How a step and an evaluation of two lanes differ from plain ones of each, if they do."""
-    inputs, targets = next(pipeline.batches("train", _ROWS))
+def disagreement(task: TaskSpec, data: TaskData) -> str | None:
+    """Return how a step and an evaluation of two lanes differ from plain ones of each, if they do."""
+    alone, stacked = (
+        [assemble(task, data, torch.device("cpu"), Seeds(model=seed)) for seed in _SEEDS] for _ in range(2)
+    )
+    inputs, targets = next(alone[0].pipeline.batches("train", _ROWS))
     inputs = inputs.double()
     targets = targets.double() if targets.is_floating_point() else targets
-    models, lanes = (
-        [build_model(task.model, pipeline.input_shape, pipeline.outputs, seed).double() for seed in _SEEDS]
-        for _ in range(2)
-    )
-    loss = build_loss(task.loss)
+    models, lanes = ([parts.model.double() for parts in group] for group in (alone, stacked))
+    loss = alone[0].loss
     try:
         for _ in range(_ROUNDS):
             ours = _side_by_side(lanes, loss, inputs, targets)
@@ -50,7 +49,7 @@ def disagreement(task: TaskSpec, pipeline: Pipeline) -> str | None:
 def _side_by_side(
     models: list[nn.Module], loss: Loss, inputs: Tensor, targets: Tensor
 ) -> list[tuple[Tensor, ...]]:
-    """Outputs, loss and gradient of every lane, and what it is evaluated to."""
+    """Return the training outputs, loss, gradient and evaluation outputs of every lane."""
     stacked, losses, count = stack(models), StackedLoss(loss), len(models)
     inputs, targets = (tensor.expand(count, *tensor.shape) for tensor in (inputs, targets))
     outputs = stacked(inputs, training=True)

@@ -15,8 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from lrstudy.engine.lanes.stacked_model import has_known_layers
 from lrstudy.spec import Study
-from lrstudy.tasks import TaskData, build_model, precision_of
-from lrstudy.tasks.pipeline import Pipeline
+from lrstudy.tasks import TaskData, assemble
 
 # Up to so many multiply-adds of a step's forward pass lanes are at least 1.5 times as fast as trials one by
 # one: where layers are stacked one by one, and where torch maps over the whole model. Measured by
@@ -26,13 +25,13 @@ MAPPED: Final = 4_000_000
 # Up to so many, more lanes are faster than few.
 TINY: Final = 1_000_000
 MANY, FEW = 64, 16
-# The model is asked with so few rows: its multiply-adds are proportional to them.
+# Rows of the counted forward pass: its multiply-adds are proportional to them.
 _ROWS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """The number of lanes that the rule gives (0: none), and what it looked at, in words."""
+    """The number of lanes that the rule gives (0: none), and its reason in words."""
 
     lanes: int
     multiply_adds: int
@@ -41,16 +40,14 @@ class Rule:
 
 def rule_of(study: Study, data: TaskData) -> Rule:
     """Apply the rule to a study's model and the shapes of its data."""
-    cpu = torch.device("cpu")
-    pipeline = Pipeline(data, study.task, cpu)
-    model = build_model(study.task.model, pipeline.input_shape, pipeline.outputs, 0)
-    model = precision_of(study.task, cpu).prepare(model)
+    parts = assemble(study.task, data, torch.device("cpu"))
+    model = parts.model
     if has_known_layers(model):
         most = KNOWN_LAYERS
         adds = sum(layer.weight.numel() for layer in model.modules() if isinstance(layer, nn.Linear))
     else:
         most = MAPPED
-        inputs, _ = next(pipeline.batches("train", _ROWS))
+        inputs, _ = next(parts.pipeline.batches("train", _ROWS))
         adds = _counted(model, inputs)
     adds *= study.task.batch_size
     lanes = 0 if adds > most else MANY if adds <= TINY else FEW
@@ -60,7 +57,7 @@ def rule_of(study: Study, data: TaskData) -> Rule:
 
 @torch.no_grad()
 def _counted(model: nn.Module, inputs: Tensor) -> int:
-    """Multiply-adds of a row, by torch's own counter, whose first use imports its compiler (a second)."""
+    """Return the multiply-adds of a row, by torch's counter. Its first use imports the compiler (1 s)."""
     with FlopCounterMode(display=False) as counter:
         model.eval()(inputs)
     found: int = counter.get_total_flops() // 2 // len(inputs)

@@ -22,21 +22,19 @@ from lrstudy.engine.lanes.stacked_model import stack, unstackable
 from lrstudy.engine.trial import State, Training, TrialConfig
 from lrstudy.records import EpochRecord
 from lrstudy.spec import Study
-from lrstudy.tasks import TaskData, build_loss, build_model
-from lrstudy.tasks.pipeline import Pipeline
+from lrstudy.tasks import TaskData, assemble
 
 
 def why_not(study: Study, data: TaskData, kinds: Sequence[str]) -> str | None:
-    """Why trials of a study, of these schedule kinds, cannot run in lanes; None if they can."""
+    """Return the reason why trials of a study, of these schedule kinds, cannot run in lanes, if any."""
     task = study.task
     if task.precision == "bf16":
         return "the precision is bf16"
     for kind in kinds:
         if kind not in SCHEDULES:
             return f"the schedule {kind!r} is the user's own"
-    pipeline = Pipeline(data, task, torch.device("cpu"))
-    reason = unstackable(build_model(task.model, pipeline.input_shape, pipeline.outputs, 0))
-    return disagreement(task, pipeline) if reason is None else reason
+    reason = unstackable(assemble(task, data, torch.device("cpu")).model)
+    return disagreement(task, data) if reason is None else reason
 
 
 class LaneGroup:
@@ -52,7 +50,7 @@ class LaneGroup:
         self.trainings = [Training(study, data, config, device) for config in configs]
         self._dropped: set[int] = set()
         self._stacked: tuple[int, ...] = ()
-        self._losses = StackedLoss(build_loss(study.task.loss))
+        self._losses = StackedLoss(self.trainings[0].parts.loss)
         self._classes, self._device = data.classes, device
 
     @property
@@ -86,7 +84,7 @@ class LaneGroup:
         }
 
     def _shares(self, seconds: float) -> list[float]:
-        """What each lane's training took: who measures pays for it, the rest is shared equally."""
+        """Return each lane's training time: lanes that measure pay for it, the rest is shared equally."""
         watching, watched = self._model.take_watch_seconds(), self._model.watched
         each = (seconds - watching) / len(self._stacked)
         return [

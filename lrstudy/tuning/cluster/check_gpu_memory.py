@@ -1,4 +1,4 @@
-"""Whether as many trials as are to share a GPU fit into its memory, found out before the study starts."""
+"""The check, before a study starts, that the trials which share a GPU fit into its memory."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any, Final
 import ray
 import torch
 
-from lrstudy.engine.step import PlainStep, build_step
+from lrstudy.engine.step import build_step
 from lrstudy.errors import ClusterError, Problem
 from lrstudy.spec import Resources, Study
-from lrstudy.tasks import Pipeline, TaskData, build_loss, build_model, build_optimizer, precision_of
+from lrstudy.tasks import TaskData, assemble
 
-# What a process holds on a GPU besides its tensors: the CUDA context and the kernels that were loaded.
+# Bytes of a process on a GPU besides its tensors: the CUDA context and the loaded kernels.
 _CONTEXT: Final = 600 * 2**20
-# Allocators fragment, and evaluation may come while others train.
+# Allocators fragment, and one trial may evaluate while others train.
 _RESERVE: Final = 0.9
 _STEPS: Final = 5  # a captured step is replayed by then: a graph holds memory of its own
 
@@ -26,10 +26,10 @@ _STEPS: Final = 5  # a captured step is replayed by then: a graph holds memory o
 def check_packing(
     study: Study, shared: ray.ObjectRef[Any], request: dict[str, float], search_path: tuple[str, ...]
 ) -> None:
-    """Train some steps in a worker as trials get it; raises ``ClusterError`` where that many do not fit.
+    """Train some steps in a worker like a trial's; raise ``ClusterError`` if the trials do not fit.
 
-    ``shared`` refers to ``(Study, TaskData)``, ``search_path`` is where users' own modules are. Does nothing
-    where trials do not share GPUs.
+    ``shared`` refers to ``(Study, TaskData)``, ``search_path`` holds users' own modules. Does nothing unless
+    trials share GPUs.
     """
     if not 0 < study.resources.gpus < 1:
         return
@@ -42,7 +42,7 @@ def check_packing(
 
 
 def packing_problem(resources: Resources, each: int, total: int) -> Problem | None:
-    """What is wrong when one trial holds ``each`` bytes of a GPU that has ``total``; None if nothing is.
+    """Return the problem if one trial holds ``each`` bytes of a GPU that has ``total``; None if all fit.
 
     >>> packing_problem(Resources(gpus=0.25), 2 * 2**30, 16 * 2**30)
     """
@@ -57,7 +57,7 @@ def packing_problem(resources: Resources, each: int, total: int) -> Problem | No
 
 
 def _worker(shared: tuple[Study, TaskData], search_path: tuple[str, ...]) -> tuple[int, int] | None:
-    """Bytes that a trial of the study reserves on this worker's GPU, and all that it has."""
+    """Return the bytes that a trial of the study reserves on this worker's GPU, and the GPU's total."""
     if not torch.cuda.is_available():
         return None  # a GPU that Ray was told of and torch does not see: trials run on the CPU
     sys.path += [folder for folder in search_path if folder not in sys.path]
@@ -67,18 +67,12 @@ def _worker(shared: tuple[Study, TaskData], search_path: tuple[str, ...]) -> tup
 
 
 def peak_bytes(study: Study, data: TaskData, device: torch.device) -> int:
-    """Memory that some training steps and an evaluated batch reserve on a CUDA device (else 0)."""
-    pipeline = Pipeline(data, study.task, device)
-    precision = precision_of(study.task, device)
-    model = build_model(study.task.model, pipeline.input_shape, pipeline.outputs, 0)
-    model = precision.prepare(model.to(device))
-    optimizer = build_optimizer(study.task.optimizer, model)
-    plain = PlainStep(model, build_loss(study.task.loss), precision, optimizer)
-    step = build_step(study.resources.step, plain, device, None)
-    generator = torch.Generator(device=device).manual_seed(0)
-    for inputs, targets in itertools.islice(pipeline.train_batches(generator), _STEPS):
+    """Return the memory that training steps and an evaluated batch reserve on a CUDA device (else 0)."""
+    parts = assemble(study.task, data, device)
+    step = build_step(parts, study.resources.step, shared=False)
+    for inputs, targets in itertools.islice(parts.pipeline.train_batches(parts.order), _STEPS):
         step(inputs, targets)
-    with torch.no_grad(), precision.autocast():
-        for inputs, _ in itertools.islice(pipeline.batches("validation"), 1):
-            model(inputs)
+    with torch.no_grad(), parts.precision.autocast():
+        for inputs, _ in itertools.islice(parts.pipeline.batches("validation"), 1):
+            parts.model(inputs)
     return int(torch.cuda.max_memory_reserved(device)) if device.type == "cuda" else 0

@@ -71,7 +71,7 @@ class Family:
 
     def running(self) -> set[int]:
         """Those that run now; one that was seen once is known even when its parent has ended."""
-        table = _table()
+        table = process_table()
         members = {pid for pid, start in self._known.items() if pid in table and table[pid][1] == start}
         members |= {pid for pid in table if pid not in members and self._is_marked(pid)}
         while more := {pid for pid, (parent, _) in table.items() if parent in members and pid not in members}:
@@ -87,8 +87,8 @@ class Family:
             return False
 
 
-def _table() -> dict[int, tuple[int, str]]:
-    """Each process that runs: its parent, and when it was started."""
+def process_table() -> dict[int, tuple[int, str]]:
+    """Return the parent and the start time of each process that runs; zombies have ended."""
     table = {}
     for folder in _PROCESSES.iterdir():
         if not folder.name.isdigit():
