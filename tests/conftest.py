@@ -24,6 +24,7 @@ SLOW_FILES = frozenset(
         "test_cli_surroundings",
         "test_captured_step",
         "test_lanes",
+        "test_store_kill",
     }
 )
 
