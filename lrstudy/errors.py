@@ -6,7 +6,7 @@
     ├── InputError                  2   what the user gave cannot be used: one or more ``Problem``s
     │   ├── StudyFileError          2   the study file or a ``--set``
     │   ├── DataError               2   a data set that is missing, truncated or altered
-    │   │   └── MissingDataError    2   one that was not fetched yet
+    │   │   └── MissingDataError    2   one that is not fetched
     │   ├── ContractError           2   a user's own dataset, model or schedule breaks its contract
     │   ├── StoreError              2   a run folder that cannot be read or belongs to another study
     │   ├── SchedulerError          2   arguments of a scheduler used on its own (also a ``ValueError``)
@@ -36,7 +36,7 @@ NO_VALUE: Final = object()
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing wrong with the input: where it is, what it is, and what to do about it.
+    """One problem with the input: its place, the problem itself, and the remedy.
 
     ``where`` is a file, folder or "command line"; ``key`` a dotted path inside it (may be empty);
     ``value`` the offending value as given.
@@ -77,47 +77,47 @@ class InputError(LrStudyError):
 
 
 class StudyFileError(InputError):
-    """The study file, or a ``--set`` override of it, is unusable."""
+    """A study file, or a ``--set`` override of it, that cannot be used."""
 
 
 class DataError(InputError):
-    """A data set is missing, truncated or not the one it should be."""
+    """A data set that is missing, truncated or altered."""
 
 
 class MissingDataError(DataError):
-    """A data set was not fetched yet."""
+    """A data set that is not fetched."""
 
 
 class ContractError(InputError):
-    """A user's own dataset, model or schedule does not keep its side of the contract."""
+    """A user's own data set, model or schedule that breaks its contract."""
 
 
 class StoreError(InputError):
-    """A run folder cannot be read, cannot be written, or belongs to another study."""
+    """A run folder that cannot be read or written, or that belongs to another study."""
 
 
 class SchedulerError(InputError, ValueError):
-    """A scheduler was given arguments that it cannot work with."""
+    """Arguments of a scheduler that it cannot use."""
 
 
 class ClusterError(InputError):
-    """A Ray cluster cannot be reached, or lacks the resources that were asked for."""
+    """A Ray cluster that cannot be reached, or lacks the resources that the study needs."""
 
 
 class StudyStoppedError(LrStudyError):
-    """The study ended before all of its trials did; running it again continues it."""
+    """A study that ended before all of its trials did; running it again continues it."""
 
     exit_code = EXIT_STOPPED
 
 
 class StudyInterruptedError(StudyStoppedError):
-    """The study ended early on a signal: Ctrl-C, SIGTERM or SIGHUP."""
+    """A study that ended early on a signal: Ctrl-C, SIGTERM or SIGHUP."""
 
     exit_code = EXIT_INTERRUPTED
 
 
 def did_you_mean(word: str, known: Sequence[str]) -> str:
-    """A remedy that names the known word that was likely meant, or all of them.
+    """Return a remedy that names the most similar known words, or all of them.
 
     >>> did_you_mean("cylic", ["cyclic", "fixed"])
     "Did you mean 'cyclic'?"
@@ -131,7 +131,7 @@ def did_you_mean(word: str, known: Sequence[str]) -> str:
 
 
 def all_known(known: Sequence[str]) -> str:
-    """A remedy that lists what there is to choose from.
+    """Return a remedy that lists the known names.
 
     >>> all_known([])
     'There is none to choose from.'
@@ -140,7 +140,7 @@ def all_known(known: Sequence[str]) -> str:
 
 
 def with_article(noun: str) -> str:
-    """The noun after a or an.
+    """Return the noun with its indefinite article.
 
     >>> with_article("optimizer"), with_article("model")
     ('an optimizer', 'a model')
@@ -156,7 +156,7 @@ def _is_likely(word: str, name: str) -> bool:
 
 
 def _mistypes(one: str, other: str) -> int:
-    """The fewest letters to add, drop, replace or swap with the next that make one word of the other."""
+    """Return the edit distance of two words: letters added, dropped, replaced or swapped with the next."""
     before: list[int] = []
     row = list(range(len(other) + 1))
     for i, letter in enumerate(one, start=1):
@@ -170,7 +170,7 @@ def _mistypes(one: str, other: str) -> int:
 
 
 def _sentence(remedy: str) -> str:
-    """With a full stop, unless it ends with a command to be copied."""
+    """Return the text with a full stop, unless it ends with a command to copy."""
     ends = not remedy or not remedy[-1].isalnum() or ": pip " in remedy or ": lrstudy " in remedy
     return remedy if ends else f"{remedy}."
 

@@ -1,4 +1,4 @@
-"""What a study records: one ``EpochRecord`` per trial and epoch, one ``TrialRecord`` per trial.
+"""The records of a study: one ``EpochRecord`` per trial and epoch, one ``TrialRecord`` per trial.
 
 These are the only types that training, the store and the analysis share. Standard library only.
 In every field ``None`` means "not measured"; NaN is a value that was measured as NaN.
@@ -12,7 +12,7 @@ from enum import StrEnum
 
 
 class Phase(StrEnum):
-    """Why a trial was run: to find a range, to search hyperparameters in it, or to measure a winner."""
+    """Purpose of a trial: to find a range, to search hyperparameters in it, or to measure a winner."""
 
     RANGE_TEST = "range-test"  # a learning-rate range test, which sets the range that is searched
     TUNE = "tune"
@@ -20,7 +20,7 @@ class Phase(StrEnum):
 
 
 class Status(StrEnum):
-    """How a trial ended."""
+    """State of a trial at its end."""
 
     COMPLETED = "completed"
     PRUNED = "pruned"  # ended early by the study's pruner
@@ -30,14 +30,14 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class EpochRecord:
-    """What one epoch of one trial measured.
+    """Measurements of one epoch of one trial.
 
     ``epoch`` counts from 1; ``step`` (optimizer steps) and ``samples`` (training rows seen) are totals
     since the start of the trial; the three ``*_seconds`` belong to this epoch alone. ``train_seconds``
     excludes evaluation and includes ``estimate_seconds``, the part spent estimating the Lipschitz
     constant. Training metrics are means over the epoch's batches as they were trained on; validation
     metrics are taken after the epoch. ``lr`` is the mean over the epoch's steps of the first parameter
-    group's rate, times what an optimizer that finds its own step size found. ``lipschitz_constant``,
+    group's rate, times the factor of an optimizer that finds its own step size. ``lipschitz_constant``,
     ``kz`` and ``weight_norm`` are those that set this epoch's rate.
     """
 
@@ -63,10 +63,10 @@ class EpochRecord:
 
 @dataclass(frozen=True, slots=True)
 class TrialRecord:
-    """How one trial ended.
+    """Final result of one trial.
 
     ``trial_id`` is derived, not random: ``fixed-tune-007``. ``params`` are the concrete hyperparameters.
-    ``best_val`` is the best value of the study's metric and ``best_epoch`` where it stood; ``objective``
+    ``best_val`` is the best value of the study's metric and ``best_epoch`` its epoch; ``objective``
     is what tuning compared (by default ``best_val``), None for a trial that diverged or failed. The
     ``test_*`` values were measured once, with the weights of that epoch, for confirm trials only. For a
     diverged trial ``epochs_run`` is the epoch in which it diverged. ``attempt`` counts from 1.

@@ -48,13 +48,13 @@ def _escaped(character: str) -> str:
 
 
 def can_be_encoded(text: str) -> bool:
-    """Return True unless ``text`` holds a part of a name that the system gave and UTF-8 does not have."""
+    """Return True if ``text`` has no part of a file name that UTF-8 cannot encode."""
     return not any("\ud800" <= c <= "\udfff" for c in text)
 
 
 def text_of(value: object) -> str:
     """Return ``str(value)`` as safe text, also where asking for it raises."""
-    return safe_text(_asked(lambda: str(value), f"<{type(value).__name__} whose text cannot be had>"))
+    return safe_text(_text_or(lambda: str(value), f"<{type(value).__name__} whose text cannot be had>"))
 
 
 def describe(error: BaseException) -> str:
@@ -73,13 +73,13 @@ def traceback_text(error: BaseException, own: str) -> str:
     Its causes and, of a group, its members are included.
     """
 
-    def written() -> str:
+    def trace() -> str:
         whole = traceback.TracebackException.from_exception(error)
         _leave_out(whole, own, set())
         return "".join(whole.format()).removeprefix(_HEADER).strip()
 
     # Anything may be odd about a user's exception; that it happened must be told all the same.
-    return safe_text(_asked(written, "")) or describe(error)
+    return safe_text(_text_or(trace, "")) or describe(error)
 
 
 def _leave_out(part: traceback.TracebackException, own: str, seen: set[int]) -> None:
@@ -95,7 +95,7 @@ def _leave_out(part: traceback.TracebackException, own: str, seen: set[int]) -> 
             _leave_out(other, own, seen)
 
 
-def _asked(ask: Callable[[], str], otherwise: str) -> str:
+def _text_or(ask: Callable[[], str], otherwise: str) -> str:
     try:
         return str(ask())
     except Exception:  # noqa: BLE001 - whatever the user's own __str__ does

@@ -14,7 +14,7 @@ def interquartile_mean(values: ArrayLike) -> float | None:
             (a miss) is allowed and matters only when it stays in the middle half.
 
     Returns:
-        None for no value; infinite when a miss lies in the middle half.
+        None for no value; infinite when a miss is in the middle half.
 
     Raises:
         ValueError: when a value is NaN (it has no place in the order).

@@ -1,4 +1,4 @@
-"""From a store to a ``Summary``. No input or output of its own, and every random number seeded."""
+"""From a store to a ``Summary``, without further input or output; every random number is seeded."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import numpy as np
 
 from lrstudy.analysis.aggregate import interquartile_mean
 from lrstudy.analysis.bands import levels_band
-from lrstudy.analysis.configurations import Configuration, configurations, ranked
 from lrstudy.analysis.curves import curves_of
 from lrstudy.analysis.ecdf import ecdf_of
 from lrstudy.analysis.hits import hits_of
@@ -25,6 +24,7 @@ from lrstudy.analysis.summary import Levels, Reach, ScheduleSummary, Summary, Tu
 from lrstudy.analysis.targets import choose_targets, ladder
 from lrstudy.analysis.time_to_target import Contest, reach_target
 from lrstudy.analysis.trial_table import Readable, Trial, read_columns
+from lrstudy.analysis.tried_configurations import Configuration, configurations, ranked
 from lrstudy.analysis.tuning_cost import TunedTime, best_of_n, break_even, time_with_tuning
 from lrstudy.analysis.warnings import study_warnings
 from lrstudy.records import Phase, Status
@@ -34,7 +34,7 @@ CONFIDENCE = 0.95
 
 
 class StudyLike(Protocol):
-    """What is needed of a store's ``StudyInfo``."""
+    """The part of a store's ``StudyInfo`` that an analysis needs."""
 
     name: str
     spec: dict[str, Any]
@@ -53,11 +53,11 @@ class StudyLike(Protocol):
     lanes: int
 
     def planned(self, schedule: Any) -> Mapping[Phase, int]:
-        """How many trials of each phase a schedule gets."""
+        """Return the number of trials of each phase that a schedule gets."""
 
 
 class StoreLike(Readable, Protocol):
-    """What is needed of a ``Store``."""
+    """The part of a ``Store`` that an analysis needs."""
 
     @property
     def study(self) -> Any:

@@ -62,7 +62,7 @@ def levels_band(
         raise ValueError(f"reference {r.shape} and schedule {s.shape} must both have shape (n, L)")
     both = np.concatenate([r, s])
     if not np.isfinite(both).all() or (both <= 0).any() or (both > horizon * (1 + 1e-9)).any():
-        raise ValueError("restricted times must lie in (0, horizon]")
+        raise ValueError("restricted times must be in (0, horizon]")
     n, levels = r.shape
     unknown = np.full(levels, np.nan)
     if n == 0 or levels == 0:

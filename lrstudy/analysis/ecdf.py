@@ -1,4 +1,4 @@
-"""How much of the way a schedule has gone by each epoch: runs and targets pooled, as COCO does."""
+"""Share of (run, target) pairs reached by each epoch: runs and targets pooled, as COCO does."""
 
 from __future__ import annotations
 

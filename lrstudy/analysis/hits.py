@@ -1,4 +1,4 @@
-"""When runs reach a level of the metric."""
+"""Epochs at which runs reach a level of the metric."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Hits:
     """Runs and one target along one axis; all arrays have one entry per run.
 
     ``time`` is the hit time, or for a run without a hit the time up to which that is known: the horizon for
-    a diverged run (it never hits, whatever it reached before), its own end for one that was cut short.
+    a diverged run (it never hits, even if it did before), its own end for one that was cut short.
     ``restricted`` is min(time, horizon), with the horizon for every run without a hit. ``spent`` is what the
     run cost: up to its hit, or all of it.
     """

@@ -51,7 +51,7 @@ def wilson(successes: int, n: int, confidence: float = 0.95) -> Interval:
     1.0
     """
     if not 0 <= successes <= n:
-        raise ValueError(f"successes must lie between 0 and n, got {successes} of {n}")
+        raise ValueError(f"successes must be between 0 and n, got {successes} of {n}")
     if n == 0:
         return Interval(None, None, None)
     z2 = normal_quantile(0.5 + confidence / 2) ** 2
@@ -95,7 +95,7 @@ def mean_interval(
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
     """Holm's step-down adjusted p-values (Holm 1979), in the order given.
 
-    An adjusted value at most alpha is rejected with family-wise error at most alpha, whatever the
+    An adjusted value at most alpha is rejected with family-wise error at most alpha, under any
     dependence. None stays None and does not count as a comparison.
 
     >>> holm([0.01, None, 0.04])

@@ -1,4 +1,4 @@
-"""What each schedule cost, and whether all were given the same."""
+"""The cost of each schedule, and warnings where schedules got different budgets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lrstudy.records import Phase
 
 
 def price_of(columns: Columns, schedule: str) -> Price:
-    """Everything spent on a schedule, winners, losers and failures alike."""
+    """Return the cost of a schedule over all of its trials, failed ones included."""
     trials = [trial for trial in columns.trials if trial.schedule == schedule]
     by_phase = {phase: [trial for trial in trials if trial.phase is phase] for phase in Phase}
     return Price(
@@ -41,7 +41,7 @@ def _spent(columns: Columns, trials: Sequence[Trial]) -> Spent:
 def budget_warnings(
     prices: Mapping[str, Price], planned: Mapping[str, int], replaced: Mapping[str, int] | None = None
 ) -> list[str]:
-    """Sentences on schedules that were not given what the others were.
+    """Return sentences on schedules that got another budget than the others.
 
     ``planned`` and ``replaced`` are tuning trials: those of the plan, a range test's place included, and
     those whose place a range test has taken.
@@ -53,11 +53,11 @@ def budget_warnings(
     warnings = []
     if len(set(searched.values())) > 1:
         counts = ", ".join(f"{name} {count}" for name, count in searched.items())
-        warnings.append(f"The tuning budgets were not equal: {counts} trials.")
+        warnings.append(f"The schedules have different tuning budgets: {counts} trials.")
     confirms = {name: price.confirm.trials for name, price in prices.items()}
     if len(set(confirms.values())) > 1:
         counts = ", ".join(f"{name} {count}" for name, count in confirms.items())
-        warnings.append(f"The schedules were not confirmed on equally many seeds: {counts}.")
+        warnings.append(f"The schedules have different numbers of confirm runs: {counts}.")
     return warnings
 
 

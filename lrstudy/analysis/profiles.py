@@ -37,7 +37,7 @@ def performance_profiles(
 
     Args:
         times: shape (tasks k, methods m), times to target, positive; infinity or NaN is a miss. A task
-            that nobody solved counts as unsolved for all.
+            without a solver counts as unsolved for all.
         r_max: upper end of the time ratio, above 1.
         took_part: shape (k, m), which methods ran which tasks: a method's rho and score are then over the
             tasks that it ran (NaN for none), for not to have tried is no miss. All ran all unless given.
@@ -54,7 +54,7 @@ def performance_profiles(
         raise ValueError(f"r_max must be above 1, got {r_max}")
     t = np.where(np.isnan(t), np.inf, t)
     best = t.min(axis=1, keepdims=True)
-    # A miss over a miss is no number: nobody solved the task, so its ratio is infinite for all.
+    # A miss over a miss is no number: the task is unsolved, so its ratio is infinite for all.
     ratio = np.where(np.isfinite(t), t / np.where(np.isfinite(best), best, 1.0), np.inf)
     steps = ratio[ratio <= r_max]
     tau = np.unique(np.concatenate([[1.0, r_max], steps]))

@@ -1,4 +1,4 @@
-"""What range tests found, as the store's trials of that phase tell it."""
+"""Results of range tests, read from the store's trials of that phase."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from lrstudy.records import Phase
 
 
 def range_tests_of(columns: Columns, schedule: str) -> list[Trial]:
-    """A schedule's range tests, one that failed included."""
+    """Return a schedule's range tests, failed ones included."""
     return [
         trial for trial in columns.trials if trial.schedule == schedule and trial.phase is Phase.RANGE_TEST
     ]
 
 
 def searched_space(space: Mapping[str, Any], tests: Sequence[Trial]) -> dict[str, Any]:
-    """A schedule's space with the range that its range test found, marked so; without it where it failed."""
+    """Return a schedule's space with its range test's range, marked so; without it if the test failed."""
     ends = (tests[0].params.get("min_lr"), tests[0].params.get("max_lr")) if tests else (None, None)
     if None in ends:
         return {name: span for name, span in space.items() if span != Phase.RANGE_TEST}
@@ -26,12 +26,13 @@ def searched_space(space: Mapping[str, Any], tests: Sequence[Trial]) -> dict[str
 
 
 def range_test_warnings(schedule: str, tests: Sequence[Trial]) -> list[str]:
-    """A sentence on a range test that found nothing: the search then had the range that was to be tested."""
+    """Return a sentence on a range test without a result: the search then used the test's whole range."""
     if not tests:
         return []
     params = tests[0].params
     if "max_lr" not in params:
-        return [f"{schedule}: its range test failed; all the rates that it was to try were searched."]
+        return [f"{schedule}: its range test failed; the search used the test's whole range of rates."]
     if reason := params.get("fallback"):
-        return [f"{schedule}: its range test suggested nothing ({reason}); all its rates were searched."]
+        searched = "the search used the test's whole range of rates"
+        return [f"{schedule}: its range test suggested no range ({reason}); {searched}."]
     return []

@@ -43,7 +43,7 @@ def expanded_tail(n: int, confidence: float) -> float:
 
 
 def expansion(n: int, confidence: float) -> float:
-    """How much wider than a plain bootstrap spread a sup-t band of n runs has to be."""
+    """Return the factor by which a sup-t band of n runs is wider than a plain bootstrap spread."""
     level = 0.5 + confidence / 2
     return math.sqrt(n / (n - 1)) * t_quantile(level, n - 1) / normal_quantile(level)
 

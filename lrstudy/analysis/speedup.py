@@ -1,4 +1,4 @@
-"""How much faster than the reference: ratio of restricted means, and of ERTs, over paired seeds."""
+"""Speedup over the reference: ratio of restricted means, and of ERTs, over paired seeds."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def paired_speedup(
         return Speedup(ratio, None, None, None, 1, "One seed gives no interval.")
     p_value = _p_value(r, s, seed)
     if not (r_hit.any() or s_hit.any()):
-        note = "No run of either schedule reached the target: nothing is known about the speedup."
+        note = "No run of either schedule reached the target: the speedup is unknown."
         return Speedup(ratio, None, None, p_value, n, note)
     low, high = _interval(r, s, ~(r_hit | s_hit), horizon, seed, confidence)
     # However alike the runs: a hit is known to one evaluation, so the ratio is known no better than that.
@@ -107,7 +107,7 @@ def paired_speedup(
     floor_high = float(r.mean() / earliest(s, s_hit, resolution).mean())
     note = ""
     if floor_low < low or floor_high > high:
-        note = "Widened to the time between two evaluations: the runs vary by less."
+        note = "Interval widened to the time between two evaluations: the runs vary by less."
     return Speedup(ratio, min(low, floor_low), max(high, floor_high), p_value, n, note)
 
 
@@ -131,7 +131,7 @@ def _p_value(r: Array, s: Array, seed: int) -> float:
 def _times(values: ArrayLike, horizon: float) -> Array:
     t = np.asarray(values, dtype=float)
     if t.ndim != 1 or not np.isfinite(t).all() or (t <= 0).any() or (t > horizon * (1 + 1e-9)).any():
-        raise ValueError("restricted times must be one-dimensional and lie in (0, horizon]")
+        raise ValueError("restricted times must be one-dimensional and in (0, horizon]")
     return t
 
 
@@ -175,7 +175,7 @@ def _interval(r: Array, s: Array, missed: Flags, horizon: float, seed: int, conf
 
 
 def _mean_depth(times: Array, horizon: float) -> float:
-    """How far below the horizon the runs below it hit, on average."""
+    """Return the mean distance between the horizon and the hits below it."""
     below = times[times < horizon]
     return float(horizon - below.mean()) if below.size else 0.0
 
@@ -218,5 +218,5 @@ def ert_ratio(
         ratios = ((weights @ r) * (weights @ s_hit)) / ((weights @ s) * (weights @ r_hit))
     tail = expanded_tail(n, confidence)
     low, high = np.quantile(ratios[~np.isnan(ratios)], [tail, 1 - tail], method="inverted_cdf")
-    note = "" if math.isfinite(high) else "So few hits leave the ratio without an upper limit."
+    note = "" if math.isfinite(high) else "Too few runs reached the target: the ratio has no upper limit."
     return Speedup(ratio, float(low), float(high) if math.isfinite(high) else None, None, n, note)

@@ -1,4 +1,4 @@
-"""Does the verdict hold when a seed or a schedule is left out, or the target moves a little?"""
+"""Stability of the verdict when a seed or a schedule is left out, or the target moves a little."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lrstudy.analysis.speedup import Speedup
 from lrstudy.analysis.time_to_target import Contest, speedups_at, verdicts_at
 
 SHIFT = 0.01
-# Beyond this number one seed hardly matters; those that matter most are left out, not all.
+# Of more seeds than this, only the most influential are left out in turn.
 MOST_SEEDS = 30
 # Up to this number the seeds that change a verdict are named.
 FEW = 3
@@ -22,7 +22,7 @@ _CHANGES = {_SEED: "seed {} left out", _SCHEDULE: "{} left out", _TARGET: "the t
 
 
 def stability(contest: Contest, targets: Sequence[float]) -> tuple[str, ...]:
-    """One sentence per target: which verdicts change, under which change."""
+    """Return one sentence per target: the verdicts that change, and under which change."""
     if len(contest.runs) < 2 or any(len(runs) < 3 for runs in contest.runs.values()):
         return ()
     return tuple(_sentence(contest, target) for target in targets)
@@ -52,7 +52,7 @@ def _sentence(contest: Contest, target: float) -> str:
 
 
 def _which(kind: str, what: Sequence[str], tried: int) -> str:
-    """Under which changes of one kind a verdict changes: named if they are few, else counted."""
+    """Name the changes of one kind that change a verdict if they are few, else count them."""
     if kind == _SEED and len(what) > FEW:
         return f"with any one of {len(what)} of the {tried} seeds left out"
     listed = what[0] if len(what) == 1 else f"{', '.join(what[:-1])} or {what[-1]}"
@@ -62,7 +62,7 @@ def _which(kind: str, what: Sequence[str], tried: int) -> str:
 def _variants(
     contest: Contest, target: float, speedups: Mapping[str, Speedup]
 ) -> Iterator[tuple[str, str, dict[str, str]]]:
-    """The kind of change, the change itself, and the verdicts that it leads to."""
+    """Yield the kind of change, the change itself, and the resulting verdicts."""
     seeds = _seeds(contest, target)
     for place, seed in seeds:
         runs = {name: [run for run in runs if run.seed != seed] for name, runs in contest.runs.items()}
@@ -80,7 +80,7 @@ def _variants(
 
 
 def _seeds(contest: Contest, target: float) -> list[tuple[int, int]]:
-    """Place (from 1) and seed of the reference's runs; of many, those that move a speedup most.
+    """Return place (from 1) and seed of the reference's runs; of many, the most influential.
 
     Leaving out pair i moves log(mean r / mean s) by about (s_i / mean s - r_i / mean r) / n.
     """

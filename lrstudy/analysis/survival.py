@@ -87,7 +87,7 @@ def restricted_mean(
 
     RMST = int_0^h S(t) dt; variance sum_{t_j <= h} (int_{t_j}^h S)^2 d_j / (n_j (n_j - d_j)) (Klein and
     Moeschberger 2003, eq. 4.5.2) times n / (n - 1), so that without early censoring it is the t-interval
-    of the mean of min(T, h). Beyond a last run that was censored early, S stays where it was. Limits lie
+    of the mean of min(T, h). Beyond a last run that was censored early, S stays where it was. Limits are
     within [0, horizon]. They are None with one run, and when the runs show no spread (all hit at the same
     time, or none hit): no spread in n runs is no proof of none.
 

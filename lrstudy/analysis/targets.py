@@ -12,12 +12,12 @@ from lrstudy.errors import InputError, Problem
 from lrstudy.records import Status
 from lrstudy.rules.metrics import Metric
 
-# How far from the reference's typical first epoch to its typical best a derived target lies.
+# Place of a derived target between the reference's typical first epoch and its typical best.
 FRACTIONS = (0.9, 0.98)
 LADDER = 41
 
 NONE = "There is no target: the reference has no confirm run to derive one from."
-GIVEN = "The targets are those that were named."
+GIVEN = "The targets are those of the study file or the command."
 
 
 def choose_targets(
@@ -41,8 +41,8 @@ def choose_targets(
     levels = [_rounded(first + fraction * (best - first), best, metric) for fraction in FRACTIONS]
     shares = " and ".join(f"{fraction:.0%}" for fraction in FRACTIONS)
     rule = (
-        f"The targets lie {shares} of the way from the median first epoch ({first:.4g}) to the median best "
-        f"epoch ({best:.4g}) of the reference's confirm runs."
+        f"The targets are at {shares} of the way from the median first epoch ({first:.4g}) to the median "
+        f"best epoch ({best:.4g}) of the reference's confirm runs."
     )
     return tuple(dict.fromkeys(levels)), rule
 

@@ -1,4 +1,4 @@
-"""How one schedule reaches each target, alone and against the reference."""
+"""Time to each target of one schedule, alone and against the reference."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from lrstudy.analysis.aggregate import interquartile_mean, probability_of_improvement
-from lrstudy.analysis.configurations import ranked
 from lrstudy.analysis.ert import ert
 from lrstudy.analysis.hits import Hits, hits_of
 from lrstudy.analysis.intervals import Interval, holm, wilson
@@ -18,6 +17,7 @@ from lrstudy.analysis.speedup import Speedup, ert_ratio
 from lrstudy.analysis.summary import Reach, Steps, Times
 from lrstudy.analysis.survival import kaplan_meier, median_time, restricted_mean
 from lrstudy.analysis.trial_table import Array, Columns, Trial
+from lrstudy.analysis.tried_configurations import ranked
 from lrstudy.analysis.tuning_luck import tuning_variance, with_tuning
 from lrstudy.analysis.verdict import decide, seeds_to_decide
 from lrstudy.records import Phase
@@ -85,7 +85,7 @@ def verdicts_at(
 ) -> dict[str, str]:
     """The verdict on each schedule of the contest, with Holm over those that ``speedups`` holds.
 
-    ``given_winners``: on the tuned configurations as they are, whatever another tuning might have found.
+    ``given_winners``: on the tuned configurations as they are, without the luck of their tuning.
     """
     adjusted = _adjusted(speedups, given_winners=given_winners)
     hits = {name: _hits(contest, runs, target, "epochs") for name, runs in contest.runs.items()}
@@ -163,17 +163,17 @@ def _reach(
 
 
 def _luck(contest: Contest, name: str) -> str:
-    """Say whose tuning keeps a verdict back that holds for the configurations as they are."""
+    """Return the note on a difference that holds as tuned but may be luck of the tuning."""
     tuned = [each for each in (contest.reference, name) if contest.tuned(each)]
     whose = "another tuning" if len(tuned) == 2 else f"another tuning of {tuned[0]}"
     return (
-        f"The two differ as tuned, but by no more than {whose} with the same budget might change. More "
-        "tuning trials, or several seeds for each, would narrow that."
+        f"The two differ as tuned, but {whose} with the same budget could change the result. Run more tuning "
+        "trials, or several seeds for each, to decide."
     )
 
 
 def _hits(contest: Contest, runs: Sequence[Trial], target: float, axis: str) -> Hits:
-    """The hits of runs within the epoch budget, or along another axis wherever they are."""
+    """Return the hits of runs: in epochs within the budget, along another axis without a limit."""
     horizon = float(contest.epochs) if axis == "epochs" else math.inf
     return hits_of(contest.columns, runs, contest.metric, target, axis, horizon)
 
@@ -214,7 +214,7 @@ def _seeds_needed(contest: Contest, runs: Sequence[Trial], target: float, luck: 
 
 
 def _times(contest: Contest, runs: Sequence[Trial], target: float) -> dict[str, Times]:
-    """How long the runs take, along every axis that was recorded; empty without a run."""
+    """Return the time to the target along every recorded axis; empty without a run."""
     if not runs:
         return {}
     return {axis: _time(contest, runs, target, axis) for axis in contest.columns.times}
@@ -232,7 +232,7 @@ def _time(contest: Contest, runs: Sequence[Trial], target: float, axis: str) -> 
 
 
 def _iqm(found: Hits) -> float | None:
-    """Interquartile mean of the hit epochs, a miss being infinite; None when one lies in the middle half."""
+    """Interquartile mean of the hit epochs, a miss being infinite; None when one is in the middle half."""
     middle = interquartile_mean(np.where(found.hit, found.time, np.inf))
     return middle if middle is not None and math.isfinite(middle) else None
 
@@ -245,7 +245,7 @@ def _ert_ratio(contest: Contest, base: Sequence[Trial], runs: Sequence[Trial], t
 
 
 def _sooner(contest: Contest, base: Sequence[Trial], runs: Sequence[Trial], target: float) -> float | None:
-    """Probability that a run of the schedule is sooner at the target than one of the reference."""
+    """Return the probability that a run of the schedule reaches the target before one of the reference."""
     ours, theirs = (_hits(contest, trials, target, "epochs") for trials in (base, runs))
     times = (np.where(found.hit, found.time, np.inf) for found in (ours, theirs))
     return probability_of_improvement(*times)
@@ -276,7 +276,7 @@ def _interval(found: Speedup | None) -> Interval:
 
 
 def _over_tunings(found: Speedup | None) -> Interval:
-    """The speedup with the interval that allows for another tuning; given the winners where none was."""
+    """Return the speedup with its interval over tunings; that given the winners without a search."""
     if found is None or found.tuned_low is None:
         return _interval(found)
     return Interval(found.ratio, found.tuned_low, found.tuned_high)

@@ -30,7 +30,7 @@ _SHOWN: Final = (
 
 
 class Readable(Protocol):
-    """What is needed of a store."""
+    """The part of a store that a trial table reads."""
 
     def trials(self) -> Any:
         """The trials table (Arrow)."""
@@ -87,7 +87,7 @@ class Columns:
     def first_reaching(self, target: float, *, higher_is_better: bool) -> Index:
         """For each trial the row of its first epoch at the target, -1 where there is none.
 
-        NaN never reaches a target, and a diverged trial never does, whatever it reached before.
+        NaN never reaches a target, and a diverged trial never does, even if it did before.
         """
         key = (target, higher_is_better)
         if key not in self._first:

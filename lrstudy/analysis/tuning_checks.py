@@ -1,4 +1,4 @@
-"""Was it tuned? Signs that a schedule's budget or search space was too small."""
+"""Signs that a schedule's tuning budget or search space was too small."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from lrstudy.analysis.configurations import Configuration, configurations, ranked
 from lrstudy.analysis.trial_table import Trial
+from lrstudy.analysis.tried_configurations import Configuration, configurations, ranked
 from lrstudy.rules.ends import FEWEST_TRIED, LEARNED, OUTER, TREND, End, at_end, outermost_near, place_in
 from lrstudy.rules.metrics import Metric
 
@@ -35,7 +35,7 @@ def tuning_warnings(
 
 
 def _idle(name: str, space: Mapping[str, Any], tried: Sequence[Configuration], fall: float) -> str:
-    """That luck chose the winner, and where the loss fell faster, which is the way to widen."""
+    """Say that luck chose the winner, and in which direction the loss fell faster: that end to move."""
     ways = []
     for parameter, span in space.items():
         pairs = [(one.params[parameter], one.learned) for one in tried if math.isfinite(one.learned)]
@@ -49,7 +49,7 @@ def _idle(name: str, space: Mapping[str, Any], tried: Sequence[Configuration], f
 
 
 def _trend(pairs: Sequence[tuple[float, float]]) -> int:
-    """Whether the second of the pairs rises (1) or falls (-1) with the first, or does neither clearly (0)."""
+    """Return 1 if the second of the pairs clearly rises with the first, -1 if it falls, else 0."""
     if len(pairs) < FEWEST_TRIED or min(len(set(column)) for column in zip(*pairs, strict=True)) < 2:
         return 0
     correlation = float(stats.spearmanr(pairs).statistic)
@@ -57,7 +57,7 @@ def _trend(pairs: Sequence[tuple[float, float]]) -> int:
 
 
 def _noise(confirm: Sequence[Trial]) -> float:
-    """Standard deviation of the best value between runs of one configuration; 0 where too few tell it."""
+    """Standard deviation of the best value between runs of one configuration; 0 with fewer than three."""
     values = [trial.best_val for trial in confirm if trial.best_val is not None]
     return float(np.std(values, ddof=1)) if len(values) >= 3 else 0.0
 
@@ -65,9 +65,9 @@ def _noise(confirm: Sequence[Trial]) -> float:
 def _edges(
     name: str, space: Mapping[str, Any], tried: Sequence[Configuration], noise: float, metric: Metric
 ) -> list[str]:
-    """For each searched parameter whose best value is at an end of its space, or near it: how to widen.
+    """Return a warning for each parameter whose best value is at an end of its space, or near it.
 
-    Not where a value well inside did as well within the noise: nothing then speaks for going further.
+    None if a value well inside did as well within the noise: there is then no reason to widen.
     """
     best, warnings = tried[0].params, []
     for parameter, span in space.items():
@@ -88,10 +88,10 @@ def _edges(
         if not isinstance(span, Mapping):
             way = f"add a {edge}er choice"
         elif span.get("tested"):
-            way = "let the study extend what its range test found, or give it a range"
+            way = "let the study extend the range of its range test, or give it a range"
         warnings.append(
             f"{name}: the best {parameter} ({value:.4g}) {where}, {ends[0]:g} to {ends[1]:g}. "
-            f"A better one may lie beyond: {way}."
+            f"A better one may be beyond: {way}."
         )
     return warnings
 
@@ -111,17 +111,17 @@ def _edge(
     if at is None and not isinstance(span["low"], str) and not isinstance(span["high"], str):
         near = outermost_near(place, value, tried)
     edge = at or near
-    # Nothing lies beyond an end that is another parameter's value.
+    # Nothing is beyond an end that is another parameter's value.
     if edge is None or isinstance(span[edge], str):
         return None
     if at is not None:
-        return edge, f"lies at the {edge} end of its space"
+        return edge, f"is at the {edge} end of its space"
     within = f"{100 * (place if near == 'low' else 1 - place):.0f}%"
     return edge, f"is the {edge}est that was tried, {within} from the {edge} end of its space"
 
 
 def _far(span: Any, ends: tuple[float, float], value: float, other: float) -> bool:
-    """Whether a value lies well away from another: a quarter of the range, or a factor of ``FAR``."""
+    """Return True if two values are a quarter of the range, or a factor of ``FAR``, apart."""
     if not isinstance(span, Mapping):
         return other != value
     log = bool(span.get("log"))
@@ -178,17 +178,15 @@ def _winners_curse(name: str, best: Configuration, confirm: Sequence[Trial], met
 
 
 def toss_up(tune: Sequence[Trial], confirm: Sequence[Trial], metric: Metric) -> bool:
-    """Whether the runner-up came closer to the winner than runs of the winner come to each other."""
+    """Return True if runner-up and winner differ by less than runs of the winner differ."""
     noise = _noise(confirm)
     costs = [one.cost(metric) for one in ranked(tune, metric) if one.objective is not None]
     return len(costs) > 1 and costs[1] - costs[0] < noise
 
 
 def toss_up_warnings(names: Sequence[str]) -> list[str]:
-    """One sentence for all schedules that it holds for: in most studies these are many."""
+    """Return one sentence for all these schedules: in most studies they are many."""
     if not names:
         return []
-    close = (
-        "the winner and the runner-up of the tuning differ by less than runs of the winner on fresh seeds do"
-    )
-    return [f"{', '.join(names)}: {close}. Other seeds might have chosen other values."]
+    close = "the winner and the runner-up of the tuning differ by less than runs of the winner on fresh seeds"
+    return [f"{', '.join(names)}: {close}. Other seeds might have chosen another winner."]

@@ -1,4 +1,4 @@
-"""What tuning costs: expected best of n trials, time to target with tuning included, break-even."""
+"""Cost of tuning: expected best of n trials, time to target with tuning included, break-even."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Array = NDArray[np.float64]
 class BestOfN:
     """Expected best of n = 1..N trials; all fields have length N.
 
-    ``low`` and ``high`` are numeric limits (low <= high) whichever direction is better.
+    ``low`` and ``high`` are numeric limits (low <= high) for either direction.
     """
 
     n: tuple[int, ...]
@@ -56,8 +56,8 @@ def best_of_n(
 
     The estimate is the U-statistic, the mean over all subsets of n of the N trials (unbiased; Dodge et al.
     2019's plug-in with replacement is not). The band is Kolmogorov's: with probability ``confidence`` the
-    true distribution function lies within d of the empirical one everywhere, d the exact two-sided quantile
-    of the Kolmogorov statistic (conservative with ties), so that E[best of n] = int x dF^n lies between the
+    true distribution function is within d of the empirical one everywhere, d the exact two-sided quantile
+    of the Kolmogorov statistic (conservative with ties), so that E[best of n] = int x dF^n is between the
     values at F + d and F - d. Near n = N the U-statistic, which draws without replacement, can pass that by
     a hair; the band is stretched to hold it.
 
@@ -66,8 +66,8 @@ def best_of_n(
             as the worst: the worst end of the support, or the worst finite value seen where there is none.
         higher_is_better: of the values.
         confidence: of the band.
-        support: least and greatest possible value, e.g. (0, 1) for an accuracy. An end that is None stands
-            for the least or greatest value seen: the band then speaks of the best of n clipped to what was
+        support: least and greatest possible value, e.g. (0, 1) for an accuracy. An end that is None means
+            the least or greatest value seen: the band then speaks of the best of n clipped to what was
             seen, and says nothing of values beyond it.
 
     Returns:
@@ -148,7 +148,7 @@ def time_with_tuning(
     """Expected time to target against the number of tuning trials, without and with the cost of tuning.
 
     Tuning with n trials means: draw n of the N tuning trials, take the configuration with the best
-    objective, train it anew until it hits. w_nk is the probability that it is the k-th best
+    objective, train it again until it hits. w_nk is the probability that it is the k-th best
     (``subset_weights``); h_k is whether its tuning run hit, s_k what that run spent (its hit time, or its
     whole cost). The time is the mixture's ERT, sum_k w_nk s_k / sum_k w_nk h_k, and the tuning cost n times
     the mean cost of a trial. The overall winner was trained on fresh seeds as well, which its one lucky
@@ -159,9 +159,9 @@ def time_with_tuning(
         tuning_times: shape (N,), time to target of each tuning trial; None, NaN or infinity is a miss.
         epochs_per_trial: cost of a trial in the same unit (epochs, seconds, …): one for all, or shape (N,).
         confirm_ert: ERT of the winner over its confirm runs; infinity when none of them hit; None when
-            there are none (its tuning run then stands for it).
+            there are none (its tuning run then counts instead).
         objectives: shape (N,), what the tuner selects by; None or NaN is the worst. Without it the trial
-            that was soonest at the target is selected.
+            that was fastest to the target is selected.
         higher_is_better: of the objectives.
         runs_per_trial: how many runs (seeds) the cost of a trial is that of: one for all, or shape (N,).
 
@@ -225,7 +225,7 @@ def break_even(untuned_time: float | None, tuned_curve: Sequence[float | None]) 
 
 
 def runs_to_repay(untuned_time: float | None, tuning_cost: float, tuned_time: float | None) -> int | None:
-    """How many trainings repay a tuning: the least m with tuning_cost + m tuned_time <= m untuned_time.
+    """Trainings that repay a tuning: the least m with tuning_cost + m tuned_time <= m untuned_time.
 
     None when the tuned schedule is not the faster one; 1 when the untuned rule never gets there.
 

@@ -1,4 +1,4 @@
-"""How much of a difference between two winners is the luck of their tuning.
+"""The share of the difference between two winners that is luck of their tuning.
 
 Confirm seeds tell how two configurations differ. That two *schedules* differ is a larger claim: another
 tuning of the same schedule with the same budget would have found another configuration, which may be
@@ -15,17 +15,17 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lrstudy.analysis.configurations import ranked
 from lrstudy.analysis.hits import hits_of
 from lrstudy.analysis.intervals import t_quantile, t_two_sided
 from lrstudy.analysis.resampling import TIE
 from lrstudy.analysis.speedup import Speedup, paired_variation
 from lrstudy.analysis.trial_table import Columns, Trial
+from lrstudy.analysis.tried_configurations import ranked
 from lrstudy.rules.metrics import Metric
 
 
 def selection_probabilities(n: int) -> np.ndarray:
-    """How often each rank wins when n configurations are drawn again from those n: shape (n,), best first.
+    """Probability of each rank to win a redraw of n out of n configurations: shape (n,), best first.
 
     Of n draws with replacement the best is of rank i or worse with probability ((n - i + 1) / n)^n.
 

@@ -23,19 +23,19 @@ def decide(
 
     1. ``never``: no run of the schedule hit.
     2. ``inconclusive``: there is no interval.
-    3. ``equivalent``: the whole interval lies in [1 - margin, 1 / (1 - margin)] (the same limits whichever
-       of the two is called the reference) and both hit in at least half of the pairs. It comes before
+    3. ``equivalent``: the whole interval is in [1 - margin, 1 / (1 - margin)] (the same limits if
+       the other is called the reference) and both hit in at least half of the pairs. It comes before
        faster and slower: a difference known to be inside the margin is one that was declared not to
        matter. Where most runs miss, both restricted means sit at the horizon and their ratio near 1
-       says nothing, hence the second condition.
-    4. ``faster`` / ``slower``: the interval lies above / below 1 and the Holm-adjusted p is at most 0.05.
+       says nothing, therefore the second condition.
+    4. ``faster`` / ``slower``: the interval is above / below 1 and the Holm-adjusted p is at most 0.05.
     5. ``inconclusive``.
 
     Raises:
         ValueError: unless ``0 <= margin < 1``.
     """
     if not 0 <= margin < 1:
-        raise ValueError(f"margin must lie in [0, 1), got {margin}")
+        raise ValueError(f"margin must be in [0, 1), got {margin}")
     if hits == 0:
         return "never"
     if speedup.ratio is None or speedup.low is None or speedup.high is None:
@@ -72,8 +72,8 @@ def seeds_to_decide(
 ) -> int | None:
     """Seeds in all that would decide with 80% power, if ratio and spread stay as they are now.
 
-    Decided means that an interval (at level 1 - 0.05 / comparisons, Bonferroni standing in for Holm) either
-    excludes 1 or lies inside the margin: the smallest n with
+    Decided means that an interval (at level 1 - 0.05 / comparisons, Bonferroni in place of Holm) either
+    excludes 1 or is inside the margin: the smallest n with
     (t_{n-1, 1 - alpha/2} + t_{n-1, 0.8}) cv / sqrt(n) at most the distance of the log ratio to 1 or, inside
     the margin, to its nearer limit; and at least ``fewest_seeds`` for the former. With a
     ``tuning_variance`` v the former's error is sqrt(cv^2 / n + v): no number of seeds outweighs it.

@@ -1,4 +1,4 @@
-"""What a reader must know before trusting the numbers, as sentences."""
+"""Warnings to read before trusting the numbers, as sentences."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from lrstudy.records import Phase, Status
 def study_warnings(
     study: Any, contest: Contest, schedules: Sequence[ScheduleSummary], *, complete: bool
 ) -> tuple[str, ...]:
-    """Everything to warn of: what is missing first, then each schedule's own, then the budgets."""
-    found = _missing(contest, schedules)
+    """Return all warnings: missing data first, then those of each schedule, then the budgets."""
+    found = _missing_run_warnings(contest, schedules)
     tossed = []
     tests = {info.name: range_tests_of(contest.columns, info.name) for info in study.schedules}
     for info, schedule in zip(study.schedules, schedules, strict=True):
         tune, confirm = (contest.columns.of(info.name, phase) for phase in (Phase.TUNE, Phase.CONFIRM))
         space = searched_space(info.space, tests[info.name])
         found += tuning_warnings(info.name, space, tune, confirm, contest.metric)
-        found += _lost(schedule, contest)
+        found += _lost_run_warnings(schedule, contest)
         found += range_test_warnings(info.name, tests[info.name])
-        found += _hand_picked(study, info)
+        found += _hand_picked_warnings(study, info)
         if info.space and toss_up(tune, confirm, contest.metric):
             tossed.append(info.name)
     found += toss_up_warnings(tossed)
@@ -38,10 +38,10 @@ def study_warnings(
     return tuple(found)
 
 
-def _hand_picked(study: Any, info: Any) -> list[str]:
-    """A sentence on the first rate of the Lipschitz rule with momentum (AdaMo's x), unless it was searched.
+def _hand_picked_warnings(study: Any, info: Any) -> list[str]:
+    """Return a sentence on the first rate of the Lipschitz rule with momentum, unless it was searched.
 
-    Its authors choose it by hand, for each network: that is tuning, and in no ledger.
+    Its authors choose this rate (AdaMo's x) by hand for each network: tuning that no ledger counts.
     """
     optimizer = study.spec["task"].get("optimizer")
     if info.kind != "lipschitz" or not isinstance(optimizer, Mapping) or "initial_lr" in info.space:
@@ -51,32 +51,32 @@ def _hand_picked(study: Any, info: Any) -> list[str]:
         return []
     rate = info.fixed.get("initial_lr") or optimizer.get("lr")
     value = "" if rate is None else f" ({rate:g})"
-    starts = f"{info.name}: with momentum its first rate{value} starts the average that sets all later ones"
-    picked = "It was picked by hand, which is tuning that nothing here counts"
-    return [f"{starts}. {picked}: give initial_lr a space to let it pay."]
+    starts = f"{info.name}: with momentum its first rate{value} starts the average that sets all later rates"
+    picked = "It was chosen by hand, which is tuning that the ledger does not count"
+    return [f"{starts}. {picked}: give initial_lr a search space to include that cost."]
 
 
-def _missing(contest: Contest, schedules: Sequence[ScheduleSummary]) -> list[str]:
-    """Sentences on what cannot be told, for want of runs, of a comparison or of hits."""
+def _missing_run_warnings(contest: Contest, schedules: Sequence[ScheduleSummary]) -> list[str]:
+    """Return sentences on results that are missing for lack of runs, of a comparison or of hits."""
     found = []
     if len(schedules) == 1:
-        found.append(f"{schedules[0].name} is the only schedule: there is nothing to compare it with.")
+        found.append(f"{schedules[0].name} is the only schedule: there is nothing to compare.")
     if not any(contest.runs.values()):
         found.append("No confirm run has ended yet: there is nothing to compare.")
     elif not contest.runs[contest.reference]:
-        found.append(f"{contest.reference}, the reference, has no confirm run: no speedup can be given.")
+        found.append(f"The reference {contest.reference} has no confirm run: there is no speedup.")
     for place, target in enumerate(schedules[0].reach):
         ways = [schedule.reach[place] for schedule in schedules]
         if sum(way.runs for way in ways) and not sum(way.hits for way in ways):
             found.append(f"No run of any schedule reached the target {target.target:g}.")
     return found + [
-        f"Only part of the epochs recorded their {axis}: times are not counted in {axis}."
+        f"Only some epochs recorded their {axis}: times are not counted in {axis}."
         for axis in contest.columns.partial
     ]
 
 
-def _lost(schedule: ScheduleSummary, contest: Contest) -> list[str]:
-    """Sentences on one schedule's trials that failed, diverged or are too few."""
+def _lost_run_warnings(schedule: ScheduleSummary, contest: Contest) -> list[str]:
+    """Return sentences on one schedule's trials that failed, diverged or are too few."""
     name, found = schedule.name, []
     if schedule.failed:
         trials = (
@@ -86,12 +86,14 @@ def _lost(schedule: ScheduleSummary, contest: Contest) -> list[str]:
     runs = contest.runs[name]
     lost = sum(trial.status is Status.DIVERGED for trial in runs)
     if lost and lost == len(runs):
-        found.append(f"{name}: every confirm run diverged, so it never reaches a target.")
+        found.append(f"{name}: every confirm run diverged; they count as never reaching a target.")
     elif lost:
-        found.append(f"{name}: {lost} of {len(runs)} confirm runs diverged; they count as never hitting.")
+        found.append(
+            f"{name}: {lost} of {len(runs)} confirm runs diverged; they count as never reaching a target."
+        )
     empty = len(contest.columns.of(name, Phase.CONFIRM)) - len(runs)
     if empty:
         found.append(f"{name}: confirm runs without a recorded epoch are left out ({empty}).")
     if len(runs) == 1:
-        found.append(f"{name}: with one run no interval can be given.")
+        found.append(f"{name}: one run gives no interval.")
     return found

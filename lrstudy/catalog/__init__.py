@@ -1,4 +1,4 @@
-"""What a study file can name: every built-in schedule, data set, model, loss and optimizer, as data.
+"""Every built-in schedule, data set, model, loss and optimizer that a study file can name, as data.
 
 ``schedules`` and ``tasks`` implement what is declared here; a test holds the two together.
 """

@@ -1,4 +1,4 @@
-"""How a component (a schedule, model, data set, …) declares its parameters. Standard library only.
+"""Declarations of the parameters of a component (a schedule, model, …). Standard library only.
 
 A study file is checked against these declarations before anything heavy is imported.
 """
@@ -22,7 +22,7 @@ class Parameter:
     ``low`` and ``high`` bound a number, or every element of a list (``floats``, ``ints``); ``open_low``
     and ``open_high`` exclude the bound itself. ``default`` is ``REQUIRED`` where the user must give it;
     a default of None means "not in effect". ``choices`` are the values of a ``choice``. ``text_choices``
-    are words that may stand in place of a search space (``max_lr = "range-test"``). ``tunable`` says
+    are words that may replace a search space (``max_lr = "range-test"``). ``tunable`` says
     whether a study file may give a search space.
     """
 
@@ -39,7 +39,7 @@ class Parameter:
     tunable: bool = True
 
     def problem(self, value: object) -> str | None:
-        """What is wrong with a concrete value, or None.
+        """Return the reason to refuse a concrete value, or None.
 
         >>> Parameter("lr", "float", "", low=0.0, open_low=True).problem(-1)
         'must be above 0'
@@ -78,11 +78,11 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """A named thing that a study file can ask for, with its parameters and where it comes from.
+    """A component that a study file can name, with its parameters and its source.
 
-    The last four concern schedules. ``measured``: the rates depend on what happens in training, so they
-    cannot be listed before it. ``tuning_free``: its authors claim that nothing needs tuning.
-    ``replaces_optimizer``: it comes with an optimizer of its own. ``extra``: the optional dependency
+    The last four concern schedules. ``measured``: the rates depend on measurements in training, so they
+    are unknown before it. ``tuning_free``: its authors claim that nothing needs tuning.
+    ``replaces_optimizer``: it comes with its own optimizer. ``extra``: the optional dependency
     group that it needs (``pip install lrstudy[extra]``).
     """
 

@@ -11,37 +11,14 @@ from types import MappingProxyType
 from typing import Final
 
 from lrstudy.catalog.competitor_schedules import COMPETITORS
-from lrstudy.catalog.parameter import RANGE_TEST, Component, Parameter
+from lrstudy.catalog.lipschitz_schedule import LIPSCHITZ_LR
+from lrstudy.catalog.parameter import Component, Parameter
+from lrstudy.catalog.schedule_parameters import LR, WARMUP_FIRST, WARMUP_OVER, rate, ratio
 
 _SMITH = "L. N. Smith, Cyclical Learning Rates for Training Neural Networks, arXiv 1506.01186"
 _ONE_CYCLE = "L. N. Smith and N. Topin, Super-Convergence, arXiv 1708.07120"
 _SGDR = "I. Loshchilov and F. Hutter, SGDR, arXiv 1608.03983"
-_LIPSCHITZ = "R. Yedida, S. Saha and T. Prashanth, LipschitzLR, arXiv 1902.07399"
 _HE = "K. He et al., Deep Residual Learning for Image Recognition, arXiv 1512.03385"
-
-
-def _rate(name: str, doc: str) -> Parameter:
-    return Parameter(
-        name,
-        "float",
-        f"{doc}; the optimizer's own lr if not given",
-        None,
-        low=0.0,
-        open_low=True,
-        text_choices=(RANGE_TEST,),
-    )
-
-
-def _ratio(name: str, doc: str, default: float, *, open_low: bool = False) -> Parameter:
-    return Parameter(name, "float", doc, default, low=0.0, high=1.0, open_low=open_low, open_high=True)
-
-
-_LR: Final = _rate("lr", "Rate at the start, above 0")
-_WARMUP_DOC: Final = "Fraction of the training length, in [0, 1), over which the rate rises linearly"
-_WARMUP_FIRST: Final = _ratio(
-    "warmup", f"{_WARMUP_DOC} to the curve's first value; the curve fills the rest", 0.0
-)
-_WARMUP_OVER: Final = _ratio("warmup", f"{_WARMUP_DOC} to the schedule's, which runs meanwhile", 0.0)
 
 
 def _momentum(low: float, high: float) -> tuple[Parameter, ...]:
@@ -49,20 +26,20 @@ def _momentum(low: float, high: float) -> tuple[Parameter, ...]:
         Parameter(
             "cycle_momentum", "bool", "Move the momentum (Adam: beta1) against the rate", default=False
         ),
-        _ratio("base_momentum", "Momentum at the highest rate, with cycle_momentum", low),
-        _ratio("max_momentum", "Momentum at the lowest rate, with cycle_momentum", high),
+        ratio("base_momentum", "Momentum at the highest rate, with cycle_momentum", low),
+        ratio("max_momentum", "Momentum at the lowest rate, with cycle_momentum", high),
     )
 
 
 _CYCLIC: Final = Component(
     "cyclic",
-    "The rate goes linearly from base_lr to max_lr and back, over and over; the training ends with a cycle.",
+    "The rate goes linearly from base_lr to max_lr and back, repeatedly; a full cycle ends the training.",
     (
-        _rate("max_lr", "Highest rate of a cycle, above 0"),
+        rate("max_lr", "Highest rate of a cycle, above 0"),
         Parameter(
             "base_ratio",
             "float",
-            "Lowest rate as a fraction of max_lr, in (0, 1); 0.25 if neither it nor base_lr is given",
+            "Lowest rate as a fraction of max_lr, in (0, 1); 0.25 if base_lr is not given either",
             None,
             0.0,
             1.0,
@@ -103,7 +80,7 @@ _CYCLIC: Final = Component(
             open_low=True,
         ),
         *_momentum(0.8, 0.9),
-        _WARMUP_FIRST,
+        WARMUP_FIRST,
     ),
     _SMITH,
 )
@@ -112,7 +89,7 @@ _ONE: Final = Component(
     "one-cycle",
     "One rise from max_lr/div_factor to max_lr and one long fall far below it.",
     (
-        _rate("max_lr", "Highest rate, above 0"),
+        rate("max_lr", "Highest rate, above 0"),
         Parameter(
             "pct_start",
             "float",
@@ -132,107 +109,19 @@ _ONE: Final = Component(
             "three_phase", "bool", "Fall as long as it rose, then anneal (the paper's form)", default=False
         ),
         *_momentum(0.85, 0.95),
-        _WARMUP_FIRST,
+        WARMUP_FIRST,
     ),
     _ONE_CYCLE,
 )
 
-_LIPSCHITZ_LR: Final = Component(
-    "lipschitz",
-    "Each epoch's rate is computed from the loss's Lipschitz constant, as measured on the network.",
-    (
-        Parameter(
-            "initial_lr",
-            "float",
-            "Rate until the first measurement, above 0; with momentum also the average's start (AdaMo's x)",
-            None,
-            low=0.0,
-            open_low=True,
-        ),
-        Parameter("scale", "float", "Factor on the computed rate, above 0", 1.0, low=0.0, open_low=True),
-        Parameter(
-            "measure",
-            "choice",
-            "hook: on the training steps; pass: on an extra pass over the training set; subset: on a part",
-            "hook",
-            choices=("hook", "pass", "subset"),
-        ),
-        Parameter(
-            "fraction",
-            "float",
-            "Part of the batches that subset takes, in (0, 1]",
-            0.1,
-            0.0,
-            1.0,
-            open_low=True,
-        ),
-        Parameter(
-            "policy",
-            "choice",
-            "adaptive: a new rate every epoch; fixed: the first computed rate is kept",
-            "adaptive",
-            choices=("adaptive", "fixed"),
-        ),
-        Parameter(
-            "time_decay", "float", "Keras's decay: rate/(1 + time_decay·step), at least 0", 0.0, low=0.0
-        ),
-        Parameter("max_lr", "float", "Upper limit of the rate, above 0", None, low=0.0, open_low=True),
-        Parameter(
-            "norms",
-            "choice",
-            "parameters: trainable tensors; all: also batch-norm statistics (the authors' code)",
-            "parameters",
-            choices=("parameters", "all"),
-        ),
-        Parameter(
-            "bound",
-            "choice",
-            "paper: its constant; valid: a true gradient bound; smoothness: of a softmax head",
-            "paper",
-            choices=("paper", "valid", "smoothness"),
-        ),
-        Parameter(
-            "bias_correction", "bool", "Divide the moving averages by 1 − β^t (paper §8.4)", default=False
-        ),
-        *(
-            Parameter(
-                name,
-                "float",
-                f"Start of {symbol}, Auto-Adam's and RMSprop's average, at least 0",
-                0.0,
-                low=0.0,
-            )
-            for name, symbol in (("initial_k1", "K1"), ("initial_k2", "K2"))
-        ),
-        Parameter(
-            "rule",
-            "choice",
-            "Rule from constant to rate; taken from the optimizer if not given",
-            None,
-            choices=("sgd", "adamo", "rmsprop", "rmsprop-paper", "auto-adam"),
-        ),
-        Parameter(
-            "l2",
-            "float",
-            "L2 coefficient, at least 0; the optimizer's weight_decay if not given",
-            None,
-            low=0.0,
-        ),
-        Parameter("head", "text", "Name of the last linear layer; found if not given", None, tunable=False),
-        _WARMUP_OVER,
-    ),
-    _LIPSCHITZ,
-    measured=True,
-    tuning_free=True,
-)
 
 _BUILT_IN: Final = (
-    Component("fixed", "The same rate from first to last step.", (_LR, _WARMUP_OVER)),
+    Component("fixed", "The same rate from first to last step.", (LR, WARMUP_OVER)),
     Component(
         "step",
         "The rate is multiplied by gamma at each milestone.",
         (
-            _LR,
+            LR,
             Parameter("gamma", "float", "Factor at each milestone, in (0, 1]", 0.1, 0.0, 1.0, open_low=True),
             Parameter(
                 "milestones",
@@ -244,7 +133,7 @@ _BUILT_IN: Final = (
                 open_low=True,
                 open_high=True,
             ),
-            _WARMUP_OVER,
+            WARMUP_OVER,
         ),
         _HE,
     ),
@@ -254,13 +143,13 @@ _BUILT_IN: Final = (
         "cosine",
         "Half a cosine wave from lr down to min_ratio·lr; with warm restarts, several.",
         (
-            _LR,
-            _ratio("min_ratio", "Lowest rate as a fraction of lr, in [0, 1)", 0.0),
+            LR,
+            ratio("min_ratio", "Lowest rate as a fraction of lr, in [0, 1)", 0.0),
             Parameter(
                 "restarts", "int", "Number of warm restarts; the training ends with a whole wave", 0, low=0
             ),
             Parameter("restart_factor", "int", "Each wave's length over the one before it", 1, low=1),
-            _WARMUP_FIRST,
+            WARMUP_FIRST,
         ),
         _SGDR,
     ),
@@ -268,49 +157,49 @@ _BUILT_IN: Final = (
         "linear",
         "A straight line from lr to end_ratio·lr.",
         (
-            _LR,
-            _ratio("end_ratio", "Rate after the last step as a fraction of lr, in [0, 1)", 0.0),
-            _WARMUP_FIRST,
+            LR,
+            ratio("end_ratio", "Rate after the last step as a fraction of lr, in [0, 1)", 0.0),
+            WARMUP_FIRST,
         ),
     ),
     Component(
         "exponential",
         "The rate is multiplied by gamma after every epoch.",
         (
-            _LR,
+            LR,
             Parameter("gamma", "float", "Factor per epoch, in (0, 1]", 0.95, 0.0, 1.0, open_low=True),
-            _WARMUP_OVER,
+            WARMUP_OVER,
         ),
     ),
     Component(
         "polynomial",
         "lr·(1 − t/T)^power at step t of T.",
-        (_LR, Parameter("power", "float", "Exponent, above 0", 0.9, low=0.0, open_low=True), _WARMUP_FIRST),
+        (LR, Parameter("power", "float", "Exponent, above 0", 0.9, low=0.0, open_low=True), WARMUP_FIRST),
         "L.-C. Chen et al., DeepLab, arXiv 1606.00915",
     ),
     Component(
         "inverse-time",
         "lr/(1 + decay·t) at step t: the time decay of Keras.",
-        (_LR, Parameter("decay", "float", "Decay per step, at least 0", 1e-3, low=0.0), _WARMUP_OVER),
+        (LR, Parameter("decay", "float", "Decay per step, at least 0", 1e-3, low=0.0), WARMUP_OVER),
     ),
     Component(
         "plateau",
         "The rate is multiplied by factor when the study's metric has stopped improving.",
         (
-            _LR,
+            LR,
             Parameter("factor", "float", "Factor, in (0, 1)", 0.1, 0.0, 1.0, open_low=True, open_high=True),
-            Parameter("patience", "int", "Epochs without improvement that are let pass", 5, low=0),
+            Parameter("patience", "int", "Epochs without improvement before the rate is reduced", 5, low=0),
             Parameter("threshold", "float", "Smallest change that counts as an improvement", 1e-4, low=0.0),
             Parameter(
                 "threshold_mode", "choice", "rel: relative to the best; abs", "rel", choices=("rel", "abs")
             ),
             Parameter("cooldown", "int", "Epochs after a reduction that are not counted", 0, low=0),
-            _ratio("min_ratio", "Lowest rate as a fraction of lr, in [0, 1)", 0.0),
-            _WARMUP_OVER,
+            ratio("min_ratio", "Lowest rate as a fraction of lr, in [0, 1)", 0.0),
+            WARMUP_OVER,
         ),
         measured=True,
     ),
-    _LIPSCHITZ_LR,
+    LIPSCHITZ_LR,
     *COMPETITORS,
 )
 
@@ -318,10 +207,10 @@ SCHEDULES: Final = MappingProxyType({component.name: component for component in 
 
 OWN: Final = Component(
     "own",
-    "A schedule of users' own: what lrstudy itself reads of its parameters; the others are passed on.",
+    "A user's own schedule: the parameters that lrstudy itself reads; all others are passed on.",
     (
         Parameter("lr", "float", "Rate that the optimizer starts at, above 0", None, low=0.0, open_low=True),
-        _WARMUP_OVER,
+        WARMUP_OVER,
         Parameter("interval", "choice", "What it counts: step or epoch", None, choices=("step", "epoch")),
     ),
 )

@@ -237,7 +237,7 @@ NORMALIZATIONS: Final = _mapping(
 
 
 def read_augmentation(text: str) -> tuple[str, float | int] | str:
-    """The name and value of an augmentation as a study file gives it, or what is wrong with it.
+    """Return name and value of an augmentation as a study file gives it, or the problem with it.
 
     >>> read_augmentation("shift:0.2")
     ('shift', 0.2)

@@ -1,32 +1,84 @@
-"""The names of Ray beyond its public interface that lrstudy needs.
+"""Names of Ray beyond its public interface: how its processes start, and what Tune does about a lost worker.
 
-Mirrors ``ray/tune/experiment/trial.py``, ``ray/tune/execution/tune_controller.py`` and
-``ray/air/execution/_internal/actor_manager.py`` of Ray 2.55 to 2.60. Where a name is missing, each function
-says so by its result and the caller does without.
+Checked with Ray 2.55 to 2.60. Each function names the upstream file that it mirrors and what happens where
+the name is missing; ``tests/compat`` fails when the installed Ray no longer has it. Nothing private is
+imported with this module, so that no command fails to start because Ray moved something.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+import importlib
+import inspect
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Final
 
+import ray
 from ray.exceptions import RayActorError, RayTaskError
+from ray.job_config import JobConfig
 
+TuneController = Any
+"""What Tune passes to a scheduler; ``ray/tune/execution/tune_controller.py`` is internal and has no types."""
+
+ENVIRONMENT: Final[Mapping[str, str]] = {
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    # SIGTERM would print a stack of C++ and end the driver at once.
+    "RAY_DISABLE_FAILURE_SIGNAL_HANDLER": "1",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    # Ctrl-C is the command line's: Tune's handler ends trials in the middle of an epoch.
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    # Tune's snapshots are never restored from: the store is the truth.
+    "TUNE_GLOBAL_CHECKPOINT_S": "3600",
+}
+"""Environment variables for a session, most of them undocumented; Ray ignores one that it does not know.
+
+Without them Tune writes a JSON, a CSV and a TensorBoard file per trial, moves each worker into a folder for
+its trial (which breaks relative paths), prints every error twice, and reports usage to a server.
+``ray/tune/constants.py``, ``ray/_private/ray_constants.py``.
+"""
+
+PENDING_TRIALS: Final = "TUNE_MAX_PENDING_TRIALS_PG"
+"""The environment variable for the number of trials that Tune holds ready; ``ray/tune/constants.py``."""
+
+TALKATIVE_LOGGERS: Final = (
+    "ray.dashboard.modules.dashboard_sdk",
+    "ray.dashboard.modules.job.sdk",
+    "ray._private.runtime_env.packaging",
+)
+"""The loggers of Ray's job client that report uploads and connections on standard error.
+
+Named after their modules. Where one moves, its messages are printed.
+"""
+
+_LOOPBACK: Final = "127.0.0.1"
 # What Tune's manager of actors calls when an actor could not start, and when one of its tasks failed.
 _HANDLERS: Final = ("_actor_start_failed", "_actor_task_failed")
+# What a process of Ray calls on Linux between fork and exec, to end with the driver.
+_BEFORE_EXEC: Final = "set_kill_on_parent_death_linux"
 
 
 def actor_of(trial: Any) -> Any:
-    """Return the handle of the actor on which a Tune trial runs; None where there is none."""
+    """Return the handle of the actor on which a Tune trial runs; None if it has none.
+
+    ``ray/tune/experiment/trial.py``. Where the name is missing, None: the caller does without.
+    """
     return getattr(getattr(trial, "temporary_state", None), "ray_actor", None)
 
 
 def expect_worker_losses(controller: Any) -> bool:
     """Let a Tune run treat everything that Ray raises about a worker as the loss of that worker.
 
-    Tune knows two exceptions: ``RayActorError`` and ``RayTaskError``. Any other ends the whole run, for one
-    ``OutOfMemoryError``, by which Ray's memory monitor kills a worker. ``controller`` is what Tune gives a
-    scheduler. Returns False where Tune looks different: such an exception then ends its run as before.
+    Tune knows two exceptions: ``RayActorError`` and ``RayTaskError``. Any other ends the whole run, for
+    example ``OutOfMemoryError``, with which Ray's memory monitor kills a worker. ``controller`` is what Tune
+    passes to a scheduler. ``ray/tune/execution/tune_controller.py`` and
+    ``ray/air/execution/_internal/actor_manager.py``. Return True if Tune has the expected form; otherwise
+    such an exception ends its run as before.
     """
     manager = getattr(getattr(controller, "_tune_controller", controller), "_actor_manager", None)
     handlers = [getattr(manager, name, None) for name in _HANDLERS]
@@ -45,3 +97,126 @@ def _losing(handler: Any) -> Callable[..., None]:
         handler(*first, exception=exception, **named)
 
     return handle
+
+
+class _PathlessJob(JobConfig):
+    # Ray appends the driver's folders to this list, in place; a new list each time drops what is appended.
+    @property
+    def _py_driver_sys_path(self) -> list[str]:
+        return []
+
+    @_py_driver_sys_path.setter
+    def _py_driver_sys_path(self, value: list[str]) -> None:
+        pass
+
+
+def pathless_job() -> JobConfig:
+    """Return a job whose workers do not look for modules in the driver's folders.
+
+    ``ray/job_config.py`` and ``ray/_private/worker.py``, which adds the driver's current folder and its
+    script's to a list that workers put before all that is installed: a ``timeit.py`` there ends every worker.
+    Where Ray renames its list, the workers look there as they do for any job of Ray.
+    """
+    return _PathlessJob()
+
+
+def start_local_ray(**options: Any) -> Any:
+    """Start Ray on this machine, as ``ray.init`` with ``options`` does, for this driver alone.
+
+    What it starts listens on the loopback address only, gets no signals of the driver's terminal, and leaves
+    out two processes that nothing here needs. Each of the three holds as far as Ray has its private names.
+    """
+    # "local": a leftover file of a dead cluster must not be joined by accident.
+    with loopback_only(), few_helpers(), own_session():
+        return ray.init(address="local", include_dashboard=False, **_loopback_option(), **options)
+
+
+def _loopback_option() -> dict[str, Any]:
+    # Listed among the hidden options of ray.init, which refuses one that it does not know.
+    name = "_node_ip_address"
+    return {name: _LOOPBACK} if name in (inspect.getdoc(ray.init) or "") else {}
+
+
+@contextmanager
+def loopback_only() -> Iterator[None]:
+    """Let what Ray starts in the block keep the loopback address that it is given.
+
+    On Linux Ray replaces it by the machine's own, which others reach. Where clusters of several machines are
+    switched off it does not (``ray/_private/ray_constants.py``); what it starts reads that from the
+    environment, this process has read it already. Where the names are missing, Ray chooses the address.
+    """
+    constants = _private("ray_constants")
+    name = getattr(constants, "ENABLE_RAY_CLUSTERS_ENV_VAR", None)
+    if name is None or not hasattr(constants, "ENABLE_RAY_CLUSTER"):
+        yield
+        return
+    held = os.environ.get(name)
+    os.environ[name] = "0"
+    try:
+        with _replaced(constants, "ENABLE_RAY_CLUSTER", False):
+            yield
+    finally:
+        if held is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = held
+
+
+@contextmanager
+def few_helpers() -> Iterator[None]:
+    """Let Ray start in the block without two processes that nothing here needs.
+
+    They cost a second of two cores. One would send workers' output to the driver, which does not want it; the
+    other would start and stop machines. ``ray/_private/parameter.py``; there is no public switch. Where Ray
+    has no such switch at all, both are started.
+    """
+    parameter = _private("parameter")
+    usual = getattr(parameter, "RayParams", None)
+    if usual is None:
+        yield
+        return
+    known = inspect.signature(usual).parameters
+    off = {"include_log_monitor": False, "no_monitor": True}
+    less = functools.partial(usual, **{key: off[key] for key in off if key in known})
+    with _replaced(parameter, "RayParams", less):
+        yield
+
+
+@contextmanager
+def own_session() -> Iterator[None]:
+    """Start Ray's processes in the block in a session apart from the driver's.
+
+    A signal to the driver's process group, or of its terminal, is for the driver alone: it lets running
+    epochs end first, which needs Ray. ``ray/_private/services.py`` and ``ray/_private/utils.py``. Where Ray
+    starts its processes in another way, they get the signal too.
+    """
+    utils = _private("utils")
+    usual = getattr(utils, _BEFORE_EXEC, None)
+    if usual is None:
+        yield
+        return
+
+    def begin() -> None:
+        usual()
+        os.setsid()
+
+    with _replaced(utils, _BEFORE_EXEC, begin):
+        yield
+
+
+def _private(module: str) -> Any:
+    """Return a module of ``ray._private``; None where it has moved."""
+    try:
+        return importlib.import_module(f"ray._private.{module}")
+    except ImportError:
+        return None
+
+
+@contextmanager
+def _replaced(module: Any, name: str, value: Any) -> Iterator[None]:
+    usual = getattr(module, name)
+    setattr(module, name, value)
+    try:
+        yield
+    finally:
+        setattr(module, name, usual)

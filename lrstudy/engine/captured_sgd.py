@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.optim import SGD, Optimizer
 from torch.optim.sgd import sgd
 
-# torch's own optimizers use its _foreach functions: the same on many tensors, in a few kernels.
-_Tensors = list[Tensor] | tuple[Tensor, ...]
-# Per group: weight decay, dampening, nesterov, and whether there is a momentum.
+from lrstudy.compat.torch import foreach_add, foreach_add_, foreach_mul_, foreach_subtract_, has_step_hooks
+
+# Per group: weight decay, dampening, nesterov, and True for a momentum above 0.
 Constants = tuple[tuple[float, float, bool, bool], ...]
 
 
 def constants_of(optimizer: Optimizer) -> Constants | None:
-    """What of an optimizer is fixed once its update is captured; None where the update cannot be.
+    """Return what of an optimizer is fixed once its update is captured; None if it cannot be captured.
 
-    Rates and momenta may change from step to step. Step hooks may do anything: with one, it cannot be.
+    Rates and momenta may change from step to step. Step hooks may do anything: an update with one cannot be
+    captured.
     """
     if type(optimizer) is not SGD or has_step_hooks(optimizer):
         return None
@@ -26,12 +29,6 @@ def constants_of(optimizer: Optimizer) -> Constants | None:
     if any(isinstance(group[name], Tensor) for group in groups for name in ("lr", "momentum")):
         return None
     return tuple((g["weight_decay"], g["dampening"], g["nesterov"], g["momentum"] != 0) for g in groups)
-
-
-def has_step_hooks(optimizer: Optimizer) -> bool:
-    """Whether anything is hooked onto an optimizer's steps."""
-    # torch lists them nowhere else.
-    return bool(optimizer._optimizer_step_pre_hooks or optimizer._optimizer_step_post_hooks)  # noqa: SLF001
 
 
 class CapturedSGD:
@@ -59,13 +56,13 @@ class CapturedSGD:
             parameters = [group["params"][i] for i in moved]
             if not parameters:
                 continue
-            steps: _Tensors = [parameter.grad for parameter in parameters]
+            steps: Sequence[Tensor] = [parameter.grad for parameter in parameters]
             if group["weight_decay"]:
-                steps = torch._foreach_add(steps, parameters, alpha=group["weight_decay"])  # noqa: SLF001
+                steps = foreach_add(steps, parameters, group["weight_decay"])
             if group["momentum"]:
                 own = [optimizer.state[parameter]["momentum_buffer"] for parameter in parameters]
-                torch._foreach_mul_(own, momentum.tensor)
-                torch._foreach_add_(own, steps, alpha=1 - group["dampening"])
+                foreach_mul_(own, momentum.tensor)
+                foreach_add_(own, steps, 1 - group["dampening"])
                 if group["nesterov"]:
                     steps = [step.clone() for step in steps]
                     _subtract(steps, own, -momentum.tensor)
@@ -117,11 +114,11 @@ class _Number:
             self.tensor.fill_(value)
 
 
-def _subtract(targets: _Tensors, sources: _Tensors, factor: Tensor) -> None:
+def _subtract(targets: Sequence[Tensor], sources: Sequence[Tensor], factor: Tensor) -> None:
     """targets ← targets − factor·sources in a few kernels, which read the factor when they run."""
     if factor.dtype is not torch.float32:
         # On a GPU the fused kernel below reads factors as float32. Here the product is rounded by itself.
-        torch._foreach_sub_(targets, torch._foreach_mul(sources, factor))  # noqa: SLF001
+        foreach_subtract_(targets, sources, factor)
         return
     # torch's fused SGD without momentum does just this, and rounds once as its usual one does. It wants
     # equal strides, and those of a dimension of size 1 may differ.

@@ -18,9 +18,9 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
+from lrstudy.compat.torch import count_as_stepped, has_hooks
 from lrstudy.engine.captured_sgd import CapturedSGD, Constants, constants_of
 from lrstudy.engine.step import PlainStep
-from lrstudy.uncompiled import count_as_stepped
 
 # A replayable computation: runs it again on whatever its input tensors hold by then.
 Replay = Callable[[], None]
@@ -187,21 +187,12 @@ class CapturedStep:
 
 
 def _form(inputs: Tensor, targets: Tensor) -> tuple[object, ...]:
-    """What all batches of a capture share."""
+    """Return what all batches of a capture share."""
     return inputs.shape, inputs.dtype, inputs.device, targets.shape, targets.dtype
 
 
 def _weights(model: nn.Module) -> list[Tensor]:
     return [*model.parameters(), *model.buffers()]
-
-
-def has_hooks(model: nn.Module) -> bool:
-    """Whether anything is hooked onto a model's modules or parameters; torch lists hooks nowhere else."""
-    kinds = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-    of_parameters = ("_backward_hooks", "_post_accumulate_grad_hooks")
-    return any(getattr(module, kind) for module in model.modules() for kind in kinds) or any(
-        getattr(parameter, kind) for parameter in model.parameters() for kind in of_parameters
-    )
 
 
 def _on_side_stream(compute: Callable[[], None]) -> None:
@@ -221,11 +212,7 @@ def _capture(compute: Callable[[], None]) -> Replay:
     return graph.replay
 
 
-@cache
-def _memory() -> torch.cuda._POOL_HANDLE:
-    """The memory that all captures of this process work in: else each kept one would hold its own.
-
-    They may, for no two of them run at the same time, and none leaves anything there that its next replay
-    does not write anew: weights, momentum buffers, rates and batches lie outside.
-    """
-    return torch.cuda.graph_pool_handle()
+# The memory that all captures of this process work in: otherwise each kept one would hold its own. No two of
+# them run at the same time, and each replay writes all that it reads there: weights, momentum buffers, rates
+# and batches are outside.
+_memory = cache(torch.cuda.graph_pool_handle)

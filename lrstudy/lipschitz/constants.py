@@ -36,7 +36,7 @@ NOT_SMOOTH: Final = frozenset({"mae", "quantile"})
 
 
 def softmax_cross_entropy(kz: Number, m: int, classes: int) -> Number:
-    """L = (k − 1)/(k·m) · Kz.
+    """Return L = (k − 1)/(k·m) · Kz.
 
     >>> softmax_cross_entropy(100.0, m=64, classes=4)
     1.171875
@@ -45,12 +45,12 @@ def softmax_cross_entropy(kz: Number, m: int, classes: int) -> Number:
 
 
 def binary_cross_entropy(kz: Number, m: int, outputs: int = 1) -> Number:
-    """L = Kz/(2m) behind a sigmoid; averaged over the outputs where there are several."""
+    """Return L = Kz/(2m) behind a sigmoid; averaged over the outputs where there are several."""
     return kz * (1 / (2 * m * outputs))
 
 
 def least_squares(kz: Number, ka: Number, target_norm: Number, m: int) -> Number:
-    """L = (Ka + ‖y‖)/m · Kz for E = ‖a − y‖²/(2m); Ka bounds ‖a‖, both norms over a whole batch.
+    """Return L = (Ka + ‖y‖)/m · Kz for E = ‖a − y‖²/(2m); Ka bounds ‖a‖, both norms over a whole batch.
 
     The paper's 2020 text; the 2019 text prints a minus, which does not bound the gradient.
     """
@@ -58,27 +58,27 @@ def least_squares(kz: Number, ka: Number, target_norm: Number, m: int) -> Number
 
 
 def mean_squared_error(kz: Number, ka: Number, target_norm: Number, m: int, outputs: int = 1) -> Number:
-    """L of ``torch.nn.MSELoss``: E = ‖a − y‖²/(m·n) is 2/n times the paper's least squares."""
+    """Return L of ``torch.nn.MSELoss``: E = ‖a − y‖²/(m·n) is 2/n times the paper's least squares."""
     return least_squares(kz, ka, target_norm, m) * (2 / outputs)
 
 
 def mean_absolute_error(kz: Number, m: int, outputs: int = 1) -> Number:
-    """L = Kz/(m·n) with n outputs (the code of the sibling paper, arXiv 2006.13307)."""
+    """Return L = Kz/(m·n) with n outputs (the code of the sibling paper, arXiv 2006.13307)."""
     return kz * (1 / (m * outputs))
 
 
 def quantile(kz: Number, m: int, tau: float, outputs: int = 1) -> Number:
-    """L = max(τ, 1 − τ)·Kz/(m·n): the pinball loss's slope on the steeper side (derived as for MAE)."""
+    """Return L = max(τ, 1 − τ)·Kz/(m·n): the pinball loss's steeper slope (derived as for MAE)."""
     return kz * (max(tau, 1 - tau) / (m * outputs))
 
 
 def huber(kz: Number, m: int, delta: float, outputs: int = 1) -> Number:
-    """L = δ·Kz/(m·n): beyond its threshold δ the loss's slope is δ (derived as for MAE)."""
+    """Return L = δ·Kz/(m·n): beyond its threshold δ the loss's slope is δ (derived as for MAE)."""
     return kz * (delta / (m * outputs))
 
 
 def l2_term(l2: float, weight_norm: Number) -> Number:
-    """λ·w̄, what a penalty (λ/2)‖w‖² adds to L; w̄ is the largest ‖W‖_F over the parameter tensors."""
+    """Return λ·w̄, what a penalty (λ/2)‖w‖² adds to L; w̄ is the largest ‖W‖_F over the parameter tensors."""
     return weight_norm * l2
 
 
@@ -114,7 +114,7 @@ class LossShape:
 
 
 def data_constant(loss: LossShape, kz: Number, m: int, ka: Number, target_norm: Number) -> Number:
-    """The paper's L without the L2 term; ``ka`` and ``target_norm`` matter to the squared losses only."""
+    """Return the paper's L without the L2 term; ``ka`` and ``target_norm`` matter to squared losses only."""
     return _mean_constant(loss, kz, m, ka, target_norm) * (loss.terms(m) * loss.paper_factor)
 
 
@@ -138,7 +138,7 @@ def _mean_constant(loss: LossShape, kz: Number, m: int, ka: Number, target_norm:
 
 
 def valid_gradient_bound(loss: LossShape, kz: Number, m: int, ka: Number, target_norm: Number) -> Number:
-    """A true upper bound on ‖∂E/∂W_last‖_F, without the L2 term: ‖G‖_F·Kz, G the gradient in the outputs.
+    """Return a true upper bound on ‖∂E/∂W_last‖_F without the L2 term: ‖G‖_F·Kz, G the outputs' gradient.
 
     Cross-entropy: a row of G is (p − y)/m and ‖p − y‖ ≤ √2, so √(2/m)·Kz. A loss taken element by
     element with slope at most b: b/√(m·n)·Kz. Least squares: the paper's own constant is valid.
@@ -152,7 +152,7 @@ def valid_gradient_bound(loss: LossShape, kz: Number, m: int, ka: Number, target
 
 
 def smoothness(loss: LossShape, spectral: Number, m: int) -> Number:
-    """The Lipschitz constant of the *gradient* in the last layer's weights, without the L2 term.
+    """Return the Lipschitz constant of the *gradient* in the last layer's weights, without the L2 term.
 
     ``spectral`` is λ_max(AᵀA). Softmax cross-entropy: λ_max(AᵀA)/(2m), for diag(p) − ppᵀ has no
     eigenvalue above 1/2. The other losses likewise, with the largest second derivative in an output.

@@ -8,12 +8,12 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.nn.parameter import is_lazy
 
+from lrstudy.compat.torch import wrapped_by_compile
 from lrstudy.errors import Problem, SchedulerError, all_known, did_you_mean
 from lrstudy.lipschitz.linear_layers import can_be_named, is_head_like
 
-# The attribute under which torch.compile and the data-parallel wrappers keep the model they wrap.
-_COMPILED: Final = "_orig_mod"
-_WRAPPED: Final = (_COMPILED, "module")
+# The attribute under which the data-parallel wrappers keep the model that they wrap.
+_WRAPPED: Final = "module"
 
 
 def find_head(model: nn.Module, head: nn.Module | str | None = None, inputs: Any = None) -> nn.Module:
@@ -33,7 +33,7 @@ def find_head(model: nn.Module, head: nn.Module | str | None = None, inputs: Any
 
 
 def known_head(model: nn.Module, head: nn.Module | str | None = None) -> nn.Module | None:
-    """The layer named, or the last one by the model's build; None where a forward pass must tell."""
+    """Return the layer named, or the last one by the model's build; None if a forward pass must find it."""
     if not isinstance(model, nn.Module):
         raise refusal(
             "model", type(model).__name__, "is not a torch.nn.Module", "Give the model that is trained."
@@ -52,7 +52,7 @@ def known_head(model: nn.Module, head: nn.Module | str | None = None) -> nn.Modu
 
 
 def candidates(model: nn.Module) -> list[tuple[str, nn.Module]]:
-    """The layers of a model that could be its head, with their names, in the order of registration."""
+    """Return the layers of a model that could be its head, with their names, in the order of registration."""
     found = [(name, module) for name, module in unwrapped(model).named_modules() if is_head_like(module)]
     if not found:
         raise refusal(
@@ -66,10 +66,11 @@ def candidates(model: nn.Module) -> list[tuple[str, nn.Module]]:
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
-    """The model inside torch.compile and the data-parallel wrappers."""
+    """Return the model inside torch.compile and the data-parallel wrappers."""
     while True:
-        if is_compiled(model):
-            model = model.get_submodule(_COMPILED)
+        inner = wrapped_by_compile(model)
+        if inner is not None:
+            model = inner
         elif isinstance(model, nn.DataParallel | DistributedDataParallel):
             model = model.module
         else:
@@ -78,16 +79,16 @@ def unwrapped(model: nn.Module) -> nn.Module:
 
 def is_compiled(model: nn.Module) -> bool:
     """Return True if the model is what torch.compile returned for a module."""
-    return any(name == _COMPILED for name, _ in model.named_children())
+    return wrapped_by_compile(model) is not None
 
 
 def refusal(key: str, value: object, message: str, remedy: str) -> SchedulerError:
-    """A refusal of one argument."""
+    """Return a refusal of one argument."""
     return SchedulerError(Problem("LipschitzLR", key, message, remedy, value))
 
 
 def unclear(model: nn.Module, message: str) -> SchedulerError:
-    """A refusal to choose among the candidates, which names them."""
+    """Return a refusal to choose among the candidates, which names them."""
     names = [name or "the model itself" for name, _ in candidates(model)]
     listed = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
     return refusal(
@@ -100,7 +101,7 @@ def unclear(model: nn.Module, message: str) -> SchedulerError:
 
 
 def _end_of(model: nn.Module) -> nn.Module | None:
-    """The last layer of nested ``nn.Sequential``s, if it is a linear one that is called once."""
+    """Return the last layer of nested ``nn.Sequential``s, if it is a linear one that is called once."""
     inner = unwrapped(model)
     if type(inner) is nn.Sequential:
         layers = [layer for layer in inner if not isinstance(layer, nn.Identity)]
@@ -113,7 +114,9 @@ def _end_of(model: nn.Module) -> nn.Module | None:
 def _named(model: nn.Module, head: nn.Module | str) -> nn.Module:
     inner: nn.Module = model
     while True:
-        wrapped = next((part for name, part in inner.named_children() if name in _WRAPPED), None)
+        wrapped = wrapped_by_compile(inner)
+        if wrapped is None:
+            wrapped = dict(inner.named_children()).get(_WRAPPED)
         if wrapped is None:
             break
         inner = wrapped

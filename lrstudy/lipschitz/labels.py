@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -17,8 +17,8 @@ from lrstudy.lipschitz.loss_modules import IGNORED_REMEDY
 class LabelWatch:
     """A forward hook of a ``CrossEntropyLoss`` that notes labels which are left out, and class probabilities.
 
-    It does not synchronise until it is asked. A loss that the training does not call through the module that
-    ``LipschitzLR`` was given tells nothing.
+    It does not synchronise before ``problem`` is called. It sees only calls of the loss module that
+    ``LipschitzLR`` was given.
     """
 
     def __init__(self, loss: nn.CrossEntropyLoss) -> None:
@@ -32,13 +32,13 @@ class LabelWatch:
         return self._loss.register_forward_hook(self, with_kwargs=True)
 
     def __call__(self, _: nn.Module, args: tuple[Any, ...], named: Mapping[str, Any], __: Any) -> None:
-        """Take the targets of one call."""
+        """Look at the targets of one call."""
         targets = named.get("target", args[1] if len(args) > 1 else None)
         if isinstance(targets, Tensor) and torch.is_grad_enabled() and not torch.compiler.is_compiling():
             self.look(targets)
 
     def look(self, targets: Tensor) -> None:
-        """Take the targets of one batch."""
+        """Look at the targets of one batch."""
         if targets.is_floating_point():
             self._soft = True
             return
@@ -46,7 +46,7 @@ class LabelWatch:
         self._seen = some if self._seen is None else self._seen.to(some.device) | some
 
     def problem(self) -> SchedulerError | None:
-        """The refusal of what was seen, if the constant does not hold for it."""
+        """Return the refusal of the labels seen, if the constant does not hold with them; otherwise None."""
         if self._seen is not None and bool(self._seen):
             return refusal(
                 "loss",
@@ -65,5 +65,21 @@ class LabelWatch:
 
 
 def label_watch(loss: object) -> LabelWatch | None:
-    """The watch on the labels that a loss module is called with; None where they decide nothing."""
+    """Return the watch on the labels that a loss module is called with; None where they decide nothing."""
     return LabelWatch(loss) if isinstance(loss, nn.CrossEntropyLoss) else None
+
+
+class LabelledBatches:
+    """Batches whose labels are shown to a watch; ``split`` gives the (inputs, targets) of one."""
+
+    def __init__(
+        self, batches: Iterable[Any], watch: LabelWatch, split: Callable[[Any], tuple[Tensor, Tensor | None]]
+    ) -> None:
+        self._batches, self._watch, self._split = batches, watch, split
+
+    def __iter__(self) -> Iterator[Any]:
+        for batch in self._batches:
+            targets = self._split(batch)[1]
+            if targets is not None:
+                self._watch.look(targets)
+            yield batch

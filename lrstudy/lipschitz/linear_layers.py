@@ -24,7 +24,7 @@ def is_pointwise(layer: nn.Module) -> bool:
 def is_head_like(layer: nn.Module) -> bool:
     """Return True if a trace may take the layer for the head: its outputs are linear in its inputs.
 
-    A subclass with a forward of its own (a cosine or a noisy layer) may do anything; it can be named.
+    A subclass with its own forward (a cosine or a noisy layer) may do anything; it can be named.
     """
     if isinstance(layer, nn.Linear):
         return type(layer).forward is nn.Linear.forward
@@ -46,7 +46,7 @@ def outputs_of(layer: nn.Module) -> int:
 
 
 def rows_of(layer: nn.Module, values: Tensor) -> Tensor:
-    """The inputs or outputs of a layer as rows: (…, h) → (m, h); of a convolution, (b, h, …) → (m, h).
+    """Return the inputs or outputs of a layer as rows: (…, h) → (m, h); of a convolution, (b, h, …) → (m, h).
 
     All leading dimensions (a sequence's steps, an image's positions) are rows: the loss is averaged over
     them all.

@@ -49,7 +49,7 @@ _BY_LOGITS: Final[dict[type[nn.Module], str]] = {
     nn.BCELoss: "Behind a sigmoid it is the cross-entropy of the last linear layer's outputs: give"
     " loss='binary-cross-entropy', and that layer by head=.",
 }
-# What torch's cross-entropy leaves out if nothing is said; a label that stands for nothing else.
+# The label that torch's cross-entropy leaves out by default.
 IGNORED: Final = -100
 IGNORED_REMEDY: Final = (
     "Leave these rows out before the last layer; or give loss='cross-entropy' with batch_size=, the least"
@@ -60,7 +60,7 @@ IGNORED_REMEDY: Final = (
 def loss_shape(
     loss: object, outputs: int | None, tau: float, delta: float, bound: str, complaints: Complaints
 ) -> LossShape:
-    """The loss with what its constant depends on; ``loss`` is a name or one of torch's loss modules.
+    """Return the loss with what its constant depends on; ``loss`` is a name or one of torch's loss modules.
 
     ``outputs`` is None as long as the last layer is not known. The shape is usable only if nothing was noted
     in ``complaints``.
@@ -99,7 +99,7 @@ def _of_module(loss: nn.Module, shape: LossShape, bound: str, complaints: Compla
         complaints.add(
             "loss",
             type(loss).__name__,
-            f"is a {base.__name__} with a forward of its own, whose constant is not known",
+            f"is a {base.__name__} with its own forward, whose constant is not known",
             f"Give the loss that bounds its slope by name: {', '.join(LOSSES)}.",
         )
         return shape
@@ -161,7 +161,7 @@ def _cross_entropy(
 
 
 def _row_factors(w: Tensor, smoothing: float, *, summed: bool) -> tuple[float, float, float]:
-    """The factors of class weights and smoothed labels: on the paper's constant, the slope, the curvature."""
+    """Return the factors of class weights and smoothed labels: on the paper's constant, slope, curvature."""
     k, total = len(w), float(w.sum())
     alpha = (1 - smoothing) * w + smoothing / k * total  # by y
     beta = (1 - smoothing) * w

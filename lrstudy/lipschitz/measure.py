@@ -23,7 +23,7 @@ from lrstudy.lipschitz.watch import Watch
 
 @contextmanager
 def _undisturbed(model: nn.Module, batches: object) -> Iterator[None]:
-    """Evaluation mode without gradients, after which modes and random states are as they were."""
+    """Evaluate without gradients in the block, and restore modes and random states after it."""
     modes = [(module, module.training) for module in model.modules()]
     devices = sorted({p.device.index for p in model.parameters() if p.device.type == "cuda"})
     owners = (batches, getattr(batches, "sampler", None))
@@ -55,7 +55,7 @@ def run_pass(
     fraction: float | None = None,
     seed: int = 0,
 ) -> tuple[dict[str, float], int]:
-    """The named maxima over ``batches`` in evaluation mode, and the rows of the largest batch.
+    """Return the named maxima over ``batches`` in evaluation mode, and the rows of the largest batch.
 
     ``fraction`` takes a random part of the batches, seeded. Model mode, gradients and every random
     state that the pass may draw from (torch's, Python's, numpy's, the loader's own) are restored.
@@ -120,7 +120,7 @@ def head_by_pass(model: nn.Module, batches: Iterable[Any]) -> nn.Module:
 
 
 def target_sums(batches: Iterable[Any], model: nn.Module, accumulate: int = 1) -> Tensor | None:
-    """The sums of the targets of each step (see ``steps``), every number a row; None without targets."""
+    """Return the sums of each step's targets (see ``steps``), every number a row; None without targets."""
     steps: list[Tensor] = []
     parts: list[Tensor] = []
     with _undisturbed(model, batches):
@@ -139,13 +139,13 @@ def target_sums(batches: Iterable[Any], model: nn.Module, accumulate: int = 1) -
 
 
 def largest_target_norm(batches: Iterable[Any], model: nn.Module) -> float | None:
-    """‖y‖: the largest norm of the targets of a batch; None if the batches hold no targets."""
+    """Return ‖y‖: the largest norm of the targets of a batch; None if the batches hold no targets."""
     sums = target_sums(batches, model)
     return None if sums is None else float(step_quantities(("kz",), sums, None).max())
 
 
 def split_batch(batch: Any) -> tuple[Tensor, Tensor | None]:
-    """(inputs, targets or None) of a batch that is a tensor or a pair."""
+    """Return (inputs, targets or None) of a batch that is a tensor or a pair."""
     if isinstance(batch, Tensor):
         return batch, None
     if isinstance(batch, list | tuple) and batch and isinstance(batch[0], Tensor):

@@ -1,19 +1,19 @@
-"""The measuring instrument of one scheduler: which way to measure, on what, and what it cost."""
+"""The measuring instrument of one scheduler, which knows its way, its model and its cost."""
 
 from __future__ import annotations
 
 import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor, nn
 
 from lrstudy.errors import SchedulerError
-from lrstudy.lipschitz.labels import LabelWatch
+from lrstudy.lipschitz.labels import LabelledBatches, LabelWatch
 from lrstudy.lipschitz.linear_layers import outputs_of
 from lrstudy.lipschitz.measure import run_pass, run_steps, split_batch
+from lrstudy.lipschitz.meter_settings import MeterSettings
 from lrstudy.lipschitz.norms import weight_norm
 from lrstudy.lipschitz.ranks import Ranks
 from lrstudy.lipschitz.rate import Measurement
@@ -22,45 +22,17 @@ from lrstudy.lipschitz.step_watch import StepWatch
 from lrstudy.lipschitz.target_shapes import find_targets
 from lrstudy.lipschitz.trace import HeadTrace
 from lrstudy.lipschitz.unseen import problem_of_hook
-from lrstudy.lipschitz.watch import Watch
+from lrstudy.lipschitz.watch import LayerHook, Watch
+from lrstudy.lipschitz.weak_calls import weakly
 from lrstudy.rules.seeding import derive_seed
-
-Batches = Iterable[Any] | Callable[[], Iterable[Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class MeterSettings:
-    """The quantities to measure and their source; see ``LipschitzLR`` and ``batch_quantities``.
-
-    ``steps``: the optimizer's steps are told, by ``end_step``; else each training pass is one. ``summed``:
-    the losses of a step's micro-batches are summed.
-    """
-
-    names: tuple[str, ...]
-    way: str
-    batches: Batches | None
-    fraction: float
-    seed: int
-    norms: str
-    batch_size: int | None
-    target_norm: float | None
-    needs_targets: bool
-    accumulate: int
-    summed: bool
-    steps: bool
-
-    def open_batches(self) -> Iterable[Any]:
-        """The batches, from the first one on."""
-        assert self.batches is not None
-        return self.batches() if callable(self.batches) else self.batches
 
 
 class Meter:
     """Measures on ``model`` once per epoch.
 
-    ``head`` is None where the first training pass is to tell it; ``found`` is called with it then.
-    ``seconds`` is what the latest measurement took. With ``way="hook"`` that is the reading alone; the
-    hook's own work in every step is not timed, for timing it would synchronise (benchmark: a few per cent).
+    ``head`` is None if the first training pass finds it; ``found`` is called with it then. ``seconds`` is the
+    time of the latest measurement. With ``way="hook"`` that is the reading alone; the hook's work in every
+    step is not timed, because timing it would synchronise (benchmark: a few per cent).
     """
 
     def __init__(
@@ -83,6 +55,7 @@ class Meter:
             self._targets = find_targets(settings.target_norm, batches, settings.accumulate, model, ranks)
         self.opening_seconds = time.perf_counter() - started
         self.watch: Watch = self._new_watch()
+        self._hook: LayerHook | None = None  # copied with the model
         self._attach()
 
     @property
@@ -92,16 +65,16 @@ class Meter:
 
     @property
     def steps(self) -> int:
-        """The optimizer's steps since the last measurement, where they are told."""
+        """The optimizer's steps since the last measurement; 0 if they are not counted."""
         return self.watch.steps if isinstance(self.watch, StepWatch) else 0
 
     def end_step(self, skipped: Tensor | None) -> None:
-        """Take note of a step of the optimizer (see ``StepWatch.end_step``)."""
+        """Count a step of the optimizer (see ``StepWatch.end_step``)."""
         if isinstance(self.watch, StepWatch) and not self.closed:
             self.watch.end_step(skipped)
 
     def measure(self, epoch: int) -> Measurement:
-        """The measurement for the coming epoch (from 0); the hook begins anew."""
+        """Return the measurement for the coming epoch (from 0), and reset the hook."""
         started = time.perf_counter() - self.opening_seconds
         self.opening_seconds = 0.0
         problem = self._hook_problem()
@@ -129,13 +102,13 @@ class Meter:
         self._finalizer()
 
     def state_dict(self) -> dict[str, Any]:
-        """What the hook has seen since the last measurement: plain numbers; synchronises."""
+        """Return what the hook has seen since the last measurement, as plain numbers; synchronises."""
         found, rows = self.watch.read()
         state = {**{name: found.get(name, 0.0) for name in self.watch.names}, "rows": rows}
         return state | (self.watch.state_dict() if isinstance(self.watch, StepWatch) else {})
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from what ``state_dict`` gave."""
+        """Continue from what ``state_dict`` returned."""
         if isinstance(self.watch, StepWatch):
             self.watch.forget_everything()
         self.watch.put({name: state[name] for name in self.watch.names}, state["rows"], self._like)
@@ -151,7 +124,7 @@ class Meter:
     def _new_watch(self) -> Watch:
         if not self.settings.steps:
             return Watch(self.settings.names, self._like, training_only=True)
-        # Where a pass measures, the hook has only to tell how many passes make a step.
+        # If a pass measures, the hook only counts how many passes make a step.
         hook = self.way == "hook"
         names = self.settings.names if hook else ()
         recorded = hook and self.ranks is not None
@@ -164,7 +137,7 @@ class Meter:
         seed = derive_seed(s.seed, "lipschitz-subset", epoch)
         batches = s.open_batches()
         if self._labels is not None:
-            batches = _Labelled(batches, self._labels)
+            batches = LabelledBatches(batches, self._labels, split_batch)
         if self.ranks is None and s.accumulate == 1:
             found = run_pass(self.model, self.head, batches, s.names, fraction=fraction, seed=seed)
             self._raise(self._label_problem())
@@ -232,7 +205,7 @@ class Meter:
 
     def _attach(self) -> None:
         self._trace: HeadTrace | None = None
-        # Whatever is taken off at the end; the list grows when the head is found.
+        # All that is taken off at the end; the list grows when the head is found.
         self._handles: list[Any] = []
         if not self.closed:
             if self._labels is not None and self.way == "hook":
@@ -246,18 +219,11 @@ class Meter:
         self._finalizer.atexit = False
 
     def _begin_trace(self) -> HeadTrace:
-        me = weakref.WeakMethod(self._decide)
-
-        def decide(layer: nn.Module, args: tuple[Any, ...], outputs: Tensor) -> None:
-            decided = me()
-            if decided is not None:
-                decided(layer, args, outputs)
-
-        self._trace = HeadTrace(self.model, decide, training_only=True)
+        self._trace = HeadTrace(self.model, weakly(self._decide), training_only=True)
         return self._trace
 
     def _decide(self, layer: nn.Module, args: tuple[Any, ...], outputs: Tensor) -> None:
-        """Take the layer for the head, and the forward pass that told so for its first."""
+        """Take a layer for the head, and the forward pass that found it for the first one measured."""
         if self.found is not None:
             self.found(layer)
         self.head, self._trace = layer, None
@@ -265,16 +231,16 @@ class Meter:
         self.watch(layer, args, outputs)
 
     def _watch_head(self, head: nn.Module) -> None:
-        hooks = head._forward_hooks  # noqa: SLF001 - torch lists a module's hooks nowhere else
-        # A copied head brings the copied hook along.
-        for key in [key for key, hook in hooks.items() if hook is self.watch]:
-            del hooks[key]
-        self.watch.awake = True
+        if self._hook is not None:
+            self._hook.remove()  # a copied head brings the copied hook along
+        handles: list[Any] = []
         if isinstance(self.watch, StepWatch):
-            self._handles += self.watch.attach(head, list(self.model.parameters()))
+            handles = [*self.watch.attach(head, list(self.model.parameters()))]
         elif self.way == "hook":
             # Only a hook in training needs to stay on the model: a pass brings its own.
-            self._handles.append(head.register_forward_hook(self.watch))
+            handles = [self.watch.hook_onto(head)]
+        self._hook = next((handle for handle in handles if isinstance(handle, LayerHook)), None)
+        self._handles += handles
 
     def __getstate__(self) -> dict[str, Any]:
         left_out = ("_handles", "_finalizer", "_trace", "found")
@@ -284,20 +250,6 @@ class Meter:
         self.__dict__.update(state)
         self.found = None
         self._attach()
-
-
-class _Labelled:
-    """Batches whose labels are looked at as they go by."""
-
-    def __init__(self, batches: Iterable[Any], labels: LabelWatch) -> None:
-        self._batches, self._labels = batches, labels
-
-    def __iter__(self) -> Iterator[Any]:
-        for batch in self._batches:
-            targets = split_batch(batch)[1]
-            if targets is not None:
-                self._labels.look(targets)
-            yield batch
 
 
 def _remove(handles: list[Any]) -> None:

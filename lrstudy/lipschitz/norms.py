@@ -13,19 +13,19 @@ POWER_ITERATIONS: Final = 50
 
 
 def activation_norm(A: Tensor) -> Tensor:
-    """‖A‖_F of a batch, whose maximum over the batches is Kz. A: (…, m, h) → (…); at least float32."""
+    """Return ‖A‖_F of a batch, whose maximum over the batches is Kz. A: (…, m, h) → (…); at least float32."""
     norm: Tensor = torch.linalg.vector_norm(A, dim=(-2, -1), dtype=wide(A))
     return norm
 
 
 def squared_activation_norm(A: Tensor) -> Tensor:
-    """‖A∘A‖_F of a batch, whose maximum over the batches is S. A: (…, m, h) → (…); at least float32."""
+    """Return ‖A∘A‖_F of a batch, whose maximum over batches is S. A: (…, m, h) → (…); at least float32."""
     norm: Tensor = torch.linalg.vector_norm(A.to(wide(A)).square(), dim=(-2, -1))
     return norm
 
 
 def spectral_activation_norm(A: Tensor, iterations: int = POWER_ITERATIONS) -> Tensor:
-    """λ_max(AᵀA) of a batch by power iteration. A: (…, m, h) → (…); at least float32.
+    """Return λ_max(AᵀA) of a batch by power iteration. A: (…, m, h) → (…); at least float32.
 
     The number of iterations is fixed, for a test of convergence would synchronise; the Rayleigh quotient
     approaches λ_max from below.
@@ -38,7 +38,7 @@ def spectral_activation_norm(A: Tensor, iterations: int = POWER_ITERATIONS) -> T
 
 
 def spectral_gram_norm(gram: Tensor, iterations: int = POWER_ITERATIONS) -> Tensor:
-    """λ_max of G = AᵀA by the same power iteration, for an A that was added up in parts. (h, h) → ()."""
+    """Return λ_max of G = AᵀA by the same power iteration, for an A added up in parts. (h, h) → ()."""
     v = _start_vector(gram)
     for _ in range(iterations):
         v = _normalised(gram @ v)
@@ -59,12 +59,12 @@ def _normalised(v: Tensor) -> Tensor:
 
 
 def output_norm(outputs: Tensor) -> Tensor:
-    """‖a‖ of a batch's outputs, whose maximum is Ka, or ‖y‖ of its targets. (…, m, n) → (…)."""
+    """Return ‖a‖ of a batch's outputs, whose maximum is Ka, or ‖y‖ of its targets. (…, m, n) → (…)."""
     return activation_norm(outputs)
 
 
 def weight_norm(model: nn.Module, norms: str = "parameters") -> Tensor:
-    """w̄, the largest ‖W‖_F over the trainable parameter tensors; a scalar tensor, 0 if there are none.
+    """Return w̄, the largest ‖W‖_F over the trainable parameter tensors; a scalar tensor, 0 if there are none.
 
     ``norms="all"`` counts frozen parameters and floating-point buffers (batch-norm's running statistics)
     too, as the authors' code does: Keras's ``model.weights`` holds them.
@@ -93,7 +93,7 @@ QUANTITIES: Final[dict[str, Callable[[Tensor, Tensor], Tensor]]] = {
 
 
 def batch_quantities(names: Sequence[str], A: Tensor, outputs: Tensor) -> Tensor:
-    """The named norms of one batch. A: (…, m, h), outputs: (…, m, n) → (…, len(names)).
+    """Return the named norms of one batch. A: (…, m, h), outputs: (…, m, n) → (…, len(names)).
 
     Names: kz, squares, spectral, ka; and, for bounds that must hold for short batches too, rms_kz
     (‖A‖_F/√m), rms_ka, mean_spectral (λ_max/m) and inverse_root_rows (1/√m). Leading dimensions are lanes
@@ -104,5 +104,5 @@ def batch_quantities(names: Sequence[str], A: Tensor, outputs: Tensor) -> Tensor
 
 
 def wide(tensor: Tensor) -> torch.dtype:
-    """The dtype for norms of a tensor: float32 for half precision, whose squares overflow float16."""
+    """Return the dtype for norms of a tensor: float32 for half precision, whose squares overflow float16."""
     return torch.promote_types(tensor.dtype, torch.float32)

@@ -1,4 +1,4 @@
-"""Noticing a scheduler that is stepped after every batch instead of after every epoch."""
+"""A check for a scheduler that is stepped after every batch instead of after every epoch."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class PerBatchCheck:
             self._inputs = next(tensors, None)
 
     def scheduler_stepped(self, optimizer_steps: int) -> None:
-        """Take note of a ``step()`` of the scheduler, so many optimizer steps after the last one."""
+        """Count a ``step()`` of the scheduler, ``optimizer_steps`` after the last one."""
         if self._handle is None or optimizer_steps == 0:
             return
         if optimizer_steps > 1:

@@ -13,7 +13,7 @@ from lrstudy.errors import Problem, SchedulerError
 
 _REMEDY = (
     "Give the DistributedDataParallel model itself, or process_group=torch.distributed.group.WORLD (or the"
-    " group that trains it together); process_group=False if each rank trains a model of its own."
+    " group that trains it together); process_group=False if each rank trains another model."
 )
 
 
@@ -24,7 +24,7 @@ class Ranks:
         self._group = group
 
     def merge(self, problem: SchedulerError | None, sums: Tensor) -> Tensor:
-        """The sums of all ranks' steps, (ranks, steps, …); what stops one rank stops all."""
+        """Return the sums of all ranks' steps, (ranks, steps, …); what stops one rank stops all."""
         head = torch.tensor([int(problem is not None), len(sums)], device=sums.device)
         told = self._gather(head)
         if problem is not None:
@@ -44,7 +44,7 @@ class Ranks:
         return self._gather(sums) if len(sums) else sums.unsqueeze(0)
 
     def largest(self, value: float, device: torch.device) -> float:
-        """The largest value that any rank has."""
+        """Return the largest value that any rank has."""
         return float(self._gather(torch.tensor([value], dtype=torch.float32, device=device)).max())
 
     def _gather(self, tensor: Tensor) -> Tensor:
@@ -62,15 +62,14 @@ class Ranks:
 
 
 def ranks_of(model: nn.Module, process_group: Any) -> Ranks | None:
-    """The ranks that train ``model`` together; None for a single one.
+    """Return the ranks that train ``model`` together; None for a single one.
 
-    They are those of ``process_group``, or of the DistributedDataParallel wrapper in ``model``. Where several
-    ranks are there and neither says, that is refused: each would set a rate of its own. So are sharded
-    parameters.
+    They are those of ``process_group``, or of the DistributedDataParallel wrapper in ``model``. Several ranks
+    without either are refused, because each would set another rate. So are sharded parameters.
     """
     if process_group is False or not (dist.is_available() and dist.is_initialized()):
         if process_group:
-            raise _refusal("a process group is given, but torch.distributed is not at work", _REMEDY)
+            raise _refusal("a process group is given, but torch.distributed is not initialised", _REMEDY)
         return None
     _refuse_shards(model)
     wrapper = next((m for m in model.modules() if isinstance(m, DistributedDataParallel)), None)

@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """What one epoch's measurement found; norms over whole batches, their maximum over the batches.
+    """The result of one epoch's measurement; norms over whole batches, their maximum over the batches.
 
     ``kz``: Kz, largest ‖A‖_F. ``rows``: m, the rows of the largest batch; 0 if nothing was seen.
     ``weight_norm``: w̄. ``squares``: S, largest ‖A∘A‖_F. ``ka``: Ka, largest norm of the outputs.
@@ -66,12 +66,12 @@ class RateSettings:
 
     @property
     def start(self) -> Averages:
-        """The averages before the first measurement; AdaMo's hand-picked x stands in K too."""
+        """The averages before the first measurement; AdaMo's hand-picked x is in K too."""
         return Averages(self.initial_lr or 0.0, self.initial_k1, self.initial_k2)
 
 
 def lipschitz_constant(settings: RateSettings, found: Measurement) -> tuple[float, float]:
-    """(L, its data term): with the L2 term λ·w̄, or λ itself where L is the smoothness."""
+    """Return (L, its data term): with the L2 term λ·w̄, or λ itself where L is the smoothness."""
     m, parts = found.rows, found.parts
     if settings.bound == "smoothness":
         data = smoothness(settings.loss, max(found.spectral, found.mean_spectral * m), m) * parts
@@ -93,9 +93,9 @@ def lipschitz_constant(settings: RateSettings, found: Measurement) -> tuple[floa
 
 
 class LipschitzRate:
-    """The rate that the latest good measurement gave, and what it was made of.
+    """The rate of the latest good measurement, and what it was made of.
 
-    ``value`` is None until then. ``rejected`` counts the measurements that gave no usable rate (Kz zero,
+    ``value`` is None until then. ``rejected`` counts the measurements without a usable rate (Kz zero,
     NaN or infinite, or no batch seen): they change nothing, and the first one is logged.
     """
 
@@ -105,7 +105,7 @@ class LipschitzRate:
         self.restart()
 
     def take_settings(self, settings: RateSettings) -> None:
-        """Go on with other settings, which become known before the first measurement."""
+        """Continue with other settings, which become known before the first measurement."""
         self.settings = settings
         if self.value is None:
             self.averages = settings.start
@@ -120,11 +120,11 @@ class LipschitzRate:
 
     @property
     def settled(self) -> bool:
-        """Whether no later measurement can change the rate (``policy="fixed"`` after its one)."""
+        """Return True if no later measurement can change the rate (``policy="fixed"`` after its one)."""
         return self.settings.policy == "fixed" and self.value is not None
 
     def update(self, found: Measurement) -> bool:
-        """Take one epoch's measurement; False if it was rejected."""
+        """Use one epoch's measurement; return True if it was not rejected."""
         if self.settled:
             return True
         candidate = self._candidate(found)
@@ -164,7 +164,7 @@ class LipschitzRate:
         _log.warning("LipschitzLR: %s. The rate stays; further cases are only counted (.rejected).", what)
 
     def state_dict(self) -> dict[str, Any]:
-        """Plain numbers (and None) only."""
+        """Return plain numbers (and None) only."""
         return {
             **asdict(self.averages),
             "value": self.value,
@@ -175,7 +175,7 @@ class LipschitzRate:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from what ``state_dict`` gave."""
+        """Continue from what ``state_dict`` returned."""
         self.averages = Averages(state["k"], state["k1"], state["k2"], state["t"])
         self.value, self.constant = state["value"], state["constant"]
         self.kz, self.weight_norm = state["kz"], state["weight_norm"]

@@ -85,7 +85,7 @@ def valid_coefficient(
 
 @dataclass(frozen=True)
 class Epoch:
-    """What one epoch's measurement gave: L and its coefficient c, Kz, S and w̄."""
+    """One epoch's measurement: L and its coefficient c, Kz, S and w̄."""
 
     constant: float
     c: float

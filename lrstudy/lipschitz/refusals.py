@@ -20,12 +20,12 @@ class Complaints:
         self.problems.append(Problem("LipschitzLR", key, message, remedy, value))
 
     def choice(self, key: str, value: object, known: Sequence[str]) -> None:
-        """``value`` must be one of ``known``."""
+        """Note a ``value`` that is not one of ``known``."""
         if value not in known:
             self.add(key, value, "is not known", did_you_mean(str(value), known))
 
     def number(self, key: str, value: object, low: float, high: float = math.inf, closed: str = "") -> None:
-        """``value`` must be a finite number in (low, high); ``closed`` holds "[" and "]" for closed ends."""
+        """Note a ``value`` that is no finite number in (low, high); ``closed`` holds "[" and "]"."""
         number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
         if number:
             assert isinstance(value, int | float)
@@ -36,6 +36,6 @@ class Complaints:
         self.add(key, value, "is out of range", f"Give a number in {left}{low:g}, {high:g}{right}.")
 
     def raise_any(self) -> None:
-        """``SchedulerError`` if anything was noted."""
+        """Raise ``SchedulerError`` if anything was noted."""
         if self.problems:
             raise SchedulerError(self.problems)

@@ -1,4 +1,4 @@
-"""From L to a learning rate, once per epoch, for each base optimizer (LipschitzLR §5–8; authors' code).
+"""Turns L into a learning rate, once per epoch, for each base optimizer (LipschitzLR §5–8; authors' code).
 
 ``adamo`` is SGD with momentum; its gradient average is the damped one, v ← βv + (1 − β)g. Where the
 paper's text and the authors' code differ (RMSprop), both forms are here.
@@ -27,14 +27,14 @@ class Averages:
 
 
 def second_moment(coefficient: float, squares: float, kz: float, l2: float, weight_norm: float) -> float:
-    """c²·S + 2λ·w̄·c·Kz, what K2 averages; ``coefficient`` is c, with c·Kz the constant's data term."""
+    """Return c²·S + 2λ·w̄·c·Kz, what K2 averages; ``coefficient`` is c, with c·Kz the constant's data term."""
     return coefficient**2 * squares + 2 * l2 * weight_norm * coefficient * kz
 
 
 def advance(
     rule: str, averages: Averages, constant: float, moment: float, beta1: float, beta2: float
 ) -> Averages:
-    """The averages after one more epoch. ``constant`` is L, ``moment`` as from ``second_moment``.
+    """Return the averages after one more epoch. ``constant`` is L, ``moment`` as from ``second_moment``.
 
     ``beta1`` is the momentum (AdaMo) or Adam's β1, ``beta2`` RMSprop's β or Adam's β2.
     """
@@ -58,7 +58,7 @@ def learning_rate(
     *,
     bias_correction: bool = False,
 ) -> float:
-    """The rate of the coming epoch, with averages already advanced.
+    """Return the rate of the coming epoch, with averages already advanced.
 
     sgd: 1/L. adamo: 1/K. rmsprop: (√K2 + ε)/Kz (code); rmsprop-paper: (√K2 + ε)/L (Algorithm 2).
     auto-adam: (√K2 + ε)/K1. ``bias_correction`` divides K, K1 and K2 by 1 − β^t (§8.4).

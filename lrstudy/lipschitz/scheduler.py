@@ -4,31 +4,33 @@ from __future__ import annotations
 
 import math
 import weakref
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from lrstudy.compat.torch import (
+    keep_last_rates,
+    load_scheduler_state,
+    scheduler_state,
+    skip_order_warning,
+    skipped_by_scaler,
+    starts_now,
+    steps_now,
+)
 from lrstudy.errors import Problem, SchedulerError
-from lrstudy.lipschitz.constants import NEEDS_TARGETS
-from lrstudy.lipschitz.head import known_head, refusal
+from lrstudy.lipschitz.arguments import Arguments
+from lrstudy.lipschitz.head import refusal
 from lrstudy.lipschitz.labels import label_watch
-from lrstudy.lipschitz.measure import head_by_pass
-from lrstudy.lipschitz.meter import Batches, Meter, MeterSettings
+from lrstudy.lipschitz.meter import Meter
+from lrstudy.lipschitz.meter_settings import Batches
 from lrstudy.lipschitz.per_batch import PerBatchCheck
 from lrstudy.lipschitz.ranks import ranks_of
 from lrstudy.lipschitz.rate import LipschitzRate
 from lrstudy.lipschitz.refusals import Complaints
-from lrstudy.lipschitz.settings import (
-    RateChoices,
-    check_batches,
-    check_choices,
-    check_numbers,
-    check_ranks,
-    needed_quantities,
-)
+from lrstudy.lipschitz.settings import check_ranks
+from lrstudy.lipschitz.weak_calls import weakly
 
 
 class LipschitzLR(LRScheduler):
@@ -63,15 +65,15 @@ class LipschitzLR(LRScheduler):
             ``least-squares`` (‖a − y‖²/(2m)), ``mse``, ``mae``, ``quantile`` (``tau``), ``huber``
             (``delta``), averaged over the rows; or the torch loss module itself, with its weights (see
             ``losses``). What has no constant is refused: smoothed labels and averaged class weights with
-            ``bound="paper"``, labels that are left out, ``reduction="none"``, a forward of its own.
+            ``bound="paper"``, labels that are left out, ``reduction="none"``, its own forward.
         measure: ``hook``: the largest norm over the optimizer's steps since the last ``step()``, at almost
             no cost; the first epoch runs at the optimizer's own rate. All forward passes whose gradients
             a step used are one batch (gradient accumulation); a step that a gradient scaler skipped is none.
             ``pass``: an extra pass over ``batches`` in evaluation mode before every epoch, the first
             included, as the authors do. ``subset``: the same over a random ``fraction`` of the batches,
-            drawn anew every epoch.
+            drawn again every epoch.
         batches: what a pass goes over, again each epoch: inputs or (input, target) pairs, or
-            a function that gives them anew. With
+            a function that opens them. With
             ``measure="hook"``, only its targets are used, once, and only by ``least-squares`` and ``mse``
             (or give ``target_norm``, the largest norm of a batch's targets).
         fraction: for ``subset``, in (0, 1].
@@ -99,7 +101,7 @@ class LipschitzLR(LRScheduler):
         accumulated: ``mean``: the losses of a step's micro-batches are divided by their number; ``sum``:
             they are added up undivided, which makes L so many times as large.
         process_group: of the ranks that train the model together; that of its DistributedDataParallel
-            wrapper if not given. Their rates are equal. ``False``: each rank trains a model of its own.
+            wrapper if not given. Their rates are equal. ``False``: each rank trains another model.
         initial_k1, initial_k2: start of Auto-Adam's and RMSprop's averages (the authors' rescue: 1, 1e-6).
         seed: for ``subset``.
         last_epoch: as in every torch scheduler.
@@ -148,45 +150,34 @@ class LipschitzLR(LRScheduler):
         seed: int = 0,
         last_epoch: int = -1,
     ) -> None:
-        last_layer = known_head(model, head)
-        complaints = Complaints()
-        check_choices(
-            complaints, measure=measure, policy=policy, norms=norms, bound=bound, accumulated=accumulated
-        )
-        check_numbers(
-            complaints,
-            {
-                "fraction": (fraction, 0, 1, "]"),
-                "initial_lr": (initial_lr, 0, math.inf, ""),
-                "scale": (scale, 0, math.inf, ""),
-                "time_decay": (time_decay, 0, math.inf, "["),
-                "max_lr": (max_lr, 0, math.inf, ""),
-                "l2": (l2, 0, math.inf, "["),
-                "batch_size": (batch_size, 1, math.inf, "["),
-                "target_norm": (target_norm, 0, math.inf, "["),
-                "initial_k1": (initial_k1, 0, math.inf, "["),
-                "initial_k2": (initial_k2, 0, math.inf, "["),
-                "accumulate": (accumulate, 1, math.inf, "["),
-            },
-        )
-        usable = check_batches(complaints, batches, measure)
-        if last_layer is None and batches is not None and usable:
-            last_layer = head_by_pass(model, batches() if callable(batches) else batches)
-        self._choices = RateChoices(
+        arguments = Arguments(
             loss=loss,
-            tau=tau,
-            delta=delta,
-            rule=rule,
-            l2=l2,
-            bound=bound,
+            measure=measure,
+            batches=batches,
+            fraction=fraction,
             policy=policy,
             initial_lr=initial_lr,
             scale=scale,
+            time_decay=time_decay,
             max_lr=max_lr,
+            norms=norms,
+            bound=bound,
             bias_correction=bias_correction,
+            rule=rule,
+            l2=l2,
+            batch_size=batch_size,
+            tau=tau,
+            delta=delta,
+            target_norm=target_norm,
+            accumulate=accumulate,
+            accumulated=accumulated,
             initial_k1=initial_k1,
             initial_k2=initial_k2,
+            seed=seed,
         )
+        complaints = Complaints()
+        last_layer = arguments.find_head(model, head, complaints)
+        self._choices = arguments.rate_choices()
         self._head_group, self.settings = self._choices.settings(last_layer, optimizer, complaints)
         ranks = ranks_of(model, process_group)
         if ranks is not None:
@@ -194,27 +185,8 @@ class LipschitzLR(LRScheduler):
         complaints.raise_any()
         self._process_group = process_group
         self.rate = LipschitzRate(self.settings)
-        shape = self.settings.loss
-        self._meter = Meter(
-            model,
-            last_layer,
-            MeterSettings(
-                names=needed_quantities(self.settings),
-                way=measure,
-                batches=batches,
-                fraction=fraction,
-                seed=seed,
-                norms=norms,
-                batch_size=batch_size,
-                target_norm=target_norm,
-                needs_targets=shape.name in NEEDS_TARGETS and bound != "smoothness",
-                accumulate=1 if accumulate is None else accumulate,
-                summed=accumulated == "sum" and not shape.summed,
-                steps=self.watches_steps,
-            ),
-            ranks,
-            label_watch(loss),
-        )
+        measured = arguments.meter_settings(self.settings, steps=self.watches_steps)
+        self._meter = Meter(model, last_layer, measured, ranks, label_watch(loss))
         self._check = PerBatchCheck(model) if self.watches_steps else None
         self.time_decay = float(time_decay)
         self.estimate_seconds = 0.0
@@ -241,13 +213,13 @@ class LipschitzLR(LRScheduler):
 
     @property
     def rejected(self) -> int:
-        """How many measurements gave no usable rate."""
+        """The number of measurements without a usable rate."""
         return self.rate.rejected
 
     # -- the scheduler's contract -------------------------------------------------------------------
 
     def get_lr(self) -> list[float | Tensor]:
-        """The rates of the coming epoch, one per parameter group; measures when called from ``step()``."""
+        """Return the rates of the coming epoch, one per parameter group; measures within ``step()``."""
         groups, known = len(self.optimizer.param_groups), len(self.base_lrs)
         if groups != known:
             raise refusal(
@@ -258,7 +230,7 @@ class LipschitzLR(LRScheduler):
                 "Make a new scheduler after add_param_group; or give all groups from the start, and let"
                 " requires_grad freeze and unfreeze them.",
             )
-        if self._get_lr_called_within_step:
+        if steps_now(self):
             self._begin_epoch()
         decay = 1 + self.time_decay * self._steps
         return [lr / decay for lr in self._undecayed()]
@@ -271,12 +243,9 @@ class LipschitzLR(LRScheduler):
         self._finalizer()
 
     def state_dict(self) -> dict[str, Any]:
-        """Plain numbers (and None, and lists and dicts of them) only; in mid-epoch too."""
+        """Return plain numbers (and None, and lists and dicts of them) only; in mid-epoch too."""
         return {
-            "last_epoch": self.last_epoch,
-            "_step_count": self._step_count,
-            "_last_lr": [float(lr) for lr in self._last_lr],
-            "base_lrs": [float(lr) for lr in self.base_lrs],
+            **scheduler_state(self),
             "steps": self._steps,
             "estimate_seconds": self.estimate_seconds,
             "rate": self.rate.state_dict(),
@@ -284,7 +253,7 @@ class LipschitzLR(LRScheduler):
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Continue the trajectory of the scheduler that gave ``state_dict``.
+        """Continue the trajectory of the scheduler that returned ``state_dict``.
 
         As with every torch scheduler, the rates in the optimizer come with the optimizer's own state.
         ``SchedulerError`` if the state is not a ``LipschitzLR``'s with the same options and groups.
@@ -303,8 +272,7 @@ class LipschitzLR(LRScheduler):
             )
         self.rate.load_state_dict(state_dict["rate"])
         self._meter.load_state_dict(state_dict["seen"])
-        self.last_epoch, self._step_count = state_dict["last_epoch"], state_dict["_step_count"]
-        self._last_lr, self.base_lrs = list(state_dict["_last_lr"]), list(state_dict["base_lrs"])
+        load_scheduler_state(self, state_dict)
         self._steps, self.estimate_seconds = state_dict["steps"], state_dict["estimate_seconds"]
 
     def __getstate__(self) -> dict[str, Any]:
@@ -313,25 +281,26 @@ class LipschitzLR(LRScheduler):
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         # A copied optimizer has lost torch's mark of a step taken, without which torch would warn.
-        self._step_count = max(self._step_count, 2)
+        skip_order_warning(self)
         self._watch_steps()
 
     # -- inside -------------------------------------------------------------------------------------
 
     def _begin_epoch(self) -> None:
-        """Measure, where this epoch's rate is to come from a measurement."""
+        """Measure, if this epoch's rate comes from a measurement."""
         self.estimate_seconds = 0.0
         first = self.last_epoch <= 0
         if first:
             # Also when SequentialLR steps its first scheduler again, or starts this one at its milestone.
             self.rate.restart()
         unmeasured_start = self.settings.initial_lr is not None or self.settings.policy == "fixed"
-        if self._is_initial and (self._meter.way == "hook" or (first and unmeasured_start)):
+        starts = starts_now(self)
+        if starts and (self._meter.way == "hook" or (first and unmeasured_start)):
             return
         if self.rate.settled or self._meter.closed:
             return
         self._refuse_ranks_of_later()
-        if self._check is not None and not self._is_initial:
+        if self._check is not None and not starts:
             self._check.scheduler_stepped(self._meter.steps)
         self.rate.update(self._meter.measure(self.last_epoch))
         self.estimate_seconds = self._meter.seconds
@@ -348,23 +317,23 @@ class LipschitzLR(LRScheduler):
         return [rate if lr == reference else rate * lr / reference for lr in base]
 
     def _refuse_ranks_of_later(self) -> None:
-        """Refuse where torch.distributed began its work after the scheduler was made."""
+        """Raise ``SchedulerError`` if torch.distributed was initialised after the scheduler was made."""
         if self._meter.ranks is None:
             ranks_of(self._meter.model, self._process_group)
 
     def _watch_steps(self) -> None:
-        """Hook onto the optimizer's steps, where they are to be told or the rate decays with them."""
-        self._meter.found = _weakly(self._take_head)
+        """Hook onto the optimizer's steps, if they are counted or the rate decays with them."""
+        self._meter.found = weakly(self._take_head)
         self._finalizer = weakref.finalize(self, _nothing)
         if self.time_decay or self.watches_steps:
             # A weak reference: the optimizer must not keep a dropped scheduler alive.
-            after_step = _weakly(self._after_optimizer_step)
+            after_step = weakly(self._after_optimizer_step)
             handle = self.optimizer.register_step_post_hook(lambda *_: after_step())
             self._finalizer = weakref.finalize(self, handle.remove)
         self._finalizer.atexit = False
 
     def _take_head(self, layer: nn.Module) -> None:
-        """Settle what depends on the last linear layer, which the first training pass has told."""
+        """Set what depends on the last linear layer, which the first training pass has found."""
         complaints = Complaints()
         self._head_group, self.settings = self._choices.settings(layer, self.optimizer, complaints)
         complaints.raise_any()
@@ -373,8 +342,8 @@ class LipschitzLR(LRScheduler):
             self._write(self.get_lr())
 
     def _after_optimizer_step(self) -> None:
-        # A fused optimizer steps even where a gradient scaler found an infinity, and leaves all as it was.
-        self._meter.end_step(getattr(self.optimizer, "found_inf", None))
+        # A fused optimizer steps even if a gradient scaler found an infinity, and changes nothing.
+        self._meter.end_step(skipped_by_scaler(self.optimizer))
         if not self.time_decay:
             return
         self._steps += 1
@@ -386,23 +355,8 @@ class LipschitzLR(LRScheduler):
                 group["lr"].fill_(lr)
             else:
                 group["lr"] = lr
-        self._last_lr = [
-            group["lr"].clone() if isinstance(group["lr"], Tensor) else group["lr"]
-            for group in self.optimizer.param_groups
-        ]
+        keep_last_rates(self)
 
 
 def _nothing() -> None:
     pass
-
-
-def _weakly(method: Callable[..., None]) -> Callable[..., None]:
-    """Call a method as long as its object lives."""
-    reference = weakref.WeakMethod(method)
-
-    def call(*args: Any) -> None:
-        found = reference()
-        if found is not None:
-            found(*args)
-
-    return call

@@ -1,4 +1,4 @@
-"""From an optimizer, a layer and the scheduler's arguments to what decides the rate; lists every problem."""
+"""Turns an optimizer, a layer and the arguments into what decides the rate; lists every problem."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _DEFAULT_BETAS = {"rmsprop": (0.0, 0.9), "rmsprop-paper": (0.0, 0.9), "auto-adam
 
 @dataclass(frozen=True, slots=True)
 class BaseRule:
-    """What the base optimizer says: its rule, β1, β2, the damping factor and λ."""
+    """The settings of the base optimizer: its rule, β1, β2, the damping factor and λ."""
 
     rule: str
     beta1: float
@@ -38,7 +38,7 @@ class BaseRule:
 
 
 def base_rule(optimizer: Optimizer, group_index: int, named: str | None, complaints: Complaints) -> BaseRule:
-    """The rule for ``optimizer``, or the one named, with the settings of one group (the head's).
+    """Return the rule for ``optimizer``, or the one named, with the settings of one group (the head's).
 
     The rule is usable only if nothing was noted in ``complaints``.
     """
@@ -76,7 +76,7 @@ def base_rule(optimizer: Optimizer, group_index: int, named: str | None, complai
 
 
 def _damping(rule: str, group: Mapping[str, Any], momentum: float, complaints: Complaints) -> float:
-    """(1 − β)/(1 − dampening): 1 for the damped momentum that AdaMo's 1/K is meant for.
+    """Return (1 − β)/(1 − dampening): 1 for the damped momentum that AdaMo's 1/K is meant for.
 
     torch's momentum is undamped by default: v ← βv + g, which is the damped average over 1 − β. So the
     rate times 1 − β makes the same steps.
@@ -116,7 +116,7 @@ class RateChoices:
     def settings(
         self, head: nn.Module | None, optimizer: Optimizer, complaints: Complaints
     ) -> tuple[int, RateSettings]:
-        """The head's parameter group, and the settings; without a head, as far as they can be known."""
+        """Return the head's parameter group, and the settings; without a head, as far as they are known."""
         group = group_of(head, optimizer)
         outputs = None if head is None else outputs_of(head)
         shape = loss_shape(self.loss, outputs, self.tau, self.delta, self.bound, complaints)
@@ -140,7 +140,7 @@ class RateChoices:
 
 
 def needed_quantities(settings: RateSettings) -> tuple[str, ...]:
-    """The names of the norms that these settings use; Kz always."""
+    """Return the names of the norms that these settings use; Kz always."""
     names = ["kz"]
     if settings.rule in NEEDS_SQUARES:
         names.append("squares")
@@ -160,7 +160,7 @@ def needed_quantities(settings: RateSettings) -> tuple[str, ...]:
 
 
 def group_of(head: nn.Module | None, optimizer: Optimizer) -> int:
-    """The index of the parameter group that holds the last linear layer; the first if none does.
+    """Return the index of the parameter group that holds the last linear layer; the first if none does.
 
     A group whose rate is 0 cannot be what the others' rates are in proportion to.
     """
@@ -171,7 +171,7 @@ def group_of(head: nn.Module | None, optimizer: Optimizer) -> int:
 
 
 def check_batches(complaints: Complaints, batches: object, measure: str) -> bool:
-    """Return True if ``batches`` are there where a pass needs them, and bear being gone over every epoch."""
+    """Return True if a pass that needs ``batches`` has them, and can iterate over them every epoch."""
     noted = len(complaints.problems)
     if batches is None:
         if measure in ("pass", "subset"):
@@ -191,7 +191,7 @@ def check_batches(complaints: Complaints, batches: object, measure: str) -> bool
 
 
 def check_ranks(complaints: Complaints, settings: RateSettings) -> None:
-    """Return the problems of settings that several ranks cannot put together."""
+    """Note the settings with which the ranks' measurements cannot be combined."""
     if settings.bound == "smoothness":
         complaints.add("bound", settings.bound, "is not put together over ranks", "Use 'paper' or 'valid'.")
     if settings.loss.summed:
@@ -206,7 +206,7 @@ def check_ranks(complaints: Complaints, settings: RateSettings) -> None:
 def check_choices(
     complaints: Complaints, *, measure: str, policy: str, norms: str, bound: str, accumulated: str
 ) -> None:
-    """The arguments that are one of a few words."""
+    """Note the arguments that are not one of the few words known."""
     complaints.choice("accumulated", accumulated, ACCUMULATED)
     complaints.choice("measure", measure, MEASURES)
     complaints.choice("policy", policy, POLICIES)
@@ -215,7 +215,7 @@ def check_choices(
 
 
 def check_numbers(complaints: Complaints, numbers: Mapping[str, tuple[object, float, float, str]]) -> None:
-    """Arguments by name: (value, low, high, closed ends); None is "not given"."""
+    """Note the numbers out of range, by name: (value, low, high, closed ends); None is "not given"."""
     for key, (value, low, high, closed) in numbers.items():
         if value is not None:
             complaints.number(key, value, low, high, closed)

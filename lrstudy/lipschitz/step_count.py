@@ -23,7 +23,7 @@ NEEDS_GRAM: Final = frozenset({"spectral", "mean_spectral"})
 
 
 def part_of(names: Sequence[str], A: Tensor, outputs: Tensor) -> Tensor:
-    """The sums of one micro-batch, (SIZE,); what the named quantities do not need stays 0."""
+    """Return the sums of one micro-batch, (SIZE,); what the named quantities do not need stays 0."""
     rows, dtype = A.shape[0], accumulator(A)
     zero = torch.zeros((), device=A.device, dtype=dtype)
     ones = torch.full((), 1.0, device=A.device, dtype=dtype)
@@ -42,21 +42,21 @@ def _squares(A: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def grams_of(A: Tensor) -> Tensor:
-    """AᵀA and AᵀA/m of a micro-batch, (2, h, h)."""
+    """Return AᵀA and AᵀA/m of a micro-batch, (2, h, h)."""
     A = A.to(wide(A))
     gram = A.mT @ A
     return torch.stack([gram, gram / A.shape[0]])
 
 
 def together(parts: Tensor) -> Tensor:
-    """The sums of several micro-batches or ranks as one's. (parts, …, SIZE) → (…, SIZE)."""
+    """Return the sums of several micro-batches or ranks as one's. (parts, …, SIZE) → (…, SIZE)."""
     found = parts.sum(0)
     found[..., INVERSE_ROWS] = parts[..., INVERSE_ROWS].amax(0)
     return found
 
 
 def step_quantities(names: Sequence[str], sums: Tensor, grams: Tensor | None) -> Tensor:
-    """The named quantities of steps with these sums, 0 for one without rows. (…, SIZE) → (…, len(names))."""
+    """Return the named quantities of steps with these sums, 0 without rows. (…, SIZE) → (…, len(names))."""
     if not names:
         return sums.new_zeros(*sums.shape[:-1], 0)
     rows, calls = sums[..., ROWS].clamp_min(1), sums[..., CALLS].clamp_min(1)
@@ -76,7 +76,7 @@ def step_quantities(names: Sequence[str], sums: Tensor, grams: Tensor | None) ->
 
 
 def accumulator(tensor: Tensor) -> torch.dtype:
-    """The dtype of sums over micro-batches: float64, where the device has it."""
+    """Return the dtype of sums over micro-batches: float64, where the device has it."""
     return torch.float32 if tensor.device.type == "mps" else torch.float64
 
 

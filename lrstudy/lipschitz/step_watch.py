@@ -24,7 +24,7 @@ from lrstudy.lipschitz.step_count import (
     step_quantities,
     together,
 )
-from lrstudy.lipschitz.watch import Watch
+from lrstudy.lipschitz.watch import LayerHook, Watch
 
 
 class StepWatch(Watch):
@@ -33,7 +33,7 @@ class StepWatch(Watch):
     ``attach`` hooks it onto the layer and its parameters; ``end_step`` is to be called after each step that
     the optimizer took. In eager code a forward pass counts when a backward pass brings its gradient to the
     layer's own parameters, once: a pass for a metric alone, one that only the inputs' gradient is wanted of
-    and the recomputation of a checkpointed one do not. Where gradients begin afresh without a step in
+    and the recomputation of a checkpointed one do not. Where gradients start again without a step in
     between (a gradient scaler skipped it, and they were zeroed), what was added up is dropped. In compiled
     code no such hook can be had, and a pass counts when it is made.
 
@@ -60,16 +60,17 @@ class StepWatch(Watch):
         """Return True if a quantity needs AᵀA, which is added up as a matrix."""
         return not NEEDS_GRAM.isdisjoint(self.names)
 
-    def attach(self, layer: nn.Module, parameters: Sequence[nn.Parameter]) -> list[RemovableHandle]:
-        """Hook onto a layer. ``parameters`` tell of the backward passes where the layer itself is frozen."""
-        self.awake = True
+    def attach(
+        self, layer: nn.Module, parameters: Sequence[nn.Parameter]
+    ) -> list[RemovableHandle | LayerHook]:
+        """Hook onto a layer. ``parameters`` show the backward passes if the layer itself is frozen."""
         own = [parameter for parameter in layer.parameters() if parameter.requires_grad]
         self._witnesses = list(own or (p for p in parameters if p.requires_grad))
         weight = next(layer.parameters())
         if self.needs_grams:
             for grams in (self._grams, self._entering_grams):
                 grams.setdefault(weight.device, self._no_grams(weight, _width(layer)))
-        handles: list[RemovableHandle] = [layer.register_forward_hook(self)]
+        handles: list[RemovableHandle | LayerHook] = [self.hook_onto(layer)]
         if self._witnesses:
             first = self._witnesses[0]
             handles += [
@@ -89,7 +90,7 @@ class StepWatch(Watch):
             attached.register_hook(made.note_backward)  # type: ignore[no-untyped-call]
 
     def _confirm(self) -> None:
-        """Count the passes whose gradient came to the layer in the backward pass at work."""
+        """Count the passes whose gradient came to the layer in the running backward pass."""
         backward = backward_number()
         arrived = [made for made in self._passes if made.backward == backward]
         for made in arrived:
@@ -108,13 +109,13 @@ class StepWatch(Watch):
             self._entering_grams[part.device].add_(grams)
 
     def _before_gradient(self, parameter: Tensor, _: Tensor) -> None:
-        """Ahead of a backward pass's gradient: where there is none yet, nothing before it counts."""
+        """Drop what was added up, if a backward pass is about to bring a parameter's first gradient."""
         self._confirm()
         if parameter.grad is None:
             self._forget_sums()
             return
         # What zero_grad(set_to_none=False) leaves; without reading it back.
-        # An embedding that tells of the backward passes may have a sparse gradient.
+        # An embedding that shows the backward passes may have a sparse gradient.
         left = parameter.grad.coalesce().values() if parameter.grad.is_sparse else parameter.grad
         some = (left != 0).any()
         for sums in (*self._sums.values(), *self._grams.values()):
@@ -137,7 +138,7 @@ class StepWatch(Watch):
             sums.zero_()
 
     def end_step(self, skipped: Tensor | None = None) -> None:
-        """End a step. ``skipped``: not 0 where a gradient scaler told a fused optimizer to leave it out."""
+        """End a step. ``skipped``: not 0 if a gradient scaler made a fused optimizer skip it."""
         if not self._confirmed:  # gradients that no backward pass brought: the passes made are all there is
             for made in self._passes:
                 self._enter(made.part, made.grams)
@@ -172,7 +173,7 @@ class StepWatch(Watch):
         self._tally[1] += (sums[:, ROWS] > 0).sum()
 
     def tally(self) -> tuple[int, int, int]:
-        """(steps since the last reset, those that saw a forward pass, the most passes in one)."""
+        """Return (steps since the last reset, those that saw a forward pass, the most passes in one)."""
         if self.record:
             sums = torch.stack(self.record)
             return self.steps, int((sums[:, ROWS] > 0).sum()), int(sums[:, CALLS].max())
@@ -180,7 +181,7 @@ class StepWatch(Watch):
         return self.steps, int(seen), int(calls)
 
     def recorded_sums(self) -> Tensor:
-        """The sums of the steps since the last reset, (steps, SIZE)."""
+        """Return the sums of the steps since the last reset, (steps, SIZE)."""
         like = next(iter(self._sums.values()))
         return torch.stack(self.record) if self.record else like.new_zeros(0, SIZE)
 
@@ -201,8 +202,10 @@ class StepWatch(Watch):
         self._drop_passes()
 
     def state_dict(self) -> dict[str, Any]:
-        """Plain numbers: the steps' part of what ``put`` does not hold. A step that has not ended is lost
-        with its gradients, which no state holds either."""
+        """Return the steps' part of what ``put`` does not hold, as plain numbers.
+
+        A step that has not ended is lost with its gradients, which no state holds either.
+        """
         return {
             "steps": self.steps,
             "tally": self._tally.tolist(),
@@ -210,7 +213,7 @@ class StepWatch(Watch):
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from what ``state_dict`` gave; after ``put``."""
+        """Continue from what ``state_dict`` returned; after ``put``."""
         self.steps = state["steps"]
         self._tally.copy_(torch.tensor(state["tally"]))
         if self.record is not None:

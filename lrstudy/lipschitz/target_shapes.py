@@ -26,7 +26,7 @@ class Targets:
             self._norm, self._rms = step_quantities(("kz", "rms_kz"), sums, None).amax(0).tolist()
 
     def norms(self, outputs: int, inverse_root_rows: float) -> tuple[float, float]:
-        """(largest ‖y‖, largest ‖y‖/√m); the latter of a given norm is as large as in the shortest step."""
+        """Return (largest ‖y‖, largest ‖y‖/√m); the latter of a given norm is that of the shortest step."""
         assert self._norm is not None
         if self.counted:
             return self._norm, self._rms * math.sqrt(outputs)
@@ -36,7 +36,7 @@ class Targets:
 def find_targets(
     norm: float | None, batches: Iterable[Any] | None, accumulate: int, model: nn.Module, ranks: Ranks | None
 ) -> Targets:
-    """The targets as given by ``norm``, or as ``batches`` have them, ``accumulate`` to a step."""
+    """Return the targets as given by ``norm``, or as ``batches`` have them, ``accumulate`` to a step."""
     if norm is not None:
         return Targets(float(norm), None)
     sums = None if batches is None else target_sums(batches, model, accumulate)

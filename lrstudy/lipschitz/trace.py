@@ -1,9 +1,8 @@
-"""The layer whose output is the model's output, told from one forward pass."""
+"""The layer whose output is the model's output, found in one forward pass."""
 
 from __future__ import annotations
 
 import re
-import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -17,11 +16,12 @@ from torch import Tensor, nn
 from torch.autograd.graph import Node
 from torch.utils.hooks import RemovableHandle
 
+from lrstudy.compat.torch import compiler_loaded
 from lrstudy.lipschitz.head import candidates, is_compiled, unclear, unwrapped
 from lrstudy.lipschitz.linear_layers import outputs_of
 
-# What autograd calls the operations that only lay values out anew, copy or cast them. A selection keeps them
-# if there is one to select from: the number of values is compared.
+# The names in autograd of the operations that only change the layout of values, copy or cast them.
+# A selection keeps them if there is one to select from: the number of values is compared.
 _KEEPS_VALUES: Final = re.compile(
     r"(Unsafe)?(View|ReshapeAlias|Squeeze|Unsqueeze|Select|Slice|Transpose|Permute|T|Alias|ToCopy|Clone)Backward\d+"
 )
@@ -29,7 +29,7 @@ _KEEPS_VALUES: Final = re.compile(
 
 @dataclass(slots=True)
 class _Call:
-    """A layer's call: what it was, what it was given and what it gave."""
+    """A layer's call with its arguments and outputs."""
 
     name: str
     layer: nn.Module
@@ -51,7 +51,7 @@ Found = Callable[[nn.Module, tuple[Any, ...], Tensor], None]
 class HeadTrace:
     """Hooks on a model and its linear layers that find the head in a forward pass, and are gone after it.
 
-    ``found`` is called then with the layer and what it got and gave, so that this pass is not lost. A pass
+    ``found`` is called then with the layer, its arguments and its outputs, so that this pass counts. A pass
     counts if gradients are on and, where ``training_only``, the model trains. A compiled model's is made
     without the compiler. ``missed``: only compiled passes were made of a model that was not given compiled.
     """
@@ -145,7 +145,7 @@ def trace_head(model: nn.Module, inputs: Any) -> nn.Module:
     inner = unwrapped(model)
     trace = HeadTrace(inner, lambda layer, *_: heads.append(layer), training_only=False)
     # Without the compiler loaded, which takes a second, nothing is compiled.
-    eagerly = torch.compiler.set_stance("force_eager") if "torch._dynamo" in sys.modules else nullcontext()
+    eagerly = torch.compiler.set_stance("force_eager") if compiler_loaded() else nullcontext()
     try:
         with torch.enable_grad(), eagerly:
             inner(inputs)
@@ -155,7 +155,7 @@ def trace_head(model: nn.Module, inputs: Any) -> nn.Module:
 
 
 def _head_call(model: nn.Module, calls: list[_Call], outputs: Any) -> _Call:
-    """The call whose output is the model's; refused if there is none, or if it is not counted rightly."""
+    """Return the call whose output is the model's; raise ``SchedulerError`` if there is none."""
     result = _main_output(model, outputs)
     for call in reversed(calls):
         if _same_values(call, result):
@@ -177,7 +177,7 @@ def _head_call(model: nn.Module, calls: list[_Call], outputs: Any) -> _Call:
 
 
 def _main_output(model: nn.Module, outputs: Any) -> Tensor:
-    """The tensor that the loss is taken of: the output, its ``logits``, or the only one with rows."""
+    """Return the tensor that the loss is taken of: the output, its ``logits``, or the only one with rows."""
     logits = outputs.get("logits") if isinstance(outputs, Mapping) else getattr(outputs, "logits", None)
     tensors = _tensors(outputs if logits is None else logits)
     if len(tensors) != 1:
@@ -200,7 +200,7 @@ def _tensors(value: Any) -> list[Tensor]:
 
 
 def _same_values(call: _Call, result: Tensor) -> bool:
-    """Return True if ``result`` is the call's output, at most laid out anew, copied or cast."""
+    """Return True if ``result`` is the call's output, at most copied, cast or in another layout."""
     if not isinstance(call.outputs, Tensor) or call.outputs.numel() != result.numel():
         return False
     if call.node is None:

@@ -1,16 +1,49 @@
-"""The forward hook of the last linear layer: what it saw, as maxima over the optimizer's steps."""
+"""The forward hook of the last linear layer, which keeps maxima over the optimizer's steps."""
 
 from __future__ import annotations
 
 import math
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from lrstudy.lipschitz.linear_layers import rows_of
 from lrstudy.lipschitz.norms import QUANTITIES, wide
+
+# The watches on each layer; a copied layer has none, though it brings copies of their hooks along.
+_on_layers: weakref.WeakKeyDictionary[nn.Module, list[Watch]] = weakref.WeakKeyDictionary()
+
+
+def watches_on(layer: nn.Module) -> list[Watch]:
+    """Return the watches that are hooked onto a layer."""
+    return list(_on_layers.get(layer, ()))
+
+
+class LayerHook:
+    """A watch on a layer, until ``remove``. Copied with its layer, it removes the copied hook."""
+
+    def __init__(self, layer: nn.Module, watch: Watch) -> None:
+        self._handle: RemovableHandle = layer.register_forward_hook(watch)
+        self._layer: weakref.ref[nn.Module] | None = weakref.ref(layer)
+        self._watch: Watch | None = watch
+        _on_layers.setdefault(layer, []).append(watch)
+
+    def remove(self) -> None:
+        """Take the hook off; may be called twice."""
+        self._handle.remove()
+        layer = None if self._layer is None else self._layer()
+        if layer is not None and layer in _on_layers:
+            _on_layers[layer] = [watch for watch in _on_layers[layer] if watch is not self._watch]
+
+    def __getstate__(self) -> RemovableHandle:
+        return self._handle
+
+    def __setstate__(self, state: RemovableHandle) -> None:
+        self._handle, self._layer, self._watch = state, None, None
 
 
 class Watch:
@@ -18,11 +51,11 @@ class Watch:
 
     It never reads a value back, so it does not synchronise; it writes in place and keeps no Python state,
     so that it goes into a compiled or captured step. One row of maxima per device: under ``DataParallel``
-    each device sees its part of the batch, in a thread of its own.
+    each device sees its part of the batch, in a separate thread.
 
     Here each forward pass is a step. ``step_watch.StepWatch`` adds up the passes between two optimizer steps.
 
-    A copy is asleep: a copied model must not go on measuring for a scheduler that it does not have.
+    A copy does nothing: a copied model must not measure for a scheduler that it does not have.
     """
 
     def __init__(self, names: Sequence[str], like: Tensor, *, training_only: bool) -> None:
@@ -33,8 +66,13 @@ class Watch:
         # The last element is m, the rows of the largest batch. Made now, so that a compiled step finds it.
         self.maxima = {like.device: self._zeros(like)}
 
+    def hook_onto(self, layer: nn.Module) -> LayerHook:
+        """Measure what a layer computes from now on."""
+        self.awake = True
+        return LayerHook(layer, self)
+
     def __call__(self, module: nn.Module, args: tuple[Any, ...], outputs: Tensor) -> None:
-        """Take one batch; in training only, as set."""
+        """Measure one batch; in training only, as set."""
         if not self.awake or (self.training_only and not torch.is_grad_enabled()):
             return
         if self.training_only and not module.training:
@@ -46,7 +84,7 @@ class Watch:
             self._take(A, rows, outputs)
 
     def _take(self, A: Tensor, outputs: Tensor, attached: Tensor) -> None:
-        """Take a batch of rows; ``attached`` are the outputs as the model goes on to use them."""
+        """Measure a batch of rows; ``attached`` are the outputs that the model uses, with their graph."""
         if A.device not in self.maxima:
             self.maxima[A.device] = self._zeros(A)
         maxima = self.maxima[A.device]
@@ -55,7 +93,7 @@ class Watch:
         torch.maximum(maxima, torch.stack(found), out=maxima)  # a NaN stays
 
     def read(self) -> tuple[dict[str, float], int]:
-        """(maxima by name, rows of the largest step); synchronises. Nothing seen: zeros and 0 rows."""
+        """Return (maxima by name, rows of the largest step); synchronises. Nothing seen: zeros and 0 rows."""
         parts = [maxima.tolist() for maxima in self.maxima.values()]
         rows = round(sum(part[-1] for part in parts))
         found = {}
@@ -66,13 +104,13 @@ class Watch:
         return found, rows
 
     def reset(self) -> None:
-        """Forget what was seen, keeping the tensors: a captured step goes on writing to them."""
+        """Forget what was seen, but keep the tensors: a captured step continues to write to them."""
         self.in_evaluation = False
         for maxima in self.maxima.values():
             maxima.zero_()
 
     def put(self, found: dict[str, float], rows: int, like: Tensor) -> None:
-        """Continue from what ``read`` gave; ``like`` is a tensor on the device to continue on."""
+        """Continue from what ``read`` returned; ``like`` is a tensor on the device to continue on."""
         self.reset()
         maxima = self.maxima.setdefault(like.device, self._zeros(like))
         maxima.copy_(torch.tensor([*(found[name] for name in self.names), rows], dtype=torch.float64))

@@ -24,10 +24,10 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A schedule in one study of a comparison: its ERT to that study's target, and how it compares.
+    """A schedule in one study of a comparison: its ERT to that study's target, speedup and verdict.
 
-    ``epochs`` is None for a schedule that never got there or was not in the study (then ``present`` is
-    False). ``fastest`` marks the study's shortest time.
+    ``epochs`` is None for a schedule that never reached the target or was not in the study (then ``present``
+    is False). ``fastest`` marks the study's shortest time.
     """
 
     present: bool
@@ -53,9 +53,9 @@ class ComparedStudy:
 class Comparison:
     """Several studies side by side.
 
-    ``profiles`` hold for each schedule the fraction of the studies it was in that it solves within a time
-    ratio of the fastest; ``scores`` their normalised integral up to ``largest_ratio``. None for a schedule
-    that was in no study yet.
+    ``profiles`` hold for each schedule the fraction of its studies that it solves within a time ratio of the
+    fastest; ``scores`` their normalised integral up to ``largest_ratio``. None for a schedule without a
+    study so far.
     """
 
     studies: tuple[ComparedStudy, ...]
@@ -73,7 +73,7 @@ class Comparison:
 
 
 def _finite(value: Any) -> Any:
-    """JSON has no infinity: an end without limit becomes null."""
+    """Replace infinities by None: JSON has none, and an end without limit becomes null."""
     if isinstance(value, dict):
         return {key: _finite(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
@@ -82,7 +82,7 @@ def _finite(value: Any) -> Any:
 
 
 def compare(summaries: Sequence[Summary]) -> Comparison:
-    """Lay studies side by side, each at its hardest target, over all schedules by name.
+    """Compare studies, each at its hardest target, over all schedules by name.
 
     The time of a schedule in a study is its ERT in epochs (time of all runs over hits; a miss if none hit),
     and profiles and scores are AlgoPerf's (``analysis.profiles``). Raises ``ValueError`` for no summary.
@@ -116,7 +116,7 @@ def compare(summaries: Sequence[Summary]) -> Comparison:
 
 
 def _unique(summaries: Sequence[Summary]) -> list[str]:
-    """The studies' names; a name that comes again gets a number."""
+    """Return the studies' names; a repeated name gets a number."""
     seen: dict[str, int] = {}
     found = []
     for summary in summaries:
@@ -155,15 +155,15 @@ def _notes(summaries: Sequence[Summary], studies: Sequence[ComparedStudy]) -> li
             far = f" ({summary.ended} of {summary.planned} trials so far)" if summary.planned else ""
             notes.append(f"{study.name} is not complete{far}: its numbers can change.")
         if not any(place.present for place in study.places):
-            notes.append(f"{study.name} has no confirm run with a target yet: it counts for nothing here.")
+            notes.append(f"{study.name} has no confirm run with a target yet: it is left out.")
         elif not any(place.epochs is not None for place in study.places):
-            notes.append(f"{study.name}: no schedule reached the target, which counts as unsolved for all.")
+            notes.append(f"{study.name}: no schedule reached the target; it counts as unsolved for all.")
     ran = [study for study in studies if any(place.present for place in study.places)]
     if not all(place.present for study in ran for place in study.places):
         notes.append(
-            "Not every schedule was in every study: each profile and score is over the studies that the "
-            "schedule was in, so two of them compare only where those are the same."
+            "Not every schedule was in every study: each profile and score covers only its schedule's "
+            "studies, so compare two of them only if they cover the same studies."
         )
     if len({summary.reference for summary in summaries}) > 1:
-        notes.append("The studies have different references: speedups of different studies do not compare.")
+        notes.append("The studies have different references: do not compare speedups between studies.")
     return notes

@@ -84,7 +84,7 @@ def _environment() -> Environment:
 
 
 def _rows_said(figure: Figure) -> str:
-    """What the table behind a figure holds."""
+    """Describe the table behind a figure by its number of rows."""
     rows, shown = len(figure.table.rows), rows_shown(figure.table)
     if shown < rows:
         return f"Table, {shown:,} of {rows:,} rows (all in tables/{figure.key}.csv)"

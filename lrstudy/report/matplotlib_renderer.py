@@ -187,7 +187,7 @@ def _draw_mark(
 
 
 def _draw_rule(ax: Axes, rule: Rule, place: int) -> None:
-    """A rule, its words at the left end, where rising curves leave room; neighbours stand side by side."""
+    """A rule, its words at the left end, where rising curves leave room; close ones are put side by side."""
     draw = ax.axvline if rule.axis == "x" else ax.axhline
     draw(rule.value, color=_GREY, linewidth=1, linestyle=(0, (2, 2)))
     if rule.label and rule.axis == "y":

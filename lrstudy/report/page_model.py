@@ -1,4 +1,4 @@
-"""What a report says apart from its figures, as plain data: sections, tables and sentences.
+"""The content of a report apart from its figures, as plain data: sections, tables and sentences.
 
 The page and ``report.md`` are two renderings of the same content. All text is plain text.
 """
@@ -42,7 +42,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class NumberTable:
-    """A table that is always in sight, with notes under it."""
+    """A table that is always shown, with notes below it."""
 
     title: str
     columns: tuple[Column, ...]
@@ -78,5 +78,5 @@ class Page:
 
     @property
     def figures(self) -> tuple[Figure, ...]:
-        """All figures in the order in which they stand."""
+        """All figures in the order of the page."""
         return tuple(figure for section in self.sections for figure in section.figures)

@@ -67,7 +67,7 @@ def csv_text(table: Table) -> str:
 
 
 def rows_shown(table: Table) -> int:
-    """How many of a table's rows the page holds: all, or every second, third, … one."""
+    """Return the number of a table's rows in the page: all, or every second, third, … one."""
     return len(range(0, len(table.rows), _stride(table)))
 
 
@@ -76,7 +76,7 @@ def _stride(table: Table) -> int:
 
 
 class _Pool:
-    """Arrays by their place, each kept once: curves counted in several units share all but their times."""
+    """Pool of arrays, each kept once: curves counted in several units share all but their times."""
 
     def __init__(self) -> None:
         self.arrays: list[list[float | None]] = []
@@ -165,7 +165,7 @@ def _mark(mark: Mark, panel: Panel, pool: _Pool) -> dict[str, Any]:
 
 
 def _points(coordinates: Coordinates, pool: _Pool) -> dict[str, list[int]]:
-    """By way to count time: where in the pool x, y, low and high are."""
+    """Return the places of x, y, low and high in the pool, by way to count time."""
     return {
         time: [pool.place(values) for values in (points.x, points.y, points.low, points.high)]
         for time, points in coordinates.items()

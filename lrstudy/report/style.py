@@ -1,7 +1,7 @@
 """One visual language for the page and the pictures: a colour, a dash and a marker for each schedule.
 
 The colours are Okabe and Ito's eight (M. Okabe and K. Ito, Color Universal Design, 2008), which people with
-the common kinds of colour blindness can tell apart. Colour never stands alone: dash and marker differ too.
+the common kinds of colour blindness can tell apart. Dash and marker differ too: colour is never alone.
 The reference schedule is always drawn in ink (black, or white on a dark page).
 """
 
@@ -24,7 +24,7 @@ DARK_INK: Final = "#f2f2f2"
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """How a schedule is drawn everywhere. Dash and marker carry plotly's names."""
+    """Colour, dash and marker of a schedule in every figure. Dash and marker carry plotly's names."""
 
     light: str
     dark: str
@@ -33,7 +33,7 @@ class Look:
 
 
 def band_strength(bands: int) -> float:
-    """How opaque each of so many bands in one plot is: many strong ones would hide one another.
+    """Return the opacity of each band in one plot: many strong ones would hide one another.
 
     >>> band_strength(1), round(band_strength(5), 3)
     (0.18, 0.099)

@@ -26,13 +26,13 @@ def metric_words(metric: str) -> str:
 
 
 def is_share(metric: str) -> bool:
-    """Whether the metric is a share of the examples and is shown in percent."""
+    """Return True if the metric is a share of the examples, which is shown in percent."""
     known = METRICS.get(metric)
     return known is not None and (known.low, known.high) == (0.0, 1.0)
 
 
 def level(metric: str, value: float) -> str:
-    """A level of the metric exactly as it was asked for, in percent for shares.
+    """A level of the metric exactly as given, in percent for shares.
 
     >>> level("val_accuracy", 0.975), level("val_loss", 0.25)
     ('97.5%', '0.25')
@@ -61,7 +61,7 @@ def trim(value: float, digits: int = 6) -> str:
 
 
 def decimals(low: float | None, high: float | None, value: float | None = None) -> int:
-    """How many decimals an interval supports: its width keeps two significant digits.
+    """Return the number of decimals an interval supports: its width keeps two significant digits.
 
     Without an interval, or with one of no width, the value itself keeps three significant digits.
 
@@ -99,7 +99,7 @@ def _three_digits(value: float) -> str:
 
 
 def shown_epochs(value: float | None) -> str:
-    """A number of epochs that is a mean or a median: one decimal, wherever it is shown.
+    """A number of epochs that is a mean or a median, always with one decimal.
 
     >>> shown_epochs(16.8333), shown_epochs(17.0), shown_epochs(1234.5), shown_epochs(None)
     ('16.8', '17.0', '1,234.5', '–')
@@ -153,7 +153,7 @@ def share_interval(metric: str, low: float | None, high: float | None) -> str:
 
 
 def ratio(value: float | None, low: float | None = None, high: float | None = None) -> str:
-    """A ratio with its sign of multiplication.
+    """A ratio with a multiplication sign.
 
     >>> ratio(1.2345, 1.1, 1.4), ratio(None)
     ('1.23×', '–')

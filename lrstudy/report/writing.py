@@ -24,7 +24,7 @@ from lrstudy.report.style import looks
 
 @dataclass(frozen=True, slots=True)
 class ReportPaths:
-    """Where a report's files lie; ``figures`` and ``tables`` in the order of the page."""
+    """Paths of a report's files; ``figures`` and ``tables`` in the order of the page."""
 
     html: Path
     markdown: Path
@@ -34,7 +34,7 @@ class ReportPaths:
 
 
 class _Names(NamedTuple):
-    """What a page's files are called."""
+    """File names of a page."""
 
     html: str
     markdown: str
@@ -46,7 +46,7 @@ def write_report(
 ) -> ReportPaths:
     """Write a study's report into a folder: page, Markdown with PNG figures, ``summary.json``, CSV tables.
 
-    The same summary gives the same bytes; ``made_at`` (aware) is the only date and stands in the last line
+    The same summary gives the same bytes; ``made_at`` (aware) is the only date, in the last line
     of page and Markdown. Raises ``InputError`` when the folder cannot be written.
     """
     files = _Names("report.html", "report.md", "summary.json")

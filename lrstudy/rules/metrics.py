@@ -12,8 +12,8 @@ from typing import Final
 class Metric:
     """A metric of the epochs table.
 
-    ``column`` is the stored column it is computed from; ``error`` is ``1 - accuracy`` and has no column
-    of its own. ``low`` and ``high`` bound the values it can take. ``test_column`` is its twin in the
+    ``column`` is the stored column it is computed from; ``error`` is ``1 - accuracy`` and has no
+    column itself. ``low`` and ``high`` bound the values it can take. ``test_column`` is its twin in the
     trials table, None for a training metric.
     """
 
@@ -26,24 +26,24 @@ class Metric:
     complement: bool = False
 
     def value(self, stored: float | None) -> float | None:
-        """The metric's value from its stored column's value (None and NaN stay what they are)."""
+        """Return the metric's value from its stored column's value (None and NaN are kept)."""
         return stored if stored is None or not self.complement else 1.0 - stored
 
     def better(self, a: float, b: float) -> bool:
-        """Whether ``a`` is strictly better than ``b``; NaN is never better, anything beats NaN."""
+        """Return True if ``a`` is strictly better than ``b``; NaN is never better, anything beats NaN."""
         if math.isnan(a) or math.isnan(b):
             return math.isnan(b) and not math.isnan(a)
         return a > b if self.higher_is_better else a < b
 
     def reaches(self, value: float | None, target: float) -> bool:
-        """Whether a value satisfies a target; None and NaN never do."""
+        """Return True if a value satisfies a target; None and NaN never do."""
         if value is None or math.isnan(value):
             return False
         return value >= target if self.higher_is_better else value <= target
 
     @property
     def worst(self) -> float:
-        """The limit that any measured value improves upon."""
+        """The limit that is worse than any measured value."""
         return -math.inf if self.higher_is_better else math.inf
 
 

@@ -1,4 +1,4 @@
-"""How a trial ended, and what tuning compares: computed from the metric's values alone."""
+"""The outcome of a trial and its objective, computed from the metric's values alone."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Outcome:
-    """How a trial ended. ``objective`` is what tuning compares, in the metric's own direction.
+    """Outcome of a trial. ``objective`` is what tuning compares, in the metric's own direction.
 
-    ``found`` is what a range test found out: it joins the trial's ``params``.
+    ``found`` is the result of a range test: it is added to the trial's ``params``.
     """
 
     status: Status
@@ -32,7 +32,7 @@ class Outcome:
 
 
 def best_index(values: Sequence[float], metric: Metric) -> int | None:
-    """Where the metric was best, the earliest such epoch; None if it was never a number."""
+    """Return the index of the best epoch, the earliest of equals; None if the metric was never a number."""
     best: int | None = None
     for index, value in enumerate(values):
         if not math.isnan(value) and (best is None or metric.better(value, values[best])):
@@ -41,7 +41,7 @@ def best_index(values: Sequence[float], metric: Metric) -> int | None:
 
 
 def divergence(record: EpochRecord, bound: float) -> str | None:
-    """Why an epoch counts as diverged, or None."""
+    """Return the reason why an epoch counts as diverged, or None."""
     for name, loss in (("training", record.train_loss), ("validation", record.val_loss)):
         if loss is None:
             continue
@@ -53,7 +53,7 @@ def divergence(record: EpochRecord, bound: float) -> str | None:
 
 
 def objective_of(study: Study, values: Sequence[float]) -> float | None:
-    """What tuning compares, as it stands after these epochs; None where nothing finite was measured."""
+    """Return the value that tuning compares after these epochs; None if nothing finite was measured."""
     best = best_index(values, METRICS[study.target.metric])
     if best is None:
         return None
@@ -67,7 +67,7 @@ def objective_of(study: Study, values: Sequence[float]) -> float | None:
 
 
 def learned(rows: Sequence[EpochRecord]) -> float | None:
-    """By what share the training loss fell from the first epoch to the last; None where that is unknown."""
+    """Return the relative fall of the training loss from the first epoch to the last; None if unknown."""
     if len(rows) < 2:
         return None
     first, last = rows[0].train_loss, rows[-1].train_loss
@@ -75,7 +75,7 @@ def learned(rows: Sequence[EpochRecord]) -> float | None:
 
 
 def pruned_after(study: Study, rows: Sequence[EpochRecord]) -> Outcome:
-    """The outcome of a trial that a pruner ends after these epochs."""
+    """Return the outcome of a trial that a pruner ends after these epochs."""
     metric = METRICS[study.target.metric]
     measured = (metric.value(getattr(row, metric.column)) for row in rows)
     values = [math.nan if value is None else value for value in measured]

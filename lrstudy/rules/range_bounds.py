@@ -1,9 +1,9 @@
-"""Which rates a range test's curve suggests. NumPy only.
+"""The range of rates that a range test's curve suggests. NumPy only.
 
 After L. N. Smith, Cyclical Learning Rates for Training Neural Networks, arXiv 1506.01186 §3.3, and
 Smith and Topin, Super-Convergence, arXiv 1708.07120: the lowest rate is where the training begins to
-converge, the highest is just below where it becomes ragged or diverges. Smith reads both off the picture;
-``RULE`` says how it is done here.
+converge, the highest is just below where it becomes ragged or diverges. Smith reads both off the plot;
+``RULE`` is the rule used here.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Bounds:
     """The suggested rates, both None where there is no suggestion; ``reason`` then says why.
 
     ``lowest`` is where the fall ends, ``high`` before the margin. ``open_high``: the loss never rose, so
-    the limit was not seen and may lie above. ``steepest`` is the rate at which the smoothed loss falls
+    the limit was not seen and may be higher. ``steepest`` is the rate at which the smoothed loss falls
     fastest for each tenfold of the rate.
     """
 
@@ -50,12 +50,12 @@ class Bounds:
 
     @property
     def usable(self) -> bool:
-        """Whether there is a suggestion."""
+        """Return True if there is a suggestion."""
         return self.low is not None and self.high is not None
 
 
 def suggest_bounds(rates: Sequence[float], losses: Sequence[float]) -> Bounds:
-    """The rates between which a range test's loss falls.
+    """Return the rates between which a range test's loss falls.
 
     Args:
         rates: shape (n,), above 0 and rising, the rate of each step.
@@ -96,13 +96,13 @@ def _read(x: Array, y: Array, *, ended: bool) -> Bounds:
     open_high = not risen.size and not ended
     high = float(x[top]) / (1.0 if open_high else MARGIN)
     if low >= top or high < MARGIN * x[low]:
-        return _none("the loss rises as soon as it has begun to fall: no range lies between")
+        return _none("the loss rises as soon as it has begun to fall: there is no range between")
     steepest = _steepest(x, smoothed, low, top)
     return Bounds(float(x[low]), high, float(x[top]), open_high, steepest=steepest)
 
 
 def _steepest(x: Array, smoothed: Array, low: int, top: int) -> float:
-    """Where the curve over the rate's logarithm falls fastest, its slope taken across a smoothing window."""
+    """Return the steepest fall over the rate's logarithm, its slope taken across a smoothing window."""
     half = window_of(x.size) // 2
     before = np.maximum(np.arange(low, top + 1) - half, 0)
     after = np.minimum(np.arange(low, top + 1) + half, x.size - 1)
@@ -119,8 +119,8 @@ def smooth(losses: Sequence[float] | Array, width: int, ceiling: float | None = 
     """A curve without its noise: a running median, then a running mean with triangular weights.
 
     Both are centred, so that nothing is delayed, and narrower at the ends. The median keeps a lone spike
-    or the last steps' explosion from reaching back; ``ceiling`` (the first level) stands for twice itself
-    as the highest value counted.
+    or the last steps' explosion from reaching back; ``ceiling`` (the first level) caps the values at
+    twice itself.
 
     >>> smooth([1.0, 1.0, 1.0, 90.0, 1.0, 1.0, 1.0], 3).tolist()
     [1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]
@@ -137,7 +137,7 @@ def smooth(losses: Sequence[float] | Array, width: int, ceiling: float | None = 
 
 
 def _standard_error(y: Array, smoothed: Array, width: int) -> float:
-    """Of the smoothed curve, from the median absolute residual (1.4826 of it is σ, were they normal)."""
+    """Return the smoothed curve's, from the median absolute residual (1.4826 of it is σ if normal)."""
     residuals = y - smoothed
     spread = 1.4826 * float(np.median(np.abs(residuals - np.median(residuals))))
     return spread / math.sqrt(width / 2)

@@ -1,4 +1,4 @@
-"""The state of the process, kept from users' code: what that changes is put back when it returns."""
+"""The state of the process, restored after users' code has run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PARSERS: Final = ("argparse", "optparse", "getopt", "click.", "typer.", "docopt
 
 
 class CommandLineRead(SystemExit):
-    """A module parses the command line, which is lrstudy's, while it is imported."""
+    """Raised in a module that parses the command line (lrstudy's) while it is imported."""
 
 
 @contextmanager
@@ -42,7 +42,7 @@ def surroundings_kept() -> Iterator[None]:
 
 @contextmanager
 def no_input() -> Iterator[None]:
-    """Let ``input()`` in the block raise ``EOFError`` instead of waiting for somebody."""
+    """Let ``input()`` in the block raise ``EOFError`` instead of waiting for a line."""
     before, sys.stdin = sys.stdin, io.StringIO()
     try:
         yield
@@ -89,7 +89,7 @@ _redirection = _Redirection()
 
 @contextmanager
 def output_to_stderr() -> Iterator[None]:
-    """Send to standard error whatever the block prints, from Python, C or a child process."""
+    """Send to standard error everything that the block prints, from Python, C or a child process."""
     with redirect_stdout(sys.stderr):
         with _redirection.lock:
             if _redirection.depth == 0:

@@ -1,26 +1,31 @@
 """The one guard around users' own code: ``"module:attribute"`` loaded, and what it names called.
 
-Whatever goes wrong in it becomes a ``ContractError`` with the cause, its file and line, and the remedy; what
+Every error in it becomes a ``ContractError`` with the cause, its file and line, and the remedy; what
 it does to the process is undone (see ``surroundings``). Ctrl-C alone passes.
 """
 
 from __future__ import annotations
 
 import importlib
-import importlib.abc
-import importlib.util
 import sys
 import traceback
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
-from types import CodeType, ModuleType
+from types import ModuleType
 from typing import Any, Final, NoReturn
 
 from lrstudy.errors import ContractError, InputError, Problem
+from lrstudy.rules.module_files import (
+    OWN_PREFIX,
+    file_of,
+    fixed_random_states,
+    hidden_file,
+    run_file,
+    seed_of,
+    shadowed_file,
+)
 from lrstudy.rules.source_files import LRSTUDY, is_installed
 from lrstudy.rules.surroundings import (
     CommandLineRead,
@@ -31,8 +36,6 @@ from lrstudy.rules.surroundings import (
 from lrstudy.safe_text import safe_line
 
 _PLACES: Final = "beside the study file, in the folder you start from, or on PYTHONPATH"
-# Before the name of a user's module that an installed one has too.
-_OWN: Final = "lrstudy_own_"
 _MAIN: Final = 'below `if __name__ == "__main__":`'
 
 
@@ -50,12 +53,12 @@ class UserCode:
 
 
 def load(code: UserCode) -> Callable[..., Any]:
-    """Return what the name stands for; raises ``ContractError`` where it cannot be had or called."""
+    """Return the object of that name; raises ``ContractError`` if it cannot be loaded or called."""
     module_name, _, path = code.name.partition(":")
-    file = _taken(module_name)
-    module = _import(code, module_name) if file is None else _import(code, _OWN + module_name, file)
-    if file is None and (hidden := _hidden_by(module_name, module)) is not None:
-        message = f"{module_name!r} is {_file_of(module)}, not your {hidden}"
+    file = shadowed_file(module_name)
+    module = _import(code, module_name) if file is None else _import(code, OWN_PREFIX + module_name, file)
+    if file is None and (hidden := hidden_file(module_name, module)) is not None:
+        message = f"{module_name!r} is {file_of(module)}, not your {hidden}"
         code.refuse(message, "Rename your module: the name is taken.")
     found: Any = module
     try:
@@ -134,8 +137,8 @@ def cause_of(error: BaseException) -> str:
 def _import(code: UserCode, name: str, file: Path | None = None) -> ModuleType:
     """Import a module by its name, or from a file under a name of lrstudy's."""
     try:
-        with surroundings_kept(), no_input(), random_states_kept(_seed_of(name)), _own_random_states():
-            return importlib.import_module(name) if file is None else _run_file(name, file)
+        with surroundings_kept(), no_input(), random_states_kept(seed_of(name)), fixed_random_states():
+            return importlib.import_module(name) if file is None else run_file(name, file)
     except CommandLineRead as error:
         message = f"importing {name} ended the program (SystemExit: 2){_place(error)}: "
         remedy = f"Move what parses it {_MAIN}, or give it no arguments: parse_args([])."
@@ -151,44 +154,6 @@ def _import(code: UserCode, name: str, file: Path | None = None) -> ModuleType:
         code.refuse(f"cannot be imported: {cause_of(error)}", "Correct the module.", error)
 
 
-def _taken(name: str) -> Path | None:
-    """Return the user's file of this name, where an import would find an installed module instead.
-
-    Python's own modules and installed ones come first on the path, or workers could not start. A study that
-    names ``sched:make`` beside a ``sched.py`` means that file all the same.
-    """
-    if "." in name or name in ("torch", "lrstudy"):
-        return None
-    try:
-        spec = importlib.util.find_spec(name)
-    except (ImportError, ValueError):
-        return None
-    if spec is None or (spec.has_location and not is_installed(str(spec.origin))):
-        return None
-    for folder in map(Path, sys.path):
-        file = folder / f"{name}.py"
-        if file.is_file() and not is_installed(str(file)):
-            return file.resolve()
-    return None
-
-
-def _run_file(name: str, file: Path) -> ModuleType:
-    known = sys.modules.get(name)
-    if known is not None and getattr(known, "__file__", None) == str(file):
-        return known
-    spec = importlib.util.spec_from_file_location(name, file, loader=_OwnFile(name, str(file)))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # as an import does: pickles of its classes name it
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
-
-
 def _refuse_missing(code: UserCode, name: str, error: ModuleNotFoundError) -> NoReturn:
     """Tell a module that is not there from one that imports what is not there."""
     missing = error.name or ""
@@ -201,29 +166,21 @@ def _refuse_missing(code: UserCode, name: str, error: ModuleNotFoundError) -> No
     code.refuse(message, f"Have {name.replace('.', '/')}.py {_PLACES}.", error)
 
 
-def _hidden_by(name: str, module: ModuleType) -> str | None:
-    """The user's file that the name was meant for, where the module is another that comes first."""
-    found, top = _file_of(module), name.partition(".")[0]
-    if top in ("torch", "lrstudy") or not is_installed(found):
-        return None
-    relative = Path(*name.split("."))
-    for folder in map(Path, sys.path):
-        for file in (folder / relative.with_suffix(".py"), folder / relative / "__init__.py"):
-            if file.is_file() and not is_installed(str(file)) and str(file.resolve()) != found:
-                return str(file)
-    return None
-
-
-def _file_of(module: ModuleType) -> str:
-    file = getattr(module, "__file__", None)
-    return str(Path(file).resolve()) if file else "<frozen built-in module>"
-
-
 def _offered(module: ModuleType) -> str:
     if getattr(module, "__file__", None) is None:
         return "It is a folder without __init__.py: name a module in it, or add that file."
-    names = [key for key, value in vars(module).items() if callable(value) and key[0] != "_"]
+    names = [key for key, value in vars(module).items() if key[0] != "_" and _is_offered(module, value)]
     return f"The module offers: {', '.join(names)}." if names else "Define it there."
+
+
+def _is_offered(module: ModuleType, value: object) -> bool:
+    """Return True if a function or class is defined in the module, or imported there from users' code."""
+    if not callable(value):
+        return False
+    source = sys.modules.get(getattr(value, "__module__", None) or "builtins")
+    if source is None or source is module or not hasattr(value, "__name__"):
+        return True
+    return not is_installed(file_of(source))
 
 
 def _place(error: BaseException) -> str:
@@ -236,7 +193,7 @@ def _place(error: BaseException) -> str:
 
 
 def _text(value: object, convert: Callable[[object], str] = str, limit: int = 500) -> str:
-    """The text of an object of users' on one line, whatever their code makes of it."""
+    """The text of an object of users' on one line, whatever its ``repr`` does."""
     try:
         text = convert(value)
     except KeyboardInterrupt:
@@ -248,15 +205,11 @@ def _text(value: object, convert: Callable[[object], str] = str, limit: int = 50
     return line if len(line) <= limit else f"{line[: limit - 1]}…"
 
 
-def _seed_of(module: str) -> int:
-    return zlib.crc32(module.encode())
-
-
 @contextmanager
 def own_folders(folders: Sequence[Path]) -> Iterator[None]:
     """Import users' modules from these folders in the block, behind all that is installed, then forget them.
 
-    Two studies may each have a ``task.py`` of their own.
+    Two studies may each have their own ``task.py``.
     """
     names = [str(folder.resolve()) for folder in folders]
     path, modules = sys.path[:], set(sys.modules)
@@ -266,48 +219,8 @@ def own_folders(folders: Sequence[Path]) -> Iterator[None]:
     finally:
         sys.path[:] = path
         for name in set(sys.modules) - modules:
-            if not is_installed(file := _file_of(sys.modules[name])) and any(
+            if not is_installed(file := file_of(sys.modules[name])) and any(
                 Path(file).is_relative_to(folder) for folder in names
             ):
                 del sys.modules[name]
         importlib.invalidate_caches()
-
-
-class _OwnFile(SourceFileLoader):
-    """Runs a user's module from random states that its name gives, the same in every process."""
-
-    def get_code(self, fullname: str) -> CodeType | None:
-        try:
-            return super().get_code(fullname)
-        except SyntaxError as error:
-            error.filename = error.filename or self.path  # Python names none for null bytes
-            raise
-
-    def exec_module(self, module: ModuleType) -> None:
-        with random_states_kept(_seed_of(module.__name__)):
-            super().exec_module(module)
-
-
-class _OwnFiles(importlib.abc.MetaPathFinder):
-    """Finds users' modules, those that they import in turn included, for ``_OwnFile`` to run."""
-
-    def find_spec(
-        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        if name in sys.builtin_module_names:
-            return None
-        spec = PathFinder.find_spec(name, path, target)
-        if spec is None or type(spec.loader) is not SourceFileLoader or is_installed(str(spec.origin)):
-            return None
-        spec.loader = _OwnFile(name, str(spec.origin))
-        return spec
-
-
-@contextmanager
-def _own_random_states() -> Iterator[None]:
-    finder = _OwnFiles()
-    sys.meta_path.insert(0, finder)
-    try:
-        yield
-    finally:
-        sys.meta_path.remove(finder)

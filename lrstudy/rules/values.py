@@ -33,7 +33,7 @@ def as_tuples(value: Any) -> Any:
 
 
 def equal(one: Any, other: Any) -> bool:
-    """Return True for the same value, tuples and lists alike; true is not 1, and 1 is 1.0.
+    """Return True if two values are the same, tuples and lists alike; true is not 1, and 1 is 1.0.
 
     >>> equal([[1, 2]], ((1.0, 2),)), equal(True, 1), equal({"a": [0]}, {"a": (False,)})
     (True, False, False)

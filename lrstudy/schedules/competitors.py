@@ -15,23 +15,24 @@ from itertools import islice
 from typing import Any, Final
 
 import torch
-from torch import Tensor
-from torch.nn.modules.batchnorm import _BatchNorm  # torch's only common base of its batch-norm layers
+from torch import Tensor, nn
 from torch.optim import Adam, AdamW, Optimizer
 from torch.optim.swa_utils import update_bn
 
 from lrstudy.catalog.competitor_schedules import EXTRA
+from lrstudy.compat.torch import make_optimizer
 from lrstudy.errors import Problem, SchedulerError
 from lrstudy.schedules.curve_builder import warmup_length
 from lrstudy.schedules.curve_schedule import CurveSchedule
 from lrstudy.schedules.curve_shapes import KINDS
 from lrstudy.schedules.protocol import ScheduleContext
 
+_BATCH_NORMS: Final = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 _BATCH_NORM_BATCHES: Final = 50  # as many as Schedule-Free's authors take
 
 
 class Brought(CurveSchedule):
-    """An optimizer of its own, whose ``lr`` follows a curve."""
+    """A schedule with its own optimizer, whose ``lr`` follows a curve."""
 
     def __init__(
         self,
@@ -77,11 +78,11 @@ class ScheduleFree(Brought):
         self._switch("train")
 
     def before_evaluation(self) -> None:
-        """Put x in place; batch-norm's statistics, gathered at y, are gathered anew for it."""
+        """Put x in place; batch-norm's statistics, gathered at y, are gathered again for it."""
         if not self.optimizer.param_groups[0]["train_mode"]:
             return
         self._switch("eval")
-        if any(isinstance(module, _BatchNorm) for module in self._model.modules()):
+        if any(isinstance(module, _BATCH_NORMS) for module in self._model.modules()):
             devices = sorted({p.device.index for p in self._model.parameters() if p.device.type == "cuda"})
             with torch.random.fork_rng(devices):  # dropout draws, in training mode
                 update_bn(islice(self._batches(), _BATCH_NORM_BATCHES), self._model)
@@ -133,7 +134,7 @@ class Averaged(Brought):
         return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue where the saved schedule stood."""
+        """Continue from the saved state."""
         super().load_state_dict(state)
         for group in self.optimizer.param_groups:
             # The package leaves these on the CPU when it loads, and then adds the device's norms to them.
@@ -178,10 +179,10 @@ def _schedule_free(params: Mapping[str, Any], context: ScheduleContext) -> Broug
         options["lr"] = params["lr"]
     groups = _groups(context.optimizer)
     if base == "sgd":
-        optimizer = package.SGDScheduleFree(groups, momentum=params["beta"], **options)
+        optimizer = make_optimizer(package.SGDScheduleFree, groups, momentum=params["beta"], **options)
     else:
         betas = (params["beta"], _betas(context.optimizer)[1])
-        optimizer = package.AdamWScheduleFree(groups, betas=betas, **options)
+        optimizer = make_optimizer(package.AdamWScheduleFree, groups, betas=betas, **options)
     return ScheduleFree(optimizer, context)
 
 
@@ -189,10 +190,10 @@ def _dog(params: Mapping[str, Any], context: ScheduleContext) -> Brought:
     package = _package("dog", "dog", "dog-optimizer")
     reps_rel = params["reps_rel"]
     if reps_rel is None:  # what its authors advise
-        normalised = any(isinstance(module, _BatchNorm) for module in context.model.modules())
+        normalised = any(isinstance(module, _BATCH_NORMS) for module in context.model.modules())
         reps_rel = 1e-4 if normalised else 1e-6
     factory = package.LDoG if params["layerwise"] else package.DoG
-    optimizer = factory(_groups(context.optimizer), reps_rel=reps_rel)
+    optimizer: Optimizer = make_optimizer(factory, _groups(context.optimizer), reps_rel=reps_rel)
     averager = package.PolynomialDecayAverager(context.model) if params["average"] else None
     return Averaged(optimizer, averager, context)
 
@@ -216,7 +217,7 @@ def _package(kind: str, module: str, distribution: str | None = None) -> Any:
 
 def _silently(factory: Callable[..., Optimizer], groups: list[dict[str, Any]], **options: Any) -> Optimizer:
     with contextlib.redirect_stdout(io.StringIO()):  # two of the packages print what they were told
-        return factory(groups, **options)
+        return make_optimizer(factory, groups, **options)
 
 
 def _groups(optimizer: Optimizer) -> list[dict[str, Any]]:

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from lrstudy.catalog.schedule_kinds import SCHEDULES
 from lrstudy.errors import Problem, SchedulerError
 from lrstudy.rules.user_modules import UserCode, guard
+from lrstudy.schedules.curve_builder import stand_in
 from lrstudy.schedules.protocol import ScheduleContext
 from lrstudy.schedules.schedule_registry import build_schedule
 from lrstudy.schedules.torch_schedule import DirectSchedule
@@ -38,7 +38,7 @@ class Curve:
 
 
 def has_curve(kind: str) -> bool:
-    """Whether a kind's rates are known before training: they depend on nothing that it measures."""
+    """Return True if a kind's rates are known before training: they depend on nothing that it measures."""
     component = SCHEDULES.get(kind)
     return component is not None and not component.measured and not component.replaces_optimizer
 
@@ -48,7 +48,7 @@ def rates(
 ) -> list[float]:
     """The rate of every step, ``epochs * steps_per_epoch`` of them.
 
-    ``lr`` is the optimizer's own rate, which stands in where ``params`` gives none. Raises
+    ``lr`` is the optimizer's own rate, used where ``params`` gives none. Raises
     ``SchedulerError`` for a kind without a curve (see ``has_curve``) and for unusable parameters.
     """
     if ":" not in kind and kind in SCHEDULES and not has_curve(kind):
@@ -56,7 +56,7 @@ def rates(
     if epochs < 1 or steps_per_epoch < 1:
         message = "a training has at least one epoch of one step"
         raise SchedulerError(Problem("schedule", "epochs", message, "Raise it.", (epochs, steps_per_epoch)))
-    optimizer = torch.optim.SGD([torch.zeros(1)], lr)
+    optimizer = stand_in(lr)
     higher = params.get("mode", "min") != "min"  # no metric is measured: a plateau scheduler's own direction
     context = ScheduleContext(
         optimizer, nn.Identity(), "", {}, epochs, steps_per_epoch, list, seed=0, higher_is_better=higher
@@ -80,7 +80,7 @@ def rates(
 
 
 def _no_curve(kind: str) -> SchedulerError:
-    message = "has no curve before training: its rates depend on what is measured there"
+    message = "has no curve before training: its rates depend on measurements in training"
     remedy = f"Kinds that have one: {', '.join(filter(has_curve, SCHEDULES))}."
     return SchedulerError(Problem("schedule", "kind", message, remedy, kind))
 

@@ -1,4 +1,4 @@
-"""How a curve is made: a torch scheduler on an optimizer of its own, which trains nothing.
+"""Curves computed by torch schedulers on a stand-in optimizer, which trains nothing.
 
 torch's schedulers set rates, momenta and helper entries in the groups of the optimizer they hold, some
 of them from the rate they find there. Running them on a stand-in keeps the real optimizer's momentum
@@ -16,25 +16,24 @@ from typing import Any, Literal
 import torch
 from torch.optim.lr_scheduler import LinearLR, LRScheduler, ReduceLROnPlateau
 
-from lrstudy.uncompiled import count_as_stepped, spare_compiler
+from lrstudy.compat.torch import count_as_stepped, make_optimizer
 
 Interval = Literal["step", "epoch"]
 
 
 def stand_in(rate: float) -> torch.optim.SGD:
-    """An optimizer at this rate with nothing to train."""
-    spare_compiler()
-    return torch.optim.SGD([torch.zeros(1)], lr=rate)
+    """Return an optimizer at this rate with nothing to train."""
+    return make_optimizer(torch.optim.SGD, [torch.zeros(1)], lr=rate)
 
 
 def rate_of(optimizer: torch.optim.Optimizer) -> float:
-    """The first parameter group's rate."""
+    """Return the first parameter group's rate."""
     return float(optimizer.param_groups[0]["lr"])
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a curve is built from.
+    """The inputs that a curve is built from.
 
     ``params`` holds every declared parameter. ``rate`` is the schedule's own rate or, where it gives
     none, the optimizer's. ``steps`` is the length that the curve has to fill, ``total_steps`` that of
@@ -56,10 +55,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A torch scheduler over a stand-in, and how often it moves; ``momentum``: it moves that as well.
+    """A torch scheduler over a stand-in, and its interval; ``momentum``: it moves that as well.
 
-    ``moves`` are the only steps of the curve at which it does anything, where these are known: at others it
-    need not be asked.
+    ``moves`` are the only steps of the curve at which the scheduler changes anything, where these are known:
+    at other steps it is not called.
     """
 
     scheduler: LRScheduler
@@ -70,7 +69,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """How one kind is built. ``after_warmup``: its curve begins when the warm-up is over."""
+    """The builder of one kind. ``after_warmup``: its curve begins when the warm-up is over."""
 
     build: Callable[[Request], Plan]
     rate: str = "lr"
@@ -88,7 +87,7 @@ class Warmup:
 
     @property
     def over(self) -> bool:
-        """Whether the factor is 1 from now on."""
+        """Return True if the factor is 1 from now on."""
         return self._scheduler.last_epoch >= self._steps
 
     @property
@@ -106,7 +105,7 @@ class Warmup:
         return {"rate": rate_of(self._carrier), "scheduler": self._scheduler.state_dict()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue where the saved warm-up stood."""
+        """Continue from the saved state."""
         self._carrier.param_groups[0]["lr"] = state["rate"]
         self._scheduler.load_state_dict(dict(state["scheduler"]))
 

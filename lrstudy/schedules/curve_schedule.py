@@ -76,7 +76,7 @@ class CurveSchedule(ScheduleDefaults):
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue where the saved schedule stood."""
+        """Continue from the saved state."""
         self._step = state["step"]
         self._plan.scheduler.optimizer.load_state_dict(state["carrier"])
         self._state.load(state["scheduler"])
@@ -85,10 +85,10 @@ class CurveSchedule(ScheduleDefaults):
         self._apply()
 
     def _move(self) -> bool:
-        """Bring the curve to the current step; whether that may have changed anything."""
+        """Bring the curve to the current step; return True if that may have changed a rate."""
         scheduler, step = self._plan.scheduler, self._step - self._first_step
         if self._plan.moves is not None and step not in self._plan.moves:
-            scheduler.last_epoch = step  # torch's word for the step that it stands at
+            scheduler.last_epoch = step  # torch's name for the current step
             return False
         scheduler.step()
         return True

@@ -59,7 +59,7 @@ def dry_run(
     schedule = build_own(code.name, params, at_work)
     if schedule.scheduler.optimizer is not at_work.optimizer:
         remedy = "Build the scheduler over the optimizer that is passed, at each call."
-        code.refuse("steers another optimizer than the training's", remedy)
+        code.refuse("controls another optimizer than the training's", remedy)
     quiet(schedule.scheduler)
 
     def doing() -> str:
@@ -110,7 +110,7 @@ def is_random(first: DryRun, again: Callable[[], DryRun]) -> bool:
 def continues(
     first: DryRun, code: UserCode, params: Mapping[str, Any], context: Callable[[], ScheduleContext]
 ) -> bool:
-    """Return True if a schedule that is saved after half of the epochs and loaded goes on with its rates."""
+    """Return True if a schedule that is saved after half of the epochs continues with its rates."""
     before, after = context(), context()
     half = before.epochs // 2 * before.steps_per_epoch
     if not 0 < half < len(first.rates):

@@ -44,7 +44,7 @@ class LipschitzSchedule(DirectSchedule):
 
     @property
     def measurement(self) -> Measurement:
-        """What set the current rate; None until a measurement has."""
+        """Return the measurement that set the current rate; None until there is one."""
         return Measurement(self.scheduler.constant, self.scheduler.kz, self.scheduler.weight_norm)
 
     def after_epoch(self, metric: float | None) -> None:
@@ -65,7 +65,7 @@ class LipschitzSchedule(DirectSchedule):
 
 
 class _Batches:
-    """The training batches, anew at each iteration."""
+    """The training batches, drawn again at each iteration."""
 
     def __init__(self, batches: Callable[[], Iterable[tuple[Tensor, Tensor]]], length: int) -> None:
         self._batches = batches

@@ -40,12 +40,12 @@ class Groups:
             write_rate(group, rate * ratio)
 
     def forget(self) -> None:
-        """Write the next rate whatever it is: someone else may have changed the groups."""
+        """Write the next rate even if it is unchanged: others may have changed the groups."""
         self._written = None
 
     @property
     def has_momentum(self) -> bool:
-        """Whether there is a momentum to move."""
+        """Return True if there is a momentum to move."""
         return all("momentum" in group or "betas" in group for group in self.optimizer.param_groups)
 
     def set_momentum(self, momentum: float) -> None:

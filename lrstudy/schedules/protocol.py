@@ -131,12 +131,12 @@ class WatchingSchedule(ScheduleDefaults, ABC):
     @property
     @abstractmethod
     def ended(self) -> bool:
-        """True once the trial is over."""
+        """Return True if the trial is over."""
 
     @property
     @abstractmethod
     def evaluation_due(self) -> bool:
-        """True if the validation split is to be evaluated before the next step."""
+        """Return True if the validation split is to be evaluated before the next step."""
 
     @abstractmethod
     def after_loss(self, loss: float) -> None:

@@ -1,4 +1,4 @@
-"""A few configurations of a search space that stand for all of it: its middle, its corners, every choice."""
+"""A few configurations of a search space that represent all of it: its middle, its corners, every choice."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 import torch
 from torch import nn
 
+from lrstudy.compat.torch import make_optimizer
 from lrstudy.errors import InputError, Problem
 from lrstudy.rules.metrics import METRICS
 from lrstudy.rules.surroundings import random_states_kept
@@ -41,8 +42,8 @@ def check_schedules(study: Study, data: TaskData | None, *, sound: bool) -> Find
     """Build each schedule with sampled configurations of its space on the study's model and optimizer.
 
     Users' own are walked over the training's steps as well, the middle of their space first, until ``STEPS``
-    are spent. Without ``data`` their modules are loaded and no more; a task that is not ``sound`` is stood
-    in for by a linear model, for users' own alone.
+    are spent. Without ``data`` their modules are loaded and no more; a task that is not ``sound`` is replaced
+    by a linear model, for users' own alone.
     """
     found = Findings()
     make = None if data is None else _contexts(study, data, sound=sound)
@@ -75,7 +76,7 @@ def _contexts(study: Study, data: TaskData, *, sound: bool) -> _Make:
         batch = next(pipeline.batches("train", min(task.batch_size, _ROWS)))
         for parameter in model.parameters():
             parameter.grad = torch.zeros_like(parameter)
-        optimizer = partial(torch.optim.SGD, list(model.parameters()))
+        optimizer = partial(make_optimizer, torch.optim.SGD, list(model.parameters()))
 
     def make() -> ScheduleContext:
         return ScheduleContext(
@@ -149,9 +150,9 @@ class _Check:
         if is_random(run, lambda: dry_run(code, params, make, steps)):
             message = (
                 "gives other rates at each call: it draws from the random state of Python or numpy, "
-                "or keeps something for the next call"
+                "or keeps state between calls"
             )
-            remedy = "Draw from a generator of its own, with a fixed seed, or from torch; keep nothing."
+            remedy = "Draw from the schedule's own generator with a fixed seed, or from torch; keep nothing."
         elif run.bad is None and not continues(run, code, params, make):
             message = "gives other rates where it continues from its saved state"
             remedy = STATE_REMEDY
@@ -168,10 +169,10 @@ class _Check:
             before, after = run.momentum
             message = f"changes the momentum of the optimizer from {before:g} to {after:g}"
             if code.name.startswith(_TORCH) and "cycle_momentum" not in params:
-                remedy = "Add cycle_momentum = false; or cycle_momentum = true if it is meant."
+                remedy = "Add cycle_momentum = false, or cycle_momentum = true if that is intended."
                 self._add(Problem(self._where, "kind", message, remedy, code.name), params)
             else:
-                remedy = "Leave it alone, or the comparison is not of learning rates only."
+                remedy = "Leave the momentum unchanged: the comparison is of learning rates only."
                 self._warn("momentum", message, remedy, params)
         for message, remedy in _unlikely(run, context):
             self._warn("rates", message, remedy, params)
@@ -208,7 +209,7 @@ def _unusable(run: DryRun, context: ScheduleContext) -> Iterator[tuple[str, str]
         idle = len(run.rates) - run.zero_from
         if idle > max(context.steps_per_epoch, context.total_steps // 10) or run.zero_from == 0:
             message = f"gives the rate 0 from step {run.zero_from} of {context.total_steps} on"
-            yield message, "Nothing is trained then: make it last as long as the training."
+            yield message, "A rate of 0 trains nothing: make the schedule last as long as the training."
 
 
 def _unlikely(run: DryRun, context: ScheduleContext) -> Iterator[tuple[str, str]]:
@@ -217,10 +218,10 @@ def _unlikely(run: DryRun, context: ScheduleContext) -> Iterator[tuple[str, str]
         return
     if min(rates) == max(rates):
         message = f"keeps the rate {rates[0]:g} over all {len(rates)} steps"
-        yield message, "Is it meant to? If not, see its parameters and its interval."
+        yield message, "If that is not intended, check its parameters and its interval."
     elif max(rates) == rates[-1] and rates == sorted(rates):
         message = f"still rises at the end of the training, to {rates[-1]:g}"
-        yield message, "Is it meant to? If not, see its parameters and its interval."
+        yield message, "If that is not intended, check its parameters and its interval."
 
 
 def _type_problems(where: str, schedule: ScheduleSpec, factory: Callable[..., Any]) -> Iterator[Problem]:

@@ -1,4 +1,4 @@
-"""What a torch scheduler must be told to continue: its state without functions and other constants."""
+"""The state that a torch scheduler needs to continue, without functions and other constants."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 from torch.optim.lr_scheduler import LRScheduler
 
+from lrstudy.compat.torch import NESTED_STATES
 from lrstudy.errors import ContractError, Problem
 
 
@@ -48,7 +49,7 @@ def _split(state: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     plain = {key: value for key, value in state.items() if _is_plain(value)}
     rest = {key: value for key, value in state.items() if key not in plain}
     for key, value in list(rest.items()):
-        if key == "_schedulers":  # SequentialLR and ChainedScheduler nest their parts' states
+        if key == NESTED_STATES:  # SequentialLR and ChainedScheduler nest their parts' states
             parts = [_split(part) for part in value]
             plain[key] = [part[0] for part in parts]
             rest[key] = [part[1] for part in parts]
@@ -57,14 +58,14 @@ def _split(state: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def _merge(current: dict[str, Any], saved: dict[str, Any]) -> dict[str, Any]:
     merged = {**current, **saved}
-    if "_schedulers" in saved:
-        pairs = zip(current["_schedulers"], saved["_schedulers"], strict=True)
-        merged["_schedulers"] = [_merge(old, new) for old, new in pairs]
+    if NESTED_STATES in saved:
+        pairs = zip(current[NESTED_STATES], saved[NESTED_STATES], strict=True)
+        merged[NESTED_STATES] = [_merge(old, new) for old, new in pairs]
     return merged
 
 
 def _has_value(value: object) -> bool:
-    """Whether an object is compared by what it holds, like a set, and not by identity, like a model."""
+    """Return True if an object is compared by value, like a set, and not by identity, like a model."""
     return type(value).__eq__ is not object.__eq__
 
 

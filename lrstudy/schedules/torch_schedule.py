@@ -59,7 +59,7 @@ class DirectSchedule(ScheduleDefaults):
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue where the saved schedule stood."""
+        """Continue from the saved state."""
         self._step = state["step"]
         self._state.load(state["scheduler"])
         self._warmup.load_state_dict(state["warmup"])

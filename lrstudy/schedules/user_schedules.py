@@ -8,7 +8,7 @@ The attribute is called with the optimizer and the study file's parameters, and 
 
 A callable with a parameter named ``context`` is given the ``ScheduleContext`` as well. Three keys are
 lrstudy's and are not passed on: ``lr`` (the rate that the optimizer starts at), ``warmup`` (the fraction
-of the training over which the rate rises to the schedule's, which runs meanwhile) and ``interval``, what the
+of the training over which the rate rises to the schedule's, which already runs) and ``interval``, what the
 scheduler counts: with ``"step"`` it moves after every optimizer step, with ``"epoch"`` after every epoch.
 torch's own classes need no ``interval``; any other schedule needs it here or as an attribute of the callable.
 ``ReduceLROnPlateau`` hears the study's metric after every epoch.
@@ -69,7 +69,7 @@ def _known_interval(factory: Callable[..., Any], scheduler: LRScheduler) -> Inte
 def _checked(code: UserCode, interval: Any, scheduler: LRScheduler) -> Interval:
     if interval not in ("step", "epoch"):
         attribute = code.name.partition(":")[2]
-        message = "is not given, and only its author knows what it counts"
+        message = "is not given, and lrstudy cannot know what the schedule counts"
         if interval is not None:
             message = f"is {interval!r} in the module"
         remedy = (
@@ -78,7 +78,7 @@ def _checked(code: UserCode, interval: Any, scheduler: LRScheduler) -> Interval:
         )
         raise ContractError(Problem(f"schedule {code.name}", "interval", message, remedy))
     if interval == "step" and isinstance(scheduler, ReduceLROnPlateau):
-        message = "hears a metric, which is measured once an epoch"
+        message = "uses a metric, which is measured once per epoch"
         raise ContractError(
             Problem(f"schedule {code.name}", "interval", message, 'Write interval = "epoch".', interval)
         )
@@ -92,7 +92,7 @@ def _check_direction(code: UserCode, scheduler: LRScheduler, context: ScheduleCo
     mode = "max" if context.higher_is_better else "min"
     if scheduler.mode != mode:
         better = "higher" if context.higher_is_better else "lower"
-        message = f"waits for the wrong direction: the study's metric is better when {better}"
+        message = f"expects the wrong direction: the study's metric is better when {better}"
         remedy = f'Add mode = "{mode}".'
         raise ContractError(Problem(f"schedule {code.name}", "mode", message, remedy, scheduler.mode))
 

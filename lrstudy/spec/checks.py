@@ -1,4 +1,4 @@
-"""What the sections of a study file must mean together: names that exist, values within their range."""
+"""Checks across the sections of a study file: names that exist, values within their range."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def _schedule(name: str, table: Any, troubles: list[Trouble], sweep: RangeTest) 
 
 
 def _may_be_tested(name: str, component: Component | None) -> bool:
-    """Whether a range test may find the range of a parameter; of one's own schedule it may for any rate."""
+    """Return True if a range test may find a parameter's range; in a user's schedule, for any rate."""
     parameter = component.parameter(name) if component is not None else None
     return name in RATES if component is None else parameter is not None and bool(parameter.text_choices)
 
@@ -180,7 +180,7 @@ def check_metric_fits(task: TaskSpec, target: Target, troubles: list[Trouble]) -
 
 
 def _is_open(part: str, name: str) -> bool:
-    """Whether a part is one whose options only its own code knows."""
+    """Return True if only the part's own code knows its options."""
     return part in ("dataset", "model") and (name.startswith(TORCHVISION) or _OWN.fullmatch(name) is not None)
 
 

@@ -89,7 +89,7 @@ def _is_component(declared: Mapping[str, Any]) -> bool:
 
 
 def _special(section: str, field: str, plain: _Schema) -> _Schema:
-    """What the field's own type does not say: the names that the catalog knows."""
+    """Add what the field's own type does not say: the names that the catalog knows."""
     match section, field:
         case "task", "dataset":
             return _part(DATASETS, own=True)

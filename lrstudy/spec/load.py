@@ -214,7 +214,7 @@ def _column(match: re.Match[str]) -> str:
 
 
 def _line_of(key: str, text: str) -> int | None:
-    """The line on which a dotted key stands, found by its table's header and its own name."""
+    """The line of a dotted key, found by its table's header and its own name."""
     path = re.sub(r"\[\d+\]", "", key).split(".")
     table: list[str] = []
     best: tuple[int, int] | None = None

@@ -25,7 +25,7 @@ class ComponentSpec(_Section):
 
     @property
     def is_users_own(self) -> bool:
-        """Whether it is given as ``module:attribute``."""
+        """Return True if it is given as ``module:attribute``."""
         return ":" in self.name
 
 
@@ -45,7 +45,7 @@ def _tuple(raw: Any) -> Any:
 
 
 class TaskSpec(_Section):
-    """What is trained: data, model, loss, base optimizer and training length."""
+    """The training task: data, model, loss, base optimizer and training length."""
 
     dataset: _Component
     model: _Component
@@ -65,10 +65,10 @@ class TaskSpec(_Section):
 
 
 class Budget(_Section):
-    """What every schedule may spend, the same for all.
+    """The budget of every schedule, the same for all.
 
     ``trials`` configurations are tried, each on ``tune_seeds`` seeds. The ``asha`` pruner asks after
-    ``grace_epochs`` epochs and then at ``reduction`` times as many, again and again, which trials go on.
+    ``grace_epochs`` epochs and then at ``reduction`` times as many, again and again, which trials continue.
     ``extend`` adds ``extend_trials`` configurations, before each generation of which a range whose end
     holds the best value so far is widened.
     """
@@ -96,7 +96,7 @@ class Target(_Section):
 
 
 class Resources(_Section):
-    """What each trial occupies, and how many run at once (0: as many as the cluster holds).
+    """CPUs and GPUs of each trial, and the number that run at once (0: as many as the cluster holds).
 
     ``gpus``: a trial trains on one GPU or a share of it, never on several.
     ``lanes``: up to how many trials share one worker, trained side by side; ``auto``: as many as a fixed
@@ -113,7 +113,7 @@ class Resources(_Section):
 
 
 class Faults(_Section):
-    """What is kept of a running trial, and how often each kind of fault lets it start again.
+    """Checkpoints of a running trial, and the number of restarts for each kind of fault.
 
     A checkpoint is written after every ``checkpoint_epochs``-th epoch (0: never), but not within
     ``checkpoint_seconds`` of the last one or of the trial's start: short trials pay nothing. A trial that
@@ -129,7 +129,7 @@ class Faults(_Section):
 
 
 class Logging(_Section):
-    """Which trackers get the epochs besides the store; all off unless asked for."""
+    """Trackers that get the epochs in addition to the store; all off by default."""
 
     tensorboard: bool = False
     mlflow: str = ""
@@ -154,11 +154,11 @@ class ScheduleSpec(_Section):
 
     @property
     def range_tests(self) -> int:
-        """How many range tests it needs before its search: one serves all of its parameters."""
+        """Return the number of range tests before its search: one serves all of its parameters."""
         return int(any(isinstance(space, Range) and space.tested for space in self.space.values()))
 
     def narrowed(self, low: float, high: float) -> ScheduleSpec:
-        """The same with these ends wherever a range test was asked for."""
+        """Return the same with these ends in place of each ``"range-test"``."""
         space = {
             name: replace(span, low=low, high=high) if isinstance(span, Range) and span.tested else span
             for name, span in self.space.items()
@@ -193,12 +193,12 @@ class Study(_Section):
         raise KeyError(name)
 
     def configurations(self, schedule: ScheduleSpec) -> int:
-        """How many configurations a schedule may try: one where there is nothing to search."""
+        """Return the number of configurations that a schedule may try: one without a search space."""
         extra = self.budget.extend_trials if self.budget.extend else 0
         return self.first_configurations(schedule) + extra if schedule.space else 1
 
     def first_configurations(self, schedule: ScheduleSpec) -> int:
-        """How many of them before an extension: a range test takes the place of one."""
+        """Return the number of them before an extension: a range test takes the place of one."""
         return self.budget.trials - schedule.range_tests
 
     def tune_seeds(self, schedule: ScheduleSpec) -> int:
@@ -206,7 +206,7 @@ class Study(_Section):
         return self.budget.tune_seeds if schedule.space else 1
 
     def tune_trials(self, schedule: ScheduleSpec) -> int:
-        """How many tuning trials a schedule gets."""
+        """Return the number of tuning trials of a schedule."""
         return self.configurations(schedule) * self.tune_seeds(schedule)
 
     def resolved(self) -> dict[str, Any]:
@@ -220,7 +220,7 @@ class Study(_Section):
         return plain
 
     def to_json(self) -> dict[str, Any]:
-        """What a store keeps: as ``resolved``, with each schedule's fixed values and spaces told apart."""
+        """Return the study as a store keeps it: like ``resolved``, fixed values apart from spaces."""
         schedules = {
             schedule.name: {
                 "kind": schedule.kind,

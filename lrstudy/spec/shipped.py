@@ -25,7 +25,7 @@ def shipped_studies() -> dict[str, Path]:
 
 
 def new_study(name: str, file: Path) -> dict[str, str]:
-    """The text of a new, commented study file by that name; ``file`` is where it will stand."""
+    """The text of a new, commented study file by that name; ``file`` is its future path."""
     text = (Path(__file__).parent / "templates" / "study.toml").read_text(encoding="utf-8")
     return {file.name: _fill(text, {"file": shlex.quote(str(file)), "name": _toml_text(name)})}
 

@@ -69,7 +69,7 @@ Space = Range | Choices
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """What is wrong with one value of a study file, before its place is known."""
+    """A problem with one value of a study file, before its place is known."""
 
     key: str
     message: str
@@ -134,7 +134,7 @@ def _range_troubles(key: str, raw: dict[str, Any], parameter: Parameter | None) 
 
 
 def _name_troubles(key: str, name: str, parameter: Parameter | None) -> Iterator[Trouble]:
-    """What is wrong with an end that names a parameter, as far as that can be said without the others."""
+    """Problems of an end that names a parameter, as far as they are known without the others."""
     if parameter is not None and parameter.type != "float":
         message = "only the range of a real number may end at another parameter"
         yield Trouble(key, message, "Give a number.", name)
@@ -143,7 +143,7 @@ def _name_troubles(key: str, name: str, parameter: Parameter | None) -> Iterator
 
 
 def reference_troubles(key: str, space: Mapping[str, Space], fixed: Mapping[str, Any]) -> Iterator[Trouble]:
-    """What is wrong with the ranges of a schedule that end at other parameters."""
+    """Problems of the ranges of a schedule that end at other parameters."""
     for name, span in space.items():
         if isinstance(span, Range) and span.names:
             place = f"{key}.{name}"
@@ -236,7 +236,7 @@ def _may_be_searched(parameter: Parameter, *, as_range: bool) -> bool:
 def _remedy(parameter: Parameter | None) -> str:
     if parameter is None:
         return "Give another value."
-    return f"What it is: {parameter.doc.rstrip('.')}."
+    return f"Meaning: {parameter.doc.rstrip('.')}."
 
 
 def _unusable_value(value: Any) -> str | None:

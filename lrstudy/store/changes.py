@@ -1,4 +1,4 @@
-"""The keys in which two versions of a study differ, for the one who changed a study that has a run."""
+"""The keys in which a changed study differs from the version that has a run."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _differences(key: str, old: Any, new: Any) -> Iterator[str]:
 
 
 def _is_another(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
-    """Return True if another component stands there: the options of two do not compare key by key."""
+    """Return True if the two name different components: the options of two do not compare key by key."""
     return "name" in old and "name" in new and old["name"] != new["name"]
 
 

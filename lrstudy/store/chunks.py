@@ -1,6 +1,6 @@
 """A table in chunk files: the Parquet side that the writer and the reader share.
 
-``00000.parquet``, ``00001.parquet``, …: appending encodes the current chunk anew, in full, and replaces its
+``00000.parquet``, ``00001.parquet``, …: appending encodes the whole current chunk again and replaces its
 file in one step; a full chunk is never touched again. So a kill at any moment leaves whole files without
 doubles, and few of them.
 """
@@ -40,7 +40,7 @@ class ChunkWriter:
         folder.create_folder()
 
     def resume(self) -> None:
-        """Go on where the files end."""
+        """Continue at the end of the files."""
         indices = [int(name.partition(".")[0]) for name in chunk_names(self._folder)]
         self._index = max(indices, default=-1) + 1
         if not indices:
@@ -67,7 +67,7 @@ class ChunkWriter:
         return bool(self._pending.num_rows)
 
     def enqueue(self, table: Any) -> None:
-        """Take rows; nothing is written yet."""
+        """Take rows, without writing them."""
         if table.num_rows:
             self._pending = pa.concat_tables([self._pending, table.cast(self._schema)])
 
@@ -95,7 +95,7 @@ class ChunkWriter:
 
 
 def chunk_capacity(index: int) -> int:
-    """How many rows the chunk of that number takes.
+    """Return the number of rows that the chunk of that number takes.
 
     >>> [chunk_capacity(index) for index in (0, 3, 4, 8, 20, 300)]
     [1024, 1024, 2048, 4096, 32768, 32768]

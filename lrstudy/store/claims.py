@@ -1,12 +1,12 @@
 """The choice of one writer on storage that can only put, list and delete whole files.
 
-Each driver puts a claim of its own, under a name that no other uses, and writes the store only if a listing
+Each driver puts its own claim, under a name that no other uses, and writes the store only if a listing
 made *after* that shows its own claim and no other. The storage must be consistent: what was put before a
 listing began and is not deleted is in the listing (S3, GCS, Azure, HDFS and local disks keep that).
 
 Then at most one driver whose claim is still there holds the store. Suppose P and Q both do. A claim is put
 once and never again, so both claims were there from their put until now. Say P's put came first. Q's listing
-came after Q's put, hence after P's, and must have shown P's claim: Q did not find itself alone. The proof
+came after Q's put, therefore after P's, and must have shown P's claim: Q did not find itself alone. The proof
 needs no clocks and no bound on speed or the number of drivers, and any driver may delete a claim at any time:
 its owner then no longer counts, and stops at its next write, before which it looks for its claim (``lease``).
 
@@ -26,10 +26,10 @@ from typing import Any
 class Sight(Enum):
     """The state of another claim's driver, as far as it is known."""
 
-    HOLDS = "it lives and holds the store"
+    HOLDS = "it is alive and holds the store"
     WAITS = "it lives and waits"
     DEAD = "it has died"
-    SILENT = "it has not yet shown that it lives"
+    SILENT = "it has given no sign of life"
 
 
 @dataclass(frozen=True, slots=True)

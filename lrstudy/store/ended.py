@@ -1,4 +1,4 @@
-"""The epochs of the trials that have ended, out of files that may hold more and may be replaced meanwhile."""
+"""The epochs of the trials that have ended, from files that may hold more and change during a read."""
 
 from __future__ import annotations
 

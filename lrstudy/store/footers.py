@@ -56,7 +56,7 @@ def _problems(place: Location, table: str, study: StudyInfo, found: Any) -> Iter
             f"is of the study {name!r} ({spec_hash}) in the folder of {study.name!r} ({study.spec_hash}): "
             "two studies are mixed"
         )
-        yield Problem(str(place), "", message, "Move each study's files to a folder of its own")
+        yield Problem(str(place), "", message, "Move each study's files to a separate folder")
 
 
 def _same_kind(found: Any, wanted: Any) -> bool:

@@ -164,7 +164,7 @@ def _match(table: LogTable, grouping: Grouping, by_test: bool) -> Match:
 
 
 def _number_by_index(table: LogTable, match: Match) -> bool:
-    """Take pandas' index, a first column without a name that counts 0, 1, 2, …, for the epochs."""
+    """Take a first column without a name (pandas' index) as the epochs; return True if it is one."""
     index = table.names[0]
     cells = table.columns[index]
     if index not in ("column 1", "Unnamed: 0") or "step" in match.found:
@@ -227,7 +227,7 @@ def _add(runs: dict[Any, Run], table: LogTable, match: Match, grouping: Grouping
 
 
 def _round_up_epochs(table: LogTable, columns: dict[str, list[Any]]) -> bool:
-    """Return True for a log of the Trainer, whose epochs are fractions: 0.5 is a part of the first epoch.
+    """Return True if the log is the Trainer's, whose epochs are fractions: 0.5 is a part of the first epoch.
 
     Rounded to 0.0 it is so too, but for an evaluation at step 0, before the training.
     """

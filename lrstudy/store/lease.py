@@ -7,7 +7,7 @@ process watched.
 
 A driver that was stopped that long (a suspended machine, a network that was down) may have been taken for
 dead. So it looks for its claim before and after each write, and writes only within ``FRESH_SECONDS`` of a
-beat of its own. The driver that takes over waits ``SETTLE_SECONDS`` for a write that is on its way. A write
+beat by itself. The driver that takes over waits ``SETTLE_SECONDS`` for a write that is on its way. A write
 that hangs in the network for longer than that remains possible: the check after it fails, and ``lrstudy
 doctor`` shows its traces.
 """
@@ -90,7 +90,7 @@ class LeaseLock:
                 str(self._store),
                 f"another lrstudy has taken over this run, because {self._owner} gave no sign of life for "
                 f"{self._timing.lease:.0f} s",
-                f"This one has stopped writing. To see the run: lrstudy doctor {self._store}",
+                f"This one has stopped writing. To inspect the run: lrstudy doctor {self._store}",
             )
 
     def release(self) -> None:
@@ -158,7 +158,7 @@ class LeaseLock:
         if winner == self.name:
             return store_error(
                 str(self._store),
-                "another lrstudy took this one for dead while it started",
+                "another lrstudy considered this one dead while it started",
                 "Run the command again",
             )
         holder = self._watch.described(winner)

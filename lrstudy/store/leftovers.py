@@ -1,4 +1,4 @@
-"""The files that a killed writer leaves in a folder: not yet put in their place."""
+"""The files that a killed writer leaves in a folder, not moved to their place."""
 
 from __future__ import annotations
 

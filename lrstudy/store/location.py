@@ -55,11 +55,11 @@ class Location:
 
     @property
     def is_object_store(self) -> bool:
-        """Whether files appear whole on close and folders exist by having files."""
+        """Return True if files appear whole on close and folders exist by having files."""
         return self.filesystem.type_name in _OBJECT_STORES
 
     def exists(self) -> bool:
-        """Whether there is a file or folder."""
+        """Return True if there is a file or folder."""
         with reading(self.shown):
             return bool(self.filesystem.get_file_info(self.path).type != fs.FileType.NotFound)
 
@@ -95,7 +95,7 @@ class Location:
             return bytes(file.read())
 
     def write(self, content: Any) -> None:
-        """Put a whole file there, replacing what was there, so that nobody ever sees a part of it."""
+        """Put a whole file there, replacing what was there, so that no reader sees a part of it."""
         with writing(self.shown), self.replacing() as stream:
             stream.write(content)
 
@@ -187,7 +187,7 @@ def _with_endpoint(uri: str, endpoint: str | None) -> str:
         "scheme": scheme or "https",
     }
     if parts.scheme == "s3":
-        # Servers of one's own have no regions; without one pyarrow asks Amazon for the bucket's.
+        # Private servers have no regions; without one pyarrow asks Amazon for the bucket's.
         query.setdefault("region", os.environ.get("AWS_DEFAULT_REGION", "us-east-1"))
     return urlunsplit(parts._replace(query=urlencode(query)))
 

@@ -75,12 +75,12 @@ class FolderLock:
             self._file = self._try(is_last=tries >= _TRIES)
 
     def check(self) -> None:
-        """The kernel takes the lock from nobody."""
+        """The kernel never takes a lock away."""
 
     def release(self) -> None:
         """Give it up and remove the file; doing so twice is harmless."""
         if self._file is not None:
-            # Removed while still held: who opened it meanwhile notices that it is not the folder's any more.
+            # Removed while still held: who opened it in between notices that it was removed.
             self._path.unlink(missing_ok=True)
             self._file.close()
             self._file = None

@@ -44,7 +44,7 @@ def _is_before(groups: Sequence[Group], is_trainer: bool) -> bool:
 
 
 def _is_after(groups: Sequence[Group]) -> bool:
-    """Return True if the last epoch only validates, and its step does not go on from the epoch before."""
+    """Return True if the last epoch only validates, and its step does not continue from the epoch before."""
     last = groups[-1]
     if not _validates(last) or _trains(last):
         return False

@@ -1,4 +1,4 @@
-"""Stores from recorded histories: anybody's training logs, analysed like a study of one's own."""
+"""Stores from recorded histories: anybody's training logs, analysed like a study that lrstudy ran."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from lrstudy.store.study_info import StudyInfo
 from lrstudy.store.table_schema import EPOCHS_SCHEMA, TRIALS_SCHEMA
 from lrstudy.store.writer import StoreWriter
 
-# The schedules that a comparison is usually made against, when nobody names one.
+# The schedules that a comparison is usually made against, when none is named.
 _REFERENCES: Final = ("baseline", "fixed", "constant")
 _KIND: Final = "recorded"
 
 
 @dataclass(frozen=True, slots=True)
 class ImportOptions:
-    """How recorded histories become studies.
+    """Options for making studies of recorded histories.
 
     ``task_columns``: one study for each combination of their values. ``schedule_columns``: together they
     name the schedule; None takes ``schedule`` where the files have it, else the file's name.
@@ -251,7 +251,7 @@ def _ending(run: Run, metric: Metric) -> dict[str, Any]:
 
 
 def _digest(metric: Metric, trials: Sequence[Any], epochs: Sequence[Any]) -> str:
-    """Of what was recorded and the metric, not of targets and reference: as for a study of one's own."""
+    """Of what was recorded and the metric, not of targets and reference: as for a study that lrstudy ran."""
     return hashlib.sha256(json.dumps([metric.name, trials, epochs]).encode()).hexdigest()[:16]
 
 

@@ -142,11 +142,11 @@ def _restart(run: Run, groups: Sequence[Group], has_seeds: bool) -> Problem | No
     where = "the log starts again here"
     if header in run.headers:
         place, where = header, "the header is repeated here and the epochs start again"
-    message = f"{_told(run, shown, 'repeated')}: {where}"
-    return Problem(place[0], "epoch", message, _resumed(has_seeds), line=place[1])
+    message = f"{_epochs_of(run, shown, 'repeated')}: {where}"
+    return Problem(place[0], "epoch", message, _repeat_remedy(has_seeds), line=place[1])
 
 
-def _resumed(has_seeds: bool) -> str:
+def _repeat_remedy(has_seeds: bool) -> str:
     """The remedies for a log that holds an epoch twice."""
     apart = "name another column that tells runs apart" if has_seeds else _APART
     return f"If the run was resumed, keep the later row of each epoch; if these are several runs, {apart}"
@@ -165,14 +165,14 @@ def _conflict(groups: Sequence[Group], run: Run, has_seeds: bool, *, offset: boo
     trouble = found[0][1]
     where, line = trouble.place
     if trouble.only_validation:
-        message = f"{_told(run, shown, 'validated more than once')}, and no column step tells the order"
+        message = f"{_epochs_of(run, shown, 'validated more than once')}, and no column step tells the order"
         remedy = "Keep the last validation of each epoch, or add a column step"
         return Problem(where, "epoch", message, remedy, line=line)
     before = "" if trouble.before[1] is None else f": this row and that {_at(trouble.before, where)}"
     at = "" if trouble.step is None else f" (step {trouble.step} is not after the one before)"
-    message = f"{_told(run, shown, 'repeated')}{before}{at}"
+    message = f"{_epochs_of(run, shown, 'repeated')}{before}{at}"
     steps = "" if trouble.step is not None else "; if each epoch has several rows, add a column step"
-    return Problem(where, "epoch", message, _resumed(has_seeds) + steps, line=line)
+    return Problem(where, "epoch", message, _repeat_remedy(has_seeds) + steps, line=line)
 
 
 def _at(place: Place, where: str) -> str:
@@ -202,7 +202,7 @@ def _missing(run: Run) -> Iterator[Problem]:
         missing += range(a + 1, min(b, a + 1 + _SHOWN))
     if count:
         remedy = "Give every epoch from the first to the last, or number those that were recorded 1, 2, 3, …"
-        yield Problem(run.where, "epoch", _told(run, set(missing[:_SHOWN]), "missing", count), remedy)
+        yield Problem(run.where, "epoch", _epochs_of(run, set(missing[:_SHOWN]), "missing", count), remedy)
 
 
 def _range_problems(run: Run) -> Iterator[Problem]:
@@ -214,7 +214,7 @@ def _range_problems(run: Run) -> Iterator[Problem]:
                 yield Problem(where, column, "is outside 0 to 1", remedy, value, line)
 
 
-def _told(run: Run, epochs: set[int], what: str, count: int | None = None) -> str:
+def _epochs_of(run: Run, epochs: set[int], what: str, count: int | None = None) -> str:
     """Return a statement of a run's epochs, the first of them named; ``count`` where there are more."""
     shown = ", ".join(map(str, sorted(epochs)[:_SHOWN]))
     count = len(epochs) if count is None else count

@@ -10,7 +10,7 @@ from lrstudy.errors import InputError, Problem, did_you_mean
 from lrstudy.rules.metrics import METRICS, Metric
 from lrstudy.store.log_run import Run
 
-# What a study is judged by when nobody says: the first of these that every one of its runs has.
+# The default metric of a study: the first of these that every one of its runs has.
 _ORDER: Final = ("val_accuracy", "val_r2", "val_loss", "train_accuracy", "train_r2", "train_loss")
 
 

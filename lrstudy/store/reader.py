@@ -23,7 +23,7 @@ from lrstudy.store.location import Location, open_location
 from lrstudy.store.study_info import STUDY_FILE, StudyInfo
 from lrstudy.store.table_files import read_table_file, table_files
 from lrstudy.store.tally import doubled_trials, rows_problem
-from lrstudy.store.verified import settled
+from lrstudy.store.verified import read_until_stable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -125,7 +125,7 @@ def open_store(place: str | PathLike[str] | Location, endpoint: str | None = Non
     damaged, lack a column or are not all of one study: every problem at once.
     """
     folder = open_location(place, endpoint)
-    return settled(folder, lambda: _open(folder))
+    return read_until_stable(folder, lambda: _open(folder))
 
 
 def read_study(folder: Location) -> StudyInfo:
@@ -134,7 +134,7 @@ def read_study(folder: Location) -> StudyInfo:
     if STUDY_FILE not in names:
         raise StoreError(_not_a_store(folder, names))
     file = folder / STUDY_FILE
-    return settled(file, lambda: StudyInfo.from_json(file.read(), str(file)))
+    return read_until_stable(file, lambda: StudyInfo.from_json(file.read(), str(file)))
 
 
 def _open(folder: Location) -> Store:

@@ -44,7 +44,7 @@ def query_store(store: Store, sql: str) -> Any:
 
 def _epochs_dataset(store: Store) -> Any:
     """The epochs as a dataset over the files' checked bytes: duckdb decodes only the columns it needs."""
-    import pyarrow.dataset as ds  # here, for it imports pandas
+    import pyarrow.dataset as ds  # here, because it imports pandas
 
     files = ds.ParquetFileFormat()
     fragments = [files.make_fragment(pa.BufferReader(content)) for content in store.epoch_contents()]

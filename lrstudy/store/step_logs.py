@@ -19,7 +19,7 @@ def with_epochs(places: Sequence[Place], rows: Sequence[Row]) -> tuple[list[Plac
     """The rows, each with its epoch, and their places.
 
     Lightning logs a learning rate with its step alone, before that step's own row: it is of the next row's
-    epoch. A last row in which nothing was measured is a test's if its step goes on by one at most, and is
+    epoch. A last row in which nothing was measured is a test's if its step grows by one at most, and is
     left out.
     """
     kept: list[tuple[Place, Row]] = []
@@ -138,7 +138,7 @@ def merged(rows: Sequence[Row]) -> Row:
 
 
 def count_steps_from_one(rows: Sequence[Row], *, is_of_steps: bool, is_trainer: bool) -> bool:
-    """Make each epoch's step the number of steps done; returns False where they start again every epoch.
+    """Make each epoch's step the number of steps done; return True if they count over all epochs.
 
     Epochs of equal length tell the offset: they end at n, 2n, 3n or at n - 1, 2n - 1, 3n - 1. Otherwise
     logs of steps count from 0 if their epochs do, as in Lightning's, but those of the Trainer from 1.

@@ -45,7 +45,7 @@ def _write_problem(error: BaseException) -> tuple[str, str]:
     if number in _NO_SPACE:
         return (
             "the disk is full",
-            "Free some space and run the same command again: nothing is damaged, and what is there is kept",
+            "Free some space and run the same command again: nothing is damaged, and stored data are kept",
         )
     if number in _NOT_ALLOWED:
         return "cannot be written (permission denied)", "Choose another --out, or change its permissions"

@@ -32,7 +32,7 @@ class ScheduleInfo:
 
     @property
     def range_tests(self) -> int:
-        """How many range tests come before its search."""
+        """Return the number of range tests before its search."""
         return int(Phase.RANGE_TEST in self.space.values())
 
 
@@ -43,9 +43,9 @@ class StudyInfo:
     ``spec`` is the resolved study file as plain JSON data (sections ``task, budget, target, schedules``).
     A schedule there is ``{kind, fixed: {…}, space: {…}}``, or flat as in a study file; in a flat one every
     list counts as a set of choices. ``spec_hash`` is a digest of what decides the trials. ``versions``
-    are package versions by name; ``hardware`` is whatever describes the machines, as plain JSON data.
+    are package versions by name; ``hardware`` describes the machines, as plain JSON data.
     ``lanes`` is how many trials at most were trained side by side in a worker (0: each alone), and
-    ``lanes_reason`` why: decided when the study starts, kept when it goes on. ``fingerprints`` tell the data
+    ``lanes_reason`` why: decided at the start, kept on continuation. ``fingerprints`` tell the data
     (and a user's own model) that it was started with from others; older stores have none.
     """
 
@@ -85,7 +85,7 @@ class StudyInfo:
 
     @property
     def imported(self) -> bool:
-        """Whether the study was made of recorded histories: nothing is left to run."""
+        """Return True if the study was made of recorded histories: nothing is left to run."""
         return "imported" in self.spec
 
     @property
@@ -95,12 +95,12 @@ class StudyInfo:
 
     @property
     def epochs(self) -> int:
-        """How many epochs a trial may train."""
+        """Return the number of epochs that a trial may train."""
         return int(self.spec["task"]["epochs"])
 
     @property
     def trials(self) -> int:
-        """How many tuning trials a schedule with a search space gets."""
+        """Return the number of tuning trials of a schedule with a search space."""
         budget = self.spec["budget"]
         extra = budget.get("extend_trials", 0) if budget.get("extend") else 0
         return int((budget["trials"] + extra) * self.tune_seeds)
@@ -111,7 +111,7 @@ class StudyInfo:
         return int(self.spec["budget"].get("tune_seeds", 1))
 
     def planned(self, schedule: ScheduleInfo) -> dict[Phase, int]:
-        """How many trials of each phase a schedule gets: a range test takes the place of a configuration."""
+        """Trials of each phase that a schedule gets: a range test takes the place of a configuration."""
         tune = self.trials if schedule.space else min(self.trials, 1)
         tests = schedule.range_tests
         return {
@@ -122,7 +122,7 @@ class StudyInfo:
 
     @property
     def confirm_seeds(self) -> int:
-        """How many fresh seeds each winner is run on."""
+        """Return the number of fresh seeds that each winner is run on."""
         return int(self.spec["budget"]["confirm_seeds"])
 
     def to_json(self) -> str:

@@ -44,13 +44,13 @@ def read_verified(place: Location, use: Callable[[bytes], _T]) -> _T:
         except (ValueError, OverflowError, pa.ArrowException, OSError) as error:
             seen = content
             if seen == before:
-                raise StoreError(damaged(place, error)) from error
+                raise StoreError(_damage(place, error)) from error
         before = seen
         pause(attempt)
     raise being_written(place)
 
 
-def damaged(place: Location, error: BaseException) -> Problem:
+def _damage(place: Location, error: BaseException) -> Problem:
     """The problem of a file that is not what was written."""
     text = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
     run = str(place).rpartition("/")[0].rpartition("/")[0]
@@ -70,7 +70,7 @@ def pause(attempt: int) -> None:
     time.sleep(min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2**attempt))
 
 
-def settled(place: Location, read: Callable[[], _T]) -> _T:
+def read_until_stable(place: Location, read: Callable[[], _T]) -> _T:
     """Return what ``read`` returns once it succeeds; raise its error if it fails alike twice in a row."""
     before = ""
     for attempt in range(_ATTEMPTS):

@@ -51,7 +51,7 @@ class StoreWriter:
         forget: Collection[str] = (),
         chunk_rows: int = CHUNK_ROWS,
     ) -> Self:
-        """Start a store in ``location`` (the study's own folder), or go on with the one that is there.
+        """Start a store in ``location`` (the study's own folder), or continue an existing one.
 
         Epoch rows of a trial that has no trial row are dropped, but for the epochs up to ``keep[trial_id]``,
         which a checkpoint covers. The rows of the trials to ``forget`` are dropped whole. Raises
@@ -226,10 +226,10 @@ def _refuse_other_study(folder: Location, study: StudyInfo) -> StudyInfo | None:
     before = StudyInfo.from_json(file.read(), str(file))
     if (before.name, before.spec_hash) == (study.name, study.spec_hash):
         return before
-    raise StoreError(Problem(str(folder), "", *_told(folder, before, study)))
+    raise StoreError(Problem(str(folder), "", *_difference(folder, before, study)))
 
 
-def _told(folder: Location, before: StudyInfo, study: StudyInfo) -> tuple[str, str]:
+def _difference(folder: Location, before: StudyInfo, study: StudyInfo) -> tuple[str, str]:
     """A message on how the study of a store and the one to be written there differ, and the remedy."""
     if before.imported or study.imported:
         message = (

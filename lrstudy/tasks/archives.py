@@ -112,7 +112,7 @@ ARCHIVES: Final[dict[str, Archive]] = {archive.name: archive for archive in _ALL
 
 
 def data_root(root: Path | None = None) -> Path:
-    """Where data sets live: ``root``, else ``$LRSTUDY_DATA``, else ``lrstudy`` in the user's cache folder."""
+    """Return the data folder: ``root``, else ``$LRSTUDY_DATA``, else ``lrstudy`` in the user's cache."""
     if root is not None:
         return root
     if given := os.environ.get(ROOT_VARIABLE):
@@ -128,7 +128,7 @@ def md5_of(path: Path) -> str:
 
 
 def file_problems(archive: Archive, folder: Path, remedy: str) -> Iterator[Problem]:
-    """What is wrong with each of a data set's files in ``folder``."""
+    """Return a problem for each of a data set's files in ``folder`` that is missing or wrong."""
     for name, expected in archive.files.items():
         path = folder / name
         if not path.is_file():
@@ -139,7 +139,7 @@ def file_problems(archive: Archive, folder: Path, remedy: str) -> Iterator[Probl
 
 
 def fetch_command(name: str, root: Path | None) -> str:
-    """What the user types to have a data set."""
+    """Return the command that fetches a data set."""
     place = f" --root {root}" if root is not None else ""
     return f"lrstudy data fetch {name}{place}"
 
@@ -151,7 +151,7 @@ def load_archive(name: str, root: Path | None) -> RawData:
     command = fetch_command(name, root)
     if not folder.is_dir():
         remedy = f"Fetch it: {command} (without a network: {command} --from DIR)."
-        raise MissingDataError(Problem(str(folder), "", f"holds no data set {name!r}", remedy))
+        raise MissingDataError(Problem(str(folder), "", f"does not hold the data set {name!r}", remedy))
     problems = list(file_problems(archive, folder, f"Fetch it again: {command}."))
     if problems:
         raise DataError(problems)

@@ -14,7 +14,7 @@ from lrstudy.errors import Problem, StudyFileError
 
 
 class Augmenter:
-    """The augmentations that a study file names, each drawn anew for every image.
+    """The augmentations that a study file names, each drawn separately for every image.
 
     Turning and zooming come first, in one bilinear interpolation; flips, shifts and crops follow as whole
     pixels, in one gather. Raises ``StudyFileError`` for names and values that cannot be used.
@@ -76,7 +76,7 @@ class Augmenter:
     def _sources(
         self, n: int, side: int, generator: torch.Generator, device: torch.device
     ) -> tuple[Tensor, Tensor]:
-        """Which row (or column) each of the output's comes from, and whether it is one and not padding.
+        """Return each output row's (or column's) source, and a mask of those that are not padding.
 
         Both (n, side). An output pixel is followed back: first out of the crop, then out of the shift.
         """

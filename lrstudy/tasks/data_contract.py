@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from lrstudy.errors import with_article
 from lrstudy.tasks.splits import RawData, Split
 from lrstudy.tasks.user_data import Complain, Pair
 
@@ -61,9 +62,17 @@ def check_pair(split: str, pair: Pair, complain: Complain) -> Pair | None:
 def _type(values: NDArray[Any]) -> str:
     if values.dtype.kind != "O" or not values.size:
         return str(values.dtype)
-    others = (value for value in values.flat if isinstance(value, bool) or not isinstance(value, int | float))
-    odd = next(others, values.flat[0])
-    return f"object (it holds a {type(odd).__name__})"
+    odd = values.flat[0] if _holds_numbers(values) else next(filter(_is_no_number, values.flat))
+    return f"object (it holds {with_article(type(odd).__name__)})"
+
+
+def _holds_numbers(values: NDArray[Any]) -> bool:
+    """Return True if an array of objects holds numbers alone, as pandas' nullable types give it."""
+    return values.dtype.kind == "O" and not any(map(_is_no_number, values.flat))
+
+
+def _is_no_number(value: object) -> bool:
+    return isinstance(value, bool) or not isinstance(value, int | float)
 
 
 def _input_remedy(inputs: NDArray[Any]) -> str:
@@ -71,10 +80,16 @@ def _input_remedy(inputs: NDArray[Any]) -> str:
         return "Give one column per field: numpy.lib.recfunctions.structured_to_unstructured(inputs)."
     if inputs.dtype.kind in "iub":
         return "Give uint8 or floating point: inputs.astype('float32')."
+    if _holds_numbers(inputs):
+        return "Give all columns one type: inputs.astype('float32')."
     return "Give uint8 or floating point, with no value missing."
 
 
 def _target_remedy(targets: NDArray[Any]) -> str:
+    if _holds_numbers(targets):
+        return (
+            "Give all columns one type: targets.astype('float32'), or one whole number per row for classes."
+        )
     if targets.dtype.kind in "USO":
         return "Number the classes: numpy.unique(targets, return_inverse=True)[1]."
     return "Give integers (classes) or floating point."

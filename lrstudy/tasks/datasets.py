@@ -11,7 +11,7 @@ import numpy as np
 
 from lrstudy.catalog.task_parts import DATASETS
 from lrstudy.tasks.archives import ARCHIVES, load_archive
-from lrstudy.tasks.options import complete_options
+from lrstudy.tasks.part_options import complete_options
 from lrstudy.tasks.splits import RawData, classification, regression
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""What a task can be made of, as plain data for a table or JSON."""
+"""The parts that a task can be made of, as plain data for a table or JSON."""
 
 from __future__ import annotations
 

@@ -116,7 +116,7 @@ def _fetched(archive: Archive, folder: Path, *, already: bool) -> Fetched:
 
 @contextmanager
 def _stage(root: Path) -> Iterator[Path]:
-    """A folder in the root (so that moving out of it is a rename) that vanishes whatever happens."""
+    """A folder in the root (so that moving out of it is a rename) that is always removed."""
     try:
         root.mkdir(parents=True, exist_ok=True)
         stage = Path(tempfile.mkdtemp(prefix=".fetch-", dir=root))
@@ -161,7 +161,7 @@ def _collect(archive: Archive, source: Path, new: Path) -> None:
         found = _find(archive, source, file) or _find(archive, source, f"{file}.gz")
         if found is None:
             offered = archive.tar or f"{file}.gz"
-            message = f"holds neither {file} nor {offered}"
+            message = f"does not hold {file} or {offered}"
             problems.append(Problem(str(source), "", message, "Put the original file there."))
             continue
         try:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lrstudy.catalog.task_parts import LOSSES
-from lrstudy.tasks.options import complete_options
+from lrstudy.tasks.part_options import complete_options
 
 if TYPE_CHECKING:
     from lrstudy.spec import ComponentSpec
@@ -52,7 +52,7 @@ def clipped_cross_entropy(outputs: Tensor, targets: Tensor, epsilon: float) -> T
 
 
 def binary_cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Sigmoid cross-entropy; a single output stands for class 1, several for one class each."""
+    """Sigmoid cross-entropy; a single output means class 1, several for one class each."""
     single = outputs.shape[1] == 1
     wanted = targets.unsqueeze(1) if single else functional.one_hot(targets, outputs.shape[1])
     return functional.binary_cross_entropy_with_logits(outputs, wanted.to(outputs.dtype))

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
-
-if TYPE_CHECKING:
-    from torch._prims_common import DeviceLikeType
-
 
 # Batches counted together: small tensors cost their overhead once, and what waits stays small.
 _TOGETHER = 64
 
 
 def chosen_classes(outputs: Tensor) -> Tensor:
-    """The class that each row's outputs, (…, n), choose; a single output stands for class 1."""
-    # max tells the same places as argmax, and much sooner.
+    """The class that each row's outputs, (…, n), choose; a single output means class 1."""
+    # max returns the same indices as argmax, and is much faster.
     return outputs[..., 0] > 0 if outputs.shape[-1] == 1 else outputs.max(-1).indices
 
 
@@ -27,7 +21,7 @@ class MetricSums:
     Nothing is read back from the device until ``result``.
     """
 
-    def __init__(self, classes: int | None, device: DeviceLikeType) -> None:
+    def __init__(self, classes: int | None, device: torch.device | str | int) -> None:
         self._classes = classes
         self._rows = 0
         self._device = torch.device(device)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # Of the largest output: what two calls may differ by where sums run in another order.
 _TOLERANCE: Final = 1e-4
-# A model with this attribute starts from the same weights on purpose, whatever the seed.
+# A model with this attribute starts from the same weights on purpose, for every seed.
 FIXED_START: Final = "fixed_start"
 
 _FROM_TORCH: Final = "Draw its weights from torch's own random state, and keep none between calls."
@@ -34,7 +34,7 @@ _NO_SHARED_STATE: Final = (
     "trials share a process."
 )
 _NEW_SEEDS: Final = (
-    "Leave out manual_seed and generators of its own: lrstudy seeds torch for every trial. "
+    "Leave out manual_seed and private generators: lrstudy seeds torch for every trial. "
     f"If all trials are to start from the same weights (pretrained), set {FIXED_START} = True on the model."
 )
 
@@ -105,7 +105,7 @@ def contract_problems(
         yield problem("gives other outputs for the same inputs in evaluation mode", remedy)
         return
     if changed is not None:
-        remedy = "Change its state where self.training is True alone: else evaluation takes part in training."
+        remedy = "Change its state only if self.training is True: evaluation must not affect training."
         yield problem(f"changes {changed!r} in evaluation mode", remedy)
     copy, fresh = look(again), look(other)
     if not before.same_state(copy):
@@ -115,7 +115,7 @@ def contract_problems(
         yield problem("gives other outputs for the same seed, with the same weights", _FROM_TORCH)
         return
     if _starts_alike(first) and before.same_state(fresh) and before.same_outputs(fresh):
-        yield problem("starts from the same weights whatever the seed", _NEW_SEEDS)
+        yield problem("starts from the same weights for every seed", _NEW_SEEDS)
     _train(parts_other, inputs, targets)
     for model, message in (
         (first, "changes when another model that it gave is trained"),
@@ -135,7 +135,7 @@ def contract_problems(
     alike = look(first).same_outputs(look(continued.model))
     one, two = (_train(each, inputs, targets) for each in (parts, continued))
     if not (alike and _close(one, two)):
-        yield problem("gives other outputs where it continues from its saved state", _IN_BUFFERS)
+        yield problem("gives other outputs after it is restored from its saved state", _IN_BUFFERS)
     if _seeds_torch(parts, inputs):
         remedy = "Leave manual_seed out of its forward: dropout would be the same in every trial and step."
         yield problem("sets torch's random state when it is called", remedy)
@@ -196,7 +196,7 @@ def _train(parts: TrainingParts, inputs: Tensor, targets: Tensor) -> Tensor:
 
 @torch.no_grad()
 def _seeds_torch(parts: TrainingParts, inputs: Tensor) -> bool:
-    """Return True if a forward pass, in either mode, leaves one random state whatever the state before it."""
+    """Return True if a forward pass, in either mode, leaves the same random state for any state before it."""
     for training in (True, False):
         parts.model.train(training)
         left: list[Tensor] = []

@@ -72,7 +72,7 @@ def _moments(inputs: NDArray[Any], axes: tuple[int, ...]) -> tuple[NDArray[Any],
     """Mean and variance over ``axes``, in two passes: one loses digits where the mean is large."""
     count = np.prod([inputs.shape[axis] for axis in axes])
     mean = _total(inputs, axes) / count
-    with np.errstate(over="ignore", invalid="ignore"):  # told of by whoever checks a user's values
+    with np.errstate(over="ignore", invalid="ignore"):  # reported by the check of a user's values
         squares = [
             np.square(inputs[start : start + _ROWS] - mean).sum(axis=axes, keepdims=True)
             for start in range(0, len(inputs), _ROWS)

@@ -8,20 +8,19 @@ from typing import TYPE_CHECKING, Any
 from torch import nn, optim
 
 from lrstudy.catalog.task_parts import OPTIMIZERS
+from lrstudy.compat.torch import make_optimizer
 from lrstudy.errors import Problem, StudyFileError
-from lrstudy.tasks.options import complete_options
-from lrstudy.uncompiled import spare_compiler
+from lrstudy.tasks.part_options import complete_options
 
 if TYPE_CHECKING:
     from lrstudy.spec import ComponentSpec
 
 
 def build_optimizer(spec: ComponentSpec, model: nn.Module) -> optim.Optimizer:
-    """The optimizer that ``spec`` names over a model's trainable parameters.
+    """Return the optimizer that ``spec`` names over a model's trainable parameters.
 
     Raises ``StudyFileError`` for an unknown one or unusable options.
     """
-    spare_compiler()
     component, options = complete_options("optimizer", spec, OPTIMIZERS)
     decay, decay_on = options.pop("weight_decay"), options.pop("weight_decay_on")
     groups = _groups(model, decay, decay_on)
@@ -31,12 +30,12 @@ def build_optimizer(spec: ComponentSpec, model: nn.Module) -> optim.Optimizer:
                 remedy = "Give a momentum above 0 and leave dampening at 0, or drop nesterov."
                 problem = Problem("task", "optimizer.nesterov", "needs plain momentum", remedy, True)
                 raise StudyFileError(problem)
-            return optim.SGD(groups, **options)
+            return make_optimizer(optim.SGD, groups, **options)
         case "rmsprop":
-            return optim.RMSprop(groups, **options)
+            return make_optimizer(optim.RMSprop, groups, **options)
         case "adam":
-            return optim.Adam(groups, **_with_betas(options))
-    return optim.AdamW(groups, **_with_betas(options))
+            return make_optimizer(optim.Adam, groups, **_with_betas(options))
+    return make_optimizer(optim.AdamW, groups, **_with_betas(options))
 
 
 def _with_betas(options: dict[str, Any]) -> dict[str, Any]:
@@ -45,7 +44,7 @@ def _with_betas(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def _groups(model: nn.Module, decay: float, decay_on: str) -> list[dict[str, Any]]:
-    """One group, or kernels with decay before the others without."""
+    """Return one group, or kernels with decay before the others without."""
     everything = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if not decay or decay_on == "all":
         return [{"params": everything, "weight_decay": decay}]

@@ -1,6 +1,6 @@
 """Batches from tensors that stay on the trial's device: no DataLoader, no worker processes.
 
-The whole data set lies on the device as it was loaded (images as uint8). Several batches are indexed,
+The whole data set is on the device as it was loaded (images as uint8). Several batches are indexed,
 augmented and normalised at a time, which saves kernel launches on a GPU and calls on a CPU.
 """
 
@@ -75,13 +75,13 @@ class Pipeline:
 
     @property
     def steps_per_epoch(self) -> int:
-        """How many batches ``train_batches`` gives."""
+        """Return the number of batches that ``train_batches`` gives."""
         rows, size = len(self._data.train.targets), self._batch_size
         return rows // size + (1 if self._keeps_rest(rows) else 0)
 
     @property
     def rows_per_epoch(self) -> int:
-        """How many rows these batches hold."""
+        """Return the number of rows that these batches hold."""
         rows = len(self._data.train.targets)
         return rows if self._keeps_rest(rows) else rows - rows % self._batch_size
 
@@ -150,7 +150,7 @@ class Pipeline:
         return size * max(1, numbers // (size * per_row))
 
     def _finish(self, inputs: Tensor, *, normalized: bool) -> Tensor:
-        """Normalise and lay out a chunk of rows."""
+        """Normalise a chunk of rows and bring it into its layout."""
         if not normalized:
             inputs = self._normalize(inputs)
         if self._channels_last:
@@ -194,7 +194,7 @@ class Pipeline:
         return shift, factor
 
     def _cached(self, what: str, make: Any, form: str | None = None) -> Any:
-        """What ``make`` gives, once per process, data set and device; ``form``: what else it depends on."""
+        """Call ``make`` once per process, data set and device; ``form``: what else the result depends on."""
         form = f"{self._normalization} {self._dtype}" if form is None else form
         kept = _kept.setdefault(self._data, {})
         key = (str(self._device), form, what)
@@ -208,7 +208,7 @@ _kept: WeakKeyDictionary[TaskData, dict[tuple[str, str, str], Any]] = WeakKeyDic
 
 
 def outputs_of(data: TaskData, loss: str) -> int:
-    """How many outputs a model must have: one per class or target; one for two classes behind a sigmoid."""
+    """Return a model's number of outputs: one per class or target; one for two classes behind a sigmoid."""
     if data.classes is None:
         return int(data.train.targets.shape[1])
     return 1 if loss == "binary-cross-entropy" and data.classes == 2 else data.classes

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Precision:
-    """How a task computes: weights in ``dtype``, forward passes in bfloat16 where ``bf16``."""
+    """Number formats of a task: weights in ``dtype``, forward passes in bfloat16 where ``bf16``."""
 
     dtype: torch.dtype
     bf16: bool

@@ -58,11 +58,11 @@ def _loss_problem(task: TaskSpec, data: TaskData) -> Problem:
             )
         return Problem("task", "loss", message, remedy, task.loss.name)
     message = f"does not fit {data.name!r}, whose targets are numbers"
-    remedy = "Use least-squares, say."
+    remedy = "Use a regression loss such as least-squares."
     targets = data.train.targets
     if targets.shape[1] == 1 and bool((targets == np.round(targets)).all()):
         message += ", whole ones stored as floating point"
-        remedy = "For classes give integers: targets.astype(int); for a regression use least-squares, say."
+        remedy = "For classes give integers: targets.astype(int); for a regression use least-squares."
     elif targets.shape[1] > 1 and bool(((targets == 0) | (targets == 1)).all()):
         if bool((targets.sum(1) == 1).all()):
             message += ", one-hot rows"

@@ -79,8 +79,8 @@ class TaskData:
 def load_data(spec: TaskSpec, seed: int, root: Path | None = None) -> TaskData:
     """Load a task's data set and split it; the same spec and seed always give the same rows.
 
-    ``seed`` is the study's. Validation rows are carved from the training set; a data set with a test set
-    of its own keeps it whole, from another one ``spec.test`` of its rows are set aside first. With
+    ``seed`` is the study's. Validation rows are carved from the training set; a data set's own test
+    set is kept whole, from another data set ``spec.test`` of its rows are set aside first. With
     ``spec.rows`` only that many training rows (validation included) are used. Classes keep their shares
     in every split. Raises ``DataError`` for a data set that is missing or damaged, ``ContractError`` for
     a user's own that breaks the contract, ``StudyFileError`` for sizes that cannot be had.

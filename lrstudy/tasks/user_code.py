@@ -113,12 +113,12 @@ def _read(values: Mapping[str, Any], complain: Complain) -> tuple[dict[str, Pair
             continue
         pairs[name], readings[name] = pair, reading
         if (text := differing_item(value, reading)) is not None:
-            complain(f"{name} changes from read to read: {text}", _FROZEN)
+            complain(f"{name} differs between two reads: {text}", _FROZEN)
     return pairs, readings
 
 
 def _check_repeats(readings: Mapping[str, Reading], again: Mapping[str, Any], complain: Complain) -> None:
-    """Complain of a data set that gives other rows when it is called again: nobody could resume on them."""
+    """Collect the problems of a data set that gives other rows when called again: no run could resume."""
     if readings.keys() != again.keys():
         complain(f"has the splits {list(again)} when it is called again, not {list(readings)}", _SEED)
         return

@@ -137,7 +137,7 @@ def _differing_item(value: Any, pair: Pair) -> str | None:
         for index in np.unique(np.linspace(0, len(value) - 1, count).astype(int)).tolist():
             for name, found, before in zip(("input", "target"), value[index], pair, strict=True):
                 if not np.array_equal(_array(found), before[index], equal_nan=before.dtype.kind == "f"):
-                    return f"the {name} of item {index} was another at the second read"
+                    return f"the {name} of item {index} differed at the second read"
     except Exception as error:  # noqa: BLE001 - reading runs the user's code
         return f"reading it again raised {cause_of(error)}"
     return None

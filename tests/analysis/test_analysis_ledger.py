@@ -1,4 +1,4 @@
-"""What each schedule cost, and whether all were given the same."""
+"""The cost of each schedule, and warnings where budgets differ."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_range_test_takes_the_place_of_a_configuration_in_the_comparison_of_bu
     prices, planned = {"fixed": fixed, "tested": tested}, {"fixed": 2, "tested": 2}
     assert budget_warnings(prices, planned, {"fixed": 0, "tested": 1}) == []
     assert budget_warnings(prices, planned) == [
-        "The tuning budgets were not equal: fixed 2, tested 1 trials."
+        "The schedules have different tuning budgets: fixed 2, tested 1 trials."
     ]
 
 
@@ -90,6 +90,6 @@ def test_unequal_budgets_are_told_and_a_schedule_without_a_space_needs_only_one_
         "rule": rule,
     }
     assert budget_warnings(uneven, planned) == [
-        "The tuning budgets were not equal: fixed 2, step 5 trials.",
-        "The schedules were not confirmed on equally many seeds: fixed 1, step 2, rule 1.",
+        "The schedules have different tuning budgets: fixed 2, step 5 trials.",
+        "The schedules have different numbers of confirm runs: fixed 1, step 2, rule 1.",
     ]

@@ -44,8 +44,8 @@ def test_derived_targets_lie_on_the_way_from_the_median_first_to_the_median_best
     # first epochs 0.2, 0.3, 0.1; bests 0.9, 0.8, 0.95
     assert targets == (0.83, 0.886)
     assert rule == (
-        "The targets lie 90% and 98% of the way from the median first epoch (0.2) to the median best epoch "
-        "(0.9) of the reference's confirm runs."
+        "The targets are at 90% and 98% of the way from the median first epoch (0.2) to the median best "
+        "epoch (0.9) of the reference's confirm runs."
     )
 
 

@@ -43,8 +43,8 @@ def test_a_best_value_inside_its_space_gives_no_warning() -> None:
 @pytest.mark.parametrize(
     ("best", "words"),
     [
-        (0.001, "low end of its space, 0.001 to 1. A better one may lie beyond: lower its low."),
-        (0.99, "high end of its space, 0.001 to 1. A better one may lie beyond: raise its high."),
+        (0.001, "low end of its space, 0.001 to 1. A better one may be beyond: lower its low."),
+        (0.99, "high end of its space, 0.001 to 1. A better one may be beyond: raise its high."),
     ],
 )
 def test_a_best_value_at_an_edge_says_which_way_to_widen(best: float, words: str) -> None:
@@ -173,7 +173,7 @@ def test_of_four_numbers_to_choose_from_the_outermost_is_an_end() -> None:
     trials = tuned([0.1, 0.2, 0.3, 0.9], [0.01, 0.03, 0.1, 0.3])
     (found,) = warnings(trials, space={"lr": [0.01, 0.03, 0.1, 0.3]})
     assert "the best lr (0.3) is the highest choice of its space, 0.01 to 0.3." in found
-    assert found.endswith("A better one may lie beyond: add a higher choice.")
+    assert found.endswith("A better one may be beyond: add a higher choice.")
     assert warnings(trials, space={"lr": [0.03, 0.1, 0.3]}) == []
 
 

@@ -43,6 +43,12 @@ def _modules(g, reduction):
     }
 
 
+def measured(model, loss, batches, **options):
+    """A scheduler of plain SGD that has measured these batches."""
+    optimizer = SGD(model.parameters(), lr=0.1)
+    return LipschitzLR(optimizer, model, loss=loss, measure="pass", batches=batches, **options)
+
+
 NAMES = sorted(_modules(torch.Generator(), "mean"))
 
 
@@ -80,15 +86,7 @@ def _problem(name, reduction, rows, seed):
 def test_the_valid_bound_is_never_broken(name, reduction, rows, seed, accumulate):
     """Neither by a batch, however short, nor by a step of several."""
     model, loss, batches = _problem(name, reduction, rows, seed)
-    scheduler = LipschitzLR(
-        SGD(model.parameters(), lr=0.1),
-        model,
-        loss=loss,
-        bound="valid",
-        measure="pass",
-        batches=batches,
-        accumulate=accumulate,
-    )
+    scheduler = measured(model, loss, batches, bound="valid", accumulate=accumulate)
     for start in range(0, len(batches), accumulate):
         step = batches[start : start + accumulate]
         share = len(step) if reduction == "mean" else 1
@@ -104,15 +102,7 @@ def test_the_valid_bound_holds_for_a_step_whose_last_micro_batch_is_a_single_lar
     batches = [(torch.full((16, 4), 1e-3), torch.zeros(16)), (torch.tensor([[9.0, 0, 0, 0]]), torch.ones(1))]
     batches = [(x.double(), y.long()) for x, y in batches]
     loss = nn.CrossEntropyLoss()
-    scheduler = LipschitzLR(
-        SGD(model.parameters(), lr=0.1),
-        model,
-        loss=loss,
-        bound="valid",
-        measure="pass",
-        batches=batches,
-        accumulate=2,
-    )
+    scheduler = measured(model, loss, batches, bound="valid", accumulate=2)
     (gradient,) = torch.autograd.grad(sum(loss(model(x), y) / 2 for x, y in batches), model.weight)
     # At most √k of what it is: of two micro-batches, one has nearly all of the gradient.
     assert scheduler.constant / 1.42 < float(gradient.norm()) <= scheduler.constant
@@ -127,14 +117,7 @@ def test_the_valid_bound_holds_for_a_step_whose_last_micro_batch_is_a_single_lar
 @settings(max_examples=60, deadline=None)
 def test_the_smoothness_bounds_the_change_of_the_gradient(name, reduction, rows, seed):
     model, loss, batches = _problem(name, reduction, rows, seed)
-    scheduler = LipschitzLR(
-        SGD(model.parameters(), lr=0.1),
-        model,
-        loss=loss,
-        bound="smoothness",
-        measure="pass",
-        batches=batches,
-    )
+    scheduler = measured(model, loss, batches, bound="smoothness")
     # The power iteration comes from below: what it lacks is no fault of the loss's constant.
     lacking = min(
         float(batch_quantities(("spectral",), x, x)) / reference.spectral([x.numpy()]) for x, _ in batches
@@ -152,8 +135,7 @@ def _constant(loss, model=None, x=None, **options):
     torch.manual_seed(0)
     model = model or nn.Linear(4, K).double()
     x = torch.randn(10, 4).double() if x is None else x
-    optimizer = SGD(model.parameters(), lr=0.1)
-    return LipschitzLR(optimizer, model, loss=loss, measure="pass", batches=[x], **options).constant
+    return measured(model, loss, [x], **options).constant
 
 
 @pytest.mark.parametrize("bound", ["paper", "valid", "smoothness"])
@@ -219,7 +201,7 @@ class Renamed(nn.CrossEntropyLoss):
 
 
 def test_a_loss_of_ones_own_that_looks_like_torchs_is_refused():
-    _refused("forward of its own", Focal())
+    _refused("its own forward", Focal())
     assert _constant(Renamed()) == _constant(nn.CrossEntropyLoss())
 
 

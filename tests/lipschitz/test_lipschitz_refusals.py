@@ -179,3 +179,50 @@ def test_the_smoothness_of_a_loss_with_a_corner():
 
 def test_momentum_that_leaves_nothing_of_the_gradient():
     _refused("nothing of the gradient", optimizer=lambda p: SGD(p, lr=0.1, momentum=0.9, dampening=1.0))
+
+
+class Adapted(nn.Module):
+    """A trained layer before a frozen backbone, which another model may share."""
+
+    def __init__(self, backbone: nn.Module) -> None:
+        super().__init__()
+        self.adapter = nn.Linear(5, 5)
+        self.backbone = backbone
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.backbone(self.adapter(x))
+
+
+def _two_on_one_backbone() -> tuple[Adapted, Adapted]:
+    backbone = small_net().float().requires_grad_(False)
+    return Adapted(backbone), Adapted(backbone)
+
+
+def test_a_backbone_that_another_model_put_in_evaluation_mode_is_named_as_the_reason():
+    model, other = _two_on_one_backbone()
+    optimizer = SGD(model.adapter.parameters(), lr=0.1)
+    scheduler = LipschitzLR(optimizer, model)
+    other.eval()
+    assert model.training
+    model(torch.ones(2, 5)).sum().backward()
+    optimizer.step()
+    with pytest.raises(SchedulerError, match="last linear layer in evaluation mode") as caught:
+        scheduler.step()
+    assert "A layer that another model shares" in str(caught.value)
+    optimizer.zero_grad()
+    model.train()  # the remedy
+    model(torch.ones(2, 5)).sum().backward()
+    optimizer.step()
+    scheduler.step()
+    assert scheduler.kz > 0
+
+
+def test_calls_by_another_model_on_the_same_backbone_are_not_called_micro_batches():
+    model, other = _two_on_one_backbone()
+    optimizer = SGD([*model.adapter.parameters(), *other.adapter.parameters()], lr=0.1)
+    scheduler = LipschitzLR(optimizer, model, loss="mse", batches=[(torch.ones(2, 5), torch.ones(2, 3))])
+    (model(torch.ones(2, 5)) + other(torch.ones(2, 5))).sum().backward()
+    optimizer.step()
+    with pytest.raises(SchedulerError, match="was called 2 times in an optimizer step") as caught:
+        scheduler.step()
+    assert "another model that shares the layer" in str(caught.value)

@@ -86,9 +86,9 @@ def test_interval_without_limit_is_open_on_that_side(study):
 def test_speedup_by_target_says_where_the_band_excludes_equal_speed(study):
     figure = speedup_by_target(study)
     assert figure.takeaway == (
-        "By the band that holds at all levels at once, lipschitz is faster at 25 of 25 levels (50% to "
+        "By the band over all levels, lipschitz is faster at 25 of 25 levels (50% to "
         "98%); lipschitz-tuned is faster at 25 of 25 levels (50% to 98%); cyclic is slower at 25 of 25 "
-        "levels (50% to 98%); for step it excludes equal speed at no level."
+        "levels (50% to 98%); step: equal speed is excluded at no level."
     )
 
 
@@ -175,7 +175,7 @@ def test_attainment_says_whose_area_is_the_largest():
     found = samples.study()
     schedules = tuple(replace(s, ecdf=ecdfs.get(s.name)) for s in found.schedules)
     figure = attainment(replace(found, schedules=schedules))
-    assert figure.takeaway.startswith("In the mean over the epochs, lipschitz has reached 81.2% of all pairs")
+    assert figure.takeaway.startswith("Averaged over the epochs, lipschitz has reached 81.2% of all pairs")
     assert "fixed 56.2%" in figure.takeaway
     assert [mark.label for mark in figure.panels[0].marks] == ["lipschitz", "fixed"]
     assert len(figure.table.rows) == 8

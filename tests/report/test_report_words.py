@@ -9,7 +9,7 @@ import report_samples as samples
 
 from lrstudy.analysis.intervals import Interval
 from lrstudy.analysis.summary import Summary
-from lrstudy.report.sections.headline import beside, headline
+from lrstudy.report.sections.headline import headline, remarks
 from lrstudy.report.sections.page import study_page
 
 
@@ -30,12 +30,12 @@ def changed(study, name, place, **values):
 def test_headline_is_about_the_hardest_target_and_names_ratio_and_interval():
     assert headline(samples.study()) == (
         "lipschitz-tuned reached 97% validation accuracy 1.83 times as fast as fixed (95% interval 1.47 to "
-        "2.20); the data do not decide about lipschitz and step; cyclic never got there."
+        "2.20); lipschitz and step were inconclusive; cyclic never reached it."
     )
 
 
 def test_easier_targets_stand_beside_the_headline():
-    first = beside(samples.study())[0]
+    first = remarks(samples.study())[0]
     assert first == (
         "lipschitz-tuned (2.00×, 1.60 to 2.40) and lipschitz (1.50×, 1.20 to 1.80) reached 95% validation "
         "accuracy faster than fixed; step was equivalent; cyclic was slower."
@@ -71,7 +71,7 @@ def test_headline_when_there_is_no_full_verdict(study, words):
 
 
 def test_one_run_per_schedule_says_that_no_interval_can_be_given():
-    assert any("no interval can be given" in sentence for sentence in beside(samples.study(seeds=1)))
+    assert any("no interval can be given" in sentence for sentence in remarks(samples.study(seeds=1)))
 
 
 @pytest.mark.parametrize(
@@ -108,9 +108,9 @@ def no_reference_runs():
 def test_without_runs_of_the_reference_nothing_is_called_faster():
     study = no_reference_runs()
     assert headline(study).endswith(
-        "reached 97% validation accuracy; fixed, the reference, has no confirm run to compare with."
+        "reached 97% validation accuracy; the reference fixed has no confirm run to compare with."
     )
-    assert not any("Holm" in sentence for sentence in beside(study))
+    assert not any("Holm" in sentence for sentence in remarks(study))
     figures = {figure.key: figure for figure in study_page(study).figures}
     assert figures["speedup"].panels == ()
     assert "The reference fixed has no confirm run yet" in figures["speedup"].takeaway
@@ -120,7 +120,7 @@ def test_automatic_targets_that_cannot_be_derived_yet_are_said():
     study = no_reference_runs()
     study = replace(study, targets=(), schedules=tuple(replace(s, reach=()) for s in study.schedules))
     assert headline(study) == (
-        "No verdict yet. There is no target yet: targets follow from the runs of fixed, which has none."
+        "No verdict yet. There is no target yet: targets are derived from the confirm runs of fixed."
     )
     assert all(figure.takeaway for figure in study_page(study).figures)
 
@@ -135,9 +135,7 @@ def test_imported_histories_have_no_tuning_and_say_so():
     bare = [replace(s, tune_trials=0, trials=(), best_of=None, price_of_target=None) for s in study.schedules]
     figures = {figure.key: figure for figure in study_page(replace(study, schedules=tuple(bare))).figures}
     for key in ("rate-sensitivity", "tuning"):
-        assert (
-            figures[key].takeaway == "The store holds no tuning trials, so nothing can be said about tuning."
-        )
+        assert figures[key].takeaway == "The store holds no tuning trials."
     assert figures["learning-rates"].takeaway.startswith("The rate of")
 
 
@@ -161,7 +159,9 @@ def test_takeaways_follow_the_numbers():
     slow = replace(study, schedules=tuple(s for s in study.schedules if s.name in {"fixed", "cyclic"}))
     figures = {figure.key: figure for figure in study_page(slow).figures}
     assert figures["time-to-target"].takeaway == "Half of the runs of fixed reached 97% by epoch 11."
-    assert figures["speedup"].takeaway == "Against fixed, at 95%: cyclic slower; at 97%: cyclic never there."
+    assert figures["speedup"].takeaway == (
+        "Against fixed, at 95%: cyclic slower; at 97%: cyclic never reached it."
+    )
     assert figures["learning-curves"].takeaway == (
         "After epoch 40 fixed has the best mean validation accuracy, 98.3% (97.7 to 98.9%); "
         "cyclic follows with 97.8% (97.2 to 98.4%)."
@@ -189,9 +189,9 @@ def test_verdict_table_puts_the_hardest_target_and_the_fastest_schedule_first():
 
 def test_interval_clear_of_one_beside_an_inconclusive_verdict_is_explained():
     plain = samples.study()
-    assert any("outlast the allowance" in sentence for sentence in beside(plain))  # lipschitz at 97%
+    assert any("due to the luck of tuning" in sentence for sentence in remarks(plain))  # lipschitz at 97%
     wide = changed(plain, "lipschitz", 1, speedup=Interval(1.4, 0.9, 2.0))
-    assert not any("outlast the allowance" in sentence for sentence in beside(wide))
+    assert not any("due to the luck of tuning" in sentence for sentence in remarks(wide))
 
 
 def test_time_that_nobody_measured_is_a_dash_and_not_never():
@@ -201,10 +201,10 @@ def test_time_that_nobody_measured_is_a_dash_and_not_never():
     assert (last["fixed"], last["cyclic"]) == ("–", "never")
 
 
-def test_undecided_verdict_says_how_many_seeds_would_decide():
+def test_inconclusive_verdict_says_how_many_seeds_are_needed():
     (table,) = study_page(samples.study()).sections[0].tables
     row = next(row for row in table.groups[0].rows if row[0].text == "step")
-    assert row[1].range == "about 24 seeds would decide"
+    assert row[1].range == "about 24 seeds needed"
 
 
 def decided_by(study: Summary, name: str) -> str:
@@ -227,13 +227,13 @@ def test_the_luck_of_tuning_is_told_of_those_that_were_tuned_alone():
         speedup=Interval(1.4, 1.1, 2.0),
         speedup_tuned=Interval(1.4, 0.7, 2.9),
     )
-    over = "faster as tuned; over tunings{} 0.7 to 2.9"
+    over = "faster as tuned; 0.7 to 2.9 over tunings{}"
     assert decided_by(with_tuned(held, "fixed", "lipschitz"), "lipschitz") == over.format("")
     assert decided_by(with_tuned(held, "fixed", "step"), "lipschitz") == over.format(" of fixed")
     assert decided_by(with_tuned(held, "lipschitz"), "lipschitz") == over.format(" of lipschitz")
 
 
-def test_what_seeds_cannot_decide_names_whose_tuning_might():
+def test_verdict_that_seeds_cannot_decide_names_the_tuning_that_is_needed():
     open_ = changed(
         samples.study(),
         "step",
@@ -244,16 +244,16 @@ def test_what_seeds_cannot_decide_names_whose_tuning_might():
         speedup=Interval(1.1, 0.8, 1.6),
         speedup_tuned=Interval(1.1, 0.6, 2.1),
     )
-    said = "seeds alone would not decide; more tuning{} might"
+    said = "more tuning{} needed, not more seeds"
     assert decided_by(with_tuned(open_, "fixed", "step"), "step") == said.format("")
     assert decided_by(with_tuned(open_, "fixed"), "step") == said.format(" of fixed")
 
 
-def test_seeds_that_would_decide_hold_for_the_winners_as_tuned():
+def test_seeds_needed_hold_for_the_winners_as_tuned():
     plain = samples.study()
-    assert decided_by(with_tuned(plain), "step") == "about 24 seeds would decide"
+    assert decided_by(with_tuned(plain), "step") == "about 24 seeds needed"
     tuned = with_tuned(plain, "step")
-    assert decided_by(tuned, "step") == "about 24 seeds would decide, as tuned"
+    assert decided_by(tuned, "step") == "about 24 seeds needed, as tuned"
     (notes,) = (table.notes for table in study_page(tuned).sections[0].tables)
     assert any("another tuning may find winners with another ratio" in note for note in notes)
 
@@ -276,12 +276,12 @@ def test_epochs_have_one_decimal_in_every_column_whatever_their_interval():
 
 
 def test_a_study_that_is_not_complete_is_not_said_to_run():
-    (said, *_) = beside(replace(samples.study(), complete=False))
+    (said, *_) = remarks(replace(samples.study(), complete=False))
     assert said.startswith("The study is not complete")
     assert "running" not in said
 
 
 def test_unequal_numbers_of_seeds_are_said_to_be_up_to_the_most():
-    assert any("over 10 paired seeds;" in sentence for sentence in beside(samples.study()))
+    assert any("over 10 paired seeds." in sentence for sentence in remarks(samples.study()))
     fewer = changed(samples.study(), "step", 1, runs=7)
-    assert any("over up to 10 paired seeds;" in sentence for sentence in beside(fewer))
+    assert any("over up to 10 paired seeds." in sentence for sentence in remarks(fewer))

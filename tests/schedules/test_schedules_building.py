@@ -180,8 +180,8 @@ def test_what_torchs_own_classes_count_is_known() -> None:
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"mode": "min"}, "mode = 'min': waits for the wrong direction.*Add mode = \"max\""),
-        ({"interval": "step"}, "interval = 'step': hears a metric"),
+        ({"mode": "min"}, "mode = 'min': expects the wrong direction.*Add mode = \"max\""),
+        ({"interval": "step"}, "interval = 'step': uses a metric"),
     ],
 )
 def test_a_plateau_that_hears_its_metric_wrongly_is_refused(params, message) -> None:
@@ -209,6 +209,7 @@ def test_a_users_own_schedule_takes_lr_warmup_and_context() -> None:
     [
         ("no.such.module:x", {}, "cannot be imported: ModuleNotFoundError: No module named"),
         ("test_schedules_building:no_such_thing", {}, "has no 'no_such_thing'.*The module offers: .*halving"),
+        ("torch.optim.lr_scheduler:NoSuch", {}, "The module offers: LRScheduler, .*OneCycleLR.$"),
         ("test_schedules_building:CURVES.x", {}, "has no 'CURVES.x'"),
         ("math:pi", {}, "cannot be called"),
         ("test_schedules_building:no_scheduler", {}, "returned str"),

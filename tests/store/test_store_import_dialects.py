@@ -151,7 +151,7 @@ KINDS = {
     "run.wandb": (b":W&B\0", "is W&B's own log"),
     "run.feather": (b"ARROW1\0\0", "is an Arrow (Feather) file"),
     "events.out": (b"\x18" + b"\0" * 11 + b"\x1a\rbrain.Event:2", "is a TensorBoard event file"),
-    "run.parquet": (PLAIN.encode(), "is no Parquet file, whatever its name says"),
+    "run.parquet": (PLAIN.encode(), "is not a Parquet file, although its name says so"),
     "cut.parquet": (b"PAR1\0\0", "cannot be read"),
     "cut.csv.gz": (gzip.compress(PLAIN.encode())[:20], "cannot be read"),
 }

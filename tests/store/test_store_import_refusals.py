@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def test_a_log_that_starts_again_is_refused_with_the_line(tmp_path: Path, case: 
 def test_a_log_that_goes_on_below_a_second_header_is_one_run(tmp_path: Path) -> None:
     made = imported(tmp_path, a__csv=FIRST + HEADER + "2,1.0,0.75\n")
     assert values(made, "epoch", "val_accuracy") == [(1, 0.35), (2, 0.55), (3, 0.75)]
-    assert made.notes[0].endswith("a.csv:4: the header is repeated: a log that goes on")
+    assert made.notes[0].endswith("a.csv:4: the header is repeated: a log that was continued")
 
 
 def test_another_header_in_the_middle_is_refused(tmp_path: Path) -> None:
@@ -117,12 +118,32 @@ def test_an_export_without_epochs_is_refused_by_name(tmp_path: Path, name: str) 
     assert "\n" not in found
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"history": {"loss": [2.0, 1.5], "val_loss": [2.0, 1.6]}},
+        {"epoch": [0, 1], "params": {"epochs": 2}, "history": {"loss": [2.0, 1.5], "val_loss": [2.0, 1.6]}},
+    ],
+    ids=["a history inside an object", "the attributes of Keras's History"],
+)
+def test_lists_inside_another_object_are_refused_with_its_name(
+    tmp_path: Path, content: dict[str, object]
+) -> None:
+    text = refused(tmp_path, log__json=json.dumps(content))
+    assert "log.json: has its lists inside 'history'. Write that object alone" in text
+
+
+def test_an_object_in_a_row_may_hold_lists(tmp_path: Path) -> None:
+    row = {"epoch": 1, "val_loss": 0.5, "config": {"layers": [8, 8]}}
+    assert values(imported(tmp_path, log__json=json.dumps(row)), "val_loss") == [(0.5,)]
+
+
 def test_mistakes_of_one_kind_are_one_line_with_their_number(tmp_path: Path) -> None:
     rows = "".join(f"{epoch},1,{epoch}.5\n" for epoch in range(1, 1001))
     files = {f"{name}__csv": "epoch,note\n1,2\n" for name in "bcd"}
     found = refused(tmp_path, a__csv=HEADER + rows, nowhere__parquet=b"?", **files).splitlines()
     assert len(found) == 3
-    assert found[0].startswith("nowhere.parquet: is no Parquet file")
+    assert found[0].startswith("nowhere.parquet: is not a Parquet file")
     assert found[1].startswith("b.csv: has no column that is a loss or an accuracy (and in ")
     assert found[2].startswith("a.csv:2: val_accuracy = 1.5: is outside 0 to 1 (and in 999 more rows)")
 

@@ -18,10 +18,17 @@ COUNT = "SELECT trial_id, count(*) AS n FROM epochs GROUP BY ALL ORDER BY ALL"
 
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The pauses of readers, which nobody waits for here."""
+    """The pauses of readers, which are recorded instead of waited for."""
     pauses: list[float] = []
     monkeypatch.setattr("lrstudy.store.verified.time.sleep", pauses.append)
     return pauses
+
+
+def stored(folder: Path, trials: int = 1) -> None:
+    """Write a store of so many trials."""
+    with StoreWriter.create_or_open(folder, study()) as writer:
+        for number in range(trials):
+            writer.append(*trial(number))
 
 
 def between(monkeypatch: pytest.MonkeyPatch, act: Callable[[], None]) -> None:
@@ -99,9 +106,7 @@ def test_epochs_that_a_resume_removes_meanwhile_are_not_missed(tmp_path: Path) -
 
 
 def test_trials_that_a_retry_removes_meanwhile_are_told_from_damage(tmp_path: Path) -> None:
-    with StoreWriter.create_or_open(tmp_path, study()) as writer:
-        for number in range(2):
-            writer.append(*trial(number))
+    stored(tmp_path, 2)
     store = open_store(tmp_path)
     StoreWriter.create_or_open(tmp_path, study(), forget=["fixed-tune-001"]).close()
     with pytest.raises(StoreError, match=r"trials were removed while it was read.*not damaged"):
@@ -112,8 +117,7 @@ def test_trials_that_a_retry_removes_meanwhile_are_told_from_damage(tmp_path: Pa
 def test_a_part_of_a_newer_file_is_read_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slow: list[float], file: str
 ) -> None:
-    with StoreWriter.create_or_open(tmp_path, study()) as writer:
-        writer.append(*trial(0))
+    stored(tmp_path)
     read, seen = Location.read, []
 
     def torn(place: Location) -> bytes:
@@ -134,8 +138,7 @@ def test_a_part_of_a_newer_file_is_read_again(
 def test_a_file_that_never_reads_the_same_is_being_written_and_not_damaged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slow: list[float], file: str
 ) -> None:
-    with StoreWriter.create_or_open(tmp_path, study()) as writer:
-        writer.append(*trial(0))
+    stored(tmp_path)
     read, seen = Location.read, []
 
     def torn(place: Location) -> bytes:
@@ -151,8 +154,7 @@ def test_a_file_that_never_reads_the_same_is_being_written_and_not_damaged(
 def test_a_file_that_reads_the_same_twice_is_damaged_and_not_waited_for(
     tmp_path: Path, slow: list[float]
 ) -> None:
-    with StoreWriter.create_or_open(tmp_path, study()) as writer:
-        writer.append(*trial(0))
+    stored(tmp_path)
     file = tmp_path / "trials/00000.parquet"
     file.write_bytes(file.read_bytes()[:-20])
     with pytest.raises(StoreError, match="is damaged"):

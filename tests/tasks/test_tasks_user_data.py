@@ -63,13 +63,13 @@ CHANGING = {
 @pytest.mark.parametrize("body", CHANGING.values(), ids=CHANGING)
 def test_items_that_change_from_read_to_read_are_refused(body, make) -> None:
     before = "GENERATOR = torch.Generator()\n" + SET.format(body=body)
-    with pytest.raises(ContractError, match=r"train changes from read to read.*task.augment"):
+    with pytest.raises(ContractError, match=r"train differs between two reads.*task.augment"):
         make("Items()", before)
 
 
 def test_a_random_validation_split_is_refused_too(make) -> None:
     before = SET.format(body=CHANGING["noise from torch"])
-    with pytest.raises(ContractError, match="validation changes from read to read"):
+    with pytest.raises(ContractError, match="validation differs between two reads"):
         make('{"train": (X, Y), "validation": Items()}', before)
 
 
@@ -235,6 +235,15 @@ def test_ordinary_offsets_are_no_matter(make) -> None:
         ("(X, np.ma.array(Y, mask=Y > 1))", "targets: does not become an array: 20 of its values are masked"),
         ("(X, np.where(Y == 1, None, Y))", "targets have the type object.*holds a NoneType"),
         ("(pd.DataFrame({'a': [1.0, None] * 30, 'b': list('ab') * 30}), Y)", "object .*holds a str"),
+        (
+            "(pd.DataFrame({'a': Y, 'b': X[:, 0]}).convert_dtypes(), Y)",
+            r"object \(it holds an int\)\. Give all columns one type: inputs\.astype\('float32'\)",
+        ),
+        ("(X, pd.DataFrame({'a': Y, 'b': X[:, 0]}).convert_dtypes())", "targets.*Give all columns one type"),
+        (
+            "(pd.DataFrame({'a': [1, None] * 30, 'b': X[:, 0]}).convert_dtypes(), Y)",
+            "an? NAType.*with no value missing",
+        ),
         ("(pd.DataFrame(X), pd.Series(Y, index=range(60, 0, -1)))", "different pandas indexes"),
         ("(X, np.array(list('abc') * 20))", "targets have the type <U1.*numpy.unique"),
         ("(np.zeros(60, [('a', 'f4'), ('b', 'f4')]), Y)", "structured_to_unstructured"),
@@ -304,7 +313,7 @@ def test_channels_first_is_taken_as_it_is(shape, make) -> None:
         ("Y.astype(float)", {}, r"whole ones stored as floating point.*targets.astype\(int\)"),
         ("np.eye(3)[Y]", {}, r"one-hot rows.*targets.argmax\(1\)"),
         ("(X[:, :3] > 0).astype(float)", {"loss": "binary-cross-entropy"}, "multi-label"),
-        ("X[:, 0]", {}, "whose targets are numbers. Use least-squares"),
+        ("X[:, 0]", {}, "whose targets are numbers. Use a regression loss"),
         ("Y", {"loss": "mse"}, r"Integers are taken for class numbers: .*targets.astype\('float32'\)"),
     ],
 )

@@ -39,12 +39,11 @@ def make(seconds=0.01):
     return Slow(seconds)
 """
 
+# Both studies have one name, so that both stores have the same path.
 STUDY = """
 name = "slow"
 [task]
-dataset = "iris"
-model = {{ name = "slow_net:make", seconds = {seconds} }}
-optimizer = {{ name = "sgd", lr = 0.1, momentum = 0.9 }}
+{task}
 batch_size = 32
 epochs = {epochs}
 [budget]
@@ -52,7 +51,7 @@ trials = {trials}
 confirm_seeds = {seeds}
 search = "{search}"
 [target]
-values = [0.8]
+values = [{target}]
 reference = "fixed"
 [faults]
 checkpoint_epochs = 2
@@ -64,33 +63,15 @@ lr = {{ low = 0.01, high = 1.0, log = true }}
 gamma = [0.1, 0.5]
 """
 
+SLOW_TASK = """dataset = "iris"
+model = {{ name = "slow_net:make", seconds = {seconds} }}
+optimizer = {{ name = "sgd", lr = 0.1, momentum = 0.9 }}"""
 
-# Trials in lanes; also named "slow", so that both stores have the same path.
-LANE_STUDY = """
-name = "slow"
-[task]
-dataset = "digits"
-model = {{ name = "mlp", widths = [16] }}
-batch_size = 32
-epochs = {epochs}
-[budget]
-trials = {trials}
-confirm_seeds = {seeds}
-search = "{search}"
-[target]
-values = [0.9]
-reference = "fixed"
-[faults]
-checkpoint_epochs = 2
-checkpoint_seconds = 0
+LANE_TASK = """dataset = "digits"
+model = { name = "mlp", widths = [16] }"""
+LANES = """[schedules.lipschitz]
 [resources]
 lanes = 4
-[schedules.fixed]
-lr = {{ low = 0.01, high = 1.0, log = true }}
-[schedules.step]
-lr = {{ low = 0.01, high = 1.0, log = true }}
-gamma = [0.1, 0.5]
-[schedules.lipschitz]
 """
 
 
@@ -100,7 +81,8 @@ def write_lane_study(
     """A study file whose trials run in lanes."""
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "slow.toml"
-    file.write_text(LANE_STUDY.format(epochs=epochs, trials=trials, seeds=seeds, search=search))
+    text = STUDY.format(task=LANE_TASK, target=0.9, epochs=epochs, trials=trials, seeds=seeds, search=search)
+    file.write_text(text + LANES)
     return file
 
 
@@ -114,10 +96,11 @@ def write_study(
     search: str = "random",
     more: str = "",
 ) -> Path:
-    """A study file and its module, in a folder of their own."""
+    """A study file and its module, in their own folder."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "slow_net.py").write_text(MODULE)
-    text = STUDY.format(seconds=seconds, epochs=epochs, trials=trials, seeds=seeds, search=search)
+    task = SLOW_TASK.format(seconds=seconds)
+    text = STUDY.format(task=task, target=0.8, epochs=epochs, trials=trials, seeds=seeds, search=search)
     file = folder / "slow.toml"
     file.write_text(text + more)
     return file

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from ray.job_config import JobConfig
 
-from lrstudy.compat.ray_job import pathless_job
+from lrstudy.compat.ray import pathless_job
 
 
 def test_ray_still_has_the_list_that_workers_search_first() -> None:

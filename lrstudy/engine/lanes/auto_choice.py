@@ -15,7 +15,7 @@ from lrstudy.tasks import TaskData
 
 @dataclass(frozen=True, slots=True)
 class LaneChoice:
-    """How many trials at most share a worker (0: each alone), and why."""
+    """The largest number of trials that share a worker (0: each alone), and the reason."""
 
     lanes: int
     reason: str

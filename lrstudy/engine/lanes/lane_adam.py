@@ -16,7 +16,7 @@ _OTHERWISE: Final = ("amsgrad", "maximize", "capturable", "differentiable")
 
 
 def is_plain_adam(optimizer: Optimizer) -> bool:
-    """Whether an optimizer is torch's Adam or AdamW, without options that make it another."""
+    """Return True if an optimizer is torch's Adam or AdamW, without options that change its rule."""
     if type(optimizer) not in (Adam, AdamW):
         return False
     return not any(group[name] for group in optimizer.param_groups for name in _OTHERWISE)

@@ -1,4 +1,4 @@
-"""The Lipschitz hooks of lanes, fed with what each would have seen on its own model."""
+"""The Lipschitz hooks of lanes, which get what each would have seen on its lane's model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from lrstudy.engine.lanes.shared_storage import stack_in_place
 from lrstudy.lipschitz.norms import batch_quantities
-from lrstudy.lipschitz.watch import Watch
+from lrstudy.lipschitz.watch import Watch, watches_on
 
 
 class StackedWatches:
@@ -22,14 +22,14 @@ class StackedWatches:
         self._seconds = 0.0
 
     def look(self, inputs: Tensor, outputs: Tensor) -> None:
-        """Take a batch: the layer's inputs (lanes, rows, h) and outputs (lanes, rows, n)."""
+        """Measure a batch: the layer's inputs (lanes, rows, h) and outputs (lanes, rows, n)."""
         started = time.perf_counter()
         for watch in self._watches:
             watch.look(inputs, outputs)
         self._seconds += time.perf_counter() - started
 
     def take_seconds(self) -> float:
-        """How long looking has taken since the last call."""
+        """Return the seconds that looking has taken since the last call."""
         taken, self._seconds = self._seconds, 0.0
         return taken
 
@@ -45,7 +45,7 @@ class _Alike:
         self._places = torch.tensor(lanes if len(lanes) > 1 else lanes * 2, device=maxima.device)
 
     def look(self, inputs: Tensor, outputs: Tensor) -> None:
-        """Take a batch, as ``Watch`` does."""
+        """Measure a batch, as ``Watch`` does."""
         if len(self.lanes) < len(inputs) or len(inputs) == 1:
             inputs = inputs.index_select(0, self._places)
             outputs = outputs.index_select(0, self._places) if "ka" in self._names else inputs
@@ -58,17 +58,11 @@ class _Alike:
         torch.maximum(self._maxima, found, out=self._maxima)  # a NaN stays
 
 
-def watches_of(layer: nn.Module) -> list[Watch]:
-    """The Lipschitz hooks on a layer."""
-    hooks = layer._forward_hooks.values()  # noqa: SLF001 - torch lists a module's hooks nowhere else
-    return [hook for hook in hooks if isinstance(hook, Watch)]
-
-
 def _alike(layers: Sequence[nn.Module]) -> list[_Alike]:
-    """The hooks of a layer's lanes, those that measure the same together."""
+    """Return the hooks of a layer's lanes, those that measure the same quantities together."""
     found: dict[tuple[str, ...], list[tuple[int, Watch]]] = {}
     for lane, layer in enumerate(layers):
-        for hook in watches_of(layer):
+        for hook in watches_on(layer):
             found.setdefault(hook.names, []).append((lane, hook))
     stacked = []
     for names, watches in found.items():

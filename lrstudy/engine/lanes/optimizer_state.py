@@ -1,4 +1,4 @@
-"""What the stacked optimizers share: a number per lane, and the lanes' own optimizer state in one tensor."""
+"""State of the stacked optimizers: a number per lane, and the lanes' optimizer states in one tensor."""
 
 from __future__ import annotations
 

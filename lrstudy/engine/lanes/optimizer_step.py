@@ -8,16 +8,15 @@ from typing import cast
 from torch import Tensor
 from torch.optim import SGD, Adam, Optimizer
 
-from lrstudy.engine.captured_sgd import has_step_hooks
+from lrstudy.compat.torch import count_as_stepped, has_step_hooks
 from lrstudy.engine.lanes.lane_adam import StackedAdam, is_plain_adam
 from lrstudy.engine.lanes.lane_sgd import StackedSGD
 from lrstudy.engine.lanes.optimizer_state import StackedLanes
 from lrstudy.engine.lanes.stacked_model import Stacked
-from lrstudy.uncompiled import count_as_stepped
 
 
 def steps_together(optimizer: Optimizer) -> bool:
-    """Whether an optimizer's lane steps together with its like."""
+    """Return True if an optimizer's lane steps together with others of its class."""
     return type(optimizer) is SGD or is_plain_adam(optimizer)
 
 

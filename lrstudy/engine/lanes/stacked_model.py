@@ -12,14 +12,21 @@ from typing import Final, Protocol, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.dropout import _DropoutNd  # torch's only common base of its dropout layers
 
-from lrstudy.engine.captured_step import has_hooks
+from lrstudy.compat.torch import has_hooks
 from lrstudy.engine.lanes.lane_layers import STACKABLE, StackedLayer, stack_layer
 from lrstudy.engine.lanes.lipschitz_hooks import StackedWatches
 from lrstudy.engine.lanes.shared_storage import Layout, flatten_in_place
 from lrstudy.engine.lanes.vmap_model import MappedModel
 
+_DROPOUTS: Final = (
+    nn.Dropout,
+    nn.Dropout1d,
+    nn.Dropout2d,
+    nn.Dropout3d,
+    nn.AlphaDropout,
+    nn.FeatureAlphaDropout,
+)
 # Beyond so many numbers a step's arithmetic costs more than its calls.
 _SMALL: Final = 10_000_000
 
@@ -54,9 +61,9 @@ def stack(models: Sequence[nn.Module]) -> Stacked:
 
 
 def unstackable(model: nn.Module) -> str | None:
-    """Why a model cannot be stacked, or None: then it is worth a try."""
+    """Return the reason why a model cannot be stacked; None if stacking is worth a try."""
     for layer in model.modules():
-        if isinstance(layer, _DropoutNd) and layer.p > 0:
+        if isinstance(layer, _DROPOUTS) and layer.p > 0:
             return f"the model has a {type(layer).__name__} layer, whose draws are not a lane's own"
     if has_hooks(model):
         return "the model has a hook, which would see all lanes at once"

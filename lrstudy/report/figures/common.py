@@ -1,4 +1,4 @@
-"""Small steps that several figures share."""
+"""Functions that several figures share."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lrstudy.rules.counting import counted
 
 CurveOf = tuple[int, ScheduleSummary, Curve]  # a schedule's index, the schedule, one of its curves
 
-# More points than a plot has pixels cost space and show nothing; the tables folder keeps them all.
+# More points than pixels cost space and show nothing; the tables folder keeps them all.
 _MOST_POINTS = 400
 _MOST_IN_PANEL = 4000
 
@@ -29,7 +29,7 @@ def curve_lines(items: Sequence[CurveOf]) -> tuple[Line, ...]:
 
 
 def curve_line(index: int, label: str, curve: Curve, most: int = _MOST_POINTS) -> Line:
-    """A curve as a line, thinned evenly to what a plot can show; the last epoch always stays."""
+    """Return a curve as a line, thinned evenly to ``most`` points; the last epoch is always kept."""
     count = len(curve.value)
     stride = math.ceil(count / most) if count else 1
     kept = sorted({*range(0, count, stride), count - 1} if count else set())
@@ -81,53 +81,50 @@ def times_of(curves: Iterable[Curve]) -> list[str]:
 
 
 def without_runs(study: Summary) -> str:
-    """A clear sentence for a study whose confirm trials have not started."""
+    """Return the sentence for a study without a confirm trial that ended."""
     done = sum(schedule.tune_trials for schedule in study.schedules)
-    so_far = f"{counted(done, 'tuning trial')} ended so far" if done else "no trial has ended at all"
-    return (
-        "No confirm trial has ended yet, so there is nothing to show here: this figure uses only winners "
-        f"that were run again on fresh seeds ({so_far})."
-    )
+    so_far = f"{counted(done, 'tuning trial')} ended so far" if done else "no trial has ended"
+    return f"No confirm trial has ended yet ({so_far}): this figure shows confirm trials only."
 
 
-def gone(study: Summary) -> str:
-    """A clear sentence for confirm trials that all diverged or failed; empty where some gave a curve."""
+def no_curves(study: Summary) -> str:
+    """Return the sentence for confirm trials that all diverged or failed; empty if some gave a curve."""
     runs = sum(schedule.confirm_trials for schedule in study.schedules)
     if runs and not any(with_curve(study, study.metric)):
         return f"All {counted(runs, 'confirm trial')} diverged or failed before the metric was measured."
     return ""
 
 
-def untuned(study: Summary) -> str:
-    """A clear sentence for a store without tuning trials, as imported histories are; empty for any other."""
+def no_tuning_trials(study: Summary) -> str:
+    """Return the sentence for a store without tuning trials, such as imported logs; empty for any other."""
     if study.complete and not any(schedule.tune_trials for schedule in study.schedules):
-        return "The store holds no tuning trials, so nothing can be said about tuning."
+        return "The store holds no tuning trials."
     return ""
 
 
 def runs_each(study: Summary) -> int:
-    """How many confirm runs the schedule with the most of them has: what intervals rest on so far."""
+    """Return the largest number of confirm runs of any schedule: the base of the intervals so far."""
     counted_runs = [reach.runs for schedule in study.schedules for reach in schedule.reach]
     return max(counted_runs or [schedule.confirm_trials for schedule in study.schedules], default=0)
 
 
 def reference_runs(study: Summary) -> int:
-    """How many confirm runs of the reference count."""
+    """Return the number of confirm runs of the reference that count."""
     return max(
         (reach.runs for s in study.schedules if s.name == study.reference for reach in s.reach), default=0
     )
 
 
 def no_comparison(study: Summary) -> str:
-    """Why schedules cannot be compared on targets yet; empty where they can."""
+    """Return the reason why schedules cannot be compared on targets yet, or an empty text."""
     if not any(schedule.confirm_trials for schedule in study.schedules):
         return without_runs(study)
-    if lost := gone(study):
+    if lost := no_curves(study):
         return lost
     if not study.targets:
-        return f"There is no target yet: targets follow from the runs of {study.reference}, which has none."
+        return f"There is no target yet: targets are derived from the confirm runs of {study.reference}."
     if not reference_runs(study):
-        return f"The reference {study.reference} has no confirm run yet, so there is nothing to compare with."
+        return f"The reference {study.reference} has no confirm run yet."
     return ""
 
 
@@ -143,5 +140,5 @@ def by_name(names: Sequence[str], most: int = 4) -> str:
 
 
 def all_positive(items: Sequence[CurveOf]) -> bool:
-    """Whether every measured value is above zero, so that a logarithmic axis can show all."""
+    """Return True if every value is above zero, so that a logarithmic axis can show them all."""
     return all(value > 0 for _, _, curve in items for value in measured(curve.value))

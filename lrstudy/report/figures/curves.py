@@ -10,8 +10,8 @@ from lrstudy.report.figures.common import (
     all_positive,
     curve_lines,
     curve_rows,
-    gone,
     measured,
+    no_curves,
     runs_each,
     times_of,
     with_curve,
@@ -29,7 +29,7 @@ def learning_curves(study: Summary) -> Figure:
     """The mean over confirm runs at each epoch, with its interval; targets as dotted lines."""
     metric = with_curve(study, study.metric)
     if not metric:
-        return Figure(KEY, TITLE, gone(study) or without_runs(study), "")
+        return Figure(KEY, TITLE, no_curves(study) or without_runs(study), "")
     words = metric_words(study.metric)
     x = Axis("epochs", time=True, switch=True)
     lines = curve_lines(metric)
@@ -53,7 +53,7 @@ def learning_curves(study: Summary) -> Figure:
 
 
 def _share_range(items: Sequence[CurveOf]) -> tuple[float, float]:
-    """A range for shares that no band stretches beyond what a share can be."""
+    """Return the range of an axis of shares, cut at 0 and 1 where a band goes beyond."""
     ends = measured(end for _, _, curve in items for end in (*curve.value, *curve.low, *curve.high))
     low, high = max(0.0, min(ends)), min(1.0, max(ends))
     room = 0.03 * max(high - low, 0.01)
@@ -61,21 +61,21 @@ def _share_range(items: Sequence[CurveOf]) -> tuple[float, float]:
 
 
 def _takeaway(study: Summary, metric: Sequence[CurveOf]) -> str:
-    """Who stands where after the last epoch."""
+    """Name the best schedule after the last epoch, and compare it with the reference."""
     last = {schedule.name: curve for _, schedule, curve in metric if curve.value[-1] is not None}
     if not last:
-        return "No run was still training at the end of its budget."
+        return "No run trained to the end of its budget."
     names = sorted(last, key=lambda name: last[name].value[-1] or 0.0, reverse=study.higher_is_better)
     best, others = names[0], names[1:]
     mean = "mean " if runs_each(study) > 1 else ""
     if not others:
-        return f"After epoch {len(last[best].value)} {best} stands at {_at_end(study, last[best])}."
+        return f"After epoch {len(last[best].value)} {best} is at {_at_end(study, last[best])}."
     text = f"After epoch {len(last[best].value)} {best} has the best {mean}{metric_words(study.metric)}"
     text += f", {_at_end(study, last[best])}"
     if best == study.reference:
         text += f"; {others[0]} follows with {_at_end(study, last[others[0]])}"
     elif study.reference in last:
-        text += f"; the reference {study.reference} stands at {_at_end(study, last[study.reference])}"
+        text += f"; the reference {study.reference} is at {_at_end(study, last[study.reference])}"
     return f"{text}."
 
 
@@ -88,9 +88,9 @@ def _at_end(study: Summary, curve: Curve) -> str:
 
 def _reading(study: Summary) -> str:
     if runs_each(study) <= 1:
-        return "Each line is a single run: no band without repeated seeds. Dotted lines are the targets."
+        return "Each line is a single run, so there are no bands. Dotted lines are the targets."
     return (
         f"Lines are means over up to {counted(runs_each(study), 'confirm seed')}, bands their pointwise "
-        f"{percent(study.confidence)} intervals. A run that diverged stops counting at that epoch; the table "
-        "says how many runs each mean is over. Dotted lines are the targets."
+        f"{percent(study.confidence)} intervals. A run that diverged is left out from that epoch on; the "
+        "table gives the number of runs in each mean. Dotted lines are the targets."
     )

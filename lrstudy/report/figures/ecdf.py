@@ -1,9 +1,9 @@
-"""How much of the whole way has been made: the share of (run, level) pairs reached by each epoch."""
+"""Share of the (run, level) pairs that are reached by each epoch."""
 
 from __future__ import annotations
 
 from lrstudy.analysis.summary import Ecdf, Summary
-from lrstudy.report.figures.common import gone, without_runs
+from lrstudy.report.figures.common import no_curves, without_runs
 from lrstudy.report.figures.model import Axis, Figure, Line, Panel, Points, table
 from lrstudy.report.text import metric_words, percent
 from lrstudy.rules.counting import counted
@@ -21,7 +21,7 @@ def attainment(study: Summary) -> Figure:
         if schedule.ecdf is not None and schedule.ecdf.runs
     ]
     if not found:
-        why = gone(study) or without_runs(study) or "No level of the metric could be derived."
+        why = no_curves(study) or without_runs(study) or "No level of the metric could be derived."
         return Figure(KEY, TITLE, why, "")
     x = Axis("epochs", switch=True)
     y = Axis("share of (run, level) pairs", percent=True, range=(-0.02, 1.04))
@@ -52,10 +52,10 @@ def _line(index: int, name: str, ecdf: Ecdf) -> Line:
 
 
 def _takeaway(study: Summary, found: list[tuple[str, Ecdf]]) -> str:
-    """Whose area is the largest, and how it compares with the reference's."""
+    """Name the schedule with the largest area, and compare it with the reference."""
     best = max(found, key=lambda one: (one[1].area, one[0] == study.reference))
     most = percent(round(best[1].area, 3))
-    text = f"In the mean over the epochs, {best[0]} has reached {most} of all pairs"
+    text = f"Averaged over the epochs, {best[0]} has reached {most} of all pairs"
     own = next((ecdf for name, ecdf in found if name == study.reference), None)
     if own is None or best[0] == study.reference:
         return f"{text}, the most of all."
@@ -64,9 +64,9 @@ def _takeaway(study: Summary, found: list[tuple[str, Ecdf]]) -> str:
 
 def _reading(study: Summary, ecdf: Ecdf) -> str:
     return (
-        f"Each confirm run is asked at {counted(ecdf.levels, 'level')} of the {metric_words(study.metric)} "
-        "how early it got there; the curve is the share of these questions that have a yes by that epoch. "
-        "It does not depend on which target one picks: early height is speed, late height is where a "
-        "schedule ends. The area under it (its mean over the epochs) is one number for both. No verdict "
-        "rests on it."
+        f"Each confirm run is paired with {counted(ecdf.levels, 'level')} of the "
+        f"{metric_words(study.metric)}; the curve is the share of these pairs in which the run has reached "
+        "the level by that epoch. It does not depend on the choice of a target: height early on means speed, "
+        "height at the end means a good final value. The area under the curve measures both. "
+        "Verdicts do not use it."
     )

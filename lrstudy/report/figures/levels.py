@@ -28,8 +28,8 @@ def speedup_by_target(study: Summary) -> Figure:
     if not found:
         why = no_comparison(study)
         if len(study.schedules) == 1:
-            why = "The reference is the only schedule: there is nothing to compare it with."
-        return Figure(KEY, title, why or "No level of the metric allows a ratio with an interval.", "")
+            why = "The reference is the only schedule: there is nothing to compare."
+        return Figure(KEY, title, why or "At no level of the metric is there a ratio with an interval.", "")
     marks = tuple(_line(*one) for one in found)
     words = metric_words(study.metric)
     targets = tuple(Rule("x", target) for target in study.targets)
@@ -63,7 +63,7 @@ def _line(index: int, name: str, levels: Levels) -> Line:
 
 
 def _takeaway(study: Summary, found: Sequence[_LevelsOf]) -> str:
-    """Over which levels the bands stand clear of 1."""
+    """List the levels at which each band excludes 1."""
     said = []
     undecided = []
     for _, name, levels in found:
@@ -79,8 +79,8 @@ def _takeaway(study: Summary, found: Sequence[_LevelsOf]) -> str:
         else:
             undecided.append(name)
     if undecided:
-        said.append(f"for {by_name(undecided)} it excludes equal speed at no level")
-    return f"By the band that holds at all levels at once, {'; '.join(said)}."
+        said.append(f"{by_name(undecided)}: equal speed is excluded at no level")
+    return f"By the band over all levels, {'; '.join(said)}."
 
 
 def _clear(at: Sequence[float | None], ends: Sequence[float | None], *, above: bool) -> list[float]:
@@ -99,8 +99,8 @@ def _span(study: Summary, found: Sequence[float], of: int) -> str:
 
 def _reading(study: Summary) -> str:
     return (
-        "The ratio of mean times to target, reference over schedule, as the target moves; above 1 the "
-        f"schedule is faster. The band holds the whole curve at once with {percent(study.confidence)} "
-        "confidence, so that picking the most pleasing target does not invalidate it. Dotted upright lines "
-        "are the study's targets. A curve ends where the ratio cannot be given any more."
+        "The ratio of mean times to target, reference over schedule, for each target; above 1 the schedule "
+        f"is faster. The band is simultaneous: it covers the whole curve with {percent(study.confidence)} "
+        "confidence, so it stays valid for a target chosen after looking. Vertical dotted lines are the "
+        "study's targets. A curve ends where there is no ratio any more."
     )

@@ -1,7 +1,7 @@
-"""A figure as data: what it says, what is on it and the table behind it, before anybody draws it.
+"""A figure as data: its sentences, its marks and the table behind it, before it is drawn.
 
 ``figures/*.py`` compute these from the Summary, tests assert on them, and they are drawn twice: by plotly
-in the page and by matplotlib for ``report.md``. All text is plain text; whoever draws it escapes it.
+in the page and by matplotlib for ``report.md``. All text is plain text; the renderer escapes it.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Dots:
-    """Single values. ``labels`` say what each dot is; a ``crossed`` set marks what diverged."""
+    """Single values. ``labels`` name the dots; a ``crossed`` set marks trials that diverged."""
 
     schedule: int
     label: str
@@ -149,7 +149,7 @@ class Figure:
     reading: str
     panels: tuple[Panel, ...] = ()
     table: Table = field(default_factory=lambda: Table((), ()))
-    stacked: bool = False  # panels share their x axis and stand under one another
+    stacked: bool = False  # panels share their x axis and are stacked vertically
 
     @property
     def times(self) -> tuple[str, ...]:

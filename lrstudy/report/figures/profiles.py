@@ -25,11 +25,11 @@ def performance_profiles(compared: Comparison) -> Figure:
     )
     y = Axis("share of studies solved", percent=True, range=(-0.02, 1.04))
     reading = (
-        "For a factor on the horizontal axis, in what share of its studies a schedule reached the target "
-        "within that factor of the fastest schedule's expected time. At 1 it is the share in which it was "
-        "the fastest; how high it ends is the share that it solved at all. A study in which a schedule never "
-        "reached the target counts as unsolved, one that it was not in does not count. The score is the area "
-        f"under the curve up to {trim(compared.largest_ratio)}."
+        "For each factor on the horizontal axis: the share of its studies in which a schedule reached the "
+        "target within that factor of the fastest schedule's expected time. At 1 it is the share in which it "
+        "was the fastest; at the right end, the share that it solved at all. A study in which a schedule "
+        "never reached the target counts as unsolved; a study without the schedule does not count. The score "
+        f"is the area under the curve up to {trim(compared.largest_ratio)}."
     )
     panel = Panel("Share of studies solved within a factor of the fastest", x, y, tuple(lines))
     return Figure(
@@ -58,9 +58,8 @@ def _takeaway(compared: Comparison) -> str:
     if len(scores) == 1 and len(compared.schedules) > 1:
         where = "all" if most == len(compared.studies) else str(most)
         return f"{names[0]}, alone in {where} of {_studies(compared)}, has the score {trim(best, 2)} of 1."
-    return (
-        f"{listed(names)} {have} the highest score{among}, {trim(best, 2)} of 1, over {_studies(compared)}."
-    )
+    score = f"the highest score{among}, {trim(best, 2)} of 1"
+    return f"{listed(names)} {have} {score}, over {_studies(compared)}."
 
 
 def _studies(compared: Comparison) -> str:
@@ -101,14 +100,13 @@ def speedups_by_study(compared: Comparison) -> Figure:
     none = "no schedule was shown to be faster, slower or equivalent"
     takeaway = f"Over {_studies(compared)}: {listed(said) or none}."
     if bare:
-        takeaway += f" No schedule has a speedup in {listed(bare)}, so there is nothing to draw for it."
+        takeaway += f" No schedule has a speedup in {listed(bare)}."
     return Figure(
         key,
         title,
         takeaway,
         "Each mark is a schedule's ratio of mean times to its study's target, reference over schedule, "
-        "with its "
-        "interval as the study's own report gives it; above 1 the schedule is faster.",
+        "with the interval of the study's own report; above 1 the schedule is faster.",
         tuple(panels),
         table(["study", "schedule", "speedup", "low", "high", "verdict"], rows),
         stacked=True,

@@ -1,4 +1,4 @@
-"""Learning-rate trajectories, and under them what the Lipschitz rule measured: Kz and L."""
+"""Learning-rate trajectories, and below them the measurements of the Lipschitz rule: Kz and L."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from lrstudy.report.figures.common import (
     CurveOf,
     all_positive,
     curve_lines,
-    gone,
     measured,
+    no_curves,
     runs_each,
     with_curve,
     without_runs,
@@ -32,7 +32,7 @@ def learning_rates(study: Summary) -> Figure:
     """The rate of each schedule over the training, mean over the confirm runs; Kz and L where measured."""
     rates = with_curve(study, "lr")
     if not rates:
-        return Figure(KEY, TITLE, gone(study) or without_runs(study), "")
+        return Figure(KEY, TITLE, no_curves(study) or without_runs(study), "")
     panels: list[Panel] = []
     columns: dict[str, list[CurveOf]] = {}
     for column, title, axis in _PARTS:
@@ -69,7 +69,7 @@ def _rows(rates: Sequence[CurveOf], columns: dict[str, list[CurveOf]]) -> list[l
 
 
 def _takeaway(study: Summary, rates: Sequence[CurveOf]) -> str:
-    """How far each schedule's mean rate moves."""
+    """Name the schedule whose mean rate moves most, and the highest rate."""
     spans = {}
     for _, schedule, curve in rates:
         positive = [value for value in measured(curve.value) if value > 0]
@@ -94,8 +94,8 @@ def _reading(study: Summary, *, with_constants: bool) -> str:
     text = f"Means over the confirm runs of each epoch's mean rate, with {bands}."
     if with_constants:
         text += (
-            " Under them the values that set the Lipschitz rule's rate: Kz is the largest Frobenius norm "
-            "of a batch of inputs to the last layer, L the constant computed from it. Schedules that "
-            "measure nothing have no line there."
+            " Below them are the values that set the Lipschitz rule's rate: Kz is the largest Frobenius norm "
+            "of a batch of inputs to the last layer, L the constant computed from it. Other schedules have "
+            "no line there."
         )
     return text

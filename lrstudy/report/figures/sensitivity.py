@@ -1,21 +1,21 @@
-"""Rate sensitivity: how the metric depends on the searched rate, each tuning trial a dot."""
+"""Rate sensitivity: the metric against the searched rate, each tuning trial a dot."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from lrstudy.analysis.summary import ScheduleSummary, Summary, TunedTrial
-from lrstudy.report.figures.common import measured, untuned
+from lrstudy.report.figures.common import measured, no_tuning_trials
 from lrstudy.report.figures.model import STATIC, Axis, Dots, Figure, Panel, Points, table
 from lrstudy.report.text import is_share, metric_words, trim
 from lrstudy.rules.counting import counted
 
 KEY = "rate-sensitivity"
 TITLE = "Rate sensitivity"
-# The parameters that are rates, most telling first: one of them is a panel's axis.
+# The parameters that are rates, in order of preference for a panel's axis.
 _RATES = ("lr", "max_lr", "peak_lr", "initial_lr", "base_lr", "scale")
 _Searched = tuple[int, ScheduleSummary, str]  # a schedule's index, the schedule, the rate it searched
-# Dots of a panel: more cannot be told apart, and a page of many trials must stay a page.
+# Dots of a panel: more overlap, and make the page large.
 _MOST_DOTS = 250
 _CLOSE_POINTS = 0.01  # "as good as the best" for a share: one percentage point
 _CLOSE_PART = 0.05  # and for any other metric: a part of the best value
@@ -29,7 +29,7 @@ def rate_sensitivity(study: Summary) -> Figure:
         if (rate := searched_rate(schedule.trials)) is not None
     ]
     if not searched:
-        why = untuned(study) or "No schedule searched a rate, or too few tuning trials have ended yet."
+        why = no_tuning_trials(study) or "No schedule searched a rate, or too few tuning trials have ended."
         return Figure(KEY, TITLE, why, "")
     edge = _edge(study, [trial for _, schedule, _ in searched for trial in schedule.trials])
     ends = _common_range(searched)
@@ -77,7 +77,7 @@ def searched_rate(trials: Sequence[TunedTrial]) -> str | None:
 
 
 def _edge(study: Summary, trials: Sequence[TunedTrial]) -> float:
-    """Where diverged trials are drawn: level with the worst value of any other trial."""
+    """Return the height of diverged trials: the worst value of any other trial."""
     values = measured(trial.value for trial in trials if trial.status != "diverged")
     if not values:
         return 0.0
@@ -113,7 +113,7 @@ def _dots(
 
 
 def _thinned(trials: list[TunedTrial], rate: str) -> list[TunedTrial]:
-    """Evenly over the rates, so many as can be drawn."""
+    """Return at most ``_MOST_DOTS`` trials, evenly spread over the rates."""
     if len(trials) <= _MOST_DOTS:
         return trials
     ordered = sorted(trials, key=lambda trial: (float(trial.params[rate]), trial.trial_id))
@@ -126,7 +126,7 @@ def _is_rate(value: object) -> bool:
 
 
 def _takeaway(study: Summary, searched: Sequence[_Searched]) -> str:
-    """How wide the rates are that do about as well as the best one, and how many trials were lost."""
+    """Give the width of the rates that do about as well as the best, and the number of lost trials."""
     trials = sum(len(schedule.trials) for _, schedule, _ in searched)
     lost = sum(trial.status == "diverged" for _, schedule, _ in searched for trial in schedule.trials)
     tail = f"; {lost} of these {counted(trials, 'tuning trial')} diverged." if lost else "."
@@ -172,12 +172,12 @@ def _closeness(study: Summary) -> str:
 
 def _reading(study: Summary) -> str:
     return (
-        f"Each dot is one tuning trial: the best {metric_words(study.metric)} of its training against the "
-        "rate it was given; other searched parameters differ between the dots. Crosses are trials that "
-        "diverged, drawn level with the worst other trial. A wide flat top means that the schedule "
-        "forgives a wrong rate."
+        f"Each dot is one tuning trial: the best {metric_words(study.metric)} of its training against its "
+        "rate; other searched parameters differ between the dots. Crosses are trials that diverged, drawn at "
+        "the height of the worst other trial. A wide flat top means that the result depends little on the "
+        "rate."
         + (
-            f" Of more than {_MOST_DOTS} trials so many are drawn, evenly over the rates."
+            f" At most {_MOST_DOTS} trials are drawn per schedule, evenly over the rates."
             if any(len(schedule.trials) > _MOST_DOTS for schedule in study.schedules)
             else ""
         )

@@ -19,8 +19,8 @@ _WORDS = {
     "faster": "faster",
     "equivalent": "equivalent",
     "slower": "slower",
-    "inconclusive": "undecided",
-    "never": "never there",
+    "inconclusive": "inconclusive",
+    "never": "never reached it",
     "none": "without a run so far",
 }
 
@@ -32,9 +32,7 @@ def speedup(study: Summary) -> Figure:
     title = f"Speedup over {study.reference}"
     others = [(i, s) for i, s in enumerate(study.schedules) if s.name != study.reference]
     if not others:
-        return Figure(
-            KEY, title, "The reference is the only schedule: there is nothing to compare it with.", ""
-        )
+        return Figure(KEY, title, "The reference is the only schedule: there is nothing to compare.", "")
     if why := no_comparison(study):
         return Figure(KEY, title, why, "")
     by_target = [
@@ -78,7 +76,7 @@ def speedup(study: Summary) -> Figure:
 
 
 def axis_range(found: Iterable[Interval]) -> tuple[float, float]:
-    """A logarithmic range that holds 1, all values and their finite ends, within reason.
+    """Return a logarithmic range that holds 1, all values and their finite ends, up to ``_WIDEST``.
 
     >>> low, high = axis_range([Interval(2.0, 1.5, 3.0)])
     >>> round(low, 2), round(high, 2)
@@ -91,7 +89,7 @@ def axis_range(found: Iterable[Interval]) -> tuple[float, float]:
 
 
 def shown_ratio(reach: Reach, found: Interval) -> Interval:
-    """The ratio as it is shown: none for a schedule that never got there, whose time is only the budget."""
+    """Return the ratio to show: none for a schedule without a hit, whose time is only the budget."""
     return Interval(None, None, None) if reach.verdict == "never" or not reach.runs else found
 
 
@@ -166,7 +164,7 @@ def _cells(row: _Row) -> list[object]:
 
 
 def _takeaway(study: Summary, by_target: Sequence[tuple[float, Sequence[_Row]]]) -> str:
-    """How the verdicts fall, target by target."""
+    """Summarise the verdicts, target by target."""
     parts = []
     for target, rows in by_target:
         names: dict[str, list[str]] = {}
@@ -182,7 +180,7 @@ def _reading(study: Summary) -> str:
         "Each mark is the ratio of mean times to target, reference over schedule, counted in epochs up to "
         f"the budget of {counted(study.epochs, 'epoch')} (restricted means): above 1 the schedule is "
         f"faster. Thick lines are {percent(study.confidence)} intervals over paired seeds, given the winners "
-        "that tuning chose; thin ones also allow for the luck of that choice, and a verdict needs both. "
-        f"Inside the grey zone (a difference below {percent(study.margin)}) two schedules count as "
-        "equivalent. An arrow means that the interval goes on without limit."
+        "that tuning chose; thin lines also include the luck of that choice, and a verdict needs both. "
+        f"The grey zone (a difference below {percent(study.margin)}) counts as equivalent. An arrow marks an "
+        "interval without a limit."
     )

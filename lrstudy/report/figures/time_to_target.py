@@ -1,11 +1,11 @@
-"""Time to target: the share of runs that have reached each target by each moment."""
+"""Time to target: the share of runs that have reached each target by each point in time."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from lrstudy.analysis.summary import Reach, Steps, Summary
-from lrstudy.report.figures.common import gone, measured, reference_runs, runs_each, without_runs
+from lrstudy.report.figures.common import measured, no_curves, reference_runs, runs_each, without_runs
 from lrstudy.report.figures.model import Axis, Figure, Line, Panel, Points, Rule, table
 from lrstudy.report.text import level, listed, metric_words, number, percent
 from lrstudy.rules.counting import counted
@@ -17,7 +17,7 @@ TITLE = "Time to target"
 def time_to_target(study: Summary) -> Figure:
     """One panel for each target: distribution functions of the time at which runs reach it."""
     if not any(reach.runs for schedule in study.schedules for reach in schedule.reach):
-        return Figure(KEY, TITLE, gone(study) or without_runs(study), "")
+        return Figure(KEY, TITLE, no_curves(study) or without_runs(study), "")
     panels: list[Panel] = []
     rows: list[list[object]] = []
     for place, target in enumerate(study.targets):
@@ -42,7 +42,7 @@ def _title(study: Summary, target: float) -> str:
 
 
 def _ends(study: Summary, place: int) -> dict[str, float]:
-    """Where the curves of a panel end: at the last hit of all, or at the budget if some run has none."""
+    """Return the end of each panel's curves: the last hit, or the budget if some run has none."""
     ends: dict[str, float] = {}
     for schedule in study.schedules:
         reach = schedule.reach[place]
@@ -84,7 +84,7 @@ def _rows(reach: Reach) -> list[list[object]]:
 
 
 def _takeaway(study: Summary) -> str:
-    """Whose half of the runs is there first, at the hardest target that anybody reached."""
+    """Name the schedule with the shortest median at the hardest target that was reached."""
     reached = [
         place
         for place in range(len(study.targets))
@@ -104,7 +104,7 @@ def _takeaway(study: Summary) -> str:
         runs = sum(schedule.reach[place].hits for schedule in study.schedules)
         all_runs = sum(schedule.reach[place].runs for schedule in study.schedules)
         return (
-            f"{runs} of {counted(all_runs, 'run')} reached {target}, and fewer than half of any schedule's."
+            f"{runs} of {counted(all_runs, 'run')} reached {target}; for each schedule, fewer than half did."
         )
     best = min(medians, key=lambda name: (medians[name], name != study.reference))
     if runs_each(study) <= 1:
@@ -126,8 +126,7 @@ def _reading(study: Summary) -> str:
     return (
         "Each curve is the share of a schedule's confirm runs that have reached the target by that time "
         f"(one minus the Kaplan–Meier estimate); the band is its pointwise {percent(study.confidence)} "
-        "interval. A run is known to have reached a target only at its next evaluation. Runs that never "
-        f"reach it within {counted(study.epochs, 'epoch')} keep a curve below 100%, and a run that diverged "
-        "never reaches a target. The dotted line is at half of the runs. Schedules of which no run reached "
-        "it have no curve."
+        "interval. A run reaches a target at the first evaluation that shows it. Runs that do not reach it "
+        f"within {counted(study.epochs, 'epoch')}, and runs that diverged, keep a curve below 100%. The "
+        "dotted line is at half of the runs. A schedule without a run that reached the target has no curve."
     )

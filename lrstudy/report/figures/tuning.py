@@ -1,4 +1,4 @@
-"""What tuning buys and costs: best value and price of reaching the target, against the number of trials."""
+"""Gain and cost of tuning: best value and price of reaching the target, by number of trials."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from lrstudy.analysis.summary import ScheduleSummary, Summary, TuningCurve
-from lrstudy.report.figures.common import measured, untuned
+from lrstudy.report.figures.common import measured, no_tuning_trials
 from lrstudy.report.figures.model import STATIC, Axis, Figure, Line, Panel, Points, Values, table
 from lrstudy.report.text import is_share, level, listed, metric_words, percent, shown_epochs
 from lrstudy.rules.counting import counted
 
 KEY = "tuning"
-TITLE = "Tuning and its price"
+TITLE = "Cost of tuning"
 
 _CurveOf = Callable[[ScheduleSummary], TuningCurve | None]
 
@@ -26,7 +26,7 @@ def tuning_curves(study: Summary) -> Figure:
         (f"Expected best {words} after n trials", Axis(f"best {words}", percent=shares), lambda s: s.best_of),
         (
             f"Expected epochs to {level(study.metric, _hardest(study))}, tuning included",
-            Axis("epochs in all", log=True, switch=True),
+            Axis("total epochs", log=True, switch=True),
             lambda s: s.price_of_target,
         ),
     ]
@@ -43,14 +43,14 @@ def tuning_curves(study: Summary) -> Figure:
         if marks:
             panels.append(Panel(title, x, replace(y, range=_close_up(marks, y)), tuple(marks)))
     if not panels:
-        why = untuned(study) or "No tuning trial has ended yet, or none gave a value."
+        why = no_tuning_trials(study) or "No tuning trial has ended yet, or none gave a value."
         return Figure(KEY, TITLE, why, "")
     columns = ["quantity", "schedule", "trials", "value", "low", "high"]
     return Figure(KEY, TITLE, _takeaway(study), _reading(study), tuple(panels), table(columns, rows))
 
 
 def _close_up(marks: Sequence[Line], y: Axis) -> tuple[float, float] | None:
-    """A range around the values: the band of the first few trials is so wide that nothing else would show."""
+    """Return a range around the values: the wide band of the first few trials would hide everything else."""
     if y.log:
         return None
     points = [one for mark in marks for one in mark.points.values()]
@@ -69,7 +69,7 @@ def _hardest(study: Summary) -> float:
 
 def _line(index: int, name: str, curve: TuningCurve) -> Line:
     last = len(curve.trials) - 1
-    # The curves flatten: of many trials the first are drawn one by one, the later ever further apart.
+    # The curves flatten: the first trials are drawn one by one, later ones at growing distances.
     places = sorted(
         {*range(min(last + 1, 50)), *(min(last, round(last ** (k / 150))) for k in range(151)), last}
     )
@@ -89,7 +89,7 @@ def _rows(curve: TuningCurve) -> list[list[object]]:
 
 
 def _takeaway(study: Summary) -> str:
-    """Whether tuning pays against the schedules that need none, or else whether it was finished."""
+    """Compare tuned schedules with those that need no tuning; without one, report if tuning was finished."""
     price = _against_untuned(study)
     if price:
         return price
@@ -107,7 +107,7 @@ def _takeaway(study: Summary) -> str:
 def _against_untuned(study: Summary) -> str:
     """Epochs to the hardest target, tuning included, against the best schedule that needs no tuning."""
     if not study.targets or not study.complete:
-        return ""  # while tuning goes on, one trial does not mean that there is nothing to tune
+        return ""  # before tuning has ended, one trial does not mean that there is nothing to tune
     place = study.targets.index(_hardest(study))
     times = {
         s.name: ert
@@ -129,7 +129,7 @@ def _against_untuned(study: Summary) -> str:
 
 
 def _still_rising(curve: TuningCurve) -> bool:
-    """Whether the last quarter of the trials still moved the expected best by a tenth of its whole way."""
+    """Return True if the last quarter of the trials gave a tenth or more of the expected best's gain."""
     values = measured(curve.value)
     if len(values) < 4:
         return False
@@ -140,8 +140,8 @@ def _still_rising(curve: TuningCurve) -> bool:
 
 def _reading(study: Summary) -> str:
     return (
-        f"Left: the {metric_words(study.metric)} one can expect from the best of n random draws out of the "
-        f"tuning trials, with its {percent(study.confidence)} band (cut where few trials say little). "
-        "Right: the epochs one has spent when the target is reached, if n trials were tuned first and the "
-        "best of them was then trained. A schedule without a search space is a single point at one trial."
+        f"Left: the expected {metric_words(study.metric)} of the best of n random draws from the tuning "
+        f"trials, with its {percent(study.confidence)} band (cut off where it is very wide). Right: the "
+        "expected epochs until the target is reached, if n trials are tuned first and the best of them is "
+        "then trained. A schedule without a search space is a single point at one trial."
     )

@@ -1,1 +1,1 @@
-"""What the report says in words and tables."""
+"""The sentences and tables of a report."""

@@ -17,9 +17,9 @@ _NAMED: Final = 3
 
 
 def comparison_page(compared: Comparison, made_at: datetime | None = None) -> Page:
-    """Wins and times first, then profiles and speedups."""
+    """Return the page of a comparison: wins and times first, then profiles and speedups."""
     sections = (
-        Section("wins", "Who was fastest", tables=(wins_table(compared), times_table(compared))),
+        Section("wins", "Wins and times", tables=(wins_table(compared), times_table(compared))),
         Section(
             "evidence",
             "Over all studies",
@@ -28,7 +28,7 @@ def comparison_page(compared: Comparison, made_at: datetime | None = None) -> Pa
         Section(
             "notes",
             "Notes",
-            intro=() if compared.notes else ("Nothing to note.",),
+            intro=() if compared.notes else ("There are no notes.",),
             items=compared.notes,
         ),
     )
@@ -61,7 +61,7 @@ def _headline(compared: Comparison) -> str:
         if (count := sum(study.places[index].verdict == "faster" for study in compared.studies))
     }
     if not faster:
-        return f"{text}; in none was a schedule shown to be faster than the study's reference."
+        return f"{text}; no schedule was shown to be faster than a study's reference."
     said = [f"{name} in {count}" for name, count in sorted(faster.items(), key=lambda item: -item[1])]
     if len(said) > _NAMED:
         said = [*said[: _NAMED - 1], f"{len(said) - _NAMED + 1} others"]
@@ -76,7 +76,7 @@ def _wins(compared: Comparison) -> dict[str, int]:
 
 
 def wins_table(compared: Comparison) -> NumberTable:
-    """For each schedule: in how many studies it was the fastest, and had each verdict; its score."""
+    """Table of each schedule's wins, verdicts by kind, and score over the studies."""
     columns = (
         Column("schedule", number=False),
         Column("studies"),
@@ -104,8 +104,8 @@ def wins_table(compared: Comparison) -> NumberTable:
         last = Cell(NO_VALUE if score is None else trim(score, 2), number=True)
         rows.append((Cell(name, schedule=index), *cells, last))
     note = (
-        "Fastest: the shortest expected time to the study's target, whether or not the difference is shown. "
-        "From reference to never: the verdicts that the studies' own reports give at that target. "
+        "Fastest: the shortest expected time to the study's target, significant or not. From reference to "
+        "never: the verdicts of the studies' own reports at that target. "
         "Score: the area under the performance profile below, 1 for a schedule that is always the fastest."
     )
     return NumberTable("Wins", columns, (Group("", tuple(rows)),), (note,))
@@ -123,8 +123,8 @@ def times_table(compared: Comparison) -> NumberTable:
         for study in compared.studies
     )
     note = (
-        "Epochs of all runs over the runs that reached the target, with the runs that reached it when not "
-        "all did; a star marks the fastest. A dash: the schedule has no run in the study."
+        "Epochs of all runs divided by the number of runs that reached the target; that number is shown if "
+        "not all did. A star marks the fastest; a dash, a schedule without a run in the study."
     )
     return NumberTable("Times", columns, (Group("Expected epochs to the target (ERT)", rows),), (note,))
 

@@ -1,4 +1,4 @@
-"""The verdict in one sentence, computed from the numbers, and the sentences that stand beside it."""
+"""The verdict in one sentence, computed from the numbers, and the sentences shown beside it."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from lrstudy.report.figures.common import by_name, no_comparison, reference_runs
 from lrstudy.report.text import interval, level, listed, metric_words, number, percent, shown_epochs
 from lrstudy.rules.counting import counted
 
-# How a sentence goes on about the schedules with these verdicts.
+# The rest of a sentence about the schedules with these verdicts.
 _OTHERS = {
     "equivalent": "{0} {was} equivalent",
     "slower": "{0} {was} slower",
-    "inconclusive": "the data do not decide about {0}",
-    "never": "{0} never got there",
+    "inconclusive": "{0} {was} inconclusive",
+    "never": "{0} never reached it",
 }
 
 _Named = tuple[str, Reach]
 
 
 def headline(study: Summary) -> str:
-    """The verdict at the study's hardest target, in one sentence."""
+    """Return the verdict at the study's hardest target, in one sentence."""
     runs = sum(schedule.confirm_trials for schedule in study.schedules)
     if not runs:
         done = sum(schedule.tune_trials for schedule in study.schedules)
         if not done:
             return "No verdict yet: no trial has ended."
-        return f"No verdict yet: {counted(done, 'tuning trial')} ended, and no winner was run again so far."
+        return f"No verdict yet: {counted(done, 'tuning trial')} ended, and no confirm run has started."
     if not study.targets:
         return f"No verdict yet. {no_comparison(study)}"
     sentence = _verdict(study, _hardest(study))
     return sentence if study.complete else f"So far: {sentence}"
 
 
-def beside(study: Summary) -> tuple[str, ...]:
-    """The other targets' verdicts, and what the numbers rest on."""
+def remarks(study: Summary) -> tuple[str, ...]:
+    """Return sentences on the other targets' verdicts and on the runs behind the numbers."""
     runs = sum(schedule.confirm_trials for schedule in study.schedules)
     sentences = []
     if not study.complete:
@@ -49,7 +49,7 @@ def beside(study: Summary) -> tuple[str, ...]:
     sentences += [_verdict(study, place) for place in easier[-2:]]
     if runs_each(study) <= 1:
         sentences.append(
-            "There is one run per schedule, so no interval can be given and no schedule is called faster "
+            "Each schedule has one confirm run: no interval can be given, and no schedule is called faster "
             "or slower."
         )
     elif (
@@ -58,29 +58,29 @@ def beside(study: Summary) -> tuple[str, ...]:
         and any(way.hits for s in study.schedules for way in s.reach)
     ):
         sentences.append(
-            f"Intervals are {percent(study.confidence)} intervals over {_seeds(study)}; verdicts allow for "
-            f"comparing {counted(len(study.schedules) - 1, 'schedule')} with {study.reference} (Holm); where "
-            f"the whole interval is within {percent(study.margin)} of equal speed, a schedule counts as "
-            "equivalent."
+            f"Intervals are {percent(study.confidence)} intervals over {_seeds(study)}. Verdicts are "
+            f"corrected for comparing {counted(len(study.schedules) - 1, 'schedule')} with {study.reference} "
+            f"(Holm). A schedule is equivalent if its whole interval is within {percent(study.margin)} of "
+            "equal speed."
         )
         if _puzzling(study):
             sentences.append(
-                "Where an interval leaves out 1 and the verdict is inconclusive all the same, the difference "
-                "does not outlast the allowance for several comparisons, or for what another tuning with "
-                "the same budget might have found."
+                "A verdict can be inconclusive although its interval excludes 1: the difference is then not "
+                "significant after the correction for several comparisons, or it could be due to the luck of "
+                "tuning."
             )
     return tuple(sentences)
 
 
 def _seeds(study: Summary) -> str:
-    """The number of pairs, or the most of any schedule where they differ."""
+    """Return the number of pairs in words, or the largest of any schedule if they differ."""
     runs = {reach.runs for schedule in study.schedules for reach in schedule.reach}
     most = counted(runs_each(study), "paired seed")
     return most if len(runs) == 1 else f"up to {most}"
 
 
 def _puzzling(study: Summary) -> bool:
-    """Return True if an interval by itself says more than its verdict, which a reader would wonder about."""
+    """Return True if an interval excludes 1 although its verdict is inconclusive."""
     return any(
         reach.verdict == "inconclusive"
         and reach.speedup.low is not None
@@ -92,7 +92,7 @@ def _puzzling(study: Summary) -> bool:
 
 
 def conditions(study: Summary) -> tuple[str, ...]:
-    """What was done, in a few words each."""
+    """List the conditions of the study, in a few words each."""
     said = [study.task] if study.task else []
     said.append(f"up to {counted(study.epochs, 'epoch')}")
     if any(schedule.tune_trials > 1 for schedule in study.schedules):
@@ -107,13 +107,13 @@ def _hardest(study: Summary) -> int:
 
 
 def _verdict(study: Summary, place: int) -> str:
-    """One sentence on one target."""
+    """Return one sentence on one target."""
     goal = f"{level(study.metric, study.targets[place])} {metric_words(study.metric)}"
     ways = [
         (schedule.name, schedule.reach[place]) for schedule in study.schedules if schedule.reach[place].runs
     ]
     if not ways:
-        return f"No run that counts has ended, so nothing can be said about {goal}."
+        return f"No confirm run that counts has ended: there is no result for {goal}."
     if not any(reach.hits for _, reach in ways):
         lost = sum(schedule.diverged for schedule in study.schedules)
         text = f"No schedule reached {goal} within {counted(study.epochs, 'epoch')}"
@@ -122,7 +122,7 @@ def _verdict(study: Summary, place: int) -> str:
         hits = [
             f"{name} ({reach.hits} of {counted(reach.runs, 'run')})" for name, reach in ways if reach.hits
         ]
-        why = f"{study.reference}, the reference, has no confirm run to compare with"
+        why = f"the reference {study.reference} has no confirm run to compare with"
         return f"{listed(hits)} reached {goal}; {why}."
     if len(ways) == 1:
         return _alone(study, goal, *ways[0])
@@ -185,7 +185,7 @@ def _compared(study: Summary, goal: str, ways: Sequence[_Named]) -> str:
 
 
 def _faster(study: Summary, goal: str, faster: Sequence[_Named]) -> str:
-    """Who was faster, the fastest first, each with its ratio and interval."""
+    """List the schedules that were faster, the fastest first, each with its ratio and interval."""
     first, reach = faster[0]
     if len(faster) == 1 and reach.speedup.value is not None:
         times = number(reach.speedup.value, reach.speedup.low, reach.speedup.high)

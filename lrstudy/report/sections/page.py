@@ -15,17 +15,18 @@ from lrstudy.report.figures.speedup import speedup
 from lrstudy.report.figures.time_to_target import time_to_target
 from lrstudy.report.figures.tuning import tuning_curves
 from lrstudy.report.page_model import Page, Section
-from lrstudy.report.sections.headline import beside, conditions, headline
-from lrstudy.report.sections.tables import ledger_table, measures_table, verdict_table, winners_table
+from lrstudy.report.sections.cost_tables import ledger_table, winners_table
+from lrstudy.report.sections.headline import conditions, headline, remarks
+from lrstudy.report.sections.verdict_tables import measures_table, verdict_table
 
 
 def study_page(study: Summary, made_at: datetime | None = None) -> Page:
-    """A study's report; ``made_at`` is its only date and stands in the last line."""
+    """A study's report; ``made_at`` is its only date, in the last line."""
     sections = [
         Section("verdict", "The verdict", tables=(verdict_table(study),)),
         Section(
             "evidence",
-            "How fast they converge",
+            "Speed of convergence",
             figures=(learning_curves(study), time_to_target(study), speedup(study), speedup_by_target(study)),
         ),
         Section(
@@ -34,17 +35,17 @@ def study_page(study: Summary, made_at: datetime | None = None) -> Page:
             tables=(measures_table(study),) if study.targets else (),
             figures=(attainment(study),),
         ),
-        Section("rates", "What the schedules did", figures=(learning_rates(study),)),
+        Section("rates", "Learning rates", figures=(learning_rates(study),)),
         Section(
             "tuning",
-            "What tuning found, and its price",
+            "Winners and cost of tuning",
             tables=(winners_table(study),),
             figures=(rate_sensitivity(study), tuning_curves(study)),
         ),
         Section(
             "ledger",
             "Ledger",
-            intro=("Everything that was spent on each schedule, winners and losers alike.",),
+            intro=("The cost of each schedule: all of its trials, winners and losers.",),
             tables=(ledger_table(study),),
         ),
     ]
@@ -53,7 +54,7 @@ def study_page(study: Summary, made_at: datetime | None = None) -> Page:
             2,
             Section(
                 "stability",
-                "Does the verdict hold?",
+                "Stability of the verdict",
                 intro=study.stability,
             ),
         )
@@ -62,7 +63,7 @@ def study_page(study: Summary, made_at: datetime | None = None) -> Page:
         Section(
             "warnings",
             "Warnings",
-            intro=() if warned else ("The analysis found nothing to warn about.",),
+            intro=() if warned else ("There are no warnings.",),
             items=warned,
         )
     )
@@ -71,16 +72,21 @@ def study_page(study: Summary, made_at: datetime | None = None) -> Page:
             "provenance",
             "Provenance",
             facts=study.facts,
-            verbatim_title="The study as it was resolved" if study.spec else "",
+            verbatim_title="The resolved study file" if study.spec else "",
             verbatim=study.spec,
         )
     )
     return Page(
-        study.name, headline(study), conditions(study), beside(study), tuple(sections), closing_line(made_at)
+        study.name,
+        headline(study),
+        conditions(study),
+        remarks(study),
+        tuple(sections),
+        closing_line(made_at),
     )
 
 
 def closing_line(made_at: datetime | None, source: str = "the study's store") -> str:
-    """The report's last line, with the only date in it."""
+    """Return the report's last line, which holds its only date."""
     when = "" if made_at is None else f" on {made_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-    return f"Made by lrstudy {__version__}{when} from {source} alone."
+    return f"Made by lrstudy {__version__}{when} from {source}."

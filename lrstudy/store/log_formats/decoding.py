@@ -70,7 +70,7 @@ def as_text(where: str, content: bytes, suffix: str) -> str:
         remedy = "Export its scalars as a table with a row per epoch and a column per metric"
         raise refusal(where, "is a TensorBoard event file", remedy)
     if suffix in (".parquet", ".pq"):
-        raise refusal(where, "is no Parquet file, whatever its name says", _CSV)
+        raise refusal(where, "is not a Parquet file, although its name says so", _CSV)
     encoding = next((name for mark, name in _MARKS if content.startswith(mark)), None) or _unmarked(content)
     try:
         text = content.decode(encoding).replace("\ufeff", "")

@@ -19,7 +19,7 @@ _BLANK: Final = " "
 _COMMENT: Final = re.compile(r"\s*(#|//|%)\s*")
 _EXCEL: Final = re.compile(r"sep=(.)", re.IGNORECASE)
 _LOOK_AT: Final = 100  # lines in which a header is looked for
-# Names in CSV that stand for "not measured". Not "NaN", which may be a measured value.
+# Words in CSV that mean "not measured". Not "NaN", which may be a measured value.
 _NULLS: Final = frozenset(("", "null", "NULL", "None", "NA", "N/A", "<NA>"))
 _SEPARATOR_NAMES: Final = {"\t": "tabs", " ": "spaces"}
 
@@ -52,7 +52,7 @@ def read_delimited(where: str, text: str) -> LogTable:
             continue
         if row[0].strip() == title[0] and [cell.strip() for cell in row] == title:
             headers.append(line)
-            notes.append(f"{where}:{line}: the header is repeated: a log that goes on")
+            notes.append(f"{where}:{line}: the header is repeated: a log that was continued")
             continue
         _check_width(where, line, row, names, header.separator)
         rows.append([None if cell in _NULLS else cell for cell in row])

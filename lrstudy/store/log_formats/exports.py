@@ -23,7 +23,7 @@ def refuse_exports(where: str, names: Sequence[str]) -> None:
         )
         raise refusal(where, message, remedy)
     if {"wall time", "step", "value"} <= lower:
-        message = "is TensorBoard's export of one scalar, which names neither the metric nor the epoch"
+        message = "is TensorBoard's export of one scalar, which does not name the metric or the epoch"
         raise refusal(where, message, f"Join the scalars of a run into {_TABLE}")
     if "value" in lower and lower & _KEYS and lower & {"step", "epoch", "timestamp"}:
         what = "MLflow's list of metrics" if {"key", "timestamp"} <= lower else "a list of metrics"

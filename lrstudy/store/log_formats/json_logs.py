@@ -6,10 +6,12 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from lrstudy.store.columns import is_known
 from lrstudy.store.log_formats.numbers import parse
 from lrstudy.store.log_formats.table import LogTable, column_names, printable, refusal
 
 _SHAPES: Final = "Give a list of rows, a row per line, lists by column, or the Trainer's trainer_state.json"
+_KERAS: Final = '"loss": […], "val_loss": […]'
 
 
 def looks_like_json(text: str) -> bool:
@@ -78,11 +80,14 @@ def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 def _rows(where: str, columns: Mapping[str, Any]) -> Sequence[Any]:
     """Rows from lists by column, epochs counted from 1; a single row from numbers.
 
-    What is no list beside lists (a seed, a model's name) holds for each row; with an epoch of its own, the
+    What is no list beside lists (a seed, a model's name) holds for each row; with its own epoch, the
     object is a single row.
     """
     lists = {name: values for name, values in columns.items() if isinstance(values, list)}
     others = {name: value for name, value in columns.items() if name not in lists}
+    if lists.keys() <= {"epoch"} and "epoch" not in others and (inner := _inner_lists(others)) is not None:
+        message = f"has its lists inside {printable(inner)!r}"
+        raise refusal(where, message, f"Write that object alone, a file for each run: {{{_KERAS}, …}}")
     if not lists or "epoch" in others:
         return [columns]
     lengths = {name: len(values) for name, values in lists.items()}
@@ -91,6 +96,15 @@ def _rows(where: str, columns: Mapping[str, Any]) -> Sequence[Any]:
         raise refusal(where, f"has lists of different lengths ({told})", "Give one value per epoch in each")
     rows = [others | dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]
     return rows if "epoch" in lists else [{"epoch": at} | row for at, row in enumerate(rows, start=1)]
+
+
+def _inner_lists(columns: Mapping[str, Any]) -> str | None:
+    """Return the name of the first object that holds lists of metrics, where a column is expected."""
+    for name, value in columns.items():
+        inner = value.items() if isinstance(value, dict) else ()
+        if any(isinstance(each, list) and is_known(key) for key, each in inner):
+            return name
+    return None
 
 
 def _flat(row: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:

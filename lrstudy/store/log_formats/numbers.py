@@ -38,7 +38,7 @@ _KINDS: Final = (
 
 
 def is_number(text: str) -> bool:
-    """Return True if a text is a number, in whatever spelling."""
+    """Return True if a text is a number in any spelling."""
     text = text.strip().removesuffix("%").strip()
     return len(text) <= _LONGEST and any(
         pattern.fullmatch(text) for pattern in (_NUMBER, _SPECIAL, _DECIMAL_COMMA, _THOUSANDS)

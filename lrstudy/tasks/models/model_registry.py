@@ -19,7 +19,7 @@ from lrstudy.tasks.models.densenet import densenet
 from lrstudy.tasks.models.paper_cnn import paper_cnn
 from lrstudy.tasks.models.resnet import resnet_v1, resnet_v2
 from lrstudy.tasks.models.torchvision_models import torchvision_classifier, torchvision_names
-from lrstudy.tasks.options import complete_options
+from lrstudy.tasks.part_options import complete_options
 
 if TYPE_CHECKING:
     from lrstudy.spec import ComponentSpec
@@ -101,7 +101,7 @@ def _seeded(seed: int) -> Iterator[None]:
 
 
 def count_parameters(model: nn.Module) -> int:
-    """How many numbers are trained."""
+    """Return the number of trainable values."""
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
 
 

@@ -40,7 +40,7 @@ class _BlockV2(nn.Module):
         self, inputs: int, width: int, outputs: int, stride: int, *, first: bool, widen: bool
     ) -> None:
         super().__init__()
-        # The very first block follows a batch-norm and a ReLU: it needs none of its own.
+        # The very first block follows a batch-norm and a ReLU: it needs none itself.
         self.norm1 = nn.Identity() if first else batch_norm_2d(inputs)
         self.conv1 = nn.Conv2d(inputs, width, 1, stride, bias=False)
         self.norm2 = batch_norm_2d(width)

@@ -1,4 +1,4 @@
-"""Keras's initial weights, for the networks that repeat its examples."""
+"""Keras's initial weights, used by the networks that repeat its examples."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BATCH_NORM_EPS: Final = 1e-3
 @torch.no_grad()
 def he_normal_(weight: torch.Tensor) -> None:
     """He et al.'s normal with variance 2/fan_in, cut off at two deviations as in Keras (arXiv 1502.01852)."""
-    fan_in, _ = nn.init._calculate_fan_in_and_fan_out(weight)  # noqa: SLF001 - torch has no public name for it
+    fan_in = weight.numel() // weight.shape[0]
     std = math.sqrt(2.0 / fan_in) / _TRUNCATED_STD
     nn.init.trunc_normal_(weight, std=std, a=-2 * std, b=2 * std)
 

@@ -23,15 +23,10 @@ from urllib.parse import urlsplit
 from ray.exceptions import AuthenticationError
 from ray.job_submission import JobStatus, JobSubmissionClient
 
+from lrstudy.compat.ray import TALKATIVE_LOGGERS
 from lrstudy.errors import ClusterError, Problem
 from lrstudy.tuning.cluster.session import AUTHENTICATE
 
-# They tell of uploads and connections on standard error.
-_TALKATIVE: Final = (
-    "ray.dashboard.modules.dashboard_sdk",
-    "ray.dashboard.modules.job.sdk",
-    "ray._private.runtime_env.packaging",
-)
 _REACH_SECONDS: Final = 10.0
 # Ray prefers these to the address that it is given.
 _OVERRIDING: Final = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
@@ -219,7 +214,7 @@ def _reach(address: str) -> None:
 
 
 def _client(address: str) -> Any:
-    for name in _TALKATIVE:
+    for name in TALKATIVE_LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)
     held = {name: os.environ.pop(name) for name in _OVERRIDING if name in os.environ}
     try:

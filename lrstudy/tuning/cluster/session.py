@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
-import inspect
 import logging
 import os
 import re
@@ -18,33 +16,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import ray
-from ray._private import parameter, ray_constants
 
 import lrstudy
-from lrstudy.compat.ray_job import pathless_job
-from lrstudy.compat.ray_processes import own_session
+from lrstudy.compat.ray import ENVIRONMENT, PENDING_TRIALS, pathless_job, start_local_ray
 from lrstudy.errors import ClusterError, Problem, did_you_mean
 from lrstudy.spec import Resources
 from lrstudy.tuning.cluster.machine import check_machine, provide_token, temporary_folder
 from lrstudy.tuning.cluster.reaper import VARIABLE, reaper
-
-# Without these Tune writes a JSON, a CSV and a TensorBoard file per trial, moves each worker into a folder
-# of its own (which breaks relative paths), prints every error twice, and reports usage to a server.
-_ENVIRONMENT: Final[Mapping[str, str]] = {
-    "RAY_AIR_NEW_OUTPUT": "0",
-    "RAY_CHDIR_TO_TRIAL_DIR": "0",
-    # SIGTERM would print a stack of C++ and end the driver where it is.
-    "RAY_DISABLE_FAILURE_SIGNAL_HANDLER": "1",
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    # Ctrl-C is the command line's: Tune's own handler ends trials in the middle of an epoch.
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",
-    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
-    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
-    # Tune's own snapshots are never restored from: the store is the truth.
-    "TUNE_GLOBAL_CHECKPOINT_S": "3600",
-}
-
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # What Ray calls the kinds of accelerators among its resources.
@@ -68,7 +46,7 @@ def ray_session(address: str | None, resources: Resources) -> Iterator[str]:
     Raises ``ClusterError`` when the cluster cannot be reached, or can never give one trial what the
     study's ``[resources]`` ask for.
     """
-    for name, value in _ENVIRONMENT.items():
+    for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     with contextlib.ExitStack() as stack:
         mark = ""
@@ -87,7 +65,7 @@ def ray_session(address: str | None, resources: Resources) -> Iterator[str]:
         _refuse(_lacking(resources, there))
         # With a searcher Tune keeps one trial pending. Where trials are shorter than a worker's start, that
         # one goes to the first worker that is free, and a second worker is never started.
-        os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(16 + int(there.get("CPU", 0))))
+        os.environ.setdefault(PENDING_TRIALS, str(16 + int(there.get("CPU", 0))))
         yield folder
 
 
@@ -157,11 +135,8 @@ def _connect(address: str | None, mark: str) -> str:
         session = ray.init(address=address, **quiet)
     else:
         provide_token()
-        # "local": a leftover file of a dead cluster must not be joined by accident.
-        with _loopback_only(), _few_helpers(), own_session(), _marked(mark):
-            session = ray.init(
-                address="local", include_dashboard=False, _node_ip_address="127.0.0.1", **quiet
-            )
+        with _marked(mark):
+            session = start_local_ray(**quiet)
     return str(session.address_info["session_dir"])
 
 
@@ -209,44 +184,6 @@ def _signals_kept() -> Iterator[None]:
         with contextlib.suppress(BlockingIOError):  # none came
             if set(noted.recv(4096)) & set(_SIGNALS):
                 raise KeyboardInterrupt
-
-
-@contextlib.contextmanager
-def _few_helpers() -> Iterator[None]:
-    """Let Ray start without two processes that nothing here needs: together a second of two cores.
-
-    One would send workers' output to this one, which does not want it; the other would start and stop
-    machines. Ray has no public switch for them; where it has no such switch at all, both are started.
-    """
-    module: Any = parameter
-    usual = module.RayParams
-    known = inspect.signature(usual).parameters
-    off = {"include_log_monitor": False, "no_monitor": True}
-    module.RayParams = functools.partial(usual, **{key: off[key] for key in off if key in known})
-    try:
-        yield
-    finally:
-        module.RayParams = usual
-
-
-@contextlib.contextmanager
-def _loopback_only() -> Iterator[None]:
-    """Let what Ray starts keep the loopback address that it is given.
-
-    On Linux Ray replaces it by the machine's own, which others reach. Where clusters of several machines are
-    switched off it does not; what it starts reads that from the environment, this one has read it already.
-    """
-    name, before = ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR, ray_constants.ENABLE_RAY_CLUSTER
-    held = os.environ.get(name)
-    os.environ[name], ray_constants.ENABLE_RAY_CLUSTER = "0", False
-    try:
-        yield
-    finally:
-        ray_constants.ENABLE_RAY_CLUSTER = before
-        if held is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = held
 
 
 def _cluster_resources() -> dict[str, float]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, cast
 
-from ray.tune.execution.tune_controller import TuneController
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
-from lrstudy.compat.ray import expect_worker_losses
+from lrstudy.compat.ray import TuneController, expect_worker_losses
 from lrstudy.tuning.driver.controller import Controller
 from lrstudy.tuning.driver.retries import Job, Retries
 from lrstudy.tuning.stop_request import StopRequest

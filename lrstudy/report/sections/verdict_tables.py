@@ -1,11 +1,11 @@
-"""The tables that are always in sight: verdicts, what tuning found, and the ledger."""
+"""The tables of the verdicts and of other measures of speed."""
 
 from __future__ import annotations
 
 import math
 
 from lrstudy.analysis.intervals import Interval
-from lrstudy.analysis.summary import Reach, ScheduleSummary, Spent, Summary
+from lrstudy.analysis.summary import Reach, Summary
 from lrstudy.report.figures.common import runs_each
 from lrstudy.report.figures.speedup import shown_ratio
 from lrstudy.report.page_model import Cell, Column, Group, NumberTable
@@ -16,11 +16,8 @@ from lrstudy.report.text import (
     level,
     listed,
     metric_words,
-    params,
     percent,
     ratio,
-    share,
-    share_interval,
     shown_epochs,
 )
 from lrstudy.rules.counting import counted
@@ -36,11 +33,11 @@ _SIGNS = {
 
 
 _SEEDS_NEEDED = (
-    "About so many seeds would decide: with them, 4 in 5 studies reach a verdict if the ratio and the spread "
-    "between seeds stay as they were measured."
+    "Seeds needed: with about that many confirm seeds, 4 in 5 studies reach a verdict if the ratio and the "
+    "spread between seeds stay as measured."
 )
 _AS_TUNED = (
-    " As tuned: for these winners, with the luck of tuning as this study's own trials tell it; another "
+    " As tuned: for these winners, with the luck of tuning as estimated from this study's trials; another "
     "tuning may find winners with another ratio."
 )
 
@@ -93,7 +90,7 @@ def _ratio(found: Interval) -> Cell:
 
 
 def _decided_by(study: Summary, index: int, reach: Reach) -> str:
-    """The second line of an inconclusive verdict: what keeps it back, and what would decide."""
+    """Return the second line of an inconclusive verdict: its cause, and what is needed to decide."""
     if reach.verdict != "inconclusive":
         return ""
     tuned = [s.name for place, s in enumerate(study.schedules) if s.tuned and _compares(study, place, index)]
@@ -101,15 +98,14 @@ def _decided_by(study: Summary, index: int, reach: Reach) -> str:
     if reach.given_winners in ("faster", "slower"):
         over = reach.speedup_tuned
         ends = interval(over.low, over.high, over.value)
-        return f"{reach.given_winners} as tuned; over tunings{of} {ends}"
+        return f"{reach.given_winners} as tuned; {ends} over tunings{of}"
     if reach.seeds_needed is None:
-        alone = "seeds alone would not decide; more tuning"
-        return f"{alone}{of} might" if reach.speedup_tuned != reach.speedup else ""
-    return f"about {counted(reach.seeds_needed, 'seed')} would decide{', as tuned' if tuned else ''}"
+        return f"more tuning{of} needed, not more seeds" if reach.speedup_tuned != reach.speedup else ""
+    return f"about {counted(reach.seeds_needed, 'seed')} needed{', as tuned' if tuned else ''}"
 
 
 def _compares(study: Summary, place: int, index: int) -> bool:
-    """Return True if the schedule at a place has a part in the comparison of the one at ``index``."""
+    """Return True if the schedule at ``place`` is the one at ``index`` or the reference."""
     return place == index or study.names[place] == study.reference
 
 
@@ -135,17 +131,17 @@ def _or_never(value: float | None) -> str:
 
 
 def _training_time(reach: Reach) -> str:
-    """The ERT in time; a dash where runs got there but nobody measured how long it took."""
+    """Return the ERT in time; a dash if runs reached the target but their times were not recorded."""
     return duration(reach.ert_seconds) if reach.hits else "never"
 
 
 def _verdict_notes(study: Summary) -> tuple[str, ...]:
     terms = (
         f"Mean epochs, restricted: the mean time to the target, counting {counted(study.epochs, 'epoch')} "
-        "for a run that never reached it. ERT, the expected running time: the time all runs spent, divided "
-        "by the number that reached the target. Time is training time; evaluation is left out, estimating "
-        "the Lipschitz constant is in. A run that diverged never reaches a target, whatever it had reached "
-        "before."
+        "for a run that never reached it. ERT (expected running time): the time of all runs, divided by the "
+        "number that reached the target. Time is training time: it includes estimating the Lipschitz "
+        "constant and excludes evaluation. A run that diverged counts as never reaching a target, even if it "
+        "did so before."
     )
     notes = [terms]
     if runs_each(study) > 1:
@@ -162,18 +158,18 @@ def _verdict_notes(study: Summary) -> tuple[str, ...]:
         notes.append(study.target_rule)
     if study.lanes:
         notes.append(
-            f"Up to {study.lanes} trials were trained side by side in one process (lanes). The seconds of "
-            "one depend on the number of its neighbours, so that schedules are not compared in seconds; with "
-            "resources.lanes = 0 they are."
+            f"Up to {study.lanes} trials were trained side by side in one process (lanes). The seconds of a "
+            "lane depend on the other lanes, so schedules are not compared in seconds; set "
+            "resources.lanes = 0 to compare them."
         )
     return tuple(notes)
 
 
 def measures_table(study: Summary) -> NumberTable:
-    """What other measures of speed say; none of them decides the verdict."""
+    """Other measures of speed; none of them decides the verdict."""
     columns = (
         Column("schedule", number=False),
-        Column(f"sooner than {study.reference}"),
+        Column(f"probability of being faster than {study.reference}"),
         Column("ratio of ERTs"),
         Column("interquartile mean, epochs"),
     )
@@ -194,110 +190,14 @@ def measures_table(study: Summary) -> NumberTable:
         for place in reversed(range(len(study.targets)))
     )
     note = (
-        f"Sooner: the probability that a run of the schedule reaches the target before a run of "
+        f"Probability of being faster: that a run of the schedule reaches the target before a run of "
         f"{study.reference} does, a tie counting half (probability of improvement). Ratio of ERTs: the "
-        "speedup by expected running times, which charge for runs that never get there. Interquartile mean: "
-        "that of the middle half of the runs; a dash where one of them never got there."
+        "speedup by expected running times, which include the time of runs that never reach the target. "
+        "Interquartile mean: the mean over the middle half of the runs; a dash if one of them never reached "
+        "the target."
     )
     return NumberTable("By other measures", columns, groups, (note,))
 
 
 def _or_dash(value: float | None) -> str:
     return NO_VALUE if value is None or math.isinf(value) else shown_epochs(value)
-
-
-def winners_table(study: Summary) -> NumberTable:
-    """What tuning found for each schedule, and how good its winner is at its best epoch."""
-    words = metric_words(study.metric)
-    _, _, kind = study.metric.partition("_")
-    columns = (
-        Column("schedule", number=False),
-        Column(f"best {words}"),
-        Column(f"test {kind} then"),
-        Column("parameters", number=False),
-        Column("tuning trials"),
-        Column("diverged"),
-        Column("pruned"),
-        Column("failed"),
-    )
-    rows = tuple(_winner_row(study, index, schedule) for index, schedule in enumerate(study.schedules))
-    note = (
-        f"Means over confirm runs, each at the epoch of its best {words}; the test split was looked at "
-        "once, there. Diverged, pruned and failed count tuning and confirm trials; a failed trial is an "
-        "error in the code, not a result."
-    )
-    return NumberTable("Winners", columns, (Group("", rows),), (note,))
-
-
-def _winner_row(study: Summary, index: int, schedule: ScheduleSummary) -> tuple[Cell, ...]:
-    return (
-        Cell(schedule.name, schedule=index),
-        _quality(study, schedule.best_val),
-        _quality(study, schedule.test),
-        Cell(params(schedule.best_params)),
-        *(
-            Cell(f"{count:,}", number=True)
-            for count in (schedule.tune_trials, schedule.diverged, schedule.pruned, schedule.failed)
-        ),
-    )
-
-
-def _quality(study: Summary, found: Interval) -> Cell:
-    text = share(study.metric, found.value, found.low, found.high)
-    known = found.low is not None and found.high is not None
-    return Cell(text, share_interval(study.metric, found.low, found.high) if known else "", number=True)
-
-
-def ledger_table(study: Summary) -> NumberTable:
-    """What finding and confirming each winner cost, phase by phase."""
-    columns = (
-        Column("schedule", number=False),
-        Column("trials"),
-        Column("epochs"),
-        Column("steps"),
-        Column("samples"),
-        Column("training"),
-        Column("of it estimating L"),
-        Column("evaluation, besides"),
-        Column("device time"),
-    )
-    phases = (
-        ("Range tests, before the search", [s.price.range_test for s in study.schedules]),
-        ("Tuning", [s.price.tune for s in study.schedules]),
-        ("Confirm runs", [s.price.confirm for s in study.schedules]),
-    )
-    groups = tuple(
-        Group(
-            title,
-            tuple(
-                (Cell(study.schedules[index].name, schedule=index), *_spent_cells(spent))
-                for index, spent in enumerate(spents)
-                if spent.trials or title == "Tuning"
-            ),
-        )
-        for title, spents in phases
-        if any(spent.trials for spent in spents)
-    )
-    times = (
-        "Training, evaluation and device time are sums over trials, not the time that one waited. Device "
-        "time is a trial's from its start to its end: with preparing data and model, and for a worker's "
-        "first trial with the worker's own start."
-    )
-    notes = [times]
-    if tested := [s.name for s in study.schedules if s.price.range_test.trials]:
-        rule = "a range test found the rates to search. It took the place of one tuning configuration"
-        notes.append(f"{listed(tested)}: {rule}.")
-    return NumberTable("Ledger", columns, groups, tuple(notes))
-
-
-def _spent_cells(spent: Spent) -> tuple[Cell, ...]:
-    texts = (
-        f"{spent.trials:,}",
-        f"{spent.epochs:,}",
-        *(NO_VALUE if count is None else f"{count:,}" for count in (spent.steps, spent.samples)),
-        duration(spent.seconds),
-        duration(spent.estimate_seconds or None),
-        duration(spent.eval_seconds),
-        duration(spent.device_seconds),
-    )
-    return tuple(Cell(text, number=True) for text in texts)

@@ -1,0 +1,180 @@
+"""Results on one schedule, as frozen values: curves, times to target, tuning and cost.
+
+``None`` is "not known". Times of a run are counted along four axes: ``epochs``, ``steps``, ``samples`` and
+``seconds`` (training seconds, evaluation excluded).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from lrstudy.analysis.intervals import Interval
+
+Values = tuple[float | None, ...]
+_UNKNOWN: Final = Interval(None, None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """A quantity over the training, as the mean over confirm runs with its t-interval.
+
+    All tuples have one entry per epoch. ``times`` holds the same epochs counted along each axis that is
+    known; ``runs`` are the runs that measured a finite value in that epoch.
+    """
+
+    times: Mapping[str, Values]
+    value: Values
+    low: Values
+    high: Values
+    runs: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """A distribution function: ``share`` holds from each of ``times`` on, with its interval."""
+
+    times: Values
+    share: Values
+    low: Values
+    high: Values
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Time of the runs to a target along one axis, in its unit.
+
+    ``mean`` is the restricted mean with its interval, up to the whole budget (along axes other than epochs:
+    that of the schedule's shortest whole run); ``median`` None where less than half of the runs hit; ``ert``
+    the expected running time, None where none did.
+    """
+
+    mean: Interval
+    median: float | None
+    ert: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """One target as reached by a schedule's confirm runs.
+
+    ``mean_epochs`` is the restricted mean up to the epoch budget with its interval; ``ert_*`` the expected
+    running time, None where no run hit. ``speedup`` compares restricted means (above 1: faster than the
+    reference); ``p_value`` is of its test after Holm over the study's schedules; ``seeds_needed`` would
+    decide an inconclusive verdict. ``shares`` are the shares of runs that have hit and ``times`` how long
+    they took, by axis. ``iqm_epochs`` is the interquartile mean of the hit epochs, None where a miss is in
+    the middle half. ``speedup_ert`` compares ERTs in epochs; ``sooner`` is the probability that a run of
+    the schedule reaches the target before one of the reference, a tie counting half. ``speedup_tuned``
+    is the speedup with an interval that also allows for another tuning with the same budget; a verdict of
+    faster or slower needs both intervals, and ``given_winners`` is what it would be without the second.
+    """
+
+    target: float
+    hits: int
+    runs: int
+    hit_rate: Interval
+    mean_epochs: Interval
+    median_epochs: float | None
+    ert_epochs: float | None
+    ert_seconds: float | None
+    speedup: Interval
+    verdict: str
+    speedup_seconds: Interval
+    p_value: float | None
+    seeds_needed: int | None
+    note: str
+    shares: Mapping[str, Steps]
+    times: Mapping[str, Times] = field(default_factory=dict)
+    iqm_epochs: float | None = None
+    speedup_ert: Interval = _UNKNOWN
+    sooner: float | None = None
+    speedup_tuned: Interval = _UNKNOWN
+    given_winners: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TunedTrial:
+    """One tuning trial: its parameters, the objective it reached, how it ended."""
+
+    trial_id: str
+    params: Mapping[str, Any]
+    value: float | None
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """Speedup against the reference over levels of the metric, with its simultaneous band."""
+
+    levels: Values
+    value: Values
+    low: Values
+    high: Values
+
+
+@dataclass(frozen=True, slots=True)
+class Ecdf:
+    """The share of (run, level) pairs reached by each of ``epochs``, over a ladder of levels.
+
+    ``area`` is the mean share over the epochs: 1 for a schedule that reaches every level at once, 0 for one
+    that reaches none.
+    """
+
+    epochs: tuple[int, ...]
+    share: tuple[float, ...]
+    area: float
+    levels: int
+    runs: int
+
+
+@dataclass(frozen=True, slots=True)
+class TuningCurve:
+    """A quantity after 1, 2, … tuning trials, with its interval where there is one."""
+
+    trials: tuple[int, ...]
+    value: Values
+    low: Values = ()
+    high: Values = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """Cost of the trials of one phase, lost ones included; None for what was not recorded.
+
+    ``seconds`` are training seconds, ``estimate_seconds`` the part of them that estimated the Lipschitz
+    constant; ``eval_seconds`` are not part of them. ``device_seconds`` are those from a trial's start to
+    its end.
+    """
+
+    trials: int = 0
+    epochs: int = 0
+    steps: int | None = 0
+    samples: int | None = 0
+    seconds: float | None = 0.0
+    estimate_seconds: float | None = 0.0
+    eval_seconds: float | None = 0.0
+    device_seconds: float | None = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """Cost of a schedule, by phase."""
+
+    tune: Spent
+    confirm: Spent
+    range_test: Spent = Spent()
+
+    def to_json(self) -> dict[str, Any]:
+        """Each phase's figures under names such as ``tune_epochs``, and sums of the seconds."""
+        phases = {"range_test": self.range_test, "tune": self.tune, "confirm": self.confirm}
+        found = {
+            f"{phase}_{name}": getattr(spent, name)
+            for phase, spent in phases.items()
+            for name in Spent.__slots__
+        }
+        for name in ("estimate_seconds", "eval_seconds", "device_seconds"):
+            parts = [getattr(spent, name) for spent in phases.values() if spent.trials]
+            found[name] = None if None in parts else math.fsum(parts)
+        return found
