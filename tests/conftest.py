@@ -21,7 +21,7 @@ SLOW_FILES = frozenset(
     {
         "test_cli_report",
         "test_cli_run",
-        "test_cli_surroundings",
+        "test_cli_environment",
         "test_captured_step",
         "test_lanes",
         "test_store_kill",

@@ -23,7 +23,7 @@ from rich.console import Console
 
 import lrstudy.cli.commands  # noqa: F401 - registers the commands
 from lrstudy.cli import app
-from lrstudy.cli.verdict import show_verdict
+from lrstudy.cli.views.report import show_verdict
 from lrstudy.spec import load_study, parse_study
 from lrstudy.spec.key_table import key_tables
 from lrstudy.store import EPOCHS_SCHEMA, TRIALS_SCHEMA, ImportOptions, import_histories

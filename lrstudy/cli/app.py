@@ -1,37 +1,35 @@
-"""The Typer application, and the one place where errors become a message and an exit code."""
+"""The Typer application, and the one place where an error becomes a message and an exit code."""
 
 from __future__ import annotations
 
 import functools
 import inspect
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import typer
 from typer.core import TyperGroup
 
 from lrstudy import __version__
-from lrstudy.cli.interrupts import interruptible
+from lrstudy.cli.environment import check_folder
 from lrstudy.cli.output import print_error
-from lrstudy.cli.streams import guard_streams, lost_output
-from lrstudy.cli.surroundings import check_folder, settle_environment
-from lrstudy.errors import EXIT_BAD_INPUT, EXIT_INTERRUPTED, InputError, LrStudyError, Problem
+from lrstudy.errors import EXIT_INTERRUPTED, InputError, LrStudyError, Problem
 
-# What arguments and options are called whose value is a folder or URI with stores.
-_STORES = frozenset(("run", "runs", "out"))
-# And those whose value is a path, though a text: it may be a URI as well.
-_PLACES = _STORES | {"files"}
+# The names of arguments and options whose value is a folder or URI of stores.
+_STORES: Final = frozenset(("run", "runs", "out"))
+# The names of those whose value is a text because it may be a URI, and else is a path.
+_PLACES: Final = _STORES | {"files"}
+_TAGLINE: Final = "Which learning-rate schedule gets there first, and how sure are we?"
 _ENDPOINT = Annotated[
     str | None,
-    typer.Option(metavar="URL", help="An S3-compatible server for s3:// places; else $AWS_ENDPOINT_URL."),
+    typer.Option(metavar="URL", help="The S3-compatible server of s3:// URIs; default $AWS_ENDPOINT_URL."),
 ]
 
 
 class _Group(TyperGroup):
-    """Turns ``LrStudyError`` into its text and its exit code; ``--debug`` lets the traceback through."""
+    """Turns ``LrStudyError`` into its message and its exit code; with ``--debug`` the traceback is shown."""
 
     def invoke(self, ctx: typer.Context) -> Any:  # type: ignore[override] # typer.Context is click's
         try:
@@ -53,10 +51,10 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
 class App(typer.Typer):
-    """Gives every command that takes a store the option ``--endpoint``, and reads ``~`` in every path."""
+    """Adds ``--endpoint`` to every command that takes a store, and expands ``~`` in every path."""
 
     def command(self, *given: Any, **options: Any) -> Callable[[_Command], _Command]:
-        """Register a command, as typer's method of this name does."""
+        """Register a command like ``typer.Typer.command``."""
         register: Callable[[Any], Any] = super().command(*given, **options)
 
         def decorate(function: _Command) -> _Command:
@@ -67,19 +65,19 @@ class App(typer.Typer):
 
 
 def _with_home(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Let ``~`` be the home folder in every path that is given: a shell reads it in some places only."""
+    """Expand ``~`` in every path: a shell does so at the start of a word only, not in ``--out=~/runs``."""
 
     @functools.wraps(function)
     def command(**options: Any) -> Any:
-        return function(**{name: _at_home(value, name in _PLACES) for name, value in options.items()})
+        return function(**{name: _expanded(value, name in _PLACES) for name, value in options.items()})
 
     command.__dict__["__signature__"] = inspect.signature(function, eval_str=True)
     return command
 
 
-def _at_home(value: Any, is_place: bool) -> Any:
+def _expanded(value: Any, is_place: bool) -> Any:
     if isinstance(value, list):
-        return [_at_home(each, is_place) for each in value]
+        return [_expanded(each, is_place) for each in value]
     if not isinstance(value, Path) and not (is_place and isinstance(value, str)):
         return value
     if not str(value).startswith("~"):
@@ -87,7 +85,7 @@ def _at_home(value: Any, is_place: bool) -> Any:
     try:
         return type(value)(Path(value).expanduser())
     except RuntimeError as error:
-        remedy = "Give the folder's whole path; ./~ is a folder of that name here."
+        remedy = "Write the whole path; ./~ is a folder of that name here."
         problem = Problem("command line", "", "no home folder is known for it", remedy, str(value))
         raise InputError(problem) from error
 
@@ -100,7 +98,7 @@ def _with_endpoint(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def command(*, endpoint: str | None, **options: Any) -> Any:
         if endpoint is not None:
-            # Read where a place is opened, here and in every process that this one starts.
+            # Every process that opens a store reads this variable, and inherits it from here.
             os.environ["AWS_ENDPOINT_URL"] = endpoint
         return function(**options)
 
@@ -118,44 +116,22 @@ app = App(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Which learning-rate schedule gets there first, and how sure are we?",
+    help=_TAGLINE,
     epilog="Exit codes: 0 done, 1 trials failed, 2 bad input, 3 stopped before the end, 130 interrupted.",
 )
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _version(show: bool) -> None:
+    if show:
         typer.echo(f"lrstudy {__version__}")
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(help=_TAGLINE)
 def _options(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Which learning-rate schedule gets there first, and how sure are we?"""
-
-
-def main() -> NoReturn:
-    """The ``lrstudy`` command."""
-    guard_streams()
-    settle_environment()
-    with interruptible():
-        try:
-            from lrstudy.cli import commands  # noqa: F401 - importing it registers the commands
-
-            app()
-        except KeyboardInterrupt:  # while it starts or ends
-            code: Any = EXIT_INTERRUPTED
-        except SystemExit as done:
-            code = done.code
-    lost = lost_output()
-    if lost is not None:
-        remedy = "Send it where there is room; files that the command wrote are whole."
-        problem = Problem("standard output", "", f"cannot be written: {lost.strerror}", remedy)
-        print_error(InputError(problem))
-        code = code or EXIT_BAD_INPUT
-    sys.exit(code)
+    """Read the options that come before the name of a command."""

@@ -1,4 +1,4 @@
-"""Signals that ask a command to end: Ctrl-C, SIGTERM, and SIGHUP of a terminal that is closed."""
+"""Signals that end a command: Ctrl-C, SIGTERM, and SIGHUP of a terminal that is closed."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def interruptible() -> Iterator[None]:
     def on_dropped(dropped: Any) -> None:
         if not issubclass(dropped.exc_type, KeyboardInterrupt | SystemExit):
             hook(dropped)
-        else:  # it came where Python drops what is raised: once more, a moment later
+        else:  # Python dropped the exception, for instance in a finalizer: send the signal again
             threading.Timer(_MOMENT_SECONDS, os.kill, (os.getpid(), signal.SIGINT)).start()
 
     hook, sys.unraisablehook = sys.unraisablehook, on_dropped
@@ -47,9 +47,9 @@ def interruptible() -> Iterator[None]:
 
 @contextmanager
 def draining(run: Location) -> Iterator[list[int]]:
-    """Let a signal ask the study to stop while the block runs, a second one stop it at once.
+    """While the block runs, let a signal request a stop of the study, and a second one stop it at once.
 
-    Yields the signals so far. One more ends this process where it is, should the others have been swallowed.
+    Yields the signals so far. The fourth ends this process immediately, in case the others had no effect.
     """
     from lrstudy.tuning import request_stop
 
@@ -65,7 +65,7 @@ def draining(run: Location) -> Iterator[list[int]]:
             request_stop(run)
         except StoreError as error:
             raise KeyboardInterrupt from error
-        # A handler may come in the middle of another write to the same stream.
+        # The handler may interrupt another write to the same stream.
         with suppress(OSError, RuntimeError):
             typer.echo("stopping: running epochs end first; Ctrl-C again stops at once", err=True)
 
@@ -80,7 +80,7 @@ def _handled(handler: _Handler) -> Iterator[None]:
         return
     before = {number: signal.getsignal(number) for number in _SIGNALS}
     for number in _SIGNALS:
-        # nohup has SIGHUP ignored: the command is to go on without its terminal.
+        # nohup sets SIGHUP to be ignored, so that the command continues without its terminal.
         if not (number == signal.SIGHUP and before[number] == signal.SIG_IGN):
             signal.signal(number, handler)
     try:

@@ -1,4 +1,4 @@
-"""Arguments and options that several commands share, so that they read the same everywhere."""
+"""Arguments and options that several commands share, with one help text for each."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lrstudy.cli.complete import run_folders, study_files
+from lrstudy.cli.completion import run_folders, study_files
 
 StudyArgument = Annotated[
     Path,
@@ -24,31 +24,35 @@ RunArgument = Annotated[
         autocompletion=run_folders,
     ),
 ]
-OutOption = Annotated[str, typer.Option(metavar="DIR", help="Where runs are kept: DIR/<study>/.")]
+OutOption = Annotated[str, typer.Option(metavar="DIR", help="Folder of runs: each is in DIR/<study>/.")]
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY.PATH=VALUE", help="Change one value of the study file; repeatable."),
 ]
 ReportsOption = Annotated[
     Path | None,
-    typer.Option(metavar="DIR", help="Report in DIR/<study>/; default report/ in the run's folder."),
+    typer.Option(
+        metavar="DIR", help="Folder of the report: DIR/<study>/; default report/ in the run's folder."
+    ),
 ]
 AddressOption = Annotated[
-    str | None, typer.Option(metavar="ADDRESS", help="A Ray cluster; without it, this machine.")
+    str | None, typer.Option(metavar="ADDRESS", help="A Ray cluster; default this machine.")
 ]
 ServerOption = Annotated[
     str, typer.Option("--address", metavar="URL", help="The cluster's job server: http://HEAD:8265.")
 ]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only the result.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print the result only, no progress.")]
 ModulesOption = Annotated[
     list[Path] | None,
-    typer.Option(metavar="FOLDER", help="Where a study's own modules are, beside here; repeatable."),
+    typer.Option(
+        metavar="FOLDER", help="A folder of the study's own modules, besides the current one; repeatable."
+    ),
 ]
 RootOption = Annotated[
     Path | None,
     typer.Option(
         metavar="DIR",
-        help="Where data sets are kept; default $LRSTUDY_DATA, else a per-user cache.",
+        help="Folder of data sets; default $LRSTUDY_DATA, else a per-user cache.",
         show_default=False,
     ),
 ]

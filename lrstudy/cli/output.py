@@ -1,44 +1,47 @@
-"""How things look on a terminal: one console for results, one for messages."""
+"""Output of the commands: the console of results, the console of messages, errors, and figures in files."""
 
 from __future__ import annotations
 
 import shutil
 import sys
 import textwrap
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import typer
 
-from lrstudy.errors import InputError, LrStudyError
+from lrstudy.errors import InputError, LrStudyError, Problem
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from rich.console import Console
 
-
+BLUE: Final = "#0072B2"
+ORANGE: Final = "#D55E00"
 _NARROWEST: Final = 40
 
 
 def console() -> Console:
-    """The console for results (standard output). ``NO_COLOR`` is honoured by rich itself."""
+    """Return the console for results (standard output). Rich itself obeys ``NO_COLOR``."""
     return _console(stderr=False)
 
 
 def messages() -> Console:
-    """The console for what only a person who watches wants to see (standard error)."""
+    """Return the console for messages that only a person needs (standard error)."""
     return _console(stderr=True)
 
 
 def _console(*, stderr: bool) -> Console:
     from rich.console import Console
 
-    found = Console(stderr=stderr, highlight=False, emoji=False)
-    if found.width < _NARROWEST:  # COLUMNS=0 of some editors: nothing at all would be shown
-        found.width = _NARROWEST
-    return found
+    made = Console(stderr=stderr, highlight=False, emoji=False)
+    if made.width < _NARROWEST:  # some editors set COLUMNS=0, and rich would then show nothing
+        made.width = _NARROWEST
+    return made
 
 
 def print_error(error: LrStudyError) -> None:
-    """Show an error on standard error: every problem on a line of its own."""
+    """Show an error on standard error, each problem on a separate line."""
     problems = error.problems if isinstance(error, InputError) else ()
     if len(problems) <= 1:
         text = _wrapped(f"error: {error}", "")
@@ -51,7 +54,7 @@ def print_error(error: LrStudyError) -> None:
 
 
 def _wrapped(text: str, indent: str) -> str:
-    """Broken between words on a terminal; elsewhere one line, as programs that read it want it."""
+    """Return the text wrapped between words on a terminal; elsewhere unwrapped, for programs that read it."""
     if not sys.stderr.isatty():
         return indent + text
     width = max(shutil.get_terminal_size().columns, _NARROWEST)
@@ -67,3 +70,24 @@ def _wrapped(text: str, indent: str) -> str:
         for first, line in zip([True, *[False] * text.count("\n")], text.splitlines(), strict=False)
     ]
     return "\n".join(lines)
+
+
+def figure_problems(option: str, path: Path) -> list[Problem]:
+    """Return the problems of a figure's file that show before the figure is drawn."""
+    if path.suffix.lower() not in (".png", ".svg"):
+        remedy = "Give a file name that ends with .png or .svg."
+        return [Problem("command line", option, "is neither .png nor .svg", remedy, str(path))]
+    if not path.absolute().parent.is_dir():
+        remedy = "Make the folder, or choose another."
+        return [Problem("command line", option, "is in a folder that does not exist", remedy, str(path))]
+    return []
+
+
+def save_figure(figure: Figure, option: str, path: Path) -> None:
+    """Write a figure as PNG or SVG; raises ``InputError`` if the file cannot be written."""
+    try:
+        figure.savefig(path, dpi=144)
+    except OSError as error:
+        message = f"cannot be written: {error.strerror}"
+        problem = Problem("command line", option, message, "Choose another path.", str(path))
+        raise InputError(problem) from error

@@ -1,4 +1,4 @@
-"""Standard streams that never end a command: of any encoding, full, closed, or read by nobody any more."""
+"""Standard streams that cannot end a command: of any encoding, full, closed, or without a reader."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from lrstudy.errors import EXIT_DONE
 
-# For an encoding that lacks them; other characters lose their accents, or become a question mark.
+# Replacements for an encoding that lacks them; other characters lose accents or become a question mark.
 _PLAIN: Final = {
     "–": "-", "—": "-", "−": "-", "─": "-", "━": "-", "│": "|", "‘": "'", "’": "'", "“": '"', "”": '"',
     "…": "...", "×": "x", "÷": "/", "·": "*", "•": "*", "█": "#", "→": "->", "≤": "<=", "≥": ">=",
@@ -25,12 +25,12 @@ _ERRORS: Final = "lrstudy.plain"
 
 
 class _Descriptor(io.FileIO):
-    """Writes to a file descriptor; what cannot be written is dropped, and why is kept in ``lost``."""
+    """Writes to a file descriptor; drops the data that cannot be written and keeps the error in ``lost``."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number, "w", closefd=False)
         self.lost: OSError | None = None
-        self.goes_on = False  # also when nobody reads any more
+        self.ignores_broken_pipe = False
 
     def write(self, data: Any) -> int:
         rest = memoryview(data).cast("B")
@@ -40,32 +40,32 @@ class _Descriptor(io.FileIO):
                 written = super().write(rest)
             except OSError as error:
                 self.lost = error
-                if error.errno == errno.EPIPE and not self.goes_on:
-                    raise SystemExit(EXIT_DONE) from None  # whoever read has all they wanted
+                if error.errno == errno.EPIPE and not self.ignores_broken_pipe:
+                    raise SystemExit(EXIT_DONE) from None  # the reader (head, less) wants no more
                 break
-            if written is None:  # another process has set it to return at once
+            if written is None:  # another process has set the descriptor to non-blocking
                 select.select([], [self], [])
             rest = rest[written or 0 :]
         return whole
 
 
 def guard_streams() -> None:
-    """Put streams that never raise in the place of ``sys.stdout`` and ``sys.stderr``.
+    """Replace ``sys.stdout`` and ``sys.stderr`` by streams that never raise.
 
-    A closed descriptor is opened on nothing first: the next file to be opened would get its number, and what
-    any library prints.
+    A closed descriptor is opened on /dev/null first: else the next file that is opened would get its number,
+    and then the output of every library.
     """
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free: this one
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which is this one
     codecs.register_error(_ERRORS, _plain)
     sys.stdout, sys.stderr = _guarded(sys.stdout, 1), _guarded(sys.stderr, 2)
 
 
 def lost_output() -> OSError | None:
-    """Flush the streams; return why standard output could not be written, unless its reader left."""
+    """Flush the streams; return the error that lost standard output, unless its reader closed the pipe."""
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
             stream.flush()
@@ -77,16 +77,16 @@ def lost_output() -> OSError | None:
 
 @contextmanager
 def without_readers() -> Iterator[None]:
-    """Let the block go on when whoever read its output has left: a study is more than what it prints."""
-    found = [_descriptor(stream) for stream in (sys.stdout, sys.stderr)]
-    descriptors = [descriptor for descriptor in found if descriptor is not None]
+    """Let the block continue after the reader of its output closed the pipe: a study is worth more."""
+    guarded = [_descriptor(stream) for stream in (sys.stdout, sys.stderr)]
+    descriptors = [descriptor for descriptor in guarded if descriptor is not None]
     for descriptor in descriptors:
-        descriptor.goes_on = True
+        descriptor.ignores_broken_pipe = True
     try:
         yield
     finally:
         for descriptor in descriptors:
-            descriptor.goes_on = False
+            descriptor.ignores_broken_pipe = False
 
 
 def _guarded(stream: Any, number: int) -> Any:
@@ -96,18 +96,18 @@ def _guarded(stream: Any, number: int) -> Any:
 
 
 def _descriptor(stream: Any) -> _Descriptor | None:
-    """Return what is below a guarded stream; a test or a live display may have put another in its place."""
+    """Return the descriptor of a guarded stream; None if a test or a live display has replaced the stream."""
     stream = getattr(stream, "rich_proxied_file", stream)
     raw = getattr(getattr(stream, "buffer", None), "raw", None)
     return raw if isinstance(raw, _Descriptor) else None
 
 
 def _plain(error: UnicodeError) -> tuple[str | bytes, int]:
-    """Write a character that the encoding lacks in those that it has."""
+    """Return a replacement in ASCII for a character that the encoding lacks."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     character = error.object[error.start]
-    if "\udc80" <= character <= "\udcff":  # a byte of a file name that was no text
+    if "\udc80" <= character <= "\udcff":  # a byte of a file name that is not valid text
         return bytes([ord(character) - 0xDC00]), error.start + 1
     plain = _PLAIN.get(character) or unicodedata.normalize("NFKD", character)
     return plain.encode("ascii", "ignore").decode() or "?", error.start + 1

@@ -7,13 +7,13 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
-from lrstudy.errors import Problem, StudyFileError, did_you_mean
+from lrstudy.errors import InputError, Problem, StudyFileError, did_you_mean
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def shipped_studies() -> dict[str, Path]:
-    """Every shipped study by its name, ``digits`` or ``classic/iris-softmax``, in alphabetical order.
+    """Return every shipped study by its name, ``digits`` or ``classic/iris-softmax``, in alphabetical order.
 
     A wheel holds them inside the package, a checkout beside it.
     """
@@ -25,13 +25,13 @@ def shipped_studies() -> dict[str, Path]:
 
 
 def new_study(name: str, file: Path) -> dict[str, str]:
-    """The text of a new, commented study file by that name; ``file`` is its future path."""
+    """Return the text of a new study file with comments; ``file`` is the path that it will have."""
     text = (Path(__file__).parent / "templates" / "study.toml").read_text(encoding="utf-8")
     return {file.name: _fill(text, {"file": shlex.quote(str(file)), "name": _toml_text(name)})}
 
 
 def shipped_study(name: str, file: Path) -> dict[str, str]:
-    """A shipped study and the modules beside it that it names, as file names and texts.
+    """Return a shipped study and the modules beside it that it names, as file names and texts.
 
     Raises ``StudyFileError`` for a name that is not shipped.
     """
@@ -48,6 +48,28 @@ def shipped_study(name: str, file: Path) -> dict[str, str]:
         if code.is_file():
             files[code.name] = code.read_text(encoding="utf-8")
     return files
+
+
+def write_new(files: Mapping[str, str], folder: Path) -> list[Path]:
+    """Write all files into a folder, or none if one exists already or the folder cannot be written."""
+    paths = {folder / name: text for name, text in files.items()}
+    remedy = "Name another file, or delete that one first."
+    if existing := [path for path in paths if path.exists()]:
+        raise InputError([Problem(str(path), "", "exists already", remedy) for path in existing])
+    try:
+        for path, text in paths.items():
+            path.write_text(text, encoding="utf-8")
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        problem = Problem(str(folder), "", f"cannot be written: {reason}", "Name a file in another folder.")
+        raise InputError(problem) from error
+    return list(paths)
+
+
+def study_name(file: Path) -> str:
+    """Return a study's name from its file's: one that may also be the name of a folder."""
+    printable = "".join(c for c in file.stem if c.isprintable() and c not in "/\\")
+    return printable.lstrip(".").strip()[:60] or "study"
 
 
 def _fill(text: str, values: Mapping[str, str]) -> str:

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from lrstudy.catalog import REQUIRED, Component
+from lrstudy.catalog.parameter_counts import PARAMETER_COUNTS
 from lrstudy.catalog.task_parts import (
     AUGMENTATIONS,
     CLASSIFICATION_LOSSES,
@@ -17,10 +18,9 @@ from lrstudy.catalog.task_parts import (
     NORMALIZATIONS,
     OPTIMIZERS,
 )
+from lrstudy.catalog.torchvision_names import TORCHVISION_MODELS
 from lrstudy.rules.metrics import METRICS
 from lrstudy.tasks.fetch import list_data
-from lrstudy.tasks.models.model_registry import FOR_IMAGES, count_of
-from lrstudy.tasks.models.torchvision_models import torchvision_names
 
 SHAPES: Final[Mapping[str, tuple[tuple[int, ...], int | None]]] = MappingProxyType(
     {
@@ -39,7 +39,7 @@ SHAPES: Final[Mapping[str, tuple[tuple[int, ...], int | None]]] = MappingProxyTy
 
 
 def describe_tasks(root: Path | None = None) -> dict[str, Any]:
-    """All built-in parts with their options; a model's ``parameters`` count what it trains per data set."""
+    """Return all built-in parts with their options; a model's ``parameters`` are its counts per data set."""
     states = {state.name: state for state in list_data(root)}
     return {
         "datasets": [
@@ -51,8 +51,11 @@ def describe_tasks(root: Path | None = None) -> dict[str, Any]:
             }
             for name, component in DATASETS.items()
         ],
-        "models": [_part(component) | {"parameters": _counts(component)} for component in MODELS.values()],
-        "torchvision_models": sorted(torchvision_names()),
+        "models": [
+            _part(component) | {"parameters": dict(PARAMETER_COUNTS[name])}
+            for name, component in MODELS.items()
+        ],
+        "torchvision_models": sorted(TORCHVISION_MODELS),
         "losses": [
             _part(component) | {"classification": name in CLASSIFICATION_LOSSES}
             for name, component in LOSSES.items()
@@ -82,26 +85,3 @@ def _part(component: Component) -> dict[str, Any]:
             for parameter in component.parameters
         ],
     }
-
-
-def _counts(component: Component) -> dict[str, int]:
-    """Trainable parameters with default options, on each data set that the model suits."""
-    options = {parameter.name: parameter.default for parameter in component.parameters}
-    return {
-        name: count_of(component.name, shape, outputs, options)
-        for name, (shape, classes) in SHAPES.items()
-        if (outputs := _outputs(component.name, shape, classes)) is not None
-    }
-
-
-def _outputs(model: str, shape: tuple[int, ...], classes: int | None) -> int | None:
-    if model in FOR_IMAGES and (len(shape) != 3 or shape[1] < 28):
-        return None
-    match model, classes:
-        case ("linear-regression" | "mlp", None):
-            return 1
-        case ("logistic-regression", 2):
-            return 1  # with binary cross-entropy
-        case ("linear-regression" | "logistic-regression", _):
-            return None
-    return classes

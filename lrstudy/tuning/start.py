@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Final
 
 from lrstudy.errors import InputError, Problem
 from lrstudy.records import EpochRecord
+from lrstudy.rules.child_import import ChildImport
 from lrstudy.spec import Study
 from lrstudy.store import Location, Store, StoreWriter, StudyInfo, open_location, open_store, study_folder
 from lrstudy.tuning.background_import import import_meanwhile
 from lrstudy.tuning.cluster.session import check_cluster, check_local, ray_session
 from lrstudy.tuning.stop_request import withdraw_stop
-from lrstudy.tuning.study_check import check_study, collect
+from lrstudy.tuning.study_check import check_study, collect, users_code
 
 if TYPE_CHECKING:
     from lrstudy.tasks import TaskData
@@ -92,6 +93,7 @@ def prepare(
     for folder in also_written:
         collect(problems, open_location(folder).check_writable)
     with ExitStack() as stack:
+        imported = stack.enter_context(ChildImport(tuple(users_code(study)), search_path))
         ahead = begins and address is None and not problems
         session = stack.enter_context(ray_session(None, study.resources)) if ahead else None
 
@@ -102,7 +104,7 @@ def prepare(
         from lrstudy.tuning.same_task import check_continues, fingerprints
 
         folders = importable(search_path)
-        checked = check_study(study, data_root)
+        checked = check_study(study, imported, data_root)
         data = checked.data
         problems += checked.problems
         told = None if problems or data is None else fingerprints(study, data)

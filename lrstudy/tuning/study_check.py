@@ -1,16 +1,19 @@
-"""Everything of a study that can be found wrong without starting it: its data, its model, its schedules.
+"""The checks of a study that need no start of it: its data, its model, its schedules.
 
-Not the machine or the cluster that it will run on.
+The machine and the cluster that it will run on are checked elsewhere.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from lrstudy.catalog.task_parts import TORCHVISION
 from lrstudy.errors import InputError, MissingDataError, Problem
+from lrstudy.rules.child_import import ChildImport
+from lrstudy.rules.user_modules import UserCode
 from lrstudy.spec import Study
 
 if TYPE_CHECKING:
@@ -21,9 +24,9 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """The study's data, where they can be had, and what was found.
+    """The study's data, None if they cannot be loaded, and the problems and warnings.
 
-    ``missing`` are those of the problems that fetching the data solves.
+    ``missing`` are the problems that fetching the data solves.
     """
 
     data: TaskData | None
@@ -33,15 +36,30 @@ class Checked:
 
     @property
     def lacks_only_data(self) -> bool:
-        """Return True if the data are yet to be fetched and nothing else is known to be wrong."""
+        """Return True if the only problem is that the data are not fetched yet."""
         return bool(self.missing) and self.problems == self.missing
 
 
-def check_study(study: Study, data_root: Path | None = None) -> Checked:
-    """Load the data, build the model, the loss and the optimizer, and build and walk every schedule."""
+def users_code(study: Study) -> Iterator[UserCode]:
+    """Yield the users' own code that a study names: its data set, its model, its schedules."""
+    for part, name in (("dataset", study.task.dataset.name), ("model", study.task.model.name)):
+        if ":" in name and not name.startswith(TORCHVISION):
+            yield UserCode(name, "task", part)
+    for schedule in study.schedules:
+        if ":" in schedule.kind and schedule.kind.partition(".")[0] != "torch":
+            yield UserCode(schedule.kind, f"schedules.{schedule.name}", "kind")
+
+
+def check_study(study: Study, imported: ChildImport, data_root: Path | None = None) -> Checked:
+    """Load the data, build the model, the loss and the optimizer, and build and walk every schedule.
+
+    ``imported`` is the first import of ``users_code``; if that ended its process, nothing else is checked.
+    """
     from lrstudy.schedules.schedule_check import check_schedules
     from lrstudy.tasks import check_task, load_data
 
+    if fatal := imported.problems():
+        return Checked(None, tuple(fatal), ())
     problems: list[Problem] = []
     missing: tuple[Problem, ...] = ()
     data = None

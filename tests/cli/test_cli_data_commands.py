@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 
 import lrstudy.cli.commands  # noqa: F401 - registers the commands
 from lrstudy.cli import app
-from lrstudy.cli.answers import FORMATS
+from lrstudy.cli.views.query import FORMATS
 from lrstudy.store import StoreWriter, open_location, open_store, study_folder
 
 HOSTILE = "<img src=x onerror=alert(1)>"

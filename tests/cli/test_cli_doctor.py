@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 
 import lrstudy.cli.commands  # noqa: F401 - registers the commands
 from lrstudy.cli import app
-from lrstudy.cli.diagnosis import diagnose
 from lrstudy.store import StoreWriter
+from lrstudy.tuning.cluster.diagnosis import diagnose
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "store"))
 

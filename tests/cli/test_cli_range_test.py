@@ -111,7 +111,7 @@ def test_a_curve_without_a_suggestion_or_an_end_is_drawn_too(study: str) -> None
         (["--low", "0"], "--low = 0.0: must be finite and above 0"),
         (["--low", "5", "--high", "1"], "--low = 5.0: is not below the highest rate, 1"),
         (["--plot", "range.jpg"], "--plot = 'range.jpg': is neither .png nor .svg"),
-        (["--plot", "nowhere/range.png"], "lies in a folder that does not exist"),
+        (["--plot", "nowhere/range.png"], "is in a folder that does not exist"),
         (["--schedule", "fixd"], "Did you mean 'fixed'?"),
         (["--schedule", "prodigy"], "has no rate that a range test could find"),
         (["--set", "range_test.low=20"], "range_test.low = 20.0: is not below range_test.high, 10"),

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 import lrstudy.cli.commands  # noqa: F401 - registers the commands
 from lrstudy.cli import app
-from lrstudy.cli.verdict import report_folder
+from lrstudy.cli.views.report import report_folder
 from lrstudy.store import Location, open_location
 
 TIME = re.compile(rb" on \d{4}-\d\d-\d\d \d\d:\d\d UTC")

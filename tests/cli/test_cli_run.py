@@ -173,7 +173,7 @@ def test_data_that_are_yet_to_be_fetched_leave_the_time_unknown(
     assert "Fetch it: lrstudy data fetch mnist" in page.stdout
     checked = CliRunner().invoke(app, ["validate", str(path)])
     assert checked.exit_code == 2
-    assert "its data are not here yet; nothing else was found wrong" in checked.stderr
+    assert "its data are not on this machine; no other problem was found" in checked.stderr
     path.write_text(path.read_text() + '[schedules.own]\nkind = "nowhere:make"\n')
     for verb in ("plan", "validate"):
         refused = CliRunner().invoke(app, [verb, str(path)])

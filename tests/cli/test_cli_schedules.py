@@ -90,7 +90,7 @@ def test_curves_are_drawn(arguments: list[str], suffix: str) -> None:
         (["fixed", "--set", "lr=range-test"], "must be a number"),
         (["--set", "lr=1"], "belongs to one schedule"),
         (["fixed", "--plot", "curve.pdf"], "is neither .png nor .svg"),
-        (["--plot", "nowhere/curve.png"], "lies in a folder that does not exist"),
+        (["--plot", "nowhere/curve.png"], "is in a folder that does not exist"),
         (["plateau", "--plot", "curve.png"], "has no curve before training"),
         (["torch.optim.lr_scheduler:ReduceLROnPlateau"], "has no curve before training"),
         (["nowhere:Schedule"], "cannot be imported"),

@@ -15,9 +15,10 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 import lrstudy.cli.commands  # noqa: F401 - registers the commands
-from lrstudy.cli import app, standing
-from lrstudy.cli.live import Clock, show_progress, summary_line
-from lrstudy.cli.standing import standing_of, standing_page, watch_run
+from lrstudy.cli import app
+from lrstudy.cli.views import status
+from lrstudy.cli.views.progress import Clock, show_progress, summary_line
+from lrstudy.cli.views.status import read_status, status_page, watch_run
 from lrstudy.records import Phase, Status, TrialRecord
 from lrstudy.spec import parse_study
 from lrstudy.store import Location, StoreWriter, open_store
@@ -67,12 +68,12 @@ def writer(tmp_path: Path) -> StoreWriter:
 
 def page_of(run: Path) -> str:
     shown = Console(file=io.StringIO(), width=80)
-    shown.print(standing_page(standing_of(open_store(run))))
+    shown.print(status_page(read_status(open_store(run))))
     return shown.file.getvalue()  # type: ignore[attr-defined]
 
 
 def test_a_run_at_work_tells_who_and_how_long(writer: StoreWriter, tmp_path: Path) -> None:
-    found = standing_of(open_store(tmp_path / "run"))
+    found = read_status(open_store(tmp_path / "run"))
     assert (found.done, found.planned) == (3, 10)
     assert found.writer is not None
     # Three trials ended four seconds apart, seven are missing.
@@ -89,11 +90,11 @@ def test_a_run_elsewhere_tells_its_writer_too(tmp_path: Path) -> None:
     place = Location(fs.SubTreeFileSystem(str(tmp_path), fs.LocalFileSystem()), "run", "hdfs://run")
     with StoreWriter.create_or_open(place, study_info(parse_study(STUDY, "test"))) as writer:
         writer.append([], [trial(0), trial(1)])
-        found = standing_of(open_store(place))
+        found = read_status(open_store(place))
         assert str(found.writer).startswith(f"process {os.getpid()} on")
-        assert found.goes_on
-    found = standing_of(open_store(place))
-    assert (found.writer, found.goes_on) == (None, False)
+        assert found.running
+    found = read_status(open_store(place))
+    assert (found.writer, found.running) == (None, False)
 
 
 def test_only_the_kinds_of_loss_that_there_are_have_a_column(writer: StoreWriter, tmp_path: Path) -> None:
@@ -115,7 +116,7 @@ def test_json_says_the_same(writer: StoreWriter, tmp_path: Path) -> None:
 def test_watching_shows_what_happens_and_ends_with_the_run(
     writer: StoreWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, terminal: bool
 ) -> None:
-    monkeypatch.setattr(standing, "WATCH_SECONDS", 0.05)
+    monkeypatch.setattr(status, "WATCH_SECONDS", 0.05)
     screen = Console(file=io.StringIO(), width=80, force_terminal=terminal)
     watcher = threading.Thread(target=watch_run, args=(screen, str(tmp_path / "run")))
     watcher.start()

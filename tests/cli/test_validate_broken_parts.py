@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -245,8 +246,10 @@ def validate(*arguments: str) -> tuple[int, str, str]:
 
 @pytest.mark.parametrize(("given", "more", "place", "message", "remedy"), BROKEN.values(), ids=BROKEN)
 def test_a_study_that_cannot_run_is_refused_with_its_place_and_a_remedy(
-    given: dict[str, str], more: str, place: str, message: str, remedy: str
+    given: dict[str, str], more: str, place: str, message: str, remedy: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # No child imports these modules first: that takes long for so many, and another test covers it.
+    monkeypatch.setattr("lrstudy.tuning.study_check.users_code", lambda study: ())
     write(given, more)
     code, out, told = validate("study.toml")
     assert code == 2
@@ -284,6 +287,31 @@ def test_a_study_whose_data_are_missing_has_its_own_schedules_loaded() -> None:
     told = validate("study.toml")[2]
     assert "OSError: disk" in told
     assert "module 'mine' has no 'gone'" in told
+
+
+@pytest.mark.parametrize("command", ["validate", "plan"])
+def test_a_module_that_ends_its_process_is_refused_with_its_place(command: str) -> None:
+    write({"model": '"mine:make"', "mine": "import os\nos._exit(7)"}, "")
+    result = CliRunner().invoke(app, [command, "study.toml"])
+    assert result.exit_code == 2
+    assert "study.toml:5: task.model = 'mine:make': importing mine ended the process with" in result.stderr
+    assert "exit code 7" in result.stderr
+
+
+def test_python_m_imports_a_study_s_module_from_the_folder_of_the_study(here: Path) -> None:
+    (here / "inner").mkdir()
+    (here / "mine.py").write_text("")
+    os.chdir(here / "inner")
+    write({"dataset": '"mine:make"', "mine": "def make(): return [[1.0], [2.0]] * 20, [0, 1] * 20"}, "")
+    os.chdir(here)
+    for program in ([sys.executable, "-m", "lrstudy"], [sys.executable, "-c", SCRIPT]):
+        words = [*program, "plan", "inner/study.toml", "--json"]
+        done = subprocess.run(words, check=False, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+
+# As the installed ``lrstudy``, whose first folder on the path is that of the script.
+SCRIPT = "import sys; sys.path.pop(0); from lrstudy.cli import main; main()"
 
 
 def test_two_studies_with_modules_of_one_name_each_have_their_own(here: Path) -> None:

@@ -31,7 +31,7 @@ def test_an_import_goes_on_meanwhile_and_raises_where_it_is_asked_for(
 @pytest.mark.parametrize(
     ("first", "absent"),
     [
-        ("lrstudy.cli.running", ["torch", "ray.tune", "optuna", "scipy.stats"]),  # before Ray starts
+        ("lrstudy.cli.views.run", ["torch", "ray.tune", "optuna", "scipy.stats"]),  # before Ray starts
         ("lrstudy.tuning.driver.suggestions, lrstudy.engine.lanes", ["ray"]),  # what is imported meanwhile
     ],
 )

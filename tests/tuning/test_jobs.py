@@ -99,7 +99,10 @@ def test_a_submitted_study_is_run_followed_listed_and_stopped(
     assert watching.stdout.readline(), "it shows what the job prints"
     watching.send_signal(signal.SIGINT)
     said = watching.communicate(timeout=60)[1]
-    assert (watching.returncode, f"second goes on; to come back: {follow}" in said) == (130, True), said
+    assert (watching.returncode, f"second keeps running; to see its output again: {follow}" in said) == (
+        130,
+        True,
+    ), said
 
     listed = lrstudy("jobs", "list", *where)
     assert re.search(r"second +running +slow", listed.output), listed.output
@@ -162,7 +165,7 @@ def test_all_that_is_wrong_with_a_submission_is_told_at_once_and_no_value(tmp_pa
     )
     assert told.exit_code == 2
     for words in (
-        "does not hold the study file",
+        "does not contain the study file",
         "--out: 'runs': is relative",
         "--reports: 'reports'",
         "NOT_SET_HERE",

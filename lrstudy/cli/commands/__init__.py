@@ -1,4 +1,7 @@
-"""One module per command; importing this package registers them all, in the order of the help."""
+"""One module for each command: it parses, the view of its name shows.
+
+Importing this package registers the commands, in the order of the help.
+"""
 
 from lrstudy.cli.commands import init, validate, range_test, plan, run  # noqa: F401, I001 - the order is the help's
 from lrstudy.cli.commands import status, stop, resume, rerun, report, submit, jobs  # noqa: F401 - as above

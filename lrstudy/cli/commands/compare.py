@@ -1,4 +1,4 @@
-"""``lrstudy compare``: several studies side by side."""
+"""``lrstudy compare``: several studies side by side, as a report and as a table."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from lrstudy.cli.app import app
+from lrstudy.cli.completion import run_folders
 from lrstudy.cli.options import JsonOption
 
 
@@ -16,17 +17,20 @@ def compare(
     runs: Annotated[
         list[str],
         typer.Argument(
-            metavar="RUN...", help="Runs: folders such as runs/<study>, or URIs.", show_default=False
+            metavar="RUN...",
+            help="Runs: folders such as runs/<study>, or URIs.",
+            show_default=False,
+            autocompletion=run_folders,
         ),
     ],
     reports: Annotated[
-        Path, typer.Option(metavar="DIR", help="Where the comparison goes: DIR/comparison/.")
+        Path, typer.Option(metavar="DIR", help="Folder of the comparison: DIR/comparison/.")
     ] = Path(),
     as_json: JsonOption = False,
 ) -> None:
-    """Lay several studies side by side: who was fastest where, performance profiles, speedups."""
-    from lrstudy.cli.comparing import compare_runs, show_wins
+    """Compare several studies: the fastest schedule of each, performance profiles, speedups."""
     from lrstudy.cli.output import console
+    from lrstudy.cli.views.compare import compare_runs, show_wins
     from lrstudy.report import write_comparison
 
     compared = compare_runs(runs)

@@ -1,4 +1,4 @@
-"""``lrstudy doctor``: checks this machine, or the store of a run, and says how to continue."""
+"""``lrstudy doctor``: checks of this machine, or of the store of a run, with the remedy of each fault."""
 
 from __future__ import annotations
 
@@ -11,14 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lrstudy.cli.app import app
-from lrstudy.cli.complete import run_folders
+from lrstudy.cli.completion import run_folders
 from lrstudy.cli.options import AddressOption, JsonOption, OutOption, RootOption
 from lrstudy.errors import EXIT_BAD_INPUT, InputError, Problem
 
 if TYPE_CHECKING:
-    from lrstudy.cli.diagnosis import Finding
-
-_STYLES = {"ok": "green", "note": "cyan", "fault": "bold red"}
+    from lrstudy.tuning.cluster.diagnosis import CheckResult
 
 
 @app.command()
@@ -41,44 +39,37 @@ def doctor(
     address: AddressOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Look at Python, torch, CUDA, memory, disk, data sets and Ray, or at all files and rows of a run.
+    """Check Python, torch, CUDA, memory, disk, data sets and Ray, or all files and rows of a run.
 
-    Each line is well, or has its remedy. The exit code is 2 when something would keep a study from running,
-    or when the run is damaged.
+    Each fault is shown with its remedy. The exit code is 2 if a fault would keep a study from running, or if
+    the run is damaged.
     """
-    from rich.table import Table
-    from rich.text import Text
-
     from lrstudy.cli.output import console
+    from lrstudy.cli.views.doctor import show_check
 
     screen = console()
-    found = []
-    for finding in _findings(run, out, root, address, repair=repair):
-        found.append(finding)
+    checks = []
+    for check in _checks(run, out, root, address, repair=repair):
+        checks.append(check)
         if not as_json:
-            line = Table.grid(padding=(0, 1, 0, 0))
-            for width in (5, 11):
-                line.add_column(width=width, no_wrap=True)
-            said = Text("\n".join(filter(None, (finding.seen, finding.remedy))))
-            line.add_row(Text(finding.state, style=_STYLES[finding.state]), Text(finding.name), said)
-            screen.print(line)
+            show_check(screen, check)
     if as_json:
-        typer.echo(json.dumps([asdict(finding) for finding in found], indent=2))
-    if any(finding.state == "fault" for finding in found):
+        typer.echo(json.dumps([asdict(check) for check in checks], indent=2))
+    if any(check.state == "fault" for check in checks):
         raise typer.Exit(EXIT_BAD_INPUT)
 
 
-def _findings(
+def _checks(
     run: str | None, out: str, root: Path | None, address: str | None, *, repair: bool
-) -> Iterator[Finding]:
+) -> Iterator[CheckResult]:
     if run is None:
         if repair:
             raise InputError(
                 Problem("command line", "--repair", "needs a RUN", "Name the run's folder or URI")
             )
-        from lrstudy.cli.diagnosis import diagnose
+        from lrstudy.tuning.cluster.diagnosis import diagnose
 
         return diagnose(out, root, address)
-    from lrstudy.cli.store_diagnosis import diagnose_run, repair_run
+    from lrstudy.tuning.store_diagnosis import diagnose_run, repair_run
 
     return repair_run(run) if repair else diagnose_run(run)

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from lrstudy.cli.app import app
+from lrstudy.cli.completion import one_of
 from lrstudy.cli.options import RunArgument
 
 
@@ -15,7 +16,13 @@ def export(
     run: RunArgument,
     file_format: Annotated[
         str,
-        typer.Option("--format", metavar="FORMAT", help="csv, parquet or json.", show_default=False),
+        typer.Option(
+            "--format",
+            metavar="FORMAT",
+            help="csv, parquet or json.",
+            show_default=False,
+            autocompletion=one_of("csv", "parquet", "json"),
+        ),
     ],
     out: Annotated[
         str | None,

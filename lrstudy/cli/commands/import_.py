@@ -1,4 +1,4 @@
-"""``lrstudy import``: recorded histories become stores."""
+"""``lrstudy import``: stores made from recorded histories."""
 
 from __future__ import annotations
 
@@ -21,37 +21,37 @@ def import_(
     out: OutOption = "runs",
     task_columns: Annotated[
         str | None,
-        typer.Option(metavar="A,B", help="Columns that tell tasks apart: each combination is a study."),
+        typer.Option(metavar="A,B", help="Columns that identify the task: each combination is a study."),
     ] = None,
     schedule_columns: Annotated[
         str | None,
         typer.Option(
-            metavar="A,B", help="Columns that name the schedule; without it: schedule, else the file's name."
+            metavar="A,B", help="Columns that name the schedule; default schedule, else the file's name."
         ),
     ] = None,
     seed_column: Annotated[
-        str | None, typer.Option(metavar="A", help="Column that tells repeated runs apart.")
+        str | None, typer.Option(metavar="A", help="Column that identifies repeated runs.")
     ] = None,
     reference: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME", help="Schedule to compare with; without it: baseline, fixed, or the first."
+            metavar="NAME", help="Schedule to compare with; default baseline, else fixed, else the first."
         ),
     ] = None,
     metric: Annotated[
-        str | None, typer.Option(help="What is judged; without it: val_accuracy, or what all runs have.")
+        str | None, typer.Option(help="Metric to compare; default val_accuracy, else one that all runs have.")
     ] = None,
     target: Annotated[
         list[float] | None,
-        typer.Option(help="A level of the metric; repeatable; without it: derived from the reference."),
+        typer.Option(help="A level of the metric; repeatable; default derived from the reference."),
     ] = None,
     name: Annotated[
         str | None, typer.Option(help="The study's name, or the beginning of several names.")
     ] = None,
 ) -> None:
-    """Make stores of recorded training histories (Keras, Lightning or your own): one for each study."""
-    from lrstudy.cli.importing import show_imported
+    """Make stores from recorded training histories (Keras, Lightning or your own): one for each study."""
     from lrstudy.cli.output import console
+    from lrstudy.cli.views.import_ import show_imported
     from lrstudy.store import ImportOptions, import_histories
 
     options = ImportOptions(
@@ -67,5 +67,5 @@ def import_(
 
 
 def _names(columns: str | None) -> list[str] | None:
-    """The names in a list with commas; None where there are none."""
+    """Return the names in a list with commas; None if it has no name."""
     return [name.strip() for name in (columns or "").split(",") if name.strip()] or None

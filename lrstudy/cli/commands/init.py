@@ -1,4 +1,4 @@
-"""``lrstudy init``: a study file to begin with."""
+"""``lrstudy init``: a first study file."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from typing import Annotated
 import typer
 
 from lrstudy.cli.app import app
-from lrstudy.cli.complete import shipped_names
-from lrstudy.errors import InputError, Problem
+from lrstudy.cli.completion import shipped_names
 
 
 @app.command()
 def init(
     file: Annotated[
         Path | None,
-        typer.Argument(metavar="[FILE]", help="Where to write; default study.toml.", show_default=False),
+        typer.Argument(metavar="[FILE]", help="File to write; default study.toml.", show_default=False),
     ] = None,
     source: Annotated[
         str | None,
@@ -29,33 +28,11 @@ def init(
         ),
     ] = None,
 ) -> None:
-    """Write a commented study file to begin with, or a copy of a shipped one."""
-    from lrstudy.spec.shipped import new_study, shipped_study
+    """Write a first study file with comments, or a copy of a shipped one."""
+    from lrstudy.spec.shipped import new_study, shipped_study, study_name, write_new
 
     place = file or Path(f"{(source or 'study').rpartition('/')[2]}.toml")
-    files = shipped_study(source, place) if source is not None else new_study(_name(place), place)
-    _write(place.parent, files)
-    for name in files:
-        typer.echo(f"written: {place.parent / name}")
+    files = shipped_study(source, place) if source is not None else new_study(study_name(place), place)
+    for path in write_new(files, place.parent):
+        typer.echo(f"written: {path}")
     typer.echo(f"next: lrstudy plan {shlex.quote(str(place))}")
-
-
-def _name(file: Path) -> str:
-    """A study's name from its file's: one that may name a folder."""
-    printable = "".join(c for c in file.stem if c.isprintable() and c not in "/\\")
-    return printable.lstrip(".").strip()[:60] or "study"
-
-
-def _write(folder: Path, files: dict[str, str]) -> None:
-    """Write all files, or none where one exists or the folder cannot be written."""
-    there = [folder / name for name in files if (folder / name).exists()]
-    if there:
-        remedy = "Name another file, or delete that one first."
-        raise InputError([Problem(str(path), "", "exists already", remedy) for path in there])
-    try:
-        for name, text in files.items():
-            (folder / name).write_text(text, encoding="utf-8")
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        problem = Problem(str(folder), "", f"cannot be written: {reason}", "Name a file in another folder.")
-        raise InputError(problem) from error

@@ -1,4 +1,4 @@
-"""``lrstudy jobs``: what was submitted to a Ray cluster."""
+"""``lrstudy jobs``: the studies that were submitted to a Ray cluster."""
 
 from __future__ import annotations
 
@@ -18,28 +18,18 @@ _Name = Annotated[str, typer.Argument(metavar="JOB", help="A job's name.", show_
 
 @jobs_app.command("list")
 def list_(address: ServerOption, as_json: JsonOption = False) -> None:
-    """Every job that was submitted, the latest first."""
-    from rich.table import Table
-    from rich.text import Text
-
+    """List the jobs that were submitted, the latest first."""
     from lrstudy.cli.output import console
-    from lrstudy.cli.submitting import told_jobs
+    from lrstudy.cli.views.jobs import job_data, show_jobs
     from lrstudy.tuning.cluster.job_client import JobServer
 
-    found = told_jobs(JobServer(address).jobs())
+    jobs = JobServer(address).jobs()
     if as_json:
-        typer.echo(json.dumps(found, indent=2))
-        return
-    if not found:
+        typer.echo(json.dumps(job_data(jobs), indent=2))
+    elif jobs:
+        show_jobs(console(), jobs)
+    else:
         typer.echo("no jobs")
-        return
-    table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False)
-    for heading in ("job", "state", "study", "started"):
-        table.add_column(heading, overflow="fold")
-    for job in found:
-        started = str(job["started_at"] or "")[:19].replace("T", " ")
-        table.add_row(*(Text(str(cell)) for cell in (job["job"], job["state"], job["study"], started)))
-    console().print(table)
 
 
 @jobs_app.command()
@@ -47,11 +37,11 @@ def logs(
     job: _Name,
     address: ServerOption,
     follow: Annotated[
-        bool, typer.Option("--follow", help="Until it ends; its exit code is the job's.")
+        bool, typer.Option("--follow", help="Print until the job ends; then exit with its exit code.")
     ] = False,
 ) -> None:
-    """What a job has printed."""
-    from lrstudy.cli.submitting import follow_job
+    """Print the output of a job."""
+    from lrstudy.cli.views.jobs import follow_job
     from lrstudy.tuning.cluster.job_client import JobServer
 
     server = JobServer(address)
@@ -63,9 +53,9 @@ def logs(
 
 @jobs_app.command()
 def stop(job: _Name, address: ServerOption) -> None:
-    """End a job at once; submit the study again and it goes on from its checkpoints.
+    """End a job at once; submit the study again to continue from its checkpoints.
 
-    ``lrstudy stop RUN`` is gentler where its folder can be reached: running epochs end first.
+    ``lrstudy stop RUN`` is gentler, if the run's folder can be reached from here: running epochs end first.
     """
     from lrstudy.tuning.cluster.job_client import JobServer
 

@@ -1,4 +1,4 @@
-"""``lrstudy plan``: what a study would do, before it does it."""
+"""``lrstudy plan``: the trials, the time and the power of a study, before it runs."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 def plan(
     study: StudyArgument, out: OutOption = "runs", set_: SetOption = None, as_json: JsonOption = False
 ) -> None:
-    """Show what a study will run, what each schedule may spend, how long it takes and what it can show.
+    """Show the trials of a study, the budget of each schedule, the time, and the speedups it can detect.
 
-    The time is that of recorded trials where a run of the study is in --out, else measured for a second. A
-    study that validate refuses is refused; one whose data are yet to be fetched is planned without a time.
+    The time is that of recorded trials if a run of the study is in --out, else measured for a second. A study
+    that validate refuses is refused; one whose data are not fetched yet is planned without a time.
     """
-    from lrstudy.cli.checking import check_parts
     from lrstudy.cli.output import console
-    from lrstudy.cli.planning import plan_of, show_plan
+    from lrstudy.cli.views.plan import plan_of, show_plan
+    from lrstudy.cli.views.validate import check_parts
     from lrstudy.errors import InputError
     from lrstudy.rules.surroundings import output_to_stderr
     from lrstudy.spec import load_study
@@ -52,7 +52,7 @@ def plan(
 
 
 def _earlier(study: Study, out: str) -> Store | None:
-    """A run of the study's name below ``out``, if there is one."""
+    """Return the run of this study below ``out``; None if there is none."""
     from lrstudy.errors import StoreError
     from lrstudy.store import open_location, open_store, study_folder
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from lrstudy.cli.app import app
+from lrstudy.cli.completion import one_of
 from lrstudy.cli.options import RunArgument
 
 
@@ -18,13 +19,19 @@ def query(
         typer.Argument(metavar="SQL", help="One SELECT over trials and epochs.", show_default=False),
     ],
     file_format: Annotated[
-        str, typer.Option("--format", metavar="FORMAT", help="table, csv or json.")
+        str,
+        typer.Option(
+            "--format",
+            metavar="FORMAT",
+            help="table, csv or json.",
+            autocompletion=one_of("table", "csv", "json"),
+        ),
     ] = "table",
 ) -> None:
-    """Ask a run's tables, trials and epochs, with SQL (DuckDB's, an optional extra)."""
-    from lrstudy.cli.answers import check_format, show_answer
+    """Query a run's tables, trials and epochs, with SQL; needs DuckDB, an optional extra."""
     from lrstudy.cli.output import console
+    from lrstudy.cli.views.query import check_format, show_result
     from lrstudy.store import open_store, query_store
 
     check_format(file_format)
-    show_answer(console(), query_store(open_store(run), sql), file_format)
+    show_result(console(), query_store(open_store(run), sql), file_format)

@@ -1,4 +1,4 @@
-"""``lrstudy report``: the report of a run, made again from its store alone."""
+"""``lrstudy report``: the report of a run, written again from its store alone."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ def report(
         ),
     ] = None,
     target: Annotated[
-        list[float] | None, typer.Option(help="A level of the metric, in place of the study's; repeatable.")
+        list[float] | None,
+        typer.Option(help="A level of the metric, in place of the study's targets; repeatable."),
     ] = None,
 ) -> None:
     """Write the report of a run from its store; no study file, no Ray and no torch are needed."""
     from lrstudy.cli.output import console
-    from lrstudy.cli.verdict import finish_report
+    from lrstudy.cli.views.report import finish_report
 
     finish_report(console(), run, output, targets=target)

@@ -1,4 +1,4 @@
-"""``lrstudy rerun``: does a trial repeat itself?"""
+"""``lrstudy rerun``: one trial repeated and compared with its record."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from lrstudy.cli.app import app
-from lrstudy.cli.complete import trial_ids
+from lrstudy.cli.completion import trial_ids
 from lrstudy.cli.options import JsonOption, ModulesOption, RunArgument
 from lrstudy.errors import EXIT_TRIALS_FAILED
 
@@ -31,16 +31,16 @@ def rerun(
     as_json: JsonOption = False,
 ) -> None:
     """Repeat one trial here, without Ray, and compare it with its record: exit code 1 if they differ."""
-    from lrstudy.cli.running import stored_study
+    from lrstudy.cli.views.run import stored_study
     from lrstudy.rules.surroundings import output_to_stderr
     from lrstudy.tuning.repeat import repeat
 
     store, study = stored_study(run)
     with output_to_stderr():  # users' code may print
-        found = repeat(store, study, trial, (*(modules or []), Path.cwd()))
+        comparison = repeat(store, study, trial, (*(modules or []), Path.cwd()))
     if as_json:
-        typer.echo(json.dumps({**asdict(found), "same": found.same}, indent=2))
+        typer.echo(json.dumps({**asdict(comparison), "same": comparison.same}, indent=2))
     else:
-        typer.echo(str(found))
-    if not found.same:
+        typer.echo(str(comparison))
+    if not comparison.same:
         raise typer.Exit(EXIT_TRIALS_FAILED)

@@ -1,4 +1,4 @@
-"""``lrstudy resume`` and ``lrstudy retry``: go on with a run from its folder alone."""
+"""``lrstudy resume`` and ``lrstudy retry``: a run continued from its folder alone."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def resume(
     modules: ModulesOption = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Go on with a run that ended early, here or on another machine: its folder is all that is needed."""
-    from lrstudy.cli.running import Way, run_study, stored_study
+    """Continue a run that ended early, here or on another machine: its folder is all that is needed."""
+    from lrstudy.cli.views.run import RunOptions, run_study, stored_study
 
     store, study = stored_study(run)
-    run_study(study, store.location, Way(reports, address, quiet), (*(modules or []), Path.cwd()))
+    run_study(study, store.location, RunOptions(reports, address, quiet), (*(modules or []), Path.cwd()))
 
 
 @app.command()
@@ -34,11 +34,11 @@ def retry(
     modules: ModulesOption = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Run a run's failed trials again, once what made them fail is mended.
+    """Run a run's failed trials again, after their cause was corrected.
 
-    The confirm runs of a schedule whose tuning had failures are run again too: another winner may be found.
+    The confirm runs of a schedule whose tuning had failures are run again too: it may get another winner.
     """
-    from lrstudy.cli.running import Way, run_study, stored_study
+    from lrstudy.cli.views.run import RunOptions, run_study, stored_study
     from lrstudy.tuning import to_retry
 
     store, study = stored_study(run)
@@ -47,5 +47,5 @@ def retry(
         typer.echo("no trial of this run has failed")
         return
     typer.echo(f"running {counted(len(forget), 'trial')} again")
-    way = Way(reports, address, quiet)
-    run_study(study, store.location, way, (*(modules or []), Path.cwd()), forget)
+    options = RunOptions(reports, address, quiet)
+    run_study(study, store.location, options, (*(modules or []), Path.cwd()), forget)

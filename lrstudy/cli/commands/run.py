@@ -1,4 +1,4 @@
-"""``lrstudy run``: the whole study, from the study file to the report."""
+"""``lrstudy run``: a whole study, from the study file to the report."""
 
 from __future__ import annotations
 
@@ -26,10 +26,11 @@ def run(
 ) -> None:
     """Tune every schedule, re-run the winners on fresh seeds, write the report. Run it again to resume.
 
-    Ctrl-C lets running epochs end, keeps everything and says how to go on; pressed twice it stops at once.
+    Ctrl-C lets running epochs end, keeps all results and prints the command to continue; pressed twice it
+    stops at once.
     """
-    from lrstudy.cli.running import Way, run_study
+    from lrstudy.cli.views.run import RunOptions, run_study
     from lrstudy.spec import load_study
 
     spec = load_study(study, set_ or [])
-    run_study(spec, out, Way(reports, address, quiet), (study.resolve().parent, Path.cwd()))
+    run_study(spec, out, RunOptions(reports, address, quiet), (study.resolve().parent, Path.cwd()))

@@ -1,4 +1,4 @@
-"""``lrstudy status``: how far a run is, from its store alone."""
+"""``lrstudy status``: the progress of a run, from its store alone."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from lrstudy.cli.options import JsonOption, RunArgument
 @app.command()
 def status(
     run: RunArgument,
-    watch: Annotated[bool, typer.Option("--watch", help="Keep it up to date until the run ends.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Keep the page current until the run ends.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show how far a run is: trials done per schedule and phase, best values, trials lost, time left."""
+    """Show the progress of a run: trials done per schedule and phase, best values, trials lost, time left."""
     from lrstudy.cli.output import console
-    from lrstudy.cli.standing import standing_of, standing_page, watch_run
+    from lrstudy.cli.views.status import read_status, status_page, watch_run
     from lrstudy.store import open_store
 
     if watch and not as_json:
-        with contextlib.suppress(KeyboardInterrupt):  # the usual way to end watching
+        with contextlib.suppress(KeyboardInterrupt):  # the usual way to end --watch
             watch_run(console(), run)
         return
-    standing = standing_of(open_store(run))
+    current = read_status(open_store(run))
     if as_json:
-        typer.echo(json.dumps(standing.to_json(), indent=2))
+        typer.echo(json.dumps(current.to_json(), indent=2))
     else:
-        console().print(standing_page(standing))
+        console().print(status_page(current))

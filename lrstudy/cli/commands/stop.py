@@ -11,13 +11,13 @@ from lrstudy.errors import Problem, StoreError
 
 @app.command()
 def stop(run: RunArgument) -> None:
-    """Let a running study's epochs end, then end the study (its exit code is 3). ``resume`` goes on."""
+    """Stop a running study after its running epochs; its exit code is 3. lrstudy resume continues it."""
     from lrstudy.store import open_store, writer_of
     from lrstudy.tuning.stop_request import request_stop
 
     location = open_store(run).location
     if writer_of(location) is None:
-        remedy = "lrstudy status says how far it is; lrstudy resume goes on with it."
+        remedy = "lrstudy status shows its progress; lrstudy resume continues it."
         raise StoreError(Problem(run, "", "no study is running here", remedy))
     request_stop(location)
     typer.echo("asked to stop: running epochs end first")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import torch
 from torch import nn
@@ -103,9 +103,3 @@ def _seeded(seed: int) -> Iterator[None]:
 def count_parameters(model: nn.Module) -> int:
     """Return the number of trainable values."""
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
-
-
-def count_of(name: str, input_shape: tuple[int, ...], outputs: int, options: Mapping[str, Any]) -> int:
-    """The trainable parameters of a model of the catalog; holds no memory for them."""
-    with torch.device("meta"):
-        return count_parameters(BUILDERS[name](input_shape, outputs, **options))

@@ -1,4 +1,4 @@
-"""A study's plan as data, and as a page of text."""
+"""The plan of a study, as data and as a page of text."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from typing import Any, Final
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from lrstudy.analysis import detectable_speedup, fewest_seeds
+from lrstudy.cli.terminal_table import line, names, numbers, table, words
+from lrstudy.cli.views.progress import duration
 from lrstudy.rules.counting import counted
 from lrstudy.spec import Range, Space, Study
 from lrstudy.tuning.time_estimate import Estimate
 
-# Spreads of paired times to target around their means, as they occur: calm, and as in the kept studies.
+# Relative spreads of paired times to target: of a calm study, and of the studies in this repository.
 VARIATIONS: Final = (0.3, 0.6)
 _PARTS = ("dataset", "model", "loss", "optimizer")
 
@@ -64,7 +65,7 @@ def plan_of(study: Study, estimate: Estimate) -> dict[str, Any]:
 
 
 def _hours(study: Study, estimate: Estimate, devices: float) -> float | None:
-    """Hours of so many devices for each trial, together."""
+    """Return the device-hours of all trials, each on this many devices."""
     if estimate.trial_seconds is None:
         return None
     trials = sum(s.range_tests + study.tune_trials(s) + study.budget.confirm_seeds for s in study.schedules)
@@ -72,7 +73,7 @@ def _hours(study: Study, estimate: Estimate, devices: float) -> float | None:
 
 
 def _lanes(estimate: Estimate) -> dict[str, Any] | None:
-    """The lanes that the study will run in, why, and a measurement that speaks against it; None: unknown."""
+    """Return the lanes, the reason for them and a measurement against them; None if they are unknown."""
     if estimate.lanes is None:
         return None
     return {
@@ -83,13 +84,13 @@ def _lanes(estimate: Estimate) -> dict[str, Any] | None:
 
 
 def _detectable(study: Study) -> dict[str, Any]:
-    """The smallest speedup that the planned seeds show in 4 of 5 studies, given the winners; None: none.
+    """Return the smallest speedup that the planned seeds show in 4 of 5 studies, given the winners.
 
-    ``given_winners``: something is tuned, so that verdicts allow for the luck of tuning too, which nothing
-    tells before the study.
+    A speedup of None is never shown. ``given_winners``: something is tuned, so verdicts allow for the luck of
+    tuning as well, which is unknown before the study.
     """
     others = max(1, len(study.schedules) - 1)
-    found = {
+    speedups = {
         str(cv): None if math.isinf(ratio) else round(ratio, 3)
         for cv in VARIATIONS
         for ratio in [detectable_speedup(study.budget.confirm_seeds, cv, others)]
@@ -97,7 +98,7 @@ def _detectable(study: Study) -> dict[str, Any]:
     return {
         "comparisons": others,
         "fewest_seeds": fewest_seeds(others),
-        "speedup_by_variation": found,
+        "speedup_by_variation": speedups,
         "given_winners": any(study.tune_trials(schedule) > 1 for schedule in study.schedules),
     }
 
@@ -111,16 +112,8 @@ def show_plan(console: Console, plan: dict[str, Any]) -> None:
     levels = ", ".join(f"{value:g}" for value in plan["targets"] or ()) or "derived from the reference"
     console.print(f"target    {plan['metric']}: {levels}; reference: {escape(plan['reference'])}")
     console.print(f"search    {plan['search']}\n")
-    table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False)
-    table.add_column("schedule", no_wrap=True, overflow="ellipsis", max_width=20)
-    for heading in ("tune", "confirm", "epochs"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("searched")
-    for schedule in plan["schedules"]:
-        space = "\n".join(f"{escape(name)} {escape(text)}" for name, text in schedule["space"].items())
-        counts = [str(schedule[key]) for key in ("tune_trials", "confirm_trials", "epochs")]
-        table.add_row(escape(schedule["name"]), *counts, space or "nothing to tune")
-    console.print(table)
+    columns = [names("schedule", longest=20), *map(numbers, ("tune", "confirm", "epochs")), words("searched")]
+    console.print(table(columns, map(_schedule_row, plan["schedules"])))
     if tested := [escape(schedule["name"]) for schedule in plan["schedules"] if schedule["range_tests"]]:
         console.print(f"\nrange test first, in place of a tuning configuration: {', '.join(tested)}")
     console.print()
@@ -129,20 +122,24 @@ def show_plan(console: Console, plan: dict[str, Any]) -> None:
         *data,
         ("budget", _budget(plan)),
         ("time", _time(plan)),
-        ("lanes", _told_of_lanes(plan)),
+        ("lanes", _lanes_line(plan)),
         ("shows", _power(plan)),
     )
-    for name, said in lines:
-        line = Table.grid(padding=(0, 2, 0, 0))
-        line.add_column(width=8)
-        line.add_row(name, escape(said))
-        console.print(line)
+    for label, text in lines:
+        console.print(line(label, text, widths=[8], gap=2))
+
+
+def _schedule_row(schedule: dict[str, Any]) -> tuple[str, ...]:
+    space = "\n".join(f"{name} {text}" for name, text in schedule["space"].items())
+    counts = [str(schedule[key]) for key in ("tune_trials", "confirm_trials", "epochs")]
+    return (schedule["name"], *counts, space or "nothing to tune")
 
 
 def _budget(plan: dict[str, Any]) -> str:
-    """Return what each schedule may spend, and the schedules that have nothing to search.
+    """Return the budget of each schedule, and the names of those that have nothing to search.
 
-    A pruner ends trials early, and an extension is searched only where a best value asks for it.
+    It is an upper bound with a pruner, which ends trials early, and with an extension of the search, which
+    runs only if a best value is at the end of its range.
     """
     searched = [schedule for schedule in plan["schedules"] if schedule["space"]]
     idle = [schedule["name"] for schedule in plan["schedules"] if not schedule["space"]]
@@ -162,8 +159,6 @@ def _budget(plan: dict[str, Any]) -> str:
 
 
 def _time(plan: dict[str, Any]) -> str:
-    from lrstudy.cli.live import duration
-
     if plan["seconds"] is None:
         return f"unknown ({plan['estimate']})"
     hours = f"{plan['cpu_hours']:.2g} CPU-hours"
@@ -172,7 +167,7 @@ def _time(plan: dict[str, Any]) -> str:
     return f"about {duration(plan['seconds'])} ({plan['estimate']}); {hours}"
 
 
-def _told_of_lanes(plan: dict[str, Any]) -> str:
+def _lanes_line(plan: dict[str, Any]) -> str:
     lanes = plan["lanes"]
     if lanes is None:
         return "unknown"
@@ -181,18 +176,18 @@ def _told_of_lanes(plan: dict[str, Any]) -> str:
 
 
 def _power(plan: dict[str, Any]) -> str:
-    """The smallest difference that the planned seeds can show, and what that does not cover."""
-    seeds, found = plan["schedules"][0]["confirm_trials"], plan["detectable"]
-    others = found["comparisons"]
+    """Return the smallest difference that the planned seeds can show, and the limits of that statement."""
+    seeds, power = plan["schedules"][0]["confirm_trials"], plan["detectable"]
+    others = power["comparisons"]
     if len(plan["schedules"]) == 1:
         return "no comparison: there is one schedule"
     against = f"{counted(others, 'schedule')} against the reference on {counted(seeds, 'seed')}"
-    if seeds < found["fewest_seeds"]:
-        return f"nothing: {against} can show no difference however large; {found['fewest_seeds']} seeds can"
-    ratios = found["speedup_by_variation"].items()
-    said = " or ".join(f"{ratio:.3g}× if they vary by {float(cv):.0%}" for cv, ratio in ratios)
-    shown = f"with {against}, 4 of 5 studies find a speedup of {said} (times to target, between seeds)"
-    if not found["given_winners"]:
+    if seeds < power["fewest_seeds"]:
+        return f"nothing: {against} can show no difference however large; {power['fewest_seeds']} seeds can"
+    ratios = power["speedup_by_variation"].items()
+    speedups = " or ".join(f"{ratio:.3g}× if they vary by {float(cv):.0%}" for cv, ratio in ratios)
+    shown = f"with {against}, 4 of 5 studies find a speedup of {speedups} (times to target, between seeds)"
+    if not power["given_winners"]:
         return shown
     return (
         f"{shown}. That holds given the winners: verdicts allow for the luck of tuning too, so fewer find it"
@@ -200,7 +195,7 @@ def _power(plan: dict[str, Any]) -> str:
 
 
 def describe(space: Space) -> str:
-    """A search space in a few words.
+    """Return a search space in a few words.
 
     >>> from lrstudy.spec import Choices
     >>> describe(Range(0.001, 3.0, log=True)), describe(Range(1e-4, "max_lr")), describe(Choices((4, 10)))

@@ -1,25 +1,24 @@
-"""What the end of a run shows: the report's files, the verdict in a sentence, and its table."""
+"""The end of a run: its report is written, the verdicts are shown as a table with the warnings below."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
-from rich.markup import escape
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
+
+from lrstudy.cli.terminal_table import names, numbers, table
 
 if TYPE_CHECKING:
     from lrstudy.analysis import Summary
     from lrstudy.analysis.summary import Reach
     from lrstudy.store import Location
 
-
-SHOWN_WARNINGS = 6
+SHOWN_WARNINGS: Final = 6
 
 
 def finish_report(
@@ -43,10 +42,10 @@ def finish_report(
 
 
 def report_folder(run: Location, study: str, reports: Path | None = None) -> Path:
-    """The folder of a study's report: below ``reports``, else ``report/`` in the run's own folder.
+    """Return the folder of a study's report: below ``reports``, else ``report/`` in the run's folder.
 
-    A run that is no local folder has its report in ``runs/<study>/report/``. A study may be called anything,
-    also ``../other``.
+    The report of a run that is no local folder is in ``runs/<study>/report/``. The name of a study may be
+    any text, ``../other`` included.
     """
     from lrstudy.store import open_location, study_folder
 
@@ -58,43 +57,41 @@ def report_folder(run: Location, study: str, reports: Path | None = None) -> Pat
 
 
 def relative(folder: Path) -> Path:
-    """A folder as it is shown: from here on where it is below here."""
+    """Return a folder as it is shown: relative to the current folder if it is inside that."""
     here = Path.cwd()
     return folder.relative_to(here) if folder.is_relative_to(here) else folder
 
 
 def show_verdict(console: Console, summary: Summary) -> None:
-    """Print the verdict table: one block per target, one row per schedule."""
-    lucky = False
+    """Print the verdicts: one table per target, one row per schedule."""
     for index, target in enumerate(summary.targets):
-        table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False, title_justify="left")
-        table.title = f"{summary.metric} {target:g}"
-        table.add_column("schedule", no_wrap=True, overflow="ellipsis", max_width=20)
-        for heading in ("hits", "epochs", "speedup", "95% interval"):
-            table.add_column(heading, justify="right", no_wrap=True)
-        table.add_column("verdict", no_wrap=True)
-        for schedule in summary.schedules:
-            result = schedule.reach[index]
-            ratio = result.speedup.value
-            low, high = result.speedup.low, result.speedup.high
-            table.add_row(
-                escape(schedule.name),
-                f"{result.hits}/{result.runs}",
-                _number(result.mean_epochs.value, ".1f"),
-                _number(ratio, ".2f"),
-                "–" if low is None or high is None else f"{low:.2f} – {high:.2f}",
-                result.verdict + ("*" if _by_tuning(result) else ""),
-            )
-            lucky = lucky or _by_tuning(result)
-        console.print(table)
+        columns = [
+            names("schedule", longest=20),
+            *map(numbers, ("hits", "epochs", "speedup", "95% interval")),
+            names("verdict"),
+        ]
+        rows = [_verdict_row(schedule.name, schedule.reach[index]) for schedule in summary.schedules]
+        console.print(table(columns, rows, title=f"{summary.metric} {target:g}"))
         console.print()
-    if lucky:
+    if any(_by_tuning(reach) for schedule in summary.schedules for reach in schedule.reach):
         console.print("* different as tuned; another tuning with the same budget might undo it\n")
     _show_warnings(console, summary.warnings)
 
 
+def _verdict_row(name: str, reach: Reach) -> tuple[str, ...]:
+    low, high = reach.speedup.low, reach.speedup.high
+    return (
+        name,
+        f"{reach.hits}/{reach.runs}",
+        _number(reach.mean_epochs.value, ".1f"),
+        _number(reach.speedup.value, ".2f"),
+        "–" if low is None or high is None else f"{low:.2f} – {high:.2f}",
+        reach.verdict + ("*" if _by_tuning(reach) else ""),
+    )
+
+
 def _show_warnings(console: Console, warnings: Sequence[str]) -> None:
-    """What a reader must know before believing the table; all of it is in the report."""
+    """Print the first warnings on the table above; the report has all of them."""
     for warning in warnings[:SHOWN_WARNINGS]:
         line = Text("! ", style="yellow") + Text(warning)
         console.print(Padding(line, (0, 0, 0, 0)))
@@ -104,9 +101,9 @@ def _show_warnings(console: Console, warnings: Sequence[str]) -> None:
         console.print()
 
 
-def _by_tuning(result: Reach) -> bool:
-    """Return True if only the luck of the tuning keeps a verdict back."""
-    return result.verdict == "inconclusive" and result.given_winners in ("faster", "slower")
+def _by_tuning(reach: Reach) -> bool:
+    """Return True if the verdict is inconclusive only because of the luck of the tuning."""
+    return reach.verdict == "inconclusive" and reach.given_winners in ("faster", "slower")
 
 
 def _number(value: float | None, form: str) -> str:

@@ -1,4 +1,4 @@
-"""The surroundings of a command (variables, folder, warnings), corrected before it starts."""
+"""Environment variables, warnings and the current folder, checked and corrected before a command starts."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from lrstudy.errors import InputError, Problem
 
 
 def settle_environment() -> None:
-    """Take back the variables that other programs set for themselves, here and for what starts from here."""
-    # A notebook's backend draws into its cells; figures are drawn into files here.
+    """Override variables that other programs set for themselves, in this process and its children."""
+    # A notebook's backend draws into its cells; lrstudy draws into files.
     os.environ["MPLBACKEND"] = "agg"
-    # A matplotlibrc in the current folder or the home would change figures, or ask for LaTeX.
+    # A matplotlibrc in the current folder or the home would change figures, or require LaTeX.
     os.environ["MATPLOTLIBRC"] = os.devnull
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it is of no matter where it keeps its fonts
-    # Set to find warnings in one's own code; those of the libraries would end a study.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it reports where it caches its fonts
+    # People set this to find warnings in their own code; a library's warning would end a study.
     if "error" in os.environ.get("PYTHONWARNINGS", ""):
         del os.environ["PYTHONWARNINGS"]
         warnings.resetwarnings()
@@ -26,7 +26,7 @@ def settle_environment() -> None:
 
 
 def check_folder() -> None:
-    """Raise ``InputError`` where the current folder is gone."""
+    """Raise ``InputError`` if the current folder was deleted or cannot be read."""
     try:
         Path.cwd()
     except OSError as error:

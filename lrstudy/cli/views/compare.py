@@ -1,13 +1,11 @@
-"""Comparing the stores of several runs, and showing who was fastest on a terminal."""
+"""The comparison of several runs: their stores analysed, and a table of the fastest schedules."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from rich.markup import escape
-from rich.table import Table
-
+from lrstudy.cli.terminal_table import names, numbers, table
 from lrstudy.errors import InputError, Problem
 
 if TYPE_CHECKING:
@@ -16,11 +14,16 @@ if TYPE_CHECKING:
     from lrstudy.report import Comparison
     from lrstudy.store import Store
 
+# The headings of the page, some of them shortened: the whole table fits 80 columns.
+_HEADINGS: Final = (
+    "studies", "fastest", "ref.", "faster", "equiv.", "undecided", "slower", "never", "score",
+)  # fmt: skip
+
 
 def compare_runs(runs: Sequence[str]) -> Comparison:
-    """Analyse every run and lay them side by side.
+    """Analyse every run and compare them.
 
-    Raises ``InputError`` with what is wrong with every run that cannot be used, or is given twice.
+    Raises ``InputError`` with the problems of every run that cannot be used, or is given twice.
     """
     from lrstudy.analysis import analyse
     from lrstudy.report import compare
@@ -47,30 +50,14 @@ def _stores(runs: Sequence[str]) -> list[Store]:
 
 
 def show_wins(console: Console, compared: Comparison) -> None:
-    """Print the headline, and for each schedule what it did in how many studies."""
+    """Print the headline, and for each schedule the number of studies with each verdict."""
     from lrstudy.report.sections.comparison_tables import comparison_page, wins_table
 
     console.print(comparison_page(compared).headline, markup=False)
     console.print()
-    numbers = wins_table(compared)
-    table = Table(box=None, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False)
-    table.add_column("schedule", no_wrap=True, overflow="ellipsis", max_width=16)
-    # The page's columns, some with shorter names: all of them fit 80 columns.
-    for heading in (
-        "studies",
-        "fastest",
-        "ref.",
-        "faster",
-        "equiv.",
-        "undecided",
-        "slower",
-        "never",
-        "score",
-    ):
-        table.add_column(heading, justify="right", no_wrap=True, overflow="ellipsis")
-    for group in numbers.groups:
-        for row in group.rows:
-            table.add_row(*(escape(cell.text) for cell in row))
-    console.print(table)
+    columns = [names("schedule", longest=16), *map(numbers, _HEADINGS)]
+    groups = wins_table(compared).groups
+    rows = [[cell.text for cell in row] for group in groups for row in group.rows]
+    console.print(table(columns, rows, tight=True))
     for note in compared.notes:
         console.print(note, style="dim", markup=False)

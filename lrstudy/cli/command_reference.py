@@ -1,27 +1,40 @@
-"""Every command with its arguments and options, as the README's table; made from the application itself.
+"""Every command with its arguments and options, as the page ``README.md`` beside this module.
 
-``python -m lrstudy.cli.reference`` prints it.
+``python -m lrstudy.cli.command_reference > lrstudy/cli/README.md`` writes it; a test compares the two.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from typer.main import get_command
 
+from lrstudy.cli import commands  # noqa: F401 - importing it registers the commands
+from lrstudy.cli.app import app
+
+_INTRODUCTION: Final = """\
+# Commands
+
+Every command with its arguments and options, as `lrstudy COMMAND --help` shows them.
+`python -m lrstudy.cli.command_reference` prints this page.
+
+STUDY is a study file, RUN the folder of a run (`runs/<study>`) or its URI. After
+`lrstudy --install-completion` the shell completes commands, options, study files, runs, trials, schedules,
+data sets and formats.
+
+"""
+
 
 def command_reference() -> str:
-    """A Markdown table with a row for every command, argument and option."""
-    from lrstudy.cli import app, commands  # noqa: F401 - importing commands registers them
-
-    rows = ["| command | argument or option | default | what it is |", "| --- | --- | --- | --- |"]
+    """Return the page: a Markdown table with a row for every command, argument and option."""
+    rows = ["| command | argument or option | default | meaning |", "| --- | --- | --- | --- |"]
     rows += [
         "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
         for name, command in _commands(get_command(app))
         for cells in _rows(name, command)
     ]
-    return "\n".join(rows) + "\n"
+    return _INTRODUCTION + "\n".join(rows) + "\n"
 
 
 def _commands(group: Any, prefix: str = "lrstudy") -> Iterator[tuple[str, Any]]:
@@ -46,7 +59,7 @@ def _usage(parameter: Any) -> str:
     if parameter.param_type_name == "argument":
         several = parameter.nargs == -1 and not metavar.endswith(("...", "…"))
         word = f"{metavar}…" if several else metavar.replace("...", "…")
-        return word if parameter.required else f"[{word}]"
+        return word if parameter.required or word.startswith("[") else f"[{word}]"
     names = ", ".join(parameter.opts)
     if parameter.is_flag:
         return names

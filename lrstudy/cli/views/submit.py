@@ -1,26 +1,24 @@
-"""What ``submit`` sends and how a job is followed: the words between the command line and the job server."""
+"""The job that ``lrstudy submit`` sends: the study, its folder and its environment, checked before."""
 
 from __future__ import annotations
 
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Final
 
-import typer
-
-from lrstudy.errors import EXIT_INTERRUPTED, EXIT_TRIALS_FAILED, InputError, Problem
+from lrstudy.errors import InputError, Problem
 from lrstudy.spec import load_study
 
 if TYPE_CHECKING:
-    from lrstudy.tuning.cluster.job_client import Job, JobRequest, JobServer
+    from lrstudy.tuning.cluster.job_client import JobRequest
 
-# Modules of Python that no library imports.
-_NOT_MISSED = frozenset({"antigravity", "idlelib", "lib2to3", "test", "this", "turtle", "turtledemo"})
-# What a folder of studies holds besides them; large, and of no use to a job.
-_NOT_SENT = (".git", ".venv", "venv", "__pycache__", "runs", "reports")
+# Python's own modules that no library imports.
+_NOT_MISSED: Final = frozenset({"antigravity", "idlelib", "lib2to3", "test", "this", "turtle", "turtledemo"})
+# Folders beside studies that are large and of no use to a job.
+_NOT_SENT: Final = (".git", ".venv", "venv", "__pycache__", "runs", "reports")
 
 
 def job_request(
@@ -34,16 +32,16 @@ def job_request(
     python: str,
     name: str | None,
 ) -> JobRequest:
-    """The job that runs a study; raises ``InputError`` with all that is wrong with it."""
+    """Return the job that runs a study; raises ``InputError`` with all of its problems."""
     from lrstudy.tuning.cluster.job_client import JobRequest
 
     spec = load_study(study, settings)
     problems: list[Problem] = []
     folder, file = working_dir.resolve(), study.resolve()
     if not file.is_relative_to(folder):
-        remedy = f"Give a folder above it: --working-dir {file.parent}"
+        remedy = f"Give a folder that contains it: --working-dir {file.parent}"
         problems.append(
-            Problem("--working-dir", "", "does not hold the study file", remedy, str(working_dir))
+            Problem("--working-dir", "", "does not contain the study file", remedy, str(working_dir))
         )
     for option, place in (("--out", out), ("--reports", reports)):
         if place is not None and "://" not in str(place) and not PurePosixPath(place).is_absolute():
@@ -59,7 +57,7 @@ def job_request(
         raise InputError(problems)
     inside = file.relative_to(folder)
     if inside.parent != Path():
-        # Beside the study file are its modules: workers of other nodes look for them there too.
+        # The study's modules are beside its file; workers of other nodes import them from there too.
         known = [values["PYTHONPATH"]] if "PYTHONPATH" in values else []
         values["PYTHONPATH"] = os.pathsep.join([str(inside.parent), *known])
     words = [inside.as_posix(), "--out", out]
@@ -85,8 +83,8 @@ def _hiding(folder: Path) -> list[Problem]:
 
 
 def _environment(given: Sequence[str], problems: list[Problem]) -> dict[str, str]:
-    """Names and values; no message holds a value."""
-    found: dict[str, str] = {}
+    """Return names and values of variables; no message contains a value, which may be a secret."""
+    values: dict[str, str] = {}
     for entry in given:
         name, equals, value = entry.partition("=")
         if not re.fullmatch(r"[A-Za-z_]\w*", name):
@@ -96,39 +94,5 @@ def _environment(given: Sequence[str], problems: list[Problem]) -> dict[str, str
                 Problem("--env", name, "is not set here", f"Export {name} first, or write {name}=VALUE.")
             )
         else:
-            found[name] = value if equals else os.environ[name]
-    return found
-
-
-def follow_job(server: JobServer, name: str) -> NoReturn:
-    """Show a job's output until it ends, then leave with its exit code; Ctrl-C leaves the job alone."""
-    try:
-        job = server.follow(name, lambda text: typer.echo(text, nl=False))
-    except KeyboardInterrupt:
-        again = f"lrstudy jobs logs {name} --follow --address {server.address}"
-        typer.echo(f"\n{name} goes on; to come back: {again}", err=True)
-        raise typer.Exit(EXIT_INTERRUPTED) from None
-    typer.echo(f"{name}: {job.state.lower()}", err=True)
-    raise typer.Exit(_exit_code(job))
-
-
-def _exit_code(job: Job) -> int:
-    if job.state == "SUCCEEDED":
-        return 0
-    # What never started has no exit code; one that a signal ended has a negative one.
-    return job.exit_code if job.exit_code is not None and job.exit_code > 0 else EXIT_TRIALS_FAILED
-
-
-def told_jobs(jobs: Sequence[Job]) -> list[Mapping[str, object]]:
-    """Jobs as plain data."""
-    return [
-        {
-            "job": job.name,
-            "state": job.state.lower(),
-            "study": job.study,
-            "started_at": job.started_at.isoformat() if job.started_at else None,
-            "ended_at": job.ended_at.isoformat() if job.ended_at else None,
-            "exit_code": job.exit_code,
-        }
-        for job in jobs
-    ]
+            values[name] = value if equals else os.environ[name]
+    return values

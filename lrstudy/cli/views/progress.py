@@ -1,32 +1,31 @@
-"""What a running study shows: a live table on a terminal, plain lines elsewhere, nothing when quiet."""
+"""The progress of a running study: a live table on a terminal, lines elsewhere, nothing with --quiet."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.markup import escape
-from rich.table import Table
 from rich.text import Text
 
+from lrstudy.cli.terminal_table import names, numbers, table
 from lrstudy.records import Phase
 from lrstudy.rules.counting import counted
 
 if TYPE_CHECKING:
     from lrstudy.tuning import Progress
 
-# Off a terminal a line is written at most this often: logs are read by people too.
-PLAIN_LINE_SECONDS = 10.0
+# Off a terminal at most one line in this time: people read logs too.
+PLAIN_LINE_SECONDS: Final = 10.0
 # Ray and its workers have started by then.
-LONG_START_SECONDS = 60.0
+LONG_START_SECONDS: Final = 60.0
 
 
 class Clock:
-    """How long this run has taken, and how long the rest will take at its own pace so far."""
+    """The time that this run has taken, and the time left at its present pace."""
 
     def __init__(self, first: Progress, now: Callable[[], float] = time.monotonic) -> None:
         self._first, self._now, self._started = first, now, now()
@@ -38,9 +37,9 @@ class Clock:
         return self._now() - self._started
 
     def eta(self, progress: Progress, trials: float) -> float | None:
-        """Seconds until so many more trials have finished; None as long as nothing can be said.
+        """Return the seconds until this many more trials have finished; None while there is no pace yet.
 
-        The pace counts from the first work that was done: what came before is mostly the workers' start,
+        The pace counts from the first work that was done: the time before it is mostly the workers' start,
         unless the trials are long.
         """
         done, elapsed = progress.worth - self._first.worth, self.elapsed
@@ -53,7 +52,7 @@ class Clock:
 
 
 def summary_line(progress: Progress, clock: Clock) -> str:
-    """Trials done and under way, time taken, and how long each phase will take."""
+    """Return a line with trials done and under way, time taken, and time left for tuning and for all."""
     done = f"{progress.finished} of {counted(progress.planned, 'trial')}"
     line = f"{done}{_underway(progress)} in {duration(clock.elapsed)}"
     left = clock.eta(progress, progress.planned - progress.worth)
@@ -71,29 +70,29 @@ def _underway(progress: Progress) -> str:
 
 
 def progress_page(progress: Progress, clock: Clock, metric: str) -> Group:
-    """A row per schedule: trials of each phase, best tuning value so far, trials lost; then the time."""
-    table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False)
-    table.add_column("schedule", no_wrap=True, overflow="ellipsis", max_width=24)
-    table.add_column("tune", justify="right")
-    table.add_column("confirm", justify="right")
-    table.add_column(f"best {metric}", justify="right")
-    table.add_column("lost", justify="right")
-    for schedule in progress.schedules:
-        table.add_row(
-            escape(schedule.name),
+    """Return a row per schedule (trials of each phase, best tuning value, trials lost) and the time."""
+    columns = [
+        names("schedule", longest=24),
+        *(numbers(head, wrap=True) for head in ("tune", "confirm", f"best {metric}", "lost")),
+    ]
+    rows = [
+        (
+            schedule.name,
             _counts(schedule.phases[Phase.TUNE]),
             _counts(schedule.phases[Phase.CONFIRM]),
             "–" if schedule.best is None else f"{schedule.best:.4f}",
             str(schedule.lost) if schedule.lost else "",
         )
-    return Group(table, Text(summary_line(progress, clock)))
+        for schedule in progress.schedules
+    ]
+    return Group(table(columns, rows), Text(summary_line(progress, clock)))
 
 
 @contextmanager
 def show_progress(
     console: Console, snapshot: Callable[[], Progress], metric: str, *, quiet: bool
 ) -> Iterator[Callable[[], None]]:
-    """Show a study's progress while the block runs; yields what to call when something has changed."""
+    """Show a study's progress while the block runs; yields the function to call after each change."""
     clock = Clock(snapshot())
     if quiet:
         yield lambda: None
@@ -122,12 +121,12 @@ class _PlainLines:
         self.write()
 
     def write(self) -> None:
-        """Write how far it is, whenever the last line was written."""
+        """Write the summary line, however recent the last one is."""
         self._console.print(summary_line(self._snapshot(), self._clock), markup=False, soft_wrap=True)
 
 
 def duration(seconds: float) -> str:
-    """A length of time as people say it.
+    """Return a length of time in the units that people use for it.
 
     >>> duration(42), duration(192), duration(7380)
     ('42 s', '3 min 12 s', '2 h 03 min')

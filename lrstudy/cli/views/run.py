@@ -1,4 +1,4 @@
-"""From a study to its report: what ``run``, ``resume`` and ``retry`` have in common."""
+"""A study run to its report, with progress and verdicts: the view of ``run``, ``resume`` and ``retry``."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 import typer
 
 from lrstudy.cli.interrupts import draining
-from lrstudy.cli.live import show_progress
 from lrstudy.cli.output import console, messages, print_error
 from lrstudy.cli.streams import without_readers
-from lrstudy.cli.verdict import finish_report, relative, report_folder
+from lrstudy.cli.views.progress import show_progress
+from lrstudy.cli.views.report import finish_report, relative, report_folder
 from lrstudy.errors import EXIT_TRIALS_FAILED, Problem, StoreError, StudyInterruptedError, StudyStoppedError
 from lrstudy.rules.counting import counted
 from lrstudy.spec import restore_study
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
-    """The way to run a study: the report's folder (None: in the run), the cluster, the amount of output."""
+class RunOptions:
+    """Options of a run: the report's folder (None: in the run), the cluster, the amount of output."""
 
     reports: Path | None = None
     address: str | None = None
@@ -43,28 +43,28 @@ class Way:
 
 @without_readers()
 def run_study(
-    study: Study, out: str | Location, way: Way, own: Sequence[Path], forget: Collection[str] = ()
+    study: Study, out: str | Location, options: RunOptions, own: Sequence[Path], forget: Collection[str] = ()
 ) -> None:
     """Run what is missing, then write the report and show the verdict.
 
-    ``out`` and ``forget`` are as for ``prepare``, ``own`` the folders of users' own modules. Raises
-    ``StudyStoppedError`` when the study ends early, ``typer.Exit`` when trials failed.
+    ``out`` and ``forget`` are those of ``prepare``; ``own`` are the folders of users' own modules. Raises
+    ``StudyStoppedError`` if the study ends early, ``typer.Exit`` if trials failed.
     """
     screen = console()
     run = out if isinstance(out, Location) else study_folder(open_location(out), study.name)
-    folder = report_folder(run, study.name, way.reports)
+    folder = report_folder(run, study.name, options.reports)
     with prepare(
-        study, out, address=way.address, search_path=own, also_written=[folder], forget=forget
+        study, out, address=options.address, search_path=own, also_written=[folder], forget=forget
     ) as ready:
         pressed = False
-        for note in () if way.quiet else filter(None, (ready.data_note, ready.lanes_note)):
+        for note in () if options.quiet else filter(None, (ready.data_note, ready.lanes_note)):
             messages().print(note, markup=False)
         if not ready.run.done:
             metric = study.target.metric
             with (
                 draining(ready.location) as interrupts,
-                ray_watched(lambda name: _end_without_ray(name, ready, way, interrupts)),
-                show_progress(screen, ready.run.progress, metric, quiet=way.quiet) as on_change,
+                ray_watched(lambda name: _end_without_ray(name, ready, options, interrupts)),
+                show_progress(screen, ready.run.progress, metric, quiet=options.quiet) as on_change,
             ):
                 try:
                     ready.start(on_change)
@@ -73,20 +73,20 @@ def run_study(
             pressed = bool(interrupts)
     if not ready.run.done:
         kind = StudyInterruptedError if pressed else StudyStoppedError
-        again = resume_command(ready.location, way)
+        again = resume_command(ready.location, options)
         raise kind(f"stopped with {counted(ready.run.remaining, 'trial')} to go; to continue: {again}")
     finish_report(screen, ready.location, folder)
     if failures := ready.run.failures:
         first = failures[0]
         typer.echo(f"{counted(len(failures), 'trial')} failed; {first.trial_id}:\n{first.error}", err=True)
         typer.echo(f"log: {log_file(ready.location)}", err=True)
-        typer.echo(f"to run them again: {resume_command(ready.location, way, 'retry')}", err=True)
+        typer.echo(f"to run them again: {resume_command(ready.location, options, 'retry')}", err=True)
         raise typer.Exit(EXIT_TRIALS_FAILED)
 
 
-def _end_without_ray(name: str, ready: Prepared, way: Way, interrupts: Sequence[int]) -> None:
-    """End this process before Ray's C++ code does: nothing can run or be asked any more."""
-    again = resume_command(ready.location, way)
+def _end_without_ray(name: str, ready: Prepared, options: RunOptions, interrupts: Sequence[int]) -> None:
+    """End this process before Ray's C++ code does: without Ray nothing can be run or asked."""
+    again = resume_command(ready.location, options)
     left = counted(ready.run.remaining, "trial")
     kind = StudyInterruptedError if interrupts else StudyStoppedError
     error = kind(
@@ -102,22 +102,22 @@ def _end_without_ray(name: str, ready: Prepared, way: Way, interrupts: Sequence[
 
 
 def stored_study(run: str) -> tuple[Store, Study]:
-    """A run's store and the study that it was written for."""
+    """Return a run's store and the study that it was written for."""
     store = open_store(run)
     if store.study.spec.get("imported"):
-        remedy = "Only runs created by lrstudy run can be resumed."
-        raise StoreError(Problem(run, "", "holds recorded histories, which nobody can train on", remedy))
+        remedy = "Only runs created by `lrstudy run` can be resumed."
+        raise StoreError(Problem(run, "", "holds imported histories, not trials", remedy))
     return store, restore_study(store.study.spec | {"name": store.study.name}, f"{run}/study.json")
 
 
-def resume_command(run: Location, way: Way, verb: str = "resume") -> str:
-    """The command line that goes on with a run."""
+def resume_command(run: Location, options: RunOptions, verb: str = "resume") -> str:
+    """Return the command line that continues a run."""
     place = str(run) if run.local is None else str(relative(run.local))
     words = ["lrstudy", verb, place]
-    if way.reports is not None:
-        words += ["--reports", str(way.reports)]
-    if way.address is not None:
-        words += ["--address", way.address]
+    if options.reports is not None:
+        words += ["--reports", str(options.reports)]
+    if options.address is not None:
+        words += ["--address", options.address]
     if run.local is None and (endpoint := os.environ.get("AWS_ENDPOINT_URL")):
         words += ["--endpoint", endpoint]
     return shlex.join(words)

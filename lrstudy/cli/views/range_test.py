@@ -1,8 +1,9 @@
-"""A study's range test run in this process, and its result as text and as data."""
+"""A range test run in this process, and its result as text, as data and as a figure."""
 
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,16 +11,17 @@ from typing import Any
 
 from lrstudy.catalog import RANGE_TEST
 from lrstudy.catalog.schedule_kinds import SCHEDULES
-from lrstudy.engine.range_test import SweepPlan, SweepResult, plan_sweep, run_range_test
+from lrstudy.cli.output import BLUE, ORANGE, save_figure
+from lrstudy.engine.range_test import RangeCurve, SweepPlan, SweepResult, plan_sweep, run_range_test
 from lrstudy.errors import InputError, Problem, did_you_mean
 from lrstudy.rules.counting import counted
-from lrstudy.rules.range_bounds import MARGIN, RULE, Bounds
+from lrstudy.rules.range_bounds import MARGIN, RULE, Bounds, smooth, window_of
 from lrstudy.spec import ScheduleSpec, Study
 from lrstudy.spec.checks import RATES
 
 
 def rate_of(schedule: ScheduleSpec) -> str | None:
-    """The parameter of a schedule that its range test is for; None where the rate is not its own."""
+    """Return the parameter that a range test of this schedule finds; None if it sets no rate itself."""
     component = SCHEDULES.get(schedule.kind)
     if component is None:
         return next((name for name in RATES if name in {*schedule.fixed, *schedule.space}), None)
@@ -27,21 +29,21 @@ def rate_of(schedule: ScheduleSpec) -> str | None:
 
 
 def schedule_to_use(study: Study, name: str | None) -> ScheduleSpec | None:
-    """The schedule that was named, or the first that searches its rate, or that has one.
+    """Return the schedule of this name, else the first that searches its rate, else the first with a rate.
 
-    Raises ``InputError`` for one that the study does not have, or whose rate a range test says nothing of.
+    Raises ``InputError`` for a schedule that is not in the study, or whose rate no range test can find.
     """
-    able = [schedule for schedule in study.schedules if rate_of(schedule)]
+    with_rate = [schedule for schedule in study.schedules if rate_of(schedule)]
     if name is None:
-        searched = [schedule for schedule in able if rate_of(schedule) in schedule.space]
-        return next(iter([*searched, *able]), None)
+        searched = [schedule for schedule in with_rate if rate_of(schedule) in schedule.space]
+        return next(iter([*searched, *with_rate]), None)
     names = [schedule.name for schedule in study.schedules]
     if name not in names:
         message = "is not a schedule of the study"
         raise InputError(Problem("command line", "--schedule", message, did_you_mean(name, names), name))
-    if name not in [schedule.name for schedule in able]:
+    if name not in [schedule.name for schedule in with_rate]:
         message = "has no rate that a range test could find"
-        remedy = f"Those that have: {', '.join(schedule.name for schedule in able) or 'none'}."
+        remedy = f"Schedules with a rate: {', '.join(schedule.name for schedule in with_rate) or 'none'}."
         raise InputError(Problem("command line", "--schedule", message, remedy, name))
     return study.schedule(name)
 
@@ -102,7 +104,7 @@ def as_data(study: Study, done: SweepResult, seed: int) -> dict[str, Any]:
 
 
 def as_text(study: Study, done: SweepResult, seed: int, user: ScheduleSpec | None) -> str:
-    """The result in at most 80 columns, names apart."""
+    """Return the result in at most 80 columns, unless names are longer."""
     last, plan = done.rows[-1], done.plan
     parts = ", ".join(getattr(study.task, part).name for part in ("dataset", "model", "loss", "optimizer"))
     cost = (counted(last.epoch, "epoch"), counted(last.step, "step"), counted(last.samples, "sample"))
@@ -114,10 +116,10 @@ def as_text(study: Study, done: SweepResult, seed: int, user: ScheduleSpec | Non
     ]
     if done.curve.ended is not None:
         lines.append(f"ended     {done.curve.ended}")
-    return "\n".join([*lines, "", *_found(done.bounds, plan), *_use(done.bounds, user)])
+    return "\n".join([*lines, "", *_bounds(done.bounds, plan), *_use(done.bounds, user)])
 
 
-def _found(bounds: Bounds, plan: SweepPlan) -> list[str]:
+def _bounds(bounds: Bounds, plan: SweepPlan) -> list[str]:
     if bounds.low is None or bounds.high is None or bounds.steepest is None:
         return [
             f"no range:  {bounds.reason}",
@@ -145,12 +147,50 @@ def _use(bounds: Bounds, user: ScheduleSpec | None) -> list[str]:
         f"  [schedules.{_key(name)}]",
         f"  {rate} = {span}",
         "",
-        "Or let the study test by itself, and count what that costs:",
+        "Or let the study run the range test, in place of one tuning trial:",
         "",
         f'  {rate} = "range-test"',
     ]
 
 
 def _key(name: str) -> str:
-    """A name as a TOML key."""
+    """Return a name as a TOML key."""
     return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name, ensure_ascii=False)
+
+
+def draw_range(curve: RangeCurve, bounds: Bounds, title: str, path: Path) -> None:
+    """Draw the loss over the rate, smoothed and as measured, with the suggested range shaded.
+
+    The validation metric, measured a few times in each epoch, is in a second panel below.
+    """
+    from matplotlib.figure import Figure
+
+    # The effect of a rate shows in the next step's loss.
+    finite = [
+        (rate, loss) for rate, loss in zip(curve.rates, curve.losses[1:], strict=False) if math.isfinite(loss)
+    ]
+    rates, losses = [rate for rate, _ in finite], [loss for _, loss in finite]
+    figure = Figure(figsize=(7, 5), layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
+    above.plot(rates, losses, ".", color="0.72", markersize=3, label="each step")
+    if losses:
+        start = losses[0]
+        smoothed = smooth(losses, window_of(len(losses)), ceiling=start)
+        above.plot(rates, smoothed, color=BLUE, label="smoothed")
+        # A loss that explodes at the end would flatten the rest of the curve.
+        bottom, top = min(smoothed), max(start, max(smoothed))
+        above.set_ylim(bottom - 0.1 * (top - bottom), top + 0.25 * (top - bottom))
+    above.set_xscale("log")
+    above.set_ylabel("training loss")
+    above.set_title(title, loc="left", fontsize="medium", parse_math=False)
+    below.plot([r for r, _ in curve.checks], [v for _, v in curve.checks], "o-", color=BLUE, markersize=3)
+    below.set_ylabel(curve.metric.replace("val_", "validation "))
+    below.set_xlabel("learning rate")
+    for axes in (above, below):
+        axes.grid(alpha=0.25)
+        if bounds.low is not None and bounds.high is not None:
+            axes.axvspan(bounds.low, bounds.high, color=BLUE, alpha=0.12, label="suggested range")
+        if bounds.steepest is not None:
+            axes.axvline(bounds.steepest, color=ORANGE, linestyle="--", label="steepest fall")
+    above.legend(fontsize="small", loc="best")
+    save_figure(figure, "--plot", path)

@@ -1,4 +1,4 @@
-"""A query's result as text: a table that fits the terminal, CSV, or JSON."""
+"""The result of an SQL query as a table that fits the terminal, as CSV, or as JSON."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import io
 import json
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
-from rich.table import Table
 from rich.text import Text
 
+from lrstudy.cli.terminal_table import names, numbers, table
 from lrstudy.errors import InputError, Problem, did_you_mean
 from lrstudy.safe_text import safe_line
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 FORMATS: Final = ("table", "csv", "json")
-# A table is for looking at: a million epochs belong into a file.
+# A table is for reading; a million epochs are for a file.
 _ROWS_SHOWN: Final = 40
 _CELL: Final = 40
 _GAP: Final = 2
@@ -36,46 +36,38 @@ def check_format(file_format: str) -> None:
         raise InputError(Problem("command line", "--format", "is not a format", remedy, file_format))
 
 
-def show_answer(console: Console, answer: Any, file_format: str) -> None:
-    """Print a ``pyarrow.Table`` in one of ``FORMATS``; a table shows its beginning, the others are whole."""
+def show_result(console: Console, result: Any, file_format: str) -> None:
+    """Print a ``pyarrow.Table`` in one of ``FORMATS``: a table shows the first rows, the others show all."""
     if file_format == "table":
-        _show_table(console, answer)
+        _show_table(console, result)
     elif file_format == "csv":
-        _write_csv(answer)
+        _write_csv(result)
     else:
-        _write_json(answer)
+        _write_json(result)
 
 
-def _show_table(console: Console, answer: Any) -> None:
-    """As many columns as the terminal holds, from the left, and the first rows; then what is left out."""
-    shown = answer.slice(0, _ROWS_SHOWN)
+def _show_table(console: Console, result: Any) -> None:
+    """Print the first rows and the columns that fit, from the left; then say what is left out."""
+    shown = result.slice(0, _ROWS_SHOWN)
     columns = [[_shown(value) for value in column.to_pylist()] for column in shown.columns]
-    headings = [safe_line(name) for name in answer.column_names]
+    headings = [safe_line(name) for name in result.column_names]
     widths = [max(map(len, [heading, *cells])) for heading, cells in zip(headings, columns, strict=True)]
     fitting = _fitting(widths, console.width)
-    table = Table(box=None, padding=(0, _GAP, 0, 0), show_edge=False)
-    for heading, kind in zip(headings[:fitting], answer.schema.types, strict=False):
-        table.add_column(
-            Text(heading),
-            justify="right" if _is_number(kind) else "left",
-            no_wrap=True,
-            overflow="ellipsis",
-        )
-    for row in zip(*columns[:fitting], strict=True):
-        table.add_row(*map(Text, row))
-    console.print(table)
-    rows = f"{answer.num_rows:,} row{'' if answer.num_rows == 1 else 's'}"
-    if answer.num_rows > len(shown):
+    looks = (numbers if _is_number(kind) else names for kind in result.schema.types)
+    heads = [look(heading) for look, heading in zip(looks, headings[:fitting], strict=False)]
+    console.print(table(heads, zip(*columns[:fitting], strict=True)))
+    rows = f"{result.num_rows:,} row{'' if result.num_rows == 1 else 's'}"
+    if result.num_rows > len(shown):
         rows += f", the first {len(shown)} shown"
     if fitting < len(headings):
         rows += f"; columns that do not fit: {', '.join(headings[fitting:])}"
-    if answer.num_rows > len(shown) or fitting < len(headings):
+    if result.num_rows > len(shown) or fitting < len(headings):
         rows += " (--format csv has all)"
     console.print(Text(rows, style="dim"))
 
 
 def _fitting(widths: Sequence[int], room: int) -> int:
-    """How many columns stand side by side; at least one, which is cut if it must be."""
+    """Return how many columns fit side by side; at least one, which is cut if it is too wide."""
     used = 0
     for place, width in enumerate(widths):
         used += width + _GAP
@@ -102,7 +94,7 @@ def _shown(value: Any) -> str:
 
 
 def _text(value: Any) -> str:
-    """A value as CSV has it: an empty field for null, nested values as JSON."""
+    """Return a value as a CSV field: empty for null, JSON for nested values."""
     if value is None:
         return ""
     plain = _plain(value)
@@ -110,7 +102,7 @@ def _text(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """A value as plain JSON data: NaN and the infinities as the texts that an export has."""
+    """Return a value as JSON data: NaN and the infinities are the texts that an export writes."""
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if value is None or isinstance(value, bool | int | float | str):
@@ -126,11 +118,11 @@ def _plain(value: Any) -> Any:
     return str(value)
 
 
-def _write_csv(answer: Any) -> None:
+def _write_csv(result: Any) -> None:
     line = io.StringIO()
     writer = csv.writer(line, lineterminator="\n")
-    writer.writerow(answer.column_names)
-    for rows in _batches(answer):
+    writer.writerow(result.column_names)
+    for rows in _batches(result):
         writer.writerows([_csv_field(value) for value in row] for row in rows)
         sys.stdout.write(line.getvalue())
         line.seek(0)
@@ -139,34 +131,34 @@ def _write_csv(answer: Any) -> None:
 
 
 def _csv_field(value: Any) -> Any:
-    # As an export writes it: repr keeps every digit of a float, and NaN is nan.
+    # The same as an export: repr keeps every digit of a float and writes NaN as nan.
     return repr(value) if isinstance(value, float) else _text(value)
 
 
-def _write_json(answer: Any) -> None:
-    names = _distinct(answer.column_names)
+def _write_json(result: Any) -> None:
+    keys = _distinct(result.column_names)
     separator = "[\n"
-    for rows in _batches(answer):
+    for rows in _batches(result):
         for row in rows:
-            data = {name: _plain(value) for name, value in zip(names, row, strict=True)}
+            data = {key: _plain(value) for key, value in zip(keys, row, strict=True)}
             sys.stdout.write(separator + json.dumps(data, ensure_ascii=False, allow_nan=False))
             separator = ",\n"
     sys.stdout.write("[]\n" if separator == "[\n" else "\n]\n")
 
 
-def _distinct(names: Sequence[str]) -> list[str]:
-    """The columns' names; one that comes again gets a number, for an object's keys must differ."""
-    found: dict[str, None] = {}
-    for name in names:
+def _distinct(columns: Sequence[str]) -> list[str]:
+    """Return the names of the columns, as different keys of an object: repeated names get a number."""
+    keys: dict[str, None] = {}
+    for name in columns:
         number, key = 1, name
-        while key in found:
+        while key in keys:
             number += 1
             key = f"{name}_{number}"
-        found[key] = None
-    return list(found)
+        keys[key] = None
+    return list(keys)
 
 
-def _batches(answer: Any) -> Any:
-    """The rows, some thousand at a time; column by column, for two columns may have one name."""
-    for batch in answer.to_batches(max_chunksize=_BATCH):
+def _batches(result: Any) -> Iterator[list[tuple[Any, ...]]]:
+    """Yield the rows in batches; they are read by column because two columns may have the same name."""
+    for batch in result.to_batches(max_chunksize=_BATCH):
         yield list(zip(*(column.to_pylist() for column in batch.columns), strict=True))

@@ -135,10 +135,10 @@ def test_a_tilde_is_the_home_folder_wherever_a_path_is_given(here: Path, tmp_pat
 def test_the_report_of_a_study_may_go_to_the_home_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from lrstudy.cli import running
+    from lrstudy.cli.views import run
 
     seen = []
-    monkeypatch.setattr(running, "run_study", lambda study, out, way, own: seen.append((out, way.reports)))
+    monkeypatch.setattr(run, "run_study", lambda study, out, way, own: seen.append((out, way.reports)))
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "s.toml").write_text(STUDY)
     told = CliRunner().invoke(app, ["run", "~/s.toml", "--out", "~/runs", "--reports", "~/rep"])

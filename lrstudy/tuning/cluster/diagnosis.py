@@ -1,4 +1,4 @@
-"""What ``lrstudy doctor`` looks at: what is well, worth knowing, or a fault with its remedy."""
+"""Checks of the machine and of a cluster for ``lrstudy doctor``: each is ok, a note, or a fault."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _EXTRAS: Final = {
     "mlflow": "mlflow-skinny",
     "wandb": "wandb",
 }
-# A study writes megabytes; Ray's own files and object store need more.
+# A study writes megabytes; Ray's files and object store need more.
 _SPACE: Final = 2**30
 _MEMORY: Final = 2 * 2**30
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """One line: what was looked at, how it is, what was seen, and the remedy of a fault."""
+class CheckResult:
+    """One check: its name, its state, the observation, and the remedy of a fault."""
 
     name: str
     state: State
@@ -40,8 +40,8 @@ class Finding:
     remedy: str = ""
 
 
-def diagnose(out: str, root: Path | None, address: str | None) -> Iterator[Finding]:
-    """Look at everything a study needs, the quick things first; nothing is changed."""
+def diagnose(out: str, root: Path | None, address: str | None) -> Iterator[CheckResult]:
+    """Check everything that a study needs, the quick checks first; nothing is changed."""
     yield _python()
     yield from _packages()
     yield _accelerator()
@@ -52,26 +52,26 @@ def diagnose(out: str, root: Path | None, address: str | None) -> Iterator[Findi
     yield _ray(address)
 
 
-def _python() -> Finding:
+def _python() -> CheckResult:
     seen = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
     if sys.version_info < _OLDEST:
-        return Finding("Python", "fault", seen, "Use Python 3.11 or later.")
-    return Finding("Python", "ok", seen)
+        return CheckResult("Python", "fault", seen, "Use Python 3.11 or later.")
+    return CheckResult("Python", "ok", seen)
 
 
-def _packages() -> Iterator[Finding]:
+def _packages() -> Iterator[CheckResult]:
     for name in ("lrstudy", "torch", "torchvision", "ray", "optuna", "pyarrow"):
         try:
-            yield Finding(name, "ok", importlib.metadata.version(name))
+            yield CheckResult(name, "ok", importlib.metadata.version(name))
         except importlib.metadata.PackageNotFoundError:
-            yield Finding(name, "fault", "not installed", "Install lrstudy anew: pip install lrstudy")
-    there = [extra for extra in _EXTRAS if _extra_is_there(extra)]
-    missing = [extra for extra in _EXTRAS if extra not in there]
-    remedy = f"Where wanted: pip install 'lrstudy[{','.join(missing)}]'" if missing else ""
-    yield Finding("extras", "note" if missing else "ok", ", ".join(there) or "none", remedy)
+            yield CheckResult(name, "fault", "not installed", "Install lrstudy again: pip install lrstudy")
+    installed = [extra for extra in _EXTRAS if _is_installed(extra)]
+    missing = [extra for extra in _EXTRAS if extra not in installed]
+    remedy = f"To install the others: pip install 'lrstudy[{','.join(missing)}]'" if missing else ""
+    yield CheckResult("extras", "note" if missing else "ok", ", ".join(installed) or "none", remedy)
 
 
-def _extra_is_there(extra: str) -> bool:
+def _is_installed(extra: str) -> bool:
     if extra == "cluster":
         return importlib.util.find_spec("aiohttp_cors") is not None  # only the dashboard's agents need it
     try:
@@ -81,33 +81,33 @@ def _extra_is_there(extra: str) -> bool:
     return True
 
 
-def _accelerator() -> Finding:
+def _accelerator() -> CheckResult:
     import torch
 
     if torch.cuda.is_available():
         names = [torch.cuda.get_device_name(place) for place in range(torch.cuda.device_count())]
-        return Finding("GPU", "ok", f"{', '.join(names)}; CUDA {torch.version.cuda}")
+        return CheckResult("GPU", "ok", f"{', '.join(names)}; CUDA {torch.version.cuda}")
     if shutil.which("nvidia-smi"):
         remedy = "Compare nvidia-smi's driver with torch.version.cuda; install the torch that fits it."
-        return Finding("GPU", "fault", "there is a driver, but torch does not see a GPU", remedy)
-    return Finding("GPU", "note", f"none; trials run on {os.cpu_count()} CPU cores")
+        return CheckResult("GPU", "fault", "a driver is installed, but torch does not see a GPU", remedy)
+    return CheckResult("GPU", "note", f"none; trials run on {os.cpu_count()} CPU cores")
 
 
-def _memory() -> Finding:
+def _memory() -> CheckResult:
     try:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
         free = next(1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
-    except (OSError, StopIteration):  # not every system tells
-        return Finding("memory", "note", "unknown")
+    except (OSError, StopIteration):  # only Linux has this file
+        return CheckResult("memory", "note", "unknown")
     if free < _MEMORY:
-        return Finding(
-            "memory", "fault", f"{_gib(free)} free", "Free some: each of Ray's workers needs half a GiB."
+        return CheckResult(
+            "memory", "fault", f"{_gib(free)} free", "Free some: each of Ray's workers needs 0.5 GiB."
         )
-    return Finding("memory", "ok", f"{_gib(free)} free")
+    return CheckResult("memory", "ok", f"{_gib(free)} free")
 
 
-def _space(name: str, out: str) -> Finding:
-    """Room where runs and Ray's temporary files go."""
+def _space(name: str, out: str) -> CheckResult:
+    """Check the free space for runs and for Ray's temporary files."""
     from lrstudy.tuning.cluster.machine import temporary_folder
 
     places = {"Ray's temporary files": _existing(temporary_folder()[0])}
@@ -116,35 +116,35 @@ def _space(name: str, out: str) -> Finding:
     free = {what: shutil.disk_usage(place).free for what, place in places.items()}
     seen = ", ".join(f"{what}: {_gib(bytes_)} free" for what, bytes_ in free.items())
     if min(free.values()) < _SPACE:
-        return Finding("disk", "fault", seen, "Make room, or choose another --out or RAY_TMPDIR.")
-    return Finding("disk", "ok", seen)
+        return CheckResult("disk", "fault", seen, "Free some space, or choose another --out or RAY_TMPDIR.")
+    return CheckResult("disk", "ok", seen)
 
 
-def _folder(out: str) -> Finding:
+def _folder(out: str) -> CheckResult:
     from lrstudy.store import open_location
 
     try:
         open_location(out).check_writable()
     except LrStudyError as error:
-        return Finding("--out", "fault", str(error))
-    return Finding("--out", "ok", f"{out} can be written")
+        return CheckResult("--out", "fault", str(error))
+    return CheckResult("--out", "ok", f"{out} can be written")
 
 
-def _data(root: Path | None) -> Iterator[Finding]:
+def _data(root: Path | None) -> Iterator[CheckResult]:
     from lrstudy.tasks.fetch import list_data
 
     states = list_data(root)
-    there = [state.name for state in states if state.state in ("present", "shipped")]
+    present = [state.name for state in states if state.state in ("present", "shipped")]
     missing = [state.name for state in states if state.state == "missing"]
-    yield Finding("data sets", "ok", ", ".join(there))
+    yield CheckResult("data sets", "ok", ", ".join(present))
     for state in states:
         if state.state == "incomplete":
-            yield Finding(state.name, "fault", "incomplete", f"lrstudy data fetch {state.name}")
+            yield CheckResult(state.name, "fault", "incomplete", f"lrstudy data fetch {state.name}")
     if missing:
-        yield Finding("not here", "note", ", ".join(missing), "Where wanted: lrstudy data fetch NAME")
+        yield CheckResult("not here", "note", ", ".join(missing), "To fetch one: lrstudy data fetch NAME")
 
 
-def _ray(address: str | None) -> Finding:
+def _ray(address: str | None) -> CheckResult:
     from lrstudy.spec import Resources
     from lrstudy.tuning.cluster.session import cluster_size, ray_session
 
@@ -153,9 +153,9 @@ def _ray(address: str | None) -> Finding:
         with ray_session(address, Resources()):
             size = cluster_size()
     except LrStudyError as error:
-        return Finding(name, "fault", str(error))
+        return CheckResult(name, "fault", str(error))
     where = address or "starts on this machine"
-    return Finding(name, "ok", f"{where}: {size}")
+    return CheckResult(name, "ok", f"{where}: {size}")
 
 
 def _existing(folder: Path) -> Path:

@@ -1,0 +1,140 @@
+"""The schedules with their parameters and defaults, and their curves as numbers and as figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from lrstudy.catalog import REQUIRED, Component
+from lrstudy.catalog.schedule_kinds import SCHEDULES
+from lrstudy.cli.output import BLUE, console, figure_problems, save_figure
+from lrstudy.cli.terminal_table import names, numbers, table, words
+from lrstudy.errors import InputError
+from lrstudy.rules.surroundings import output_to_stderr
+from lrstudy.spec.overrides import apply_overrides
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from lrstudy.schedules import Curve
+
+STEPS_PER_EPOCH: Final = 20
+_ACROSS: Final = 3
+
+
+def show_schedules() -> None:
+    """Print a line for each schedule."""
+    rows = [(component.name, component.doc) for component in SCHEDULES.values()]
+    console().print(table([names("schedule"), words("what it does")], rows))
+    console().print('\nOne with its parameters: lrstudy schedules NAME. Your own: "module:attribute".')
+
+
+def show_schedule(name: str) -> None:
+    """Print a schedule with its source, and a line for each parameter."""
+    component, screen = SCHEDULES[name], console()
+    screen.print(f"{component.name}: {component.doc}", markup=False)
+    if component.source:
+        screen.print(f"source: {component.source}", markup=False)
+    rows = [
+        (entry["name"], "–" if entry["default"] is None else str(entry["default"]), entry["doc"])
+        for entry in schedule_data(component)["parameters"]
+    ]
+    screen.print(table([names("parameter"), names("default"), words("what it is")], rows))
+
+
+def show_rates(rates: Curve) -> None:
+    """Print the rate at about ten steps, from the first to the last."""
+    last = len(rates.rates) - 1
+    places = sorted({round(part * last / 10) for part in range(11)})
+    rows = [(f"{rates.epochs[place]:.4g}", f"{rates.rates[place]:.4g}") for place in places]
+    console().print(table([numbers("epochs done"), numbers("rate")], rows))
+
+
+def schedule_data(component: Component) -> dict[str, Any]:
+    """Return a schedule with its parameters as plain data."""
+    return {
+        "name": component.name,
+        "doc": component.doc,
+        "source": component.source,
+        "parameters": [
+            {
+                "name": parameter.name,
+                "type": parameter.type,
+                "default": _default(parameter.default),
+                "choices": list(parameter.choices),
+                "tunable": parameter.tunable,
+                "doc": parameter.doc,
+            }
+            for parameter in component.parameters
+        ],
+    }
+
+
+def _default(value: object) -> object:
+    """Return a default as a study file would give it."""
+    if value is REQUIRED:
+        return "required"
+    return list(value) if isinstance(value, tuple) else value
+
+
+def read_curve(kind: str, overrides: Sequence[str], epochs: int, plot: Path | None) -> Curve:
+    """Return the rate at every step of a training, for parameters given as ``key=value``.
+
+    Raises ``InputError`` for parameters that cannot be used, a schedule without a curve, or a figure's file
+    that cannot be written.
+    """
+    params: dict[str, Any] = {}
+    problems = apply_overrides(params, overrides)
+    if plot is not None:
+        problems += figure_problems("--plot", plot)
+    if problems:
+        raise InputError(problems)
+    from lrstudy.schedules import curve
+
+    if ":" in kind:
+        from lrstudy.tuning.start import importable
+
+        importable([Path.cwd()])
+    with output_to_stderr():  # users' code may print
+        return curve(kind, params, epochs, STEPS_PER_EPOCH)
+
+
+def draw_curve(rates: Curve, path: Path) -> None:
+    """Draw a curve into a PNG or SVG file; raises ``InputError`` if the file cannot be written."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 3.5), layout="constrained")
+    axes = figure.subplots()
+    _draw(axes, rates)
+    axes.set_xlabel("epochs")
+    axes.set_ylabel("learning rate")
+    save_figure(figure, "--plot", path)
+
+
+def draw_all_curves(epochs: int, path: Path) -> None:
+    """Draw the curves of all schedules that have one, with their defaults, side by side."""
+    from matplotlib.figure import Figure
+
+    from lrstudy.schedules import curve, has_curve
+
+    if problems := figure_problems("--plot", path):
+        raise InputError(problems)
+    kinds = [kind for kind in SCHEDULES if has_curve(kind)]
+    down = -(-len(kinds) // _ACROSS)
+    figure = Figure(figsize=(9, 2.3 * down), layout="constrained")
+    panels = figure.subplots(down, _ACROSS, sharex=True, squeeze=False).flat
+    for axes, kind in zip(panels, kinds, strict=False):
+        _draw(axes, curve(kind, {}, epochs, STEPS_PER_EPOCH))
+    for axes in list(panels)[len(kinds) :]:
+        axes.set_axis_off()
+    figure.supxlabel("epochs", fontsize="medium")
+    figure.supylabel("learning rate", fontsize="medium")
+    save_figure(figure, "--plot", path)
+
+
+def _draw(axes: Axes, rates: Curve) -> None:
+    axes.plot(rates.epochs, rates.rates, color=BLUE)
+    axes.set_title(rates.kind, loc="left", fontsize="medium", parse_math=False)
+    axes.set_ylim(bottom=0)
+    axes.grid(alpha=0.25)

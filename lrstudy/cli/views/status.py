@@ -1,0 +1,170 @@
+"""The progress of a run, read from its store alone: as data, as a page, and as a page kept current."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
+
+from lrstudy.cli.terminal_table import names, numbers, table
+from lrstudy.cli.views.progress import duration
+from lrstudy.records import Phase, Status
+from lrstudy.rules.counting import counted
+from lrstudy.store import Store, open_store, writer_of
+
+WATCH_SECONDS: Final = 2.0
+# The pace is that of the latest trials: a run may have been idle for hours before them.
+_LATEST: Final = 20
+
+
+@dataclass(slots=True)
+class ScheduleCounts:
+    """One schedule's trials: done and planned per phase, lost ones by cause, best tuning value so far."""
+
+    schedule: str
+    tune_planned: int
+    confirm_planned: int
+    tune: int = 0
+    confirm: int = 0
+    pruned: int = 0
+    diverged: int = 0
+    failed: int = 0
+    best: float | None = None
+    range_tests: int = 0
+    range_tests_planned: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RunStatus:
+    """A run at one moment; ``writer`` is the process that trains it, None if there is none."""
+
+    study: str
+    metric: str
+    schedules: tuple[ScheduleCounts, ...]
+    writer: str | None
+    seconds_per_trial: float | None
+
+    @property
+    def done(self) -> int:
+        """Trials that have ended."""
+        return sum(row.range_tests + row.tune + row.confirm for row in self.schedules)
+
+    @property
+    def planned(self) -> int:
+        """Trials of the whole study."""
+        return sum(row.range_tests_planned + row.tune_planned + row.confirm_planned for row in self.schedules)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Seconds at the pace of the latest trials; None without a writer or with too few ended trials."""
+        if not self.running or self.seconds_per_trial is None:
+            return None
+        return self.seconds_per_trial * (self.planned - self.done)
+
+    @property
+    def running(self) -> bool:
+        """Return True if trials are missing and a process trains them."""
+        return self.done < self.planned and self.writer is not None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything that ``lrstudy status`` shows, as plain data."""
+        return {
+            "study": self.study,
+            "metric": self.metric,
+            "done": self.done,
+            "planned": self.planned,
+            "writer": self.writer,
+            "seconds_left": self.seconds_left,
+            "schedules": [asdict(row) for row in self.schedules],
+        }
+
+
+def read_status(store: Store) -> RunStatus:
+    """Return the present status of the run in a store."""
+    ends = (record.ended_at for record in store.trial_records())
+    ended = sorted(end.timestamp() for end in ends if end is not None)[-_LATEST:]
+    pace = (ended[-1] - ended[0]) / (len(ended) - 1) if len(ended) > 1 else None
+    return RunStatus(
+        study=store.study.name,
+        metric=store.study.metric.name,
+        schedules=tuple(_counts(store)),
+        writer=writer_of(store.location),
+        seconds_per_trial=pace,
+    )
+
+
+def _counts(store: Store) -> list[ScheduleCounts]:
+    """Count the trials in a store: one entry per schedule, in the study's order."""
+    study = store.study
+    rows = {
+        schedule.name: ScheduleCounts(
+            schedule.name,
+            planned[Phase.TUNE],
+            planned[Phase.CONFIRM],
+            range_tests_planned=planned[Phase.RANGE_TEST],
+        )
+        for schedule in study.schedules
+        for planned in [study.planned(schedule)]
+    }
+    for record in store.trial_records():
+        row = rows[record.schedule]
+        row.range_tests += record.phase is Phase.RANGE_TEST
+        row.tune += record.phase is Phase.TUNE
+        row.confirm += record.phase is Phase.CONFIRM
+        row.pruned += record.status is Status.PRUNED
+        row.diverged += record.status is Status.DIVERGED
+        row.failed += record.status is Status.FAILED
+        value = record.objective
+        if (record.phase is Phase.TUNE or study.imported) and value is not None:
+            row.best = value if row.best is None or study.metric.better(value, row.best) else row.best
+    for row in rows.values() if study.imported else ():
+        row.confirm_planned = row.confirm  # an import is complete, also if its seeds are uneven
+    return list(rows.values())
+
+
+def status_page(status: RunStatus) -> Group:
+    """Return a line on the whole run and a table of its schedules, within 80 columns."""
+    head = f"{status.study}: {status.done} of {counted(status.planned, 'trial')} done"
+    if (left := status.seconds_left) is not None:
+        head += f", about {duration(left)} left"
+    if status.writer is not None:
+        head += f"; {status.writer} runs it"
+    causes = ("pruned", "diverged", "failed")
+    lost = [name for name in causes if any(getattr(row, name) for row in status.schedules)]
+    columns = [
+        names("schedule", longest=24),
+        *(numbers(head, wrap=True) for head in ("tune", "confirm", f"best {status.metric}", *lost)),
+    ]
+    rows = [
+        (
+            row.schedule,
+            f"{row.tune}/{row.tune_planned}",
+            f"{row.confirm}/{row.confirm_planned}",
+            "–" if row.best is None else f"{row.best:.4f}",
+            *(str(getattr(row, name) or "") for name in lost),
+        )
+        for row in status.schedules
+    ]
+    return Group(Text(head), table(columns, rows))
+
+
+def watch_run(console: Console, run: str) -> None:
+    """Show a run until no process trains it: on a terminal in place, elsewhere a page after each change."""
+    shown = read_status(open_store(run))
+    if not console.is_terminal:
+        console.print(status_page(shown))
+        while shown.running:
+            time.sleep(WATCH_SECONDS)
+            before, shown = shown, read_status(open_store(run))
+            if (shown.done, shown.writer) != (before.done, before.writer):
+                console.print(status_page(shown))
+        return
+    with Live(status_page(shown), console=console, auto_refresh=False) as live:
+        while shown.running:
+            time.sleep(WATCH_SECONDS)
+            shown = read_status(open_store(run))
+            live.update(status_page(shown), refresh=True)
