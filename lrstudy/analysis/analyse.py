@@ -24,7 +24,7 @@ from lrstudy.analysis.summary import Levels, Reach, ScheduleSummary, Summary, Tu
 from lrstudy.analysis.targets import choose_targets, ladder
 from lrstudy.analysis.time_to_target import Contest, reach_target
 from lrstudy.analysis.trial_table import Readable, Trial, read_columns
-from lrstudy.analysis.tried_configurations import Configuration, configurations, ranked
+from lrstudy.analysis.tried_configurations import Tried, configurations, ranked
 from lrstudy.analysis.tuning_cost import TunedTime, best_of_n, break_even, time_with_tuning
 from lrstudy.analysis.warnings import study_warnings
 from lrstudy.records import Phase, Status
@@ -214,7 +214,7 @@ def _tuned_time(contest: Contest, tune: Sequence[Trial], reach: Reach) -> TunedT
     )
 
 
-def _configuration_ert(contest: Contest, tried: Configuration, target: float) -> float | None:
+def _configuration_ert(contest: Contest, tried: Tried, target: float) -> float | None:
     """Expected epochs to a target over a configuration's tuning trials; None when none of them hit."""
     found = hits_of(contest.columns, tried.trials, contest.metric, target, "epochs", float(contest.epochs))
     spent = [

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from lrstudy.records import Phase, Status
 from lrstudy.rules.metrics import Metric
+from lrstudy.rules.outcome import learned
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -168,16 +169,10 @@ def _times(epoch: Array, columns: dict[str, Array], begin: Index) -> tuple[dict[
 def _trials(table: Any, metric: Metric, blocks: dict[str, tuple[int, int]], loss: Array) -> tuple[Trial, ...]:
     rows = table.sort_by("trial_id").to_pylist()
     return tuple(
-        _trial(place, row, metric, block, _learned(loss[slice(*block)]))
+        _trial(place, row, metric, block, learned(loss[slice(*block)].tolist()))
         for place, row in enumerate(rows)
         for block in [blocks.get(row["trial_id"], (0, 0))]
     )
-
-
-def _learned(loss: Array) -> float | None:
-    if len(loss) < 2 or not np.isfinite(loss[[0, -1]]).all() or loss[0] == 0:
-        return None
-    return float((loss[0] - loss[-1]) / abs(loss[0]))
 
 
 def _trial(

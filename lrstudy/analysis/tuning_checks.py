@@ -7,12 +7,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from lrstudy.analysis.trial_table import Trial
-from lrstudy.analysis.tried_configurations import Configuration, configurations, ranked
-from lrstudy.rules.ends import FEWEST_TRIED, LEARNED, OUTER, TREND, End, at_end, outermost_near, place_in
+from lrstudy.analysis.tried_configurations import Tried, configurations, ranked
 from lrstudy.rules.metrics import Metric
+from lrstudy.rules.search_edges import (
+    OUTER,
+    End,
+    at_end,
+    hardly_learned,
+    outermost_near,
+    place_in,
+    trend,
+)
 
 # Values that differ by more than this factor, or by the outer part of a range, are far apart.
 FAR = 3.0
@@ -27,33 +34,25 @@ def tuning_warnings(
     tried = ranked(tune, metric)
     if not space or not tried or tried[0].objective is None:
         return []
-    fall = max(one.learned for one in tried)
-    if -math.inf < fall <= LEARNED:
-        return [_idle(name, space, tried, fall)]
+    measured = [one for one in tried if one.objective is not None]
+    falls = [one.learned for one in measured if one.learned is not None]
+    if hardly_learned(falls):
+        return [_idle(name, space, measured, max(falls))]
     found = [*_edges(name, space, tried, _noise(confirm), metric), *_rising(name, tune, metric)]
     return found + _winners_curse(name, tried[0], confirm, metric)
 
 
-def _idle(name: str, space: Mapping[str, Any], tried: Sequence[Configuration], fall: float) -> str:
-    """Say that luck chose the winner, and in which direction the loss fell faster: that end to move."""
+def _idle(name: str, space: Mapping[str, Any], measured: Sequence[Tried], fall: float) -> str:
+    """Say that luck chose the winner, and towards which end the loss fell faster: there to widen."""
     ways = []
     for parameter, span in space.items():
-        pairs = [(one.params[parameter], one.learned) for one in tried if math.isfinite(one.learned)]
-        way = _trend(pairs) if isinstance(span, Mapping) else 0
-        edge, word = ("high", "higher") if way > 0 else ("low", "lower")
-        if way and not isinstance(span[edge], str):
-            move = "raise" if way > 0 else "lower"
+        pairs = [(one.params[parameter], one.learned) for one in measured if one.learned is not None]
+        edge = trend(pairs) if isinstance(span, Mapping) else None
+        if edge is not None and not isinstance(span[edge], str):
+            move, word = ("raise", "higher") if edge == "high" else ("lower", "lower")
             ways.append(f"It fell faster the {word} {parameter} was: {move} its {edge}, now {span[edge]:g}.")
     sentence = f"{name}: hardly learned: the training loss of no tuning trial fell by more than"
     return " ".join([f"{sentence} {100 * max(fall, 0.0):.2g}%, so luck chose the winner.", *ways])
-
-
-def _trend(pairs: Sequence[tuple[float, float]]) -> int:
-    """Return 1 if the second of the pairs clearly rises with the first, -1 if it falls, else 0."""
-    if len(pairs) < FEWEST_TRIED or min(len(set(column)) for column in zip(*pairs, strict=True)) < 2:
-        return 0
-    correlation = float(stats.spearmanr(pairs).statistic)
-    return (correlation > TREND) - (correlation < -TREND)
 
 
 def _noise(confirm: Sequence[Trial]) -> float:
@@ -63,7 +62,7 @@ def _noise(confirm: Sequence[Trial]) -> float:
 
 
 def _edges(
-    name: str, space: Mapping[str, Any], tried: Sequence[Configuration], noise: float, metric: Metric
+    name: str, space: Mapping[str, Any], tried: Sequence[Tried], noise: float, metric: Metric
 ) -> list[str]:
     """Return a warning for each parameter whose best value is at an end of its space, or near it.
 
@@ -163,7 +162,7 @@ def _rising(name: str, tune: Sequence[Trial], metric: Metric) -> list[str]:
     ]
 
 
-def _winners_curse(name: str, best: Configuration, confirm: Sequence[Trial], metric: Metric) -> list[str]:
+def _winners_curse(name: str, best: Tried, confirm: Sequence[Trial], metric: Metric) -> list[str]:
     """A sentence if the winner did clearly worse on fresh seeds than in the trials that made it win."""
     values = [trial.best_val for trial in confirm if trial.best_val is not None]
     if len(values) < 3 or best.best_val is None:

@@ -6,8 +6,11 @@ A study file is checked against these declarations before anything heavy is impo
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
+
+from lrstudy.errors import Problem, did_you_mean
 
 ParameterType = Literal["float", "int", "bool", "choice", "text", "floats", "ints"]
 
@@ -96,5 +99,32 @@ class Component:
     extra: str | None = None
 
     def parameter(self, name: str) -> Parameter | None:
-        """The parameter of that name, or None."""
+        """Return the parameter of that name, or None."""
         return next((parameter for parameter in self.parameters if parameter.name == name), None)
+
+    def complete(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a value for each parameter: the given one, else its default.
+
+        >>> Component("sgd", "", (Parameter("lr", "float", "", 0.1),)).complete({})
+        {'lr': 0.1}
+        """
+        return {parameter.name: given.get(parameter.name, parameter.default) for parameter in self.parameters}
+
+    def problems(
+        self, given: Mapping[str, Any], where: str, unknown: str, prefix: str = ""
+    ) -> Iterator[Problem]:
+        """Yield what is wrong with values for its parameters; ``unknown`` says so of one that it has not.
+
+        ``where`` is that of a ``Problem``, and ``prefix`` comes before each of its keys.
+        """
+        known = [parameter.name for parameter in self.parameters]
+        for name, value in given.items():
+            parameter = self.parameter(name)
+            if parameter is None:
+                hint = did_you_mean(name, known) if known else f"{self.name} has no options."
+                yield Problem(where, prefix + name, unknown, hint, value)
+            elif (message := parameter.problem(value)) is not None:
+                yield Problem(where, prefix + name, message, f"{parameter.doc}.", value)
+        for parameter in self.parameters:
+            if parameter.default is REQUIRED and parameter.name not in given:
+                yield Problem(where, prefix + parameter.name, "is missing", f"{parameter.doc}.")

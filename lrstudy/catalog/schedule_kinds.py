@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Final
 
 from lrstudy.catalog.competitor_schedules import COMPETITORS
+from lrstudy.catalog.decay_schedules import DECAYS
 from lrstudy.catalog.lipschitz_schedule import LIPSCHITZ_LR
 from lrstudy.catalog.parameter import Component, Parameter
 from lrstudy.catalog.schedule_parameters import LR, WARMUP_FIRST, WARMUP_OVER, rate, ratio
@@ -182,6 +183,7 @@ _BUILT_IN: Final = (
         "lr/(1 + decay·t) at step t: the time decay of Keras.",
         (LR, Parameter("decay", "float", "Decay per step, at least 0", 1e-3, low=0.0), WARMUP_OVER),
     ),
+    *DECAYS,
     Component(
         "plateau",
         "The rate is multiplied by factor when the study's metric has stopped improving.",

@@ -17,7 +17,7 @@ def settle_environment() -> None:
     # A matplotlibrc in the current folder or the home would change figures, or require LaTeX.
     os.environ["MATPLOTLIBRC"] = os.devnull
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it reports where it caches its fonts
-    # People set this to find warnings in their own code; a library's warning would end a study.
+    # People set this to find warnings in code that they wrote; a library's warning would end a study.
     if "error" in os.environ.get("PYTHONWARNINGS", ""):
         del os.environ["PYTHONWARNINGS"]
         warnings.resetwarnings()

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from lrstudy.compat.torch import count_as_stepped, has_hooks
 from lrstudy.engine.captured_sgd import CapturedSGD, Constants, constants_of
-from lrstudy.engine.step import PlainStep
+from lrstudy.engine.plain_step import PlainStep
 
 # A replayable computation: runs it again on whatever its input tensors hold by then.
 Replay = Callable[[], None]

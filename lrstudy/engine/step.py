@@ -6,11 +6,13 @@ from collections.abc import Hashable
 from typing import TYPE_CHECKING, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim import Optimizer
 
 from lrstudy.catalog.task_parts import TORCHVISION
-from lrstudy.tasks import Precision, TrainingParts
+from lrstudy.engine.captured_step import CapturedStep
+from lrstudy.engine.plain_step import PlainStep
+from lrstudy.tasks import TrainingParts
 
 if TYPE_CHECKING:
     from lrstudy.spec import TaskSpec
@@ -34,33 +36,6 @@ class Step(Protocol):
         ...
 
 
-class PlainStep:
-    """Forward, loss, backward and update, call by call."""
-
-    def __init__(self, model: nn.Module, loss: nn.Module, precision: Precision, optimizer: Optimizer) -> None:
-        self.model, self.optimizer = model, optimizer
-        self._loss, self._precision = loss, precision
-        self.note: str | None = None
-
-    def __call__(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Take one step on a batch."""
-        result = self.gradient(inputs, targets)
-        self.optimizer.step()
-        return result
-
-    def gradient(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Compute all of the step but the update; ``grad`` stays on the parameters."""
-        self.model.zero_grad(set_to_none=True)
-        with self._precision.autocast():
-            outputs = self.model(inputs)
-            loss = self._loss(outputs, targets)
-        loss.backward()
-        return loss.detach(), outputs.detach()
-
-    def close(self, *, keep: bool) -> None:
-        """Do nothing: nothing is left."""
-
-
 def build_step(
     parts: TrainingParts, how: str, optimizer: Optimizer | None = None, *, shared: bool = True
 ) -> Step:
@@ -82,8 +57,6 @@ def choose_step(how: str, plain: PlainStep, device: torch.device, key: Hashable 
     """
     if how == "captured":
         if device.type == "cuda":
-            from lrstudy.engine.captured_step import CapturedStep
-
             return CapturedStep(plain, key)
         plain.note = f"a step is captured on a GPU only, not on a {device.type}: it is computed call by call"
     return plain

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any, Final
 
 from torch import nn
-from torch.nn.parallel import DistributedDataParallel
 from torch.nn.parameter import is_lazy
 
 from lrstudy.compat.torch import wrapped_by_compile
-from lrstudy.errors import Problem, SchedulerError, all_known, did_you_mean
+from lrstudy.errors import all_known, did_you_mean
+from lrstudy.lipschitz.head_candidates import candidates, refusal, unwrapped
 from lrstudy.lipschitz.linear_layers import can_be_named, is_head_like
+from lrstudy.lipschitz.trace import trace_head
 
 # The attribute under which the data-parallel wrappers keep the model that they wrap.
 _WRAPPED: Final = "module"
@@ -26,8 +27,6 @@ def find_head(model: nn.Module, head: nn.Module | str | None = None, inputs: Any
     """
     found = known_head(model, head)
     if found is None and inputs is not None:
-        from lrstudy.lipschitz.trace import trace_head  # it asks this module for the candidates
-
         return trace_head(model, inputs)
     return candidates(model)[-1][1] if found is None else found
 
@@ -49,55 +48,6 @@ def known_head(model: nn.Module, head: nn.Module | str | None = None) -> nn.Modu
             "Run the model on one batch before making the scheduler.",
         )
     return found
-
-
-def candidates(model: nn.Module) -> list[tuple[str, nn.Module]]:
-    """Return the layers of a model that could be its head, with their names, in the order of registration."""
-    found = [(name, module) for name, module in unwrapped(model).named_modules() if is_head_like(module)]
-    if not found:
-        raise refusal(
-            "model",
-            type(model).__name__,
-            "has no torch.nn.Linear, so there is no last linear layer whose input could be measured",
-            "End the model in one (a 1×1 convolution will do), or name a layer with in_features and"
-            " out_features by head=.",
-        )
-    return found
-
-
-def unwrapped(model: nn.Module) -> nn.Module:
-    """Return the model inside torch.compile and the data-parallel wrappers."""
-    while True:
-        inner = wrapped_by_compile(model)
-        if inner is not None:
-            model = inner
-        elif isinstance(model, nn.DataParallel | DistributedDataParallel):
-            model = model.module
-        else:
-            return model
-
-
-def is_compiled(model: nn.Module) -> bool:
-    """Return True if the model is what torch.compile returned for a module."""
-    return wrapped_by_compile(model) is not None
-
-
-def refusal(key: str, value: object, message: str, remedy: str) -> SchedulerError:
-    """Return a refusal of one argument."""
-    return SchedulerError(Problem("LipschitzLR", key, message, remedy, value))
-
-
-def unclear(model: nn.Module, message: str) -> SchedulerError:
-    """Return a refusal to choose among the candidates, which names them."""
-    names = [name or "the model itself" for name, _ in candidates(model)]
-    listed = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
-    return refusal(
-        "head",
-        None,
-        message,
-        f"Name the last linear layer by head=, if the loss is taken of its outputs: {listed}. Weights tied by"
-        " torch.nn.functional.linear need an nn.Linear that shares them (head.weight = embedding.weight).",
-    )
 
 
 def _end_of(model: nn.Module) -> nn.Module | None:

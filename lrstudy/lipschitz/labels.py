@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from lrstudy.errors import SchedulerError
-from lrstudy.lipschitz.head import refusal
+from lrstudy.lipschitz.head_candidates import refusal
 from lrstudy.lipschitz.loss_modules import IGNORED_REMEDY
 
 

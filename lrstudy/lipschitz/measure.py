@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from lrstudy.errors import Problem, SchedulerError
-from lrstudy.lipschitz.head import unwrapped
+from lrstudy.lipschitz.head_candidates import unwrapped
 from lrstudy.lipschitz.norms import wide
 from lrstudy.lipschitz.step_count import part_of, step_quantities, together
 from lrstudy.lipschitz.step_watch import StepWatch

@@ -21,7 +21,7 @@ from lrstudy.compat.torch import (
 )
 from lrstudy.errors import Problem, SchedulerError
 from lrstudy.lipschitz.arguments import Arguments
-from lrstudy.lipschitz.head import refusal
+from lrstudy.lipschitz.head_candidates import refusal
 from lrstudy.lipschitz.labels import label_watch
 from lrstudy.lipschitz.meter import Meter
 from lrstudy.lipschitz.meter_settings import Batches

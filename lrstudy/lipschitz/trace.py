@@ -17,7 +17,7 @@ from torch.autograd.graph import Node
 from torch.utils.hooks import RemovableHandle
 
 from lrstudy.compat.torch import compiler_loaded
-from lrstudy.lipschitz.head import candidates, is_compiled, unclear, unwrapped
+from lrstudy.lipschitz.head_candidates import candidates, is_compiled, unclear, unwrapped
 from lrstudy.lipschitz.linear_layers import outputs_of
 
 # The names in autograd of the operations that only change the layout of values, copy or cast them.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from lrstudy.errors import SchedulerError
-from lrstudy.lipschitz.head import is_compiled, refusal
+from lrstudy.lipschitz.head_candidates import is_compiled, refusal
 from lrstudy.lipschitz.step_watch import StepWatch
 from lrstudy.lipschitz.trace import HeadTrace
 

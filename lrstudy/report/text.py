@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from lrstudy.rules.counting import three_digits
+from lrstudy.rules.durations import measured_time
 from lrstudy.rules.metrics import METRICS
 
 NO_VALUE: Final = "–"
@@ -87,15 +89,8 @@ def number(value: float | None, low: float | None = None, high: float | None = N
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
     if low is None or high is None or low == high:
-        return _three_digits(value)
+        return three_digits(value)
     return f"{value:,.{decimals(low, high)}f}".replace("-", "−")
-
-
-def _three_digits(value: float) -> str:
-    """Three significant digits, or the whole part; no idle zeros."""
-    if value != 0 and not 1e-4 <= abs(value) < 1e6:
-        return f"{value:.2e}".replace("-", "−")
-    return (f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}").replace("-", "−")
 
 
 def shown_epochs(value: float | None) -> str:
@@ -163,17 +158,12 @@ def ratio(value: float | None, low: float | None = None, high: float | None = No
 
 
 def duration(seconds: float | None) -> str:
-    """A span of time in the unit a person would use.
+    """Return a measured time with its unit.
 
-    >>> duration(0.0042), duration(3.14159), duration(150), duration(7300), duration(200000)
-    ('4.2 ms', '3.14 s', '2.5 min', '2.03 h', '2.31 days')
+    >>> duration(150), duration(None)
+    ('2.5 min', '–')
     """
-    if seconds is None or math.isnan(seconds):
-        return NO_VALUE
-    for limit, scale, unit in ((0.1, 1e-3, "ms"), (120, 1, "s"), (7200, 60, "min"), (172800, 3600, "h")):
-        if seconds < limit:
-            return f"{_three_digits(seconds / scale)} {unit}"
-    return f"{_three_digits(seconds / 86400)} days"
+    return NO_VALUE if seconds is None or math.isnan(seconds) else measured_time(seconds)
 
 
 def listed(words: Sequence[str], joiner: str = "and") -> str:

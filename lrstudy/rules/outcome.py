@@ -66,11 +66,15 @@ def objective_of(study: Study, values: Sequence[float]) -> float | None:
             return math.fsum(values) / len(values)
 
 
-def learned(rows: Sequence[EpochRecord]) -> float | None:
-    """Return the relative fall of the training loss from the first epoch to the last; None if unknown."""
-    if len(rows) < 2:
+def learned(losses: Sequence[float]) -> float | None:
+    """Return the share by which the training loss fell from the first epoch to the last, None where unknown.
+
+    >>> learned([2.0, 1.5, 0.5]), learned([2.0]), learned([2.0, math.nan])
+    (0.75, None, None)
+    """
+    if len(losses) < 2:
         return None
-    first, last = rows[0].train_loss, rows[-1].train_loss
+    first, last = float(losses[0]), float(losses[-1])
     return (first - last) / abs(first) if math.isfinite(first) and math.isfinite(last) and first else None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -166,6 +166,57 @@ def _inverse_time(request: Request) -> Plan:
     return Plan(LambdaLR(request.carrier, lambda step: 1.0 / (1.0 + decay * step)))
 
 
+def _wsd(request: Request) -> Plan:
+    params = request.params
+    # The decay is a fraction of the whole training; after a warm-up at most the rest is left for it.
+    length = min(max(1, round(params["decay"] * request.total_steps)), request.steps)
+    start, fall = request.steps - length, _FALLS[params["shape"]]
+
+    def factor(step: int) -> float:
+        left = 1.0 - min(max(step - start, 0) / length, 1.0)
+        return float(params["end_ratio"] + (1.0 - params["end_ratio"]) * fall(left, params["power"]))
+
+    return Plan(LambdaLR(request.carrier, factor))
+
+
+# The decays of wsd: the factor where the share ``left`` of the decay is still to come.
+_FALLS: Final[dict[str, Callable[[float, float], float]]] = {
+    "1-sqrt": lambda left, _: 1.0 - math.sqrt(1.0 - left),
+    "linear": lambda left, _: left,
+    "cosine": lambda left, _: (1.0 - math.cos(math.pi * left)) / 2.0,
+    "power": lambda left, power: left**power,
+}
+
+
+def _inverse_sqrt(request: Request) -> Plan:
+    timescale = request.params["timescale"] * request.total_steps
+    return Plan(LambdaLR(request.carrier, lambda step: math.sqrt(timescale / (timescale + step))))
+
+
+def _rex(request: Request) -> Plan:
+    beta, steps = request.params["beta"], request.steps
+
+    def factor(step: int) -> float:
+        left = 1.0 - step / steps
+        return float(left / (1.0 - beta + beta * left)) if left > 0.0 else 0.0
+
+    return Plan(LambdaLR(request.carrier, factor))
+
+
+def _power(request: Request) -> Plan:
+    params = request.params
+    # Counted from the start of training, as the paper counts tokens: a warm-up is a part of it.
+    offset = request.total_steps - request.steps
+    hold = params["hold"] * request.total_steps
+    length = round(params["decay"] * request.total_steps)
+
+    def factor(step: int) -> float:
+        power = min(1.0, (hold / max(step + offset, 1)) ** params["exponent"])
+        return float(power * min(1.0, max(request.steps - step, 0) / length if length else 1.0))
+
+    return Plan(LambdaLR(request.carrier, factor))
+
+
 def _plateau(request: Request) -> Plan:
     params = request.params
     scheduler = ReduceLROnPlateau(
@@ -192,5 +243,9 @@ KINDS: Final = {
     "exponential": Kind(_exponential),
     "polynomial": Kind(_polynomial, after_warmup=True),
     "inverse-time": Kind(_inverse_time),
+    "wsd": Kind(_wsd, after_warmup=True),
+    "inverse-sqrt": Kind(_inverse_sqrt, after_warmup=True),
+    "rex": Kind(_rex, after_warmup=True),
+    "power": Kind(_power, after_warmup=True),
     "plateau": Kind(_plateau),
 }

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from lrstudy.catalog import REQUIRED, Component
+from lrstudy.catalog import Component
 from lrstudy.catalog.schedule_kinds import SCHEDULES
 from lrstudy.errors import Problem, SchedulerError, did_you_mean
 from lrstudy.schedules.competitors import COMPETITORS
@@ -19,8 +19,8 @@ from lrstudy.schedules.user_schedules import build_own
 def build_schedule(kind: str, params: Mapping[str, Any], context: ScheduleContext) -> Schedule:
     """Build a schedule and set the rate of the first step.
 
-    ``kind`` is a built-in one or ``"module:attribute"`` (see ``own``). ``params`` are concrete values;
-    those left out take the catalog's defaults. Raises ``SchedulerError`` with every problem at once.
+    ``kind`` is a built-in one or ``"module:attribute"`` (see ``user_schedules``). ``params`` are concrete
+    values; those left out take the catalog's defaults. Raises ``SchedulerError`` with every problem at once.
     """
     if ":" in kind:
         return build_own(kind, params, context)
@@ -37,22 +37,8 @@ def build_schedule(kind: str, params: Mapping[str, Any], context: ScheduleContex
 
 
 def complete_params(component: Component, params: Mapping[str, Any]) -> dict[str, Any]:
-    """All parameters of a component, defaults filled in; raises ``SchedulerError`` for unusable ones."""
-    problems = list(_problems(component, params))
+    """Return all parameters of a component, defaults filled in; raises ``SchedulerError`` for unusable."""
+    problems = list(component.problems(params, f"schedule {component.name}", "is not one of its parameters"))
     if problems:
         raise SchedulerError(problems)
-    return {p.name: params.get(p.name, p.default) for p in component.parameters}
-
-
-def _problems(component: Component, params: Mapping[str, Any]) -> Iterator[Problem]:
-    where = f"schedule {component.name}"
-    known = [parameter.name for parameter in component.parameters]
-    for name, value in params.items():
-        parameter = component.parameter(name)
-        if parameter is None:
-            yield Problem(where, name, "is not one of its parameters", did_you_mean(name, known), value)
-        elif (message := parameter.problem(value)) is not None:
-            yield Problem(where, name, message, f"{parameter.doc}.", value)
-    for parameter in component.parameters:
-        if parameter.default is REQUIRED and parameter.name not in params:
-            yield Problem(where, parameter.name, "is missing", f"{parameter.doc}.")
+    return component.complete(params)

@@ -39,7 +39,7 @@ def build_own(kind: str, params: Mapping[str, Any], context: ScheduleContext) ->
     """Build a user's own schedule; raises ``ContractError`` where it cannot be loaded or called."""
     code = UserCode(kind, "schedule", "kind")
     factory = load(code)
-    reserved = {p.name: params.get(p.name, p.default) for p in OWN.parameters}
+    reserved = OWN.complete(params)
     for parameter in OWN.parameters:
         if (message := parameter.problem(reserved[parameter.name])) is not None:
             where, remedy = f"schedule {kind}", f"{parameter.doc}."

@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny
 
+from lrstudy.records import Phase
+from lrstudy.rules.budget import TrialBudget
 from lrstudy.rules.identity import deciding_part
 from lrstudy.spec.space import Choices, Range, Space
 
@@ -192,22 +194,31 @@ class Study(_Section):
                 return schedule
         raise KeyError(name)
 
-    def configurations(self, schedule: ScheduleSpec) -> int:
-        """Return the number of configurations that a schedule may try: one without a search space."""
-        extra = self.budget.extend_trials if self.budget.extend else 0
-        return self.first_configurations(schedule) + extra if schedule.space else 1
+    @property
+    def trial_budget(self) -> TrialBudget:
+        """The trials that every schedule may spend."""
+        return TrialBudget.of(dict(self.budget))
 
-    def first_configurations(self, schedule: ScheduleSpec) -> int:
-        """Return the number of them before an extension: a range test takes the place of one."""
-        return self.budget.trials - schedule.range_tests
-
-    def tune_seeds(self, schedule: ScheduleSpec) -> int:
-        """On how many seeds each is tried: one suffices where there is nothing to choose from."""
-        return self.budget.tune_seeds if schedule.space else 1
+    def planned(self, schedule: ScheduleSpec) -> dict[Phase, int]:
+        """Return the number of trials of each phase for a schedule."""
+        return self.trial_budget.planned(searched=bool(schedule.space), range_tests=schedule.range_tests)
 
     def tune_trials(self, schedule: ScheduleSpec) -> int:
         """Return the number of tuning trials of a schedule."""
-        return self.configurations(schedule) * self.tune_seeds(schedule)
+        return self.planned(schedule)[Phase.TUNE]
+
+    def tune_seeds(self, schedule: ScheduleSpec) -> int:
+        """Return the number of seeds per configuration: one where there is nothing to choose from."""
+        return self.budget.tune_seeds if schedule.space else 1
+
+    def first_configurations(self, schedule: ScheduleSpec) -> int:
+        """Return the number of configurations before an extension: a range test takes the place of one."""
+        return self.budget.trials - schedule.range_tests
+
+    @property
+    def all_trials(self) -> int:
+        """The number of trials of the whole study."""
+        return sum(sum(self.planned(schedule).values()) for schedule in self.schedules)
 
     def resolved(self) -> dict[str, Any]:
         """The study as plain JSON data with every default filled in."""

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from lrstudy.errors import Problem, StoreError
 from lrstudy.records import Phase
+from lrstudy.rules.budget import TrialBudget
 from lrstudy.rules.metrics import METRICS, Metric
 from lrstudy.store.checksums import JSON_KEY, ChecksumError, check_json, seal_json
 from lrstudy.store.table_schema import SCHEMA_VERSION
@@ -99,31 +100,28 @@ class StudyInfo:
         return int(self.spec["task"]["epochs"])
 
     @property
+    def budget(self) -> TrialBudget:
+        """The trials that every schedule may spend."""
+        return TrialBudget.of(self.spec["budget"])
+
+    @property
     def trials(self) -> int:
-        """Return the number of tuning trials of a schedule with a search space."""
-        budget = self.spec["budget"]
-        extra = budget.get("extend_trials", 0) if budget.get("extend") else 0
-        return int((budget["trials"] + extra) * self.tune_seeds)
+        """The number of tuning trials of a schedule with a search space, a range test's place included."""
+        return self.budget.tune_trials
 
     @property
     def tune_seeds(self) -> int:
-        """On how many seeds each configuration is tried."""
-        return int(self.spec["budget"].get("tune_seeds", 1))
-
-    def planned(self, schedule: ScheduleInfo) -> dict[Phase, int]:
-        """Trials of each phase that a schedule gets: a range test takes the place of a configuration."""
-        tune = self.trials if schedule.space else min(self.trials, 1)
-        tests = schedule.range_tests
-        return {
-            Phase.RANGE_TEST: tests,
-            Phase.TUNE: tune - tests * self.tune_seeds,
-            Phase.CONFIRM: self.confirm_seeds,
-        }
+        """The number of seeds that each configuration is tried on."""
+        return self.budget.tune_seeds
 
     @property
     def confirm_seeds(self) -> int:
-        """Return the number of fresh seeds that each winner is run on."""
-        return int(self.spec["budget"]["confirm_seeds"])
+        """The number of fresh seeds that each winner is run on."""
+        return self.budget.confirm_seeds
+
+    def planned(self, schedule: ScheduleInfo) -> dict[Phase, int]:
+        """Return the number of trials of each phase for a schedule."""
+        return self.budget.planned(searched=bool(schedule.space), range_tests=schedule.range_tests)
 
     def to_json(self) -> str:
         """The text of ``study.json``."""

@@ -8,15 +8,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lrstudy.tuning.driver.retries import to_retry
     from lrstudy.tuning.driver.runner import StudyRun
-    from lrstudy.tuning.driver.study_progress import Progress, ScheduleProgress
     from lrstudy.tuning.run_log import log_file
     from lrstudy.tuning.start import Prepared, prepare
     from lrstudy.tuning.stop_request import request_stop
 
 __all__ = [
     "Prepared",
-    "Progress",
-    "ScheduleProgress",
     "StudyRun",
     "log_file",
     "prepare",
@@ -26,8 +23,6 @@ __all__ = [
 
 _LAZY = {
     "Prepared": "start",
-    "Progress": "driver.study_progress",
-    "ScheduleProgress": "driver.study_progress",
     "StudyRun": "driver.runner",
     "log_file": "run_log",
     "prepare": "start",

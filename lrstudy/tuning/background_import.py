@@ -1,4 +1,4 @@
-"""Imports that go on while the main thread waits for something else."""
+"""Imports in the background, while the main thread waits for something else."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import importlib
 from threading import Thread
 
 
-def import_meanwhile(*modules: str) -> None:
-    """Begin to import modules in a thread and return; whoever imports them later waits for the rest.
+def import_in_background(*modules: str) -> None:
+    """Start to import modules in a thread and return; a later import of one waits until it is complete.
 
-    They must not import, in turn, what the main thread imports meanwhile: Python would hand one of the two
-    a module that is only half there. What an import raises is raised to whoever imports the module later.
+    They must not import, in turn, what the main thread imports at the same time: Python would give one of the
+    two a partly initialized module. An error of an import is raised again by the later import.
     """
 
     def go() -> None:

@@ -1,4 +1,4 @@
-"""One trial once more, in this process, against its record."""
+"""The repetition of one trial in this process, compared with its record."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from typing import Any
 
 import torch
 
-from lrstudy.engine.lanes import LaneGroup
-from lrstudy.engine.range_test import Sweep, plan_sweep
-from lrstudy.engine.trial import Training, TrialConfig
+from lrstudy.engine.start_group import start_group
+from lrstudy.engine.trial import TrialConfig
 from lrstudy.errors import InputError, Problem, did_you_mean
 from lrstudy.records import EpochRecord, Phase, TrialRecord
 from lrstudy.rules.counting import counted
@@ -21,7 +20,7 @@ from lrstudy.store import Store
 from lrstudy.tasks import TaskData, load_data
 from lrstudy.tuning.same_task import differences, fingerprints
 from lrstudy.tuning.start import importable
-from lrstudy.tuning.worker.loop import device_of
+from lrstudy.tuning.worker.process import device_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +35,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Repetition:
-    """How a repeated trial compares with its record; clocks are left out."""
+    """The comparison of a repeated trial with its record; clocks are left out."""
 
     trial: str
     epochs_recorded: int
@@ -47,7 +46,7 @@ class Repetition:
 
     @property
     def same(self) -> bool:
-        """Whether every recorded value came out again, bit by bit."""
+        """True if every recorded value came out again, bit by bit."""
         return self.first is None and self.epochs_recorded == self.epochs_repeated
 
     def __str__(self) -> str:
@@ -70,8 +69,8 @@ class Repetition:
 def repeat(store: Store, study: Study, trial_id: str, own: Sequence[Path] = ()) -> Repetition:
     """Train a recorded trial again, as long as it was trained then, and compare.
 
-    Raises ``InputError`` when the store has no such trial or knows none of its epochs, and where its data or
-    model are others now.
+    Raises ``InputError`` when the store has no such trial or knows none of its epochs, or where its data or
+    model are different now.
     """
     records = {record.trial_id: record for record in store.trial_records()}
     record = records.get(trial_id)
@@ -93,7 +92,7 @@ def repeat(store: Store, study: Study, trial_id: str, own: Sequence[Path] = ()) 
 
 
 def compare(trial_id: str, before: Sequence[EpochRecord], after: Sequence[EpochRecord]) -> Repetition:
-    """Every measured value of two trainings, epoch by epoch."""
+    """Compare every measured value of two trainings, epoch by epoch."""
     columns = [name for name in asdict(before[0]) if not name.endswith("_seconds")]
     first: Difference | None = None
     largest = 0.0
@@ -110,29 +109,20 @@ def compare(trial_id: str, before: Sequence[EpochRecord], after: Sequence[EpochR
 def _train(
     study: Study, data: TaskData, record: TrialRecord, epochs: int, *, lanes: bool
 ) -> list[EpochRecord]:
-    device = device_of(study)
-    if record.phase is Phase.RANGE_TEST:
-        return list(Sweep(study, data, plan_sweep(study, data), record.seed, device).run())
     kind = study.schedule(record.schedule).kind
     config = TrialConfig(
         record.trial_id, record.phase, record.schedule, kind, dict(record.params), record.seed
     )
+    tested = record.phase is Phase.RANGE_TEST  # trained to its end; others to their record's, or a rung
+    group = start_group(study, data, [config], device_of(study), in_lanes=lanes and not tested)
     rows: list[EpochRecord] = []
-    if lanes:
-        # Stacked layers round otherwise than plain ones, but the same beside any number of neighbours.
-        group = LaneGroup(study, data, [config], device)
-        try:
-            while group.active and len(rows) < epochs:
-                rows += group.run_epoch().values()
-        finally:
-            group.close()
-        return rows
-    training = Training(study, data, config, device)
     try:
-        while not training.finished and len(rows) < epochs:
-            rows.append(training.run_epoch())
+        for pause in group.run():
+            rows += pause.rows.values()
+            if len(rows) == epochs and not tested:
+                break
     finally:
-        training.close()
+        group.close()
     return rows
 
 

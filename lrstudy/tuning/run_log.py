@@ -1,4 +1,4 @@
-"""What Ray, Tune and Optuna have to say while a study runs: kept in a file, off the screen."""
+"""The log of a run: what Ray, Tune and Optuna report goes to a file, not to the screen."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FORMAT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 def log_file(store: Location) -> Path:
-    """Where a run's log is: in its folder, or with the system's temporary files where that is elsewhere."""
+    """Return a run's log: in its folder, or among this system's temporary files where that is remote."""
     if store.local is not None:
         return store.local / _FILE
     return Path(tempfile.gettempdir()) / f"lrstudy-{store.name}.log"
@@ -41,7 +41,7 @@ def logged(store: Location) -> Iterator[None]:
     """While the block runs, what those libraries log goes to the run's log file; lrstudy's own notes, too."""
     file = _RunLog(log_file(store), encoding="utf-8", errors="backslashreplace", delay=True)
     file.setFormatter(logging.Formatter(_FORMAT))
-    # In the end Tune misses a result file of every trial: it is told not to write any.
+    # At its end Tune reports that each trial has no result file: it was told to write none.
     file.addFilter(lambda record: not record.name.startswith("ray.tune.analysis"))
     before = []
     for name in (*_QUIET, *_HEARD):
@@ -51,7 +51,7 @@ def logged(store: Location) -> Iterator[None]:
         if name in _QUIET:
             logger.handlers, logger.propagate = [file], False
             continue
-        # With a handler of its own, a logger does without Python's last resort, which shows warnings.
+        # A logger that has a handler does not use Python's last resort, which shows warnings.
         if not logger.hasHandlers() and logging.lastResort is not None:
             logger.addHandler(logging.lastResort)
         logger.addHandler(file)

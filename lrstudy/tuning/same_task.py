@@ -30,16 +30,16 @@ def fingerprints(study: Study, data: TaskData) -> dict[str, Any]:
 
 
 def differences(study: Study, stored: Mapping[str, Any], now: Mapping[str, Any], place: str) -> list[Problem]:
-    """Problems where the data or the model are not those that a store at ``place`` was written with."""
+    """Return problems where data or model are not those that a store at ``place`` was written with."""
     problems = []
     before, digest = stored.get("data"), now["data"]
     if before is not None and before != digest:
         name = study.task.dataset.name
-        message = f"gives other rows now ({digest[:8]}) than when {place} began ({str(before)[:8]})"
+        message = f"gives other rows now ({digest[:8]}) than when {place} was started ({str(before)[:8]})"
         problems.append(Problem("task", "dataset", message, _RESTORE, name))
     model, other = now.get("model"), stored.get("model")
     if model is not None and other is not None and not models_agree(model, other):
-        message = f"computes something else now than when {place} began, from the same seed and rows"
+        message = f"computes other values now than when {place} was started, from the same seed and rows"
         problems.append(Problem("task", "model", message, _RESTORE, study.task.model.name))
     return problems
 
@@ -79,7 +79,7 @@ def check_worker(
             raise ContractError(error.cause.problems) from error
         raise
     if not models_agree(wanted, found):
-        message = "computes something else in a worker than in the process that started the study"
+        message = "computes other values in a worker than in the process that started the study"
         remedy = (
             "Draw constants at module level from seeded generators (default_rng(0)), let nothing depend on "
             "the order of a set or of a folder's files, and have the same module on every machine."

@@ -1,7 +1,7 @@
-"""Everything that must be in order before a study starts, checked together and before any write.
+"""The checks before a study starts: all of them together, and before any write.
 
-Ray takes seconds to start, and waits for most of them. A study that begins on this machine starts it first,
-and imports torch meanwhile; so this module itself imports neither torch nor Tune.
+Ray takes seconds to start, and waits for most of them. A study that begins on this machine starts it first
+and imports torch at the same time; so this module itself imports neither torch nor Tune.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from lrstudy.records import EpochRecord
 from lrstudy.rules.child_import import ChildImport
 from lrstudy.spec import Study
 from lrstudy.store import Location, Store, StoreWriter, StudyInfo, open_location, open_store, study_folder
-from lrstudy.tuning.background_import import import_meanwhile
+from lrstudy.tuning.background_import import import_in_background
 from lrstudy.tuning.cluster.session import check_cluster, check_local, ray_session
 from lrstudy.tuning.stop_request import withdraw_stop
 from lrstudy.tuning.study_check import check_study, collect, users_code
@@ -35,7 +35,7 @@ _NEEDED: Final = ("lrstudy.engine.lanes", "sklearn.model_selection", "lrstudy.tu
 class Prepared:
     """A study that can start: its data, its store, and what the store already holds.
 
-    ``lanes_note`` and ``data_note`` are for whoever starts it, where there is something to say.
+    ``lanes_note`` and ``data_note`` are for the user who starts it; empty if there is nothing to say.
     """
 
     run: StudyRun
@@ -73,18 +73,18 @@ def prepare(
 ) -> Iterator[Prepared]:
     """Check data, model, machine and folders, then open the store for the length of the block.
 
-    A study that begins on this machine has Ray for the length of the block too; one that goes on starts it
-    when it knows what is missing.
+    A study that begins on this machine has Ray for the length of the block too; one that continues starts it
+    once it knows which trials are missing.
 
     ``out`` is the folder above the study's own; a ``Location`` is that own folder itself.
-    The trials to ``forget`` are run anew. ``also_written`` are folders that will be written when the study
+    The trials to ``forget`` are run again. ``also_written`` are folders that will be written when the study
     is over (its report's).
 
     Raises ``InputError`` with the problems of all of them.
     """
     place = out if isinstance(out, Location) else study_folder(open_location(out), study.name)
     begins = not (place / "study.json").exists()
-    import_meanwhile(*_NEEDED)
+    import_in_background(*_NEEDED)
     problems: list[Problem] = []
     if address is None:
         problems += check_local(study.resources)
@@ -107,8 +107,8 @@ def prepare(
         checked = check_study(study, imported, data_root)
         data = checked.data
         problems += checked.problems
-        told = None if problems or data is None else fingerprints(study, data)
-        info = study_info(study, told)
+        digests = None if problems or data is None else fingerprints(study, data)
+        info = study_info(study, digests)
         problems += check_tracking(study, place)
         if problems or data is None:
             collect(problems, lambda: StoreWriter.check(place, info))
@@ -130,27 +130,28 @@ def prepare(
 
 
 def _told_of_lanes(study: Study, stored: StudyInfo, *, begins: bool) -> str:
-    """What whoever starts the study should know of its lanes, if anything."""
+    """Return what the user who starts the study should know of its lanes, if anything."""
     asked, many = study.resources.lanes, "none"
     if stored.lanes:
         many = f"up to {stored.lanes} trials side by side in a worker"
-    told = f"lanes: {many} ({stored.lanes_reason})"
+    note = f"lanes: {many} ({stored.lanes_reason})"
     if begins:
-        return told if stored.lanes or asked not in ("auto", 0) else ""
+        return note if stored.lanes or asked not in ("auto", 0) else ""
     if asked in ("auto", stored.lanes):
         return ""
-    return f"{told}: so this run began, and it keeps to it; in another folder (--out) it would begin anew"
+    chosen = "this was chosen when the run started and cannot change"
+    return f"{note}: {chosen}; use another --out to start a new run"
 
 
 def _told_of_data(study: Study, data: TaskData) -> str:
-    """Say what a user's own data were taken for, and if splits have rows in common."""
+    """Return what a user's own data were taken for, and if splits have rows in common."""
     if not study.task.dataset.is_users_own:
         return ""
     return "\n".join(filter(None, (f"data: {data.description}", data.repeated_rows)))
 
 
 def _epochs(study: Study, store: Store) -> dict[str, list[EpochRecord]]:
-    """The epochs of every finished trial, where pruning or widening goes on from them."""
+    """Return the epochs of every finished trial, where pruning or extending continues from them."""
     rows: dict[str, list[EpochRecord]] = {}
     if study.budget.pruner != "none" or study.budget.extend:
         for key, row in store.epoch_records():

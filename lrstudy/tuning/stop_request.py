@@ -1,4 +1,4 @@
-"""A request to stop, left as a file in the run's folder: the driver and every worker that sees it heed it.
+"""A request to stop, left as a file in the run's folder: the driver and every worker that sees it obey it.
 
 A worker ends its trial after the running epoch, with a checkpoint; the driver hands out no more trials and
 ends when the last one has. The file is the whole protocol, so any shell on any machine can ask.
@@ -17,13 +17,13 @@ from lrstudy.store import Location
 
 _FILE: Final = "stop"
 _ATTEMPTS: Final = 5
-# How often the file is looked for: a local look costs microseconds, one at an object store a round trip.
+# Seconds between two looks for the file: a local look costs microseconds, a remote one a round trip.
 _SECONDS: Final = 0.5
 _REMOTE_SECONDS: Final = 5.0
 
 
 def request_stop(store: Location) -> None:
-    """Ask whoever runs the study in this folder to stop; raises ``StoreError`` where that is impossible."""
+    """Ask the process that runs the study in this folder to stop; raises ``StoreError`` if it cannot."""
     content = repr(time.time()).encode()
     for left in reversed(range(_ATTEMPTS)):
         try:
@@ -52,7 +52,7 @@ def _moment(content: bytes) -> float:
 
 @dataclass(slots=True)
 class StopRequest:
-    """Whether somebody has asked a study to stop. Once asked, it stays asked."""
+    """The request to stop a study, as one process sees it. Once made, it stays made."""
 
     store: Location
     clock: Callable[[], float] = time.monotonic
@@ -62,7 +62,7 @@ class StopRequest:
 
     @property
     def asked(self) -> bool:
-        """Look for the request, but not more often than it is worth."""
+        """True if a stop was requested; looks for the file only every so often."""
         if not self._asked and self.clock() >= self._next:
             every = _SECONDS if self.store.local is not None else _REMOTE_SECONDS
             self._next = self.clock() + every
@@ -74,7 +74,7 @@ class StopRequest:
 
     @property
     def heard(self) -> bool:
-        """Whether a request would be seen from here: a worker elsewhere may not see the driver's disk."""
+        """True if a request would be seen here: a worker on another machine may not see the driver's disk."""
         if self._seen is None:
             try:
                 self._seen = (self.store / "study.json").exists()

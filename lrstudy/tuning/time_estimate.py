@@ -1,4 +1,4 @@
-"""The estimated time of a study, from a second of its own training. Nothing is recorded."""
+"""An estimate of a study's time, from a second of its training. Nothing is recorded."""
 
 from __future__ import annotations
 
@@ -57,8 +57,7 @@ def estimate_seconds(study: Study, data: TaskData, run: Store | None = None) -> 
     at_once = max(1, cores // study.resources.cpus)
     if study.resources.max_concurrent:
         at_once = min(at_once, study.resources.max_concurrent)
-    trials = sum(s.range_tests + study.tune_trials(s) + study.budget.confirm_seeds for s in study.schedules)
-    seconds = _START_SECONDS + trials * each / at_once
+    seconds = _START_SECONDS + study.all_trials * each / at_once
     done = f"{basis}, {at_once} at once"
     return Estimate(seconds, done, steps, each, data.description, choice, advice)
 

@@ -20,9 +20,9 @@ from lrstudy.cli.views import status
 from lrstudy.cli.views.progress import Clock, show_progress, summary_line
 from lrstudy.cli.views.status import read_status, status_page, watch_run
 from lrstudy.records import Phase, Status, TrialRecord
+from lrstudy.rules.run_progress import Progress, ScheduleProgress
 from lrstudy.spec import parse_study
 from lrstudy.store import Location, StoreWriter, open_store
-from lrstudy.tuning import Progress, ScheduleProgress
 from lrstudy.tuning.cluster.provenance import study_info
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -131,8 +131,8 @@ def test_watching_shows_what_happens_and_ends_with_the_run(
 
 def test_trials_under_way_count_as_their_epochs() -> None:
     def progress(finished: int, trials: int, worth: float) -> Progress:
-        phases = {Phase.TUNE: (finished, 8), Phase.CONFIRM: (0, 4)}
-        return Progress((ScheduleProgress("fixed", phases, None, 0),), {Phase.TUNE: (trials, worth)})
+        schedule = ScheduleProgress("fixed", tune_planned=8, confirm_planned=4, tune=finished)
+        return Progress((schedule,), {Phase.TUNE: (trials, worth)})
 
     now = 0.0
     clock = Clock(progress(0, 0, 0.0), now=lambda: now)
@@ -156,13 +156,13 @@ def test_off_a_terminal_the_last_line_says_how_the_study_ended() -> None:
 
 
 def progress_of(finished: int) -> Progress:
-    return Progress((ScheduleProgress("fixed", {Phase.TUNE: (finished, 8)}, None, 0),))
+    return Progress((ScheduleProgress("fixed", tune_planned=8, confirm_planned=0, tune=finished),))
 
 
 def test_time_left_is_told_for_tuning_and_for_all() -> None:
     def progress(tuned: int, confirmed: int) -> Progress:
-        phases = {Phase.TUNE: (tuned, 8), Phase.CONFIRM: (confirmed, 4)}
-        return Progress((ScheduleProgress("fixed", phases, None, 0),))
+        schedule = ScheduleProgress("fixed", tune_planned=8, confirm_planned=4, tune=tuned, confirm=confirmed)
+        return Progress((schedule,))
 
     now = 0.0
     clock = Clock(progress(0, 0), now=lambda: now)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from lrstudy.engine import captured_step as captured
 from lrstudy.engine.captured_step import CapturedStep
-from lrstudy.engine.step import PlainStep
+from lrstudy.engine.plain_step import PlainStep
 from lrstudy.engine.trial import Training, TrialConfig
 from lrstudy.records import Phase
 from lrstudy.spec import Study, parse_study

@@ -65,12 +65,12 @@ def trained(spec: Study, data: TaskData, split: Callable[[int], list[list[int]]]
             for lane, i in enumerate(numbers):
                 if i in states:
                     states[i].seek(0)
-                    group.load_state_dict(lane, torch.load(states[i], weights_only=True))
+                    group.load(lane, torch.load(states[i], weights_only=True))
             for lane, record in group.run_epoch().items():
                 i = numbers[lane]
                 rows[i].append({k: repr(v) for k, v in asdict(record).items() if not k.endswith("seconds")})
                 states[i] = io.BytesIO()
-                torch.save(group.state_dict(lane), states[i])
+                torch.save(group.state(lane), states[i])
                 if group.trainings[lane].finished:
                     outcomes[i] = asdict(group.trainings[lane].outcome())
             group.close()

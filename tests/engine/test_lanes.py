@@ -202,7 +202,7 @@ def test_a_lane_goes_on_as_a_plain_trial(data: TaskData, lane: int, optimizer: d
     chosen = study(optimizer=optimizer)
     group = LaneGroup(chosen, data, configs(lanes), CPU)
     group.run_epoch()
-    state, size = saved(group.state_dict(lane))
+    state, size = saved(group.state(lane))
     alone = Training(chosen, data, configs(lanes)[lane], CPU)
     alone.load_state_dict(state)
     records = []
@@ -222,7 +222,7 @@ def test_a_plain_trial_goes_on_in_a_lane(data: TaskData, optimizer: dict[str, An
     alone = [Training(chosen, data, config, CPU) for config in configs(lanes)]
     for lane, training in enumerate(alone):
         training.run_epoch()
-        group.load_state_dict(lane, saved(training.state_dict())[0])
+        group.load(lane, saved(training.state_dict())[0])
     records = run(group)
     for lane, training in enumerate(alone):
         assert_close(records[lane], [training.run_epoch(), training.run_epoch()])

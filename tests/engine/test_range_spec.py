@@ -135,7 +135,7 @@ def test_nothing_of_that_schedule_starts_before_it_and_the_others_do_not_wait() 
     first = [controller.next() for _ in range(4)]
     assert sum(c is not None and c.phase is Phase.RANGE_TEST for c in first) == 1
     assert [c.schedule for c in first if c is not None and c.phase is Phase.TUNE] == ["fixed"] * 3
-    assert controller.progress("one-cycle") == {
+    assert controller.progress("one-cycle").phases == {
         Phase.RANGE_TEST: (0, 1),
         Phase.TUNE: (0, 11),
         Phase.CONFIRM: (0, 2),

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from lrstudy.engine.range_test import Sweep, plan_sweep, run_range_test
+from lrstudy.engine.sweep import Sweep, plan_sweep, run_range_test
 from lrstudy.errors import InputError
 from lrstudy.records import Phase, Status
 from lrstudy.rules.seeding import derive_seed

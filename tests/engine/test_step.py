@@ -12,7 +12,8 @@ from torch import nn
 
 from lrstudy.engine import captured_step as captured
 from lrstudy.engine.captured_step import CapturedStep
-from lrstudy.engine.step import PlainStep, Step, choose_step
+from lrstudy.engine.plain_step import PlainStep
+from lrstudy.engine.step import Step, choose_step
 from lrstudy.tasks.precision import Precision
 
 SIZES = [8, 8, 8, 3, 8, 8, 8, 8, 3, 8, 8]  # the odd ones end an epoch

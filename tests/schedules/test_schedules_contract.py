@@ -43,6 +43,11 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "exponential": ("exponential", {"lr": 0.2, "gamma": 0.5}),
     "polynomial": ("polynomial", {"lr": 0.2, "power": 2.0}),
     "inverse-time": ("inverse-time", {"lr": 0.2, "decay": 0.1}),
+    "wsd": ("wsd", {"lr": 0.2}),
+    "wsd by a power": ("wsd", {"lr": 0.2, "decay": 0.6, "shape": "power", "end_ratio": 0.1}),
+    "inverse-sqrt": ("inverse-sqrt", {"lr": 0.2}),
+    "rex": ("rex", {"lr": 0.2}),
+    "power": ("power", {"lr": 0.2, "hold": 0.3}),
     "plateau": ("plateau", {"lr": 0.2, "patience": 0}),
     "own class": ("torch.optim.lr_scheduler:StepLR", {"step_size": 2, "lr": 0.3}),
     "own class, by steps": (

@@ -368,3 +368,46 @@ def test_rounding_does_not_add_up_over_a_long_training() -> None:
     found = rates("cosine", {"lr": 1.0}, 20, 500)
     expected = [(1 + math.cos(math.pi * step / 10_000)) / 2 for step in range(10_000)]
     assert found == close(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [
+        ("1-sqrt", [1.0, 1.0, 1.0 - math.sqrt(0.25), 1.0 - math.sqrt(0.75)]),
+        ("linear", [1.0, 1.0, 0.75, 0.25]),
+        ("cosine", [1.0, 1.0, (1.0 + math.cos(math.pi / 4)) / 2, (1.0 + math.cos(3 * math.pi / 4)) / 2]),
+        ("power", [1.0, 1.0, 0.75**2, 0.25**2]),
+    ],
+)
+def test_wsd_is_stable_then_decays(shape: str, expected: list[float]) -> None:
+    found = rates("wsd", {"lr": 1.0, "decay": 0.4, "shape": shape}, 10, 10)
+    assert at(found, 0, 60, 70, 90) == close(expected)
+
+
+def test_wsd_decays_over_a_share_of_the_whole_training_and_ends_at_its_ratio() -> None:
+    found = rates(
+        "wsd", {"lr": 2.0, "decay": 0.5, "shape": "linear", "end_ratio": 0.1, "warmup": 0.2}, 10, 10
+    )
+    assert at(found, 19, 20, 50, 75, 99) == close([40 / 21, 2.0, 2.0, 1.1, 2.0 * (0.1 + 0.9 / 50)])
+
+
+def test_wsd_whose_decay_is_longer_than_what_the_warmup_leaves_decays_at_once() -> None:
+    found = rates("wsd", {"lr": 1.0, "decay": 1.0, "shape": "linear", "warmup": 0.5}, 10, 10)
+    assert at(found, 50, 75) == close([1.0, 0.5])
+
+
+def test_inverse_sqrt_with_its_timescale_as_warmup_is_the_transformers_curve() -> None:
+    found = rates("inverse-sqrt", {"lr": 1.0, "timescale": 0.1, "warmup": 0.1}, 10, 10)
+    assert at(found, 10, 40, 90) == close([1.0, math.sqrt(10 / 40), math.sqrt(10 / 90)])
+
+
+def test_rex() -> None:
+    found = rates("rex", {"lr": 1.0}, 10, 10)
+    # (1 − x)/(½ + ½(1 − x))
+    assert at(found, 0, 50, 90) == close([1.0, 0.5 / 0.75, 0.1 / 0.55])
+    assert rates("rex", {"lr": 1.0, "beta": 0.0}, 10, 10) == close(rates("linear", {"lr": 1.0}, 10, 10))
+
+
+def test_power_holds_then_falls_by_its_power_law_and_ends_with_a_line() -> None:
+    found = rates("power", {"lr": 1.0, "hold": 0.1, "exponent": 0.5, "decay": 0.2}, 10, 10)
+    assert at(found, 0, 10, 40, 80, 90) == close([1.0, 1.0, 0.5, math.sqrt(1 / 8), math.sqrt(1 / 9) / 2])

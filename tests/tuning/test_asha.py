@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from lrstudy.records import EpochRecord, Phase, Status, TrialRecord
+from lrstudy.rules.rungs import rungs
 from lrstudy.spec import Study, parse_study
-from lrstudy.tuning.driver.asha import Arrival, Pruner, rungs
+from lrstudy.tuning.driver.asha import Arrival, Pruner
 
 
 def study(metric: str = "val_accuracy", epochs: int = 20, **budget: Any) -> Study:

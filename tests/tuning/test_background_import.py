@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lrstudy.tuning.background_import import import_meanwhile
+from lrstudy.tuning.background_import import import_in_background
 
 
 def test_an_import_goes_on_meanwhile_and_raises_where_it_is_asked_for(
@@ -19,7 +19,7 @@ def test_an_import_goes_on_meanwhile_and_raises_where_it_is_asked_for(
     (tmp_path / "meanwhile_broken.py").write_text("raise KeyError('here')")
     (tmp_path / "meanwhile_whole.py").write_text("import threading; WHO = threading.current_thread().name")
     monkeypatch.syspath_prepend(str(tmp_path))
-    import_meanwhile("meanwhile_broken", "meanwhile_whole")
+    import_in_background("meanwhile_broken", "meanwhile_whole")
     for thread in threading.enumerate():
         if thread.name == "imports":
             thread.join()

@@ -11,6 +11,8 @@ import pytest
 
 from lrstudy.engine.trial import TrialConfig
 from lrstudy.records import Phase, Status, TrialRecord
+from lrstudy.rules.metrics import METRICS
+from lrstudy.rules.run_progress import Progress, progress_of
 from lrstudy.spec import Study, parse_study
 from lrstudy.tuning.driver.controller import Controller
 
@@ -135,7 +137,7 @@ def test_a_schedule_whose_every_trial_failed_is_not_confirmed_and_the_study_ends
         )
         controller.complete(record(config, **changes))
     assert controller.winner("small") is None
-    assert controller.progress("small")[Phase.CONFIRM] == (0, 0)
+    assert controller.progress("small").phases[Phase.CONFIRM] == (0, 0)
     assert len(controller.failures()) == 12
 
 
@@ -181,3 +183,23 @@ def test_seeds_and_an_extension_are_part_of_every_searched_schedules_budget(budg
         tuned = [r for r in records if r.schedule == name and r.phase is Phase.TUNE]
         assert len(tuned) == planned * (budget["tune_seeds"] if name != "lipschitz" else 1)
         assert len({str(r.params) for r in tuned}) == planned
+
+
+def test_the_driver_and_a_reader_of_the_store_count_the_same() -> None:
+    spec = study(trials=4)
+    controller, records = Controller(spec), []
+    planned = {schedule.name: spec.planned(schedule) for schedule in spec.schedules}
+    states = [Status.COMPLETED, Status.DIVERGED, Status.FAILED, Status.PRUNED]
+    while config := controller.next():
+        status = states[len(records) % 4] if config.schedule == "fixed" else Status.COMPLETED
+        ran = record(config, status=status)
+        records.append(replace(ran, objective=None) if status is Status.DIVERGED else ran)
+        controller.complete(records[-1])
+        driver = tuple(controller.progress(schedule.name) for schedule in spec.schedules)
+        best = [replace(row, best=None) for row in progress_of(planned, records, METRICS["val_accuracy"])]
+        assert [replace(row, best=None) for row in driver] == best
+    whole = Progress(driver)
+    assert whole.finished == whole.planned == controller.remaining + spec.all_trials
+    assert controller.done
+    controller.complete(records[-1])
+    assert controller.remaining == 0, "a record that comes twice counts once"

@@ -18,7 +18,9 @@ from ray.exceptions import (
 from lrstudy.engine.trial import TrialConfig
 from lrstudy.records import Phase
 from lrstudy.spec import Faults
-from lrstudy.tuning.driver.retries import Fault, Job, Retries, alone, fault_of, told_by_ray
+from lrstudy.tuning.driver.retries import Retries, alone, told_by_ray
+from lrstudy.tuning.fault import Fault, fault_of
+from lrstudy.tuning.job import Job
 
 JOB = Job(TrialConfig("fixed-tune-000", Phase.TUNE, "fixed", "fixed", {"lr": 0.1}, 3))
 

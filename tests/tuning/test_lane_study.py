@@ -1,31 +1,23 @@
-"""A study in lanes: the records of plain trials, the same bits each time, faults that stay in their lane."""
+"""A study in lanes: the records of plain trials, the same bits each time, groups made for free workers."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import torch
 
 from lrstudy.engine.lanes import choose_lanes
-from lrstudy.engine.lanes.stacked_model import StackedModel
 from lrstudy.engine.trial import Training, TrialConfig
-from lrstudy.records import Phase, Status
+from lrstudy.records import Status
 from lrstudy.spec import Study, parse_study
-from lrstudy.store import open_location, open_store
+from lrstudy.store import open_store
 from lrstudy.tasks import TaskData, load_data
 from lrstudy.tuning import prepare
-from lrstudy.tuning.driver.controller import Controller
-from lrstudy.tuning.driver.lane_searcher import LaneSearcher
-from lrstudy.tuning.driver.retries import Fault, Job, Retries, group_config, jobs_of
 from lrstudy.tuning.repeat import repeat
-from lrstudy.tuning.stop_request import StopRequest
-from lrstudy.tuning.worker import lane_trials
-from lrstudy.tuning.worker.loop import Payload
 
 CPU = torch.device("cpu")
 
@@ -74,12 +66,15 @@ def near(row: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.cluster
-def test_a_study_in_lanes_has_the_records_of_plain_trials(tmp_path: Path) -> None:
+def test_a_study_in_lanes_has_the_records_of_plain_trials(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     # With an optimizer of its own among those that step together.
     spec = study(schedules=SCHEDULES | {"free": {"kind": "schedule-free", "lr": 0.1}})
     with prepare(spec, str(tmp_path)) as ready:
         ready.start(lambda: None)
         assert ready.run.done
+    assert capfd.readouterr().out == "", "Tune prints nothing"
     store = open_store(tmp_path / "small")
     assert json.loads((tmp_path / "small" / "study.json").read_text())["lanes"] == 4
     assert "lanes: 4 (as asked for)" in (tmp_path / "small" / "run.log").read_text()
@@ -140,143 +135,8 @@ def test_a_study_that_goes_on_keeps_to_what_it_began_with(tmp_path: Path) -> Non
         with prepare(study(began), out):
             pass
         with prepare(study(later), out) as ready:
-            assert "keeps to it" in ready.lanes_note
+            assert "cannot change" in ready.lanes_note
             assert open_store(ready.location).study.lanes == began
-
-
-@pytest.fixture
-def worker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., list[dict[str, Any]]]:
-    """Runs a group in this process; returns what the driver would be sent."""
-    folder = open_location(tmp_path)
-    (folder / "study.json").write(b"")
-    sent: list[dict[str, Any]] = []
-    monkeypatch.setattr(lane_trials, "about", lambda *_: {})
-    monkeypatch.setattr(lane_trials.tune, "report", sent.append)
-
-    def run(spec: Study, jobs: list[Job], board: Any = None) -> list[dict[str, Any]]:
-        data = load_data(spec.task, spec.seed, None)
-        monkeypatch.setattr(lane_trials, "load", lambda _: (spec, data))
-        sent.clear()
-        lane_trials.lanes_trainable(group_config(jobs), Payload(cast("Any", ()), "", folder, (), board))
-        return list(sent)
-
-    return run
-
-
-def jobs(*rates: float) -> list[Job]:
-    lanes = enumerate(rates)
-    return [Job(TrialConfig(f"f-tune-{i:03d}", Phase.TUNE, "f", "fixed", {"lr": r}, i)) for i, r in lanes]
-
-
-def by_lane(sent: list[dict[str, Any]]) -> dict[int, list[dict[str, Any]]]:
-    found: dict[int, list[dict[str, Any]]] = {}
-    for report in sent:
-        for number, message in report["messages"]:
-            found.setdefault(number, []).append(message)
-    return found
-
-
-def test_lanes_that_were_stopped_go_on_from_their_checkpoints(
-    worker: Callable[..., list[dict[str, Any]]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    spec, three = study(), jobs(0.1, 0.05, 0.01)
-    whole = by_lane(worker(spec, three))
-    asked = iter([False, True])
-    monkeypatch.setattr(StopRequest, "asked", property(lambda _: next(asked)))
-    stopped = by_lane(worker(spec, three))
-    assert all(messages[-1]["stopped"] for messages in stopped.values())
-    assert len(list((tmp_path / "checkpoints").rglob("*.pt"))) == 3
-    monkeypatch.setattr(StopRequest, "asked", property(lambda _: False))
-    again = by_lane(worker(spec, three))
-    for number, messages in whole.items():
-        rows = [values(row) for message in messages for row in message["rows"]]
-        assert [values(row) for message in again[number] for row in message["rows"]] == rows
-        assert again[number][-1]["outcome"] == messages[-1]["outcome"]
-        assert again[number][-1]["checkpointed"]
-
-
-def test_what_a_pruner_gives_up_is_trained_no_further_and_not_heard_of_again(
-    worker: Callable[..., list[dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class Board:
-        def given_up(self, trials: list[str]) -> list[str]:
-            return [trial for trial in trials if trial == "f-tune-001"]
-
-    stacked, built = [], StackedModel.__init__
-
-    def count(self: StackedModel, models: list[Any]) -> None:
-        stacked.append(len(models))
-        built(self, models)
-
-    monkeypatch.setattr(StackedModel, "__init__", count)
-    spec = study(budget={"pruner": "asha", "reduction": 2, "search": "random"})
-    found = by_lane(worker(spec, jobs(0.1, 0.05, 0.01), Board()))
-    assert stacked == [3, 2]
-    assert [message["rung"]["epoch"] for message in found[0] if "rung" in message] == [1, 2]
-    assert [message["rung"]["epoch"] for message in found[1]] == [1]
-    assert [row.epoch for message in found[1] for row in message["rows"]] == [1]
-    assert [row.epoch for message in found[2] for row in message["rows"]] == [1, 2, 3]
-
-
-def test_a_lane_whose_code_fails_fails_alone(
-    worker: Callable[..., list[dict[str, Any]]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    built = Training.__init__
-
-    def broken(self: Training, study: Study, data: TaskData, config: TrialConfig, *rest: Any) -> None:
-        if config.params["lr"] == 0.05:
-            raise ValueError("no such thing")
-        built(self, study, data, config, *rest)
-
-    monkeypatch.setattr(Training, "__init__", broken)
-    last = {
-        number: messages[-1] for number, messages in by_lane(worker(study(), jobs(0.1, 0.05, 0.01))).items()
-    }
-    assert [last[n]["outcome"]["status"] for n in range(3)] == ["completed", "failed", "completed"]
-    assert "no such thing" in last[1]["outcome"]["error"]
-    assert last[1]["fault"] == "error"
-
-
-def test_groups_are_made_when_a_worker_is_free_and_shared_out_evenly(tmp_path: Path) -> None:
-    spec, now = study(), 0.0
-    searcher = LaneSearcher(
-        Controller(spec),
-        Retries(spec.faults),
-        StopRequest(open_location(tmp_path)),
-        0,
-        lanes=4,
-        workers=lambda: 2,
-        clock=lambda: now,
-    )
-    groups = [searcher.suggest("a"), searcher.suggest("b")]
-    assert [len(jobs_of(group)) for group in groups if group] == [4, 4]
-    assert searcher.suggest("c") is None  # nobody would run it
-    now = 10.0
-    searcher.on_trial_complete("a")
-    assert searcher.suggest("c") is None, "the last trial waits for what the other group may set free"
-    now = 13.0  # which takes longer than was to be expected
-    rest = searcher.suggest("c")
-    assert rest is not None
-    assert len(jobs_of(rest)) == 1
-    names = [job.config.trial_id for group in [*groups, rest] if group for job in jobs_of(group)]
-    assert len(set(names)) == 9
-
-
-def test_the_lanes_of_a_group_that_is_stuck_get_a_worker_each(tmp_path: Path) -> None:
-    spec = study()
-    retries = Retries(spec.faults)
-    stop = StopRequest(open_location(tmp_path))
-    there = 1
-    searcher = LaneSearcher(Controller(spec), retries, stop, 0, lanes=4, workers=lambda: there)
-    group = searcher.suggest("a")
-    assert group is not None
-    for job in jobs_of(group):
-        assert retries.again(job, Fault.STUCK, "no epoch for 9 s", shared=True)
-    searcher.on_trial_complete("a", error=True)
-    there = 3
-    again = [searcher.suggest(name) for name in ("b", "c")]
-    assert [[(job.solo, job.attempt) for job in jobs_of(one)] for one in again if one] == [[(True, 2)]] * 2
-    assert not any(one["alone"] for one in again if one), "others may run beside them"
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def test_a_killed_node_costs_no_row_and_changes_no_metric(
         unseen = prepare(study, "/proc/self/cwd/unseen", address=nodes.address, search_path=[file.parent])
         with (
             unseen as ready,
-            pytest.raises(ClusterError, match="cannot write it, and checkpoints") as told,
+            pytest.raises(ClusterError, match="cannot write to it, and trials save checkpoints") as told,
         ):
             ready.start(lambda: None)
         assert len(told.value.problems) == 2, "one for each node but the driver's own"

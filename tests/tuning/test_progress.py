@@ -1,4 +1,4 @@
-"""What the driver knows of trials under way: the epochs that their messages brought, group by group."""
+"""The driver's view of running trials: the epochs that their reports brought, group by group."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from test_lane_study import study
 from lrstudy.records import Phase
 from lrstudy.tuning.driver.controller import Controller
 from lrstudy.tuning.driver.recorder import Recorder
-from lrstudy.tuning.driver.retries import Job, group_config
+from lrstudy.tuning.driver.running_trials import RunningTrials
+from lrstudy.tuning.job import Job, group_config
+from lrstudy.tuning.messages import TrialMessage, WorkerReport
 
 
 def test_a_group_of_lanes_moves_the_progress_with_every_message() -> None:
@@ -24,15 +26,15 @@ def test_a_group_of_lanes_moves_the_progress_with_every_message() -> None:
         jobs.append(Job(config))
     jobs = [job for job in jobs if job.config.phase is Phase.TUNE][:4]
     recorder: Any = Recorder.__new__(Recorder)
-    recorder._study, recorder._running = spec, {}
+    recorder._study, recorder._running, recorder._stopped = spec, RunningTrials(), set()
     recorder._tracking = SimpleNamespace(add=lambda config, rows: None)
     recorder._limit = SimpleNamespace(heard=lambda trial, epochs: None)
     recorder._on_change = lambda: changes.append(recorder.underway())
-    group = cast(Trial, SimpleNamespace(trial_id="g", config=group_config(jobs)))
+    group = cast(Trial, SimpleNamespace(trial_id="g", config=group_config(jobs, in_lanes=True)))
     assert recorder.underway() == {}
     for epoch in (1, 2):
-        messages = [(number, {"rows": [row(epoch, 0.5)]}) for number in range(4)]
-        recorder.on_trial_result(0, [], group, {"messages": messages})
+        messages = [TrialMessage(job.config.trial_id, (row(epoch, 0.5),)) for job in jobs]
+        recorder.on_trial_result(0, [], group, WorkerReport(tuple(messages)).to_result())
     assert changes == [
         {Phase.TUNE: (4, pytest.approx(4 / 3))},
         {Phase.TUNE: (4, pytest.approx(8 / 3))},

@@ -112,7 +112,7 @@ def test_a_run_on_other_data_or_another_model_is_refused(old, new, part, parts, 
     place = tmp_path / "own"
     write_run(parts(), place)
     study = parts(old, new)
-    with pytest.raises(StoreError, match=f"task: {part} = 'same_parts:.*began.*choose another --out"):
+    with pytest.raises(StoreError, match=f"task: {part} = 'same_parts:.*was started.*choose another --out"):
         check_continues(study, open_location(place), now(study), ())
     with pytest.raises(InputError, match=f"task: {part} = "):
         repeat(open_store(place), study, "fixed-tune-000")
@@ -123,7 +123,9 @@ def test_the_message_holds_both_digests(parts, tmp_path) -> None:
     write_run(parts(), place)
     study = parts("default_rng(0)", "default_rng(1)")
     before, after = (info.fingerprints["data"][:8] for info in (open_store(place).study, now(study)))
-    with pytest.raises(StoreError, match=rf"other rows now \({after}\) than when .* began \({before}\)"):
+    with pytest.raises(
+        StoreError, match=rf"other rows now \({after}\) than when .* was started \({before}\)"
+    ):
         check_continues(study, open_location(place), now(study), ())
 
 
@@ -152,7 +154,7 @@ def test_a_checkpoint_is_something_to_mix(parts, tmp_path) -> None:
     write_run(parts(), tmp_path / "own", Status.FAILED)
     (tmp_path / "own" / "checkpoints" / "fixed-tune-000").mkdir(parents=True)
     study = parts("SCALE = 1.0", "SCALE = 1.5")
-    with pytest.raises(StoreError, match="computes something else now"):
+    with pytest.raises(StoreError, match="computes other values now"):
         check_continues(study, open_location(tmp_path / "own"), now(study), ())
 
 
@@ -181,7 +183,7 @@ def test_prepare_refuses_before_anything_is_written(parts, tmp_path) -> None:
 def test_a_model_that_every_process_draws_for_itself_is_refused(parts, tmp_path) -> None:
     study = parts("SCALE = 1.0", "SCALE = np.random.default_rng().random()")
     with (
-        pytest.raises(ContractError, match="computes something else in a worker"),
+        pytest.raises(ContractError, match="computes other values in a worker"),
         prepare(study, str(tmp_path / "out"), search_path=[tmp_path]) as ready,
     ):
         ready.start(lambda: None)

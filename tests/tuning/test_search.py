@@ -160,7 +160,7 @@ def test_a_range_that_ends_at_another_parameter_stays_below_it(search: str) -> N
 def extended(spec: Study, best: float) -> list[float]:
     """The rates that a search with an extension tries when the best rate is ``best``."""
     asked, history = searcher(spec), []
-    for number in range(spec.configurations(spec.schedules[0])):
+    for number in range(spec.tune_trials(spec.schedules[0])):
         params = asked.suggest(number, history[: asked.needed(number)])
         history.append(Evaluated(params, -abs(math.log10(params["lr"] / best))))
     return [trial.params["lr"] for trial in history]

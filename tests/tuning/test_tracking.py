@@ -71,7 +71,7 @@ def test_a_tracker_that_fails_is_told_once_and_left_alone(
         kept.end(CONFIG, failed=False)
         kept.close()
     assert Broken.calls == 1
-    assert "Broken fails and gets nothing more: ConnectionError('no server')" in caplog.text
+    assert "Broken raised an error and was disabled: ConnectionError('no server')" in caplog.text
 
 
 def test_off_it_starts_nothing(tmp_path: Path) -> None:

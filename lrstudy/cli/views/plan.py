@@ -10,8 +10,8 @@ from rich.markup import escape
 
 from lrstudy.analysis import detectable_speedup, fewest_seeds
 from lrstudy.cli.terminal_table import line, names, numbers, table, words
-from lrstudy.cli.views.progress import duration
 from lrstudy.rules.counting import counted
+from lrstudy.rules.durations import waiting_time
 from lrstudy.spec import Range, Space, Study
 from lrstudy.tuning.time_estimate import Estimate
 
@@ -68,8 +68,7 @@ def _hours(study: Study, estimate: Estimate, devices: float) -> float | None:
     """Return the device-hours of all trials, each on this many devices."""
     if estimate.trial_seconds is None:
         return None
-    trials = sum(s.range_tests + study.tune_trials(s) + study.budget.confirm_seeds for s in study.schedules)
-    return trials * estimate.trial_seconds * devices / 3600
+    return study.all_trials * estimate.trial_seconds * devices / 3600
 
 
 def _lanes(estimate: Estimate) -> dict[str, Any] | None:
@@ -164,7 +163,7 @@ def _time(plan: dict[str, Any]) -> str:
     hours = f"{plan['cpu_hours']:.2g} CPU-hours"
     if plan["gpu_hours"]:
         hours += f", {plan['gpu_hours']:.2g} GPU-hours (timed on a CPU: an upper bound)"
-    return f"about {duration(plan['seconds'])} ({plan['estimate']}); {hours}"
+    return f"about {waiting_time(plan['seconds'])} ({plan['estimate']}); {hours}"
 
 
 def _lanes_line(plan: dict[str, Any]) -> str:

@@ -14,9 +14,10 @@ from rich.text import Text
 from lrstudy.cli.terminal_table import names, numbers, table
 from lrstudy.records import Phase
 from lrstudy.rules.counting import counted
+from lrstudy.rules.durations import waiting_time
 
 if TYPE_CHECKING:
-    from lrstudy.tuning import Progress
+    from lrstudy.rules.run_progress import Progress
 
 # Off a terminal at most one line in this time: people read logs too.
 PLAIN_LINE_SECONDS: Final = 10.0
@@ -54,12 +55,13 @@ class Clock:
 def summary_line(progress: Progress, clock: Clock) -> str:
     """Return a line with trials done and under way, time taken, and time left for tuning and for all."""
     done = f"{progress.finished} of {counted(progress.planned, 'trial')}"
-    line = f"{done}{_underway(progress)} in {duration(clock.elapsed)}"
+    line = f"{done}{_underway(progress)} in {waiting_time(clock.elapsed)}"
     left = clock.eta(progress, progress.planned - progress.worth)
     if not left:
         return line
     tuned = clock.eta(progress, progress.missing(Phase.RANGE_TEST) + progress.missing(Phase.TUNE))
-    return f"{line}; {f'tuned in about {duration(tuned)}, ' if tuned else ''}done in about {duration(left)}"
+    tuned_in = f"tuned in about {waiting_time(tuned)}, " if tuned else ""
+    return f"{line}; {tuned_in}done in about {waiting_time(left)}"
 
 
 def _underway(progress: Progress) -> str:
@@ -77,7 +79,7 @@ def progress_page(progress: Progress, clock: Clock, metric: str) -> Group:
     ]
     rows = [
         (
-            schedule.name,
+            schedule.schedule,
             _counts(schedule.phases[Phase.TUNE]),
             _counts(schedule.phases[Phase.CONFIRM]),
             "–" if schedule.best is None else f"{schedule.best:.4f}",
@@ -123,20 +125,6 @@ class _PlainLines:
     def write(self) -> None:
         """Write the summary line, however recent the last one is."""
         self._console.print(summary_line(self._snapshot(), self._clock), markup=False, soft_wrap=True)
-
-
-def duration(seconds: float) -> str:
-    """Return a length of time in the units that people use for it.
-
-    >>> duration(42), duration(192), duration(7380)
-    ('42 s', '3 min 12 s', '2 h 03 min')
-    """
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
 def _counts(done_and_planned: tuple[int, int]) -> str:

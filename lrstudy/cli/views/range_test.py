@@ -12,7 +12,7 @@ from typing import Any
 from lrstudy.catalog import RANGE_TEST
 from lrstudy.catalog.schedule_kinds import SCHEDULES
 from lrstudy.cli.output import BLUE, ORANGE, save_figure
-from lrstudy.engine.range_test import RangeCurve, SweepPlan, SweepResult, plan_sweep, run_range_test
+from lrstudy.engine.sweep import RangeCurve, SweepPlan, SweepResult, plan_sweep, run_range_test
 from lrstudy.errors import InputError, Problem, did_you_mean
 from lrstudy.rules.counting import counted
 from lrstudy.rules.range_bounds import MARGIN, RULE, Bounds, smooth, window_of
@@ -66,7 +66,7 @@ def run_sweep(
     """
     from lrstudy.tasks import check_task, load_data
     from lrstudy.tuning.start import importable
-    from lrstudy.tuning.worker.loop import device_of
+    from lrstudy.tuning.worker.process import device_of
 
     importable(search_path)
     data = load_data(study.task, study.seed, None)

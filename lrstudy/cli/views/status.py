@@ -11,31 +11,14 @@ from rich.live import Live
 from rich.text import Text
 
 from lrstudy.cli.terminal_table import names, numbers, table
-from lrstudy.cli.views.progress import duration
-from lrstudy.records import Phase, Status
 from lrstudy.rules.counting import counted
+from lrstudy.rules.durations import waiting_time
+from lrstudy.rules.run_progress import ScheduleProgress, progress_of
 from lrstudy.store import Store, open_store, writer_of
 
 WATCH_SECONDS: Final = 2.0
 # The pace is that of the latest trials: a run may have been idle for hours before them.
 _LATEST: Final = 20
-
-
-@dataclass(slots=True)
-class ScheduleCounts:
-    """One schedule's trials: done and planned per phase, lost ones by cause, best tuning value so far."""
-
-    schedule: str
-    tune_planned: int
-    confirm_planned: int
-    tune: int = 0
-    confirm: int = 0
-    pruned: int = 0
-    diverged: int = 0
-    failed: int = 0
-    best: float | None = None
-    range_tests: int = 0
-    range_tests_planned: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,19 +27,19 @@ class RunStatus:
 
     study: str
     metric: str
-    schedules: tuple[ScheduleCounts, ...]
+    schedules: tuple[ScheduleProgress, ...]
     writer: str | None
     seconds_per_trial: float | None
 
     @property
     def done(self) -> int:
         """Trials that have ended."""
-        return sum(row.range_tests + row.tune + row.confirm for row in self.schedules)
+        return sum(row.done for row in self.schedules)
 
     @property
     def planned(self) -> int:
         """Trials of the whole study."""
-        return sum(row.range_tests_planned + row.tune_planned + row.confirm_planned for row in self.schedules)
+        return sum(row.planned for row in self.schedules)
 
     @property
     def seconds_left(self) -> float | None:
@@ -88,49 +71,22 @@ def read_status(store: Store) -> RunStatus:
     ends = (record.ended_at for record in store.trial_records())
     ended = sorted(end.timestamp() for end in ends if end is not None)[-_LATEST:]
     pace = (ended[-1] - ended[0]) / (len(ended) - 1) if len(ended) > 1 else None
+    study = store.study
+    planned = {schedule.name: study.planned(schedule) for schedule in study.schedules}
     return RunStatus(
-        study=store.study.name,
-        metric=store.study.metric.name,
-        schedules=tuple(_counts(store)),
+        study=study.name,
+        metric=study.metric.name,
+        schedules=progress_of(planned, store.trial_records(), study.metric, imported=study.imported),
         writer=writer_of(store.location),
         seconds_per_trial=pace,
     )
-
-
-def _counts(store: Store) -> list[ScheduleCounts]:
-    """Count the trials in a store: one entry per schedule, in the study's order."""
-    study = store.study
-    rows = {
-        schedule.name: ScheduleCounts(
-            schedule.name,
-            planned[Phase.TUNE],
-            planned[Phase.CONFIRM],
-            range_tests_planned=planned[Phase.RANGE_TEST],
-        )
-        for schedule in study.schedules
-        for planned in [study.planned(schedule)]
-    }
-    for record in store.trial_records():
-        row = rows[record.schedule]
-        row.range_tests += record.phase is Phase.RANGE_TEST
-        row.tune += record.phase is Phase.TUNE
-        row.confirm += record.phase is Phase.CONFIRM
-        row.pruned += record.status is Status.PRUNED
-        row.diverged += record.status is Status.DIVERGED
-        row.failed += record.status is Status.FAILED
-        value = record.objective
-        if (record.phase is Phase.TUNE or study.imported) and value is not None:
-            row.best = value if row.best is None or study.metric.better(value, row.best) else row.best
-    for row in rows.values() if study.imported else ():
-        row.confirm_planned = row.confirm  # an import is complete, also if its seeds are uneven
-    return list(rows.values())
 
 
 def status_page(status: RunStatus) -> Group:
     """Return a line on the whole run and a table of its schedules, within 80 columns."""
     head = f"{status.study}: {status.done} of {counted(status.planned, 'trial')} done"
     if (left := status.seconds_left) is not None:
-        head += f", about {duration(left)} left"
+        head += f", about {waiting_time(left)} left"
     if status.writer is not None:
         head += f"; {status.writer} runs it"
     causes = ("pruned", "diverged", "failed")

@@ -1,32 +1,34 @@
-"""Several trials trained side by side: each a ``Training`` of its own, their steps taken together.
+"""Several trials trained side by side: a ``Training`` for each, their steps taken together.
 
-A lane's ``Training`` owns everything that makes the trial: its model, optimizer, schedule, order of the
-rows and record. The group only replaces the work of an epoch, for all lanes at once. What the plain loop
-in ``training`` computes is the definition; the tests hold lanes to it.
+A lane's ``Training`` owns all parts of the trial: its model, optimizer, schedule, order of the rows and
+record. The group only replaces the work of an epoch, for all lanes at once. The plain loop in ``trial`` is
+the definition of its results; the tests compare lanes with it.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from lrstudy.catalog.schedule_kinds import SCHEDULES
+from lrstudy.engine.group import Pause
 from lrstudy.engine.lanes.eligibility import disagreement
 from lrstudy.engine.lanes.lane_losses import StackedLoss, StackedSums
 from lrstudy.engine.lanes.optimizer_step import StackedSteps, steps_together
 from lrstudy.engine.lanes.stacked_model import stack, unstackable
 from lrstudy.engine.trial import State, Training, TrialConfig
 from lrstudy.records import EpochRecord
+from lrstudy.rules.outcome import Outcome
 from lrstudy.spec import Study
 from lrstudy.tasks import TaskData, assemble
 
 
 def why_not(study: Study, data: TaskData, kinds: Sequence[str]) -> str | None:
-    """Return the reason why trials of a study, of these schedule kinds, cannot run in lanes, if any."""
+    """Return why trials of a study, of these schedule kinds, cannot run in lanes; None if they can."""
     task = study.task
     if task.precision == "bf16":
         return "the precision is bf16"
@@ -38,10 +40,9 @@ def why_not(study: Study, data: TaskData, kinds: Sequence[str]) -> str | None:
 
 
 class LaneGroup:
-    """Trials of one study in lanes; ``run_epoch`` trains those that have not finished for an epoch.
+    """Trials of one study in lanes, a ``TrialGroup``. Call ``why_not`` first.
 
-    Call ``why_not`` first. ``trainings[i]`` is the lane of ``configs[i]``: its outcome, its progress and,
-    between two epochs, its checkpoint (``state_dict``). ``drop`` takes a lane out before its end.
+    ``trainings[i]`` is the lane of ``configs[i]``. ``run_epoch`` is one round of ``run``.
     """
 
     def __init__(
@@ -55,16 +56,24 @@ class LaneGroup:
 
     @property
     def active(self) -> tuple[int, ...]:
-        """The lanes that train on: not finished, not dropped."""
+        """The lanes that train further: not finished, not dropped."""
         numbered = enumerate(self.trainings)
         return tuple(i for i, lane in numbered if not lane.finished and i not in self._dropped)
 
-    def drop(self, lane: int) -> None:
-        """Train a lane no further; the others close up before the next epoch."""
-        self._dropped.add(lane)
+    def drop(self, i: int) -> None:
+        """Train a lane no further; the others are stacked again before the next epoch."""
+        self._dropped.add(i)
+
+    def run(self) -> Iterator[Pause]:
+        """Train epoch by epoch until no lane is active."""
+        while self.active:
+            yield Pause(self.run_epoch())
 
     def run_epoch(self) -> dict[int, EpochRecord]:
-        """An epoch of every active lane: its record by lane. Seconds are a lane's share of the group's."""
+        """Train an epoch of every active lane; returns the records by lane.
+
+        The seconds in a record are the lane's share of the group's.
+        """
         if set(self.active) != set(self._stacked):
             self._stack(self.active)
         lanes = [self.trainings[i] for i in self._stacked]
@@ -84,7 +93,7 @@ class LaneGroup:
         }
 
     def _shares(self, seconds: float) -> list[float]:
-        """Return each lane's training time: lanes that measure pay for it, the rest is shared equally."""
+        """Return each lane's training seconds: lanes that measure share its cost, all share the rest."""
         watching, watched = self._model.take_watch_seconds(), self._model.watched
         each = (seconds - watching) / len(self._stacked)
         return [
@@ -92,18 +101,26 @@ class LaneGroup:
             for place in range(len(self._stacked))
         ]
 
-    def state_dict(self, lane: int) -> State:
-        """A lane's checkpoint: a plain ``Training`` of the trial, or a lane, continues from it."""
-        state: State = _own_memory(self.trainings[lane].state_dict())
+    def state(self, i: int) -> State:
+        """Return a lane's checkpoint: a plain ``Training`` of the trial, or a lane, continues from it."""
+        state: State = _own_memory(self.trainings[i].state_dict())
         return state
 
-    def load_state_dict(self, lane: int, state: State) -> None:
+    def load(self, i: int, state: State) -> None:
         """Continue a lane from a checkpoint, its own or a plain trial's."""
-        self.trainings[lane].load_state_dict(state)
+        self.trainings[i].load_state_dict(state)
         self._stacked = ()  # the optimizer's buffers are new
 
+    def outcome(self, i: int) -> Outcome:
+        """Return how a finished lane ended; for a confirm trial, measures the test split."""
+        return self.trainings[i].outcome()
+
+    def note(self, i: int) -> str | None:
+        """Return None: a remark of a ``Training`` is on its own step, which lanes do not use."""
+        return None
+
     def close(self) -> None:
-        """Take the schedules' hooks off the models."""
+        """Remove the schedules' hooks from the models."""
         for lane in self.trainings:
             lane.close()
 
@@ -147,7 +164,7 @@ class LaneGroup:
 
 
 def _own_memory(state: Any) -> Any:
-    """The same with tensors that share no memory: saved, a view would bring all lanes along."""
+    """Return a copy whose tensors share no memory: saved, a view would bring all lanes with it."""
     if isinstance(state, Tensor):
         return state.clone()
     if isinstance(state, Mapping):

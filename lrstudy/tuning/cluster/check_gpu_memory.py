@@ -20,7 +20,7 @@ from lrstudy.tasks import TaskData, assemble
 _CONTEXT: Final = 600 * 2**20
 # Allocators fragment, and one trial may evaluate while others train.
 _RESERVE: Final = 0.9
-_STEPS: Final = 5  # a captured step is replayed by then: a graph holds memory of its own
+_STEPS: Final = 5  # a captured step is replayed by then: its graph holds memory too
 
 
 def check_packing(
@@ -59,7 +59,7 @@ def packing_problem(resources: Resources, each: int, total: int) -> Problem | No
 def _worker(shared: tuple[Study, TaskData], search_path: tuple[str, ...]) -> tuple[int, int] | None:
     """Return the bytes that a trial of the study reserves on this worker's GPU, and the GPU's total."""
     if not torch.cuda.is_available():
-        return None  # a GPU that Ray was told of and torch does not see: trials run on the CPU
+        return None  # Ray counts a GPU that torch does not see: trials run on the CPU
     sys.path += [folder for folder in search_path if folder not in sys.path]
     device = torch.device("cuda", 0)
     held = peak_bytes(*shared, device)

@@ -1,4 +1,4 @@
-"""Whether every node of a cluster can write the study's folder: its trials leave their checkpoints there."""
+"""The check that every node of a cluster can write to the study's folder, where trials save checkpoints."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _STUDY: Final = "study.json"
 
 
 def check_reach(store: Location) -> None:
-    """Look from every node; raises ``ClusterError`` that names those which cannot write there."""
+    """Check from every node; raises ``ClusterError`` that names those which cannot write."""
     here = ray.get_runtime_context().get_node_id()
-    nodes: Callable[[], list[dict[str, Any]]] = ray.nodes  # Ray leaves it without types
+    nodes: Callable[[], list[dict[str, Any]]] = ray.nodes  # Ray gives it no types
     others = [node for node in nodes() if node["Alive"] and node["NodeID"] != here]
     if not others:
         return
@@ -27,8 +27,10 @@ def check_reach(store: Location) -> None:
     task: Any = ray.remote(num_cpus=0, max_retries=0)(unreachable)
     looks = {}
     for node in others:
-        there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-        looks[node["NodeID"]] = task.options(scheduling_strategy=there).remote(store, content, node["NodeID"])
+        on_node = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
+        looks[node["NodeID"]] = task.options(scheduling_strategy=on_node).remote(
+            store, content, node["NodeID"]
+        )
     problems = []
     for node in others:
         name = f"{node['NodeManagerHostname']}/{node['NodeID'][:8]}"
@@ -43,10 +45,10 @@ def check_reach(store: Location) -> None:
 
 
 def unreachable(store: Location, content: bytes, mark: str) -> str | None:
-    """Why this process cannot use a study's folder whose ``study.json`` has this content; None if it can."""
+    """Return why this process cannot use the folder whose ``study.json`` has this content; None if it can."""
     try:
         if not (store / _STUDY).exists() or (store / _STUDY).read() != content:
-            return "the folder there is another one, or none"
+            return "the folder is missing on that node, or is another one"
         probe = store / f".probe-{mark}"
         probe.write(b"")
         probe.delete()
@@ -56,9 +58,9 @@ def unreachable(store: Location, content: bytes, mark: str) -> str | None:
 
 
 def _problem(store: Location, node: str, said: str) -> Problem:
-    message = f"node {node} cannot write it, and checkpoints go there ({said})"
+    message = f"node {node} cannot write to it, and trials save checkpoints there ({said})"
     remedy = (
         "Give a mount that all nodes share or a URI such as s3://bucket/runs, "
-        "or do without checkpoints: faults.checkpoint_epochs = 0."
+        "or turn checkpoints off: faults.checkpoint_epochs = 0."
     )
     return Problem("--out", "", message, remedy, str(store))

@@ -34,7 +34,7 @@ _OVERRIDING: Final = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
 
 @dataclass(frozen=True, slots=True)
 class JobRequest:
-    """What is to run on the cluster: lrstudy's words after ``run``, in which folder and environment.
+    """A command for the cluster to run: lrstudy's words after ``run``, with folder and environment.
 
     ``working_dir`` is uploaded, but for ``excludes``; ``env`` and ``pip`` are Ray's runtime environment.
     """
@@ -68,7 +68,7 @@ class Job:
 
     @property
     def ended(self) -> bool:
-        """Whether it runs no more."""
+        """True if it no longer runs."""
         return JobStatus(self.state).is_terminal()
 
 
@@ -84,7 +84,7 @@ class JobServer:
     def __init__(self, address: str) -> None:
         self.address = address
         _reach(address)
-        with self._told():
+        with self._translated():
             self._client = _client(address)
 
     def submit(self, request: JobRequest) -> str:
@@ -96,7 +96,7 @@ class JobServer:
             environment["env_vars"] = dict(request.env)
         if request.pip:
             environment["pip"] = list(request.pip)
-        with self._told(request.name):
+        with self._translated(request.name):
             name: str = self._client.submit_job(
                 entrypoint=request.entrypoint,
                 submission_id=request.name,
@@ -106,19 +106,19 @@ class JobServer:
         return name
 
     def jobs(self) -> list[Job]:
-        """Every job that was submitted, the latest first."""
-        with self._told():
+        """Return every job that was submitted, the latest first."""
+        with self._translated():
             found = [_job(details) for details in self._client.list_jobs() if details.submission_id]
         return sorted(found, key=lambda job: job.started_at or datetime.now(UTC), reverse=True)
 
     def job(self, name: str) -> Job:
-        """One job; raises ``ClusterError`` when there is none of that name."""
-        with self._told(name):
+        """Return one job; raises ``ClusterError`` when there is none of that name."""
+        with self._translated(name):
             return _job(self._client.get_job_info(name))
 
     def logs(self, name: str) -> str:
-        """All that a job has printed so far."""
-        with self._told(name):
+        """Return all that a job has printed so far."""
+        with self._translated(name):
             text: str = self._client.get_job_logs(name)
         return text
 
@@ -140,8 +140,8 @@ class JobServer:
             except Exception as error:  # noqa: BLE001 - raised again where the caller waits
                 failed.append(error)
 
-        self.job(name)  # a name that nobody knows is told here
-        with self._told(name), warnings.catch_warnings():
+        self.job(name)  # raises for an unknown name
+        with self._translated(name), warnings.catch_warnings():
             # Ray hands aiohttp a value that aiohttp is about to give up.
             warnings.filterwarnings("ignore", "ssl=None", DeprecationWarning)
             reader = Thread(target=read, name="lrstudy-follow", daemon=True)
@@ -153,13 +153,13 @@ class JobServer:
         return self.job(name)
 
     def stop(self, name: str) -> bool:
-        """End a job; False when it had ended already."""
-        with self._told(name):
+        """End a job; returns False when it had ended already."""
+        with self._translated(name):
             stopped: bool = self._client.stop_job(name)
         return stopped
 
     @contextlib.contextmanager
-    def _told(self, name: str | None = None) -> Iterator[None]:
+    def _translated(self, name: str | None = None) -> Iterator[None]:
         """Turn the client's exceptions into ``ClusterError``."""
         try:
             yield
@@ -187,10 +187,10 @@ def _problem(error: Exception, name: str | None, address: str) -> Problem:
         remedy = "Choose another --submission-id, or none: lrstudy jobs list shows those that are taken."
         return Problem("--submission-id", "", "a job of this name exists", remedy, name)
     if name is not None and "does not exist" in text:
-        remedy = f"lrstudy jobs list --address {address} shows those that are there."
+        remedy = f"lrstudy jobs list --address {address} shows the jobs that exist."
         return Problem(address, "JOB", "no job has this name", remedy, name)
     cause = (text.strip().splitlines() or [type(error).__name__])[0].rstrip(".")
-    return Problem("--address", "", f"the job server cannot do it: {cause}", "Look at its logs.", address)
+    return Problem("--address", "", f"the job server failed: {cause}", "See its logs.", address)
 
 
 def _reach(address: str) -> None:

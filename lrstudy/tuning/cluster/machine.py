@@ -63,7 +63,7 @@ def _temporary_problems(folder: Path, variable: str) -> list[Problem]:
 
 
 def _file_problems() -> list[Problem]:
-    """Raise this process' own limit of open files as far as it may; the rest is told."""
+    """Raise this process' own limit of open files as far as it may; return what remains wrong."""
     try:
         import resource
     except ImportError:  # Windows has no such limit
@@ -92,7 +92,7 @@ def _token_problems() -> list[Problem]:
         cause = "" if Path(place).read_text(encoding="utf-8").strip() else "is empty"
     except (OSError, UnicodeDecodeError) as error:
         cause = f"cannot be read: {getattr(error, 'strerror', None) or error}"
-    remedy = "Put a token there, or leave the variable out: a Ray on this machine needs none of yours."
+    remedy = "Write a token to that file, or unset the variable: Ray on this machine does not need it."
     return [Problem("environment", "RAY_AUTH_TOKEN_PATH", cause, remedy, place)] if cause else []
 
 
@@ -107,8 +107,8 @@ def provide_token() -> None:
     if "RAY_AUTH_TOKEN" in os.environ or "RAY_AUTH_TOKEN_PATH" in os.environ:
         return
     try:
-        there = bool(Path("~/.ray/auth_token").expanduser().read_text(encoding="utf-8").strip())
+        exists = bool(Path("~/.ray/auth_token").expanduser().read_text(encoding="utf-8").strip())
     except (OSError, RuntimeError, UnicodeDecodeError):
-        there = False
-    if not there:
+        exists = False
+    if not exists:
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)

@@ -1,4 +1,4 @@
-"""Where a study came from: versions, hardware, commit. Kept in its ``study.json``."""
+"""The provenance of a study, kept in its ``study.json``: versions, hardware, commit."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _versions() -> dict[str, str]:
 
 
 def _git_commit() -> str | None:
-    """The commit of the folder the study was started in, marked when it had uncommitted changes."""
+    """Return the commit of the folder the study was started in, marked when it had uncommitted changes."""
     try:
         commit = _git("rev-parse", "HEAD")
         return commit + ("+changes" if _git("status", "--porcelain", "--untracked-files=no") else "")

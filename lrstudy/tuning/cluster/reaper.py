@@ -3,7 +3,7 @@
 Ray stops what it started only if the driver has the time to ask for it: after SIGKILL, or an exit in the
 middle of Ray's start, agents, workers and what workers started stay. All of it inherits an environment
 variable with a random value, by which this process finds it and nothing else. It runs as a script on the
-standard library alone. Without ``/proc`` it is not started: on macOS, Ray has a process of its own for this.
+standard library alone. Without ``/proc`` it is not started: on macOS, Ray itself has such a process.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Final
 VARIABLE: Final = "LRSTUDY_SESSION"
 
 _PROCESSES: Final = Path("/proc")
-_LOOK_SECONDS: Final = 5.0  # between looks at what was started meanwhile
+_LOOK_SECONDS: Final = 5.0  # between looks at the processes that were started
 _POLL_SECONDS: Final = 0.05
 _GRACE_SECONDS: Final = 3.0  # from SIGTERM to SIGKILL
 _LIMIT_SECONDS: Final = 50.0  # what SIGKILL does not end until then sleeps in the kernel
@@ -38,7 +38,7 @@ def reaper() -> Iterator[str]:
         yield mark
         return
     process = subprocess.Popen(  # noqa: S603 - this interpreter, on this file
-        # Isolated: neither the user's modules nor variables have a part in it. A session of its own: what is
+        # Isolated: neither the user's modules nor variables have a part in it. In a new session: what is
         # sent to the driver's terminal or process group does not reach it.
         [sys.executable, "-I", "-S", __file__, str(os.getpid())],
         stdin=subprocess.PIPE,
@@ -70,7 +70,7 @@ class Family:
         self._known: dict[int, str] = {}  # when each was started: the kernel uses numbers again
 
     def running(self) -> set[int]:
-        """Those that run now; one that was seen once is known even when its parent has ended."""
+        """Return those that run now; one that was seen once is known even when its parent has ended."""
         table = process_table()
         members = {pid for pid, start in self._known.items() if pid in table and table[pid][1] == start}
         members |= {pid for pid in table if pid not in members and self._is_marked(pid)}
@@ -103,7 +103,7 @@ def process_table() -> dict[int, tuple[int, str]]:
 
 
 def end(family: Family) -> None:
-    """Ask every process to end, then make it: also one that is stopped, or starts others meanwhile."""
+    """Ask every process to end, then make it: also one that is stopped, or that starts others."""
     for number, seconds in ((signal.SIGTERM, _GRACE_SECONDS), (signal.SIGKILL, _LIMIT_SECONDS)):
         deadline, asked = time.monotonic() + seconds, set[int]()
         while time.monotonic() < deadline:

@@ -32,8 +32,8 @@ _REACH_SECONDS: Final = 10.0
 _SLOW_SECONDS: Final = 15.0
 _TRACEBACK: Final = "Traceback (most recent call last):"
 AUTHENTICATE: Final = (
-    "set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN (or RAY_AUTH_TOKEN_PATH) to the cluster's own, which "
-    "ray get-auth-token says on the head"
+    "set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN (or RAY_AUTH_TOKEN_PATH) to the cluster's token, which "
+    "ray get-auth-token prints on the head"
 )
 
 
@@ -85,11 +85,11 @@ def _unconnected(address: str | None, error: Exception, seconds: float) -> Probl
             message = f"did not start within {seconds:.0f} s: {cause}"
             remedy = "The machine is busy or short of memory: end other work on it, then try again."
             return Problem("Ray", "", message, f"{remedy} {logs}.")
-        remedy = f"{logs}. Look also at what is set of RAY_*: lrstudy unsets none."
+        remedy = f"{logs}. Check the RAY_* variables of your shell too: Ray reads them."
         return Problem("Ray", "", f"does not start on this machine: {cause}", remedy)
     remedy = (
         "Check that the cluster runs and that the address is its head's; leave it out to run here. "
-        f"A cluster that asks for a token answers nobody without one: {AUTHENTICATE}."
+        f"A cluster with token authentication does not answer without one: {AUTHENTICATE}."
     )
     return Problem("--address", "", f"no Ray cluster answers: {cause}", remedy, address)
 
@@ -117,7 +117,7 @@ def check_cluster(address: str, resources: Resources) -> None:
 
 
 def _reach(address: str | None) -> None:
-    """Raise ``OSError`` where nothing listens at an address: Ray itself would go on trying for an hour."""
+    """Raise ``OSError`` where nothing listens at an address: Ray itself would try for an hour."""
     host, colon, port = (address or "").rpartition("://")[2].rpartition(":")
     if not colon or not port.isdigit():
         return  # "auto", or a name that only Ray can look up
@@ -126,7 +126,7 @@ def _reach(address: str | None) -> None:
 
 
 def _connect(address: str | None, mark: str) -> str:
-    # What workers print stays in their own files; what is logged here later is the run's (``logs``).
+    # What workers print stays in Ray's files; what is logged here later is the run's (``logs``).
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if not _beside_the_driver():
         quiet["job_config"] = pathless_job()
@@ -187,13 +187,13 @@ def _signals_kept() -> Iterator[None]:
 
 
 def _cluster_resources() -> dict[str, float]:
-    ask: Callable[[], dict[str, float]] = ray.cluster_resources  # Ray leaves it without types
+    ask: Callable[[], dict[str, float]] = ray.cluster_resources  # Ray gives it no types
     return ask()
 
 
 def cluster_size() -> str:
-    """What the cluster of the running session holds, in a few words."""
-    nodes: Callable[[], list[dict[str, Any]]] = ray.nodes  # Ray leaves it without types
+    """Return the size of the running session's cluster in a few words."""
+    nodes: Callable[[], list[dict[str, Any]]] = ray.nodes  # Ray gives it no types
     alive = sum(bool(node["Alive"]) for node in nodes())
     there = _cluster_resources()
     parts = [f"{alive} node{'s' if alive > 1 else ''}", f"{there.get('CPU', 0):g} CPUs"]
@@ -201,7 +201,7 @@ def cluster_size() -> str:
 
 
 def check_local(resources: Resources) -> list[Problem]:
-    """What this machine lacks for even one trial; without Ray, so a kind of accelerator is told later."""
+    """Return what this machine lacks for even one trial, all but a kind of accelerator: only Ray knows it."""
     available = {"CPU": float(os.cpu_count() or 1), "GPU": 0.0}
     if resources.gpus > 0:
         import torch
@@ -211,7 +211,7 @@ def check_local(resources: Resources) -> list[Problem]:
 
 
 def needs(resources: Resources) -> dict[str, float]:
-    """What Ray must hold free for each trial. A kind of accelerator is asked for by a token amount of it."""
+    """Return what Ray must keep free for each trial; of a kind of accelerator, a token amount."""
     asked = {"CPU": float(resources.cpus), "GPU": float(resources.gpus)}
     return asked | ({_KIND + resources.accelerator: 0.001} if resources.accelerator else {})
 
@@ -221,7 +221,7 @@ def _lacking(resources: Resources, available: Mapping[str, float]) -> list[Probl
     for key, name, asked in (("cpus", "CPU", resources.cpus), ("gpus", "GPU", resources.gpus)):
         there = available.get(name, 0.0)
         if asked > there:
-            message = f"a trial asks for {asked:g} {name}s and there are {there:g}"
+            message = f"a trial asks for {asked:g} {name}s, and {there:g} are available"
             remedy = f"Lower resources.{key} to at most {there:g}, or use a cluster that has more."
             problems.append(Problem("study", f"resources.{key}", message, remedy, asked))
     kind = resources.accelerator

@@ -1,12 +1,12 @@
-"""Asynchronous successive halving (ASHA): which tuning trials are not worth their remaining epochs.
+"""Asynchronous successive halving (ASHA): ends tuning trials that are not worth their remaining epochs.
 
 L. Li et al., A System for Massively Parallel Hyperparameter Tuning, arXiv 1810.05934. At each rung (an
-epoch number) a trial goes on if its value so far is among the best 1/``reduction`` of the trials of *its own
-schedule* that have come to that rung; the first always does. Those that come at the same moment, side by
+epoch number) a trial continues if its value so far is among the best 1/``reduction`` of the trials of *its
+own schedule* that have come to that rung; the first always does. Those that come at the same moment, side by
 side in lanes, are compared with each other too. Schedules are never compared with each other: one that starts
-slowly would lose its trials to one that starts fast, which is what a study is to find out.
+slowly would lose its trials to one that starts fast, which is what a study compares.
 
-Which trials go on depends on the order in which they come to a rung, so a study with this pruner repeats
+The trials that continue depend on the order in which they come to a rung, so a study with this pruner repeats
 exactly only with one worker. A resume fills the rungs from the store's rows.
 """
 
@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from lrstudy.records import EpochRecord, Phase, TrialRecord
 from lrstudy.rules.metrics import METRICS
 from lrstudy.rules.outcome import pruned_after
+from lrstudy.rules.rungs import rungs
 from lrstudy.spec import Study
 
 
@@ -51,11 +52,11 @@ class Pruner:
                 self.stops(trial.schedule, trial.trial_id, rung, value)
 
     def stops(self, schedule: str, trial_id: str, rung: int, objective: float | None) -> bool:
-        """Whether a trial that comes to a rung with this objective so far ends there."""
+        """Return True if a trial that comes to a rung with this objective so far ends there."""
         return bool(self.stopped([Arrival(schedule, trial_id, rung, objective)]))
 
     def stopped(self, arrivals: Sequence[Arrival]) -> set[str]:
-        """Which of the trials that come to their rungs at the same moment end there, by their ids."""
+        """Return the ids of those that end there, of trials that come to their rungs at the same moment."""
         for arrival in arrivals:
             self._rung(arrival)[arrival.trial_id] = self._cost(arrival.objective)
         return {arrival.trial_id for arrival in arrivals if self._falls_behind(arrival)}
@@ -72,15 +73,3 @@ class Pruner:
         if objective is None:
             return math.inf
         return -objective if self._higher_is_better else objective
-
-
-def rungs(study: Study) -> tuple[int, ...]:
-    """The epochs after which trials are compared: none without a pruner, never the last epoch."""
-    budget = study.budget
-    if budget.pruner == "none":
-        return ()
-    found, rung = [], budget.grace_epochs
-    while rung < study.task.epochs:
-        found.append(rung)
-        rung *= budget.reduction
-    return tuple(found)

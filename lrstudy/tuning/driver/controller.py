@@ -1,4 +1,4 @@
-"""Which trial comes next: range test, tuning, then the winner on fresh seeds. No Ray, no disk.
+"""The order of a study's trials: range test, tuning, then the winner on fresh seeds. No Ray, no disk.
 
 Everything it decides follows from the study and from finished trials, so that a resume needs nothing
 but the store's rows.
@@ -7,16 +7,18 @@ but the store's rows.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
 from lrstudy.engine.trial import TrialConfig
 from lrstudy.records import Phase, Status, TrialRecord
+from lrstudy.rules.configurations import Configuration, configuration, rank
 from lrstudy.rules.metrics import METRICS, Metric
+from lrstudy.rules.run_progress import ScheduleProgress
 from lrstudy.rules.seeding import derive_seed
 from lrstudy.spec import ScheduleSpec, Study
-from lrstudy.tuning.driver.configurations import Configuration, configuration, rank
+from lrstudy.tuning.driver.extend_range import Evaluated
 from lrstudy.tuning.driver.suggestions import Search
 
 
@@ -26,19 +28,19 @@ class _Started(set[int]):
     _first = 0  # no smaller number is missing
 
     def missing(self, planned: int) -> int | None:
-        """The smallest number below ``planned`` that is not in."""
+        """Return the smallest number below ``planned`` that is not in."""
         while self._first in self:
             self._first += 1
         return self._first if self._first < planned else None
 
 
 @dataclass(slots=True)
-class _Progress:
-    """One schedule's trials: what was handed out and what came back."""
+class _ScheduleTrials:
+    """One schedule's trials: those handed out and those that have come back."""
 
     spec: ScheduleSpec
     search: Search
-    tune_trials: int
+    progress: ScheduleProgress
     repeats: int  # seeds per configuration
     test_started: bool = False
     tested: TrialRecord | None = None
@@ -46,15 +48,21 @@ class _Progress:
     confirm_started: _Started = field(default_factory=_Started)
     tuned: dict[int, TrialRecord] = field(default_factory=dict)
     confirmed: dict[int, TrialRecord] = field(default_factory=dict)
-    tried: dict[int, Configuration] = field(default_factory=dict)
-    best: Configuration | None = None  # of those that did not fail
+    tried: dict[int, Configuration[TrialRecord]] = field(default_factory=dict)
+    best: Configuration[TrialRecord] | None = None  # of those that did not fail
     learned: dict[str, float | None] = field(default_factory=dict)
+    ended: set[str] = field(default_factory=set)
 
     @property
     def records(self) -> list[TrialRecord]:
-        """Of every trial that has come back."""
+        """The record of every trial that has come back."""
         first = [] if self.tested is None else [self.tested]
         return [*first, *self.tuned.values(), *self.confirmed.values()]
+
+    @property
+    def winner(self) -> Configuration[TrialRecord] | None:
+        """The best configuration once tuning is over; None before, or if every trial failed."""
+        return self.best if len(self.tuned) == self.progress.tune_planned else None
 
     def take_back(self, number: int, record: TrialRecord, learned: float | None, metric: Metric) -> None:
         """Note a tuning trial, and its configuration once every trial of it has come back."""
@@ -63,10 +71,13 @@ class _Progress:
         trials = range(which * self.repeats, (which + 1) * self.repeats)
         if any(trial not in self.tuned for trial in trials):
             return
-        found = configuration(which, [self.tuned[trial] for trial in trials], self.learned)
-        self.tried[which] = found
-        if not found.failed and (self.best is None or rank(found, metric) < rank(self.best, metric)):
-            self.best = found
+        records = [self.tuned[trial] for trial in trials]
+        tried = configuration(which, records, lambda record: self.learned.get(record.trial_id))
+        self.tried[which] = tried
+        if not tried.failed and (self.best is None or rank(tried, metric) < rank(self.best, metric)):
+            self.best, self.progress.best = tried, tried.objective
+        if self.best is None and len(self.tuned) == self.progress.tune_planned:
+            self.progress.confirm_planned = 0  # no configuration is left to confirm
 
 
 class Controller:
@@ -81,10 +92,10 @@ class Controller:
         self._study = study
         self._metric: Metric = METRICS[study.target.metric]
         self._schedules = {
-            spec.name: _Progress(
+            spec.name: _ScheduleTrials(
                 spec,
                 Search(study, spec, higher_is_better=self._metric.higher_is_better),
-                study.tune_trials(spec),
+                ScheduleProgress.of(spec.name, study.planned(spec)),
                 study.tune_seeds(spec),
             )
             for spec in study.schedules
@@ -94,7 +105,7 @@ class Controller:
             self._take_back(record, learned.get(record.trial_id))
 
     def next(self) -> TrialConfig | None:
-        """The next trial to run, or None while it depends on trials that are still running.
+        """Return the next trial to run, or None while it depends on trials that are still running.
 
         Schedules take turns, so that none waits for the others and a cluster stays full.
         """
@@ -109,21 +120,18 @@ class Controller:
 
     @property
     def done(self) -> bool:
-        """Whether every trial of the study has a record."""
+        """True if every trial of the study has a record."""
         return self.remaining == 0
 
     @property
     def remaining(self) -> int:
-        """How many trials have no record yet."""
-        return sum(
-            planned - finished
-            for schedule in self._schedules.values()
-            for finished, planned in self._counts(schedule).values()
-        )
+        """The number of trials that have no record yet."""
+        progress = [schedule.progress for schedule in self._schedules.values()]
+        return sum(schedule.planned - schedule.done for schedule in progress)
 
     @property
     def in_flight(self) -> int:
-        """How many trials were handed out and have not come back."""
+        """The number of trials that were handed out and have not come back."""
         return sum(
             (schedule.test_started and schedule.tested is None)
             + len(schedule.tune_started)
@@ -136,35 +144,22 @@ class Controller:
     @property
     def ended(self) -> list[str]:
         """The ids of all trials that have a record."""
-        return [record.trial_id for schedule in self._schedules.values() for record in schedule.records]
+        return [trial_id for schedule in self._schedules.values() for trial_id in schedule.ended]
 
     def complete(self, record: TrialRecord, learned: float | None = None) -> None:
-        """Take back a trial that was handed out; ``learned`` is by what share its training loss fell."""
+        """Take back a trial that was handed out; ``learned`` is the share by which its training loss fell."""
         self._take_back(record, learned)
 
-    def winner(self, name: str) -> Configuration | None:
-        """The best configuration of a schedule: None before tuning is over, or if every trial failed.
+    def winner(self, name: str) -> Configuration[TrialRecord] | None:
+        """Return the best configuration of a schedule; None before tuning is over, or if every trial failed.
 
-        The best objective wins; among equals the one that got there in fewer epochs, then the earlier.
-        When all trials diverged, the one that lasted longest stands for the schedule.
+        The best objective wins; among equals the one that got there in fewer epochs, then the earlier. Where
+        all trials diverged, the one that lasted longest wins.
         """
-        schedule = self._schedules[name]
-        if len(schedule.tuned) < schedule.tune_trials:
-            return None
-        return schedule.best
-
-    def best(self, name: str) -> Configuration | None:
-        """The best configuration of a schedule so far."""
-        best = self._schedules[name].best
-        return None if best is None or best.objective is None else best
-
-    def lost(self, name: str) -> int:
-        """How many trials of a schedule diverged or failed."""
-        records = self._schedules[name].records
-        return sum(record.status in (Status.DIVERGED, Status.FAILED) for record in records)
+        return self._schedules[name].winner
 
     def failures(self) -> list[TrialRecord]:
-        """The trials whose code raised."""
+        """Return the trials whose code raised."""
         return [
             record
             for schedule in self._schedules.values()
@@ -172,30 +167,20 @@ class Controller:
             if record.status is Status.FAILED
         ]
 
-    def progress(self, name: str) -> dict[Phase, tuple[int, int]]:
-        """Per phase: trials finished, trials planned."""
-        return self._counts(self._schedules[name])
+    def progress(self, name: str) -> ScheduleProgress:
+        """Return a copy of a schedule's progress; its best value is that of the best configuration so far."""
+        return replace(self._schedules[name].progress)
 
-    def _counts(self, schedule: _Progress) -> dict[Phase, tuple[int, int]]:
-        over = len(schedule.tuned) == schedule.tune_trials
-        confirms = 0 if over and self.winner(schedule.spec.name) is None else self._study.budget.confirm_seeds
-        tests = schedule.spec.range_tests
-        return {
-            **({Phase.RANGE_TEST: (int(schedule.tested is not None), tests)} if tests else {}),
-            Phase.TUNE: (len(schedule.tuned), schedule.tune_trials),
-            Phase.CONFIRM: (len(schedule.confirmed), confirms),
-        }
-
-    def _next_of(self, schedule: _Progress) -> TrialConfig | None:
+    def _next_of(self, schedule: _ScheduleTrials) -> TrialConfig | None:
         if schedule.spec.range_tests and schedule.tested is None:
             if schedule.test_started:
                 return None
             schedule.test_started = True
             return self._config(schedule.spec, Phase.RANGE_TEST, 0, {})
-        number = schedule.tune_started.missing(schedule.tune_trials)
+        number = schedule.tune_started.missing(schedule.progress.tune_planned)
         if number is not None:
             return self._tune(schedule, number)
-        winner = self.winner(schedule.spec.name)
+        winner = schedule.winner
         if winner is None:
             return None
         number = schedule.confirm_started.missing(self._study.budget.confirm_seeds)
@@ -204,12 +189,12 @@ class Controller:
         schedule.confirm_started.add(number)
         return self._config(schedule.spec, Phase.CONFIRM, number, dict(winner.params))
 
-    def _tune(self, schedule: _Progress, number: int) -> TrialConfig | None:
+    def _tune(self, schedule: _ScheduleTrials, number: int) -> TrialConfig | None:
         which = number // schedule.repeats
         needed = schedule.search.needed(which)
         if any(earlier not in schedule.tuned for earlier in range(needed * schedule.repeats)):
             return None
-        history = [schedule.tried[earlier].evaluated for earlier in range(needed)]
+        history = [_evaluated(schedule.tried[earlier]) for earlier in range(needed)]
         params = schedule.search.suggest(which, history)
         schedule.tune_started.add(number)
         return self._config(schedule.spec, Phase.TUNE, number, params)
@@ -225,6 +210,9 @@ class Controller:
     def _take_back(self, record: TrialRecord, learned: float | None) -> None:
         schedule = self._schedules[record.schedule]
         number = _number(record.trial_id)
+        if record.trial_id not in schedule.ended:
+            schedule.ended.add(record.trial_id)
+            schedule.progress.add(record)
         if record.phase is Phase.RANGE_TEST:
             self._take_back_test(schedule, record)
         elif record.phase is Phase.TUNE:
@@ -234,7 +222,7 @@ class Controller:
             schedule.confirm_started.add(number)
             schedule.confirmed[number] = record
 
-    def _take_back_test(self, schedule: _Progress, record: TrialRecord) -> None:
+    def _take_back_test(self, schedule: _ScheduleTrials, record: TrialRecord) -> None:
         schedule.test_started, schedule.tested = True, record
         low, high = record.params.get("min_lr"), record.params.get("max_lr")
         if isinstance(low, float) and isinstance(high, float):
@@ -242,6 +230,11 @@ class Controller:
             schedule.spec = schedule.spec.narrowed(low, high)
             higher = self._metric.higher_is_better
             schedule.search = Search(self._study, schedule.spec, higher_is_better=higher)
+
+
+def _evaluated(tried: Configuration[TrialRecord]) -> Evaluated:
+    """Return what the search is told of a configuration."""
+    return Evaluated(tried.params, tried.objective, failed=tried.failed, learned=tried.learned)
 
 
 def _number(trial_id: str) -> int:

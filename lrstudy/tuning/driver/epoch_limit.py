@@ -3,9 +3,9 @@
 The driver looks, not the worker: code that hangs in C holds its interpreter's lock, and a stopped process
 runs nothing at all. It ends the worker through Ray, which works on every node, and Ray starts another one.
 
-No result depends on this clock. It can only fail a trial that would hold its worker for ever, and it stands
-still while the driver itself does not run: a laptop that slept, a container that was paused or a driver that
-was stopped has no stuck trial when it goes on.
+No result depends on this clock. It can only fail a trial that would hold its worker for ever, and it pauses
+while the driver itself does not run: after a laptop slept, or a container or the driver was paused, no trial
+counts as stuck.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ _FIRST_SECONDS: Final = 86_400.0
 _SLACK_SECONDS: Final = 3.0
 # The start of a worker's process, its imports, the way of the data and the first model belong to no epoch.
 _START_SECONDS: Final = 60.0
-# Tune asks ten times a second. What lies longer between two times, the driver was not running.
+# Tune asks ten times a second. In a longer pause the driver was not running.
 _STEP_SECONDS: Final = 1.0
 
 
 @dataclass(slots=True)
 class RunningClock:
-    """Seconds in which this process ran, as far as those show who look at it all the time."""
+    """A clock of the seconds in which this process ran; it must be read often."""
 
     clock: Callable[[], float] = time.monotonic
     seconds: float = 0.0
     _last: float | None = None
 
     def tick(self) -> float:
-        """Look at the time again; returns ``seconds``."""
+        """Read the clock; returns ``seconds``."""
         now = self.clock()
         if self._last is not None:
             self.seconds += min(now - self._last, _STEP_SECONDS)
@@ -62,11 +62,11 @@ class EpochLimit:
     _loaded: set[int] = field(default_factory=set)
 
     def start(self, trial: str, worker: int) -> None:
-        """A worker begins with a trial, or with a group of them."""
+        """Note that a worker begins with a trial, or with a group of them."""
         self._running[trial] = _Silence(worker, self.clock.tick())
 
     def heard(self, trial: str, *, epochs: bool) -> None:
-        """It has sent something: at least one epoch that has ended, or that the first is about to begin."""
+        """Note a report: of at least one epoch that has ended, or that the first is about to begin."""
         silence = self._running.get(trial)
         if silence is None:
             return
@@ -77,7 +77,7 @@ class EpochLimit:
         self._loaded.add(silence.worker)
 
     def end(self, trial: str) -> None:
-        """It runs no longer."""
+        """Note that it no longer runs."""
         self._running.pop(trial, None)
 
     @property
@@ -88,25 +88,25 @@ class EpochLimit:
         return _FIRST_SECONDS if self.slowest is None else max(_LEAST_SECONDS, _TIMES * self.slowest)
 
     def stuck(self) -> dict[str, str]:
-        """Those over the limit, each with what is to be said of it; forgets them."""
+        """Return those over the limit, each with the text of its error, and forget them."""
         now, limit = self.clock.tick(), self.seconds
-        found = {}
+        stuck = {}
         for trial, silence in self._running.items():
             allowed = limit + _SLACK_SECONDS
             if silence.worker not in self._loaded:
                 allowed += _START_SECONDS
             if now - silence.since > allowed:
-                found[trial] = self._told(now - silence.since)
-        for trial in found:
+                stuck[trial] = self._message(now - silence.since)
+        for trial in stuck:
             del self._running[trial]
-        return found
+        return stuck
 
-    def _told(self, silent: float) -> str:
+    def _message(self, silent: float) -> str:
         why = "faults.epoch_seconds"
         if not self.given:
             seen = "none has ended yet" if self.slowest is None else f"the slowest took {self.slowest:.3g} s"
             why = f"faults.epoch_seconds is not set, and of all epochs so far {seen}"
         return (
             f"no epoch for {silent:.0f} s; the limit is {self.seconds:.4g} s ({why}). "
-            "Its process was killed. Mend what hangs; where epochs take so long, raise faults.epoch_seconds."
+            "Its process was killed. Fix what hangs, or raise faults.epoch_seconds if epochs take so long."
         )

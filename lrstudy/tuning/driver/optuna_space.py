@@ -1,4 +1,4 @@
-"""Between a schedule's hyperparameters and what Optuna samples.
+"""The coordinates in which Optuna samples a schedule's hyperparameters.
 
 A choice is known to Optuna by its index (it stores only plain values). A range that ends at another
 parameter is known by a share from 0 to 1 of the way between its ends, so that its distribution is the same
@@ -30,11 +30,11 @@ class Coordinates:
         self._space, self._fixed = space, fixed
 
     def distributions(self) -> dict[str, BaseDistribution]:
-        """What Optuna is asked for."""
+        """Return the distributions to ask Optuna for."""
         return {name: _distribution(space) for name, space in self._space.items()}
 
     def params(self, coordinates: Mapping[str, Any]) -> dict[str, Any]:
-        """The hyperparameters, in the study file's order."""
+        """Return the hyperparameters, in the study file's order."""
         found = dict(self._fixed)
         # What depends on others comes after them.
         for name in sorted(self._space, key=lambda name: _is_share(self._space[name])):
@@ -42,15 +42,15 @@ class Coordinates:
         return {name: found[name] for name in self._space}
 
     def of(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """The coordinates of hyperparameters."""
+        """Return the coordinates of hyperparameters."""
         return {name: _coordinate(space, params[name], params) for name, space in self._space.items()}
 
     def hold(self, params: Mapping[str, Any]) -> bool:
-        """Return True if hyperparameters lie in the space; one of an earlier range test may not."""
+        """Return True if hyperparameters are in the space; those of an earlier range test may not be."""
         return all(_holds(space, params[name]) for name, space in self._space.items())
 
     def grid(self, trials: int) -> dict[str, list[Any]]:
-        """All choices, and on each range as many points as the budget allows, ends included."""
+        """Return all choices, and on each range as many points as the budget allows, ends included."""
         spaces = self._space
         ranges = [name for name, space in spaces.items() if isinstance(space, Range)]
         combinations = math.prod(len(space.values) for space in spaces.values() if isinstance(space, Choices))

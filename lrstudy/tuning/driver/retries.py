@@ -1,10 +1,10 @@
-"""What went wrong under a trial, told apart, and how often each may happen before the trial counts as failed.
+"""The budget of each kind of fault: how often an attempt may end by it before the trial counts as failed.
 
 - A lost worker (its process, node or machine is gone) is not the trial's fault.
 - Out of memory may be the neighbours' fault: the trial runs again with a machine or GPU to itself.
 - An error in the code would happen again: it is recorded, unless the study asks for another try.
-- A trial that ends no epoch within the limit is stuck, and would be again; of a group of lanes, which of
-  them it was shows only when each is tried by itself.
+- A trial that ends no epoch within the limit is stuck, and would be again. In a group of lanes, running each
+  alone shows which of them it was.
 - Divergence is none of these: it is a result.
 """
 
@@ -12,35 +12,17 @@ from __future__ import annotations
 
 import math
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from enum import StrEnum
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
-import torch
-from ray.exceptions import OutOfMemoryError, RayActorError, RayError, RayTaskError
-
-from lrstudy.engine.trial import TrialConfig
 from lrstudy.records import Phase, Status, TrialRecord
 from lrstudy.safe_text import text_of
 from lrstudy.spec import Faults
+from lrstudy.tuning.fault import Fault, fault_of
+from lrstudy.tuning.job import Job
 
-# How torch's CPU allocator words what Python calls a MemoryError.
-_ALLOCATOR = ("can't allocate memory", "not enough memory")
-# How Ray words that it killed a worker because its machine's memory ran out.
-_MEMORY_MONITOR = "running low on memory"
-
-
-class Fault(StrEnum):
-    """Why an attempt ended without a result."""
-
-    LOST = "lost worker"
-    MEMORY = "out of memory"
-    ERROR = "error"
-    STUCK = "stuck"
-
-
-# What to do about each, where a trial has failed by it.
+# The advice to add to the error of a trial that failed by each.
 _REMEDIES = {
     Fault.LOST: "Unless something else ended it, the machine's memory may have been full: see dmesg there.",
     Fault.MEMORY: (
@@ -55,57 +37,6 @@ def told_by_ray(error: BaseException | None) -> str:
     fault = fault_of(error)
     said = text_of(error).strip() if error is not None else "no cause given"
     return f"{fault}: {said.partition(chr(10))[0] if fault is Fault.MEMORY else said}"
-
-
-def fault_of(error: BaseException | None) -> Fault:
-    """What kind of fault an exception stands for, raised in a trial or by Ray about it."""
-    if isinstance(error, RayTaskError):
-        cause: BaseException | None = error.cause
-        return fault_of(cause) if cause is not None else Fault.ERROR
-    if isinstance(error, MemoryError | torch.OutOfMemoryError | OutOfMemoryError):
-        return Fault.MEMORY
-    text = text_of(error).lower()
-    if isinstance(error, RayActorError) and _MEMORY_MONITOR in text:
-        return Fault.MEMORY
-    if error is None or isinstance(error, RayError):
-        return Fault.LOST
-    if isinstance(error, RuntimeError) and any(words in text for words in _ALLOCATOR):
-        return Fault.MEMORY
-    return Fault.ERROR
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One attempt at a trial.
-
-    ``alone``: nothing else may run beside it on its machine or GPU. ``solo``: it has a worker to itself.
-    """
-
-    config: TrialConfig
-    attempt: int = 1
-    alone: bool = False
-    solo: bool = False
-
-    def to_config(self) -> dict[str, Any]:
-        """What Tune passes to the worker."""
-        how = {"attempt": self.attempt, "alone": self.alone, "solo": self.solo}
-        return {"trial": asdict(self.config), **how}
-
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Job:
-        """The job behind what Tune was given."""
-        how = {name: config[name] for name in ("attempt", "alone", "solo") if name in config}
-        return cls(TrialConfig(**config["trial"]), **how)
-
-
-def group_config(jobs: Sequence[Job]) -> dict[str, Any]:
-    """What Tune passes to the worker of a group."""
-    return {"lanes": [job.to_config() for job in jobs], "alone": any(job.alone for job in jobs)}
-
-
-def jobs_of(config: Mapping[str, Any]) -> list[Job]:
-    """The jobs behind what Tune was given, one or a group."""
-    return [Job.from_config(entry) for entry in config.get("lanes", [config])]
 
 
 class Retries:
@@ -124,7 +55,7 @@ class Retries:
         self._handed: dict[str, Job] = {}
 
     def again(self, job: Job, fault: Fault, cause: str, *, shared: bool = False) -> bool:
-        """Queue the next attempt, which spends a retry of this fault; False when none is left.
+        """Queue the next attempt, which spends a retry of this fault; returns False when none is left.
 
         With ``shared``, others had the same worker. A group that is stuck costs none of them a retry: each is
         tried by itself.
@@ -151,14 +82,14 @@ class Retries:
         return spent[Fault.LOST] > 1 or spent[Fault.LOST] == self._budget[Fault.LOST]
 
     def next(self) -> Job | None:
-        """The attempt that waits longest, if any does."""
+        """Return the attempt that has waited longest; None if none waits."""
         if not self._waiting:
             return None
         job = self._waiting.popleft()
         return self.handed(job)
 
     def handed(self, job: Job) -> Job:
-        """Note that an attempt is in Tune's hands."""
+        """Note that Tune was given an attempt; returns it."""
         self._handed[job.config.trial_id] = job
         return job
 
@@ -167,39 +98,40 @@ class Retries:
         self._handed.pop(job.config.trial_id, None)
 
     def take_back(self) -> list[Job]:
-        """Queue again all that Tune had in its hands; costs none of them a retry."""
+        """Queue again all attempts that Tune was given; costs none of them a retry."""
         taken = list(self._handed.values())
         self._waiting += taken
         self._handed.clear()
         return taken
 
     def told(self, job: Job, fault: Fault, error: str) -> str:
-        """The text of a failed trial: its last error, a remedy, then every attempt's if several."""
+        """Return the text of a failed trial: its last error, a remedy, then every attempt's if several."""
         causes = self._causes.get(job.config.trial_id, [])
         told = "\n".join(part for part in (error, _REMEDIES.get(fault, "")) if part)
         return told if len(causes) < 2 else "\n\n".join((told, "\n".join(causes)))
 
 
 def alone(request: Mapping[str, float], nodes: Iterable[Mapping[str, Any]]) -> dict[str, float]:
-    """A trial's resources, widened so that nothing else fits beside it: whole GPUs, or a node's every CPU.
+    """Return a trial's resources, widened so that nothing else fits beside it.
 
-    ``nodes`` are Ray's; the widest node that can hold the trial decides.
+    They become whole GPUs, or all CPUs of a node. ``nodes`` are Ray's; the widest node that can hold the
+    trial decides.
     """
     gpus = math.ceil(request.get("GPU", 0.0))
     wide = dict(request)
     if gpus:
         wide["GPU"] = gpus
     able = [node["Resources"] for node in nodes if node["Alive"]]
-    able = [there for there in able if all(there.get(name, 0.0) >= asked for name, asked in wide.items())]
-    wide["CPU"] = max((there["CPU"] for there in able), default=request["CPU"])
+    able = [each for each in able if all(each.get(name, 0.0) >= least for name, least in wide.items())]
+    wide["CPU"] = max((each["CPU"] for each in able), default=request["CPU"])
     return wide
 
 
 def workers(request: Mapping[str, float], nodes: Iterable[Mapping[str, Any]]) -> int:
-    """How many such requests all nodes together can hold at once. ``nodes`` are Ray's."""
-    asked = {name: amount for name, amount in request.items() if amount > 0}
+    """Return the number of such requests that all nodes can hold at once. ``nodes`` are Ray's."""
+    needed = {name: amount for name, amount in request.items() if amount > 0}
     able = [node["Resources"] for node in nodes if node["Alive"]]
-    return sum(int(min(there.get(name, 0.0) / amount for name, amount in asked.items())) for there in able)
+    return sum(int(min(each.get(name, 0.0) / amount for name, amount in needed.items())) for each in able)
 
 
 def _line(fault: Fault, cause: str) -> str:
@@ -208,10 +140,10 @@ def _line(fault: Fault, cause: str) -> str:
 
 
 def to_retry(records: Iterable[TrialRecord]) -> list[str]:
-    """The trials to run again once what made some fail is mended, by their ids.
+    """Return the ids of the trials to run again once what made some fail is mended.
 
-    All that failed; and of a schedule in whose tuning some failed the confirm runs too, for they depend on
-    which configuration won.
+    All that failed; and of a schedule in whose tuning some failed the confirm runs too, because they depend
+    on which configuration won.
     """
     kept = list(records)
     failed = [record for record in kept if record.status is Status.FAILED]

@@ -15,6 +15,7 @@ from ray.tune.experiment import Trial
 from lrstudy.errors import ClusterError, LrStudyError, Problem
 from lrstudy.records import EpochRecord, TrialRecord
 from lrstudy.rules.outcome import learned
+from lrstudy.rules.run_progress import Progress
 from lrstudy.safe_text import describe
 from lrstudy.spec import Study
 from lrstudy.store import Location, StoreWriter
@@ -25,20 +26,19 @@ from lrstudy.tuning.cluster.session import needs, ray_session
 from lrstudy.tuning.driver.asha import Pruner
 from lrstudy.tuning.driver.controller import Controller
 from lrstudy.tuning.driver.epoch_limit import EpochLimit
-from lrstudy.tuning.driver.lane_searcher import LaneSearcher
+from lrstudy.tuning.driver.oldest_first import OldestFirst
 from lrstudy.tuning.driver.recorder import Recorder
-from lrstudy.tuning.driver.retries import Retries, alone, jobs_of, workers
-from lrstudy.tuning.driver.searcher import OldestFirst, StudySearcher
+from lrstudy.tuning.driver.retries import Retries, alone, workers
+from lrstudy.tuning.driver.searcher import StudySearcher
 from lrstudy.tuning.driver.stopper import StudyStopper
-from lrstudy.tuning.driver.study_progress import Progress, ScheduleProgress
 from lrstudy.tuning.driver.trackers import Tracking
 from lrstudy.tuning.run_log import log_file, logged
 from lrstudy.tuning.same_task import check_worker
 from lrstudy.tuning.stop_request import StopRequest, withdraw_stop
 from lrstudy.tuning.worker.checkpoints import remove_all_checkpoints, remove_ended
-from lrstudy.tuning.worker.lane_trials import lanes_trainable
-from lrstudy.tuning.worker.loop import Payload, trainable
-from lrstudy.tuning.worker.pruned_lanes import Board
+from lrstudy.tuning.worker.loop import trainable
+from lrstudy.tuning.worker.process import Payload
+from lrstudy.tuning.worker.pruned_lanes import PrunedLanes
 
 _log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class StudyRun:
         self, study: Study, finished: Sequence[TrialRecord], rows: Mapping[str, Sequence[EpochRecord]]
     ) -> None:
         self._study = study
-        falls = {trial: learned(epochs) for trial, epochs in rows.items()}
+        falls = {trial: learned([row.train_loss for row in epochs]) for trial, epochs in rows.items()}
         self._controller = Controller(study, finished, falls)
         every = (row.train_seconds + row.eval_seconds for epochs in rows.values() for row in epochs)
         self._limit = EpochLimit(study.faults.epoch_seconds, max(every, default=None))
@@ -71,33 +71,24 @@ class StudyRun:
 
     @property
     def done(self) -> bool:
-        """Whether every trial has a record."""
+        """True if every trial has a record."""
         return self._controller.done
 
     @property
     def remaining(self) -> int:
-        """How many trials have no record."""
+        """The number of trials that have no record."""
         return self._controller.remaining
 
     @property
     def failures(self) -> list[TrialRecord]:
-        """The trials whose own code raised, with its traceback in ``error``."""
+        """The records of the trials whose code raised, with its traceback in ``error``."""
         return self._controller.failures()
 
     def progress(self) -> Progress:
-        """How far the study is now."""
-        return Progress(
-            tuple(
-                ScheduleProgress(
-                    schedule.name,
-                    self._controller.progress(schedule.name),
-                    best.objective if (best := self._controller.best(schedule.name)) else None,
-                    self._controller.lost(schedule.name),
-                )
-                for schedule in self._study.schedules
-            ),
-            {} if self._recorder is None else self._recorder.underway(),
-        )
+        """Return the progress of the study now."""
+        underway = {} if self._recorder is None else self._recorder.underway()
+        schedules = tuple(self._controller.progress(schedule.name) for schedule in self._study.schedules)
+        return Progress(schedules, underway)
 
     def run(
         self,
@@ -117,14 +108,14 @@ class StudyRun:
         more; what was written until then is whole.
         """
         # In this order: Ray, as it starts, throws away what its loggers were given before.
-        there = ray_session(address, self._study.resources) if session is None else nullcontext(session)
-        with there as folder, logged(writer.location):
+        connection = ray_session(address, self._study.resources) if session is None else nullcontext(session)
+        with connection as folder, logged(writer.location):
             _log.info("workers write to %s/logs", folder)
             _log.info("lanes: %s (%s)", writer.study.lanes or "none", writer.study.lanes_reason)
             if address is not None and self._study.faults.checkpoint_epochs:
                 check_reach(writer.location)
             shared = _shared(self._study, data)
-            board = Board.put_up() if writer.study.lanes and self._study.budget.pruner != "none" else None
+            pruned = writer.study.lanes and self._study.budget.pruner != "none"
             request = needs(self._study.resources)
             check_worker(
                 self._study, writer.study.fingerprints.get("model"), shared, request["CPU"], search_path
@@ -135,7 +126,7 @@ class StudyRun:
                 key=self._study.spec_hash,
                 store=writer.location,
                 search_path=search_path,
-                board=board,
+                pruned_lanes=PrunedLanes.create() if pruned else None,
             )
             retries, stop = Retries(self._study.faults), StopRequest(writer.location)
             tracking = Tracking(self._study, writer.location)
@@ -143,7 +134,7 @@ class StudyRun:
                 self._study, self._controller, retries, writer, tracking, self._limit, on_change
             )
             self._recorder = recorder
-            # Tune needs a folder of its own. Nothing is ever restored from it: the store is the truth.
+            # Tune needs a folder. Nothing is ever restored from it: the store is the truth.
             scratch = writer.location / _SCRATCH
             try:
                 remove_ended(writer.location, self._controller.ended)
@@ -157,7 +148,7 @@ class StudyRun:
                 tracking.close()
                 scratch.delete_folder()
                 withdraw_stop(writer.location)
-        # What could not be written once may be there by now.
+        # What could not be written at first may have been written by now.
         if recorder.error is not None and (recorder.waiting or not self.done):
             raise recorder.error
         self.clean_up(writer.location)
@@ -166,7 +157,7 @@ class StudyRun:
         """Run Tune to its end; where it ends before over a worker, start it again with what was running.
 
         Tune ends its whole run over what it does not expect. None of that may end a study while trials still
-        come to their ends; where they no longer do, every trial shares the fault, and nobody has to wait.
+        come to their ends; where they no longer do, every trial shares the fault, and the study ends.
         """
         left, ends = self.remaining, 0
         while True:
@@ -181,14 +172,14 @@ class StudyRun:
                 recorder.lose_all(cause)
                 left, ends = self.remaining, 1 if self.remaining < left else ends + 1
                 if ends == _ENDS:
-                    remedy = f"Then: lrstudy resume. The log says more: {log_file(store)}"
+                    remedy = f"See {log_file(store)}, then: lrstudy resume."
                     message = f"trials no longer come to an end ({describe(cause)})"
                     raise ClusterError(Problem("Ray", "", message, remedy)) from error
             else:
                 return
 
     def clean_up(self, store: Location) -> None:
-        """Remove from the store's folder what only a study that goes on needs, once it is done."""
+        """Remove from the store's folder, once the study is done, what only a resume needs."""
         if self.done:
             remove_all_checkpoints(store)
             (store / _SCRATCH).delete_folder()
@@ -205,30 +196,26 @@ class StudyRun:
         resources = self._study.resources
         each = needs(resources)
 
-        nodes: Callable[[], list[dict[str, Any]]] = ray.nodes  # Ray leaves it without types
+        nodes: Callable[[], list[dict[str, Any]]] = ray.nodes  # Ray gives it no types
 
         def per_trial(config: dict[str, Any]) -> tune.PlacementGroupFactory:
-            is_alone = any(job.alone for job in jobs_of(config))
-            return tune.PlacementGroupFactory([alone(each, nodes()) if is_alone else each])
+            return tune.PlacementGroupFactory([alone(each, nodes()) if config["alone"] else each])
 
-        searcher = StudySearcher(self._controller, retries, stop, resources.max_concurrent)
-        if lanes:
-            searcher = LaneSearcher(
-                self._controller,
-                retries,
-                stop,
-                resources.max_concurrent,
-                lanes=lanes,
-                workers=lambda: workers(each, nodes()),
-            )
+        searcher = StudySearcher(
+            self._controller,
+            retries,
+            stop,
+            resources.max_concurrent,
+            lanes=lanes,
+            workers=lambda: workers(each, nodes()),
+        )
 
         def lost(trial: Trial) -> None:
             searcher.on_trial_complete(trial.trial_id, error=True)
             recorder.lose(trial, RayActorError(error_msg="the trial before it has not left its worker"))
 
-        worker = lanes_trainable if lanes else trainable
         return tune.Tuner(
-            tune.with_resources(tune.with_parameters(worker, payload=payload), per_trial),
+            tune.with_resources(tune.with_parameters(trainable, payload=payload), per_trial),
             tune_config=tune.TuneConfig(
                 search_alg=searcher,
                 scheduler=OldestFirst(lost),
@@ -244,7 +231,7 @@ class StudyRun:
                 callbacks=[recorder],
                 # The recorder retries what failed: Tune has one budget for all faults.
                 failure_config=tune.FailureConfig(max_failures=0),
-                stop=StudyStopper(recorder, self._pruner, stop, payload.board),
+                stop=StudyStopper(recorder, self._pruner, stop, payload.pruned_lanes),
                 verbose=0,
             ),
         )
@@ -256,7 +243,7 @@ def _shared(study: Study, data: TaskData) -> ray.ObjectRef[Any]:
         return ray.put((study, data))
     except (ObjectStoreFullError, OutOfDiskError, MemoryError) as error:
         said = describe(error).partition("\n")[0]
-        message = f"the data set does not fit into Ray's memory for objects ({said})"
+        message = f"the data set does not fit into Ray's object store ({said})"
         remedy = "Use fewer rows (task.rows), or --address with a Ray that has more --object-store-memory."
         name = study.task.dataset.name
         raise ClusterError(Problem("study", "task.dataset", message, remedy, name)) from error

@@ -1,110 +1,140 @@
-"""The controller in the shape that Tune asks questions in."""
+"""The controller as a Tune searcher: groups of trials for the workers."""
 
 from __future__ import annotations
 
+import math
+import time
+from collections import deque
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, Final, cast
 
-from ray.tune.experiment import Trial
-from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
-from lrstudy.compat.ray import TuneController, expect_worker_losses
+from lrstudy.records import Phase
 from lrstudy.tuning.driver.controller import Controller
-from lrstudy.tuning.driver.retries import Job, Retries
+from lrstudy.tuning.driver.retries import Retries
+from lrstudy.tuning.job import Job, group_config
 from lrstudy.tuning.stop_request import StopRequest
+
+# The share of the last group's time after which another one is about to end.
+_SOON: Final = 0.75
+# The steps of a group of so many lanes cost about as much as their arithmetic.
+_SMALL: Final = 8
 
 
 class StudySearcher(Searcher):
-    """Gives Tune the next trial of any schedule and phase.
+    """Gives Tune groups of trials of any schedule and phase; to Tune a group is one trial.
+
+    Without lanes (0) each trial is a group, and Tune gets it when it asks: one is always ready when a worker
+    becomes free.
+
+    With lanes up to so many trials are a group, and none is made before a worker is free for it: one made
+    earlier would be smaller than it could be. The trials that can start then are shared out evenly between
+    the workers that are free and those that will be before a new group is half done, so that none idles while
+    another has two groups to do. A small group waits for a running one that is about to end: that sets trials
+    free which fit into it, and it costs more by its steps than by its lanes. Range tests, and trials that
+    must be apart, are groups by themselves and do not wait.
+
+    The clock so decides which trials are neighbours. They change no bit of each other's results: where they
+    could, ``choose_lanes`` gives no lanes, or says so to a study that asks for them.
 
     Results do not come back through here: the recorder writes them to the store first and then tells the
-    controller, so that nothing is believed done that is not on disk.
+    controller, so that no trial counts as done that is not on disk.
     """
 
     def __init__(
-        self, controller: Controller, retries: Retries, stop: StopRequest, max_concurrent: int
+        self,
+        controller: Controller,
+        retries: Retries,
+        stop: StopRequest,
+        max_concurrent: int,
+        *,
+        lanes: int,
+        workers: Callable[[], int],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__()
         self._controller, self._retries, self._stop = controller, retries, stop
         self._max_concurrent = max_concurrent
+        self._lanes, self._workers, self._clock = lanes, workers, clock
+        self._waiting: list[Job] = []
+        self._ready: deque[dict[str, Any]] = deque()
+        self._out: dict[str, float] = {}  # when each group was given to Tune
+        self._took = math.inf  # seconds, of the last group that ended
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Tune pickles what it is given, to restore it; nothing is ever restored from there.
         return Searcher, ()
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
-        """The next trial's config; None to be asked again later; ``FINISHED`` when there is no more."""
+        """Return the config of the next group, None to be asked again, ``FINISHED`` when there is no more."""
         if self._controller.done or self._stop.asked:
             # Ray's own signature leaves out the word that its documentation asks for here.
             return cast("dict[str, Any]", Searcher.FINISHED)
-        if (again := self._retries.next()) is not None:
-            # It counts as in flight already.
-            return again.to_config()
-        if 0 < self._max_concurrent <= self._controller.in_flight:
-            return None
-        config = self._controller.next()
-        return None if config is None else self._retries.handed(Job(config)).to_config()
+        group = self._lane_group() if self._lanes else self._single_trial()
+        if group is not None:
+            self._out[trial_id] = self._clock()
+        return group
 
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Nothing to do: the recorder has told the controller."""
+        """Note that a worker is free."""
+        began = self._out.pop(trial_id, None)
+        if began is not None:
+            self._took = self._clock() - began
 
     def save(self, checkpoint_path: str) -> None:
-        """Nothing to save: a resume rebuilds the controller from the store."""
+        """Do nothing: a resume rebuilds the controller from the store."""
 
     def restore(self, checkpoint_path: str) -> None:
-        """Nothing to restore."""
+        """Do nothing: see ``save``."""
 
+    def _single_trial(self) -> dict[str, Any] | None:
+        full = 0 < self._max_concurrent <= self._controller.in_flight
+        # A trial that starts again counts as in flight already.
+        job = self._retries.next() if full else self._next()
+        return None if job is None else group_config([job], in_lanes=False)
 
-class OldestFirst(FIFOScheduler):
-    """Tune's own order, found among the trials that are not over.
+    def _lane_group(self) -> dict[str, Any] | None:
+        workers = max(1, self._workers())
+        if self._max_concurrent > 0:
+            workers = min(workers, self._max_concurrent)
+        free = workers - len(self._out)
+        if free <= 0:
+            return None
+        if not self._ready:
+            self._share_out(free)
+        return self._ready.popleft() if self._ready else None
 
-    Tune looks through all that there have been, several times for each trial: that made a trial dearer the
-    more had gone before. ``on_lost`` hears of those that Tune gave up without a word to anybody: it does so
-    where a worker does not get ready for its next trial.
-    """
+    def _share_out(self, free: int) -> None:
+        """Make the groups that can start now."""
+        jobs, shares = self._waiting, free + self._ending(0.5, 1.5)
+        while len(jobs) < shares * self._lanes and (job := self._next()) is not None:
+            if job.config.phase is Phase.RANGE_TEST:
+                self._ready.append(group_config([job], in_lanes=False))
+            elif job.alone or job.solo:
+                self._ready.append(group_config([job], in_lanes=True))
+            else:
+                jobs.append(job)
+        if not jobs or (len(jobs) < min(self._lanes, _SMALL) and self._ending(_SOON, 2 - _SOON)):
+            return
+        groups = min(shares, len(jobs))
+        shared = [jobs[first::groups] for first in range(groups)]
+        self._ready += [group_config(group, in_lanes=True) for group in shared[:free]]
+        self._waiting = [job for group in shared[free:] for job in group]
 
-    def __init__(self, on_lost: Callable[[Trial], None]) -> None:
-        start: Callable[[], None] = super().__init__  # Ray leaves it without types
-        start()
-        self._there: dict[str, Trial] = {}
-        self._on_lost = on_lost
-        self._expecting = False
+    def _ending(self, after: float, before: float) -> int:
+        """Return how many groups have run for such a part of what the last one took.
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        # Tune pickles what it is given, to restore it; nothing is ever restored from there.
-        return FIFOScheduler, ()
+        They take about as long as each other: all train for the same number of epochs.
+        """
+        now = self._clock()
+        return sum(after < (now - began) / self._took < before for began in self._out.values())
 
-    def on_trial_add(self, tune_controller: TuneController, trial: Trial) -> None:
-        """A trial that is to run."""
-        self._there[trial.trial_id] = trial
-        if not self._expecting:
-            self._expecting = True
-            expect_worker_losses(tune_controller)
-
-    def on_trial_complete(
-        self, tune_controller: TuneController, trial: Trial, result: dict[str, Any]
-    ) -> None:
-        """A trial is over."""
-        self._there.pop(trial.trial_id, None)
-
-    def on_trial_error(self, tune_controller: TuneController, trial: Trial) -> None:
-        """A trial is over."""
-        self._there.pop(trial.trial_id, None)
-
-    def on_trial_remove(self, tune_controller: TuneController, trial: Trial) -> None:
-        """A trial was taken back before it ran."""
-        self._there.pop(trial.trial_id, None)
-
-    def choose_trial_to_run(self, tune_controller: TuneController) -> Trial | None:
-        """The oldest that waits; one that was paused only if no other waits."""
-        for trial in [trial for trial in self._there.values() if trial.status == Trial.ERROR]:
-            del self._there[trial.trial_id]
-            self._on_lost(trial)
-        for status in (Trial.PENDING, Trial.PAUSED):
-            for trial in self._there.values():
-                if trial.status == status:
-                    return trial
-        return None
+    def _next(self) -> Job | None:
+        """Return the attempt that waits longest, else the first at a new trial."""
+        if (again := self._retries.next()) is not None:
+            return again
+        config = self._controller.next()
+        return None if config is None else self._retries.handed(Job(config))

@@ -1,4 +1,4 @@
-"""Which hyperparameters a schedule tries next. Optuna behind one function; no Ray.
+"""The next hyperparameters of a schedule. Optuna behind one function; no Ray.
 
 Suggestion number ``n`` of a schedule depends on the study's seed, the schedule and results of fixed
 earlier configurations, never on the order in which machines answer:
@@ -6,10 +6,10 @@ earlier configurations, never on the order in which machines answer:
 - ``random``, ``qmc`` and ``grid`` look at no result.
 - ``tpe`` starts with ``startup_trials`` random suggestions. After that it works in generations of
   ``budget.generation`` configurations: all suggestions of a generation see the results of all earlier
-  generations and none of their own (Optuna's constant liar keeps them apart).
+  generations and none of the same one (Optuna's constant liar keeps them apart).
 - The configurations of an extension (``budget.extend``) come in generations too, whatever the search:
-  before each the ranges are widened by what is known (``widening``), and three of four suggestions of a
-  generation lie in the part that was added. Where the search is not ``tpe`` the others are random.
+  before each the ranges are widened by what is known (``extend_range``), and three of four suggestions of a
+  generation are in the part that was added. Where the search is not ``tpe`` the others are random.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ class Search:
 
     @property
     def startup_trials(self) -> int:
-        """How many suggestions of TPE look at no result."""
+        """The number of suggestions of TPE that look at no result."""
         return min(10, max(4, self._trials // 2), self._trials)
 
     def needed(self, number: int) -> int:
-        """How many of the first configurations must be finished before suggestion ``number`` can be made."""
+        """Return how many of the first configurations must be finished before suggestion ``number``."""
         if not self._schedule.space:
             return 0
         size = self._budget.generation
@@ -56,7 +56,7 @@ class Search:
         return self.startup_trials + (number - self.startup_trials) // size * size
 
     def suggest(self, number: int, history: Sequence[Evaluated]) -> dict[str, Any]:
-        """The concrete hyperparameters of configuration ``number`` (from 0).
+        """Return the concrete hyperparameters of configuration ``number`` (from 0).
 
         ``history`` holds at least the first ``needed(number)`` configurations in the order of their
         numbers; later ones are ignored.
@@ -68,12 +68,12 @@ class Search:
         return {**self._schedule.fixed, **self._suggested[number]}
 
     def space_after(self, history: Sequence[Evaluated]) -> dict[str, Space]:
-        """The space as the extension has widened it by the end of the configurations in ``history``."""
+        """Return the space as the extension has widened it after the configurations in ``history``."""
         *_, space = self._spaces(history)
         return space
 
     def _spaces(self, history: Sequence[Evaluated]) -> Iterator[dict[str, Space]]:
-        """The study's own space, then that of every generation of the extension."""
+        """Yield the study's own space, then that of every generation of the extension."""
         space = dict(self._schedule.space)
         yield space
         for seen in range(self._trials, len(history) + 1, self._budget.generation):
@@ -90,11 +90,11 @@ class Search:
         suggestions, size = [], self._generation_size(first)
         beyond = size - size // 4
         for number in range(size):
-            asked = dict(study.ask(coordinates.distributions()).params)
+            sampled = dict(study.ask(coordinates.distributions()).params)
             if extending and number < beyond:
                 # One in each of as many equal parts, so that none of what was added stays unknown.
-                asked |= _from_added(before, space, (number + rng.random()) / beyond)
-            suggestions.append(coordinates.params(asked))
+                sampled |= _from_added(before, space, (number + rng.random()) / beyond)
+            suggestions.append(coordinates.params(sampled))
         return suggestions
 
     def _generation_size(self, first: int) -> int:
@@ -142,7 +142,7 @@ class Search:
         return study
 
     def _penalty(self, history: Sequence[Evaluated]) -> float:
-        """A finite value worse than all measured ones (Optuna refuses NaN)."""
+        """Return a finite value worse than all measured ones (Optuna refuses NaN)."""
         values = [trial.objective for trial in history if trial.objective is not None]
         return (
             (min(values, default=0.0) - 1.0) if self._higher_is_better else (max(values, default=0.0) + 1.0)
@@ -150,13 +150,13 @@ class Search:
 
 
 def _from_added(before: Mapping[str, Space], after: Mapping[str, Space], share: float) -> dict[str, Any]:
-    """For each range that was widened, the value at this share (0 to 1) of the part that was added."""
-    found: dict[str, Any] = {}
+    """Return for each widened range the value at this share (0 to 1) of the part that was added."""
+    values: dict[str, Any] = {}
     for name, span in after.items():
         part = added(before[name], span)
         if part is None:
             continue
         low, high = part
         value = low * (high / low) ** share if getattr(span, "log", False) else low + share * (high - low)
-        found[name] = round(value) if getattr(span, "integer", False) else min(max(value, low), high)
-    return found
+        values[name] = round(value) if getattr(span, "integer", False) else min(max(value, low), high)
+    return values

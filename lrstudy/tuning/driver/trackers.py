@@ -1,8 +1,7 @@
 """Epochs on their way to TensorBoard, MLflow and Weights & Biases, through Ray Tune's own callbacks.
 
-They get every epoch as it arrives, from a thread of their own so that no trial waits for them, and are
-never read back: the store is the truth. What one of them raises is told once and ends that one, not the
-study.
+They get every epoch as it arrives, from a separate thread so that no trial waits for them, and are never
+read back: the store is the truth. One that raises is disabled with one warning; the study continues.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ _FOLDER = "tracking"
 
 @dataclass(frozen=True, slots=True)
 class _Trial:
-    """What those callbacks look at of a Tune trial; equal for equal ids."""
+    """The part of a Tune trial that those callbacks read; equal for equal ids."""
 
     trial_id: str
     experiment_dir_name: str
@@ -41,25 +40,25 @@ class _Trial:
         return self.config
 
     def init_local_path(self) -> None:
-        """Its folder is made by whoever writes there."""
+        """Do nothing: a callback that writes there makes the folder."""
 
     def __str__(self) -> str:
         return self.trial_id
 
 
 def check_tracking(study: Study, store: Location) -> Iterator[Problem]:
-    """What keeps ``[logging]`` from working here: a missing extra, a secret, a place that is no folder."""
-    asked = study.logging
-    wanted = {"tensorboard": ("tensorboardX", asked.tensorboard)}
-    wanted |= {"mlflow": ("mlflow", bool(asked.mlflow)), "wandb": ("wandb", bool(asked.wandb))}
+    """Yield what keeps ``[logging]`` from working: a missing extra, a secret, a place that is no folder."""
+    section = study.logging
+    wanted = {"tensorboard": ("tensorboardX", section.tensorboard)}
+    wanted |= {"mlflow": ("mlflow", bool(section.mlflow)), "wandb": ("wandb", bool(section.wandb))}
     for name, (module, on) in wanted.items():
         if on and importlib.util.find_spec(module) is None:
             remedy = f"Install it: pip install 'lrstudy[{name}]'"
             yield Problem("study", f"logging.{name}", f"{module} is not installed", remedy)
-    if urlsplit(asked.mlflow).password:
-        remedy = "Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD instead: a study is recorded."
+    if urlsplit(section.mlflow).password:
+        remedy = "Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD: the store keeps this file."
         yield Problem("study", "logging.mlflow", "holds a password", remedy)
-    if store.local is None and (asked.tensorboard or asked.wandb):
+    if store.local is None and (section.tensorboard or section.wandb):
         remedy = "Use logging.mlflow with a server, or an --out on this machine."
         yield Problem(str(store), "logging", "TensorBoard and W&B write to folders of this machine", remedy)
 
@@ -120,8 +119,8 @@ class Tracking:
         for tracker in list(self._trackers):
             try:
                 step(tracker)
-            except Exception as error:  # noqa: BLE001 - whatever a tracker or its server does, the study goes on
-                _log.warning("%s fails and gets nothing more: %r", type(tracker).__name__, error)
+            except Exception as error:  # noqa: BLE001 - whatever a tracker or its server does, the study continues
+                _log.warning("%s raised an error and was disabled: %r", type(tracker).__name__, error)
                 _log.info("its traceback", exc_info=error)
                 self._trackers.remove(tracker)
 
@@ -131,16 +130,16 @@ def _result(tracker: Any, trial: _Trial, result: dict[str, Any]) -> None:
 
 
 def _trackers(study: Study) -> Iterator[Callable[[], Any]]:
-    asked = study.logging
-    if asked.tensorboard:
+    section = study.logging
+    if section.tensorboard:
         from ray.tune.logger import TBXLoggerCallback
 
         yield TBXLoggerCallback
-    if asked.mlflow:
+    if section.mlflow:
         from ray.air.integrations.mlflow import MLflowLoggerCallback
 
-        yield lambda: MLflowLoggerCallback(tracking_uri=asked.mlflow, experiment_name=study.name)
-    if asked.wandb:
+        yield lambda: MLflowLoggerCallback(tracking_uri=section.mlflow, experiment_name=study.name)
+    if section.wandb:
         from ray.air.integrations.wandb import WandbLoggerCallback
 
-        yield lambda: WandbLoggerCallback(project=asked.wandb, group=study.name)
+        yield lambda: WandbLoggerCallback(project=section.wandb, group=study.name)

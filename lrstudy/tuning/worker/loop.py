@@ -1,292 +1,202 @@
-"""What runs inside a Ray worker: one trial, its epochs sent to the driver in batches."""
+"""The worker's loop: trains a group of trials to their ends and reports to the driver."""
 
 from __future__ import annotations
 
-import gc
-import platform
-import sys
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-import ray
-import torch
 from ray import tune
 from ray.exceptions import RayError
 
-from lrstudy.engine.range_test import Sweep, plan_sweep
-from lrstudy.engine.trial import Training
-from lrstudy.errors import LrStudyError
-from lrstudy.records import EpochRecord, Phase, Status
-from lrstudy.rules.outcome import Outcome
-from lrstudy.safe_text import describe, safe_text, traceback_text
+from lrstudy.engine.group import MISFITS, TrialGroup
+from lrstudy.engine.start_group import start_group
+from lrstudy.records import Phase
+from lrstudy.rules.rungs import rungs
+from lrstudy.safe_text import describe
 from lrstudy.spec import Study
-from lrstudy.store import Location
-from lrstudy.tasks import TaskData
-from lrstudy.tuning.driver.asha import rungs
-from lrstudy.tuning.driver.retries import Fault, Job, fault_of
+from lrstudy.tuning.fault import Fault, fault_of
+from lrstudy.tuning.job import Job, in_lanes, jobs_of
+from lrstudy.tuning.messages import TrialMessage, WorkerReport
 from lrstudy.tuning.stop_request import StopRequest
-from lrstudy.tuning.worker.checkpoints import TrialCheckpoints
-from lrstudy.tuning.worker.pruned_lanes import Board
+from lrstudy.tuning.worker.attempt import TrialAttempt
+from lrstudy.tuning.worker.process import (
+    Payload,
+    device_name,
+    device_of,
+    free_memory,
+    has_loaded,
+    load,
+    users_traceback,
+)
 
 # A report costs the driver milliseconds: short epochs travel together.
 REPORT_SECONDS = 2.0
 
-# What loading a checkpoint of another model, optimizer or schedule may raise.
-MISFITS = (RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexError)
-
-_PACKAGE = str(Path(__file__).resolve().parents[2])
-
-
-@dataclass(frozen=True, slots=True)
-class Payload:
-    """What every trial of a study needs: a reference, so that each node receives the data once.
-
-    ``shared`` refers to ``(Study, TaskData)``; it stands in a tuple because Ray would replace a bare
-    reference by its value for every single trial. ``store`` is the study's folder, for checkpoints;
-    ``search_path`` is where users' own modules are. ``board`` tells a group of lanes which were given up.
-    """
-
-    shared: tuple[ray.ObjectRef[Any]]
-    key: str
-    store: Location
-    search_path: tuple[str, ...]
-    board: Board | None = None
-
-
-@dataclass(slots=True)
-class _Process:
-    """What this worker process keeps from one trial to the next."""
-
-    key: str = ""
-    study: Study | None = None
-    data: TaskData | None = None
-
-
-_process = _Process()
-
-
-@dataclass(slots=True)
-class _Reporter:
-    """Collects epochs and sends them when they are due. ``history`` is all of them, for checkpoints."""
-
-    history: list[EpochRecord] = field(default_factory=list)
-    sent: int = 0
-    heeds_stop: bool = True
-    sent_at: float = field(default_factory=time.monotonic)
-    over: bool = False
-
-    def resume(self, rows: Sequence[EpochRecord]) -> None:
-        """Start with the epochs of a checkpoint: whoever listens now may never have had them."""
-        self.history, self.sent = list(rows), 0
-
-    def add(self, record: EpochRecord) -> None:
-        self.history.append(record)
-        if time.monotonic() - self.sent_at > REPORT_SECONDS:
-            self.send({"epoch": record.epoch})
-
-    def send(self, message: dict[str, Any]) -> None:
-        rows = self.history[self.sent :]
-        try:
-            tune.report({"rows": rows, "heeds_stop": self.heeds_stop, **message})
-        except BaseException:
-            self.over = True  # Tune ends the trial in this way: that is no fault of it
-            raise
-        self.sent, self.sent_at = len(self.history), time.monotonic()
-
-
-@dataclass(slots=True)
-class _Attempt:
-    """One attempt at a trial as it goes on in this process."""
-
-    job: Job
-    reporter: _Reporter = field(default_factory=_Reporter)
-    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
-    number: int = 1
-    checkpoints: TrialCheckpoints | None = None
-    device: str = "cpu"
-
-    def run(self, payload: Payload, stop: StopRequest) -> Outcome | None:
-        """Train to the end, from the trial's checkpoint where there is one; None when asked to stop."""
-        first = not has_loaded(payload)
-        study, data = load(payload)
-        where = device_of(study)
-        self.device = device_name(where)
-        if self.job.config.phase is Phase.RANGE_TEST:
-            return self._range_test(study, data, where, first)
-        self.checkpoints = TrialCheckpoints(payload.store, study.spec_hash, self.job.config, study.faults)
-        training = self._resumed(study, data, where, self.checkpoints)
-        stops = rungs(study) if self.job.config.phase is Phase.TUNE else ()
-        try:
-            if first:
-                self.reporter.send({})  # what takes time from here on is an epoch
-            while not training.finished:
-                self.reporter.add(training.run_epoch())
-                if training.epoch in stops and not training.finished:
-                    # The driver may end the trial here: sending it returns once it has decided.
-                    rung = {"epoch": training.epoch, "objective": training.objective}
-                    self.reporter.send({"epoch": training.epoch, "rung": rung, **self.about()})
-                stopping = stop.asked
-                if not training.finished and (stopping or self.checkpoints.due(training.epoch)):
-                    history = self.reporter.history
-                    self.checkpoints.save(training.state_dict(), history, self.number, self.started_at)
-                    if stopping:
-                        return None
-            return training.outcome()
-        finally:
-            if training.note is not None:
-                self.checkpoints.notes.append(training.note)
-            training.close()
-
-    def _range_test(self, study: Study, data: TaskData, device: torch.device, first: bool) -> Outcome:
-        """Short enough to begin again where it was interrupted."""
-        sweep = Sweep(study, data, plan_sweep(study, data), self.job.config.seed, device)
-        if first:
-            self.reporter.send({})
-        for row in sweep.run():
-            self.reporter.add(row)
-        return sweep.outcome()
-
-    def about(self) -> dict[str, Any]:
-        """Where and when it runs."""
-        return about(self.number, self.started_at, self.device)
-
-    def _resumed(
-        self, study: Study, data: TaskData, device: torch.device, checkpoints: TrialCheckpoints
-    ) -> Training:
-        training = Training(study, data, self.job.config, device)
-        saved = checkpoints.load()
-        if saved is None:
-            return training
-        try:
-            training.load_state_dict(saved.state)
-        except MISFITS as error:
-            checkpoints.notes.append(
-                f"{self.job.config.trial_id}: its checkpoint does not fit: {describe(error)}"
-            )
-            training.close()
-            # Half a state may have been loaded.
-            return Training(study, data, self.job.config, device)
-        self.reporter.resume(saved.rows)
-        self.number = max(self.number, saved.attempt + 1)
-        self.started_at = saved.started_at
-        return training
-
 
 def trainable(config: dict[str, Any], payload: Payload) -> None:
-    """Run one attempt at a trial; the last report carries its outcome.
+    """Run one attempt at every trial of a group; the last report ends or stops those that have not ended.
 
-    An exception in the trial's own code is an outcome too (``failed``, with its traceback, and the kind of
-    fault it is). What leaves this function as an exception is a fault of the machine.
+    An exception in a trial's own code is an outcome too (``failed``, with its traceback and the kind of
+    fault). An exception that leaves this function is a fault of the machine.
     """
-    job = Job.from_config(config)
-    attempt = _Attempt(job, number=job.attempt)
-    fault: Fault | None = None
-    stop = StopRequest(payload.store)
-    attempt.reporter.heeds_stop = stop.heard
-    outcome: Outcome | None
-    try:
-        outcome = None if stop.asked else attempt.run(payload, stop)
-    except RayError:
-        raise
-    except BaseException as error:
-        if attempt.reporter.over:
+    loop = GroupLoop(jobs_of(config), payload, in_lanes=in_lanes(config))
+    loop.run()
+    loop.send(last=True)
+
+
+class GroupLoop:
+    """The attempts at the trials of one group, and what the driver has been sent of them."""
+
+    def __init__(self, jobs: Sequence[Job], payload: Payload, *, in_lanes: bool) -> None:
+        self._payload, self._in_lanes = payload, in_lanes
+        self._stop = StopRequest(payload.store)
+        self._attempts = [TrialAttempt(job, job.attempt) for job in jobs]
+        self._first = not has_loaded(payload)
+        self._sent_at = time.monotonic()
+        self._ended_by_tune = False
+
+    def run(self) -> None:
+        """Train all trials to their ends, or to the next pause once a stop is requested.
+
+        If the group raises, rerun each unfinished trial alone; only trials that raise again are marked
+        failed. One trial may be at fault, or all at once may be too much.
+        """
+        if self._stop.asked or self._train(self._attempts):
+            return
+        for i, attempt in enumerate(self._attempts):
+            if attempt.ended:
+                continue
+            free_memory()
+            self._attempts[i] = again = TrialAttempt(attempt.job, attempt.job.attempt)
+            if not self._stop.asked:
+                self._train([again])
+
+    def send(self, *, last: bool = False) -> None:
+        """Send the news of every trial; with ``last``, those that have not ended are stopped."""
+        self._report([attempt.message(last=last) for attempt in self._attempts if not attempt.silent])
+
+    def _train(self, attempts: list[TrialAttempt]) -> bool:
+        """Train until each has ended or a stop is requested; return False if several raised together."""
+        try:
+            self._train_to_end(attempts)
+        except RayError:
             raise
-        fault = fault_of(error)
-        epochs = len(attempt.reporter.history)
-        outcome = Outcome(Status.FAILED, epochs, error=users_traceback(error))
-    if outcome is None:
-        attempt.reporter.send({"epoch": len(attempt.reporter.history), "stopped": True})
-        return
-    if fault is Fault.MEMORY:
-        free_memory()
-    checkpoints = attempt.checkpoints
-    attempt.reporter.send(
-        {
-            "epoch": outcome.epochs_run,
-            "outcome": asdict(outcome),
-            "fault": None if fault is None else fault.value,
-            "notes": checkpoints.notes if checkpoints is not None else [],
-            "checkpointed": checkpoints is not None and checkpoints.used,
-            **attempt.about(),
-        }
-    )
+        except BaseException as error:
+            if self._ended_by_tune:
+                raise
+            if len(attempts) > 1:
+                return False
+            fault, text = fault_of(error), users_traceback(error)
+        else:
+            return True
+        # Here the exception is gone, and with it the frames that held the trial's memory.
+        if fault is Fault.MEMORY:
+            free_memory()
+        attempts[0].fail(fault, text)
+        return True
 
+    def _train_to_end(self, attempts: list[TrialAttempt]) -> None:
+        study, group = self._start(attempts)
+        try:
+            if self._first:
+                self._first = False
+                self._report(())  # what takes time from here on is an epoch
+            for pause in group.run():
+                for i, row in pause.rows.items():
+                    attempts[i].history.append(row)
+                self._end_finished(group, attempts)
+                self._prune(study, group, attempts, pause.rows)
+                if self._save(group, attempts):
+                    return
+                if group.active and time.monotonic() - self._sent_at > REPORT_SECONDS:
+                    self.send()
+            self._end_finished(group, attempts)
+        finally:
+            for i, attempt in enumerate(attempts):
+                if not attempt.ended:
+                    attempt.note(group.note(i))
+            group.close()
 
-def about(attempt: int, started_at: datetime, device: str) -> dict[str, Any]:
-    """Where and when an attempt at a trial ran, until now."""
-    return {
-        "attempt": attempt,
-        "started_at": started_at,
-        "ended_at": datetime.now(UTC),
-        "node": safe_text(f"{platform.node()}/{ray.get_runtime_context().get_node_id()[:8]}"),
-        "device": safe_text(device),
-    }
+    def _start(self, attempts: list[TrialAttempt]) -> tuple[Study, TrialGroup]:
+        """Return the study and a group of these trials, each continued from its checkpoint if that fits."""
+        study, data = load(self._payload)
+        device = device_of(study)
+        for attempt in attempts:
+            attempt.device = device_name(device)
+            attempt.open(study, self._payload.store)
+        configs = [attempt.job.config for attempt in attempts]
+        while True:
+            group = start_group(study, data, configs, device, in_lanes=self._in_lanes)
+            if self._load(group, attempts):
+                break
+            group.close()  # a part of the checkpoint may have been loaded
+        for attempt in attempts:
+            attempt.resume()
+        return study, group
 
+    def _load(self, group: TrialGroup, attempts: list[TrialAttempt]) -> bool:
+        """Load the checkpoints; return False at the first that does not fit, which is then forgotten."""
+        for i, attempt in enumerate(attempts):
+            if attempt.saved is None:
+                continue
+            try:
+                group.load(i, attempt.saved.state)
+            except MISFITS as error:
+                attempt.note(f"{attempt.trial_id}: its checkpoint does not fit: {describe(error)}")
+                attempt.saved = None
+                return False
+        return True
 
-def free_memory() -> None:
-    """Give back what the trial that did not fit held: this process goes on with others."""
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
+    def _end_finished(self, group: TrialGroup, attempts: list[TrialAttempt]) -> None:
+        active = set(group.active)
+        for i, attempt in enumerate(attempts):
+            if i not in active and not attempt.ended:
+                outcome = group.outcome(i)
+                attempt.note(group.note(i))
+                attempt.end(outcome)
 
+    def _prune(
+        self, study: Study, group: TrialGroup, attempts: list[TrialAttempt], evaluated: Iterable[int]
+    ) -> None:
+        """Report the trials that are at a rung, and drop those that the driver then prunes.
 
-def has_loaded(payload: Payload) -> bool:
-    """Return True if this process has the study and its data."""
-    return _process.key == payload.key and _process.data is not None
+        Tune ends a group of one itself, by an exception in the report.
+        """
+        stops, active = rungs(study), set(group.active)
+        at_rung: dict[str, int] = {}
+        for i in evaluated:
+            attempt = attempts[i]
+            tuning = attempt.job.config.phase is Phase.TUNE
+            if tuning and i in active and len(attempt.history) in stops:
+                attempt.at_rung(study)
+                at_rung[attempt.trial_id] = i
+        if not at_rung:
+            return
+        self.send()  # returns once the driver has decided
+        if self._payload.pruned_lanes is None:
+            return
+        for trial_id in self._payload.pruned_lanes.among(list(at_rung)):
+            group.drop(at_rung[trial_id])
+            attempts[at_rung[trial_id]].pruned()
 
+    def _save(self, group: TrialGroup, attempts: list[TrialAttempt]) -> bool:
+        """Write the checkpoints that are due; return True if the group stops here, all of it saved."""
+        stopping = stopped = self._stop.asked
+        for i in group.active:
+            if not (stopping or attempts[i].checkpoint_due()):
+                continue
+            state = group.state(i)
+            if state is None:
+                stopped = False  # it would have to start again
+            else:
+                attempts[i].save(state)
+        return stopped
 
-def load(payload: Payload) -> tuple[Study, TaskData]:
-    """The study and its data, kept in this process from one trial to the next."""
-    if _process.key != payload.key or _process.study is None or _process.data is None:
-        sys.path += [folder for folder in payload.search_path if folder not in sys.path]
-        _process.study, _process.data = ray.get(payload.shared[0])
-        _process.key = payload.key
-        _print_anything()
-        _warm_up()
-        _settle()
-        torch.set_num_threads(_process.study.resources.cpus)
-    return _process.study, _process.data
-
-
-def _print_anything() -> None:
-    """Let users' code print and warn of what no encoding has, as it can outside of Ray."""
-    for stream in (sys.stdout, sys.stderr):
-        reconfigure = getattr(stream, "reconfigure", None)  # Ray's own stream hands it on
-        if reconfigure is not None:
-            reconfigure(errors="backslashreplace")
-
-
-def _warm_up() -> None:
-    """Let torch import what it imports at the first step: on a busy machine seconds, which no epoch took."""
-    weight = torch.nn.Parameter(torch.zeros(1))
-    optimizer = torch.optim.SGD([weight], lr=0.0)
-    weight.grad = torch.zeros(1)
-    optimizer.step()
-
-
-def _settle() -> None:
-    """Exempt what the imports made from garbage collection: a full pass over it takes tenths of a second,
-    and short trials would set one off again and again."""
-    if gc.get_freeze_count() == 0:
-        gc.freeze()  # without a pass before: what garbage the imports left is not worth its time
-
-
-def device_of(study: Study) -> torch.device:
-    """Where this process trains a study's trials."""
-    if study.resources.gpus > 0 and torch.cuda.is_available():
-        return torch.device("cuda", 0)  # Ray shows a worker only the GPUs that it was given
-    return torch.device("cpu")
-
-
-def device_name(device: torch.device) -> str:
-    """What a record says of where a trial was trained."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine() + " cpu"
-
-
-def users_traceback(error: BaseException) -> str:
-    """The traceback below lrstudy's own frames; of an ``LrStudyError`` only its text."""
-    return safe_text(str(error)) if isinstance(error, LrStudyError) else traceback_text(error, _PACKAGE)
+    def _report(self, messages: Sequence[TrialMessage]) -> None:
+        try:
+            tune.report(WorkerReport(tuple(messages), self._stop.heard).to_result())
+        except BaseException:
+            self._ended_by_tune = True  # no fault of the group
+            raise
+        self._sent_at = time.monotonic()

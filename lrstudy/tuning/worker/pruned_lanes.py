@@ -1,7 +1,7 @@
-"""Where the driver writes down which lanes it gave up: a worker asks there and drops them.
+"""The pruned lanes of all groups: the driver adds them, a worker asks for its own and drops them.
 
 Tune stops whole trials of its own, and a group of lanes is one of them. A Ray actor without a CPU holds the
-answers; it exists only where a study has both a pruner and lanes.
+set; it exists only where a study has both a pruner and lanes.
 """
 
 from __future__ import annotations
@@ -13,37 +13,37 @@ from typing import Any
 import ray
 
 
-class _Names:
-    """The process behind a board."""
+class _PrunedSet:
+    """The ids of all pruned trials, in a process of its own."""
 
     def __init__(self) -> None:
-        self._given_up: set[str] = set()
+        self._pruned: set[str] = set()
 
-    def add(self, trials: Sequence[str]) -> None:
-        self._given_up.update(trials)
+    def add(self, trial_ids: Sequence[str]) -> None:
+        self._pruned.update(trial_ids)
 
-    def among(self, trials: Sequence[str]) -> list[str]:
-        return [trial for trial in trials if trial in self._given_up]
+    def among(self, trial_ids: Sequence[str]) -> list[str]:
+        return [trial_id for trial_id in trial_ids if trial_id in self._pruned]
 
 
 @dataclass(frozen=True, slots=True)
-class Board:
-    """A handle that travels to the workers. Trials are told apart by their ids."""
+class PrunedLanes:
+    """A handle to the set, for the driver and the workers."""
 
-    names: Any
+    actor: Any
 
     @classmethod
-    def put_up(cls) -> Board:
-        """A new one, gone with the connection to Ray."""
-        # Its process may be killed as any other, for its node's memory: then it is put up again, empty.
+    def create(cls) -> PrunedLanes:
+        """Start an empty set; it ends with the connection to Ray."""
+        # Its process may be killed as any other, for its node's memory: then Ray starts it again, empty.
         forever = {"max_restarts": -1, "max_task_retries": -1}
-        return cls(ray.remote(_Names).options(num_cpus=0, **forever).remote())
+        return cls(ray.remote(_PrunedSet).options(num_cpus=0, **forever).remote())
 
-    def give_up(self, trials: Iterable[str]) -> None:
-        """For the driver, with all that it has given up so far; returns when every worker can see it."""
-        ray.get(self.names.add.remote(list(trials)))
+    def add(self, trial_ids: Iterable[str]) -> None:
+        """Add trials, with all that were added before; returns when every worker can see them."""
+        ray.get(self.actor.add.remote(list(trial_ids)))
 
-    def given_up(self, trials: Sequence[str]) -> list[str]:
-        """For a worker: which of its trials go on no further."""
-        found: list[str] = ray.get(self.names.among.remote(list(trials)))
-        return found
+    def among(self, trial_ids: Sequence[str]) -> list[str]:
+        """Return those of a worker's trials that are pruned."""
+        pruned: list[str] = ray.get(self.actor.among.remote(list(trial_ids)))
+        return pruned

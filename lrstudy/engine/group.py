@@ -1,0 +1,129 @@
+"""The trial group: what a worker trains, one trial or several side by side.
+
+Three kinds fit. A plain trial (``SoloGroup``) and lanes (``LaneGroup``) own the loop over the epochs: ``run``
+trains one and yields. The third is the user's own training function, which owns its loop: a group of one,
+whose function runs until it calls ``Trial.report`` (or asks for its next batch) and waits inside that call
+while ``run`` yields. Every request of the caller is answered there: ``state`` reads what the function asked
+to keep; ``drop`` and ``close`` make the call raise, so that the function unwinds. So ``run`` counts no
+epochs: it yields whenever a trial may be saved or ended, with records or without.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from lrstudy.engine.sweep import Sweep
+from lrstudy.engine.trial import State, Training
+from lrstudy.records import EpochRecord
+from lrstudy.rules.outcome import Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A point where the whole group waits for its caller: nothing trains before ``run`` is resumed.
+
+    ``rows`` are the evaluations since the last pause, by trial; none where only a step has ended.
+    """
+
+    rows: Mapping[int, EpochRecord] = field(default_factory=dict)
+
+
+class TrialGroup(Protocol):
+    """Trials in one process, numbered from 0.
+
+    At a pause of ``run`` the caller may save (``state``) or end (``drop``) any active trial, send what it
+    has, or leave. A trial has finished once it is neither active nor dropped: at a pause, or when ``run``
+    returns. ``close`` must be called in any case, and ends what still trains. An exception in the training
+    leaves ``run``; the group can then only be closed.
+    """
+
+    @property
+    def active(self) -> tuple[int, ...]:
+        """The trials that train further: not finished, not dropped."""
+        ...
+
+    def run(self) -> Iterator[Pause]:
+        """Train until no trial is active; call once."""
+        ...
+
+    def state(self, i: int) -> State | None:
+        """Return a trial's checkpoint; None if the trial cannot be continued, only started again.
+
+        A trial without a checkpoint is trained to its end even if a stop was requested.
+        """
+        ...
+
+    def load(self, i: int, state: State) -> None:
+        """Continue a trial from a checkpoint; call before ``run``.
+
+        Raises one of ``MISFITS`` for a checkpoint of something else. The group is then unusable: part of the
+        checkpoint may have been loaded.
+        """
+        ...
+
+    def drop(self, i: int) -> None:
+        """Train a trial no further."""
+        ...
+
+    def outcome(self, i: int) -> Outcome:
+        """Return how a finished trial ended; call once. For a confirm trial, measures the test split."""
+        ...
+
+    def note(self, i: int) -> str | None:
+        """Return a remark on a trial's training for the run's log, if there is one."""
+        ...
+
+    def close(self) -> None:
+        """Free what the group holds; nothing else may be called after it."""
+        ...
+
+
+# The exceptions that a checkpoint of another model, optimizer or schedule may raise.
+MISFITS = (RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexError)
+
+
+class SoloGroup:
+    """A group of one: a plain trial, or a range test."""
+
+    def __init__(self, training: Training | Sweep) -> None:
+        self._training = training
+        self._dropped = False
+
+    @property
+    def active(self) -> tuple[int, ...]:
+        """As in ``TrialGroup``."""
+        return () if self._dropped or self._training.finished else (0,)
+
+    def run(self) -> Iterator[Pause]:
+        """Train epoch by epoch."""
+        while self.active:
+            yield Pause({0: self._training.run_epoch()})
+
+    def state(self, i: int) -> State | None:
+        """As in ``TrialGroup``; a range test is short enough to start again."""
+        return self._training.state_dict() if isinstance(self._training, Training) else None
+
+    def load(self, i: int, state: State) -> None:
+        """As in ``TrialGroup``."""
+        if not isinstance(self._training, Training):
+            raise TypeError("a range test starts again")
+        self._training.load_state_dict(state)
+
+    def drop(self, i: int) -> None:
+        """As in ``TrialGroup``."""
+        self._dropped = True
+
+    def outcome(self, i: int) -> Outcome:
+        """As in ``TrialGroup``."""
+        return self._training.outcome()
+
+    def note(self, i: int) -> str | None:
+        """As in ``TrialGroup``."""
+        return self._training.note if isinstance(self._training, Training) else None
+
+    def close(self) -> None:
+        """As in ``TrialGroup``."""
+        if isinstance(self._training, Training):
+            self._training.close()

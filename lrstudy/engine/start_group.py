@@ -1,0 +1,32 @@
+"""The start of a trial group: which kind of group trains these trials."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from lrstudy.engine.group import SoloGroup, TrialGroup
+from lrstudy.engine.sweep import Sweep, plan_sweep
+from lrstudy.engine.trial import Training, TrialConfig
+from lrstudy.records import Phase
+from lrstudy.spec import Study
+from lrstudy.tasks import TaskData
+
+
+def start_group(
+    study: Study, data: TaskData, configs: Sequence[TrialConfig], device: torch.device, *, in_lanes: bool
+) -> TrialGroup:
+    """Return a group of these trials, ready to run.
+
+    ``in_lanes`` holds for a group of one too: stacked layers round differently from plain ones, but the same
+    beside any number of neighbours. Without it there is one trial.
+    """
+    if in_lanes:
+        from lrstudy.engine.lanes import LaneGroup  # half a second that a worker without lanes saves
+
+        return LaneGroup(study, data, configs, device)
+    (config,) = configs
+    if config.phase is Phase.RANGE_TEST:
+        return SoloGroup(Sweep(study, data, plan_sweep(study, data), config.seed, device))
+    return SoloGroup(Training(study, data, config, device))

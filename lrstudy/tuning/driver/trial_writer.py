@@ -1,0 +1,77 @@
+"""Ended trials on their way to the store.
+
+The store's writer is called from here and from no other place, so that a row has one author.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from lrstudy.errors import StoreError
+from lrstudy.records import EpochRecord, TrialRecord
+from lrstudy.store import StoreWriter, TrialKey
+from lrstudy.tuning.worker.checkpoints import remove_checkpoints
+
+# Rows of trials that ended within this time share one write. What a kill loses of it is run again.
+FLUSH_SECONDS = 0.5
+
+
+class TrialWriter:
+    """Collects the rows of ended trials and writes them together, then removes the trials' checkpoints.
+
+    ``error`` is a failure to write: the driver then stops the study. ``warn`` gets what the log should say.
+    """
+
+    def __init__(self, writer: StoreWriter, warn: Callable[[str], None]) -> None:
+        self._writer, self._warn = writer, warn
+        self._epochs: list[tuple[TrialKey, EpochRecord]] = []
+        self._trials: list[TrialRecord] = []
+        self._checkpointed: list[str] = []
+        self._flushed_at = time.monotonic()
+        self.error: StoreError | None = None
+
+    def add(self, record: TrialRecord, rows: Sequence[EpochRecord]) -> None:
+        """Add a trial that has ended; it is written with the next flush."""
+        key = TrialKey(record.trial_id, record.phase, record.schedule, record.seed)
+        self._epochs += [(key, row) for row in rows]
+        self._trials.append(record)
+
+    def add_checkpointed(self, trial_id: str) -> None:
+        """Note that a trial has or may have checkpoints, to be removed once its rows are durable."""
+        self._checkpointed.append(trial_id)
+
+    @property
+    def waiting(self) -> int:
+        """Trials that are over and not written."""
+        return len(self._trials)
+
+    def flush_if_due(self) -> None:
+        """Write the trials that have waited long enough."""
+        if self._trials and time.monotonic() - self._flushed_at > FLUSH_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write everything that is waiting. A failure is kept in ``error``."""
+        if not self._trials:
+            return
+        try:
+            self._writer.append(self._epochs, self._trials)
+        except StoreError as error:
+            self.error = error
+            return
+        ended = {record.trial_id for record in self._trials}
+        self._epochs, self._trials = [], []
+        self._flushed_at = time.monotonic()
+        self._clean_up(ended)
+
+    def _clean_up(self, ended: set[str]) -> None:
+        """Remove the checkpoints of trials whose rows are durable now."""
+        gone = [name for name in self._checkpointed if name in ended]
+        if not gone:
+            return
+        self._checkpointed = [name for name in self._checkpointed if name not in ended]
+        try:
+            remove_checkpoints(self._writer.location, gone)
+        except StoreError as error:
+            self._warn(f"checkpoints were left behind: {error}")

@@ -1,0 +1,107 @@
+"""One attempt at a trial, from its worker's side: its checkpoints, its epochs and what was sent of them."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import ray
+
+from lrstudy.engine.trial import State
+from lrstudy.records import EpochRecord, Status
+from lrstudy.rules.outcome import Outcome, pruned_after
+from lrstudy.safe_text import safe_text
+from lrstudy.spec import Study
+from lrstudy.store import Location
+from lrstudy.tuning.fault import Fault
+from lrstudy.tuning.job import Job
+from lrstudy.tuning.messages import Attempt, Ended, Rung, Stopped, TrialMessage
+from lrstudy.tuning.worker.checkpoints import Saved, TrialCheckpoints
+
+
+@dataclass(slots=True)
+class TrialAttempt:
+    """An attempt in progress. ``history`` is all of the trial's epochs, for checkpoints.
+
+    ``ended`` is True once the attempt has an end or the driver has pruned the trial; ``silent`` once the
+    driver needs no further message.
+    """
+
+    job: Job
+    number: int
+    device: str = "cpu"
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    checkpoints: TrialCheckpoints | None = None
+    saved: Saved | None = None
+    history: list[EpochRecord] = field(default_factory=list)
+    ended: bool = False
+    silent: bool = False
+    _notes: list[str] = field(default_factory=list)
+    _sent: int = 0
+    _event: Rung | Ended | None = None
+
+    @property
+    def trial_id(self) -> str:
+        """The id of the trial."""
+        return self.job.config.trial_id
+
+    def open(self, study: Study, store: Location) -> None:
+        """Look for the trial's checkpoint."""
+        self.checkpoints = TrialCheckpoints(
+            store, study.spec_hash, self.job.config, study.faults, notes=self._notes
+        )
+        self.saved = self.checkpoints.load()
+
+    def resume(self) -> None:
+        """Continue from the checkpoint that was found, if any; the driver may have none of its epochs."""
+        if self.saved is None:
+            return
+        self.history, self._sent = list(self.saved.rows), 0
+        self.number = max(self.number, self.saved.attempt + 1)
+        self.started_at = self.saved.started_at
+        self.saved = None
+
+    def save(self, state: State) -> None:
+        """Write a checkpoint."""
+        assert self.checkpoints is not None
+        self.checkpoints.save(state, self.history, self.number, self.started_at)
+
+    def checkpoint_due(self) -> bool:
+        """Return True if a checkpoint is to be written after the last epoch."""
+        return self.checkpoints is not None and self.checkpoints.due(len(self.history))
+
+    def note(self, note: str | None) -> None:
+        """Keep a remark for the run's log."""
+        if note is not None:
+            self._notes.append(note)
+
+    def at_rung(self, study: Study) -> None:
+        """Report the objective so far with the next message."""
+        objective = pruned_after(study, self.history).objective
+        self._event = Rung(len(self.history), objective, self._about())
+
+    def pruned(self) -> None:
+        """End the attempt at the rung that was reported: the driver knows the rest."""
+        self.ended = self.silent = True
+
+    def end(self, outcome: Outcome, fault: Fault | None = None) -> None:
+        """End the attempt; the next message says so."""
+        used = self.checkpoints is not None and self.checkpoints.used
+        self._event = Ended(outcome, self._about(), fault, tuple(self._notes), used)
+        self.ended = True
+
+    def fail(self, fault: Fault, error: str) -> None:
+        """End the attempt by a fault."""
+        self.end(Outcome(Status.FAILED, len(self.history), error=error), fault)
+
+    def message(self, *, last: bool) -> TrialMessage:
+        """Return what is new; ``last`` stops an attempt that has not ended."""
+        event = Stopped() if last and not self.ended else self._event
+        rows = tuple(self.history[self._sent :])
+        self._sent, self._event, self.silent = len(self.history), None, self.ended
+        return TrialMessage(self.trial_id, rows, event)
+
+    def _about(self) -> Attempt:
+        node = safe_text(f"{platform.node()}/{ray.get_runtime_context().get_node_id()[:8]}")
+        return Attempt(self.number, self.started_at, datetime.now(UTC), node, safe_text(self.device))

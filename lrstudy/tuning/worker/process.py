@@ -1,0 +1,117 @@
+"""The worker process: a study's data, kept from one trial to the next, and the machine it runs on."""
+
+from __future__ import annotations
+
+import gc
+import platform
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+import torch
+
+from lrstudy.errors import LrStudyError
+from lrstudy.safe_text import safe_text, traceback_text
+from lrstudy.spec import Study
+from lrstudy.store import Location
+from lrstudy.tasks import TaskData
+from lrstudy.tuning.worker.pruned_lanes import PrunedLanes
+
+_PACKAGE = str(Path(__file__).resolve().parents[2])
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """All that every trial of a study needs: a reference, so that each node receives the data once.
+
+    ``shared`` refers to ``(Study, TaskData)``; it is in a tuple because Ray would replace a bare reference by
+    its value for every single trial. ``store`` is the study's folder, for checkpoints; ``search_path`` has
+    the folders of users' own modules. ``pruned_lanes`` tells a group of lanes which of them are pruned.
+    """
+
+    shared: tuple[ray.ObjectRef[Any]]
+    key: str
+    store: Location
+    search_path: tuple[str, ...]
+    pruned_lanes: PrunedLanes | None = None
+
+
+@dataclass(slots=True)
+class _Process:
+    """The state that this worker process keeps from one trial to the next."""
+
+    key: str = ""
+    study: Study | None = None
+    data: TaskData | None = None
+
+
+_process = _Process()
+
+
+def free_memory() -> None:
+    """Free what a failed trial held: this process continues with others."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def has_loaded(payload: Payload) -> bool:
+    """Return True if this process has the study and its data."""
+    return _process.key == payload.key and _process.data is not None
+
+
+def load(payload: Payload) -> tuple[Study, TaskData]:
+    """Return the study and its data, kept in this process from one trial to the next."""
+    if _process.key != payload.key or _process.study is None or _process.data is None:
+        sys.path += [folder for folder in payload.search_path if folder not in sys.path]
+        _process.study, _process.data = ray.get(payload.shared[0])
+        _process.key = payload.key
+        _print_anything()
+        _warm_up()
+        _settle()
+        torch.set_num_threads(_process.study.resources.cpus)
+    return _process.study, _process.data
+
+
+def _print_anything() -> None:
+    """Let users' code print and warn of what no encoding has, as it can outside of Ray."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)  # Ray's own stream hands it on
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+
+
+def _warm_up() -> None:
+    """Let torch make the imports of its first step: on a busy machine seconds that belong to no epoch."""
+    weight = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([weight], lr=0.0)
+    weight.grad = torch.zeros(1)
+    optimizer.step()
+
+
+def _settle() -> None:
+    """Exempt what the imports made from garbage collection: a full pass over it takes tenths of a second,
+    and short trials would set one off again and again."""
+    if gc.get_freeze_count() == 0:
+        gc.freeze()  # without a pass before: what garbage the imports left is not worth its time
+
+
+def device_of(study: Study) -> torch.device:
+    """Return the device on which this process trains a study's trials."""
+    if study.resources.gpus > 0 and torch.cuda.is_available():
+        return torch.device("cuda", 0)  # Ray shows a worker only the GPUs that it was given
+    return torch.device("cpu")
+
+
+def device_name(device: torch.device) -> str:
+    """Return the name of a device for a trial's record."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine() + " cpu"
+
+
+def users_traceback(error: BaseException) -> str:
+    """Return the traceback below lrstudy's own frames; of an ``LrStudyError`` only its text."""
+    if isinstance(error, RuntimeError) and isinstance(error.__cause__, StopIteration):
+        error = error.__cause__  # Python's words for one that leaves a generator, as a group's run is
+    return safe_text(str(error)) if isinstance(error, LrStudyError) else traceback_text(error, _PACKAGE)

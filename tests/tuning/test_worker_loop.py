@@ -1,0 +1,252 @@
+"""The worker's loop over a group of trials: what it sends, what it saves, and which trials fail."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from test_lane_study import study, values
+
+from lrstudy.engine.lanes.stacked_model import StackedModel
+from lrstudy.engine.trial import Training, TrialConfig
+from lrstudy.records import Phase, Status
+from lrstudy.spec import Study
+from lrstudy.store import open_location
+from lrstudy.tasks import TaskData, load_data
+from lrstudy.tuning.driver.running_trials import RunningTrial
+from lrstudy.tuning.fault import Fault
+from lrstudy.tuning.job import Job, group_config
+from lrstudy.tuning.messages import Ended, Rung, Stopped, TrialMessage, WorkerReport
+from lrstudy.tuning.stop_request import StopRequest
+from lrstudy.tuning.worker import loop
+from lrstudy.tuning.worker.process import Payload
+
+Messages = dict[str, list[TrialMessage]]
+Worker = Callable[..., Messages]
+THREE = (0.1, 0.05, 0.01)
+
+
+class EndedByTuneError(Exception):
+    """Tune ends a trial by an exception in its report."""
+
+
+@pytest.fixture
+def worker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Worker:
+    """Runs a group in this process; returns the messages that the driver would be sent, by trial."""
+    folder = open_location(tmp_path)
+    (folder / "study.json").write(b"")
+    context = SimpleNamespace(get_node_id=lambda: "f" * 40)
+    monkeypatch.setattr("ray.get_runtime_context", lambda: context)
+
+    def run(
+        spec: Study, jobs: list[Job], *, pruned: Any = None, in_lanes: bool | None = None, until: type = int
+    ) -> Messages:
+        """``until``: the event at which Tune ends the group."""
+        found: Messages = {}
+
+        def report(result: dict[str, Any]) -> None:
+            for message in WorkerReport.of(pickle.loads(pickle.dumps(result))).messages:
+                found.setdefault(message.trial_id, []).append(message)
+                if isinstance(message.event, until):
+                    raise EndedByTuneError
+
+        data = load_data(spec.task, spec.seed, None)
+        monkeypatch.setattr("ray.tune.report", report)
+        monkeypatch.setattr(loop, "load", lambda _: (spec, data))
+        in_lanes = len(jobs) > 1 if in_lanes is None else in_lanes
+        try:
+            loop.trainable(
+                group_config(jobs, in_lanes=in_lanes), Payload(cast("Any", ()), "", folder, (), pruned)
+            )
+        except EndedByTuneError:
+            assert until is not int
+        return found
+
+    return run
+
+
+def jobs(*rates: float, phase: Phase = Phase.TUNE) -> list[Job]:
+    trials = enumerate(rates)
+    return [Job(TrialConfig(f"f-tune-{i:03d}", phase, "f", "fixed", {"lr": r}, i)) for i, r in trials]
+
+
+def rows_of(messages: list[TrialMessage]) -> list[dict[str, Any]]:
+    """A trial's epochs as the driver reads them: an attempt that starts again sends them again."""
+    running = RunningTrial(jobs(0.1)[0])
+    for message in messages:
+        running.add(message.rows)
+    return [values(row) for row in running.rows]
+
+
+def end_of(messages: list[TrialMessage]) -> Ended:
+    assert isinstance(messages[-1].event, Ended)
+    return messages[-1].event
+
+
+def ask_to_stop(monkeypatch: pytest.MonkeyPatch, *answers: bool) -> None:
+    """The answers to the loop's questions, the last of them for ever."""
+    given = list(answers)
+    monkeypatch.setattr(StopRequest, "asked", property(lambda _: given.pop(0) if given[1:] else given[0]))
+
+
+@pytest.mark.parametrize("rates", [THREE, THREE[:1]], ids=["lanes", "plain"])
+def test_stopped_trials_continue_from_their_checkpoints(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, rates: tuple[float, ...]
+) -> None:
+    spec = study()
+    whole = worker(spec, jobs(*rates))
+    ask_to_stop(monkeypatch, False, True)
+    stopped = worker(spec, jobs(*rates))
+    assert all(messages[-1].event == Stopped() for messages in stopped.values())
+    assert {len(rows_of(messages)) for messages in stopped.values()} == {1}
+    assert len(list((tmp_path / "checkpoints").rglob("*.pt"))) == len(rates)
+    ask_to_stop(monkeypatch, False)
+    again = worker(spec, jobs(*rates))
+    assert len(again) == len(rates)
+    for trial, messages in whole.items():
+        assert rows_of(again[trial]) == rows_of(messages), "the epochs before the stop are sent again"
+        assert end_of(again[trial]).outcome == end_of(messages).outcome
+        assert end_of(again[trial]).checkpointed
+        assert end_of(again[trial]).attempt.number == 2
+        assert not end_of(messages).checkpointed
+
+
+def test_a_stop_requested_before_the_start_trains_nothing(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask_to_stop(monkeypatch, True)
+    sent = worker(study(), jobs(*THREE))
+    assert list(sent.values()) == [[TrialMessage(t, (), Stopped())] for t in sent]
+    assert len(sent) == 3
+
+
+def test_a_trial_whose_checkpoint_does_not_fit_starts_again_and_says_so(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = study()
+    whole = worker(spec, jobs(*THREE))
+    ask_to_stop(monkeypatch, False, True)
+    worker(spec, jobs(*THREE))
+    ask_to_stop(monkeypatch, False)
+    loaded = Training.load_state_dict
+
+    def misfit(self: Training, state: dict[str, Any]) -> None:
+        loaded(self, state)
+        if self._config.params["lr"] == 0.05:
+            raise KeyError("momentum")
+
+    monkeypatch.setattr(Training, "load_state_dict", misfit)
+    again = worker(spec, jobs(*THREE))
+    assert {trial: rows_of(messages) for trial, messages in again.items()} == {
+        trial: rows_of(messages) for trial, messages in whole.items()
+    }
+    notes = {trial: end_of(messages).notes for trial, messages in again.items()}
+    assert "f-tune-001: its checkpoint does not fit: KeyError: 'momentum'" in notes.pop("f-tune-001")
+    assert set(notes.values()) == {()}
+    assert end_of(again["f-tune-001"]).attempt.number == 1
+
+
+def test_a_pruned_lane_is_trained_no_further_and_sends_nothing_more(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Pruned:
+        def among(self, trials: list[str]) -> list[str]:
+            return [trial for trial in trials if trial == "f-tune-001"]
+
+    stacked, built = [], StackedModel.__init__
+
+    def count(self: StackedModel, models: list[Any]) -> None:
+        stacked.append(len(models))
+        built(self, models)
+
+    monkeypatch.setattr(StackedModel, "__init__", count)
+    spec = study(budget={"pruner": "asha", "reduction": 2, "search": "random"})
+    found = worker(spec, jobs(*THREE), pruned=Pruned())
+    assert stacked == [3, 2]
+    rungs = {
+        trial: [message.event.epoch for message in messages if isinstance(message.event, Rung)]
+        for trial, messages in found.items()
+    }
+    assert rungs == {"f-tune-000": [1, 2], "f-tune-001": [1], "f-tune-002": [1, 2]}
+    assert [row["epoch"] for row in rows_of(found["f-tune-001"])] == [1]
+    assert [row["epoch"] for row in rows_of(found["f-tune-002"])] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("in_lanes", [False, True])
+def test_a_trial_that_tune_ends_at_a_rung_has_not_failed(worker: Worker, in_lanes: bool) -> None:
+    spec = study(budget={"pruner": "asha", "reduction": 2, "search": "random"})
+    (messages,) = worker(spec, jobs(0.1), until=Rung, in_lanes=in_lanes).values()
+    assert [type(message.event) for message in messages] == [Rung]
+    (row,) = messages[0].rows
+    assert isinstance(messages[0].event, Rung)
+    assert (messages[0].event.epoch, messages[0].event.objective) == (1, row.val_accuracy)
+
+
+def test_only_tuning_trials_are_at_rungs(worker: Worker) -> None:
+    spec = study(budget={"pruner": "asha", "reduction": 2, "search": "random"})
+    (messages,) = worker(spec, jobs(0.1, phase=Phase.CONFIRM)).values()
+    assert [type(message.event) for message in messages] == [Ended]
+    assert end_of(messages).outcome.test
+
+
+def break_training(monkeypatch: pytest.MonkeyPatch, error: BaseException, rate: float) -> list[int]:
+    """Training with this rate raises in its second epoch; returns the epochs that any began."""
+    epochs: list[int] = []
+    noted = Training.note_epoch
+
+    def broken(self: Training, *given: Any) -> Any:
+        epochs.append(self.epoch + 1)
+        if self._config.params["lr"] == rate and self.epoch == 1:
+            raise error
+        return noted(self, *given)
+
+    monkeypatch.setattr(Training, "note_epoch", broken)
+    return epochs
+
+
+def test_of_a_group_that_raises_each_trial_is_run_alone_and_only_those_that_raise_again_fail(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = worker(study(), jobs(*THREE))
+    break_training(monkeypatch, ValueError("no such thing"), 0.05)
+    sent = worker(study(), jobs(*THREE))
+    ends = [end_of(messages) for _, messages in sorted(sent.items())]
+    assert [end.outcome.status for end in ends] == [Status.COMPLETED, Status.FAILED, Status.COMPLETED]
+    assert "no such thing" in (ends[1].outcome.error or "")
+    assert ends[1].outcome.epochs_run == 1
+    assert [end.fault for end in ends] == [None, Fault.ERROR, None]
+    for trial in ("f-tune-000", "f-tune-002"):
+        assert rows_of(sent[trial]) == rows_of(whole[trial])
+
+
+@pytest.mark.parametrize(
+    ("error", "fault", "says"),
+    [
+        (MemoryError("no room"), Fault.MEMORY, "MemoryError: no room"),
+        (KeyboardInterrupt(), Fault.ERROR, "KeyboardInterrupt"),
+        (StopIteration("no more batches"), Fault.ERROR, "StopIteration: no more batches"),
+    ],
+)
+def test_whatever_a_trial_raises_is_its_outcome(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch, error: BaseException, fault: Fault, says: str
+) -> None:
+    epochs = break_training(monkeypatch, error, 0.1)
+    (messages,) = worker(study(), jobs(0.1)).values()
+    assert epochs == [1, 2], "a trial by itself is not run again here"
+    end = end_of(messages)
+    assert (end.outcome.status, end.outcome.epochs_run, end.fault) == (Status.FAILED, 1, fault)
+    assert (end.outcome.error or "").splitlines()[-1] == says
+
+
+def test_a_trial_that_cannot_be_built_fails(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: Training, study: Study, data: TaskData, *rest: Any) -> None:
+        raise ValueError("no such thing")
+
+    monkeypatch.setattr(Training, "__init__", broken)
+    sent = worker(study(), jobs(*THREE))
+    assert {end_of(messages).outcome.status for messages in sent.values()} == {Status.FAILED}
+    assert len(sent) == 3
