@@ -19,12 +19,18 @@ settings.load_profile("repeatable")
 # Files whose tests take more than some seconds of processor time together: marked slow, for .ci/test.
 SLOW_FILES = frozenset(
     {
+        "test_cli_broken",
+        "test_cli_data_commands",
         "test_cli_report",
         "test_cli_run",
         "test_cli_environment",
         "test_captured_step",
         "test_lanes",
+        "test_lipschitz_ranks",
+        "test_report_drawing",
+        "test_report_files",
         "test_store_kill",
+        "test_store_locations",
     }
 )
 
