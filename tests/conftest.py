@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from hypothesis import settings
 
 # Before torch is imported. Two test files run at once: with a pool of threads in each, they wait for each
@@ -14,3 +15,28 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # time, so that a failure is about the change at hand; --hypothesis-profile=default looks further.
 settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.load_profile("repeatable")
+
+# Files whose tests take more than some seconds of processor time together: marked slow, for .ci/test.
+SLOW_FILES = frozenset(
+    {
+        "test_cli_broken",
+        "test_cli_data_commands",
+        "test_cli_report",
+        "test_cli_run",
+        "test_cli_environment",
+        "test_captured_step",
+        "test_lanes",
+        "test_lipschitz_ranks",
+        "test_report_drawing",
+        "test_report_files",
+        "test_store_kill",
+        "test_store_locations",
+    }
+)
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m selects
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.stem in SLOW_FILES:
+            item.add_marker(pytest.mark.slow)
