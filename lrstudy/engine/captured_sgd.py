@@ -1,4 +1,4 @@
-"""torch's SGD as a part of a captured step: the same numbers, with rates and momenta read from the device."""
+"""torch's SGD inside a captured step: the same numbers, with rates and momenta read from the device."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Constants = tuple[tuple[float, float, bool, bool], ...]
 
 
 def constants_of(optimizer: Optimizer) -> Constants | None:
-    """Return what of an optimizer is fixed once its update is captured; None if it cannot be captured.
+    """Return the values that a captured update fixes; None if the optimizer cannot be captured.
 
     Rates and momenta may change from step to step. Step hooks may do anything: an update with one cannot be
     captured.
@@ -32,9 +32,9 @@ def constants_of(optimizer: Optimizer) -> Constants | None:
 
 
 class CapturedSGD:
-    """The update of a ``torch.optim.SGD``, whose ``constants_of`` is not None, for a graph to hold.
+    """The update of a ``torch.optim.SGD`` (with ``constants_of`` not None), to be captured in a graph.
 
-    ``run`` is what is captured. Before each replay ``adopt`` and ``refresh`` bring the graph's tensors up to
+    The graph captures ``run``. Before each replay ``adopt`` and ``refresh`` bring the graph's tensors up to
     date with an optimizer: the one of the capture, or another trial's over a model of the same kind.
     """
 
@@ -47,7 +47,7 @@ class CapturedSGD:
 
     @torch.no_grad()
     def run(self, optimizer: Optimizer) -> None:
-        """Move the parameters that have a gradient; the optimizer must have taken a step before."""
+        """Update the parameters that have a gradient; the optimizer must have taken a step before."""
         # Notation of torch.optim.SGD: g ← g + λθ, b ← μb + (1 − τ)g, θ ← θ − γb (Nesterov: θ − γ(g + μb)).
         for group, rate, momentum, buffers in zip(
             optimizer.param_groups, self._rates, self._momenta, self._buffers, strict=True
@@ -73,9 +73,10 @@ class CapturedSGD:
             _subtract(parameters, steps, rate.tensor)
 
     def adopt(self, optimizer: Optimizer) -> bool:
-        """Make the graph's momentum buffers the optimizer's, with the values that it had in its own.
+        """Give the optimizer the graph's momentum buffers, after copying its values into them.
 
-        False where that is too early: torch does not damp a parameter's first step, but the graph would.
+        Return True if that is possible. It is not before the first step with dampening: torch does not damp
+        a parameter's first step, but the graph would.
         """
         for group, buffers in zip(optimizer.param_groups, self._buffers, strict=True):
             for parameter, buffer in zip(group["params"], buffers, strict=True):
@@ -95,14 +96,14 @@ class CapturedSGD:
         return True
 
     def refresh(self, optimizer: Optimizer) -> None:
-        """Bring the rates and momenta that changed to the device; nothing is read back from it."""
+        """Copy the rates and momenta that changed to the device; nothing is read back from it."""
         for group, rate, momentum in zip(optimizer.param_groups, self._rates, self._momenta, strict=True):
             rate.hold(group["lr"])
             momentum.hold(group["momentum"])
 
 
 class _Number:
-    """A number on a parameter's device and in its format, written only where it has changed."""
+    """A number on a parameter's device and in its dtype, written only when it changes."""
 
     def __init__(self, like: Tensor) -> None:
         self.tensor = torch.zeros((), device=like.device, dtype=like.dtype)
@@ -115,13 +116,13 @@ class _Number:
 
 
 def _subtract(targets: Sequence[Tensor], sources: Sequence[Tensor], factor: Tensor) -> None:
-    """targets ← targets − factor·sources in a few kernels, which read the factor when they run."""
+    """Compute targets ← targets − factor·sources in a few kernels, which read the factor when they run."""
     if factor.dtype is not torch.float32:
-        # On a GPU the fused kernel below reads factors as float32. Here the product is rounded by itself.
+        # On a GPU the fused kernel below reads factors as float32. Here the product is rounded separately.
         foreach_subtract_(targets, sources, factor)
         return
-    # torch's fused SGD without momentum does just this, and rounds once as its usual one does. It wants
-    # equal strides, and those of a dimension of size 1 may differ.
+    # torch's fused SGD without momentum computes exactly this, and rounds once, as the unfused one does. It
+    # requires equal strides, and those of a dimension of size 1 may differ.
     laid_out = [
         source if source.stride() == target.stride() else torch.empty_like(target).copy_(source)
         for source, target in zip(sources, targets, strict=True)

@@ -1,11 +1,11 @@
-"""A step captured once as a CUDA graph, replayed from then on, and kept for the process's next trials.
+"""A step captured once as a CUDA graph, then replayed, and kept for the process's next trials.
 
 A small network keeps a GPU waiting for Python: each layer is a few kernels of microseconds, launched one by
 one. A CUDA graph launches all of them at once. It is a list of kernels with the addresses that they read and
-write: no Python runs when it is replayed, and whatever the step is to see must lie at those addresses.
+write: no Python runs when it is replayed, and all inputs of the step must be at those addresses.
 
-Random numbers are none of it: torch registers the default generator with every graph, so that a replay draws
-from where the generator stands (it is seeded per trial) and moves it on, as the calls would have.
+Random numbers need no such care: torch registers the default generator with every graph, so that a replay
+draws from the generator's current state (it is seeded per trial) and advances it, as the calls would have.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from lrstudy.compat.torch import count_as_stepped, has_hooks
 from lrstudy.engine.captured_sgd import CapturedSGD, Constants, constants_of
 from lrstudy.engine.plain_step import PlainStep
 
-# A replayable computation: runs it again on whatever its input tensors hold by then.
+# Repeats a captured computation on the current values of its input tensors.
 Replay = Callable[[], None]
 # Batches computed call by call before the capture: libraries set themselves up and choose their kernels.
 _WARM_UP: Final = 3
@@ -30,15 +30,15 @@ _WARM_UP: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Capture:
-    """A captured step and the tensors at its addresses; another trial of its kind can move in.
+    """A captured step and the tensors at its addresses; a later trial of the same kind can use them.
 
-    ``weights`` are the model's parameters and buffers, ``grads`` the parameters' gradients (None: it has
-    none). Without an ``update`` the graph ends with the gradients.
+    ``results`` are the loss and the outputs, ``weights`` the model's parameters and buffers, ``grads`` the
+    parameters' gradients (None: it has none). Without an ``update`` the graph ends with the gradients.
     """
 
     replay: Replay
     batch: tuple[Tensor, Tensor]
-    found: tuple[Tensor, Tensor]
+    results: tuple[Tensor, Tensor]
     weights: list[Tensor]
     grads: list[Tensor | None]
     update: CapturedSGD | None
@@ -46,26 +46,26 @@ class Capture:
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """Which trials can use the same capture: those with equal task, batches and constants of the update."""
+    """The task, batches and constants of the update; trials that are equal in these can share a capture."""
 
     task: Hashable
     batch: tuple[object, ...]
     constants: Constants | None
 
 
-# What is kept in this process between trials. A trial takes it out and puts it back at its end: no two
-# trainings that are alive at the same time can write to one capture's tensors.
+# The captures kept in this process between trials. A trial takes one out and puts it back at its end: no two
+# trainings that are in progress at the same time can write to one capture's tensors.
 _kept: dict[_Kind, Capture] = {}
 
 
 class CapturedStep:
-    """A trial's step, replayed from a capture: another trial's, or its own at the fourth batch.
+    """A trial's step, replayed from a capture: an earlier trial's, or one made at this trial's fourth batch.
 
-    Where the optimizer is a plain SGD the whole step is captured, else all of it but the optimizer's call.
-    The batches before the capture are training steps as well, computed plainly (on a side stream, as a
-    capture wants it). So is a batch of another shape than the first, such as an epoch's last. Where the
-    capture fails, every later step is plain, and ``note`` says why. The model must do the same for every
-    batch of one shape: what it decides from a tensor's values, or counts in Python, stays as captured.
+    If the optimizer is a plain SGD the whole step is captured, else all of it but the optimizer's call. The
+    batches before the capture are training steps as well, computed call by call (on a side stream, as a
+    capture requires). So is a batch of another shape than the first, such as an epoch's last. If the capture
+    fails, every later step is computed call by call, and ``note`` says why. The model must do the same for
+    every batch of one shape: decisions from a tensor's values, and counts in Python, stay as captured.
     """
 
     def __init__(
@@ -82,15 +82,15 @@ class CapturedStep:
         self._kind: _Kind | None = None
         self._constants: Constants | None = None
         self._warm = 0
-        self._plainly = False  # from now on
+        self._plain_only = False  # from now on
         self._capture: Capture | None = None
         self.note: str | None = None
 
     def __call__(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """One step on a batch."""
+        """Take one step on a batch."""
         if self._batch is None:
             self._begin(inputs, targets)
-        if self._plainly or not self._fits(inputs, targets):
+        if self._plain_only or not self._fits(inputs, targets):
             return self._plain(inputs, targets)
         if self._capture is None:
             if self._warm < _WARM_UP:
@@ -102,11 +102,11 @@ class CapturedStep:
         return self._replayed(capture, inputs, targets)
 
     def close(self, *, keep: bool) -> None:
-        """Hand the capture on; or, after a failure, drop all there are: memory may have run out.
+        """Keep the capture for a later trial; after a failure, drop all captures: memory may have run out.
 
         The next trial writes into this one's tensors: model and optimizer must not be used any more.
         """
-        capture, self._capture, self._plainly = self._capture, None, True
+        capture, self._capture, self._plain_only = self._capture, None, True
         if not keep:
             _kept.clear()
         elif capture is not None and self._kind is not None:
@@ -115,12 +115,12 @@ class CapturedStep:
             _kept[self._kind] = capture
 
     def _begin(self, inputs: Tensor, targets: Tensor) -> None:
-        """With the first batch it is known what kind of step it is. The schedule is at work by now."""
+        """Determine the kind of step from the first batch; reuse a kept capture. The schedule is set up."""
         self._batch = _form(inputs, targets)
         self._constants = constants_of(self._plain.optimizer)
         if self._key is not None and not has_hooks(self._plain.model):
-            # A hook would be captured with the model: it would write in the next trial to what its schedule,
-            # which is gone, had read, and the next trial's own hook would not be called.
+            # A hook would be captured with the model: in the next trial it would write to the tensors of the
+            # previous schedule, and the next trial's own hook would not be called.
             self._kind = _Kind(self._key, self._batch, self._constants)
             self._capture = _kept.pop(self._kind, None)
         if self._capture is not None:
@@ -128,7 +128,7 @@ class CapturedStep:
 
     @torch.no_grad()
     def _move_in(self, capture: Capture) -> None:
-        """Let the model's tensors lie at the capture's addresses, with the values that they have."""
+        """Move the model's tensors to the capture's addresses; they keep their values."""
         for own, kept in zip(_weights(self._plain.model), capture.weights, strict=True):
             kept.copy_(own)
             own.data = kept
@@ -143,32 +143,32 @@ class CapturedStep:
 
     def _warmed_up(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         self._warm += 1
-        found: list[Tensor] = []
-        self._warm_up(lambda: found.extend(self._plain(inputs, targets)))
-        return found[0].clone(), found[1].clone()
+        results: list[Tensor] = []
+        self._warm_up(lambda: results.extend(self._plain(inputs, targets)))
+        return results[0].clone(), results[1].clone()
 
     def _captured(self, inputs: Tensor, targets: Tensor) -> Capture | None:
-        """Capture, which computes nothing yet; None where it fails."""
+        """Capture the step, which computes nothing yet; return None if that fails."""
         plain = self._plain
         batch = inputs.clone(), targets.clone()
         update = None if self._constants is None else CapturedSGD(plain.optimizer)
-        found: list[Tensor] = []
+        results: list[Tensor] = []
 
         def compute() -> None:
-            found[:] = plain.gradient(*batch)
+            results[:] = plain.gradient(*batch)
             if update is not None:
                 update.run(plain.optimizer)
 
         try:
             replay = self._record(compute)
-        except Exception as error:  # noqa: BLE001 - what a model does that cannot be captured has no end
+        except Exception as error:  # noqa: BLE001 - a model can fail here in any way
             first = (str(error).strip().splitlines() or [type(error).__name__])[0]
             self.note = f"the step could not be captured and is computed call by call: {first}"
-            self._plainly = True
+            self._plain_only = True
             return None
         weights = [tensor.detach() for tensor in _weights(plain.model)]
         grads = [parameter.grad for parameter in self._parameters]
-        return Capture(replay, batch, (found[0], found[1]), weights, grads, update)
+        return Capture(replay, batch, (results[0], results[1]), weights, grads, update)
 
     def _replayed(self, capture: Capture, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         optimizer = self._plain.optimizer
@@ -179,15 +179,15 @@ class CapturedStep:
             count_as_stepped(optimizer)
         capture.replay()
         for parameter, grad in zip(self._parameters, capture.grads, strict=True):
-            parameter.grad = grad  # a plain step may have put others there
+            parameter.grad = grad  # a plain step may have set other tensors
         if capture.update is None:
             optimizer.step()
-        loss, outputs = capture.found
+        loss, outputs = capture.results
         return loss.clone(), outputs.clone()
 
 
 def _form(inputs: Tensor, targets: Tensor) -> tuple[object, ...]:
-    """Return what all batches of a capture share."""
+    """Return the shapes, dtypes and device that all batches of a capture share."""
     return inputs.shape, inputs.dtype, inputs.device, targets.shape, targets.dtype
 
 
@@ -196,7 +196,7 @@ def _weights(model: nn.Module) -> list[Tensor]:
 
 
 def _on_side_stream(compute: Callable[[], None]) -> None:
-    stream: Callable[[], torch.cuda.Stream] = torch.cuda.Stream  # torch leaves it without types
+    stream: Callable[[], torch.cuda.Stream] = torch.cuda.Stream  # torch does not annotate it
     side = stream()
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):
@@ -212,7 +212,7 @@ def _capture(compute: Callable[[], None]) -> Replay:
     return graph.replay
 
 
-# The memory that all captures of this process work in: otherwise each kept one would hold its own. No two of
-# them run at the same time, and each replay writes all that it reads there: weights, momentum buffers, rates
-# and batches are outside.
+# The memory pool that all captures of this process share: otherwise each kept one would hold a pool. No two
+# of them run at the same time, and each replay writes all that it reads in the pool: weights, momentum
+# buffers, rates and batches are outside.
 _memory = cache(torch.cuda.graph_pool_handle)

@@ -1,4 +1,4 @@
-"""The evaluations of a trial: after every epoch, and within it where a schedule wants them."""
+"""The evaluations of a trial: after every epoch, and within it if the schedule requests them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lrstudy.tasks.pipeline import SplitName
 class Evaluations:
     """The evaluations of one trial; ``seconds`` is their time in the current epoch.
 
-    ``watching`` is the trial's schedule if that sees the loss of every step, else None.
+    ``watching`` is the trial's schedule if it is a ``WatchingSchedule``, else None.
     """
 
     def __init__(
@@ -25,14 +25,14 @@ class Evaluations:
         self._parts, self._schedule, self._metric, self._clock = parts, schedule, metric, clock
         self.watching = schedule if isinstance(schedule, WatchingSchedule) else None
         self.seconds = 0.0
-        self._latest: dict[str, float] | None = None  # no step was taken since
+        self._latest: dict[str, float] | None = None  # None after a further step
 
     def begin_epoch(self) -> None:
-        """Count from 0."""
+        """Reset the time, and forget the last evaluation."""
         self.seconds, self._latest = 0.0, None
 
     def end_after(self, schedule: WatchingSchedule, loss: Tensor) -> bool:
-        """Show the schedule a step's loss and evaluate if that is due; return True if the trial ends."""
+        """Pass a step's loss to the schedule and evaluate if due; return True if the trial ends here."""
         self._latest = None
         schedule.after_loss(float(loss))
         if not schedule.ended and schedule.evaluation_due:
@@ -42,7 +42,7 @@ class Evaluations:
         return schedule.ended
 
     def end_epoch(self) -> dict[str, float]:
-        """Return the metrics of the validation split, from now or from the epoch's last step."""
+        """Return the validation metrics; evaluate unless that was done after the epoch's last step."""
         return self._validate() if self._latest is None else self._latest
 
     def _validate(self) -> dict[str, float]:

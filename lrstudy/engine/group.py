@@ -1,11 +1,11 @@
-"""The trial group: what a worker trains, one trial or several side by side.
+"""The trial group: the trials that a worker trains, one or several side by side.
 
-Three kinds fit. A plain trial (``SoloGroup``) and lanes (``LaneGroup``) own the loop over the epochs: ``run``
-trains one and yields. The third is the user's own training function, which owns its loop: a group of one,
-whose function runs until it calls ``Trial.report`` (or asks for its next batch) and waits inside that call
-while ``run`` yields. Every request of the caller is answered there: ``state`` reads what the function asked
-to keep; ``drop`` and ``close`` make the call raise, so that the function unwinds. So ``run`` counts no
-epochs: it yields whenever a trial may be saved or ended, with records or without.
+There are three kinds. A plain trial (``SoloGroup``) and lanes (``LaneGroup``) own the loop over the epochs:
+``run`` trains one and yields. The third is the user's own training function, which owns its loop: a group of
+one, whose function runs until it calls ``Trial.report`` (or requests its next batch) and waits inside that
+call while ``run`` yields. Every request of the caller is handled in that call: ``state`` reads the state that
+the function registered; ``drop`` and ``close`` make the call raise, so that the function unwinds. So ``run``
+counts no epochs: it yields whenever a trial may be saved or ended, with records or without.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ class Pause:
 class TrialGroup(Protocol):
     """Trials in one process, numbered from 0.
 
-    At a pause of ``run`` the caller may save (``state``) or end (``drop``) any active trial, send what it
-    has, or leave. A trial has finished once it is neither active nor dropped: at a pause, or when ``run``
-    returns. ``close`` must be called in any case, and ends what still trains. An exception in the training
-    leaves ``run``; the group can then only be closed.
+    At a pause of ``run`` the caller may save (``state``) or end (``drop``) any active trial, send the
+    records, or stop iterating. A trial has finished once it is neither active nor dropped: at a pause, or
+    when ``run`` returns. ``close`` must be called in any case, and ends all active trials. An exception in
+    the training propagates from ``run``; the group can then only be closed.
     """
 
     @property
     def active(self) -> tuple[int, ...]:
-        """The trials that train further: not finished, not dropped."""
+        """The trials that are neither finished nor dropped."""
         ...
 
     def run(self) -> Iterator[Pause]:
@@ -48,31 +48,31 @@ class TrialGroup(Protocol):
         ...
 
     def state(self, i: int) -> State | None:
-        """Return a trial's checkpoint; None if the trial keeps nothing and could only start again."""
+        """Return a trial's checkpoint; None if the trial keeps no state and can only start again."""
         ...
 
     def load(self, i: int, state: State) -> None:
         """Continue a trial from a checkpoint; call before ``run``.
 
-        Raises one of ``MISFITS`` for a checkpoint of something else. The group is then unusable: part of the
+        Raises one of ``MISFITS`` for a checkpoint of another trial. The group is then unusable: part of the
         checkpoint may have been loaded.
         """
         ...
 
     def drop(self, i: int) -> None:
-        """Train a trial no further."""
+        """Stop training a trial."""
         ...
 
     def outcome(self, i: int) -> Outcome:
-        """Return how a finished trial ended; call once. For a confirm trial, measures the test split."""
+        """Return the outcome of a finished trial; call once. For a confirm trial, measures the test split."""
         ...
 
     def note(self, i: int) -> str | None:
-        """Return a remark on a trial's training for the run's log, if there is one."""
+        """Return a remark on a trial's training for the run's log, or None."""
         ...
 
     def close(self) -> None:
-        """Free what the group holds; nothing else may be called after it."""
+        """Release the group's resources; nothing else may be called after it."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""The training step as it is computed call by call."""
+"""The training step, computed call by call."""
 
 from __future__ import annotations
 
@@ -32,4 +32,4 @@ class PlainStep:
         return loss.detach(), outputs.detach()
 
     def close(self, *, keep: bool) -> None:
-        """Do nothing: nothing is left."""
+        """Do nothing: the step holds no resources."""

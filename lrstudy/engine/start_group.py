@@ -1,4 +1,4 @@
-"""The start of a trial group: chooses the kind of group that trains the trials."""
+"""The choice of the kind of group that trains the trials."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def start_group(
 ) -> TrialGroup:
     """Return a group of these trials, ready to run.
 
-    ``in_lanes`` holds for a group of one too: stacked layers round differently from plain ones, but the same
-    beside any number of neighbours. Without it there is one trial.
+    ``in_lanes`` applies to a group of one too: stacked layers round differently from plain ones, but equally
+    for any number of neighbours. Without it there is one trial.
     """
     if in_lanes:
-        from lrstudy.engine.lanes import LaneGroup  # half a second that a worker without lanes saves
+        from lrstudy.engine.lanes import LaneGroup  # takes half a second, which a worker without lanes saves
 
         return LaneGroup(study, data, configs, device)
     (config,) = configs

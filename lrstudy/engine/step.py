@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Step(Protocol):
     """``step(inputs, targets)`` → (loss, outputs), detached: forward, loss, backward and update.
 
-    ``note`` says why it is not computed in the way that was chosen, if so.
+    ``note`` says why it is not computed in the requested way, if so.
     """
 
     note: str | None
@@ -32,17 +32,17 @@ class Step(Protocol):
         ...
 
     def close(self, *, keep: bool) -> None:
-        """End the trial. ``keep``: it ended without an error, so later trials may reuse the capture."""
+        """End the trial. ``keep``: it ended without an error, and later trials may reuse the capture."""
         ...
 
 
 def build_step(
     parts: TrainingParts, how: str, optimizer: Optimizer | None = None, *, shared: bool = True
 ) -> Step:
-    """Put a step onto the parts of a training; ``how`` is ``eager`` or ``captured``.
+    """Build the step of a training from its parts; ``how`` is ``eager`` or ``captured``.
 
-    ``optimizer`` replaces the parts' own, as a schedule may. A captured step is reused by later trials of
-    the same task in this process; not ``shared``: by none.
+    ``optimizer`` replaces that of the parts, as a schedule may. If ``shared``, later trials of the same task
+    in this process reuse a captured step.
     """
     plain = PlainStep(
         parts.model, parts.loss, parts.precision, parts.optimizer if optimizer is None else optimizer
@@ -51,9 +51,10 @@ def build_step(
 
 
 def choose_step(how: str, plain: PlainStep, device: torch.device, key: Hashable | None) -> Step:
-    """Return the step, captured if ``how`` says so and the device is a GPU.
+    """Return the step, captured if ``how`` is ``captured`` and the device is a GPU.
 
-    Trials of one ``key`` (see ``step_key``) in one process share a captured step; None: it is not shared.
+    Trials with the same ``key`` (see ``step_key``) in one process share a captured step; with None it is not
+    shared.
     """
     if how == "captured":
         if device.type == "cuda":
@@ -63,10 +64,10 @@ def choose_step(how: str, plain: PlainStep, device: torch.device, key: Hashable 
 
 
 def step_key(task: TaskSpec, pipeline: Pipeline) -> Hashable | None:
-    """Return all that a task's forward and backward pass depend on, but the values in the model and batch.
+    """Return the settings that determine a task's forward and backward pass; model and batch values excepted.
 
-    None for a user's own model: it may hold tensors that torch does not list (no parameters, no buffers) or
-    be built by its seed, and a later trial's model would not be the one that was captured.
+    None for a user's own model: it may hold tensors that torch does not list (neither parameters nor
+    buffers) or depend on its seed, and a later trial's model would not be the captured one.
     """
     name = task.model.name
     if ":" in name and not name.startswith(TORCHVISION):

@@ -1,7 +1,7 @@
 """The range test: a training whose schedule raises the rate at every step and ends the trial.
 
-The study's own data, model, loss and base optimizer (momentum and weight decay included); only the rate is
-not the study's. Everything random comes from one seed, so that a range test repeats bit by bit on a CPU.
+It uses the study's data, model, loss and base optimizer (momentum and weight decay included); only the rate
+differs. All random numbers come from one seed, so that a range test repeats bit by bit on a CPU.
 """
 
 from __future__ import annotations
@@ -26,17 +26,18 @@ from lrstudy.schedules.param_groups import Groups
 from lrstudy.spec import Study
 from lrstudy.tasks import Pipeline, TaskData
 
-DIVERGED: Final = 4.0  # times the best smoothed loss, and above its first level: the test ends there
-_STEPS: Final = 200  # the steps that a length of 0 aims at
+DIVERGED: Final = 4.0  # the test ends at this multiple of the best smoothed loss, and half of it of the first
+_STEPS: Final = 200  # approximate number of steps for a length of 0
 _MOST_CHECKS: Final = 4  # evaluations within an epoch
-_MEMORY: Final = 0.9  # of the running mean of the loss
+_MEMORY: Final = 0.9  # decay of the running mean of the loss
 
 
 @dataclass(frozen=True, slots=True)
 class SweepPlan:
-    """The rates of a range test: ``low`` to ``high``, by an equal factor (or, ``linear``, step) each step.
+    """The rates of a range test, from ``low`` to ``high``.
 
-    ``checks`` is the number of evaluations in each epoch.
+    Each step multiplies the rate by an equal factor or, if ``linear``, adds an equal amount. ``checks`` is
+    the number of evaluations in each epoch.
     """
 
     low: float
@@ -66,11 +67,11 @@ def plan_sweep(
 ) -> SweepPlan:
     """Plan a study's range test; None takes the value of the study's ``[range_test]``.
 
-    ``epochs`` of 0 there stands for as many whole epochs as make 200 steps: at least 2, and no more than a
-    trial of the study has.
+    ``epochs`` of 0 in it means as many whole epochs as make 200 steps: at least 2, and not more than a trial
+    of the study has.
 
     Raises:
-        InputError: for rates that are not finite, above 0 and in order, or less than one epoch.
+        InputError: if the rates are not finite, above 0 and in order, or for less than one epoch.
     """
     settings = study.range_test
     low = settings.low if low is None else low
@@ -100,9 +101,9 @@ def plan_sweep(
 class RangeCurve:
     """The measurements of a range test.
 
-    ``rates`` and ``losses`` run in parallel, one entry per step; a loss is that of the step's batch before
-    the step is taken. ``checks`` are ``(rate, validation metric)``, some in each epoch. ``ended`` says why
-    the test ended before its last step, if it did.
+    ``rates`` and ``losses`` have one entry per step; a loss is that of the step's batch before the step is
+    taken. ``checks`` are ``(rate, validation metric)``, some in each epoch. ``ended`` is the reason why the
+    test ended before its last step, if it did.
     """
 
     metric: str
@@ -131,12 +132,12 @@ class RangeSchedule(WatchingSchedule):
 
     @property
     def ended(self) -> bool:
-        """True once the loss has diverged."""
+        """Return True if the loss has diverged."""
         return self.curve.ended is not None
 
     @property
     def evaluation_due(self) -> bool:
-        """True some times in each epoch, evenly spaced."""
+        """Return True if the plan has an evaluation after this step; they are evenly spaced in an epoch."""
         return ((len(self.curve.rates) - 1) % self._steps_per_epoch + 1) % self._check_every == 0
 
     def after_step(self) -> None:
@@ -146,7 +147,7 @@ class RangeSchedule(WatchingSchedule):
         """Do nothing: ``after_loss`` sets the next rate."""
 
     def after_loss(self, loss: float) -> None:
-        """Add the step to the curve, and set the next rate unless the loss has diverged."""
+        """Add the step to the curve; set the next rate unless the loss has diverged."""
         rate = self._plan.rate(len(self.curve.rates))
         self.curve.rates.append(rate)
         self.curve.losses.append(loss)
@@ -155,13 +156,13 @@ class RangeSchedule(WatchingSchedule):
             self._groups.set_rate(self._plan.rate(len(self.curve.rates)))
 
     def _judge(self, rate: float, loss: float) -> None:
-        """End the test if the loss has risen for good: its running mean tells, not one bad batch."""
+        """End the test if the loss is not finite, above the bound, or its running mean has risen too far."""
         if not math.isfinite(loss) or loss > self._bound:
             self.curve.ended = f"the loss became {loss:.6g} at rate {rate:.3g}"
             return
         self._mean = _MEMORY * self._mean + (1 - _MEMORY) * loss
         self._weight = _MEMORY * self._weight + (1 - _MEMORY)
-        mean = self._mean / self._weight  # without it the mean would begin at 0
+        mean = self._mean / self._weight  # bias correction: the running mean starts at 0
         if len(self.curve.losses) <= round(1 / (1 - _MEMORY)):
             self._first = mean
         self._least = min(self._least, mean)
@@ -174,7 +175,7 @@ class RangeSchedule(WatchingSchedule):
             self.curve.checks.append((self.curve.rates[-1], metric))
 
     def outcome(self, epochs_run: int) -> Outcome:
-        """Return the bounds in ``found``; a range test that diverges has done its work."""
+        """Return an outcome with the bounds in ``found``; a range test that diverges is complete."""
         bounds = self.curve.bounds()
         fell_back = not bounds.usable
         found: dict[str, Any] = {
@@ -222,7 +223,7 @@ class Sweep(Training):
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         task = study.task.model_copy(update={"epochs": plan.epochs})
-        # The loss of every step is read at once: there is nothing to gain from a captured step.
+        # The loss of every step is read immediately: a captured step would save nothing.
         resources = study.resources.model_copy(update={"step": "eager"})
         super().__init__(
             study.model_copy(update={"task": task, "resources": resources}),
@@ -241,7 +242,7 @@ class Sweep(Training):
 
 @dataclass(frozen=True, slots=True)
 class SweepResult:
-    """A range test that is over: its plan, its curve, the bounds it suggests, a record of each epoch."""
+    """The result of a range test: its plan, its curve, the bounds it suggests, a record of each epoch."""
 
     plan: SweepPlan
     curve: RangeCurve
@@ -262,9 +263,9 @@ def run_range_test(
     device: torch.device,
     on_epoch: Callable[[int, int], None],
 ) -> SweepResult:
-    """Run a range test in this process, as within a study: on the same seed and as many cores.
+    """Run a range test in this process as within a study: with the same seed and number of cores.
 
-    ``seed`` is the study's. ``on_epoch`` gets the epochs done and planned, first before any is done.
+    ``seed`` is the study's. ``on_epoch`` gets the epochs done and planned, the first time with 0 done.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(study.resources.cpus)

@@ -1,6 +1,6 @@
 """One training: a task, a schedule and a seed in, one ``EpochRecord`` per epoch out.
 
-No Ray, no disk, no printing. Everything random comes from the trial's seed, so that on a CPU a trial
+No Ray, no disk, no printing. All random numbers come from the trial's seed, so that on a CPU a trial
 repeats bit by bit, alone or beside others, interrupted or not.
 """
 
@@ -49,7 +49,7 @@ class TrialConfig:
 def run_trial(
     study: Study, data: TaskData, config: TrialConfig, device: torch.device
 ) -> Iterator[EpochRecord]:
-    """Train to the end of the budget or to divergence, yielding a record after every epoch.
+    """Train to the end of the budget or to divergence; yield a record after every epoch.
 
     Use ``Training`` for the outcome or a checkpoint.
     """
@@ -63,9 +63,9 @@ def run_trial(
 class Training:
     """A trial in progress.
 
-    Call ``run_epoch`` until ``finished``, then ``outcome``. ``state_dict`` between two epochs holds all that
-    the rest of the trial depends on; a ``Training`` that loads it continues as if never interrupted.
-    ``schedule`` builds another schedule than the one that ``config`` names.
+    Call ``run_epoch`` until ``finished``, then ``outcome``. ``state_dict`` between two epochs holds the whole
+    state of the trial; a ``Training`` that loads it continues as if never interrupted. ``schedule`` builds
+    the schedule instead of the one that ``config`` names.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Training:
         started = clock()
         build = partial(build_schedule, config.kind, config.params) if schedule is None else schedule
         self.schedule = build(self._context())
-        # Building a schedule that measures before the first epoch is part of what that epoch costs.
+        # A schedule may measure when it is built; that time counts towards the first epoch.
         self._setup_seconds = clock() - started
         self._evaluations = Evaluations(self.parts, self.schedule, self._metric, clock)
         self.optimizer = self.schedule.optimizer
@@ -110,7 +110,7 @@ class Training:
         )
 
     def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the training split for a schedule; a user's own gets copies: it may write into them."""
+        """Yield the training split for a schedule; a user-defined one gets copies: it may write into them."""
         own = ":" in self._config.kind
         for inputs, targets in self.pipeline.batches("train", self._study.task.batch_size):
             yield (inputs.clone(), targets.clone()) if own else (inputs, targets)
@@ -122,23 +122,23 @@ class Training:
 
     @property
     def note(self) -> str | None:
-        """A remark on the training for the run's log, if there is one."""
+        """A remark on the training for the run's log, or None."""
         return self._step.note
 
     @property
     def finished(self) -> bool:
-        """True if the budget is used up, the trial has diverged or its schedule has ended it."""
+        """Return True if the budget is used up, the trial has diverged or its schedule has ended it."""
         watching = self._evaluations.watching
         ended = watching is not None and watching.ended
         return ended or self._diverged is not None or self._epoch >= self._study.task.epochs
 
     def run(self) -> Iterator[EpochRecord]:
-        """Train to the end, yielding a record after every epoch."""
+        """Train to the end; yield a record after every epoch."""
         while not self.finished:
             yield self.run_epoch()
 
     def run_epoch(self) -> EpochRecord:
-        """Train one epoch, evaluate it and let the schedule see the result; returns the measured values."""
+        """Train one epoch, evaluate it and pass the result to the schedule; return the record."""
         self._in_epoch = True  # stays True if anything raises
         self._evaluations.begin_epoch()
         measured = self.schedule.measurement
@@ -160,7 +160,7 @@ class Training:
     ) -> EpochRecord:
         """Record a trained epoch, check it for divergence, and let the schedule set the next one's rate.
 
-        ``run_epoch`` ends with it, and so does an epoch of several trials trained together. ``rates`` are
+        Called at the end of ``run_epoch``, and of an epoch of several trials trained together. ``rates`` are
         those of its steps, ``seconds`` the time of training, measuring and evaluating.
         """
         train_seconds, estimate_seconds, eval_seconds = seconds
@@ -228,7 +228,7 @@ class Training:
         return best_index(self._values, self._metric)
 
     def outcome(self) -> Outcome:
-        """Return how the trial ended; for a confirm trial, measure the test split at its best epoch.
+        """Return the trial's outcome; for a confirm trial, measure the test split at its best epoch.
 
         Call once, when ``finished`` (or when a pruner ended the trial: its caller then sets the status).
         """
@@ -246,11 +246,11 @@ class Training:
 
     @property
     def objective(self) -> float | None:
-        """The value that tuning compares, after the last epoch; None where nothing finite was measured."""
+        """The value that tuning compares, after the last epoch; None if nothing finite was measured."""
         return None if self._diverged else objective_of(self._study, self._values)
 
     def state_dict(self) -> State:
-        """Return all that the rest of the trial depends on: tensors and plain numbers, lists and dicts."""
+        """Return the whole state of the trial: tensors and plain numbers, lists and dicts."""
         state: State = {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -283,7 +283,7 @@ class Training:
         self._diverged = state["diverged"]
 
     def close(self) -> None:
-        """End the trial: remove its hooks from the model, whose tensors the next trial may write to."""
+        """End the trial and remove its hooks from the model, whose tensors the next trial may write to."""
         self.schedule.close()
         self._step.close(keep=not self._in_epoch)
 

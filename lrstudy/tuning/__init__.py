@@ -1,4 +1,4 @@
-"""Studies on Ray Tune: the only room that imports Ray."""
+"""Studies on Ray Tune; besides ``compat``, the only package that imports Ray."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _LAZY = {
 
 
 def __getattr__(name: str) -> Any:
-    # A worker imports the modules that it runs, and must not wait for the driver's.
+    # A worker imports only the modules that it runs, and must not wait for the driver's.
     if name in _LAZY:
         return getattr(import_module(f"{__name__}.{_LAZY[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

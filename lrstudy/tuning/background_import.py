@@ -1,4 +1,4 @@
-"""Imports in the background, while the main thread waits for something else."""
+"""Imports in a background thread, while the main thread waits for Ray."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from threading import Thread
 
 
 def import_in_background(*modules: str) -> None:
-    """Start to import modules in a thread and return; a later import of one waits until it is complete.
+    """Start importing modules in a thread and return; a later import of one waits until it is complete.
 
-    They must not import, in turn, what the main thread imports at the same time: Python would give one of the
-    two a partly initialized module. An error of an import is raised again by the later import.
+    They must not import modules that the main thread imports at the same time: Python would give one of the
+    two threads a partly initialized module. An error of an import is raised again by the later import.
     """
 
     def go() -> None:

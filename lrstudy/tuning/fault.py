@@ -9,14 +9,14 @@ from ray.exceptions import OutOfMemoryError, RayActorError, RayError, RayTaskErr
 
 from lrstudy.safe_text import text_of
 
-# How torch's CPU allocator words what Python calls a MemoryError.
+# Parts of the messages with which torch's CPU allocator reports that memory ran out.
 _ALLOCATOR = ("can't allocate memory", "not enough memory")
-# How Ray words that it killed a worker because its machine's memory ran out.
+# Part of the message with which Ray reports that it killed a worker because its machine's memory ran out.
 _MEMORY_MONITOR = "running low on memory"
 
 
 class Fault(StrEnum):
-    """The reason that an attempt ended without a result."""
+    """The reason why an attempt ended without a result."""
 
     LOST = "lost worker"
     MEMORY = "out of memory"
@@ -25,7 +25,7 @@ class Fault(StrEnum):
 
 
 def fault_of(error: BaseException | None) -> Fault:
-    """Return the kind of fault behind an exception that a trial raised, or that Ray raised about it."""
+    """Return the kind of fault for an exception that a trial raised, or that Ray raised for the trial."""
     if isinstance(error, RayTaskError):
         cause: BaseException | None = error.cause
         return fault_of(cause) if cause is not None else Fault.ERROR

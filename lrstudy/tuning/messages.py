@@ -1,7 +1,7 @@
 """Messages from a worker to the driver. Everything here is frozen and can be pickled.
 
-Tune carries a ``WorkerReport`` under one key of a result. Sending one returns once Tune has processed it:
-the driver may decide about a trial before its worker continues.
+Tune carries a ``WorkerReport`` under one key of a result. The worker's call returns once Tune has processed
+the report, so that the driver may decide about a trial before its worker continues.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _KEY: Final = "report"
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """An attempt at a trial as its worker knows it. ``number`` counts from 1; ``ended_at`` is until now."""
+    """An attempt at a trial. ``number`` counts from 1; ``ended_at`` is the time of the message."""
 
     number: int
     started_at: datetime
@@ -31,7 +31,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """A trial is at a rung with this objective so far; the driver may prune it."""
+    """An event: a trial has come to a rung, with this objective so far; the driver may prune it."""
 
     epoch: int
     objective: float | None
@@ -40,7 +40,7 @@ class Rung:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """An attempt has ended; without a ``fault``, so has the trial.
+    """An event: an attempt has ended; without a ``fault``, so has the trial.
 
     ``notes`` are for the run's log. ``checkpointed`` is True if there are checkpoints to remove.
     """
@@ -54,12 +54,12 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """An attempt has ended because a stop was requested: the trial is not over."""
+    """An event: an attempt has ended because a stop was requested; the trial has not ended."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrialMessage:
-    """News of one trial: the epochs since its last message, and the event that followed them, if any."""
+    """The epochs of one trial since its last message, and the event that followed them, if any."""
 
     trial_id: str
     rows: tuple[EpochRecord, ...] = ()
@@ -68,10 +68,10 @@ class TrialMessage:
 
 @dataclass(frozen=True, slots=True)
 class WorkerReport:
-    """The report that a worker sends at one time: a message for each of its trials that has not ended.
+    """A report from a worker: a message for each of its trials that has not ended.
 
     A report without messages says that the worker has loaded the study and that its first epoch begins.
-    ``sees_stop`` is True if the worker would notice a request to stop: it sees the driver's store.
+    ``sees_stop`` is True if the worker can see a request to stop, which is a file in the driver's store.
     """
 
     messages: tuple[TrialMessage, ...] = ()
@@ -80,18 +80,18 @@ class WorkerReport:
     def to_result(self) -> dict[str, Any]:
         """Return the result that Tune carries to the driver."""
         epochs = sum(len(message.rows) for message in self.messages)
-        # Without a value of the trial's, Tune prints that the trial is completed, at any verbosity.
+        # Without a value from the trial, Tune prints that the trial is completed, at any verbosity.
         return {_KEY: self, "epochs": epochs}
 
     @classmethod
     def of(cls, result: Mapping[str, Any]) -> WorkerReport:
-        """Return the report within one of Tune's results."""
+        """Return the report in a result of Tune."""
         report = result.get(_KEY)
         return report if isinstance(report, cls) else cls()
 
     @classmethod
     def taken_from(cls, result: dict[str, Any]) -> WorkerReport:
-        """Remove the report from a result, so that Tune keeps none of it; returns the report."""
+        """Remove the report from a result, so that Tune does not keep it; return the report."""
         report = cls.of(result)
         result.pop(_KEY, None)
         return report

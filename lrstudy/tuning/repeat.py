@@ -25,7 +25,7 @@ from lrstudy.tuning.worker.process import device_of
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """The first value that is not what was recorded."""
+    """The first value that differs from the recorded one."""
 
     epoch: int
     column: str
@@ -35,7 +35,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Repetition:
-    """The comparison of a repeated trial with its record; clocks are left out."""
+    """The comparison of a repeated trial with its record; times are left out."""
 
     trial: str
     epochs_recorded: int
@@ -46,7 +46,7 @@ class Repetition:
 
     @property
     def same(self) -> bool:
-        """True if every recorded value came out again, bit by bit."""
+        """Return True if every recorded value was reproduced, bit by bit."""
         return self.first is None and self.epochs_recorded == self.epochs_repeated
 
     def __str__(self) -> str:
@@ -67,10 +67,10 @@ class Repetition:
 
 
 def repeat(store: Store, study: Study, trial_id: str, own: Sequence[Path] = ()) -> Repetition:
-    """Train a recorded trial again, as long as it was trained then, and compare.
+    """Train a recorded trial again for the recorded number of epochs, and compare.
 
-    Raises ``InputError`` when the store has no such trial or knows none of its epochs, or where its data or
-    model are different now.
+    Raises ``InputError`` if the store has no such trial or none of its epochs, or if its data or model have
+    changed.
     """
     records = {record.trial_id: record for record in store.trial_records()}
     record = records.get(trial_id)
@@ -113,7 +113,7 @@ def _train(
     config = TrialConfig(
         record.trial_id, record.phase, record.schedule, kind, dict(record.params), record.seed
     )
-    tested = record.phase is Phase.RANGE_TEST  # trained to its end; others to their record's, or a rung
+    tested = record.phase is Phase.RANGE_TEST  # trained to its end; other trials to the recorded epoch
     group = start_group(study, data, [config], device_of(study), in_lanes=lanes and not tested)
     rows: list[EpochRecord] = []
     try:

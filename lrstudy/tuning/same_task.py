@@ -1,4 +1,4 @@
-"""The check that a study continues on the data and the model that it began with, in every process."""
+"""The check that a study continues with the data and the model that it began with, in every process."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _RESTORE: Final = (
 
 
 def fingerprints(study: Study, data: TaskData) -> dict[str, Any]:
-    """Return what ``study.json`` keeps to tell the data and a user's own model from others."""
-    found: dict[str, Any] = {"data": data_fingerprint(data)}
+    """Return the fingerprints of the data and of a user's own model, for ``study.json``."""
+    digests: dict[str, Any] = {"data": data_fingerprint(data)}
     model = model_fingerprint(study.task, data)
-    return found if model is None else found | {"model": model}
+    return digests if model is None else digests | {"model": model}
 
 
 def differences(study: Study, stored: Mapping[str, Any], now: Mapping[str, Any], place: str) -> list[Problem]:
-    """Return problems where data or model are not those that a store at ``place`` was written with."""
+    """Return a problem each if data or model differ from those of the store at ``place``."""
     problems = []
     before, digest = stored.get("data"), now["data"]
     if before is not None and before != digest:
@@ -45,9 +45,10 @@ def differences(study: Study, stored: Mapping[str, Any], now: Mapping[str, Any],
 
 
 def check_continues(study: Study, place: Location, info: StudyInfo, forget: Collection[str]) -> None:
-    """Raise ``StoreError`` where trials of a run would be mixed with trials on other data or another model.
+    """Raise ``StoreError`` if trials of a run would be mixed with trials on other data or another model.
 
-    ``info`` is what the study is now. Nothing is mixed where no trial of the run is kept: all failed, say.
+    ``info`` describes the study now. Nothing is mixed if no trial of the run is kept (all failed, for
+    example).
     """
     store = open_store(place)
     problems = differences(study, store.study.fingerprints, info.fingerprints, str(place))
@@ -62,23 +63,23 @@ def check_continues(study: Study, place: Location, info: StudyInfo, forget: Coll
 
 
 def check_worker(
-    study: Study, wanted: Any, shared: ray.ObjectRef[Any], cpus: float, search_path: tuple[str, ...]
+    study: Study, expected: Any, shared: ray.ObjectRef[Any], cpus: float, search_path: tuple[str, ...]
 ) -> None:
-    """Build a user's own model in a worker; raises ``ContractError`` where it is not the driver's.
+    """Build a user's own model in a worker; raises ``ContractError`` if it differs from the driver's.
 
-    ``wanted`` is the driver's fingerprint of it, None for other models. ``shared`` refers to
+    ``expected`` is the driver's fingerprint of it, None for other models. ``shared`` refers to
     ``(Study, TaskData)``.
     """
-    if wanted is None:
+    if expected is None:
         return
     task: Callable[..., Any] = ray.remote(_fingerprint).options(num_cpus=cpus).remote
     try:
-        found = ray.get(task(shared, search_path))
+        actual = ray.get(task(shared, search_path))
     except RayTaskError as error:
         if isinstance(error.cause, InputError):
             raise ContractError(error.cause.problems) from error
         raise
-    if not models_agree(wanted, found):
+    if not models_agree(expected, actual):
         message = "computes other values in a worker than in the process that started the study"
         remedy = (
             "Draw constants at module level from seeded generators (default_rng(0)), let nothing depend on "

@@ -1,7 +1,7 @@
 """The checks before a study starts: all of them together, and before any write.
 
-Ray takes seconds to start, and waits for most of them. A study that begins on this machine starts it first
-and imports torch at the same time; so this module itself imports neither torch nor Tune.
+Ray takes seconds to start, most of which it waits. A study that begins on this machine starts Ray first and
+imports torch at the same time; so this module itself imports neither torch nor Tune.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ if TYPE_CHECKING:
     from lrstudy.tasks import TaskData
     from lrstudy.tuning.driver.runner import StudyRun
 
-# What a study needs and Ray does not: all of it without an import of Ray.
+# Modules that a study needs and Ray does not; none of them imports Ray.
 _NEEDED: Final = ("lrstudy.engine.lanes", "sklearn.model_selection", "lrstudy.tuning.driver.suggestions")
 
 
 @dataclass(slots=True)
 class Prepared:
-    """A study that can start: its data, its store, and what the store already holds.
+    """A study that can start: its data, its store, and the trials that the store already holds.
 
-    ``lanes_note`` and ``data_note`` are for the user who starts it; empty if there is nothing to say.
+    ``lanes_note`` and ``data_note`` are messages for the user who starts it; empty if there are none.
     """
 
     run: StudyRun
@@ -49,7 +49,7 @@ class Prepared:
     _search_path: tuple[str, ...]
 
     def start(self, on_change: Callable[[], None]) -> None:
-        """Run every trial that is missing."""
+        """Run every trial that has no record."""
         self.run.run(
             self._data,
             self._writer,
@@ -71,16 +71,16 @@ def prepare(
     also_written: Sequence[Path] = (),
     forget: Collection[str] = (),
 ) -> Iterator[Prepared]:
-    """Check data, model, machine and folders, then open the store for the length of the block.
+    """Check data, model, machine and folders, then open the store for the duration of the block.
 
-    A study that begins on this machine has Ray for the length of the block too; one that continues starts it
-    once it knows which trials are missing.
+    A study that begins on this machine has Ray for the duration of the block too; one that continues starts
+    Ray once it knows which trials are missing.
 
-    ``out`` is the folder above the study's own; a ``Location`` is that own folder itself.
-    The trials to ``forget`` are run again. ``also_written`` are folders that will be written when the study
-    is over (its report's).
+    ``out`` is the parent of the study's folder; a ``Location`` is the study's folder itself. The trials to
+    ``forget`` are run again. ``also_written`` are folders that will be written when the study is over, such
+    as its report's.
 
-    Raises ``InputError`` with the problems of all of them.
+    Raises ``InputError`` with the problems of all checks.
     """
     place = out if isinstance(out, Location) else study_folder(open_location(out), study.name)
     begins = not (place / "study.json").exists()
@@ -114,44 +114,44 @@ def prepare(
             collect(problems, lambda: StoreWriter.check(place, info))
             raise InputError(problems)
         if not begins:
-            StoreWriter.check(place, info)  # another study's store is refused as such
+            StoreWriter.check(place, info)  # first, so that another study's store is reported as such
             check_continues(study, place, info, forget)
-        if begins:  # else the store says it: lanes and plain trials are never mixed
+        if begins:  # else the store's choice holds: lanes and plain trials are never mixed
             choice = choose_lanes(study, data)
             info = replace(info, lanes=choice.lanes, lanes_reason=choice.reason)
         opened = time.time()
         writer = stack.enter_context(StoreWriter.create_or_open(place, info, forget=forget))
-        withdraw_stop(place, before=opened)  # an earlier run's; since then ``lrstudy stop`` sees this one
+        withdraw_stop(place, before=opened)  # an earlier run's; later requests are for this run
         store = open_store(place)
         run = StudyRun(study, store.trial_records(), _epochs(study, store))
-        run.clean_up(place)  # a kill may have come between the last row and this
-        note = _told_of_lanes(study, writer.study, begins=begins)
-        yield Prepared(run, place, note, _told_of_data(study, data), data, writer, address, session, folders)
+        run.clean_up(place)  # a kill may have come after the last row and before this
+        note = _lanes_note(study, writer.study, begins=begins)
+        yield Prepared(run, place, note, _data_note(study, data), data, writer, address, session, folders)
 
 
-def _told_of_lanes(study: Study, stored: StudyInfo, *, begins: bool) -> str:
-    """Return what the user who starts the study should know of its lanes, if anything."""
-    asked, many = study.resources.lanes, "none"
+def _lanes_note(study: Study, stored: StudyInfo, *, begins: bool) -> str:
+    """Return a message on the study's lanes for the user who starts it; empty if none is needed."""
+    requested, many = study.resources.lanes, "none"
     if stored.lanes:
         many = f"up to {stored.lanes} trials side by side in a worker"
     note = f"lanes: {many} ({stored.lanes_reason})"
     if begins:
-        return note if stored.lanes or asked not in ("auto", 0) else ""
-    if asked in ("auto", stored.lanes):
+        return note if stored.lanes or requested not in ("auto", 0) else ""
+    if requested in ("auto", stored.lanes):
         return ""
     chosen = "this was chosen when the run started and cannot change"
     return f"{note}: {chosen}; use another --out to start a new run"
 
 
-def _told_of_data(study: Study, data: TaskData) -> str:
-    """Return what a user's own data were taken for, and if splits have rows in common."""
+def _data_note(study: Study, data: TaskData) -> str:
+    """Return a description of a user's own data, and of rows that splits have in common."""
     if not study.task.dataset.is_users_own:
         return ""
     return "\n".join(filter(None, (f"data: {data.description}", data.repeated_rows)))
 
 
 def _epochs(study: Study, store: Store) -> dict[str, list[EpochRecord]]:
-    """Return the epochs of every finished trial, where pruning or extending continues from them."""
+    """Return the epochs of every finished trial if pruning or extending continues from them."""
     rows: dict[str, list[EpochRecord]] = {}
     if study.budget.pruner != "none" or study.budget.extend:
         for key, row in store.epoch_records():
@@ -160,7 +160,7 @@ def _epochs(study: Study, store: Store) -> dict[str, list[EpochRecord]]:
 
 
 def importable(folders: Iterable[Path]) -> tuple[str, ...]:
-    """Make modules in these folders importable, behind all that is installed; returns them for workers."""
+    """Append these folders to ``sys.path``, after installed packages; return their names for workers."""
     import sys
 
     names = tuple(dict.fromkeys(str(folder.resolve()) for folder in folders))

@@ -1,7 +1,7 @@
-"""A request to stop, left as a file in the run's folder: the driver and every worker that sees it obey it.
+"""A request to stop, which is a file in the run's folder: the driver and every worker that sees it stop.
 
-A worker ends its trial after the running epoch, with a checkpoint; the driver hands out no more trials and
-ends when the last one has. The file is the whole protocol, so any shell on any machine can ask.
+A worker ends its trial after the running epoch, with a checkpoint; the driver starts no more trials and ends
+after the last one. The file is the whole protocol, so that any shell on any machine can make the request.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ from lrstudy.store import Location
 
 _FILE: Final = "stop"
 _ATTEMPTS: Final = 5
-# Seconds between two looks for the file: a local look costs microseconds, a remote one a round trip.
+# Seconds between two checks for the file: a local check takes microseconds, a remote one a round trip.
 _SECONDS: Final = 0.5
 _REMOTE_SECONDS: Final = 5.0
 
 
 def request_stop(store: Location) -> None:
-    """Ask the process that runs the study in this folder to stop; raises ``StoreError`` if it cannot."""
+    """Request the study in this folder to stop; raises ``StoreError`` if the file cannot be written."""
     content = repr(time.time()).encode()
     for left in reversed(range(_ATTEMPTS)):
         try:
             (store / _FILE).write(content)
         except StoreError:
-            # A second request, or a driver that clears its folder as it starts, may have removed what was
-            # half written.
+            # A second request, or a driver that clears its folder at its start, may have removed the partly
+            # written file.
             if not (store / _FILE).exists() and not left:
                 raise
         else:
@@ -38,7 +38,7 @@ def request_stop(store: Location) -> None:
 
 
 def withdraw_stop(store: Location, *, before: float = math.inf) -> None:
-    """Remove the request, if there is one that was made before this time (seconds since 1970)."""
+    """Remove the request if one was made before this time (seconds since 1970)."""
     if (store / _FILE).exists() and _moment((store / _FILE).read()) < before:
         (store / _FILE).delete()
 
@@ -46,38 +46,38 @@ def withdraw_stop(store: Location, *, before: float = math.inf) -> None:
 def _moment(content: bytes) -> float:
     try:
         return float(content)
-    except ValueError:  # of an earlier release, or by another program
+    except ValueError:  # written by an earlier release or another program
         return -math.inf
 
 
 @dataclass(slots=True)
 class StopRequest:
-    """The request to stop a study, as one process sees it. Once made, it stays made."""
+    """The request to stop a study, as seen by one process; once seen, it stays."""
 
     store: Location
     clock: Callable[[], float] = time.monotonic
-    _asked: bool = False
+    _requested: bool = False
     _next: float = 0.0
-    _seen: bool | None = field(default=None)
+    _visible: bool | None = field(default=None)
 
     @property
-    def asked(self) -> bool:
-        """True if a stop was requested; looks for the file only every so often."""
-        if not self._asked and self.clock() >= self._next:
+    def requested(self) -> bool:
+        """Return True if a stop was requested; looks for the file at most once per interval."""
+        if not self._requested and self.clock() >= self._next:
             every = _SECONDS if self.store.local is not None else _REMOTE_SECONDS
             self._next = self.clock() + every
             try:
-                self._asked = (self.store / _FILE).exists()
+                self._requested = (self.store / _FILE).exists()
             except StoreError:
-                return False  # a store that does not answer now asks for nothing
-        return self._asked
+                return False  # an error of the store is not a request
+        return self._requested
 
     @property
-    def heard(self) -> bool:
-        """True if a request would be seen here: a worker on another machine may not see the driver's disk."""
-        if self._seen is None:
+    def visible(self) -> bool:
+        """Return True if this process can see a request; a worker elsewhere may not see the driver's disk."""
+        if self._visible is None:
             try:
-                self._seen = (self.store / "study.json").exists()
+                self._visible = (self.store / "study.json").exists()
             except StoreError:
-                self._seen = False
-        return self._seen
+                self._visible = False
+        return self._visible

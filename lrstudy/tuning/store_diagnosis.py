@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def diagnose_run(run: str) -> Iterator[CheckResult]:
-    """Read the whole store of a run and check it; nothing is changed."""
+    """Read the whole store of a run and check it; changes nothing."""
     folder = open_location(run)
     try:
         store = examine(folder)
@@ -30,7 +30,7 @@ def diagnose_run(run: str) -> Iterator[CheckResult]:
 
 
 def repair_run(run: str) -> Iterator[CheckResult]:
-    """Repair the store of a run; yields a line for each change."""
+    """Repair the store of a run; yield a result for each change."""
     try:
         done = repair(open_location(run))
     except LrStudyError as error:

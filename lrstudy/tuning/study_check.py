@@ -1,6 +1,6 @@
-"""The checks of a study that need no start of it: its data, its model, its schedules.
+"""The checks of a study without starting it: its data, its model, its schedules.
 
-The machine and the cluster that it will run on are checked elsewhere.
+The machine and the cluster that it will run on are checked in ``tuning.cluster``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """The study's data, None if they cannot be loaded, and the problems and warnings.
+    """The result of the checks: the data (None if they cannot be loaded), the problems and the warnings.
 
     ``missing`` are the problems that fetching the data solves.
     """
@@ -51,7 +51,7 @@ def users_code(study: Study) -> Iterator[UserCode]:
 
 
 def check_study(study: Study, imported: ChildImport, data_root: Path | None = None) -> Checked:
-    """Load the data, build the model, the loss and the optimizer, and build and walk every schedule.
+    """Load the data, build the model, the loss and the optimizer, and build and run through every schedule.
 
     ``imported`` is the first import of ``users_code``; if that ended its process, nothing else is checked.
     """
@@ -70,12 +70,12 @@ def check_study(study: Study, imported: ChildImport, data_root: Path | None = No
         missing = error.problems if isinstance(error, MissingDataError) else ()
     if data is not None:
         collect(problems, lambda: check_task(study.task, data, study.target.metric))
-    found = check_schedules(study, data, sound=not problems)
-    return Checked(data, (*problems, *found.problems), tuple(found.warnings), missing)
+    schedules = check_schedules(study, data, sound=not problems)
+    return Checked(data, (*problems, *schedules.problems), tuple(schedules.warnings), missing)
 
 
 def collect(problems: list[Problem], step: Callable[[], _T]) -> _T | None:
-    """Return what the step returns; where it raises ``InputError``, add its problems and return None."""
+    """Return the step's result; if it raises ``InputError``, add its problems and return None."""
     try:
         return step()
     except InputError as error:

@@ -1,4 +1,4 @@
-"""An estimate of a study's time, from a second of its training. Nothing is recorded."""
+"""An estimate of a study's time from a second of its training. Nothing is recorded."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lrstudy.spec import Study
 from lrstudy.store import Store
 from lrstudy.tasks import Pipeline, TaskData, assemble
 
-# Measured on 2 CPU cores: the cost of Ray's start for a study, and of Ray and the store for a trial.
+# Measured on 2 CPU cores: the time of Ray's start for a study, and of Ray and the store for a trial.
 _START_SECONDS = 5.0
 _TRIAL_SECONDS = 0.15
 _MEASURE_SECONDS = 1.0
@@ -24,11 +24,11 @@ _MEASURE_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Seconds for the whole study (None: unknown), the basis of that number, and the steps of an epoch.
+    """The seconds of the whole study (None: unknown), the basis of that number, and the steps of an epoch.
 
-    ``trial_seconds`` is the time that one trial occupies its CPUs and GPUs, ``data`` describes the data set.
-    ``lanes`` is the number of lanes of the study and its reason, ``advice`` an objection to it from a
-    measurement on this machine, if there is one.
+    ``trial_seconds`` is the time for which one trial occupies its CPUs and GPUs, ``data`` describes the data
+    set. ``lanes`` is the number of lanes of the study and its reason; ``advice`` recommends another number if
+    a measurement on this machine does.
     """
 
     seconds: float | None
@@ -41,7 +41,7 @@ class Estimate:
 
 
 def estimate_seconds(study: Study, data: TaskData, run: Store | None = None) -> Estimate:
-    """Estimate from the trials of an earlier run of the same task, else from a second of training here."""
+    """Estimate from the trials of an earlier run of the same task, or from a second of training here."""
     steps = Pipeline(data, study.task, torch.device("cpu")).steps_per_epoch
     each, basis = (None, "") if run is None else _recorded(study, run)
     choice, advice = choose_lanes(study, data), ""
@@ -63,14 +63,14 @@ def estimate_seconds(study: Study, data: TaskData, run: Store | None = None) -> 
 
 
 def _recorded(study: Study, run: Store) -> tuple[float | None, str]:
-    """Return the seconds of a whole trial, from those that a run of the same task has recorded."""
+    """Return the mean seconds of the complete trials in a run of the same task, and a description."""
     if run.study.spec.get("task") != study.to_json()["task"]:
         return None, ""
     whole = [trial for trial in run.trial_records() if trial.epochs_run == study.task.epochs]
     if not whole:
         return None, ""
     seconds = {trial.trial_id: (trial.ended_at - trial.started_at).total_seconds() for trial in whole}
-    if run.study.lanes:  # trials of a group overlap: a trial's share is in its epochs only
+    if run.study.lanes:  # trials of a group overlap: only the epochs hold a trial's share
         seconds = dict.fromkeys(seconds, 0.0)
         for key, row in run.epoch_records():
             if key.trial_id in seconds:
@@ -79,7 +79,7 @@ def _recorded(study: Study, run: Store) -> tuple[float | None, str]:
 
 
 def _time_steps(study: Study, data: TaskData) -> float:
-    """Return the seconds of a training step, a share of the evaluation included."""
+    """Return the seconds of a training step, including its share of the evaluation."""
     threads = torch.get_num_threads()
     torch.set_num_threads(study.resources.cpus)
     try:

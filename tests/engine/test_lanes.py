@@ -504,7 +504,7 @@ def test_a_choice_that_fails_is_a_study_without_lanes(
     monkeypatch.setattr("lrstudy.engine.lanes.auto_choice.neighbours_matter", broken)
     resources = study().resources.model_copy(update={"lanes": 4})
     found = choose_lanes(study().model_copy(update={"resources": resources}), data)
-    assert (found.lanes, found.reason) == (0, "a trial of it in lanes raised KeyError: 'here'")
+    assert (found.lanes, found.reason) == (0, "a trial in lanes raised KeyError: 'here'")
 
 
 class Leaking(LaneGroup):

@@ -33,7 +33,7 @@ def limited(given: float, slowest: float | None = None) -> tuple[EpochLimit, Tim
 def test_a_trial_without_an_epoch_for_longer_than_the_limit_is_stuck() -> None:
     limit, time = limited(30.0)
     limit.start("a", worker=1)
-    limit.heard("a", epochs=False)
+    limit.note_report("a", epochs=False)
     assert not time.pass_(limit, 30)
     found = time.pass_(limit, 5)
     assert list(found) == ["a"]
@@ -46,17 +46,17 @@ def test_each_epoch_starts_the_time_again_and_a_trial_that_ended_has_none() -> N
     limit.start("a", worker=1)
     for _ in range(5):
         assert not time.pass_(limit, 29)
-        limit.heard("a", epochs=True)
+        limit.note_report("a", epochs=True)
     limit.end("a")
     assert not time.pass_(limit, 1_000)
-    limit.heard("a", epochs=True)
+    limit.note_report("a", epochs=True)
     assert not time.pass_(limit, 1_000), "news of a trial that is over does not start it"
 
 
 def test_time_in_which_the_driver_did_not_run_is_not_counted() -> None:
     limit, time = limited(30.0)
     limit.start("a", worker=1)
-    limit.heard("a", epochs=False)
+    limit.note_report("a", epochs=False)
     for _ in range(20):
         time.now += 3_600  # a laptop sleeps, a container is paused, the driver is stopped
         assert not time.pass_(limit, 0.5)
@@ -67,7 +67,7 @@ def test_the_start_of_a_process_is_not_an_epoch() -> None:
     limit, time = limited(2.0)
     limit.start("a", worker=1)
     assert not time.pass_(limit, 60)
-    limit.heard("a", epochs=False)
+    limit.note_report("a", epochs=False)
     limit.end("a")
     limit.start("b", worker=1)
     assert time.pass_(limit, 6), "this process had started before"
@@ -81,13 +81,13 @@ def test_without_a_limit_given_it_follows_from_the_slowest_epoch() -> None:
     assert limit.seconds == 86_400, "nothing is known before the first epoch"
     limit.start("a", worker=1)
     time.pass_(limit, 1)
-    limit.heard("a", epochs=True)
+    limit.note_report("a", epochs=True)
     assert limit.seconds == 600
     time.pass_(limit, 100)
-    limit.heard("a", epochs=True)
+    limit.note_report("a", epochs=True)
     assert 1_900 < limit.seconds < 2_100
     time.pass_(limit, 5)
-    limit.heard("a", epochs=True)
+    limit.note_report("a", epochs=True)
     assert 1_900 < limit.seconds < 2_100, "the slowest, not the last"
     assert limited(0.0, slowest=200.0)[0].seconds == 4_000, "a resumed study knows its epochs"
     assert limited(7.0, slowest=200.0)[0].seconds == 7

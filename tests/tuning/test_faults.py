@@ -18,7 +18,7 @@ from ray.exceptions import (
 from lrstudy.engine.trial import TrialConfig
 from lrstudy.records import Phase
 from lrstudy.spec import Faults
-from lrstudy.tuning.driver.retries import Retries, alone, told_by_ray
+from lrstudy.tuning.driver.retries import Retries, alone, loss_text
 from lrstudy.tuning.fault import Fault, fault_of
 from lrstudy.tuning.job import Job
 
@@ -88,7 +88,7 @@ def test_out_of_memory_is_tried_alone_from_then_on() -> None:
     assert fourth is not None
     assert fourth.alone
     assert not retries.again(fourth, Fault.MEMORY, "Traceback\nMemoryError: no room")
-    told = retries.told(fourth, Fault.MEMORY, "the last")
+    told = retries.failure_text(fourth, Fault.MEMORY, "the last")
     assert told.splitlines()[0] == "the last"
     assert "attempt 4, alone: out of memory: MemoryError: no room" in told
     assert Job.from_config(fourth.to_config()) == fourth
@@ -102,7 +102,7 @@ def test_a_worker_lost_twice_gets_its_machine_to_itself() -> None:
         job = retries.next() or job
         ways.append(job.alone)
     assert ways == [False, True, True]
-    assert "see dmesg" in retries.told(job, Fault.LOST, "lost worker: killed")
+    assert "see dmesg" in retries.failure_text(job, Fault.LOST, "lost worker: killed")
     last = Retries(Faults(lost_node_retries=1))
     assert last.again(JOB, Fault.LOST, "killed")
     assert (last.next() or JOB).alone, "the last attempt"
@@ -134,10 +134,10 @@ def test_what_tune_had_in_its_hands_can_be_handed_out_again() -> None:
 
 def test_of_a_killed_worker_only_the_first_line_of_rays_figures_is_told() -> None:
     said = "1 worker(s) were killed due to the node running low on memory.\nEviction Stats:\nmore"
-    told = told_by_ray(RayActorError(error_msg=f"OutOfMemoryError: {said}"))
+    told = loss_text(RayActorError(error_msg=f"OutOfMemoryError: {said}"))
     assert told.startswith("out of memory: OutOfMemoryError: 1 worker(s)")
     assert "Eviction" not in told
-    assert told_by_ray(None) == "lost worker: no cause given"
+    assert loss_text(None) == "lost worker: no cause given"
 
 
 class MuteError(Exception):

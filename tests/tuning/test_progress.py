@@ -28,7 +28,7 @@ def test_a_group_of_lanes_moves_the_progress_with_every_message() -> None:
     recorder: Any = Recorder.__new__(Recorder)
     recorder._study, recorder._running, recorder._stopped = spec, RunningTrials(), set()
     recorder._tracking = SimpleNamespace(add=lambda config, rows: None)
-    recorder._limit = SimpleNamespace(heard=lambda trial, epochs: None)
+    recorder._limit = SimpleNamespace(note_report=lambda trial, epochs: None)
     recorder._on_change = lambda: changes.append(recorder.underway())
     group = cast(Trial, SimpleNamespace(trial_id="g", config=group_config(jobs, in_lanes=True)))
     assert recorder.underway() == {}

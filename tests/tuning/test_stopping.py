@@ -31,17 +31,17 @@ def test_a_request_is_seen_by_whoever_looks_and_can_be_withdrawn(tmp_path: Path)
     now = [0.0]
     place = open_location(tmp_path)
     request = StopRequest(place, lambda: now[0])
-    assert not request.heard, "no store is seen there"
-    assert not request.asked
+    assert not request.visible, "no store is visible there"
+    assert not request.requested
     request_stop(place)
-    assert not request.asked, "it has looked a moment ago"
+    assert not request.requested, "it has looked a moment ago"
     now[0] = 1.0
-    assert request.asked
+    assert request.requested
     withdraw_stop(place)
     withdraw_stop(place)
     now[0] = 2.0
-    assert request.asked, "once asked, it stays asked"
-    assert not StopRequest(place).asked
+    assert request.requested, "once requested, it stays requested"
+    assert not StopRequest(place).requested
 
 
 def test_an_earlier_runs_request_is_withdrawn_and_one_made_since_is_kept(tmp_path: Path) -> None:
@@ -49,12 +49,12 @@ def test_an_earlier_runs_request_is_withdrawn_and_one_made_since_is_kept(tmp_pat
     opened = time.time()
     request_stop(place)
     withdraw_stop(place, before=opened)
-    assert StopRequest(place).asked, "it was made while the study opened its store"
+    assert StopRequest(place).requested, "it was made while the study opened its store"
     withdraw_stop(place, before=time.time())
-    assert not StopRequest(place).asked
+    assert not StopRequest(place).requested
     (tmp_path / "stop").write_bytes(b"")
     withdraw_stop(place, before=0.0)
-    assert not StopRequest(place).asked, "a release before this one left it"
+    assert not StopRequest(place).requested, "a release before this one left it"
 
 
 def test_requests_made_at_once_and_while_a_driver_clears_its_folder_all_succeed(tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_requests_made_at_once_and_while_a_driver_clears_its_folder_all_succeed(
     finally:
         stopped.set()
         clearing.join()
-    assert StopRequest(place).asked
+    assert StopRequest(place).requested
 
 
 @pytest.mark.cluster

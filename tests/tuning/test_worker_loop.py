@@ -91,7 +91,7 @@ def end_of(messages: list[TrialMessage]) -> Ended:
 def ask_to_stop(monkeypatch: pytest.MonkeyPatch, *answers: bool) -> None:
     """The answers to the loop's questions, the last of them for ever."""
     given = list(answers)
-    monkeypatch.setattr(StopRequest, "asked", property(lambda _: given.pop(0) if given[1:] else given[0]))
+    monkeypatch.setattr(StopRequest, "requested", property(lambda _: given.pop(0) if given[1:] else given[0]))
 
 
 @pytest.mark.parametrize("rates", [THREE, THREE[:1]], ids=["lanes", "plain"])

@@ -13,7 +13,7 @@ from lrstudy.errors import EXIT_INTERRUPTED, EXIT_TRIALS_FAILED
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from lrstudy.tuning.cluster.job_client import Job, JobServer
+    from lrstudy.tuning.cluster.job_client import ClusterJob, JobServer
 
 
 def follow_job(server: JobServer, name: str) -> NoReturn:
@@ -28,14 +28,14 @@ def follow_job(server: JobServer, name: str) -> NoReturn:
     raise typer.Exit(_exit_code(job))
 
 
-def _exit_code(job: Job) -> int:
+def _exit_code(job: ClusterJob) -> int:
     if job.state == "SUCCEEDED":
         return 0
     # A job that never started has no exit code; one that a signal ended has a negative one.
     return job.exit_code if job.exit_code is not None and job.exit_code > 0 else EXIT_TRIALS_FAILED
 
 
-def job_data(jobs: Sequence[Job]) -> list[dict[str, str | int | None]]:
+def job_data(jobs: Sequence[ClusterJob]) -> list[dict[str, str | int | None]]:
     """Return jobs as plain data."""
     return [
         {
@@ -50,7 +50,7 @@ def job_data(jobs: Sequence[Job]) -> list[dict[str, str | int | None]]:
     ]
 
 
-def show_jobs(console: Console, jobs: Sequence[Job]) -> None:
+def show_jobs(console: Console, jobs: Sequence[ClusterJob]) -> None:
     """Print a row per job, in their order."""
     starts = ["" if job.started_at is None else f"{job.started_at:%Y-%m-%d %H:%M:%S}" for job in jobs]
     rows = [(job.name, job.state.lower(), job.study, start) for job, start in zip(jobs, starts, strict=True)]

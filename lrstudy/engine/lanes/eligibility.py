@@ -1,12 +1,13 @@
-"""The eligibility of a study for lanes: found by trying, because a model's layers do not say all.
+"""The eligibility of a study for lanes, determined by a trial run: the types of the layers are not enough.
 
-- Stacked layers must compute what the task's own model computes. Layers are known by their types, but a
-  user's model may hold more than these say: a frozen or a shared parameter, a hook, rows of another shape.
-- A lane's bits must not depend on its neighbours, or a study would depend on which trials met in a group.
+- Stacked layers must compute the same as the task's own model. Layers are recognized by their types, but a
+  user's model may contain more than its types show: a frozen or a shared parameter, a hook, rows of another
+  shape.
+- A lane's bits must not depend on its neighbours, or a study would depend on which trials shared a group.
   Some of torch's operations compute the last few numbers of a tensor differently from the rest (a sine's last
-  digit differs). Shapes alone decide which numbers these are, so that groups of a few sizes, trained for some
-  steps on batches and splits of the study's own shapes, show it. Each kind of processor has its own code: the
-  answer is the same each time on one machine, and may be another elsewhere.
+  digit differs). Only the shapes decide which numbers these are, so that groups of a few sizes, trained for
+  some steps on batches and splits of the study's own shapes, reveal it. Each kind of processor runs different
+  code: the result is the same each time on one machine, and may differ on another.
 """
 
 from __future__ import annotations
@@ -34,28 +35,28 @@ from lrstudy.tasks.splits import Split
 
 _ROWS: Final = 8
 _SEEDS: Final = (0, 1)
-# Stacked again in each: attributes that a model keeps outside its parameters are lost then.
+# Each round stacks the models again, which loses attributes that a model keeps outside its parameters.
 _ROUNDS: Final = 2
-# Groups, by their lanes' numbers, to compare with one of all: it is the last place that may differ.
+# Groups, by the numbers of their lanes, compared with the last one: a lane in the last place may differ.
 _GROUPS: Final = ((0,), (1,), (2, 3), (3, 4, 5), (4, 5, 6, 7, 8), tuple(range(16)))
 _BATCHES, _STEPS = 8, 24
 _CLOCKS: Final = ("train_seconds", "estimate_seconds", "eval_seconds")
 
 
 def why_not(study: Study, data: TaskData, kinds: Sequence[str]) -> str | None:
-    """Return the reason why trials of a study, of these schedule kinds, cannot run in lanes, if any."""
+    """Return the reason why a study's trials of these schedule kinds cannot run in lanes, or None."""
     task = study.task
     if task.precision == "bf16":
         return "the precision is bf16"
     for kind in kinds:
         if kind not in SCHEDULES:
-            return f"the schedule {kind!r} is the user's own"
+            return f"the schedule {kind!r} is user-defined"
     reason = unstackable(assemble(task, data, torch.device("cpu")).model)
     return disagreement(task, data) if reason is None else reason
 
 
 def disagreement(task: TaskSpec, data: TaskData) -> str | None:
-    """Return how a step and an evaluation of two lanes differ from plain ones of each, if they do."""
+    """Compare a step and an evaluation of two lanes with plain ones; return the difference, or None."""
     alone, stacked = (
         [assemble(task, data, torch.device("cpu"), Seeds(model=seed)) for seed in _SEEDS] for _ in range(2)
     )
@@ -68,10 +69,10 @@ def disagreement(task: TaskSpec, data: TaskData) -> str | None:
         for _ in range(_ROUNDS):
             ours = _side_by_side(lanes, loss, inputs, targets)
             theirs = [_alone(model, loss, inputs, targets) for model in models]
-            for lane, model, found, wanted in zip(lanes, models, ours, theirs, strict=True):
-                if not (_close(found, wanted) and _close(lane.buffers(), model.buffers())):
-                    return "the model computes something else stacked than by itself"
-    except Exception as error:  # noqa: BLE001 - whatever it is, the model is then trained as it always was
+            for lane, model, actual, expected in zip(lanes, models, ours, theirs, strict=True):
+                if not (_close(actual, expected) and _close(lane.buffers(), model.buffers())):
+                    return "the stacked model computes other values than the model alone"
+    except Exception as error:  # noqa: BLE001 - after any error the model is trained without lanes
         return f"the model cannot be stacked: {type(error).__name__}: {error}"
     return None
 
@@ -107,7 +108,7 @@ def _close(ours: Iterable[Tensor], theirs: Iterable[Tensor]) -> bool:
 
 
 def neighbours_matter(study: Study, data: TaskData) -> bool:
-    """Train a few trials in several groups; return True if any came out different."""
+    """Train a few trials in several groups; return True if any result depends on the group."""
     size = study.task.batch_size
     data = replace(
         data,
@@ -117,12 +118,12 @@ def neighbours_matter(study: Study, data: TaskData) -> bool:
     )
     epochs = max(2, math.ceil(_STEPS / Pipeline(data, study.task, torch.device("cpu")).steps_per_epoch))
     study = study.model_copy(update={"task": study.task.model_copy(update={"epochs": epochs})})
-    *some, wanted = [_trained(study, data, group) for group in _GROUPS]
-    return any(lane != wanted[number] for group in some for number, lane in group.items())
+    *some, expected = [_trained(study, data, group) for group in _GROUPS]
+    return any(lane != expected[number] for group in some for number, lane in group.items())
 
 
 def _kinds(study: Study) -> list[tuple[str, dict[str, Any]]]:
-    """Return a rate that moves every weight, and the schedules that compute with weights or activations."""
+    """Return a fixed rate, which changes every weight, and the schedules that use weights or activations."""
     own = [
         schedule
         for schedule in study.schedules
@@ -132,7 +133,7 @@ def _kinds(study: Study) -> list[tuple[str, dict[str, Any]]]:
 
 
 def _some_params(schedule: ScheduleSpec) -> dict[str, Any]:
-    """Return hyperparameters that a search might try."""
+    """Return hyperparameters that a search might suggest."""
     params = dict(schedule.fixed)
     for name, space in schedule.space.items():
         if isinstance(space, Choices):
@@ -140,20 +141,20 @@ def _some_params(schedule: ScheduleSpec) -> dict[str, Any]:
         elif not space.names:
             params[name] = space.low
     for name, space in schedule.space.items():
-        if isinstance(space, Range) and name not in params:  # it ends at another parameter
+        if isinstance(space, Range) and name not in params:  # another parameter bounds it
             params[name] = space.ends(params)[0]
     return params
 
 
 def _of_like_shape(split: Split, size: int) -> Split:
-    """Return rows for some whole batches and for a last one as long as the split's own."""
+    """Return rows for some whole batches and for a last batch as long as the split's."""
     whole, rest = divmod(len(split.targets), size)
     rows = min(whole, _BATCHES) * size + rest
     return Split(split.inputs[:rows], split.targets[:rows])
 
 
 def _trained(study: Study, data: TaskData, group: Sequence[int]) -> dict[int, tuple[Any, ...]]:
-    """Train a group; return by lane its last record, the bytes of its weights and its test values."""
+    """Train a group; return the last record, the bytes of the weights and the test values of each lane."""
     kinds = _kinds(study)
     configs = []
     for number in group:
@@ -178,5 +179,5 @@ def _trained(study: Study, data: TaskData, group: Sequence[int]) -> dict[int, tu
 
 def _bytes(tensor: Tensor) -> bytes:
     """Return a tensor's bits; all NaNs count as the same."""
-    found: bytes = tensor.nan_to_num(nan=0.0).numpy().tobytes()
-    return found
+    bits: bytes = tensor.nan_to_num(nan=0.0).numpy().tobytes()
+    return bits

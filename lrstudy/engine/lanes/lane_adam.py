@@ -11,23 +11,23 @@ from torch.optim import Adam, AdamW, Optimizer
 
 from lrstudy.engine.lanes.optimizer_state import Column, StackedLanes
 
-# Options of torch's Adam with which it computes something else than what stands here.
-_OTHERWISE: Final = ("amsgrad", "maximize", "capturable", "differentiable")
+# Options of torch's Adam that change its update rule; they are not implemented here.
+_UNSUPPORTED: Final = ("amsgrad", "maximize", "capturable", "differentiable")
 
 
 def is_plain_adam(optimizer: Optimizer) -> bool:
     """Return True if an optimizer is torch's Adam or AdamW, without options that change its rule."""
     if type(optimizer) not in (Adam, AdamW):
         return False
-    return not any(group[name] for group in optimizer.param_groups for name in _OTHERWISE)
+    return not any(group[name] for group in optimizer.param_groups for name in _UNSUPPORTED)
 
 
 class StackedAdam:
-    """Moves stacked parameters, (lanes, numbers), as the lanes' own ``torch.optim.Adam`` would.
+    """Updates stacked parameters, (lanes, numbers), as the lanes' own ``torch.optim.Adam`` would.
 
     Rates and betas are read before every step from the lanes' optimizers, to which their schedules write.
-    Their state becomes views of the stacked one, so that it is always what it would be if the lane had
-    trained alone; a lane's parameters count their steps together.
+    Their state becomes views of the stacked state, so that it always equals that of a lane trained alone;
+    a lane's parameters share one step count.
     """
 
     def __init__(self, lanes: StackedLanes, optimizers: Sequence[Adam]) -> None:
@@ -42,7 +42,7 @@ class StackedAdam:
         self._columns = {name: Column(lanes.numbers) for name in ("lr", "1 - beta1", "beta2", "size", "root")}
 
     def step(self, gradient: Tensor) -> None:
-        """One step of every lane. ``gradient`` is (lanes, numbers)."""
+        """Take one step of every lane. ``gradient`` is (lanes, numbers)."""
         # Notation of torch.optim.Adam: m ← β1m + (1 − β1)g, v ← β2v + (1 − β2)g²,
         # θ ← θ − γ/(1 − β1^t) · m/(√v/√(1 − β2^t) + ε).
         self._counts.add_(1)
@@ -66,7 +66,7 @@ class StackedAdam:
         return self._columns[name].holding(values)
 
     def _adopt_counts(self, parameters: Sequence[Sequence[Tensor]]) -> Tensor:
-        """The lanes' numbers of steps, left as views in the state of each parameter."""
+        """Return the lanes' step counts; the state of each parameter becomes a view of them."""
         states = [
             [optimizer.state[parameter] for parameter in own]
             for optimizer, own in zip(self._optimizers, parameters, strict=True)

@@ -1,6 +1,6 @@
-"""The rule that chooses lanes: from the model and the shapes of a step alone, never from a time.
+"""The rule that chooses the number of lanes: from the model and the shapes of a step only, never from a time.
 
-Lanes and plain trials round differently. If a measurement chose, the machine's load would decide the last
+Lanes and plain trials round differently. If a measured time chose, the machine's load would decide the last
 digits of every trial.
 """
 
@@ -17,12 +17,12 @@ from lrstudy.engine.lanes.stacked_model import has_known_layers
 from lrstudy.spec import Study
 from lrstudy.tasks import TaskData, assemble
 
-# Up to so many multiply-adds of a step's forward pass lanes are at least 1.5 times as fast as trials one by
-# one: where layers are stacked one by one, and where torch maps over the whole model. Measured by
+# Up to this many multiply-adds in a step's forward pass, lanes are at least 1.5 times as fast as trials one
+# after another: if the layers are stacked one by one, and if torch maps over the whole model. Measured by
 # tests/bench/lane_rule.py.
 KNOWN_LAYERS: Final = 8_000_000
 MAPPED: Final = 4_000_000
-# Up to so many, more lanes are faster than few.
+# Up to this many, MANY lanes are faster than FEW.
 TINY: Final = 1_000_000
 MANY, FEW = 64, 16
 # Rows of the counted forward pass: its multiply-adds are proportional to them.
@@ -31,7 +31,7 @@ _ROWS: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """The number of lanes that the rule gives (0: none), and its reason in words."""
+    """The number of lanes that the rule gives (0: none), and the reason as a sentence."""
 
     lanes: int
     multiply_adds: int
@@ -57,8 +57,8 @@ def rule_of(study: Study, data: TaskData) -> Rule:
 
 @torch.no_grad()
 def _counted(model: nn.Module, inputs: Tensor) -> int:
-    """Return the multiply-adds of a row, by torch's counter. Its first use imports the compiler (1 s)."""
+    """Return the multiply-adds per row, from torch's counter. Its first use imports the compiler (1 s)."""
     with FlopCounterMode(display=False) as counter:
         model.eval()(inputs)
-    found: int = counter.get_total_flops() // 2 // len(inputs)
-    return found
+    adds: int = counter.get_total_flops() // 2 // len(inputs)
+    return adds

@@ -1,8 +1,8 @@
 """Several trials trained side by side: a ``Training`` for each, their steps taken together.
 
 A lane's ``Training`` owns all parts of the trial: its model, optimizer, schedule, order of the rows and
-record. The group only replaces the work of an epoch, for all lanes at once. The plain loop in ``trial`` is
-the definition of its results; the tests compare lanes with it.
+record. The group only replaces the work of an epoch, for all lanes at once. The plain loop in ``trial``
+defines the results; the tests compare lanes with it.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ class LaneGroup:
 
     @property
     def active(self) -> tuple[int, ...]:
-        """The lanes that train further: not finished, not dropped."""
+        """The lanes that are neither finished nor dropped."""
         numbered = enumerate(self.trainings)
         return tuple(i for i, lane in numbered if not lane.finished and i not in self._dropped)
 
     def drop(self, i: int) -> None:
-        """Train a lane no further; the others are stacked again before the next epoch."""
+        """Stop training a lane; the others are stacked again before the next epoch."""
         self._dropped.add(i)
 
     def run(self) -> Iterator[Pause]:
@@ -56,7 +56,7 @@ class LaneGroup:
             yield Pause(self.run_epoch())
 
     def run_epoch(self) -> dict[int, EpochRecord]:
-        """Train an epoch of every active lane; returns the records by lane.
+        """Train an epoch of every active lane; return the records by lane.
 
         The seconds in a record are the lane's share of the group's.
         """
@@ -72,14 +72,14 @@ class LaneGroup:
         validation = self._evaluate(lanes)
         eval_seconds = (time.perf_counter() - started) / len(lanes)
         return {
-            i: lane.note_epoch(*found, (share, estimate, eval_seconds))
-            for i, lane, share, estimate, *found in zip(
+            i: lane.note_epoch(*values, (share, estimate, eval_seconds))
+            for i, lane, share, estimate, *values in zip(
                 self._stacked, lanes, shares, estimates, measured, rates, train, validation, strict=True
             )
         }
 
     def _shares(self, seconds: float) -> list[float]:
-        """Return each lane's training seconds: lanes that measure share its cost, all share the rest."""
+        """Return each lane's training seconds: the lanes that measure share that cost, all share the rest."""
         watching, watched = self._model.take_watch_seconds(), self._model.watched
         each = (seconds - watching) / len(self._stacked)
         return [
@@ -88,7 +88,7 @@ class LaneGroup:
         ]
 
     def state(self, i: int) -> State:
-        """Return a lane's checkpoint: a plain ``Training`` of the trial, or a lane, continues from it."""
+        """Return a lane's checkpoint; a plain ``Training`` of the trial or a lane can continue from it."""
         state: State = _own_memory(self.trainings[i].state_dict())
         return state
 
@@ -98,11 +98,11 @@ class LaneGroup:
         self._stacked = ()  # the optimizer's buffers are new
 
     def outcome(self, i: int) -> Outcome:
-        """Return how a finished lane ended; for a confirm trial, measures the test split."""
+        """Return the outcome of a finished lane; for a confirm trial, measures the test split."""
         return self.trainings[i].outcome()
 
     def note(self, i: int) -> str | None:
-        """Return None: a remark of a ``Training`` is on its own step, which lanes do not use."""
+        """Return None: the remark of a ``Training`` concerns its step, which lanes do not use."""
         return None
 
     def close(self) -> None:
@@ -150,7 +150,7 @@ class LaneGroup:
 
 
 def _own_memory(state: Any) -> Any:
-    """Return a copy whose tensors share no memory: saved, a view would bring all lanes with it."""
+    """Return a copy whose tensors share no memory: a saved view would contain all lanes."""
     if isinstance(state, Tensor):
         return state.clone()
     if isinstance(state, Mapping):

@@ -1,8 +1,8 @@
 """Layers of many small models as one: a call computes all lanes' copies.
 
-A small layer costs its call, not its arithmetic, so that a call for all lanes costs little more than one
-lane's. Every layer knows its own backward: at this size autograd costs more than the arithmetic that it
-arranges. Nothing here needs ``torch.no_grad``: the stacked parameters are no leaves of any graph.
+The time of a small layer is that of its call, not of its arithmetic, so that a call for all lanes takes
+little longer than one lane's. Every layer implements its backward pass: at this size autograd takes longer
+than the arithmetic. Nothing here needs ``torch.no_grad``: the stacked parameters are not leaves of any graph.
 """
 
 from __future__ import annotations
@@ -23,19 +23,22 @@ class StackedLayer(Protocol):
     """All lanes' copies of a layer: (lanes, rows, …) → (lanes, rows, …)."""
 
     def __call__(self, inputs: Tensor, training: bool) -> Tensor:
-        """The outputs; if ``training``, what ``backward`` needs is kept."""
+        """Return the outputs; if ``training``, keep the values that ``backward`` needs."""
 
     def backward(self, gradient: Tensor, *, further: bool) -> tuple[Tensor, list[Tensor]]:
-        """Of the outputs' gradient: the inputs' (if it goes ``further``), and the parameters', in order."""
+        """Return the gradients of the inputs (only if ``further``) and of the parameters, in order.
+
+        ``gradient`` is that of the outputs.
+        """
 
 
-# What a backward gets: the layer, the gradient of its outputs, its inputs and its outputs.
+# A backward pass; its arguments are the layer, the gradient of its outputs, its inputs and its outputs.
 _Back = Callable[[Any, Tensor, Tensor, Tensor], Tensor]
 _aten: Final = torch.ops.aten
-# Element by element: torch's own forward and the backward that autograd would call, by named overloads,
-# so that torch need not look for the one that fits.
+# Elementwise layers: torch's forward, and the backward that autograd would call. Named overloads save torch
+# the dispatch to the one that fits.
 _ELEMENTWISE: Final[Mapping[type[nn.Module], tuple[Callable[[Any, Tensor], Tensor], _Back]]] = {
-    # As torch.nn's ReLU has it: where an output is NaN the gradient passes.
+    # As in torch.nn.ReLU, the gradient passes where an output is NaN.
     nn.ReLU: (lambda _, x: x.relu(), lambda _, g, _x, y: _aten.threshold_backward.default(g, y, 0)),
     nn.Tanh: (lambda _, x: x.tanh(), lambda _, g, _x, y: _aten.tanh_backward.default(g, y)),
     nn.Sigmoid: (lambda _, x: x.sigmoid(), lambda _, g, _x, y: _aten.sigmoid_backward.default(g, y)),
@@ -50,20 +53,20 @@ _ELEMENTWISE: Final[Mapping[type[nn.Module], tuple[Callable[[Any, Tensor], Tenso
     ),
     nn.Identity: (lambda _, x: x, lambda _, g, _x, _y: g),
 }
-# Those of them that are rounded at most once, the same by whatever code.
+# The layers among them that round at most once, equally in every implementation.
 _EXACT: Final = (nn.ReLU, nn.LeakyReLU, nn.Identity)
-# A multiple of the numbers that torch computes in one go.
+# A multiple of the vector lengths with which torch computes.
 _VECTORS: Final = 128
-# The layers that are known here.
+# The layers that can be stacked one by one.
 STACKABLE: Final = (nn.Flatten, nn.Linear, nn.BatchNorm1d, *_ELEMENTWISE)
 
 
 def stack_layer(
     layers: Sequence[nn.Module], parameters: Iterator[Tensor], watches: StackedWatches
 ) -> StackedLayer:
-    """The lanes' copies of a layer as one; takes its own from the stacked ``parameters``, in order.
+    """Return the lanes' copies of a layer as one; takes its parameters, in order, from ``parameters``.
 
-    ``watches`` are the Lipschitz hooks on it: a linear layer feeds them.
+    ``watches`` are the Lipschitz hooks on it: a linear layer calls them.
     """
     first = layers[0]
     if isinstance(first, nn.Linear):
@@ -91,10 +94,10 @@ class _Elementwise:
 
 
 def _in_whole_vectors(function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
-    """Apply it to the numbers of tensors of one shape and as many more as fill the processor's vectors.
+    """Apply a function to tensors of one shape, padded to whole vectors of the processor.
 
-    The few numbers that do not fill one are computed by other code, which rounds otherwise: the last lane's
-    bits would depend on its being the last.
+    torch computes the numbers that do not fill a vector with other code, which rounds differently: the last
+    lane's bits would depend on its place.
     """
     shape, size = tensors[0].shape, tensors[0].numel()
     filled = [functional.pad(tensor.reshape(-1), (0, -size % _VECTORS)) for tensor in tensors]
@@ -112,7 +115,7 @@ class _Flatten:
 
 
 class _Linear:
-    """The lanes' linear layers: a batched matrix product; tells the Lipschitz hooks what they would see."""
+    """The lanes' linear layers: a batched matrix product; passes inputs and outputs to Lipschitz hooks."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None, watches: StackedWatches) -> None:
         self._weight, self._transposed = weight, weight.mT
@@ -138,9 +141,9 @@ class _Linear:
 
 
 class _BatchNorm:
-    """The lanes' batch-norms: one over (rows, lanes·features), filled up to whole vectors.
+    """The lanes' batch-norms: one over (rows, lanes·features), padded to whole vectors.
 
-    As with activations, torch computes the features that do not fill one by other code.
+    As with activations, torch computes the features that do not fill a vector with other code.
     """
 
     def __init__(self, weight: Tensor, bias: Tensor, layers: Sequence[nn.Module]) -> None:
@@ -154,7 +157,7 @@ class _BatchNorm:
 
     def __call__(self, inputs: Tensor, training: bool) -> Tensor:
         lanes, _, features = inputs.shape
-        if features != self._weight.shape[1]:  # the operation itself would read beyond its ends
+        if features != self._weight.shape[1]:  # the operation would read out of bounds
             raise ValueError(f"batch-norm over {self._weight.shape[1]} features of {features}")
         inputs = self._filled(_side_by_side(inputs))
         weight, bias = self._filled(self._weight.reshape(-1)), self._filled(self._bias.reshape(-1))
@@ -169,7 +172,7 @@ class _BatchNorm:
     def backward(self, gradient: Tensor, *, further: bool) -> tuple[Tensor, list[Tensor]]:
         lanes = len(gradient)
         inputs, weight, *seen = self._kept
-        found, *own = _aten.native_batch_norm_backward.default(
+        further_back, *own = _aten.native_batch_norm_backward.default(
             self._filled(_side_by_side(gradient)),
             inputs,
             weight,
@@ -180,11 +183,11 @@ class _BatchNorm:
             self._eps,
             [further, True, True],
         )
-        further_back = self._apart(found, lanes) if further else gradient
-        return further_back, [self._unfilled(part).view(lanes, -1) for part in own]
+        of_inputs = self._apart(further_back, lanes) if further else gradient
+        return of_inputs, [self._unfilled(part).view(lanes, -1) for part in own]
 
     def _flat(self, statistics: Sequence[Tensor]) -> Tensor:
-        """The lanes' statistics as one, filled up, of which they become views."""
+        """Return the lanes' statistics as one padded tensor; they become views of it."""
         flat = functional.pad(torch.cat(list(statistics)), (0, self._fill))
         for own, part in zip(statistics, torch.split(flat, len(statistics[0])), strict=False):
             own.data = part
@@ -197,12 +200,12 @@ class _BatchNorm:
         return values[..., : -self._fill] if self._fill else values
 
     def _apart(self, values: Tensor, lanes: int) -> Tensor:
-        """(rows, lanes·features and the fill) → (lanes, rows, features)."""
+        """Reshape (rows, lanes·features and the padding) → (lanes, rows, features)."""
         return self._unfilled(values).view(len(values), lanes, -1).transpose(0, 1)
 
 
 def _side_by_side(values: Tensor) -> Tensor:
-    """(lanes, rows, features) → (rows, lanes·features)."""
+    """Reshape (lanes, rows, features) → (rows, lanes·features)."""
     return values.transpose(0, 1).reshape(values.shape[1], -1)
 
 

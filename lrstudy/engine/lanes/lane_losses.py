@@ -1,4 +1,4 @@
-"""Losses and metrics of lanes, counted for all of them at once."""
+"""Losses and metrics of lanes, computed for all of them at once."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lrstudy.tasks import MetricSums
 from lrstudy.tasks.losses import Loss
 from lrstudy.tasks.metric_sums import chosen_classes
 
-# Steps whose metrics are counted together.
+# Steps whose metrics are computed together.
 _TOGETHER: Final = 64
 
 
@@ -24,7 +24,7 @@ class StackedLoss:
 
     @torch.no_grad()
     def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """The losses, (lanes,)."""
+        """Return the losses, (lanes,)."""
         if self._loss.name == "cross-entropy":
             logarithms = torch.log_softmax(_by_class(outputs), 1)
             return -logarithms.gather(1, targets.unsqueeze(1)).squeeze(1).mean(1)
@@ -32,17 +32,17 @@ class StackedLoss:
         return losses
 
     def gradient(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """The losses' gradient in the outputs, shaped like these."""
+        """Return the gradient of the losses with respect to the outputs, in their shape."""
         if self._loss.name == "cross-entropy":  # the common one, without autograd's and vmap's cost
             return self._of_cross_entropy(outputs, targets)
         leaf = outputs.detach().requires_grad_()
-        # Lanes share nothing: the gradient of the sum is each lane's own.
+        # Lanes share nothing: the gradient of the sum is that of each lane's loss.
         losses = torch.func.vmap(self._loss)(leaf, targets)
         (gradient,) = torch.autograd.grad(losses.sum(), leaf)
         return gradient
 
     def _of_cross_entropy(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """(p − [target]) / rows."""
+        """Return (p − [target]) / rows."""
         chosen = targets.unsqueeze(1)
         if self._minus_one.shape != chosen.shape:
             self._minus_one = outputs.new_full((), -1).expand(chosen.shape)
@@ -51,14 +51,14 @@ class StackedLoss:
 
 
 def _by_class(outputs: Tensor) -> Tensor:
-    """(lanes, classes, rows): torch is several times faster where the classes do not lie side by side."""
+    """Reorder to (lanes, classes, rows): torch is several times faster if the classes are not contiguous."""
     return outputs.mT.contiguous()
 
 
 class StackedSums:
-    """The lanes' losses and metrics, as ``MetricSums`` has them, of many steps at a time.
+    """The lanes' losses and metrics, as in ``MetricSums``, computed for many steps at a time.
 
-    Each step costs an entry in a list: losses too are computed when it is full, for a step needs only their
+    Each step adds an entry to a list. Losses too are computed when it is full: a step needs only their
     gradient.
     """
 
@@ -70,7 +70,7 @@ class StackedSums:
         self._waiting: list[tuple[Tensor, Tensor]] = []
 
     def update(self, outputs: Tensor, targets: Tensor) -> None:
-        """Take a step's outputs and targets, (lanes, rows, …)."""
+        """Add a step's outputs and targets, (lanes, rows, …)."""
         self._waiting.append((outputs, targets))
         if len(self._waiting) == _TOGETHER:
             self._count()
@@ -81,22 +81,22 @@ class StackedSums:
             return
         outputs, targets = zip(*self._waiting, strict=True)
         self._waiting = []
-        given, wanted = torch.cat(outputs, 1), torch.cat(targets, 1)
-        means = self._losses(given, wanted)  # every loss is a mean over rows: this is that of all of them
+        predicted, expected = torch.cat(outputs, 1), torch.cat(targets, 1)
+        means = self._losses(predicted, expected)  # every loss is a mean over rows: this one over all rows
         if self._classes is None:
-            for lane in zip(self._moments, means, given, wanted, strict=True):
+            for lane in zip(self._moments, means, predicted, expected, strict=True):
                 lane[0].update(*lane[1:])
             return
-        rows = wanted.shape[1]
+        rows = expected.shape[1]
         self._rows += rows
         self._loss += means.double() * rows
-        self._correct += (chosen_classes(given) == wanted).sum(1)
+        self._correct += (chosen_classes(predicted) == expected).sum(1)
 
     def result(self) -> list[dict[str, float]]:
-        """Every lane's metrics of all that was taken."""
+        """Return every lane's metrics over all steps."""
         self._count()
         if self._classes is None:
-            return [sums.result() for sums in self._moments]
-        found = zip(self._loss.tolist(), self._correct.tolist(), strict=True)
+            return [moments.result() for moments in self._moments]
+        sums = zip(self._loss.tolist(), self._correct.tolist(), strict=True)
         rows = self._rows or float("nan")
-        return [{"loss": loss / rows, "accuracy": correct / rows} for loss, correct in found]
+        return [{"loss": loss / rows, "accuracy": correct / rows} for loss, correct in sums]

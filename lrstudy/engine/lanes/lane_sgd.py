@@ -1,4 +1,4 @@
-"""SGD on stacked parameters: every lane with its own rate and momentum, all of them in a few calls."""
+"""SGD on stacked parameters: all lanes in a few calls, each with its own rate and momentum."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from lrstudy.engine.lanes.optimizer_state import Column, StackedLanes
 
 
 class StackedSGD:
-    """Moves stacked parameters, (lanes, numbers), as the lanes' own ``torch.optim.SGD`` would.
+    """Updates stacked parameters, (lanes, numbers), as the lanes' own ``torch.optim.SGD`` would.
 
     Rates and momenta are read before every step from the lanes' optimizers, to which their schedules write.
-    The momentum buffers in there become views of the stacked ones, so that a lane's optimizer state is
-    always what it would be if the lane had trained alone.
+    Their momentum buffers become views of the stacked ones, so that a lane's optimizer state always equals
+    that of a lane trained alone.
     """
 
     def __init__(self, lanes: StackedLanes, optimizers: Sequence[SGD]) -> None:
@@ -31,14 +31,14 @@ class StackedSGD:
         self._fresh = stacked.new_zeros(len(stacked), 1)
 
     def step(self, gradient: Tensor) -> None:
-        """One step of every lane. ``gradient`` is (lanes, numbers)."""
+        """Take one step of every lane. ``gradient`` is (lanes, numbers)."""
         # Notation of torch.optim.SGD: b ← μb + (1 − τ)g, then θ ← θ − γb (Nesterov: θ − γ(g + μb)).
         if self._decay is not None:
             gradient = torch.addcmul(gradient, self._stacked, self._decay)
         momenta = [group["momentum"] for group in self._groups]
         if any(momenta):
             moved = self._with_momentum(gradient, self._momentum.holding(momenta))
-            # Without momentum torch takes the gradient as it is, undamped.
+            # Without momentum torch uses the gradient undamped.
             none = None if all(momenta) else self._momentum.holding(momenta) == 0
             gradient = moved if none is None else torch.where(none, gradient, moved)
         rates = [float(group["lr"]) for group in self._groups]
@@ -51,7 +51,7 @@ class StackedSGD:
             self._fresh[new] = 1
         self._buffer.mul_(momentum)
         if first and self._dampening:
-            # torch's first step of a parameter takes the gradient undamped.
+            # In a parameter's first step torch uses the gradient undamped.
             self._buffer.addcmul_(gradient, self._fresh * self._dampening + (1 - self._dampening))
         else:
             self._buffer.add_(gradient, alpha=1 - self._dampening)

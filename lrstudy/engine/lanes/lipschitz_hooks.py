@@ -1,4 +1,4 @@
-"""The Lipschitz hooks of lanes, which get what each would have seen on its lane's model."""
+"""The Lipschitz hooks of lanes; each gets the inputs and outputs that it would get on its lane's model."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lrstudy.lipschitz.watch import Watch, watches_on
 
 
 class StackedWatches:
-    """All the hooks on one layer. ``lanes`` are those that have one."""
+    """All the hooks on one layer. ``lanes`` are the lanes that have one."""
 
     def __init__(self, layers: Sequence[nn.Module]) -> None:
         self._watches = _alike(layers)
@@ -29,7 +29,7 @@ class StackedWatches:
         self._seconds += time.perf_counter() - started
 
     def take_seconds(self) -> float:
-        """Return the seconds that looking has taken since the last call."""
+        """Return the seconds spent in ``look`` since the last call."""
         taken, self._seconds = self._seconds, 0.0
         return taken
 
@@ -41,7 +41,7 @@ class _Alike:
         self._names, self._maxima = names, maxima
         self._rows: dict[int, Tensor] = {}
         self.lanes = lanes
-        # Never one by itself: torch multiplies a single matrix by other code, which rounds otherwise.
+        # Never a single lane: torch multiplies a single matrix with other code, which rounds differently.
         self._places = torch.tensor(lanes if len(lanes) > 1 else lanes * 2, device=maxima.device)
 
     def look(self, inputs: Tensor, outputs: Tensor) -> None:
@@ -49,23 +49,23 @@ class _Alike:
         if len(self.lanes) < len(inputs) or len(inputs) == 1:
             inputs = inputs.index_select(0, self._places)
             outputs = outputs.index_select(0, self._places) if "ka" in self._names else inputs
-        # In one layout, so that sums run in one order, whatever the number of a lane's neighbours.
-        found = batch_quantities(self._names, inputs.contiguous(), outputs.contiguous())[: len(self.lanes)]
+        # In one layout, so that sums run in one order for any number of neighbours.
+        values = batch_quantities(self._names, inputs.contiguous(), outputs.contiguous())[: len(self.lanes)]
         rows = inputs.shape[1]
         if rows not in self._rows:
-            self._rows[rows] = found.new_full((len(self.lanes), 1), rows)
-        found = torch.cat([found, self._rows[rows]], 1)
-        torch.maximum(self._maxima, found, out=self._maxima)  # a NaN stays
+            self._rows[rows] = values.new_full((len(self.lanes), 1), rows)
+        values = torch.cat([values, self._rows[rows]], 1)
+        torch.maximum(self._maxima, values, out=self._maxima)  # a NaN stays
 
 
 def _alike(layers: Sequence[nn.Module]) -> list[_Alike]:
-    """Return the hooks of a layer's lanes, those that measure the same quantities together."""
-    found: dict[tuple[str, ...], list[tuple[int, Watch]]] = {}
+    """Return the hooks of a layer's lanes, grouped by the quantities that they measure."""
+    by_names: dict[tuple[str, ...], list[tuple[int, Watch]]] = {}
     for lane, layer in enumerate(layers):
         for hook in watches_on(layer):
-            found.setdefault(hook.names, []).append((lane, hook))
+            by_names.setdefault(hook.names, []).append((lane, hook))
     stacked = []
-    for names, watches in found.items():
+    for names, watches in by_names.items():
         (device,) = watches[0][1].maxima
         maxima = stack_in_place([watch.maxima[device] for _, watch in watches])
         stacked.append(_Alike(names, [lane for lane, _ in watches], maxima))

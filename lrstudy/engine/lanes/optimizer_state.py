@@ -12,14 +12,14 @@ from lrstudy.engine.lanes.shared_storage import Layout
 
 
 class Column:
-    """A number per lane as a (lanes, 1) tensor like ``like``, made anew only where one has changed."""
+    """A number per lane as a (lanes, 1) tensor like ``like``, rebuilt only when one has changed."""
 
     def __init__(self, like: Tensor) -> None:
         self._values: list[float] = []
         self._like = self._tensor = like
 
     def holding(self, values: list[float]) -> Tensor:
-        """The column of these values."""
+        """Return the column of these values."""
         if values != self._values:
             self._values = values
             self._tensor = torch.tensor(values, dtype=self._like.dtype).to(self._like.device).unsqueeze(1)
@@ -27,15 +27,15 @@ class Column:
 
 
 class StackedLanes:
-    """Parameters of lanes whose optimizers step together: ``numbers`` is (lanes, numbers), as stacked."""
+    """Parameters of lanes whose optimizers step together: ``numbers`` is their stack, (lanes, numbers)."""
 
     def __init__(self, numbers: Tensor, layout: Layout, parameters: Sequence[Sequence[Tensor]]) -> None:
         self.numbers, self.parameters, self._layout = numbers, parameters, layout
 
     def adopt(self, name: str, optimizers: Sequence[Optimizer]) -> tuple[Tensor, list[int]]:
-        """The lanes' optimizer state of this name, stacked like ``numbers`` and left as views in its place.
+        """Stack the lanes' optimizer state of this name like ``numbers``; the state becomes views of it.
 
-        Zero where a lane has none yet: those lanes are the second answer.
+        Returns the stack and the lanes that had no such state yet: theirs is zero.
         """
         stacked, without = torch.zeros_like(self.numbers), []
         for lane, (optimizer, own) in enumerate(zip(optimizers, self.parameters, strict=True)):
@@ -49,7 +49,7 @@ class StackedLanes:
         return stacked, without
 
     def decay(self, optimizer: Optimizer) -> Tensor | None:
-        """The weight decay of each number of a lane, (numbers,); None where there is none."""
+        """Return the weight decay of each number of a lane, (numbers,); None if all are 0."""
         decays = {
             id(parameter): group["weight_decay"]
             for group in optimizer.param_groups

@@ -1,4 +1,4 @@
-"""The optimizer steps of lanes: SGD's and Adam's in a few calls for all, any other optimizer's one by one."""
+"""The optimizer steps of lanes: SGD and Adam in a few calls for all lanes, other optimizers lane by lane."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from lrstudy.engine.lanes.stacked_model import Stacked
 
 
 def steps_together(optimizer: Optimizer) -> bool:
-    """Return True if an optimizer's lane steps together with others of its class."""
+    """Return True if lanes with this optimizer take their steps together."""
     return type(optimizer) is SGD or is_plain_adam(optimizer)
 
 
 class StackedSteps:
-    """Moves the lanes of a stacked model; those whose optimizers step together come first in it.
+    """The optimizer steps of a stacked model, in which lanes whose optimizers step together come first.
 
-    ``parameters`` are the lanes' own, in the model's order. Call ``begin`` ahead of an epoch.
+    ``parameters`` are the lanes' own, in the model's order. Call ``begin`` before each epoch.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class StackedSteps:
         self._hooked: list[Optimizer] = []
 
     def begin(self) -> None:
-        """Get ready for an epoch, for whose length hooks on the optimizers are there or not."""
+        """Prepare an epoch; hooks on the optimizers are assumed not to change within it."""
         for optimizer in self._together:
             optimizer.zero_grad(set_to_none=True)
             count_as_stepped(optimizer)
@@ -50,11 +50,11 @@ class StackedSteps:
             parameter.grad = gradient
 
     def step(self) -> None:
-        """One step of every lane, by the model's last gradient."""
+        """Take one step of every lane with the model's last gradient."""
         if self._stacked is not None:
             self._stacked.step(self._model.last_gradient[: self._count])
         for optimizer in self._hooked:
-            optimizer.step()  # for its hooks: without gradients it moves nothing
+            optimizer.step()  # only its hooks run: without gradients it updates nothing
         for optimizer in self._others:
             optimizer.step()
 
@@ -62,7 +62,7 @@ class StackedSteps:
 def _stack_optimizers(
     model: Stacked, optimizers: Sequence[Optimizer], parameters: Sequence[list[Tensor]]
 ) -> StackedSGD | StackedAdam | None:
-    """One for all of them: a study has one base optimizer, and those that bring their own are not here."""
+    """Return one optimizer for all lanes: a study has one base optimizer, and others do not step together."""
     if not optimizers:
         return None
     lanes = StackedLanes(model.numbers[: len(optimizers)], model.layout, parameters)

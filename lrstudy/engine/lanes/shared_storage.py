@@ -1,4 +1,4 @@
-"""One tensor for all lanes, shared with the lanes' own: who writes to a lane's writes to the stack."""
+"""One tensor for all lanes, of which the lanes' tensors are views: a write to a lane changes the stack."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-# torch allocates memory at multiples of so many bytes. Some of its operations (a norm, a small matrix
-# product) round differently elsewhere.
+# torch allocates memory at multiples of this many bytes. Some of its operations (a norm, a small matrix
+# product) round differently at other addresses.
 _ALIGNMENT: Final = 64
 
 
 def stack_in_place(tensors: Sequence[Tensor]) -> Tensor:
-    """One tensor of them all, whose parts they become."""
+    """Return a stack of the tensors, which become views of it."""
     stacked = torch.stack([tensor.detach() for tensor in tensors])
     for tensor, part in zip(tensors, stacked.unbind(), strict=True):
         tensor.data = part
@@ -24,9 +24,9 @@ def stack_in_place(tensors: Sequence[Tensor]) -> Tensor:
 class Layout:
     """Places of a model's parameters in one row of numbers: each begins where torch would allocate it.
 
-    A lane's model, its optimizer and its schedule compute with views of the row. Aligned as in memory of
-    their own, these give the same bits in every lane and in a model trained alone. ``size`` is the length
-    of a row, with the unused numbers behind each parameter.
+    A lane's model, its optimizer and its schedule compute with views of the row. Aligned as in separate
+    allocations, these give the same bits in every lane and in a model trained alone. ``size`` is the length
+    of a row, with the padding after each parameter.
     """
 
     def __init__(self, parameters: Sequence[Tensor]) -> None:
@@ -38,12 +38,12 @@ class Layout:
         self.size = sum(self._lengths)
 
     def parts(self, row: Tensor) -> list[Tensor]:
-        """The parameters' places in a row, or in rows: (…, size) → (…, *shape) of each."""
+        """Return views of the parameters in a row, or in rows: (…, size) → (…, *shape) of each."""
         flat = torch.split(row, self._lengths, -1)[::2]
         return [part.view(row.shape[:-1] + shape) for part, shape in zip(flat, self._shapes, strict=True)]
 
     def row(self, parts: Sequence[Tensor], out: Tensor | None = None) -> Tensor:
-        """One row, or rows, of the parameters' values; zeros in between. ``parts`` are (…, numbers)."""
+        """Return a row, or rows, of the parameters' values, padded with zeros. ``parts`` are (…, numbers)."""
         pieces: list[Tensor] = []
         for part, unused in zip(parts, self._lengths[1::2], strict=True):
             pieces.append(part)
@@ -53,7 +53,7 @@ class Layout:
 
 
 def flatten_in_place(lanes: Sequence[list[nn.Parameter]], layout: Layout) -> Tensor:
-    """A row per lane that holds all its parameters, which become views of it."""
+    """Return a row per lane of all its parameters, which become views of it."""
     numbers = torch.stack([layout.row([p.detach().flatten() for p in lane]) for lane in lanes])
     for lane, row in zip(lanes, numbers.unbind(), strict=True):
         for parameter, part in zip(lane, layout.parts(row), strict=True):

@@ -1,7 +1,7 @@
 """Many copies of one small model as one, which shares its memory with them.
 
-The copies' parameters and buffers become views of the stacked tensors, and whoever reads or writes a lane's
-model afterwards (a schedule that measures it, an evaluation, a checkpoint) needs to know nothing of lanes.
+The copies' parameters and buffers become views of the stacked tensors, so that code which reads or writes a
+lane's model afterwards (a schedule that measures it, an evaluation, a checkpoint) works as without lanes.
 A plain sequence of known layers is stacked layer by layer; any other model is mapped over by torch.
 """
 
@@ -27,7 +27,7 @@ _DROPOUTS: Final = (
     nn.AlphaDropout,
     nn.FeatureAlphaDropout,
 )
-# Beyond so many numbers a step's arithmetic costs more than its calls.
+# Above this many parameters a step's arithmetic takes longer than its calls.
 _SMALL: Final = 10_000_000
 
 
@@ -35,9 +35,9 @@ class Stacked(Protocol):
     """The models of some lanes as one: (lanes, rows, …) → (lanes, rows, outputs).
 
     ``numbers`` is (lanes, numbers): each lane's parameters, in the order of its ``model.parameters()``, in
-    the places that ``layout`` gives them; ``last_gradient`` is like it. ``watched`` are the lanes that
-    measure the Lipschitz constant as they train. Making another stack of some of the lanes takes them out
-    of this one, which must not be used any more.
+    the places that ``layout`` gives them; ``last_gradient`` has the same layout. ``watched`` are the lanes
+    that measure the Lipschitz constant during training. Another stack of some of the lanes takes over their
+    memory; this one must then no longer be used.
     """
 
     layout: Layout
@@ -46,25 +46,25 @@ class Stacked(Protocol):
     watched: frozenset[int]
 
     def __call__(self, inputs: Tensor, *, training: bool) -> Tensor:
-        """The outputs of all lanes. ``training``: batch statistics, and the Lipschitz hooks measure."""
+        """Return the outputs of all lanes. ``training``: with batch statistics and the Lipschitz hooks."""
 
     def backward(self, outputs: Tensor) -> Tensor:
-        """The parameters' gradient from that of the last training call's outputs: ``last_gradient`` anew."""
+        """Compute ``last_gradient`` from the gradient of the last training call's outputs; return it."""
 
     def take_watch_seconds(self) -> float:
-        """How long the measuring has taken since the last call."""
+        """Return the seconds spent on Lipschitz measurements since the last call."""
 
 
 def stack(models: Sequence[nn.Module]) -> Stacked:
-    """Stack models that are alike but for their numbers; see ``unstackable`` first."""
+    """Stack models that differ only in their parameters' values; check ``unstackable`` first."""
     return StackedModel(models) if has_known_layers(models[0]) else MappedModel(models)
 
 
 def unstackable(model: nn.Module) -> str | None:
-    """Return the reason why a model cannot be stacked; None if stacking is worth a try."""
+    """Return the reason why a model cannot be stacked; None if stacking may work."""
     for layer in model.modules():
         if isinstance(layer, _DROPOUTS) and layer.p > 0:
-            return f"the model has a {type(layer).__name__} layer, whose draws are not a lane's own"
+            return f"the model has a {type(layer).__name__} layer, whose random draws the lanes would share"
     if has_hooks(model):
         return "the model has a hook, which would see all lanes at once"
     if not all(parameter.requires_grad for parameter in model.parameters()):

@@ -1,4 +1,4 @@
-"""The speed of lanes on this machine, for a study's estimated time and for advice; it decides nothing."""
+"""The speed of lanes on this machine, for a study's time estimate and advice; no result depends on it."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from lrstudy.spec import Study
 from lrstudy.tasks import TaskData
 from lrstudy.tasks.splits import Split
 
-# What is measured: the fastest of so many epochs over so many batches.
+# The measurement is the fastest of this many epochs over this many batches.
 _EPOCHS: Final = 3
 _STEPS: Final = 16
 
 
 def seconds_per_step(study: Study, data: TaskData, lanes: int) -> float:
-    """Seconds of a step and a lane, at a rate that moves nothing far."""
+    """Return the seconds per step and lane, measured at a rate that hardly changes the weights."""
     configs = [
         TrialConfig(f"lane-{number}", Phase.TUNE, "measured", "fixed", {"lr": 1e-6}, number)
         for number in range(lanes)
@@ -30,12 +30,12 @@ def seconds_per_step(study: Study, data: TaskData, lanes: int) -> float:
     data = replace(data, train=_first(data.train, few), validation=_first(data.validation, few))
     group = LaneGroup(study, data, configs, torch.device("cpu"))
     try:
-        found: list[float] = []
-        while group.active and len(found) < _EPOCHS:
+        seconds: list[float] = []
+        while group.active and len(seconds) < _EPOCHS:
             started = time.perf_counter()
             group.run_epoch()
-            found.append(time.perf_counter() - started)
-        return min(found) / (lanes * group.trainings[0].pipeline.steps_per_epoch)
+            seconds.append(time.perf_counter() - started)
+        return min(seconds) / (lanes * group.trainings[0].pipeline.steps_per_epoch)
     finally:
         group.close()
 

@@ -1,7 +1,7 @@
-"""Many copies of any model as one, by torch's own mapping over parameters.
+"""Many copies of any model as one, by ``torch.func.vmap`` over their parameters.
 
-It costs several times what ``stacked`` costs, and stays several times cheaper than one model after another,
-for models whose layers are not known there: a user's own, as a rule.
+It is several times slower than ``stacked_model``, but several times faster than one model after another. It
+serves models with layers that ``stacked_model`` does not know, usually a user's own.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from lrstudy.lipschitz.linear_layers import rows_of
 
 
 class MappedModel:
-    """A model mapped over its lanes' parameters and buffers; as ``Stacked`` has it.
+    """A model mapped over its lanes' parameters and buffers; implements ``Stacked``.
 
-    A model that draws random numbers as it trains (dropout) raises ``RuntimeError`` at its first batch. One
-    that keeps state in Python keeps one for all lanes, and begins anew whenever they are stacked anew.
+    A model that draws random numbers during training (dropout) raises ``RuntimeError`` at its first batch.
+    State that a model keeps in Python is shared by all lanes, and reset whenever lanes are stacked again.
     """
 
     def __init__(self, models: Sequence[nn.Module]) -> None:
@@ -37,7 +37,7 @@ class MappedModel:
         self._buffers = {name: stack_in_place([lane[name] for lane in buffers]) for name in buffers[0]}
         self._module = copy.deepcopy(first)
         self._watches = self._watched_layers(models)
-        # What the watched layers saw, in the order of their calls: one may be called twice.
+        # Inputs and outputs of the watched layers, in the order of their calls: one may be called twice.
         self._seen: list[tuple[Tensor, Tensor]] = []
         self._seers: list[StackedWatches] = []
         for name, watches in self._watches.items():
@@ -54,14 +54,14 @@ class MappedModel:
         with torch.enable_grad():
             outputs, seen = self._mapped(leaf, inputs)
         self._graph = leaf, outputs
-        for watches, (A, found) in zip(self._seers, seen, strict=True):
-            watches.look(A.detach(), found.detach())
+        for watches, (A, Y) in zip(self._seers, seen, strict=True):
+            watches.look(A.detach(), Y.detach())
         return outputs.detach()
 
     def backward(self, outputs: Tensor) -> Tensor:
         """As ``Stacked`` has it."""
-        leaf, found = self._graph
-        (gradient,) = torch.autograd.grad(found, leaf, outputs)
+        leaf, computed = self._graph
+        (gradient,) = torch.autograd.grad(computed, leaf, outputs)
         return self.last_gradient.copy_(gradient)
 
     def take_watch_seconds(self) -> float:
@@ -87,9 +87,9 @@ class MappedModel:
         self._seers.append(watches)
 
     def _watched_layers(self, models: Sequence[nn.Module]) -> dict[str, StackedWatches]:
-        found = {}
+        watched = {}
         for name, _ in models[0].named_modules():
             watches = StackedWatches([model.get_submodule(name) for model in models])
             if watches.lanes:
-                found[name] = watches
-        return found
+                watched[name] = watches
+        return watched

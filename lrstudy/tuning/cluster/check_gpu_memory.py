@@ -1,4 +1,4 @@
-"""The check, before a study starts, that the trials which share a GPU fit into its memory."""
+"""The check before a study starts that trials which share a GPU fit into its memory."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ from lrstudy.errors import ClusterError, Problem
 from lrstudy.spec import Resources, Study
 from lrstudy.tasks import TaskData, assemble
 
-# Bytes of a process on a GPU besides its tensors: the CUDA context and the loaded kernels.
+# Bytes that a process uses on a GPU besides its tensors: the CUDA context and the loaded kernels.
 _CONTEXT: Final = 600 * 2**20
-# Allocators fragment, and one trial may evaluate while others train.
+# The usable share of a GPU's memory: allocators fragment, and one trial may evaluate while others train.
 _RESERVE: Final = 0.9
-_STEPS: Final = 5  # a captured step is replayed by then: its graph holds memory too
+_STEPS: Final = 5  # enough for a captured step to be replayed: its graph holds memory too
 
 
-def check_packing(
+def check_gpu_memory(
     study: Study, shared: ray.ObjectRef[Any], request: dict[str, float], search_path: tuple[str, ...]
 ) -> None:
     """Train some steps in a worker like a trial's; raise ``ClusterError`` if the trials do not fit.
 
-    ``shared`` refers to ``(Study, TaskData)``, ``search_path`` holds users' own modules. Does nothing unless
-    trials share GPUs.
+    ``shared`` refers to ``(Study, TaskData)``, ``search_path`` has the folders of users' own modules. Does
+    nothing unless trials share GPUs.
     """
     if not 0 < study.resources.gpus < 1:
         return
     options: dict[str, Any] = {"num_cpus": request["CPU"], "num_gpus": request["GPU"]}
-    options["resources"] = {name: much for name, much in request.items() if name not in ("CPU", "GPU")}
+    options["resources"] = {name: amount for name, amount in request.items() if name not in ("CPU", "GPU")}
     task: Callable[..., Any] = ray.remote(max_calls=1)(_worker).options(**options).remote
-    found = ray.get(task(shared, search_path))
-    if found is not None and (problem := packing_problem(study.resources, *found)) is not None:
+    sizes = ray.get(task(shared, search_path))
+    if sizes is not None and (problem := gpu_memory_problem(study.resources, *sizes)) is not None:
         raise ClusterError(problem)
 
 
-def packing_problem(resources: Resources, each: int, total: int) -> Problem | None:
-    """Return the problem if one trial holds ``each`` bytes of a GPU that has ``total``; None if all fit.
+def gpu_memory_problem(resources: Resources, each: int, total: int) -> Problem | None:
+    """Return the problem if trials of ``each`` bytes do not fit into a GPU of ``total`` bytes, or None.
 
-    >>> packing_problem(Resources(gpus=0.25), 2 * 2**30, 16 * 2**30)
+    >>> gpu_memory_problem(Resources(gpus=0.25), 2 * 2**30, 16 * 2**30)
     """
     sharing = math.floor(1 / resources.gpus)
     fit = int(_RESERVE * total / (each + _CONTEXT))
@@ -59,7 +59,7 @@ def packing_problem(resources: Resources, each: int, total: int) -> Problem | No
 def _worker(shared: tuple[Study, TaskData], search_path: tuple[str, ...]) -> tuple[int, int] | None:
     """Return the bytes that a trial of the study reserves on this worker's GPU, and the GPU's total."""
     if not torch.cuda.is_available():
-        return None  # Ray counts a GPU that torch does not see: trials run on the CPU
+        return None  # Ray counts a GPU that torch does not support: trials run on the CPU
     sys.path += [folder for folder in search_path if folder not in sys.path]
     device = torch.device("cuda", 0)
     held = peak_bytes(*shared, device)

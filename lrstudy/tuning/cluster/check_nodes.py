@@ -16,36 +16,39 @@ _SECONDS: Final = 60.0
 _STUDY: Final = "study.json"
 
 
-def check_reach(store: Location) -> None:
-    """Check from every node; raises ``ClusterError`` that names those which cannot write."""
+def check_nodes_write(store: Location) -> None:
+    """Check from every node; raises ``ClusterError`` with the names of the nodes that cannot write."""
     here = ray.get_runtime_context().get_node_id()
-    nodes: Callable[[], list[dict[str, Any]]] = ray.nodes  # Ray gives it no types
+    nodes: Callable[[], list[dict[str, Any]]] = ray.nodes  # Ray does not annotate it
     others = [node for node in nodes() if node["Alive"] and node["NodeID"] != here]
     if not others:
         return
     content = (store / _STUDY).read()
-    task: Any = ray.remote(num_cpus=0, max_retries=0)(unreachable)
-    looks = {}
+    task: Any = ray.remote(num_cpus=0, max_retries=0)(why_not_writable)
+    answers = {}
     for node in others:
         on_node = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-        looks[node["NodeID"]] = task.options(scheduling_strategy=on_node).remote(
+        answers[node["NodeID"]] = task.options(scheduling_strategy=on_node).remote(
             store, content, node["NodeID"]
         )
     problems = []
     for node in others:
         name = f"{node['NodeManagerHostname']}/{node['NodeID'][:8]}"
         try:
-            said = ray.get(looks[node["NodeID"]], timeout=_SECONDS)
+            cause = ray.get(answers[node["NodeID"]], timeout=_SECONDS)
         except (RayError, TimeoutError) as error:
-            said = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        if said is not None:
-            problems.append(_problem(store, name, said))
+            cause = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        if cause is not None:
+            problems.append(_problem(store, name, cause))
     if problems:
         raise ClusterError(problems)
 
 
-def unreachable(store: Location, content: bytes, mark: str) -> str | None:
-    """Return why this process cannot use the folder whose ``study.json`` has this content; None if it can."""
+def why_not_writable(store: Location, content: bytes, mark: str) -> str | None:
+    """Return the reason why this process cannot write to the folder, or None.
+
+    ``content`` is that of the folder's ``study.json``, ``mark`` makes the name of the test file unique.
+    """
     try:
         if not (store / _STUDY).exists() or (store / _STUDY).read() != content:
             return "the folder is missing on that node, or is another one"
@@ -57,8 +60,8 @@ def unreachable(store: Location, content: bytes, mark: str) -> str | None:
     return None
 
 
-def _problem(store: Location, node: str, said: str) -> Problem:
-    message = f"node {node} cannot write to it, and trials save checkpoints there ({said})"
+def _problem(store: Location, node: str, cause: str) -> Problem:
+    message = f"node {node} cannot write to it, and trials save checkpoints there ({cause})"
     remedy = (
         "Give a mount that all nodes share or a URI such as s3://bucket/runs, "
         "or turn checkpoints off: faults.checkpoint_epochs = 0."

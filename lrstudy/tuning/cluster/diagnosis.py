@@ -32,7 +32,7 @@ _MEMORY: Final = 2 * 2**30
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """One check: its name, its state, the observation, and the remedy of a fault."""
+    """The result of a check: its name, its state, the observation, and the remedy of a fault."""
 
     name: str
     state: State
@@ -41,7 +41,7 @@ class CheckResult:
 
 
 def diagnose(out: str, root: Path | None, address: str | None) -> Iterator[CheckResult]:
-    """Check everything that a study needs, the quick checks first; nothing is changed."""
+    """Check everything that a study needs, the quick checks first; changes nothing."""
     yield _python()
     yield from _packages()
     yield _accelerator()

@@ -34,9 +34,9 @@ _OVERRIDING: Final = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
 
 @dataclass(frozen=True, slots=True)
 class JobRequest:
-    """A command for the cluster to run: lrstudy's words after ``run``, with folder and environment.
+    """A command for the cluster to run: lrstudy's arguments after ``run``, with folder and environment.
 
-    ``working_dir`` is uploaded, but for ``excludes``; ``env`` and ``pip`` are Ray's runtime environment.
+    ``working_dir`` is uploaded, except ``excludes``; ``env`` and ``pip`` are Ray's runtime environment.
     """
 
     words: Sequence[str]
@@ -55,8 +55,8 @@ class JobRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """A job as the server knows it; never its environment."""
+class ClusterJob:
+    """A job's state on the server, without its environment."""
 
     name: str
     state: str
@@ -68,7 +68,7 @@ class Job:
 
     @property
     def ended(self) -> bool:
-        """True if it no longer runs."""
+        """Return True if the job no longer runs."""
         return JobStatus(self.state).is_terminal()
 
 
@@ -78,7 +78,7 @@ _LOOK_SECONDS: Final = 0.2
 class JobServer:
     """The job server of a cluster's head, ``http://HEAD:8265``.
 
-    Raises ``ClusterError`` where none answers, its token is refused, or Ray's job client is not installed.
+    Raises ``ClusterError`` if none answers, if it refuses the token, or if Ray's job client is not installed.
     """
 
     def __init__(self, address: str) -> None:
@@ -105,27 +105,27 @@ class JobServer:
             )
         return name
 
-    def jobs(self) -> list[Job]:
+    def jobs(self) -> list[ClusterJob]:
         """Return every job that was submitted, the latest first."""
         with self._translated():
-            found = [_job(details) for details in self._client.list_jobs() if details.submission_id]
-        return sorted(found, key=lambda job: job.started_at or datetime.now(UTC), reverse=True)
+            jobs = [_job(details) for details in self._client.list_jobs() if details.submission_id]
+        return sorted(jobs, key=lambda job: job.started_at or datetime.now(UTC), reverse=True)
 
-    def job(self, name: str) -> Job:
-        """Return one job; raises ``ClusterError`` when there is none of that name."""
+    def job(self, name: str) -> ClusterJob:
+        """Return one job; raises ``ClusterError`` if no job has this name."""
         with self._translated(name):
             return _job(self._client.get_job_info(name))
 
     def logs(self, name: str) -> str:
-        """Return all that a job has printed so far."""
+        """Return the output of a job so far."""
         with self._translated(name):
             text: str = self._client.get_job_logs(name)
         return text
 
-    def follow(self, name: str, show: Callable[[str], None]) -> Job:
-        """Hand on what a job prints, from its beginning until it ends.
+    def follow(self, name: str, show: Callable[[str], None]) -> ClusterJob:
+        """Pass a job's output to ``show``, from its beginning until the job ends.
 
-        The connection is a thread's, so that Ctrl-C ends the waiting at once, whatever the server does.
+        The connection is in a thread, so that Ctrl-C ends the wait immediately, even if the server hangs.
         """
         failed: list[BaseException] = []
 
@@ -137,12 +137,12 @@ class JobServer:
         def read() -> None:
             try:
                 asyncio.run(pass_on())
-            except Exception as error:  # noqa: BLE001 - raised again where the caller waits
+            except Exception as error:  # noqa: BLE001 - raised again in the caller's thread
                 failed.append(error)
 
         self.job(name)  # raises for an unknown name
         with self._translated(name), warnings.catch_warnings():
-            # Ray hands aiohttp a value that aiohttp is about to give up.
+            # Ray passes aiohttp a value that aiohttp has deprecated.
             warnings.filterwarnings("ignore", "ssl=None", DeprecationWarning)
             reader = Thread(target=read, name="lrstudy-follow", daemon=True)
             reader.start()
@@ -153,7 +153,7 @@ class JobServer:
         return self.job(name)
 
     def stop(self, name: str) -> bool:
-        """End a job; returns False when it had ended already."""
+        """Stop a job; return True if it was running, and False if it had ended already."""
         with self._translated(name):
             stopped: bool = self._client.stop_job(name)
         return stopped
@@ -194,7 +194,7 @@ def _problem(error: Exception, name: str | None, address: str) -> Problem:
 
 
 def _reach(address: str) -> None:
-    """Raise ``ClusterError`` where nothing listens: Ray's client would wait without end."""
+    """Raise ``ClusterError`` if nothing listens at the address: Ray's client would wait without limit."""
     parts = urlsplit(address)
     try:
         port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -223,8 +223,8 @@ def _client(address: str) -> Any:
         os.environ.update(held)
 
 
-def _job(details: Any) -> Job:
-    return Job(
+def _job(details: Any) -> ClusterJob:
+    return ClusterJob(
         name=details.submission_id,
         state=str(getattr(details.status, "value", details.status)),
         study=(details.metadata or {}).get("study", ""),

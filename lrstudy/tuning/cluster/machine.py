@@ -1,4 +1,4 @@
-"""Checks of what Ray needs besides processors: a folder for its sockets, a token, open files."""
+"""Checks of Ray's requirements besides processors: a folder for its sockets, a token, open files."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from typing import Final
 
 from lrstudy.errors import Problem
 
-# Ray's own order; on macOS it does not read the second.
+# In Ray's order; on macOS it does not read the second.
 _VARIABLES: Final = ("RAY_TMPDIR",) if sys.platform == "darwin" else ("RAY_TMPDIR", "TMPDIR")
 # The longest name that Ray gives a socket, below its temporary folder.
 _SOCKET: Final = "ray/session_2026-01-01_00-00-00_000000_{pid}/sockets/plasma_store"
-_SOCKET_BYTES: Final = 103 if sys.platform == "darwin" else 107  # what the kernel's address has room for
+_SOCKET_BYTES: Final = 103 if sys.platform == "darwin" else 107  # the limit of the kernel's address
 _OPEN_FILES: Final = 4096
 _FEWEST_OPEN_FILES: Final = 256
 
 
 def temporary_folder() -> tuple[Path, str]:
-    """Return where Ray keeps its files and sockets, and the variable that says so (empty where none does)."""
+    """Return the folder of Ray's files and sockets, and the variable that sets it (empty if none does)."""
     for name in _VARIABLES:
         if name in os.environ:
             return Path(os.environ[name]), name
-    return Path("/tmp"), ""  # noqa: S108 - Ray's own default
+    return Path("/tmp"), ""  # noqa: S108 - Ray's default
 
 
 def check_machine() -> list[Problem]:
-    """Return what keeps Ray from starting on this machine, each with the setting that causes it."""
+    """Return the problems that keep Ray from starting here, each with the setting that causes it."""
     return [*_temporary_problems(*temporary_folder()), *_file_problems(), *_token_problems()]
 
 
@@ -63,7 +63,7 @@ def _temporary_problems(folder: Path, variable: str) -> list[Problem]:
 
 
 def _file_problems() -> list[Problem]:
-    """Raise this process' own limit of open files as far as it may; return what remains wrong."""
+    """Raise this process's limit of open files as far as allowed; return a problem if it stays too low."""
     try:
         import resource
     except ImportError:  # Windows has no such limit
@@ -97,9 +97,9 @@ def _token_problems() -> list[Problem]:
 
 
 def provide_token() -> None:
-    """Give the Ray that this process starts a token where the user has none.
+    """Set a token for the Ray that this process starts, unless the user has one.
 
-    Ray asks for one by default and would write it into the home folder, which may not be writable. A process
+    Ray requires one by default and would write it to the home folder, which may not be writable. A process
     reads the variable once, so it stays set.
     """
     if os.environ.get("RAY_AUTH_MODE", "token").lower() != "token":

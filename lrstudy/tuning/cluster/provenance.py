@@ -19,7 +19,7 @@ _PACKAGES = ("torch", "torchvision", "ray", "optuna", "numpy", "scikit-learn", "
 
 
 def study_info(study: Study, fingerprints: Mapping[str, Any] | None = None) -> StudyInfo:
-    """Return what the store keeps beside the rows. ``fingerprints`` are those of its data and model."""
+    """Return the content of ``study.json``. ``fingerprints`` are those of the study's data and model."""
     return StudyInfo(
         name=study.name,
         spec=study.to_json(),
@@ -33,17 +33,17 @@ def study_info(study: Study, fingerprints: Mapping[str, Any] | None = None) -> S
 
 
 def _versions() -> dict[str, str]:
-    found = {"lrstudy": __version__, "python": platform.python_version()}
+    versions = {"lrstudy": __version__, "python": platform.python_version()}
     for package in _PACKAGES:
         try:
-            found[package] = version(package)
+            versions[package] = version(package)
         except PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 def _git_commit() -> str | None:
-    """Return the commit of the folder the study was started in, marked when it had uncommitted changes."""
+    """Return the commit of the current folder, marked if it has uncommitted changes; None without git."""
     try:
         commit = _git("rev-parse", "HEAD")
         return commit + ("+changes" if _git("status", "--porcelain", "--untracked-files=no") else "")
@@ -52,7 +52,7 @@ def _git_commit() -> str | None:
 
 
 def _git(*arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=True, timeout=10)  # noqa: S603, S607 - fixed words
+    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=True, timeout=10)  # noqa: S603, S607 - fixed arguments
     return done.stdout.strip()
 
 
@@ -63,7 +63,7 @@ def _hardware() -> dict[str, Any]:
 
 def _cpu_name() -> str:
     try:
-        with open("/proc/cpuinfo", encoding="utf-8") as lines:  # noqa: PTH123 - a kernel file, not a path of ours
+        with open("/proc/cpuinfo", encoding="utf-8") as lines:  # noqa: PTH123 - a kernel file
             names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
             return next(names, platform.machine())
     except OSError:

@@ -1,9 +1,9 @@
 """A watch over the two processes without which Ray cannot work: ``gcs_server`` and ``raylet``.
 
-Where one of them ends, Ray ends the driver from its C++ code, after seconds to a minute and with an exit
-code and lines that say nothing of the study. It happens when a machine ends all processes of a job at once
-(systemd, Slurm, a container), or when the kernel is out of memory. The watch sees it first. It knows only
-processes that the driver itself started: those of a remote cluster have a life apart from it.
+If one of them ends, Ray ends the driver from its C++ code, after seconds to a minute and with an exit code
+and lines that do not mention the study. It happens when a machine ends all processes of a job at once
+(systemd, Slurm, a container), or when the kernel is out of memory. The watch notices it first. It watches
+only processes that the driver started, not those of a remote cluster.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _GRACE_SECONDS: Final = 2.0  # for the driver's own handling of a signal that ca
 
 @contextmanager
 def ray_watched(on_lost: Callable[[str], None]) -> Iterator[None]:
-    """Call ``on_lost``, in a thread, with the name of the first process of a local Ray that ends too early.
+    """Call ``on_lost``, in a thread, with the name of the first process of a local Ray that ends early.
 
     A session may begin and end while the block runs. Without ``/proc`` nothing is watched.
     """
@@ -55,13 +55,13 @@ def _watch(over: threading.Event, on_lost: Callable[[str], None]) -> None:
 
 
 def _connected() -> bool:
-    import ray  # here: the command line must not wait for it
+    import ray  # not at the top: the command line must not wait for it
 
     return bool(ray.is_initialized())
 
 
 def _ray_processes() -> dict[int, str]:
-    """Return the names of this process's children that Ray cannot do without, by process id."""
+    """Return the names of this process's children that Ray requires, by process id."""
     driver, names = os.getpid(), {}
     for pid, (parent, _) in process_table().items():
         if parent != driver:

@@ -1,9 +1,9 @@
-"""A process beside the driver that ends whatever Ray has left running, however the driver ended.
+"""A process beside the driver that ends all processes that Ray has left running after the driver's end.
 
-Ray stops what it started only if the driver has the time to ask for it: after SIGKILL, or an exit in the
-middle of Ray's start, agents, workers and what workers started stay. All of it inherits an environment
-variable with a random value, by which this process finds it and nothing else. It runs as a script on the
-standard library alone. Without ``/proc`` it is not started: on macOS, Ray itself has such a process.
+Ray stops its processes only if the driver has the time to request it: after SIGKILL, or an exit in the
+middle of Ray's start, agents, workers and their children stay. All of them inherit an environment variable
+with a random value, by which this process finds them and no others. It runs as a script with only the
+standard library. Without ``/proc`` it is not started: on macOS, Ray has such a process.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from typing import Final
 VARIABLE: Final = "LRSTUDY_SESSION"
 
 _PROCESSES: Final = Path("/proc")
-_LOOK_SECONDS: Final = 5.0  # between looks at the processes that were started
+_LOOK_SECONDS: Final = 5.0  # between reads of the process table
 _POLL_SECONDS: Final = 0.05
 _GRACE_SECONDS: Final = 3.0  # from SIGTERM to SIGKILL
-_LIMIT_SECONDS: Final = 50.0  # what SIGKILL does not end until then sleeps in the kernel
-_WAIT_SECONDS: Final = 10.0  # that the driver waits at its own end
+_LIMIT_SECONDS: Final = 50.0  # a process that SIGKILL has not ended by then is blocked in the kernel
+_WAIT_SECONDS: Final = 10.0  # the driver's wait at its end
 
 
 @contextmanager
 def reaper() -> Iterator[str]:
-    """End, after the block or this process, every process whose environment has the yielded mark."""
+    """End every process whose environment has the yielded mark, after the block or this process ends."""
     mark = secrets.token_hex(16)
     if not (_PROCESSES / "self" / "environ").exists():
         yield mark
         return
     process = subprocess.Popen(  # noqa: S603 - this interpreter, on this file
-        # Isolated: neither the user's modules nor variables have a part in it. In a new session: what is
-        # sent to the driver's terminal or process group does not reach it.
+        # Isolated from the user's modules and variables. In a new session: signals to the driver's terminal
+        # or process group do not reach it.
         [sys.executable, "-I", "-S", __file__, str(os.getpid())],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
@@ -49,7 +49,7 @@ def reaper() -> Iterator[str]:
         env={},
     )
     assert process.stdin is not None
-    with suppress(OSError):  # it is gone: Ray's own means have to do
+    with suppress(OSError):  # it has ended: only Ray's cleanup is left
         process.stdin.write(f"{mark}\n".encode())
         process.stdin.flush()
     try:
@@ -67,10 +67,10 @@ class Family:
 
     def __init__(self, mark: str) -> None:
         self._entry = f"{VARIABLE}={mark}".encode()
-        self._known: dict[int, str] = {}  # when each was started: the kernel uses numbers again
+        self._known: dict[int, str] = {}  # start times: the kernel reuses process ids
 
     def running(self) -> set[int]:
-        """Return those that run now; one that was seen once is known even when its parent has ended."""
+        """Return the ids of those that run now; one seen before is included even if its parent has ended."""
         table = process_table()
         members = {pid for pid, start in self._known.items() if pid in table and table[pid][1] == start}
         members |= {pid for pid in table if pid not in members and self._is_marked(pid)}
@@ -88,7 +88,7 @@ class Family:
 
 
 def process_table() -> dict[int, tuple[int, str]]:
-    """Return the parent and the start time of each process that runs; zombies have ended."""
+    """Return the parent and the start time of each running process, without zombies."""
     table = {}
     for folder in _PROCESSES.iterdir():
         if not folder.name.isdigit():
@@ -97,35 +97,35 @@ def process_table() -> dict[int, tuple[int, str]]:
             fields = (folder / "stat").read_text(errors="replace").rpartition(")")[2].split()
         except OSError:
             continue
-        if fields[0] not in "ZX":  # else it has ended, and waits for its parent to notice
+        if fields[0] not in "ZX":  # else it has ended, and its parent has not collected it
             table[int(folder.name)] = int(fields[1]), fields[19]
     return table
 
 
 def end(family: Family) -> None:
-    """Ask every process to end, then make it: also one that is stopped, or that starts others."""
+    """Send every process SIGTERM, then SIGKILL, including stopped ones and those started since."""
     for number, seconds in ((signal.SIGTERM, _GRACE_SECONDS), (signal.SIGKILL, _LIMIT_SECONDS)):
-        deadline, asked = time.monotonic() + seconds, set[int]()
+        deadline, signalled = time.monotonic() + seconds, set[int]()
         while time.monotonic() < deadline:
             running = family.running()
             if not running:
                 return
-            for pid in running - asked:
+            for pid in running - signalled:
                 with suppress(OSError):
                     os.kill(pid, number)
-            asked |= running if number == signal.SIGTERM else set()
+            signalled |= running if number == signal.SIGTERM else set()
             time.sleep(_POLL_SECONDS)
 
 
 def main(driver: int) -> None:
-    """Wait for the driver's word or end, then end what carries its mark."""
+    """Wait until the driver signals its end or ends, then end the processes with its mark."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     mark = sys.stdin.readline().strip()
     if not mark:
         return  # the driver ended before it started anything
     family = Family(mark)
-    # The pipe alone does not tell: a fork of the driver may hold its other end.
+    # The pipe alone is not enough: a fork of the driver may hold its other end.
     while os.getppid() == driver and not select.select([sys.stdin], [], [], _LOOK_SECONDS)[0]:
         family.running()
     end(family)

@@ -1,4 +1,4 @@
-"""A connection to Ray for the length of one study: quiet, local unless an address is given."""
+"""A connection to Ray for the duration of one study: quiet, local unless an address is given."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from lrstudy.tuning.cluster.machine import check_machine, provide_token, tempora
 from lrstudy.tuning.cluster.reaper import VARIABLE, reaper
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-# What Ray calls the kinds of accelerators among its resources.
+# The prefix of accelerator kinds among Ray's resources.
 _KIND: Final = "accelerator_type:"
 _REACH_SECONDS: Final = 10.0
-# A start that fails later than this has waited for something; the shortest of Ray's own limits is 20 s.
+# A start that fails after this time has run into a timeout; the shortest of Ray's is 20 s.
 _SLOW_SECONDS: Final = 15.0
 _TRACEBACK: Final = "Traceback (most recent call last):"
 AUTHENTICATE: Final = (
@@ -39,12 +39,12 @@ AUTHENTICATE: Final = (
 
 @contextlib.contextmanager
 def ray_session(address: str | None, resources: Resources) -> Iterator[str]:
-    """Connect to a cluster, or start Ray on this machine; leaves nothing running that it started.
+    """Connect to a cluster, or start Ray on this machine; ends every process that it started.
 
     Yields the folder of Ray's own files, on each of its machines.
 
-    Raises ``ClusterError`` when the cluster cannot be reached, or can never give one trial what the
-    study's ``[resources]`` ask for.
+    Raises ``ClusterError`` if the cluster cannot be reached, or if it lacks the study's ``[resources]`` even
+    for a single trial.
     """
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
@@ -59,18 +59,18 @@ def ray_session(address: str | None, resources: Resources) -> Iterator[str]:
             _reach(address)
             with _signals_kept():
                 folder = _connect(address, mark)
-            there = _cluster_resources()
+            available = _cluster_resources()
         except Exception as error:  # Ray raises a bare Exception, too
             raise ClusterError(_unconnected(address, error, time.monotonic() - began)) from error
-        _refuse(_lacking(resources, there))
-        # With a searcher Tune keeps one trial pending. Where trials are shorter than a worker's start, that
-        # one goes to the first worker that is free, and a second worker is never started.
-        os.environ.setdefault(PENDING_TRIALS, str(16 + int(there.get("CPU", 0))))
+        _refuse(_lacking(resources, available))
+        # With a searcher Tune keeps one trial pending. If trials are shorter than a worker's start, that one
+        # is given to the first free worker, and a second worker is never started.
+        os.environ.setdefault(PENDING_TRIALS, str(16 + int(available.get("CPU", 0))))
         yield folder
 
 
 def _leave() -> None:
-    """Disconnect from Ray; what that raises must hide neither the study's end nor the first error."""
+    """Disconnect from Ray; an exception here must hide neither the study's end nor an earlier error."""
     try:
         ray.shutdown()
     except Exception:  # Ray raises a bare Exception, too
@@ -95,7 +95,7 @@ def _unconnected(address: str | None, error: Exception, seconds: float) -> Probl
 
 
 def _cause(error: Exception) -> str:
-    """Return what an exception says on one line; of a traceback in its text, the exception alone.
+    """Return an exception's text on one line; of a traceback in it, only the exception.
 
     >>> _cause(RuntimeError("Failed to start GCS.  Last 0 lines of error files:\\n\\n.Please check gcs.out"))
     'Failed to start GCS. Please check gcs.out'
@@ -111,13 +111,13 @@ def _cause(error: Exception) -> str:
 
 
 def check_cluster(address: str, resources: Resources) -> None:
-    """Connect and leave again; raises ``ClusterError`` as ``ray_session`` does."""
+    """Connect and disconnect; raises ``ClusterError`` as ``ray_session`` does."""
     with ray_session(address, resources):
         pass
 
 
 def _reach(address: str | None) -> None:
-    """Raise ``OSError`` where nothing listens at an address: Ray itself would try for an hour."""
+    """Raise ``OSError`` if nothing listens at the address: Ray would try for an hour."""
     host, colon, port = (address or "").rpartition("://")[2].rpartition(":")
     if not colon or not port.isdigit():
         return  # "auto", or a name that only Ray can look up
@@ -126,7 +126,7 @@ def _reach(address: str | None) -> None:
 
 
 def _connect(address: str | None, mark: str) -> str:
-    # What workers print stays in Ray's files; what is logged here later is the run's (``logs``).
+    # The output of workers stays in Ray's files; later log records of this process are for the run's log.
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if not _beside_the_driver():
         quiet["job_config"] = pathless_job()
@@ -141,14 +141,14 @@ def _connect(address: str | None, mark: str) -> str:
 
 
 def _beside_the_driver() -> bool:
-    """Return True if workers find lrstudy itself only in the current folder or the script's: a checkout."""
+    """Return True if lrstudy is imported from the current folder or the script's, as in a checkout."""
     here = Path(lrstudy.__file__).parents[1]
     return here in (Path.cwd(), Path(sys.argv[0]).resolve().parent)
 
 
 @contextlib.contextmanager
 def _marked(mark: str) -> Iterator[None]:
-    """Let what Ray starts inherit the reaper's mark, and what that starts; nothing else does."""
+    """Let the processes that Ray starts in the block, and their children, inherit the reaper's mark."""
     os.environ[VARIABLE] = mark
     try:
         yield
@@ -158,10 +158,10 @@ def _marked(mark: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _signals_kept() -> Iterator[None]:
-    """Leave signals to this process' own handlers; raise ``KeyboardInterrupt`` if one comes in the block.
+    """Restore this process's signal handlers; raise ``KeyboardInterrupt`` if a signal comes in the block.
 
-    Ray, as it starts, takes SIGTERM to exit at once. What its handler raises may be lost where it comes, so
-    the numbers of signals are kept too.
+    Ray's start installs a SIGTERM handler that exits immediately. The exception that it raises may be lost,
+    so that the numbers of signals are recorded too.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -187,21 +187,24 @@ def _signals_kept() -> Iterator[None]:
 
 
 def _cluster_resources() -> dict[str, float]:
-    ask: Callable[[], dict[str, float]] = ray.cluster_resources  # Ray gives it no types
-    return ask()
+    resources: Callable[[], dict[str, float]] = ray.cluster_resources  # Ray does not annotate it
+    return resources()
 
 
 def cluster_size() -> str:
-    """Return the size of the running session's cluster in a few words."""
-    nodes: Callable[[], list[dict[str, Any]]] = ray.nodes  # Ray gives it no types
+    """Return a short description of the size of the running session's cluster."""
+    nodes: Callable[[], list[dict[str, Any]]] = ray.nodes  # Ray does not annotate it
     alive = sum(bool(node["Alive"]) for node in nodes())
-    there = _cluster_resources()
-    parts = [f"{alive} node{'s' if alive > 1 else ''}", f"{there.get('CPU', 0):g} CPUs"]
-    return ", ".join([*parts, f"{there['GPU']:g} GPUs"] if there.get("GPU") else parts)
+    total = _cluster_resources()
+    parts = [f"{alive} node{'s' if alive > 1 else ''}", f"{total.get('CPU', 0):g} CPUs"]
+    return ", ".join([*parts, f"{total['GPU']:g} GPUs"] if total.get("GPU") else parts)
 
 
 def check_local(resources: Resources) -> list[Problem]:
-    """Return what this machine lacks for even one trial, all but a kind of accelerator: only Ray knows it."""
+    """Return the resources that this machine lacks for a single trial.
+
+    The kind of accelerator is not checked: only Ray knows it.
+    """
     available = {"CPU": float(os.cpu_count() or 1), "GPU": 0.0}
     if resources.gpus > 0:
         import torch
@@ -211,19 +214,19 @@ def check_local(resources: Resources) -> list[Problem]:
 
 
 def needs(resources: Resources) -> dict[str, float]:
-    """Return what Ray must keep free for each trial; of a kind of accelerator, a token amount."""
-    asked = {"CPU": float(resources.cpus), "GPU": float(resources.gpus)}
-    return asked | ({_KIND + resources.accelerator: 0.001} if resources.accelerator else {})
+    """Return the resources that Ray reserves for each trial; of a kind of accelerator, a nominal amount."""
+    amounts = {"CPU": float(resources.cpus), "GPU": float(resources.gpus)}
+    return amounts | ({_KIND + resources.accelerator: 0.001} if resources.accelerator else {})
 
 
 def _lacking(resources: Resources, available: Mapping[str, float]) -> list[Problem]:
     problems = []
-    for key, name, asked in (("cpus", "CPU", resources.cpus), ("gpus", "GPU", resources.gpus)):
-        there = available.get(name, 0.0)
-        if asked > there:
-            message = f"a trial asks for {asked:g} {name}s, and {there:g} are available"
-            remedy = f"Lower resources.{key} to at most {there:g}, or use a cluster that has more."
-            problems.append(Problem("study", f"resources.{key}", message, remedy, asked))
+    for key, name, required in (("cpus", "CPU", resources.cpus), ("gpus", "GPU", resources.gpus)):
+        total = available.get(name, 0.0)
+        if required > total:
+            message = f"a trial asks for {required:g} {name}s, and {total:g} are available"
+            remedy = f"Lower resources.{key} to at most {total:g}, or use a cluster that has more."
+            problems.append(Problem("study", f"resources.{key}", message, remedy, required))
     kind = resources.accelerator
     if kind and _KIND + kind not in available:
         kinds = sorted(name.removeprefix(_KIND) for name in available if name.startswith(_KIND))

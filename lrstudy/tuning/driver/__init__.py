@@ -1,1 +1,1 @@
-"""The driver's side of a study: what runs next, and what becomes of its results."""
+"""The driver's side of a study: the choice of the next trials, and the recording of their results."""

@@ -1,13 +1,13 @@
 """Asynchronous successive halving (ASHA): ends tuning trials that are not worth their remaining epochs.
 
 L. Li et al., A System for Massively Parallel Hyperparameter Tuning, arXiv 1810.05934. At each rung (an
-epoch number) a trial continues if its value so far is among the best 1/``reduction`` of the trials of *its
-own schedule* that have come to that rung; the first always does. Those that come at the same moment, side by
-side in lanes, are compared with each other too. Schedules are never compared with each other: one that starts
-slowly would lose its trials to one that starts fast, which is what a study compares.
+epoch number) a trial continues if its value so far is among the best 1/``reduction`` of the trials of *the
+same schedule* that have reached that rung; the first always does. Trials that reach it at the same time, side
+by side in lanes, are compared with each other too. Schedules are never compared with each other: a schedule
+with slow progress at the start would lose its trials, and comparing schedules is the study's purpose.
 
-The trials that continue depend on the order in which they come to a rung, so a study with this pruner repeats
-exactly only with one worker. A resume fills the rungs from the store's rows.
+The order in which trials reach a rung decides which of them continue, so that a study with this pruner is
+reproducible only with one worker. A resume fills the rungs from the store's rows.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from lrstudy.spec import Study
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A trial that comes to a rung, and its objective so far."""
+    """A trial that reaches a rung, and its objective so far."""
 
     schedule: str
     trial_id: str
@@ -34,7 +34,7 @@ class Arrival:
 
 
 class Pruner:
-    """The rungs of every schedule; stops nothing unless the study asks for ``asha``."""
+    """The rungs of every schedule; stops no trial unless the study's pruner is ``asha``."""
 
     def __init__(self, study: Study) -> None:
         self._study = study
@@ -43,7 +43,7 @@ class Pruner:
         self._costs: dict[tuple[str, int], dict[str, float]] = {}
 
     def restore(self, trial: TrialRecord, rows: Sequence[EpochRecord]) -> None:
-        """Fill in the rungs that a finished tuning trial came to."""
+        """Add a finished tuning trial to the rungs that it reached."""
         if trial.phase is not Phase.TUNE:
             return
         for rung in self._rungs:
@@ -52,11 +52,11 @@ class Pruner:
                 self.stops(trial.schedule, trial.trial_id, rung, value)
 
     def stops(self, schedule: str, trial_id: str, rung: int, objective: float | None) -> bool:
-        """Return True if a trial that comes to a rung with this objective so far ends there."""
+        """Return True if a trial that reaches a rung with this objective ends there."""
         return bool(self.stopped([Arrival(schedule, trial_id, rung, objective)]))
 
     def stopped(self, arrivals: Sequence[Arrival]) -> set[str]:
-        """Return the ids of those that end there, of trials that come to their rungs at the same moment."""
+        """Return the ids of the trials that end at their rungs, of those that reach them at the same time."""
         for arrival in arrivals:
             self._rung(arrival)[arrival.trial_id] = self._cost(arrival.objective)
         return {arrival.trial_id for arrival in arrivals if self._falls_behind(arrival)}

@@ -1,7 +1,6 @@
-"""The order of a study's trials: range test, tuning, then the winner on fresh seeds. No Ray, no disk.
+"""The order of a study's trials: range test, tuning, then the winner on new seeds. No Ray, no disk.
 
-Everything it decides follows from the study and from finished trials, so that a resume needs nothing
-but the store's rows.
+Its decisions depend only on the study and on finished trials, so that a resume needs only the store's rows.
 """
 
 from __future__ import annotations
@@ -22,13 +21,13 @@ from lrstudy.tuning.driver.extend_range import Evaluated
 from lrstudy.tuning.driver.suggestions import Search
 
 
-class _Started(set[int]):
-    """Numbers of the trials that were handed out; none is ever taken out."""
+class _StartedTrials(set[int]):
+    """The numbers of the trials that were handed out; none is ever removed."""
 
     _first = 0  # no smaller number is missing
 
     def missing(self, planned: int) -> int | None:
-        """Return the smallest number below ``planned`` that is not in."""
+        """Return the smallest number below ``planned`` that is not in the set, or None."""
         while self._first in self:
             self._first += 1
         return self._first if self._first < planned else None
@@ -36,7 +35,7 @@ class _Started(set[int]):
 
 @dataclass(slots=True)
 class _ScheduleTrials:
-    """One schedule's trials: those handed out and those that have come back."""
+    """One schedule's trials: those handed out and those with a record."""
 
     spec: ScheduleSpec
     search: Search
@@ -44,8 +43,8 @@ class _ScheduleTrials:
     repeats: int  # seeds per configuration
     test_started: bool = False
     tested: TrialRecord | None = None
-    tune_started: _Started = field(default_factory=_Started)
-    confirm_started: _Started = field(default_factory=_Started)
+    tune_started: _StartedTrials = field(default_factory=_StartedTrials)
+    confirm_started: _StartedTrials = field(default_factory=_StartedTrials)
     tuned: dict[int, TrialRecord] = field(default_factory=dict)
     confirmed: dict[int, TrialRecord] = field(default_factory=dict)
     tried: dict[int, Configuration[TrialRecord]] = field(default_factory=dict)
@@ -55,29 +54,29 @@ class _ScheduleTrials:
 
     @property
     def records(self) -> list[TrialRecord]:
-        """The record of every trial that has come back."""
+        """The records of all ended trials."""
         first = [] if self.tested is None else [self.tested]
         return [*first, *self.tuned.values(), *self.confirmed.values()]
 
     @property
     def winner(self) -> Configuration[TrialRecord] | None:
-        """The best configuration once tuning is over; None before, or if every trial failed."""
+        """The best configuration once tuning has ended; None before, or if every trial failed."""
         return self.best if len(self.tuned) == self.progress.tune_planned else None
 
     def take_back(self, number: int, record: TrialRecord, learned: float | None, metric: Metric) -> None:
-        """Note a tuning trial, and its configuration once every trial of it has come back."""
+        """Add a tuning trial, and its configuration once every trial of it has a record."""
         self.tuned[number], self.learned[record.trial_id] = record, learned
-        which = number // self.repeats
-        trials = range(which * self.repeats, (which + 1) * self.repeats)
+        index = number // self.repeats
+        trials = range(index * self.repeats, (index + 1) * self.repeats)
         if any(trial not in self.tuned for trial in trials):
             return
         records = [self.tuned[trial] for trial in trials]
-        tried = configuration(which, records, lambda record: self.learned.get(record.trial_id))
-        self.tried[which] = tried
+        tried = configuration(index, records, lambda record: self.learned.get(record.trial_id))
+        self.tried[index] = tried
         if not tried.failed and (self.best is None or rank(tried, metric) < rank(self.best, metric)):
             self.best, self.progress.best = tried, tried.objective
         if self.best is None and len(self.tuned) == self.progress.tune_planned:
-            self.progress.confirm_planned = 0  # no configuration is left to confirm
+            self.progress.confirm_planned = 0  # there is no configuration to confirm
 
 
 class Controller:
@@ -120,7 +119,7 @@ class Controller:
 
     @property
     def done(self) -> bool:
-        """True if every trial of the study has a record."""
+        """Return True if every trial of the study has a record."""
         return self.remaining == 0
 
     @property
@@ -131,7 +130,7 @@ class Controller:
 
     @property
     def in_flight(self) -> int:
-        """The number of trials that were handed out and have not come back."""
+        """The number of trials that were handed out and have no record."""
         return sum(
             (schedule.test_started and schedule.tested is None)
             + len(schedule.tune_started)
@@ -147,14 +146,14 @@ class Controller:
         return [trial_id for schedule in self._schedules.values() for trial_id in schedule.ended]
 
     def complete(self, record: TrialRecord, learned: float | None = None) -> None:
-        """Take back a trial that was handed out; ``learned`` is the share by which its training loss fell."""
+        """Take the record of a trial; ``learned`` is the share by which its training loss fell."""
         self._take_back(record, learned)
 
     def winner(self, name: str) -> Configuration[TrialRecord] | None:
-        """Return the best configuration of a schedule; None before tuning is over, or if every trial failed.
+        """Return the best configuration of a schedule; None before tuning ends, or if every trial failed.
 
-        The best objective wins; among equals the one that got there in fewer epochs, then the earlier. Where
-        all trials diverged, the one that lasted longest wins.
+        The best objective wins; among equals the one that reached it in fewer epochs, then the earlier. If
+        all trials diverged, the one that trained longest wins.
         """
         return self._schedules[name].winner
 
@@ -190,18 +189,18 @@ class Controller:
         return self._config(schedule.spec, Phase.CONFIRM, number, dict(winner.params))
 
     def _tune(self, schedule: _ScheduleTrials, number: int) -> TrialConfig | None:
-        which = number // schedule.repeats
-        needed = schedule.search.needed(which)
+        index = number // schedule.repeats
+        needed = schedule.search.needed(index)
         if any(earlier not in schedule.tuned for earlier in range(needed * schedule.repeats)):
             return None
         history = [_evaluated(schedule.tried[earlier]) for earlier in range(needed)]
-        params = schedule.search.suggest(which, history)
+        params = schedule.search.suggest(index, history)
         schedule.tune_started.add(number)
         return self._config(schedule.spec, Phase.TUNE, number, params)
 
     def _config(self, spec: ScheduleSpec, phase: Phase, number: int, params: dict[str, Any]) -> TrialConfig:
-        # The seed leaves the schedule out: trial n of every schedule starts from the same weights and
-        # sees the data in the same order, which is what makes the comparison paired.
+        # The seed does not depend on the schedule: trial n of every schedule starts from the same weights and
+        # gets the data in the same order, so that the comparison is paired.
         seed = derive_seed(self._study.seed, phase.value, number)
         return TrialConfig(
             f"{spec.name}-{phase.value}-{number:03d}", phase, spec.name, spec.kind, params, seed
@@ -226,14 +225,14 @@ class Controller:
         schedule.test_started, schedule.tested = True, record
         low, high = record.params.get("min_lr"), record.params.get("max_lr")
         if isinstance(low, float) and isinstance(high, float):
-            # A test that failed has none: the search then has the whole range that was to be tested.
+            # A failed test has no bounds: the search then has the whole range of the test.
             schedule.spec = schedule.spec.narrowed(low, high)
             higher = self._metric.higher_is_better
             schedule.search = Search(self._study, schedule.spec, higher_is_better=higher)
 
 
 def _evaluated(tried: Configuration[TrialRecord]) -> Evaluated:
-    """Return what the search is told of a configuration."""
+    """Return a configuration in the form that the search takes."""
     return Evaluated(tried.params, tried.objective, failed=tried.failed, learned=tried.learned)
 
 

@@ -1,11 +1,11 @@
-"""The time after which a trial that ends no epoch is stuck, and the driver's clock that measures it.
+"""The time limit after which a trial that ends no epoch is stuck, and the driver's clock that measures it.
 
-The driver looks, not the worker: code that hangs in C holds its interpreter's lock, and a stopped process
-runs nothing at all. It ends the worker through Ray, which works on every node, and Ray starts another one.
+The driver checks, not the worker: code that hangs in C holds its interpreter's lock, and a stopped process
+runs no code. The driver ends the worker through Ray, which works on every node, and Ray starts another one.
 
-No result depends on this clock. It can only fail a trial that would hold its worker for ever, and it pauses
-while the driver itself does not run: after a laptop slept, or a container or the driver was paused, no trial
-counts as stuck.
+No result depends on this clock. It can only fail a trial that would block its worker forever, and it pauses
+while the driver does not run: after a laptop slept, or a container or the driver was paused, no trial counts
+as stuck.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-# Without a limit in the study file: this many times the slowest epoch so far, but never less than so long.
+# Without a limit in the study file: this many times the slowest epoch so far, but at least _LEAST_SECONDS.
 _TIMES: Final = 20
 _LEAST_SECONDS: Final = 600.0
-# Before any epoch has been seen nothing says how long one takes.
+# Before the first epoch ends its duration is unknown.
 _FIRST_SECONDS: Final = 86_400.0
-# A worker sends epochs at most this late, and the driver takes its time to read them.
+# A worker sends epochs at most this late, including the driver's time to read them.
 _SLACK_SECONDS: Final = 3.0
-# The start of a worker's process, its imports, the way of the data and the first model belong to no epoch.
+# The start of a worker's process, its imports, the transfer of the data and the first model are no epoch.
 _START_SECONDS: Final = 60.0
-# Tune asks ten times a second. In a longer pause the driver was not running.
+# Tune calls the driver ten times a second. In a longer pause the driver was not running.
 _STEP_SECONDS: Final = 1.0
 
 
@@ -37,7 +37,7 @@ class RunningClock:
     _last: float | None = None
 
     def tick(self) -> float:
-        """Read the clock; returns ``seconds``."""
+        """Read the clock and return ``seconds``."""
         now = self.clock()
         if self._last is not None:
             self.seconds += min(now - self._last, _STEP_SECONDS)
@@ -47,13 +47,15 @@ class RunningClock:
 
 @dataclass(slots=True)
 class _Silence:
+    """The time since a group's last report."""
+
     worker: int
     since: float
 
 
 @dataclass(slots=True)
 class EpochLimit:
-    """The watch over stuck trials: ``given`` is the study's own limit, ``slowest`` the longest epoch seen."""
+    """The detection of stuck trials: ``given`` is the study's limit, ``slowest`` the longest epoch so far."""
 
     given: float
     slowest: float | None = None
@@ -62,11 +64,11 @@ class EpochLimit:
     _loaded: set[int] = field(default_factory=set)
 
     def start(self, trial: str, worker: int) -> None:
-        """Note that a worker begins with a trial, or with a group of them."""
+        """Note that a worker starts a trial, or a group of trials."""
         self._running[trial] = _Silence(worker, self.clock.tick())
 
-    def heard(self, trial: str, *, epochs: bool) -> None:
-        """Note a report: of at least one epoch that has ended, or that the first is about to begin."""
+    def note_report(self, trial: str, *, epochs: bool) -> None:
+        """Note a report, with ``epochs`` or without (the first is about to begin)."""
         silence = self._running.get(trial)
         if silence is None:
             return
@@ -77,18 +79,18 @@ class EpochLimit:
         self._loaded.add(silence.worker)
 
     def end(self, trial: str) -> None:
-        """Note that it no longer runs."""
+        """Note that a trial no longer runs."""
         self._running.pop(trial, None)
 
     @property
     def seconds(self) -> float:
-        """The limit as it is now."""
+        """The current limit."""
         if self.given:
             return self.given
         return _FIRST_SECONDS if self.slowest is None else max(_LEAST_SECONDS, _TIMES * self.slowest)
 
     def stuck(self) -> dict[str, str]:
-        """Return those over the limit, each with the text of its error, and forget them."""
+        """Return the trials over the limit, each with its error message; they are no longer watched."""
         now, limit = self.clock.tick(), self.seconds
         stuck = {}
         for trial, silence in self._running.items():

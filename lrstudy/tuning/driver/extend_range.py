@@ -1,10 +1,10 @@
 """The rule that widens a search range whose best value is at its edge.
 
-Each range is judged by itself: a best value that is at an end, or near one with nothing tried between the
-two, moves that end outwards by the range's own width, on a log scale by a factor from 10 to 1,000, but never
-beyond what the parameter allows. Where the trials hardly learned, their values differ by luck alone: the end
+Each range is judged separately: a best value that is at an end, or near one with no tried value between the
+two, moves that end outwards by the width of the range, on a log scale by a factor from 10 to 1,000, but never
+beyond the bounds of the parameter. If the trials hardly learned, their values differ only by chance: the end
 towards which the training loss fell faster then moves (``rules.search_edges``). The rule is applied before
-every generation of the extension, to all results so far, so that it repeats from the results alone.
+every generation of the extension, to all results so far, so that it depends only on the results.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ FACTORS = (10.0, 1000.0)
 
 @dataclass(frozen=True, slots=True)
 class Evaluated:
-    """A configuration that has been tried, as the search sees it.
+    """A configuration that has been tried, in the form that the search takes.
 
-    ``objective`` is None for one that diverged: it counts as worse than every measured one. A ``failed``
-    one says nothing about its hyperparameters and is left out. ``learned`` is the share by which its
-    training loss fell.
+    ``objective`` is None if it diverged: it counts as worse than every measured one. A ``failed`` one carries
+    no information on its hyperparameters and is left out. ``learned`` is the share by which its training loss
+    fell.
     """
 
     params: Mapping[str, Any]
@@ -50,7 +50,7 @@ def widen(
     best = min(measured, key=lambda one: sign * (one.objective or 0.0))
     falls = [one for one in measured if one.learned is not None]
     idle = hardly_learned([one.learned or 0.0 for one in falls])
-    found = dict(space)
+    widened = dict(space)
     for name, span in space.items():
         if not isinstance(span, Range) or span.names:
             continue
@@ -58,12 +58,12 @@ def widen(
             end = trend([(float(one.params[name]), one.learned or 0.0) for one in falls])
         else:
             end = _end(span, float(best.params[name]), [float(one.params[name]) for one in tried])
-        found[name] = _widened(span, end, component.parameter(name) if component else None)
-    return found
+        widened[name] = _widened(span, end, component.parameter(name) if component else None)
+    return widened
 
 
 def added(before: Space, after: Space) -> tuple[float, float] | None:
-    """Return the part of a range that widening has added, or None."""
+    """Return the part that widening has added to a range, or None."""
     if not isinstance(before, Range) or not isinstance(after, Range) or before == after:
         return None
     (low, high), (new_low, new_high) = before.ends({}), after.ends({})
@@ -86,14 +86,14 @@ def _widened(span: Range, end: End | None, parameter: Parameter | None) -> Range
 
 
 def _end(span: Range, value: float, tried: Sequence[float]) -> End | None:
-    """Return the end of a range that a best value is at, or near with nothing tried between the two."""
+    """Return the end of a range at which a best value is, or near which with no tried value between."""
     low, high = span.ends({})
     place = place_in(low, high, value, log=span.log)
     return at_end(place) or outermost_near(place, value, tried)
 
 
 def _allowed(wanted: float, now: float, parameter: Parameter | None) -> float:
-    """Return the wanted end, or as far towards it as the parameter goes."""
+    """Return the wanted end, limited to the bounds of the parameter."""
     if parameter is None:
         return wanted
     if wanted < now and wanted <= parameter.low:

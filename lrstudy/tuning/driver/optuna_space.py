@@ -1,8 +1,8 @@
 """The coordinates in which Optuna samples a schedule's hyperparameters.
 
-A choice is known to Optuna by its index (it stores only plain values). A range that ends at another
-parameter is known by a share from 0 to 1 of the way between its ends, so that its distribution is the same
-for every trial.
+For Optuna a choice is its index (Optuna stores only plain values). A value in a range that ends at another
+parameter is its relative position from 0 to 1 between the ends, so that the distribution is the same for
+every trial.
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ class Coordinates:
         self._space, self._fixed = space, fixed
 
     def distributions(self) -> dict[str, BaseDistribution]:
-        """Return the distributions to ask Optuna for."""
+        """Return the distributions to pass to Optuna's ``ask``."""
         return {name: _distribution(space) for name, space in self._space.items()}
 
     def params(self, coordinates: Mapping[str, Any]) -> dict[str, Any]:
         """Return the hyperparameters, in the study file's order."""
-        found = dict(self._fixed)
-        # What depends on others comes after them.
+        params = dict(self._fixed)
+        # Parameters whose range depends on others come after them.
         for name in sorted(self._space, key=lambda name: _is_share(self._space[name])):
-            found[name] = _value(self._space[name], coordinates[name], found)
-        return {name: found[name] for name in self._space}
+            params[name] = _value(self._space[name], coordinates[name], params)
+        return {name: params[name] for name in self._space}
 
     def of(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Return the coordinates of hyperparameters."""
         return {name: _coordinate(space, params[name], params) for name, space in self._space.items()}
 
     def hold(self, params: Mapping[str, Any]) -> bool:
-        """Return True if hyperparameters are in the space; those of an earlier range test may not be."""
+        """Return True if hyperparameters are in the space; those from before a range test may not be."""
         return all(_holds(space, params[name]) for name, space in self._space.items())
 
     def grid(self, trials: int) -> dict[str, list[Any]]:
@@ -89,7 +89,7 @@ def _value(space: Space, coordinate: Any, params: Mapping[str, Any]) -> Any:
     low, high = space.ends(params)
     if not space.log:
         return low + coordinate * (high - low)
-    # The ends are exact: exp(log(x)) may leave the range by one bit.
+    # Clipped to the ends: exp(log(x)) may leave the range by one bit.
     return min(max(low * (high / low) ** coordinate, low), high)
 
 

@@ -1,4 +1,4 @@
-"""The driver's side of a running trial: reports become rows in the store, then news for the controller."""
+"""The driver's side of a running trial: writes reports to the store, then informs the controller."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lrstudy.spec import Study
 from lrstudy.store import StoreWriter
 from lrstudy.tuning.driver.controller import Controller
 from lrstudy.tuning.driver.epoch_limit import EpochLimit
-from lrstudy.tuning.driver.retries import Retries, told_by_ray
+from lrstudy.tuning.driver.retries import Retries, loss_text
 from lrstudy.tuning.driver.running_trials import RunningTrial, RunningTrials
 from lrstudy.tuning.driver.trackers import Tracking
 from lrstudy.tuning.driver.trial_writer import TrialWriter
@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 
 
 class Recorder(Callback):
-    """Takes every report from Tune before Tune stores or prints any of it."""
+    """A Tune callback that takes every report before Tune stores or prints it."""
 
     def __init__(
         self,
@@ -56,31 +56,31 @@ class Recorder(Callback):
         self._warned: set[str] = set()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Tune pickles what it is given, to restore it; nothing is ever restored from there.
+        # Tune pickles its arguments to restore them later; lrstudy never restores from there.
         return Callback, ()
 
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """Note that a worker begins with a group."""
+        """Note that a worker starts a group."""
         self._running.of(trial)
         self._actors[trial.trial_id] = actor = actor_of(trial)
         self._limit.start(trial.trial_id, hash(actor))
 
     def prune(self, trial_ids: set[str]) -> None:
-        """Write these trials as pruned when the report that Tune is about to deliver arrives."""
+        """Record these trials as pruned at the next report, which Tune is about to deliver."""
         self._pruned |= trial_ids
 
     def stop(self, group: str) -> None:
-        """Take a group back after the report that Tune is about to deliver: Tune ends it without a result."""
+        """Take a group back after the next report, which Tune is about to deliver."""
         self._stopped.add(group)
 
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
-        """Keep the epochs of a report and write the trials that have ended; leaves Tune none of it."""
+        """Keep the epochs of a report and write the trials that have ended; removes the report from Tune."""
         running, report = self._running.of(trial), WorkerReport.taken_from(result)
-        self._limit.heard(trial.trial_id, epochs=any(message.rows for message in report.messages))
+        self._limit.note_report(trial.trial_id, epochs=any(message.rows for message in report.messages))
         for message in report.messages:
-            if message.trial_id in running:  # else a group begins again, and this trial had ended
+            if message.trial_id in running:  # else a group was restarted, and this trial had ended
                 self._take(trial.trial_id, running[message.trial_id], message)
         self._on_change()  # the trials of a group end together, and late
         if trial.trial_id in self._stopped:
@@ -89,35 +89,35 @@ class Recorder(Callback):
                 self._stop(trial.trial_id, stopped)
 
     def on_trial_complete(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """Forget a group that Tune is done with."""
+        """Forget a group that has ended in Tune."""
         self._forget(trial.trial_id)
 
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """Count an attempt: the machine was taken away with notice, and Tune runs the group again."""
+        """Count an attempt: the machine was removed with notice, and Tune runs the group again."""
         self._limit.end(trial.trial_id)
         for running in self._running.of(trial).values():
             running.attempt += 1
 
     def on_trial_error(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """Retry or fail a group whose worker is lost, or broke outside the trials' own code."""
+        """Retry or fail a group whose worker is lost, or raised outside the trials' code."""
         self.lose(trial, _error_of(trial))
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        """End workers that are stuck, and write what has waited long enough."""
+        """End stuck workers, and write rows that have waited long enough."""
         for group, why in self._limit.stuck().items():
             self._end(group, why)
         self._writer.flush_if_due()
 
     def lose(self, trial: Trial, error: BaseException | None) -> None:
-        """Let each trial that ran on a worker start again, or count as failed."""
+        """Retry or fail each trial that ran on a lost worker."""
         self._running.of(trial)
         self._lose(trial.trial_id, error)
 
     def lose_all(self, error: BaseException) -> None:
-        """Let all that Tune was given start again, after an error of a worker ended Tune itself.
+        """Queue all attempts of Tune again, after an error of a worker ended Tune itself.
 
-        If one worker ran, the fault was its. If several did, none of them is known to be at fault, and all
-        start again; the caller sees to it that this comes to an end.
+        If one worker ran, the error is its fault. If several ran, the worker at fault is unknown, and all
+        attempts start again; the caller limits the number of repetitions.
         """
         running = [group for group in self._running.groups if self._running.group(group)]
         if len(running) == 1:
@@ -127,7 +127,7 @@ class Recorder(Callback):
             self._forget(group)
 
     def underway(self) -> dict[Phase, tuple[int, float]]:
-        """Return for each phase its trials that have sent epochs, and how many whole trials' work that is."""
+        """Return by phase the number of trials that have sent epochs, and their epochs in whole trials."""
         counts: dict[Phase, tuple[int, float]] = {}
         for running in self._running:
             if running.rows:
@@ -139,16 +139,16 @@ class Recorder(Callback):
 
     @property
     def waiting(self) -> int:
-        """Trials that are over and not written."""
+        """The number of ended trials that are not written yet."""
         return self._writer.waiting
 
     @property
     def error(self) -> StoreError | None:
-        """The error that kept rows from being written, if any: the driver then stops the study."""
+        """The error that kept rows from being written, or None; after one the driver stops the study."""
         return self._writer.error
 
     def flush(self) -> None:
-        """Write everything that is waiting; a failure is kept in ``error``."""
+        """Write all rows that are waiting; a failure is kept in ``error``."""
         self._writer.flush()
 
     def _take(self, group: str, running: RunningTrial, message: TrialMessage) -> None:
@@ -168,7 +168,7 @@ class Recorder(Callback):
         trial_id = running.job.config.trial_id
         if trial_id in self._pruned:
             self._pruned.remove(trial_id)
-            self._writer.add_checkpointed(trial_id)  # its worker has not said
+            self._writer.add_checkpointed(trial_id)  # its worker has not reported them
             self._finish(group, running, pruned_after(self._study, running.rows), attempt)
 
     def _end_attempt(self, group: str, running: RunningTrial, ended: Ended) -> None:
@@ -191,7 +191,7 @@ class Recorder(Callback):
         fault = fault_of(error) if why is None else Fault.STUCK
         trials = self._running.group(group)
         for running in trials:
-            outcome = Outcome(Status.FAILED, len(running.rows), error=why or told_by_ray(error))
+            outcome = Outcome(Status.FAILED, len(running.rows), error=why or loss_text(error))
             self._writer.add_checkpointed(running.job.config.trial_id)  # it may have left one
             self._fail(group, running, fault, outcome, None, shared=len(trials) > 1)
         self._forget(group)
@@ -206,13 +206,13 @@ class Recorder(Callback):
         *,
         shared: bool = False,
     ) -> None:
-        """Let the trial start again if its budget for such a fault allows; else it has failed."""
+        """Retry the trial if its budget for such a fault allows; else record it as failed."""
         job = replace(running.job, attempt=running.attempt)
         error = outcome.error or ""
         if self._retries.again(job, fault, error, shared=shared):
             self._running.end(group, running)
             return
-        outcome = replace(outcome, error=self._retries.told(job, fault, error))
+        outcome = replace(outcome, error=self._retries.failure_text(job, fault, error))
         self._finish(group, running, outcome, attempt)
 
     def _finish(self, group: str, running: RunningTrial, outcome: Outcome, attempt: Attempt | None) -> None:
@@ -226,7 +226,7 @@ class Recorder(Callback):
         self._on_change()
 
     def _end(self, group: str, why: str) -> None:
-        """Kill a worker that is stuck; Tune then says that the group's worker is lost."""
+        """Kill a stuck worker; Tune then reports that the group's worker is lost."""
         actor = self._actors.get(group)
         if actor is None:
             self._warn_once(f"a worker is stuck and cannot be ended here ({why}); Ctrl-C stops the study")
@@ -247,7 +247,7 @@ class Recorder(Callback):
 
 
 def _error_of(trial: Trial) -> BaseException | None:
-    """Return what Tune has kept of a trial's error on this machine: a store elsewhere may not have it yet."""
+    """Return a trial's error from Tune's local file, if it exists: remote storage may not have it yet."""
     kept = trial.pickled_error_file
     if kept is None or not Path(kept).exists():
         error: BaseException | None = trial.get_pickled_error()

@@ -1,11 +1,11 @@
-"""The budget of each kind of fault: how often an attempt may end by it before the trial counts as failed.
+"""The retry budget of each kind of fault: the number of faults after which the trial counts as failed.
 
-- A lost worker (its process, node or machine is gone) is not the trial's fault.
-- Out of memory may be the neighbours' fault: the trial runs again with a machine or GPU to itself.
-- An error in the code would happen again: it is recorded, unless the study asks for another try.
+- A lost worker (its process, node or machine has ended) is not the trial's fault.
+- Out of memory may be the neighbours' fault: the trial runs again, alone on a machine or GPU.
+- An error in the code would occur again: the trial fails, unless the study allows retries.
 - A trial that ends no epoch within the limit is stuck, and would be again. In a group of lanes, running each
-  alone shows which of them it was.
-- Divergence is none of these: it is a result.
+  alone identifies the stuck one.
+- Divergence is not a fault: it is a result.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from lrstudy.spec import Faults
 from lrstudy.tuning.fault import Fault, fault_of
 from lrstudy.tuning.job import Job
 
-# The advice to add to the error of a trial that failed by each.
+# Advice by kind of fault, added to the error of a failed trial.
 _REMEDIES = {
     Fault.LOST: "Unless something else ended it, the machine's memory may have been full: see dmesg there.",
     Fault.MEMORY: (
@@ -32,15 +32,15 @@ _REMEDIES = {
 }
 
 
-def told_by_ray(error: BaseException | None) -> str:
-    """Return what Ray says of a lost worker; of one that its memory monitor killed, only the first line."""
+def loss_text(error: BaseException | None) -> str:
+    """Return Ray's message on a lost worker; only its first line if Ray's memory monitor killed it."""
     fault = fault_of(error)
-    said = text_of(error).strip() if error is not None else "no cause given"
-    return f"{fault}: {said.partition(chr(10))[0] if fault is Fault.MEMORY else said}"
+    message = text_of(error).strip() if error is not None else "no cause given"
+    return f"{fault}: {message.partition(chr(10))[0] if fault is Fault.MEMORY else message}"
 
 
 class Retries:
-    """The attempts that trials still have, and those that wait to be handed out; owned by the driver."""
+    """The remaining retries of trials, and the attempts that wait to be handed out; owned by the driver."""
 
     def __init__(self, faults: Faults) -> None:
         self._budget = {
@@ -55,10 +55,10 @@ class Retries:
         self._handed: dict[str, Job] = {}
 
     def again(self, job: Job, fault: Fault, cause: str, *, shared: bool = False) -> bool:
-        """Queue the next attempt, which spends a retry of this fault; returns False when none is left.
+        """Queue the next attempt, which uses a retry of this fault; return True if the budget allows it.
 
-        With ``shared``, others had the same worker. A group that is stuck costs none of them a retry: each is
-        tried by itself.
+        With ``shared``, other trials had the same worker. A stuck group uses no retry of its trials: each
+        runs again with a worker to itself.
         """
         name = job.config.trial_id
         spent = self._spent.setdefault(name, Counter())
@@ -75,21 +75,21 @@ class Retries:
         return True
 
     def _may_be_memory(self, spent: Counter[Fault]) -> bool:
-        """Return True from the second loss on, or before the last attempt.
+        """Return True if this is the second loss or a later one, or the last attempt is next.
 
-        A worker that its machine's kernel killed for its memory looks like any other that was lost.
+        A worker that the kernel killed because memory ran out looks like any other lost worker.
         """
         return spent[Fault.LOST] > 1 or spent[Fault.LOST] == self._budget[Fault.LOST]
 
     def next(self) -> Job | None:
-        """Return the attempt that has waited longest; None if none waits."""
+        """Return the attempt that has waited longest, or None."""
         if not self._waiting:
             return None
         job = self._waiting.popleft()
         return self.handed(job)
 
     def handed(self, job: Job) -> Job:
-        """Note that Tune was given an attempt; returns it."""
+        """Note that an attempt is handed to Tune; return it."""
         self._handed[job.config.trial_id] = job
         return job
 
@@ -98,33 +98,33 @@ class Retries:
         self._handed.pop(job.config.trial_id, None)
 
     def take_back(self) -> list[Job]:
-        """Queue again all attempts that Tune was given; costs none of them a retry."""
+        """Queue again all attempts that were handed to Tune; uses no retry."""
         taken = list(self._handed.values())
         self._waiting += taken
         self._handed.clear()
         return taken
 
-    def told(self, job: Job, fault: Fault, error: str) -> str:
-        """Return the text of a failed trial: its last error, a remedy, then every attempt's if several."""
+    def failure_text(self, job: Job, fault: Fault, error: str) -> str:
+        """Return the error text of a failed trial: the last error, a remedy, then those of all attempts."""
         causes = self._causes.get(job.config.trial_id, [])
-        told = "\n".join(part for part in (error, _REMEDIES.get(fault, "")) if part)
-        return told if len(causes) < 2 else "\n\n".join((told, "\n".join(causes)))
+        text = "\n".join(part for part in (error, _REMEDIES.get(fault, "")) if part)
+        return text if len(causes) < 2 else "\n\n".join((text, "\n".join(causes)))
 
 
 def alone(request: Mapping[str, float], nodes: Iterable[Mapping[str, Any]]) -> dict[str, float]:
-    """Return a trial's resources, widened so that nothing else fits beside it.
+    """Return a trial's resources, enlarged so that no other trial fits beside it.
 
-    They become whole GPUs, or all CPUs of a node. ``nodes`` are Ray's; the widest node that can hold the
-    trial decides.
+    They become whole GPUs and all CPUs of a node. ``nodes`` are Ray's; the node with the most CPUs among
+    those that can hold the trial decides.
     """
     gpus = math.ceil(request.get("GPU", 0.0))
-    wide = dict(request)
+    enlarged = dict(request)
     if gpus:
-        wide["GPU"] = gpus
+        enlarged["GPU"] = gpus
     able = [node["Resources"] for node in nodes if node["Alive"]]
-    able = [each for each in able if all(each.get(name, 0.0) >= least for name, least in wide.items())]
-    wide["CPU"] = max((each["CPU"] for each in able), default=request["CPU"])
-    return wide
+    able = [each for each in able if all(each.get(name, 0.0) >= least for name, least in enlarged.items())]
+    enlarged["CPU"] = max((each["CPU"] for each in able), default=request["CPU"])
+    return enlarged
 
 
 def workers(request: Mapping[str, float], nodes: Iterable[Mapping[str, Any]]) -> int:
@@ -140,10 +140,10 @@ def _line(fault: Fault, cause: str) -> str:
 
 
 def to_retry(records: Iterable[TrialRecord]) -> list[str]:
-    """Return the ids of the trials to run again once what made some fail is mended.
+    """Return the ids of the trials to run again once the cause of failures is fixed.
 
-    All that failed; and of a schedule in whose tuning some failed the confirm runs too, because they depend
-    on which configuration won.
+    These are all failed trials and, for a schedule with failed tuning trials, its confirm runs too, because
+    they depend on the winning configuration.
     """
     kept = list(records)
     failed = [record for record in kept if record.status is Status.FAILED]

@@ -1,4 +1,4 @@
-"""A whole study on Ray: one ``Tuner``, from the first trial that is missing to the last."""
+"""A whole study on Ray: one ``Tuner``, from the first missing trial to the last."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from lrstudy.safe_text import describe
 from lrstudy.spec import Study
 from lrstudy.store import Location, StoreWriter
 from lrstudy.tasks import TaskData
-from lrstudy.tuning.cluster.check_gpu_memory import check_packing
-from lrstudy.tuning.cluster.check_nodes import check_reach
+from lrstudy.tuning.cluster.check_gpu_memory import check_gpu_memory
+from lrstudy.tuning.cluster.check_nodes import check_nodes_write
 from lrstudy.tuning.cluster.session import needs, ray_session
 from lrstudy.tuning.driver.asha import Pruner
 from lrstudy.tuning.driver.controller import Controller
@@ -42,17 +42,17 @@ from lrstudy.tuning.worker.pruned_lanes import PrunedLanes
 
 _log = logging.getLogger(__name__)
 
-# Tune's own files, while a study runs.
+# The folder of Tune's files, while a study runs.
 _SCRATCH: Final = "ray"
-# So often may Tune end over its workers without a trial having ended since the last time.
+# The number of times in a row that an error may end Tune without a trial having ended since the last time.
 _ENDS: Final = 3
 
 
 class StudyRun:
-    """One study and what has been done of it.
+    """One study and its progress.
 
-    ``finished`` are the records that the store already holds, ``rows`` the epochs of each by its id;
-    ``run`` does the rest and returns when no trial is missing, or when it was interrupted (then ``done`` is
+    ``finished`` are the records that the store already holds, ``rows`` their epochs by trial id; ``run``
+    runs the other trials and returns when no trial is missing, or when it was interrupted (then ``done`` is
     False).
     """
 
@@ -71,7 +71,7 @@ class StudyRun:
 
     @property
     def done(self) -> bool:
-        """True if every trial has a record."""
+        """Return True if every trial has a record."""
         return self._controller.done
 
     @property
@@ -85,7 +85,7 @@ class StudyRun:
         return self._controller.failures()
 
     def progress(self) -> Progress:
-        """Return the progress of the study now."""
+        """Return the current progress of the study."""
         underway = {} if self._recorder is None else self._recorder.underway()
         schedules = tuple(self._controller.progress(schedule.name) for schedule in self._study.schedules)
         return Progress(schedules, underway)
@@ -102,25 +102,25 @@ class StudyRun:
     ) -> None:
         """Run every trial that has no record yet.
 
-        ``session`` is the folder of Ray's own files where Ray runs already.
+        ``session`` is the folder of Ray's own files if Ray runs already.
 
-        Raises ``ClusterError`` before the first trial, or ``StoreError`` when rows cannot be written any
-        more; what was written until then is whole.
+        Raises ``ClusterError`` before the first trial, or ``StoreError`` if rows can no longer be written;
+        the rows written until then are complete.
         """
-        # In this order: Ray, as it starts, throws away what its loggers were given before.
+        # In this order: Ray's start removes earlier handlers from its loggers.
         connection = ray_session(address, self._study.resources) if session is None else nullcontext(session)
         with connection as folder, logged(writer.location):
             _log.info("workers write to %s/logs", folder)
             _log.info("lanes: %s (%s)", writer.study.lanes or "none", writer.study.lanes_reason)
             if address is not None and self._study.faults.checkpoint_epochs:
-                check_reach(writer.location)
+                check_nodes_write(writer.location)
             shared = _shared(self._study, data)
             pruned = writer.study.lanes and self._study.budget.pruner != "none"
             request = needs(self._study.resources)
             check_worker(
                 self._study, writer.study.fingerprints.get("model"), shared, request["CPU"], search_path
             )
-            check_packing(self._study, shared, request, search_path)
+            check_gpu_memory(self._study, shared, request, search_path)
             payload = Payload(
                 shared=(shared,),
                 key=self._study.spec_hash,
@@ -134,7 +134,7 @@ class StudyRun:
                 self._study, self._controller, retries, writer, tracking, self._limit, on_change
             )
             self._recorder = recorder
-            # Tune needs a folder. Nothing is ever restored from it: the store is the truth.
+            # Tune needs a folder. Nothing is ever restored from it: the store has all results.
             scratch = writer.location / _SCRATCH
             try:
                 remove_ended(writer.location, self._controller.ended)
@@ -148,16 +148,16 @@ class StudyRun:
                 tracking.close()
                 scratch.delete_folder()
                 withdraw_stop(writer.location)
-        # What could not be written at first may have been written by now.
+        # Rows that could not be written at first may have been written by now.
         if recorder.error is not None and (recorder.waiting or not self.done):
             raise recorder.error
         self.clean_up(writer.location)
 
     def _fit(self, tuner: Callable[[], tune.Tuner], recorder: Recorder, store: Location) -> None:
-        """Run Tune to its end; where it ends before over a worker, start it again with what was running.
+        """Run Tune to its end; if an error of a worker ends it, start it again with the running trials.
 
-        Tune ends its whole run over what it does not expect. None of that may end a study while trials still
-        come to their ends; where they no longer do, every trial shares the fault, and the study ends.
+        Tune ends its whole run at an unexpected error. Such an error must not end a study while some trials
+        still complete; if none does any more, all trials share the fault, and the study ends.
         """
         left, ends = self.remaining, 0
         while True:
@@ -179,7 +179,7 @@ class StudyRun:
                 return
 
     def clean_up(self, store: Location) -> None:
-        """Remove from the store's folder, once the study is done, what only a resume needs."""
+        """Remove the files that only a resume needs from the store's folder, once the study is done."""
         if self.done:
             remove_all_checkpoints(store)
             (store / _SCRATCH).delete_folder()
@@ -196,7 +196,7 @@ class StudyRun:
         resources = self._study.resources
         each = needs(resources)
 
-        nodes: Callable[[], list[dict[str, Any]]] = ray.nodes  # Ray gives it no types
+        nodes: Callable[[], list[dict[str, Any]]] = ray.nodes  # Ray does not annotate it
 
         def per_trial(config: dict[str, Any]) -> tune.PlacementGroupFactory:
             return tune.PlacementGroupFactory([alone(each, nodes()) if config["alone"] else each])
@@ -229,7 +229,7 @@ class StudyRun:
                 storage_path=scratch.path,
                 storage_filesystem=None if scratch.local is not None else scratch.filesystem,
                 callbacks=[recorder],
-                # The recorder retries what failed: Tune has one budget for all faults.
+                # The recorder retries failed trials: Tune has one budget for all faults.
                 failure_config=tune.FailureConfig(max_failures=0),
                 stop=StudyStopper(recorder, self._pruner, stop, payload.pruned_lanes),
                 verbose=0,
@@ -238,12 +238,12 @@ class StudyRun:
 
 
 def _shared(study: Study, data: TaskData) -> ray.ObjectRef[Any]:
-    """Give Ray the study and its data, for every node; raises ``ClusterError`` where they do not fit."""
+    """Put the study and its data into Ray's object store; raises ``ClusterError`` if they do not fit."""
     try:
         return ray.put((study, data))
     except (ObjectStoreFullError, OutOfDiskError, MemoryError) as error:
-        said = describe(error).partition("\n")[0]
-        message = f"the data set does not fit into Ray's object store ({said})"
+        cause = describe(error).partition("\n")[0]
+        message = f"the data set does not fit into Ray's object store ({cause})"
         remedy = "Use fewer rows (task.rows), or --address with a Ray that has more --object-store-memory."
         name = study.task.dataset.name
         raise ClusterError(Problem("study", "task.dataset", message, remedy, name)) from error

@@ -1,4 +1,4 @@
-"""The trials that workers are training, as the driver knows them from the workers' reports."""
+"""The running trials, on the driver's side, from the workers' reports."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lrstudy.tuning.messages import Attempt
 
 @dataclass(slots=True)
 class RunningTrial:
-    """An attempt at a trial and the epochs that it has sent."""
+    """An attempt at a trial and the epochs that its worker has sent."""
 
     job: Job
     rows: list[EpochRecord] = field(default_factory=list)
@@ -56,13 +56,13 @@ class RunningTrial:
 
 
 class RunningTrials:
-    """All that run, by Tune's id of their group and by their own; a group's ended trials are not in it."""
+    """All running trials, by Tune's id of their group and by trial id, without a group's ended trials."""
 
     def __init__(self) -> None:
         self._groups: dict[str, dict[str, RunningTrial]] = {}
 
     def of(self, trial: Trial) -> dict[str, RunningTrial]:
-        """Return the trials of a group that have not ended; adds a group that is new."""
+        """Return the trials of a group that have not ended; adds the group if it is new."""
         if trial.trial_id not in self._groups:
             jobs = jobs_of(trial.config)
             self._groups[trial.trial_id] = {
@@ -80,11 +80,11 @@ class RunningTrials:
         return list(self._groups)
 
     def end(self, group: str, running: RunningTrial) -> None:
-        """Note that an attempt is over."""
+        """Remove an attempt that has ended."""
         del self._groups[group][running.job.config.trial_id]
 
     def end_group(self, group: str) -> None:
-        """Note that a group's worker is done with it."""
+        """Remove a group that has ended."""
         self._groups.pop(group, None)
 
     def __iter__(self) -> Iterator[RunningTrial]:

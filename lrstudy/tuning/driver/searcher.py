@@ -16,30 +16,30 @@ from lrstudy.tuning.driver.retries import Retries
 from lrstudy.tuning.job import Job, group_config
 from lrstudy.tuning.stop_request import StopRequest
 
-# The share of the last group's time after which another one is about to end.
+# The share of the last group's time after which another group is about to end.
 _SOON: Final = 0.75
-# The steps of a group of so many lanes cost about as much as their arithmetic.
+# In a group of this many lanes the calls of a step take about as long as its arithmetic.
 _SMALL: Final = 8
 
 
 class StudySearcher(Searcher):
-    """Gives Tune groups of trials of any schedule and phase; to Tune a group is one trial.
+    """Suggests groups of trials of any schedule and phase to Tune, for which a group is one trial.
 
-    Without lanes (0) each trial is a group, and Tune gets it when it asks: one is always ready when a worker
-    becomes free.
+    Without lanes (0) each trial is a group, suggested when Tune requests it: one is always ready when a
+    worker becomes free.
 
-    With lanes up to so many trials are a group, and none is made before a worker is free for it: one made
-    earlier would be smaller than it could be. The trials that can start then are shared out evenly between
-    the workers that are free and those that will be before a new group is half done, so that none idles while
-    another has two groups to do. A small group waits for a running one that is about to end: that sets trials
-    free which fit into it, and it costs more by its steps than by its lanes. Range tests, and trials that
-    must be apart, are groups by themselves and do not wait.
+    With lanes a group has at most that many trials, and none is made before a worker is free: a group made
+    earlier could be smaller. The trials that can start are distributed evenly between the free workers and
+    those that will be free before a new group is half done, so that no worker idles while another has two
+    groups to train. A small group waits for a running one that is about to end: more trials can then start
+    and join it, and in a small group the calls of a step dominate its cost. Range tests, and trials that must
+    run alone, are groups of one and do not wait.
 
-    The clock so decides which trials are neighbours. They change no bit of each other's results: where they
-    could, ``choose_lanes`` gives no lanes, or says so to a study that asks for them.
+    So the clock decides which trials are neighbours. They change no bit of each other's results: if they
+    could, ``choose_lanes`` gives no lanes, or warns a study that sets them.
 
-    Results do not come back through here: the recorder writes them to the store first and then tells the
-    controller, so that no trial counts as done that is not on disk.
+    Results do not pass through the searcher: the recorder writes them to the store first and then informs the
+    controller, so that every trial that counts as done is on disk.
     """
 
     def __init__(
@@ -59,17 +59,17 @@ class StudySearcher(Searcher):
         self._lanes, self._workers, self._clock = lanes, workers, clock
         self._waiting: list[Job] = []
         self._ready: deque[dict[str, Any]] = deque()
-        self._out: dict[str, float] = {}  # when each group was given to Tune
-        self._took = math.inf  # seconds, of the last group that ended
+        self._out: dict[str, float] = {}  # the time at which each group was suggested
+        self._took = math.inf  # the seconds of the last group that ended
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Tune pickles what it is given, to restore it; nothing is ever restored from there.
+        # Tune pickles its arguments to restore them later; lrstudy never restores from there.
         return Searcher, ()
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
-        """Return the config of the next group, None to be asked again, ``FINISHED`` when there is no more."""
-        if self._controller.done or self._stop.asked:
-            # Ray's own signature leaves out the word that its documentation asks for here.
+        """Return the config of the next group, None if there is none yet, ``FINISHED`` after the last."""
+        if self._controller.done or self._stop.requested:
+            # Ray's annotation lacks the value that its documentation requires here.
             return cast("dict[str, Any]", Searcher.FINISHED)
         group = self._lane_group() if self._lanes else self._single_trial()
         if group is not None:
@@ -92,7 +92,7 @@ class StudySearcher(Searcher):
 
     def _single_trial(self) -> dict[str, Any] | None:
         full = 0 < self._max_concurrent <= self._controller.in_flight
-        # A trial that starts again counts as in flight already.
+        # A retried trial counts as in flight already.
         job = self._retries.next() if full else self._next()
         return None if job is None else group_config([job], in_lanes=False)
 
@@ -108,7 +108,7 @@ class StudySearcher(Searcher):
         return self._ready.popleft() if self._ready else None
 
     def _share_out(self, free: int) -> None:
-        """Make the groups that can start now."""
+        """Form the groups that can start now."""
         jobs, shares = self._waiting, free + self._ending(0.5, 1.5)
         while len(jobs) < shares * self._lanes and (job := self._next()) is not None:
             if job.config.phase is Phase.RANGE_TEST:
@@ -125,15 +125,15 @@ class StudySearcher(Searcher):
         self._waiting = [job for group in shared[free:] for job in group]
 
     def _ending(self, after: float, before: float) -> int:
-        """Return how many groups have run for such a part of what the last one took.
+        """Return the number of groups that have run for between these shares of the last group's time.
 
-        They take about as long as each other: all train for the same number of epochs.
+        All take about equally long: they train for the same number of epochs.
         """
         now = self._clock()
         return sum(after < (now - began) / self._took < before for began in self._out.values())
 
     def _next(self) -> Job | None:
-        """Return the attempt that waits longest, else the first at a new trial."""
+        """Return the retry that has waited longest, else the first attempt at a new trial."""
         if (again := self._retries.next()) is not None:
             return again
         config = self._controller.next()

@@ -29,13 +29,13 @@ class StudyStopper(Stopper):
         self._pruned: set[str] = set()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Tune pickles what it is given, to restore it; nothing is ever restored from there.
+        # Tune pickles its arguments to restore them later; lrstudy never restores from there.
         return NoopStopper, ()
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-        """Return True if Tune is to end this group; publishes the lanes of a larger one that are pruned."""
+        """Return True if Tune must end this group; in a group of several, publish the pruned lanes."""
         report = WorkerReport.of(result)
-        if not report.sees_stop and self._stop.asked:
+        if not report.sees_stop and self._stop.requested:
             self._recorder.stop(trial_id)
             return True
         schedules = {job.config.trial_id: job.config.schedule for job in jobs_of(result["config"])}
@@ -57,5 +57,5 @@ class StudyStopper(Stopper):
         return False
 
     def stop_all(self) -> bool:
-        """Return True if Tune is to end the run."""
+        """Return True if Tune must end the run."""
         return self._recorder.error is not None

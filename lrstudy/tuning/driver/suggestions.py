@@ -1,15 +1,15 @@
-"""The next hyperparameters of a schedule. Optuna behind one function; no Ray.
+"""The suggestion of hyperparameters for a schedule, with Optuna; no Ray.
 
 Suggestion number ``n`` of a schedule depends on the study's seed, the schedule and results of fixed
-earlier configurations, never on the order in which machines answer:
+earlier configurations, never on the order in which trials end:
 
-- ``random``, ``qmc`` and ``grid`` look at no result.
+- ``random``, ``qmc`` and ``grid`` use no results.
 - ``tpe`` starts with ``startup_trials`` random suggestions. After that it works in generations of
-  ``budget.generation`` configurations: all suggestions of a generation see the results of all earlier
+  ``budget.generation`` configurations: all suggestions of a generation use the results of all earlier
   generations and none of the same one (Optuna's constant liar keeps them apart).
-- The configurations of an extension (``budget.extend``) come in generations too, whatever the search:
-  before each the ranges are widened by what is known (``extend_range``), and three of four suggestions of a
-  generation are in the part that was added. Where the search is not ``tpe`` the others are random.
+- The configurations of an extension (``budget.extend``) are in generations too, for every search: before
+  each the ranges are widened by the results so far (``extend_range``), and three of four suggestions of a
+  generation are in the added part. If the search is not ``tpe`` the others are random.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ class Search:
 
     @property
     def startup_trials(self) -> int:
-        """The number of suggestions of TPE that look at no result."""
+        """The number of TPE's suggestions that use no results."""
         return min(10, max(4, self._trials // 2), self._trials)
 
     def needed(self, number: int) -> int:
-        """Return how many of the first configurations must be finished before suggestion ``number``."""
+        """Return the number of first configurations that must be finished before suggestion ``number``."""
         if not self._schedule.space:
             return 0
         size = self._budget.generation
@@ -56,10 +56,10 @@ class Search:
         return self.startup_trials + (number - self.startup_trials) // size * size
 
     def suggest(self, number: int, history: Sequence[Evaluated]) -> dict[str, Any]:
-        """Return the concrete hyperparameters of configuration ``number`` (from 0).
+        """Return the hyperparameters of configuration ``number`` (from 0).
 
-        ``history`` holds at least the first ``needed(number)`` configurations in the order of their
-        numbers; later ones are ignored.
+        ``history`` has at least the first ``needed(number)`` configurations in the order of their numbers;
+        later ones are ignored.
         """
         if not self._schedule.space:
             return dict(self._schedule.fixed)
@@ -68,12 +68,12 @@ class Search:
         return {**self._schedule.fixed, **self._suggested[number]}
 
     def space_after(self, history: Sequence[Evaluated]) -> dict[str, Space]:
-        """Return the space as the extension has widened it after the configurations in ``history``."""
+        """Return the space that the extension searches after the configurations in ``history``."""
         *_, space = self._spaces(history)
         return space
 
     def _spaces(self, history: Sequence[Evaluated]) -> Iterator[dict[str, Space]]:
-        """Yield the study's own space, then that of every generation of the extension."""
+        """Yield the study's space, then that of every generation of the extension."""
         space = dict(self._schedule.space)
         yield space
         for seen in range(self._trials, len(history) + 1, self._budget.generation):
@@ -92,7 +92,7 @@ class Search:
         for number in range(size):
             sampled = dict(study.ask(coordinates.distributions()).params)
             if extending and number < beyond:
-                # One in each of as many equal parts, so that none of what was added stays unknown.
+                # One in each of as many equal parts, so that all of the added part is sampled.
                 sampled |= _from_added(before, space, (number + rng.random()) / beyond)
             suggestions.append(coordinates.params(sampled))
         return suggestions
@@ -150,7 +150,7 @@ class Search:
 
 
 def _from_added(before: Mapping[str, Space], after: Mapping[str, Space], share: float) -> dict[str, Any]:
-    """Return for each widened range the value at this share (0 to 1) of the part that was added."""
+    """Return for each widened range the value at this relative position (0 to 1) in the added part."""
     values: dict[str, Any] = {}
     for name, span in after.items():
         part = added(before[name], span)

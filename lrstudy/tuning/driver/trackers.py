@@ -1,7 +1,7 @@
-"""Epochs on their way to TensorBoard, MLflow and Weights & Biases, through Ray Tune's own callbacks.
+"""The export of epochs to TensorBoard, MLflow and Weights & Biases, through Ray Tune's callbacks.
 
-They get every epoch as it arrives, from a separate thread so that no trial waits for them, and are never
-read back: the store is the truth. One that raises is disabled with one warning; the study continues.
+They get every epoch when it arrives, from a separate thread so that no trial waits for them, and are never
+read back. One that raises is disabled with one warning; the study continues.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _FOLDER = "tracking"
 
 @dataclass(frozen=True, slots=True)
 class _Trial:
-    """The part of a Tune trial that those callbacks read; equal for equal ids."""
+    """The attributes of a Tune trial that those callbacks read; equal for equal ids."""
 
     trial_id: str
     experiment_dir_name: str
@@ -40,14 +40,14 @@ class _Trial:
         return self.config
 
     def init_local_path(self) -> None:
-        """Do nothing: a callback that writes there makes the folder."""
+        """Do nothing: a callback that writes to the folder creates it."""
 
     def __str__(self) -> str:
         return self.trial_id
 
 
 def check_tracking(study: Study, store: Location) -> Iterator[Problem]:
-    """Yield what keeps ``[logging]`` from working: a missing extra, a secret, a place that is no folder."""
+    """Yield the problems of ``[logging]``: a missing extra, a secret, a store that is not a local folder."""
     section = study.logging
     wanted = {"tensorboard": ("tensorboardX", section.tensorboard)}
     wanted |= {"mlflow": ("mlflow", bool(section.mlflow)), "wandb": ("wandb", bool(section.wandb))}
@@ -64,7 +64,7 @@ def check_tracking(study: Study, store: Location) -> Iterator[Problem]:
 
 
 class Tracking:
-    """The study's trackers; none, and nothing is done, unless ``[logging]`` asks for one."""
+    """The trackers that the study's ``[logging]`` sets; without any, the methods do nothing."""
 
     def __init__(self, study: Study, store: Location) -> None:
         self._study, self._store = study.name, store
@@ -78,7 +78,7 @@ class Tracking:
             self._thread.start()
 
     def add(self, config: TrialConfig, rows: Sequence[EpochRecord]) -> None:
-        """Pass on the epochs that are new: a trial that starts again sends earlier ones again."""
+        """Pass on the new epochs: a trial that starts again sends earlier ones again."""
         new = [row for row in rows if row.epoch > self._seen.get(config.trial_id, 0)]
         if not new or self._thread is None:
             return
@@ -119,7 +119,7 @@ class Tracking:
         for tracker in list(self._trackers):
             try:
                 step(tracker)
-            except Exception as error:  # noqa: BLE001 - whatever a tracker or its server does, the study continues
+            except Exception as error:  # noqa: BLE001 - an error of a tracker or its server must not end the study
                 _log.warning("%s raised an error and was disabled: %r", type(tracker).__name__, error)
                 _log.info("its traceback", exc_info=error)
                 self._trackers.remove(tracker)

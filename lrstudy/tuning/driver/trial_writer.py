@@ -1,6 +1,6 @@
-"""Ended trials on their way to the store.
+"""The writing of ended trials to the store.
 
-The store's writer is called from here and from no other place, so that a row has one author.
+Only this module calls the store's writer, so that a row is written in one place.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from lrstudy.records import EpochRecord, TrialRecord
 from lrstudy.store import StoreWriter, TrialKey
 from lrstudy.tuning.worker.checkpoints import remove_checkpoints
 
-# Rows of trials that ended within this time share one write. What a kill loses of it is run again.
+# Rows of trials that ended within this time share one write. Trials whose rows a kill loses are run again.
 FLUSH_SECONDS = 0.5
 
 
 class TrialWriter:
     """Collects the rows of ended trials and writes them together, then removes the trials' checkpoints.
 
-    ``error`` is a failure to write: the driver then stops the study. ``warn`` gets what the log should say.
+    ``error`` is a failure to write: the driver then stops the study. ``warn`` gets warnings for the log.
     """
 
     def __init__(self, writer: StoreWriter, warn: Callable[[str], None]) -> None:
@@ -38,12 +38,12 @@ class TrialWriter:
         self._trials.append(record)
 
     def add_checkpointed(self, trial_id: str) -> None:
-        """Note that a trial has or may have checkpoints, to be removed once its rows are durable."""
+        """Note that a trial may have checkpoints, to be removed once its rows are durable."""
         self._checkpointed.append(trial_id)
 
     @property
     def waiting(self) -> int:
-        """Trials that are over and not written."""
+        """The number of ended trials that are not written yet."""
         return len(self._trials)
 
     def flush_if_due(self) -> None:
@@ -52,7 +52,7 @@ class TrialWriter:
             self.flush()
 
     def flush(self) -> None:
-        """Write everything that is waiting. A failure is kept in ``error``."""
+        """Write all rows that are waiting; a failure is kept in ``error``."""
         if not self._trials:
             return
         try:
@@ -67,11 +67,11 @@ class TrialWriter:
 
     def _clean_up(self, ended: set[str]) -> None:
         """Remove the checkpoints of trials whose rows are durable now."""
-        gone = [name for name in self._checkpointed if name in ended]
-        if not gone:
+        removed = [name for name in self._checkpointed if name in ended]
+        if not removed:
             return
         self._checkpointed = [name for name in self._checkpointed if name not in ended]
         try:
-            remove_checkpoints(self._writer.location, gone)
+            remove_checkpoints(self._writer.location, removed)
         except StoreError as error:
             self._warn(f"checkpoints were left behind: {error}")

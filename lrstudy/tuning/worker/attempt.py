@@ -1,4 +1,4 @@
-"""One attempt at a trial, from its worker's side: its checkpoints, its epochs and what was sent of them."""
+"""One attempt at a trial, on its worker's side: its checkpoints, epochs and messages to the driver."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from lrstudy.tuning.worker.checkpoints import Saved, TrialCheckpoints
 
 @dataclass(slots=True)
 class TrialAttempt:
-    """An attempt in progress. ``history`` is all of the trial's epochs, for checkpoints.
+    """An attempt in progress. ``history`` has all of the trial's epochs, for checkpoints.
 
-    ``ended`` is True once the attempt has an end or the driver has pruned the trial; ``silent`` once the
+    ``ended`` is True once the attempt has ended or the driver has pruned the trial; ``silent`` once the
     driver needs no further message.
     """
 
@@ -47,14 +47,14 @@ class TrialAttempt:
         return self.job.config.trial_id
 
     def open(self, study: Study, store: Location) -> None:
-        """Look for the trial's checkpoint."""
+        """Read the trial's checkpoint, if there is one, into ``saved``."""
         self.checkpoints = TrialCheckpoints(
             store, study.spec_hash, self.job.config, study.faults, notes=self._notes
         )
         self.saved = self.checkpoints.load()
 
     def resume(self) -> None:
-        """Continue from the checkpoint that was found, if any; the driver may have none of its epochs."""
+        """Continue from ``saved``, if there is one; all its epochs are sent: the driver may have none."""
         if self.saved is None:
             return
         self.history, self._sent = list(self.saved.rows), 0
@@ -68,7 +68,7 @@ class TrialAttempt:
         self.checkpoints.save(state, self.history, self.number, self.started_at)
 
     def checkpoint_due(self) -> bool:
-        """Return True if a checkpoint is to be written after the last epoch."""
+        """Return True if a checkpoint must be written after the last epoch."""
         return self.checkpoints is not None and self.checkpoints.due(len(self.history))
 
     def note(self, note: str | None) -> None:
@@ -82,21 +82,21 @@ class TrialAttempt:
         self._event = Rung(len(self.history), objective, self._about())
 
     def pruned(self) -> None:
-        """End the attempt at the rung that was reported: the driver knows the rest."""
+        """End the attempt at the reported rung; the driver needs no message."""
         self.ended = self.silent = True
 
     def end(self, outcome: Outcome, fault: Fault | None = None) -> None:
-        """End the attempt; the next message says so."""
+        """End the attempt; the next message reports it."""
         used = self.checkpoints is not None and self.checkpoints.used
         self._event = Ended(outcome, self._about(), fault, tuple(self._notes), used)
         self.ended = True
 
     def fail(self, fault: Fault, error: str) -> None:
-        """End the attempt by a fault."""
+        """End the attempt with a fault."""
         self.end(Outcome(Status.FAILED, len(self.history), error=error), fault)
 
     def message(self, *, last: bool) -> TrialMessage:
-        """Return what is new; ``last`` stops an attempt that has not ended."""
+        """Return the new epochs and the event; ``last`` stops an attempt that has not ended."""
         event = Stopped() if last and not self.ended else self._event
         rows = tuple(self.history[self._sent :])
         self._sent, self._event, self.silent = len(self.history), None, self.ended

@@ -1,8 +1,8 @@
-"""A running trial's state on storage, so that a lost worker or driver costs some epochs instead of a trial.
+"""Checkpoints of running trials, so that a lost worker or driver costs some epochs instead of a trial.
 
-One folder per trial, ``<store>/checkpoints/<trial>/``, written by the trial's worker and removed by the
-driver once the trial's row is in the store. A checkpoint holds everything the rest of the trial depends on
-and every epoch recorded so far; its name carries a digest of its content.
+One folder per trial, ``<store>/checkpoints/<trial>/``, is written by the trial's worker and removed by the
+driver once the trial's row is in the store. A checkpoint holds the whole state of the trial and every epoch
+recorded so far; its name contains a digest of its content.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import torch
 
@@ -33,7 +33,7 @@ _COLUMNS: Final = [column.name for column in fields(EpochRecord)]
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """A checkpoint that was read: state and epochs, the trial's first start and the attempt that wrote it."""
+    """The content of a checkpoint: state, epochs, the trial's first start, and the attempt that wrote it."""
 
     state: State
     rows: tuple[EpochRecord, ...]
@@ -43,10 +43,10 @@ class Saved:
 
 @dataclass(slots=True)
 class TrialCheckpoints:
-    """The checkpoints of one trial, from its worker's side; only the newest is kept.
+    """The checkpoints of one trial, on its worker's side; only the newest is kept.
 
-    Nothing here fails a trial: ``notes`` say what could not be read or written. ``used`` is True if the trial
-    leaves something to remove when it is over.
+    No error here fails a trial: ``notes`` list what could not be read or written. ``used`` is True if there
+    are checkpoints to remove when the trial is over.
     """
 
     store: Location
@@ -64,13 +64,13 @@ class TrialCheckpoints:
         self._last = self.clock()
 
     def load(self) -> Saved | None:
-        """Return the newest checkpoint that is whole and this trial's; None if no such one exists."""
+        """Return the newest checkpoint that is intact and belongs to this trial, or None."""
         if self.faults.checkpoint_epochs == 0:
             return None
         try:
             self._names = [name for name in self._folder.names() if _NAME.fullmatch(name)]
         except StoreError as error:
-            self.notes.append(f"checkpoints were not looked for: {error}")
+            self.notes.append(f"checkpoints could not be listed: {error}")
             return None
         self.used = bool(self._names)
         for name in reversed(self._names):
@@ -81,19 +81,19 @@ class TrialCheckpoints:
         return None
 
     def due(self, epoch: int) -> bool:
-        """Return True if a checkpoint is to be written after this epoch."""
+        """Return True if a checkpoint must be written after this epoch."""
         every = self.faults.checkpoint_epochs
         if every == 0 or epoch % every:
             return False
         return self.clock() - self._last >= self.faults.checkpoint_seconds
 
     def save(self, state: State, rows: Sequence[EpochRecord], attempt: int, started_at: datetime) -> bool:
-        """Write a checkpoint, then remove those before it; returns True if it was written."""
+        """Write a checkpoint, then remove the earlier ones; return True if it was written."""
         try:
             name, content = self._pack(state, rows, attempt, started_at)
             if not (self.store / "study.json").exists():
-                # Another machine's disk: no driver would find it or remove it.
-                return self._failed(f"no checkpoints: this worker does not see {self.store}")
+                # This is another machine's disk: no driver would find or remove the checkpoint.
+                return self._note_failure(f"no checkpoints: this worker does not see {self.store}")
             self._folder.create_folder()
             (self._folder / name).write(content)
             self.used = True
@@ -102,16 +102,16 @@ class TrialCheckpoints:
                     (self._folder / before).delete()
             self._names = [name]
         except StoreError as error:
-            return self._failed(f"no checkpoint: {error}", error.problems[0].message)
-        except Exception as error:  # noqa: BLE001 - a user's own schedule may hold anything, picklable or not
-            return self._failed(f"no checkpoint: {describe(error)}")
+            return self._note_failure(f"no checkpoint: {error}", error.problems[0].message)
+        except Exception as error:  # noqa: BLE001 - the state of a user's own schedule may not be picklable
+            return self._note_failure(f"no checkpoint: {describe(error)}")
         finally:
             self._last = self.clock()
         self._failing = ""
         return True
 
-    def _failed(self, note: str, cause: str = "") -> bool:
-        """Note the first of several failures in a row that have the same cause; returns False."""
+    def _note_failure(self, note: str, cause: str = "") -> Literal[False]:
+        """Note a failure, unless the previous save failed with the same cause; return False."""
         if self._failing != (cause := cause or note):
             self.notes.append(note)
         self._failing = cause
@@ -168,25 +168,25 @@ class TrialCheckpoints:
 
 
 def remove_checkpoints(store: Location, trial_ids: Collection[str]) -> None:
-    """Remove the checkpoints of these trials; raises ``StoreError`` where that is impossible."""
+    """Remove the checkpoints of these trials; raises ``StoreError`` if that fails."""
     for trial_id in trial_ids:
         _folder_of(store, trial_id).delete_folder()
 
 
 def remove_all_checkpoints(store: Location) -> None:
-    """Remove the checkpoints of all trials: the study is over."""
+    """Remove the checkpoints of all trials, at the end of a study."""
     (store / FOLDER).delete_folder()
 
 
 def remove_ended(store: Location, ended: Collection[str]) -> None:
-    """Remove what a killed driver could not: the folders of trials whose rows are in the store."""
+    """Remove the folders of trials whose rows are in the store, which a killed driver has left."""
     folders = set((store / FOLDER).names())
     if folders:
         remove_checkpoints(store, [name for name in ended if _folder_of(store, name).name in folders])
 
 
 def check_checkpoints(store: Location) -> tuple[int, list[str]]:
-    """Return the number of checkpoints that are sound, and the names of the others."""
+    """Return the number of intact checkpoints, and the names of the others."""
     sound, damaged = 0, []
     for trial in (store / FOLDER).names():
         folder = store / FOLDER / trial
@@ -202,7 +202,7 @@ def check_checkpoints(store: Location) -> tuple[int, list[str]]:
 
 
 def _folder_of(store: Location, trial_id: str) -> Location:
-    # A schedule may be called anything: its trials' folders are named as its study's would be.
+    # A schedule may have any name: its trials' folders get names by the rule for a study's folder.
     return study_folder(store / FOLDER, trial_id)
 
 

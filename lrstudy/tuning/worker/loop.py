@@ -1,4 +1,4 @@
-"""The worker's loop: trains a group of trials to their ends and reports to the driver."""
+"""The worker's loop: trains a group of trials and reports to the driver."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ from lrstudy.tuning.worker.process import (
     users_traceback,
 )
 
-# A report costs the driver milliseconds: short epochs travel together.
+# A report takes the driver milliseconds: short epochs are sent together.
 REPORT_SECONDS = 2.0
 
 
 def trainable(config: dict[str, Any], payload: Payload) -> None:
     """Run one attempt at every trial of a group; the last report ends or stops those that have not ended.
 
-    An exception in a trial's own code is an outcome too (``failed``, with its traceback and the kind of
-    fault). An exception that leaves this function is a fault of the machine.
+    An exception in a trial's code is an outcome too (``failed``, with its traceback and the kind of fault).
+    An exception that propagates from this function is a fault of the machine.
     """
     loop = GroupLoop(jobs_of(config), payload, in_lanes=in_lanes(config))
     loop.run()
@@ -46,7 +46,7 @@ def trainable(config: dict[str, Any], payload: Payload) -> None:
 
 
 class GroupLoop:
-    """The attempts at the trials of one group, and what the driver has been sent of them."""
+    """The attempts at the trials of one group, and the reports on them to the driver."""
 
     def __init__(self, jobs: Sequence[Job], payload: Payload, *, in_lanes: bool) -> None:
         self._payload, self._in_lanes = payload, in_lanes
@@ -57,27 +57,27 @@ class GroupLoop:
         self._ended_by_tune = False
 
     def run(self) -> None:
-        """Train all trials to their ends, or to the next pause once a stop is requested.
+        """Train all trials until they end, or until the next pause once a stop is requested.
 
         If the group raises, rerun each unfinished trial alone; only trials that raise again are marked
         failed. One trial may be at fault, or all at once may be too much.
         """
-        if self._stop.asked or self._train(self._attempts):
+        if self._stop.requested or self._train(self._attempts):
             return
         for i, attempt in enumerate(self._attempts):
             if attempt.ended:
                 continue
             free_memory()
             self._attempts[i] = again = TrialAttempt(attempt.job, attempt.job.attempt)
-            if not self._stop.asked:
+            if not self._stop.requested:
                 self._train([again])
 
     def send(self, *, last: bool = False) -> None:
-        """Send the news of every trial; with ``last``, those that have not ended are stopped."""
+        """Send a message for every trial; ``last`` stops those that have not ended."""
         self._report([attempt.message(last=last) for attempt in self._attempts if not attempt.silent])
 
     def _train(self, attempts: list[TrialAttempt]) -> bool:
-        """Train until each has ended or a stop is requested; return False if several raised together."""
+        """Train until each has ended or a stop is requested; return True if no group of several raised."""
         try:
             self._train_to_end(attempts)
         except RayError:
@@ -90,7 +90,7 @@ class GroupLoop:
             fault, text = fault_of(error), users_traceback(error)
         else:
             return True
-        # Here the exception is gone, and with it the frames that held the trial's memory.
+        # Outside of ``except`` the exception is released, with the frames that held the trial's memory.
         if fault is Fault.MEMORY:
             free_memory()
         attempts[0].fail(fault, text)
@@ -101,7 +101,7 @@ class GroupLoop:
         try:
             if self._first:
                 self._first = False
-                self._report(())  # what takes time from here on is an epoch
+                self._report(())  # the driver times the first epoch from here
             for pause in group.run():
                 for i, row in pause.rows.items():
                     attempts[i].history.append(row)
@@ -119,7 +119,7 @@ class GroupLoop:
             group.close()
 
     def _start(self, attempts: list[TrialAttempt]) -> tuple[Study, TrialGroup]:
-        """Return the study and a group of these trials, each continued from its checkpoint if that fits."""
+        """Return the study and a group of these trials, each with its checkpoint loaded if that fits."""
         study, data = load(self._payload)
         device = device_of(study)
         for attempt in attempts:
@@ -136,7 +136,7 @@ class GroupLoop:
         return study, group
 
     def _load(self, group: TrialGroup, attempts: list[TrialAttempt]) -> bool:
-        """Load the checkpoints; return False at the first that does not fit, which is then forgotten."""
+        """Load the checkpoints; return True if all fit. The first that does not is discarded."""
         for i, attempt in enumerate(attempts):
             if attempt.saved is None:
                 continue
@@ -161,7 +161,7 @@ class GroupLoop:
     ) -> None:
         """Report the trials that are at a rung, and drop those that the driver then prunes.
 
-        Tune ends a group of one itself, by an exception in the report.
+        A group of one is ended by Tune, with an exception in the report.
         """
         stops, active = rungs(study), set(group.active)
         at_rung: dict[str, int] = {}
@@ -181,22 +181,22 @@ class GroupLoop:
             attempts[at_rung[trial_id]].pruned()
 
     def _save(self, group: TrialGroup, attempts: list[TrialAttempt]) -> bool:
-        """Write the checkpoints that are due; return True if the group stops here, all of it saved."""
-        stopping = stopped = self._stop.asked
+        """Write the checkpoints that are due; return True if the group stops here, with all trials saved."""
+        stopping = stopped = self._stop.requested
         for i in group.active:
             if not (stopping or attempts[i].checkpoint_due()):
                 continue
             state = group.state(i)
             if state is None:
-                stopped = False  # it would have to start again
+                stopped = False  # without a checkpoint the trial would have to start again
             else:
                 attempts[i].save(state)
         return stopped
 
     def _report(self, messages: Sequence[TrialMessage]) -> None:
         try:
-            tune.report(WorkerReport(tuple(messages), self._stop.heard).to_result())
+            tune.report(WorkerReport(tuple(messages), self._stop.visible).to_result())
         except BaseException:
-            self._ended_by_tune = True  # no fault of the group
+            self._ended_by_tune = True  # not an error of the group
             raise
         self._sent_at = time.monotonic()

@@ -1,4 +1,4 @@
-"""The worker process: a study's data, kept from one trial to the next, and the machine it runs on."""
+"""The worker process: a study's data, kept from one trial to the next, and its device."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _PACKAGE = str(Path(__file__).resolve().parents[2])
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """All that every trial of a study needs: a reference, so that each node receives the data once.
+    """The inputs of every trial of a study; the data are a reference, so that each node receives them once.
 
     ``shared`` refers to ``(Study, TaskData)``; it is in a tuple because Ray would replace a bare reference by
     its value for every single trial. ``store`` is the study's folder, for checkpoints; ``search_path`` has
-    the folders of users' own modules. ``pruned_lanes`` tells a group of lanes which of them are pruned.
+    the folders of users' own modules. ``pruned_lanes`` has the pruned trials of groups of lanes.
     """
 
     shared: tuple[ray.ObjectRef[Any]]
@@ -51,7 +51,7 @@ _process = _Process()
 
 
 def free_memory() -> None:
-    """Free what a failed trial held: this process continues with others."""
+    """Free the memory of a failed trial: this process continues with others."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
@@ -76,15 +76,15 @@ def load(payload: Payload) -> tuple[Study, TaskData]:
 
 
 def _print_anything() -> None:
-    """Let users' code print and warn of what no encoding has, as it can outside of Ray."""
+    """Let users' code print characters that the encoding lacks, as it can outside of Ray."""
     for stream in (sys.stdout, sys.stderr):
-        reconfigure = getattr(stream, "reconfigure", None)  # Ray's own stream hands it on
+        reconfigure = getattr(stream, "reconfigure", None)  # Ray's stream delegates it
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")
 
 
 def _warm_up() -> None:
-    """Let torch make the imports of its first step: on a busy machine seconds that belong to no epoch."""
+    """Let torch do the imports of its first step: on a busy machine they take seconds, but are no epoch's."""
     weight = torch.nn.Parameter(torch.zeros(1))
     optimizer = torch.optim.SGD([weight], lr=0.0)
     weight.grad = torch.zeros(1)
@@ -92,16 +92,18 @@ def _warm_up() -> None:
 
 
 def _settle() -> None:
-    """Exempt what the imports made from garbage collection: a full pass over it takes tenths of a second,
-    and short trials would set one off again and again."""
+    """Exempt the objects that the imports made from garbage collection.
+
+    A full pass over them takes tenths of a second, and short trials would trigger one again and again.
+    """
     if gc.get_freeze_count() == 0:
-        gc.freeze()  # without a pass before: what garbage the imports left is not worth its time
+        gc.freeze()  # without a pass before: the garbage that the imports left is not worth its time
 
 
 def device_of(study: Study) -> torch.device:
     """Return the device on which this process trains a study's trials."""
     if study.resources.gpus > 0 and torch.cuda.is_available():
-        return torch.device("cuda", 0)  # Ray shows a worker only the GPUs that it was given
+        return torch.device("cuda", 0)  # Ray makes only its assigned GPUs visible to a worker
     return torch.device("cpu")
 
 
@@ -111,7 +113,7 @@ def device_name(device: torch.device) -> str:
 
 
 def users_traceback(error: BaseException) -> str:
-    """Return the traceback below lrstudy's own frames; of an ``LrStudyError`` only its text."""
+    """Return the traceback below lrstudy's own frames; for an ``LrStudyError`` only its text."""
     if isinstance(error, RuntimeError) and isinstance(error.__cause__, StopIteration):
-        error = error.__cause__  # Python's words for one that leaves a generator, as a group's run is
+        error = error.__cause__  # Python wraps one that a generator raises, and a group's run is a generator
     return safe_text(str(error)) if isinstance(error, LrStudyError) else traceback_text(error, _PACKAGE)

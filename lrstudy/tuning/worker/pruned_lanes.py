@@ -1,7 +1,7 @@
-"""The pruned lanes of all groups: the driver adds them, a worker asks for its own and drops them.
+"""The pruned lanes of all groups: the driver adds them, a worker queries those of its group and drops them.
 
-Tune stops whole trials of its own, and a group of lanes is one of them. A Ray actor without a CPU holds the
-set; it exists only where a study has both a pruner and lanes.
+Tune can only stop whole Tune trials, and a group of lanes is one of these. A Ray actor without a CPU holds
+the set; it exists only if a study has both a pruner and lanes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import ray
 
 
 class _PrunedSet:
-    """The ids of all pruned trials, in a process of its own."""
+    """The ids of all pruned trials; a Ray actor."""
 
     def __init__(self) -> None:
         self._pruned: set[str] = set()
@@ -35,15 +35,15 @@ class PrunedLanes:
     @classmethod
     def create(cls) -> PrunedLanes:
         """Start an empty set; it ends with the connection to Ray."""
-        # Its process may be killed as any other, for its node's memory: then Ray starts it again, empty.
+        # Its process may be killed when its node's memory runs out: then Ray starts it again, empty.
         forever = {"max_restarts": -1, "max_task_retries": -1}
         return cls(ray.remote(_PrunedSet).options(num_cpus=0, **forever).remote())
 
     def add(self, trial_ids: Iterable[str]) -> None:
-        """Add trials, with all that were added before; returns when every worker can see them."""
+        """Add trials; pass all earlier ones too. Returns once every worker can see them."""
         ray.get(self.actor.add.remote(list(trial_ids)))
 
     def among(self, trial_ids: Sequence[str]) -> list[str]:
-        """Return those of a worker's trials that are pruned."""
+        """Return the pruned ones of a worker's trials."""
         pruned: list[str] = ray.get(self.actor.among.remote(list(trial_ids)))
         return pruned
