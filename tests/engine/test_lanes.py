@@ -52,6 +52,10 @@ LANES: list[tuple[str, dict[str, Any]]] = [
     ("d-adaptation", {"lr": 0.1}),
     ("schedule-free", {"lr": 0.1}),
     ("dog", {}),
+    ("wsd", {"lr": 0.2, "warmup": 0.2}),
+    ("inverse-sqrt", {"lr": 0.2}),
+    ("rex", {"lr": 0.2}),
+    ("power", {"lr": 0.2}),
 ]
 
 
