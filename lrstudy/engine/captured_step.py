@@ -94,12 +94,12 @@ class CapturedStep:
             return self._plain(inputs, targets)
         if self._capture is None:
             if self._warm < _WARM_UP:
-                return self._warmed_up(inputs, targets)
-            self._capture = self._captured(inputs, targets)
+                return self._warm_up_step(inputs, targets)
+            self._capture = self._try_capture(inputs, targets)
         capture, optimizer = self._capture, self._plain.optimizer
         if capture is None or not (capture.update is None or capture.update.adopt(optimizer)):
             return self._plain(inputs, targets)
-        return self._replayed(capture, inputs, targets)
+        return self._replay_on(capture, inputs, targets)
 
     def close(self, *, keep: bool) -> None:
         """Keep the capture for a later trial; after a failure, drop all captures: memory may have run out.
@@ -116,7 +116,7 @@ class CapturedStep:
 
     def _begin(self, inputs: Tensor, targets: Tensor) -> None:
         """Determine the kind of step from the first batch; reuse a kept capture. The schedule is set up."""
-        self._batch = _form(inputs, targets)
+        self._batch = _batch_format(inputs, targets)
         self._constants = constants_of(self._plain.optimizer)
         if self._key is not None and not has_hooks(self._plain.model):
             # A hook would be captured with the model: in the next trial it would write to the tensors of the
@@ -134,20 +134,20 @@ class CapturedStep:
             own.data = kept
 
     def _fits(self, inputs: Tensor, targets: Tensor) -> bool:
-        if _form(inputs, targets) != self._batch:
+        if _batch_format(inputs, targets) != self._batch:
             return False
         if self._constants is None or constants_of(self._plain.optimizer) == self._constants:
             return True
         self.note = "a step is computed call by call where more than rate and momentum has changed"
         return False
 
-    def _warmed_up(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    def _warm_up_step(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         self._warm += 1
         results: list[Tensor] = []
         self._warm_up(lambda: results.extend(self._plain(inputs, targets)))
         return results[0].clone(), results[1].clone()
 
-    def _captured(self, inputs: Tensor, targets: Tensor) -> Capture | None:
+    def _try_capture(self, inputs: Tensor, targets: Tensor) -> Capture | None:
         """Capture the step, which computes nothing yet; return None if that fails."""
         plain = self._plain
         batch = inputs.clone(), targets.clone()
@@ -170,7 +170,7 @@ class CapturedStep:
         grads = [parameter.grad for parameter in self._parameters]
         return Capture(replay, batch, (results[0], results[1]), weights, grads, update)
 
-    def _replayed(self, capture: Capture, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    def _replay_on(self, capture: Capture, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         optimizer = self._plain.optimizer
         capture.batch[0].copy_(inputs)
         capture.batch[1].copy_(targets)
@@ -186,7 +186,7 @@ class CapturedStep:
         return loss.clone(), outputs.clone()
 
 
-def _form(inputs: Tensor, targets: Tensor) -> tuple[object, ...]:
+def _batch_format(inputs: Tensor, targets: Tensor) -> tuple[object, ...]:
     """Return the shapes, dtypes and device that all batches of a capture share."""
     return inputs.shape, inputs.dtype, inputs.device, targets.shape, targets.dtype
 

@@ -103,7 +103,7 @@ def prepare(
         from lrstudy.tuning.driver.trackers import check_tracking
         from lrstudy.tuning.same_task import check_continues, fingerprints
 
-        folders = importable(search_path)
+        folders = make_importable(search_path)
         checked = check_study(study, imported, data_root)
         data = checked.data
         problems += checked.problems
@@ -159,7 +159,7 @@ def _epochs(study: Study, store: Store) -> dict[str, list[EpochRecord]]:
     return rows
 
 
-def importable(folders: Iterable[Path]) -> tuple[str, ...]:
+def make_importable(folders: Iterable[Path]) -> tuple[str, ...]:
     """Append these folders to ``sys.path``, after installed packages; return their names for workers."""
     import sys
 

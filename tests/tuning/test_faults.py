@@ -18,7 +18,7 @@ from ray.exceptions import (
 from lrstudy.engine.trial import TrialConfig
 from lrstudy.records import Phase
 from lrstudy.spec import Faults
-from lrstudy.tuning.driver.retries import Retries, alone, loss_text
+from lrstudy.tuning.driver.retries import Retries, exclusive_request, loss_text
 from lrstudy.tuning.fault import Fault, fault_of
 from lrstudy.tuning.job import Job
 
@@ -123,8 +123,8 @@ def test_what_tune_had_in_its_hands_can_be_handed_out_again() -> None:
     retries = Retries(Faults())
     first, second, third = (replace(JOB, config=replace(JOB.config, trial_id=f"t-{i}")) for i in range(3))
     for job in (first, second, third):
-        retries.handed(job)
-    retries.over(second)
+        retries.hand_out(job)
+    retries.end(second)
     assert retries.again(third, Fault.LOST, "killed")
     assert retries.take_back() == [first]
     waiting = [retries.next(), retries.next(), retries.next()]
@@ -154,8 +154,8 @@ def node(cpus: float, gpus: float = 0.0, *, alive: bool = True) -> dict[str, obj
 
 
 def test_alone_leaves_no_room_beside_it() -> None:
-    assert alone({"CPU": 1, "GPU": 0}, [node(4), node(16), node(64, alive=False)])["CPU"] == 16
-    shared = alone({"CPU": 2, "GPU": 0.25}, [node(64), node(8, 4)])
+    assert exclusive_request({"CPU": 1, "GPU": 0}, [node(4), node(16), node(64, alive=False)])["CPU"] == 16
+    shared = exclusive_request({"CPU": 2, "GPU": 0.25}, [node(64), node(8, 4)])
     assert shared == {"CPU": 8, "GPU": 1}
-    assert alone({"CPU": 2, "GPU": 1.5}, [node(8, 4)])["GPU"] == 2
-    assert alone({"CPU": 2, "GPU": 1}, [node(4)]) == {"CPU": 2, "GPU": 1}
+    assert exclusive_request({"CPU": 2, "GPU": 1.5}, [node(8, 4)])["GPU"] == 2
+    assert exclusive_request({"CPU": 2, "GPU": 1}, [node(4)]) == {"CPU": 2, "GPU": 1}

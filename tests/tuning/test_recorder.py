@@ -71,7 +71,7 @@ def driver(tmp_path: Path) -> Iterator[Driver]:
     controller, retries = Controller(SPEC), Retries(SPEC.faults)
     jobs, published = [], list[str]()
     while config := controller.next():
-        jobs.append(retries.handed(Job(config)))
+        jobs.append(retries.hand_out(Job(config)))
     tune = [job for job in jobs if job.config.schedule == "fixed" and job.config.phase is Phase.TUNE]
     with StoreWriter.create_or_open(place, study_info(SPEC, None)) as writer:
         recorder = Recorder(

@@ -51,7 +51,7 @@ class Driver:
     def complete(self, name: str) -> None:
         """Record every trial of a group, then free its worker."""
         for job in jobs_of(self.groups[name]):
-            self.retries.over(job)
+            self.retries.end(job)
             self.controller.complete(record(job.config))
         self.searcher.on_trial_complete(name)
 

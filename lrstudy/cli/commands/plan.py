@@ -31,11 +31,11 @@ def plan(
     from lrstudy.errors import InputError
     from lrstudy.rules.surroundings import output_to_stderr
     from lrstudy.spec import load_study
-    from lrstudy.tuning.start import importable
+    from lrstudy.tuning.start import make_importable
     from lrstudy.tuning.time_estimate import Estimate, estimate_seconds
 
     spec = load_study(study, set_ or [])
-    importable([study.resolve().parent, Path.cwd()])
+    make_importable([study.resolve().parent, Path.cwd()])
     with output_to_stderr():  # users' code may print
         checked = check_parts(spec, study)
         if checked.problems and not checked.lacks_only_data:

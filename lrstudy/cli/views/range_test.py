@@ -65,10 +65,10 @@ def run_sweep(
     cannot be used.
     """
     from lrstudy.tasks import check_task, load_data
-    from lrstudy.tuning.start import importable
+    from lrstudy.tuning.start import make_importable
     from lrstudy.tuning.worker.process import device_of
 
-    importable(search_path)
+    make_importable(search_path)
     data = load_data(study.task, study.seed, None)
     check_task(study.task, data, study.target.metric)
     plan = plan_sweep(study, data, low=low, high=high, epochs=epochs, linear=linear)

@@ -93,9 +93,9 @@ def read_curve(kind: str, overrides: Sequence[str], epochs: int, plot: Path | No
     from lrstudy.schedules import curve
 
     if ":" in kind:
-        from lrstudy.tuning.start import importable
+        from lrstudy.tuning.start import make_importable
 
-        importable([Path.cwd()])
+        make_importable([Path.cwd()])
     with output_to_stderr():  # users' code may print
         return curve(kind, params, epochs, STEPS_PER_EPOCH)
 

@@ -67,17 +67,17 @@ def disagreement(task: TaskSpec, data: TaskData) -> str | None:
     loss = alone[0].loss
     try:
         for _ in range(_ROUNDS):
-            ours = _side_by_side(lanes, loss, inputs, targets)
-            theirs = [_alone(model, loss, inputs, targets) for model in models]
+            ours = _compute_stacked(lanes, loss, inputs, targets)
+            theirs = [_compute_alone(model, loss, inputs, targets) for model in models]
             for lane, model, actual, expected in zip(lanes, models, ours, theirs, strict=True):
-                if not (_close(actual, expected) and _close(lane.buffers(), model.buffers())):
+                if not (_all_close(actual, expected) and _all_close(lane.buffers(), model.buffers())):
                     return "the stacked model computes other values than the model alone"
     except Exception as error:  # noqa: BLE001 - after any error the model is trained without lanes
         return f"the model cannot be stacked: {type(error).__name__}: {error}"
     return None
 
 
-def _side_by_side(
+def _compute_stacked(
     models: list[nn.Module], loss: Loss, inputs: Tensor, targets: Tensor
 ) -> list[tuple[Tensor, ...]]:
     """Return the training outputs, loss, gradient and evaluation outputs of every lane."""
@@ -90,7 +90,7 @@ def _side_by_side(
     return list(zip(outputs, losses(outputs, targets), gradient, evaluated, strict=True))
 
 
-def _alone(model: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -> tuple[Tensor, ...]:
+def _compute_alone(model: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -> tuple[Tensor, ...]:
     model.train()
     outputs = model(inputs)
     value = loss(outputs, targets)
@@ -100,7 +100,7 @@ def _alone(model: nn.Module, loss: Loss, inputs: Tensor, targets: Tensor) -> tup
     return outputs.detach(), value.detach(), torch.cat([part.flatten() for part in gradient]), evaluated
 
 
-def _close(ours: Iterable[Tensor], theirs: Iterable[Tensor]) -> bool:
+def _all_close(ours: Iterable[Tensor], theirs: Iterable[Tensor]) -> bool:
     return all(
         a.shape == b.shape and torch.allclose(a, b, rtol=1e-6, atol=1e-9, equal_nan=True)
         for a, b in zip(ours, theirs, strict=True)
@@ -112,13 +112,13 @@ def neighbours_matter(study: Study, data: TaskData) -> bool:
     size = study.task.batch_size
     data = replace(
         data,
-        train=_of_like_shape(data.train, size),
-        validation=_of_like_shape(data.validation, max(size, EVALUATION_ROWS)),
-        test=_of_like_shape(data.test, max(size, EVALUATION_ROWS)),
+        train=_shorten(data.train, size),
+        validation=_shorten(data.validation, max(size, EVALUATION_ROWS)),
+        test=_shorten(data.test, max(size, EVALUATION_ROWS)),
     )
     epochs = max(2, math.ceil(_STEPS / Pipeline(data, study.task, torch.device("cpu")).steps_per_epoch))
     study = study.model_copy(update={"task": study.task.model_copy(update={"epochs": epochs})})
-    *some, expected = [_trained(study, data, group) for group in _GROUPS]
+    *some, expected = [_train_group(study, data, group) for group in _GROUPS]
     return any(lane != expected[number] for group in some for number, lane in group.items())
 
 
@@ -129,10 +129,10 @@ def _kinds(study: Study) -> list[tuple[str, dict[str, Any]]]:
         for schedule in study.schedules
         if schedule.kind == "lipschitz" or SCHEDULES[schedule.kind].replaces_optimizer
     ]
-    return [("fixed", {"lr": 0.05}), *((schedule.kind, _some_params(schedule)) for schedule in own)]
+    return [("fixed", {"lr": 0.05}), *((schedule.kind, _example_params(schedule)) for schedule in own)]
 
 
-def _some_params(schedule: ScheduleSpec) -> dict[str, Any]:
+def _example_params(schedule: ScheduleSpec) -> dict[str, Any]:
     """Return hyperparameters that a search might suggest."""
     params = dict(schedule.fixed)
     for name, space in schedule.space.items():
@@ -146,14 +146,14 @@ def _some_params(schedule: ScheduleSpec) -> dict[str, Any]:
     return params
 
 
-def _of_like_shape(split: Split, size: int) -> Split:
+def _shorten(split: Split, size: int) -> Split:
     """Return rows for some whole batches and for a last batch as long as the split's."""
     whole, rest = divmod(len(split.targets), size)
     rows = min(whole, _BATCHES) * size + rest
     return Split(split.inputs[:rows], split.targets[:rows])
 
 
-def _trained(study: Study, data: TaskData, group: Sequence[int]) -> dict[int, tuple[Any, ...]]:
+def _train_group(study: Study, data: TaskData, group: Sequence[int]) -> dict[int, tuple[Any, ...]]:
     """Train a group; return the last record, the bytes of the weights and the test values of each lane."""
     kinds = _kinds(study)
     configs = []

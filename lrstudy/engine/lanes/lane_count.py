@@ -48,7 +48,7 @@ def rule_of(study: Study, data: TaskData) -> Rule:
     else:
         most = MAPPED
         inputs, _ = next(parts.pipeline.batches("train", _ROWS))
-        adds = _counted(model, inputs)
+        adds = _count_multiply_adds(model, inputs)
     adds *= study.task.batch_size
     lanes = 0 if adds > most else MANY if adds <= TINY else FEW
     compared = f"{adds:,} multiply-adds in a step's forward pass, {{}} than {most:,}"
@@ -56,7 +56,7 @@ def rule_of(study: Study, data: TaskData) -> Rule:
 
 
 @torch.no_grad()
-def _counted(model: nn.Module, inputs: Tensor) -> int:
+def _count_multiply_adds(model: nn.Module, inputs: Tensor) -> int:
     """Return the multiply-adds per row, from torch's counter. Its first use imports the compiler (1 s)."""
     with FlopCounterMode(display=False) as counter:
         model.eval()(inputs)

@@ -80,8 +80,8 @@ class _Elementwise:
     def __init__(self, layer: nn.Module) -> None:
         self._forward, self._backward = (partial(function, layer) for function in _ELEMENTWISE[type(layer)])
         if not isinstance(layer, _EXACT):
-            self._forward = partial(_in_whole_vectors, self._forward)
-            self._backward = partial(_in_whole_vectors, self._backward)
+            self._forward = partial(_apply_padded, self._forward)
+            self._backward = partial(_apply_padded, self._backward)
 
     def __call__(self, inputs: Tensor, training: bool) -> Tensor:
         outputs = self._forward(inputs)
@@ -93,7 +93,7 @@ class _Elementwise:
         return self._backward(gradient, *self._kept) if further else gradient, []
 
 
-def _in_whole_vectors(function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
+def _apply_padded(function: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
     """Apply a function to tensors of one shape, padded to whole vectors of the processor.
 
     torch computes the numbers that do not fill a vector with other code, which rounds differently: the last
@@ -149,9 +149,9 @@ class _BatchNorm:
     def __init__(self, weight: Tensor, bias: Tensor, layers: Sequence[nn.Module]) -> None:
         norms = cast("Sequence[nn.BatchNorm1d]", layers)
         self._weight, self._bias = weight, bias
-        self._fill = -weight.numel() % _VECTORS
-        self._mean = self._flat([_tensor(norm.running_mean) for norm in norms])
-        self._variance = self._flat([_tensor(norm.running_var) for norm in norms])
+        self._padding = -weight.numel() % _VECTORS
+        self._mean = self._flatten_in_place([_tensor(norm.running_mean) for norm in norms])
+        self._variance = self._flatten_in_place([_tensor(norm.running_var) for norm in norms])
         self._batches = stack_in_place([_tensor(norm.num_batches_tracked) for norm in norms])
         self._momentum, self._eps = cast("float", norms[0].momentum), norms[0].eps
 
@@ -159,21 +159,21 @@ class _BatchNorm:
         lanes, _, features = inputs.shape
         if features != self._weight.shape[1]:  # the operation would read out of bounds
             raise ValueError(f"batch-norm over {self._weight.shape[1]} features of {features}")
-        inputs = self._filled(_side_by_side(inputs))
-        weight, bias = self._filled(self._weight.reshape(-1)), self._filled(self._bias.reshape(-1))
+        inputs = self._pad(_join_lanes(inputs))
+        weight, bias = self._pad(self._weight.reshape(-1)), self._pad(self._bias.reshape(-1))
         outputs, *seen = torch.native_batch_norm(
             inputs, weight, bias, self._mean, self._variance, training, self._momentum, self._eps
         )
         if training:
             self._batches.add_(1)
             self._kept = inputs, weight, *seen
-        return self._apart(outputs, lanes)
+        return self._split_lanes(outputs, lanes)
 
     def backward(self, gradient: Tensor, *, further: bool) -> tuple[Tensor, list[Tensor]]:
         lanes = len(gradient)
         inputs, weight, *seen = self._kept
         further_back, *own = _aten.native_batch_norm_backward.default(
-            self._filled(_side_by_side(gradient)),
+            self._pad(_join_lanes(gradient)),
             inputs,
             weight,
             None,
@@ -183,28 +183,28 @@ class _BatchNorm:
             self._eps,
             [further, True, True],
         )
-        of_inputs = self._apart(further_back, lanes) if further else gradient
-        return of_inputs, [self._unfilled(part).view(lanes, -1) for part in own]
+        of_inputs = self._split_lanes(further_back, lanes) if further else gradient
+        return of_inputs, [self._unpad(part).view(lanes, -1) for part in own]
 
-    def _flat(self, statistics: Sequence[Tensor]) -> Tensor:
+    def _flatten_in_place(self, statistics: Sequence[Tensor]) -> Tensor:
         """Return the lanes' statistics as one padded tensor; they become views of it."""
-        flat = functional.pad(torch.cat(list(statistics)), (0, self._fill))
+        flat = functional.pad(torch.cat(list(statistics)), (0, self._padding))
         for own, part in zip(statistics, torch.split(flat, len(statistics[0])), strict=False):
             own.data = part
         return flat
 
-    def _filled(self, values: Tensor) -> Tensor:
-        return functional.pad(values, (0, self._fill)) if self._fill else values
+    def _pad(self, values: Tensor) -> Tensor:
+        return functional.pad(values, (0, self._padding)) if self._padding else values
 
-    def _unfilled(self, values: Tensor) -> Tensor:
-        return values[..., : -self._fill] if self._fill else values
+    def _unpad(self, values: Tensor) -> Tensor:
+        return values[..., : -self._padding] if self._padding else values
 
-    def _apart(self, values: Tensor, lanes: int) -> Tensor:
+    def _split_lanes(self, values: Tensor, lanes: int) -> Tensor:
         """Reshape (rows, lanes·features and the padding) → (lanes, rows, features)."""
-        return self._unfilled(values).view(len(values), lanes, -1).transpose(0, 1)
+        return self._unpad(values).view(len(values), lanes, -1).transpose(0, 1)
 
 
-def _side_by_side(values: Tensor) -> Tensor:
+def _join_lanes(values: Tensor) -> Tensor:
     """Reshape (lanes, rows, features) → (rows, lanes·features)."""
     return values.transpose(0, 1).reshape(values.shape[1], -1)
 

@@ -38,10 +38,10 @@ class MappedModel:
         self._module = copy.deepcopy(first)
         self._watches = self._watched_layers(models)
         # Inputs and outputs of the watched layers, in the order of their calls: one may be called twice.
-        self._seen: list[tuple[Tensor, Tensor]] = []
-        self._seers: list[StackedWatches] = []
+        self._calls: list[tuple[Tensor, Tensor]] = []
+        self._called: list[StackedWatches] = []
         for name, watches in self._watches.items():
-            self._module.get_submodule(name).register_forward_hook(partial(self._see, watches))
+            self._module.get_submodule(name).register_forward_hook(partial(self._record_call, watches))
         self.watched = frozenset(lane for watches in self._watches.values() for lane in watches.lanes)
 
     def __call__(self, inputs: Tensor, *, training: bool) -> Tensor:
@@ -49,12 +49,12 @@ class MappedModel:
         self._module.train(training)
         if not training:
             with torch.no_grad():
-                return self._mapped(self.numbers, inputs)[0]
+                return self._map(self.numbers, inputs)[0]
         leaf = self.numbers.detach().requires_grad_()
         with torch.enable_grad():
-            outputs, seen = self._mapped(leaf, inputs)
+            outputs, seen = self._map(leaf, inputs)
         self._graph = leaf, outputs
-        for watches, (A, Y) in zip(self._seers, seen, strict=True):
+        for watches, (A, Y) in zip(self._called, seen, strict=True):
             watches.look(A.detach(), Y.detach())
         return outputs.detach()
 
@@ -68,23 +68,23 @@ class MappedModel:
         """As ``Stacked`` has it."""
         return sum(watches.take_seconds() for watches in self._watches.values())
 
-    def _mapped(self, numbers: Tensor, inputs: Tensor) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
+    def _map(self, numbers: Tensor, inputs: Tensor) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
         parameters = dict(zip(self._names, self.layout.parts(numbers), strict=True))
 
         def one(parameters: Mapping[str, Tensor], buffers: Mapping[str, Tensor], rows: Tensor) -> Any:
-            self._seen, self._seers = [], []
+            self._calls, self._called = [], []
             outputs = functional_call(self._module, (dict(parameters), dict(buffers)), (rows,))
-            return outputs, list(self._seen)
+            return outputs, list(self._calls)
 
         outputs, seen = vmap(one)(parameters, self._buffers, inputs)
-        self._seen = []
+        self._calls = []
         return outputs, seen
 
-    def _see(
+    def _record_call(
         self, watches: StackedWatches, module: nn.Module, args: tuple[Any, ...], outputs: Tensor
     ) -> None:
-        self._seen.append((rows_of(module, args[0]), rows_of(module, outputs)))
-        self._seers.append(watches)
+        self._calls.append((rows_of(module, args[0]), rows_of(module, outputs)))
+        self._called.append(watches)
 
     def _watched_layers(self, models: Sequence[nn.Module]) -> dict[str, StackedWatches]:
         watched = {}

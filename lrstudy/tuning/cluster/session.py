@@ -51,9 +51,9 @@ def ray_session(address: str | None, resources: Resources) -> Iterator[str]:
     with contextlib.ExitStack() as stack:
         mark = ""
         if address is None:
-            _refuse([*check_local(resources), *check_machine()])
+            _raise_problems([*check_local(resources), *check_machine()])
             mark = stack.enter_context(reaper())
-        stack.callback(_leave)
+        stack.callback(_disconnect)
         began = time.monotonic()
         try:
             _reach(address)
@@ -61,15 +61,15 @@ def ray_session(address: str | None, resources: Resources) -> Iterator[str]:
                 folder = _connect(address, mark)
             available = _cluster_resources()
         except Exception as error:  # Ray raises a bare Exception, too
-            raise ClusterError(_unconnected(address, error, time.monotonic() - began)) from error
-        _refuse(_lacking(resources, available))
+            raise ClusterError(_connection_problem(address, error, time.monotonic() - began)) from error
+        _raise_problems(_missing_resources(resources, available))
         # With a searcher Tune keeps one trial pending. If trials are shorter than a worker's start, that one
         # is given to the first free worker, and a second worker is never started.
         os.environ.setdefault(PENDING_TRIALS, str(16 + int(available.get("CPU", 0))))
         yield folder
 
 
-def _leave() -> None:
+def _disconnect() -> None:
     """Disconnect from Ray; an exception here must hide neither the study's end nor an earlier error."""
     try:
         ray.shutdown()
@@ -77,7 +77,7 @@ def _leave() -> None:
         logging.getLogger(__name__).warning("Ray did not shut down", exc_info=True)
 
 
-def _unconnected(address: str | None, error: Exception, seconds: float) -> Problem:
+def _connection_problem(address: str | None, error: Exception, seconds: float) -> Problem:
     cause = _cause(error)
     if address is None:
         logs = f"Ray's own logs: {temporary_folder()[0] / 'ray' / 'session_latest' / 'logs'}"
@@ -128,7 +128,7 @@ def _reach(address: str | None) -> None:
 def _connect(address: str | None, mark: str) -> str:
     # The output of workers stays in Ray's files; later log records of this process are for the run's log.
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-    if not _beside_the_driver():
+    if not _runs_from_checkout():
         quiet["job_config"] = pathless_job()
     session: Any
     if address is not None:
@@ -140,7 +140,7 @@ def _connect(address: str | None, mark: str) -> str:
     return str(session.address_info["session_dir"])
 
 
-def _beside_the_driver() -> bool:
+def _runs_from_checkout() -> bool:
     """Return True if lrstudy is imported from the current folder or the script's, as in a checkout."""
     here = Path(lrstudy.__file__).parents[1]
     return here in (Path.cwd(), Path(sys.argv[0]).resolve().parent)
@@ -210,7 +210,7 @@ def check_local(resources: Resources) -> list[Problem]:
         import torch
 
         available["GPU"] = float(torch.cuda.device_count())
-    return _lacking(resources.model_copy(update={"accelerator": ""}), available)
+    return _missing_resources(resources.model_copy(update={"accelerator": ""}), available)
 
 
 def needs(resources: Resources) -> dict[str, float]:
@@ -219,7 +219,7 @@ def needs(resources: Resources) -> dict[str, float]:
     return amounts | ({_KIND + resources.accelerator: 0.001} if resources.accelerator else {})
 
 
-def _lacking(resources: Resources, available: Mapping[str, float]) -> list[Problem]:
+def _missing_resources(resources: Resources, available: Mapping[str, float]) -> list[Problem]:
     problems = []
     for key, name, required in (("cpus", "CPU", resources.cpus), ("gpus", "GPU", resources.gpus)):
         total = available.get(name, 0.0)
@@ -236,6 +236,6 @@ def _lacking(resources: Resources, available: Mapping[str, float]) -> list[Probl
     return problems
 
 
-def _refuse(problems: list[Problem]) -> None:
+def _raise_problems(problems: list[Problem]) -> None:
     if problems:
         raise ClusterError(problems)

@@ -193,7 +193,7 @@ class Controller:
         needed = schedule.search.needed(index)
         if any(earlier not in schedule.tuned for earlier in range(needed * schedule.repeats)):
             return None
-        history = [_evaluated(schedule.tried[earlier]) for earlier in range(needed)]
+        history = [_for_search(schedule.tried[earlier]) for earlier in range(needed)]
         params = schedule.search.suggest(index, history)
         schedule.tune_started.add(number)
         return self._config(schedule.spec, Phase.TUNE, number, params)
@@ -231,7 +231,7 @@ class Controller:
             schedule.search = Search(self._study, schedule.spec, higher_is_better=higher)
 
 
-def _evaluated(tried: Configuration[TrialRecord]) -> Evaluated:
+def _for_search(tried: Configuration[TrialRecord]) -> Evaluated:
     """Return a configuration in the form that the search takes."""
     return Evaluated(tried.params, tried.objective, failed=tried.failed, learned=tried.learned)
 

@@ -55,9 +55,9 @@ class _Silence:
 
 @dataclass(slots=True)
 class EpochLimit:
-    """The detection of stuck trials: ``given`` is the study's limit, ``slowest`` the longest epoch so far."""
+    """The detection of stuck trials; ``slowest`` is the longest epoch so far."""
 
-    given: float
+    study_limit: float
     slowest: float | None = None
     clock: RunningClock = field(default_factory=RunningClock)
     _running: dict[str, _Silence] = field(default_factory=dict)
@@ -85,8 +85,8 @@ class EpochLimit:
     @property
     def seconds(self) -> float:
         """The current limit."""
-        if self.given:
-            return self.given
+        if self.study_limit:
+            return self.study_limit
         return _FIRST_SECONDS if self.slowest is None else max(_LEAST_SECONDS, _TIMES * self.slowest)
 
     def stuck(self) -> dict[str, str]:
@@ -105,7 +105,7 @@ class EpochLimit:
 
     def _message(self, silent: float) -> str:
         why = "faults.epoch_seconds"
-        if not self.given:
+        if not self.study_limit:
             seen = "none has ended yet" if self.slowest is None else f"the slowest took {self.slowest:.3g} s"
             why = f"faults.epoch_seconds is not set, and of all epochs so far {seen}"
         return (

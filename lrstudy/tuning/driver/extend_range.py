@@ -58,11 +58,11 @@ def widen(
             end = trend([(float(one.params[name]), one.learned or 0.0) for one in falls])
         else:
             end = _end(span, float(best.params[name]), [float(one.params[name]) for one in tried])
-        widened[name] = _widened(span, end, component.parameter(name) if component else None)
+        widened[name] = _widen_range(span, end, component.parameter(name) if component else None)
     return widened
 
 
-def added(before: Space, after: Space) -> tuple[float, float] | None:
+def added_part(before: Space, after: Space) -> tuple[float, float] | None:
     """Return the part that widening has added to a range, or None."""
     if not isinstance(before, Range) or not isinstance(after, Range) or before == after:
         return None
@@ -70,16 +70,16 @@ def added(before: Space, after: Space) -> tuple[float, float] | None:
     return (new_low, low) if new_low < low else (high, new_high)
 
 
-def _widened(span: Range, end: End | None, parameter: Parameter | None) -> Range:
+def _widen_range(span: Range, end: End | None, parameter: Parameter | None) -> Range:
     if end is None:
         return span
     low, high = span.ends({})
     factor = min(max(high / low, FACTORS[0]), FACTORS[1]) if span.log else 0.0
     width = high - low
     if end == "low":
-        low = _allowed(low / factor if span.log else low - width, low, parameter)
+        low = _limit(low / factor if span.log else low - width, low, parameter)
     else:
-        high = _allowed(high * factor if span.log else high + width, high, parameter)
+        high = _limit(high * factor if span.log else high + width, high, parameter)
     if span.integer:
         low, high = math.ceil(low), math.floor(high)
     return Range(low, high, span.log, span.integer)
@@ -92,7 +92,7 @@ def _end(span: Range, value: float, tried: Sequence[float]) -> End | None:
     return at_end(place) or outermost_near(place, value, tried)
 
 
-def _allowed(wanted: float, now: float, parameter: Parameter | None) -> float:
+def _limit(wanted: float, now: float, parameter: Parameter | None) -> float:
     """Return the wanted end, limited to the bounds of the parameter."""
     if parameter is None:
         return wanted

@@ -183,7 +183,7 @@ class Recorder(Callback):
 
     def _stop(self, group: str, running: RunningTrial) -> None:
         """Take an attempt back: a resume continues the trial from its checkpoint."""
-        self._retries.over(running.job)
+        self._retries.end(running.job)
         self._running.end(group, running)
 
     def _lose(self, group: str, error: BaseException | None) -> None:
@@ -217,7 +217,7 @@ class Recorder(Callback):
 
     def _finish(self, group: str, running: RunningTrial, outcome: Outcome, attempt: Attempt | None) -> None:
         self._running.end(group, running)
-        self._retries.over(running.job)
+        self._retries.end(running.job)
         record = running.record(outcome, attempt)
         self._writer.add(record, running.rows)
         self._tracking.end(running.job.config, failed=record.status is Status.FAILED)

@@ -86,14 +86,14 @@ class Retries:
         if not self._waiting:
             return None
         job = self._waiting.popleft()
-        return self.handed(job)
+        return self.hand_out(job)
 
-    def handed(self, job: Job) -> Job:
+    def hand_out(self, job: Job) -> Job:
         """Note that an attempt is handed to Tune; return it."""
         self._handed[job.config.trial_id] = job
         return job
 
-    def over(self, job: Job) -> None:
+    def end(self, job: Job) -> None:
         """Note that a trial has ended, or has been stopped."""
         self._handed.pop(job.config.trial_id, None)
 
@@ -111,7 +111,7 @@ class Retries:
         return text if len(causes) < 2 else "\n\n".join((text, "\n".join(causes)))
 
 
-def alone(request: Mapping[str, float], nodes: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+def exclusive_request(request: Mapping[str, float], nodes: Iterable[Mapping[str, Any]]) -> dict[str, float]:
     """Return a trial's resources, enlarged so that no other trial fits beside it.
 
     They become whole GPUs and all CPUs of a node. ``nodes`` are Ray's; the node with the most CPUs among
@@ -127,7 +127,7 @@ def alone(request: Mapping[str, float], nodes: Iterable[Mapping[str, Any]]) -> d
     return enlarged
 
 
-def workers(request: Mapping[str, float], nodes: Iterable[Mapping[str, Any]]) -> int:
+def worker_count(request: Mapping[str, float], nodes: Iterable[Mapping[str, Any]]) -> int:
     """Return the number of such requests that all nodes can hold at once. ``nodes`` are Ray's."""
     needed = {name: amount for name, amount in request.items() if amount > 0}
     able = [node["Resources"] for node in nodes if node["Alive"]]

@@ -28,7 +28,7 @@ from lrstudy.tuning.driver.controller import Controller
 from lrstudy.tuning.driver.epoch_limit import EpochLimit
 from lrstudy.tuning.driver.oldest_first import OldestFirst
 from lrstudy.tuning.driver.recorder import Recorder
-from lrstudy.tuning.driver.retries import Retries, alone, workers
+from lrstudy.tuning.driver.retries import Retries, exclusive_request, worker_count
 from lrstudy.tuning.driver.searcher import StudySearcher
 from lrstudy.tuning.driver.stopper import StudyStopper
 from lrstudy.tuning.driver.trackers import Tracking
@@ -199,7 +199,7 @@ class StudyRun:
         nodes: Callable[[], list[dict[str, Any]]] = ray.nodes  # Ray does not annotate it
 
         def per_trial(config: dict[str, Any]) -> tune.PlacementGroupFactory:
-            return tune.PlacementGroupFactory([alone(each, nodes()) if config["alone"] else each])
+            return tune.PlacementGroupFactory([exclusive_request(each, nodes()) if config["alone"] else each])
 
         searcher = StudySearcher(
             self._controller,
@@ -207,7 +207,7 @@ class StudyRun:
             stop,
             resources.max_concurrent,
             lanes=lanes,
-            workers=lambda: workers(each, nodes()),
+            workers=lambda: worker_count(each, nodes()),
         )
 
         def lost(trial: Trial) -> None:

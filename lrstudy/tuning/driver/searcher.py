@@ -137,4 +137,4 @@ class StudySearcher(Searcher):
         if (again := self._retries.next()) is not None:
             return again
         config = self._controller.next()
-        return None if config is None else self._retries.handed(Job(config))
+        return None if config is None else self._retries.hand_out(Job(config))

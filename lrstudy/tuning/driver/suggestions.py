@@ -25,7 +25,7 @@ from optuna.trial import TrialState, create_trial
 
 from lrstudy.rules.seeding import derive_seed
 from lrstudy.spec import ScheduleSpec, Space, Study
-from lrstudy.tuning.driver.extend_range import Evaluated, added, widen
+from lrstudy.tuning.driver.extend_range import Evaluated, added_part, widen
 from lrstudy.tuning.driver.optuna_space import Coordinates
 
 
@@ -153,7 +153,7 @@ def _from_added(before: Mapping[str, Space], after: Mapping[str, Space], share: 
     """Return for each widened range the value at this relative position (0 to 1) in the added part."""
     values: dict[str, Any] = {}
     for name, span in after.items():
-        part = added(before[name], span)
+        part = added_part(before[name], span)
         if part is None:
             continue
         low, high = part
