@@ -239,7 +239,7 @@ def test_a_plain_trial_goes_on_in_a_lane(data: TaskData, optimizer: dict[str, An
         ({"precision": "bf16"}, "fixed", "bf16"),
         ({"model": {"name": "mlp", "widths": [8], "dropout": 0.5}}, "fixed", "Dropout"),
         ({"model": "paper-cnn"}, "fixed", "Dropout"),
-        ({}, "some.module:Schedule", "own"),
+        ({}, "some.module:Schedule", "user-defined"),
     ],
 )
 def test_what_cannot_run_in_lanes_is_told(
