@@ -138,7 +138,7 @@ class CapturedStep:
             return False
         if self._constants is None or constants_of(self._plain.optimizer) == self._constants:
             return True
-        self.note = "a step is computed call by call where more than rate and momentum has changed"
+        self.note = "a step is computed call by call if other options than rate and momentum have changed"
         return False
 
     def _warm_up_step(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:

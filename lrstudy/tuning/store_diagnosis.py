@@ -42,10 +42,10 @@ def repair_run(run: str) -> Iterator[CheckResult]:
     if done.set_aside:
         yield CheckResult("files", "note", f"{_some(done.set_aside)}: kept with the ending .damaged")
     if done.merged:
-        yield CheckResult("trials", "note", f"second rows removed, equal but for times: {_some(done.merged)}")
+        yield CheckResult("trials", "note", f"duplicates removed, equal except times: {_some(done.merged)}")
     if done.dropped:
         yield CheckResult("trials", "note", f"removed, to be run again: {_some(done.dropped)}")
-    yield CheckResult("repair", "ok", "done", f"To run what is missing: lrstudy resume {run}")
+    yield CheckResult("repair", "ok", "done", f"To run the missing trials: lrstudy resume {run}")
 
 
 def _files(store: Examination, run: str) -> Iterator[CheckResult]:
@@ -72,7 +72,7 @@ def _rows(store: Examination, run: str) -> Iterator[CheckResult]:
         remedy = f"To remove these trials, so that they run again: lrstudy doctor {run} --repair"
         yield CheckResult("epochs", "fault", f"missing: of {_some(store.lacking_epochs)}", remedy)
     if store.unfinished:
-        seen = f"{_some(store.unfinished)}: epochs but no end; these trials run again"
+        seen = f"{_some(store.unfinished)}: epochs without a trial row; these trials run again"
         yield CheckResult("unfinished", "note", seen, f"To continue: lrstudy resume {run}")
 
 

@@ -163,7 +163,7 @@ def test_what_the_capture_cannot_follow_is_computed_call_by_call_and_told(at: in
     step = on_tape(inner)
     assert_same(train(step, inner, change), wanted)
     assert step.note is not None
-    assert "more than rate and momentum" in step.note
+    assert "other options than rate and momentum" in step.note
 
 
 def test_what_cannot_be_captured_is_computed_call_by_call_and_told() -> None:

@@ -212,7 +212,7 @@ class StudyRun:
 
         def lost(trial: Trial) -> None:
             searcher.on_trial_complete(trial.trial_id, error=True)
-            recorder.lose(trial, RayActorError(error_msg="the trial before it has not left its worker"))
+            recorder.lose(trial, RayActorError(error_msg="the previous trial did not release the worker"))
 
         return tune.Tuner(
             tune.with_resources(tune.with_parameters(trainable, payload=payload), per_trial),

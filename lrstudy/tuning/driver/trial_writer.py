@@ -74,4 +74,4 @@ class TrialWriter:
         try:
             remove_checkpoints(self._writer.location, removed)
         except StoreError as error:
-            self._warn(f"checkpoints were left behind: {error}")
+            self._warn(f"checkpoints could not be removed: {error}")
