@@ -62,7 +62,9 @@ def _missing_run_warnings(contest: Contest, schedules: Sequence[ScheduleSummary]
     if len(schedules) == 1:
         found.append(f"{schedules[0].name} is the only schedule: there is nothing to compare.")
     if not any(contest.runs.values()):
-        found.append("No confirm run has ended yet: there is nothing to compare.")
+        confirm = [trial for trial in contest.columns.trials if trial.phase is Phase.CONFIRM]
+        ended = "All confirm runs that have ended have failed" if confirm else "No confirm run has ended yet"
+        found.append(f"{ended}: there is nothing to compare.")
     elif not contest.runs[contest.reference]:
         found.append(f"The reference {contest.reference} has no confirm run: there is no speedup.")
     for place, target in enumerate(schedules[0].reach):

@@ -7,13 +7,14 @@ import copy
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from lrstudy.errors import NO_VALUE, Problem, StudyFileError, did_you_mean
+from lrstudy.errors import NO_VALUE, InputError, Problem, StudyFileError, did_you_mean
 from lrstudy.safe_text import can_be_encoded
 from lrstudy.spec.checks import (
     check_metric_fits,
@@ -146,6 +147,15 @@ def locate(problem: Problem, path: Path) -> Problem:
     key = ".".join(filter(None, (section, problem.key)))
     line = _line_of(key, path.read_text(encoding="utf-8", errors="replace"))
     return replace(problem, where=str(path), key=key, line=line)
+
+
+@contextmanager
+def located_in(path: Path) -> Iterator[None]:
+    """Let problems of a study's parts that are raised in the block name their place in the study file."""
+    try:
+        yield
+    except InputError as error:
+        raise type(error)(locate(problem, path) for problem in error.problems) from error
 
 
 def _without_null(value: Any) -> Any:

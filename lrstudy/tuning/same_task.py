@@ -7,16 +7,19 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 import ray
-from ray.exceptions import RayTaskError
+from ray.exceptions import NodeDiedError, OutOfMemoryError, RayTaskError, WorkerCrashedError
 
-from lrstudy.errors import ContractError, InputError, Problem, StoreError
+from lrstudy.errors import ClusterError, ContractError, InputError, Problem, StoreError
 from lrstudy.records import Status
+from lrstudy.safe_text import describe
 from lrstudy.spec import Study
 from lrstudy.store import Location, StudyInfo, open_store
 from lrstudy.tasks import TaskData
 from lrstudy.tasks.fingerprint import data_fingerprint, model_fingerprint, models_agree
 from lrstudy.tuning.worker.checkpoints import FOLDER
 
+# The times that a model is built in a worker before the study is refused, where the worker is killed.
+_ATTEMPTS: Final = 3
 _RESTORE: Final = (
     "Restore it (files, code, seeds, package versions), or choose another --out to start a new run."
 )
@@ -72,13 +75,7 @@ def check_worker(
     """
     if expected is None:
         return
-    task: Callable[..., Any] = ray.remote(_fingerprint).options(num_cpus=cpus).remote
-    try:
-        actual = ray.get(task(shared, search_path))
-    except RayTaskError as error:
-        if isinstance(error.cause, InputError):
-            raise ContractError(error.cause.problems) from error
-        raise
+    actual = _fingerprint_in_worker(shared, cpus, search_path)
     if not models_agree(expected, actual):
         message = "computes other values in a worker than in the process that started the study"
         remedy = (
@@ -86,6 +83,25 @@ def check_worker(
             "the order of a set or of a folder's files, and have the same module on every machine."
         )
         raise ContractError(Problem("task", "model", message, remedy, study.task.model.name))
+
+
+def _fingerprint_in_worker(shared: ray.ObjectRef[Any], cpus: float, search_path: tuple[str, ...]) -> Any:
+    # Ray would repeat a task without end whose worker is killed for its node's memory.
+    task: Callable[..., Any] = ray.remote(_fingerprint).options(num_cpus=cpus, max_retries=0).remote
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            return ray.get(task(shared, search_path))
+        except RayTaskError as error:
+            if isinstance(error.cause, InputError):
+                raise ContractError(error.cause.problems) from error
+            raise
+        except (NodeDiedError, OutOfMemoryError, WorkerCrashedError) as error:
+            if attempt == _ATTEMPTS:
+                cause = describe(error).partition("\n")[0]
+                message = f"building it ended its worker {_ATTEMPTS} times: {cause}"
+                remedy = "Free memory on the machine, or use a smaller model."
+                raise ClusterError(Problem("task", "model", message, remedy)) from error
+    raise AssertionError
 
 
 def _fingerprint(shared: tuple[Study, TaskData], search_path: tuple[str, ...]) -> Any:

@@ -208,7 +208,7 @@ IMPOSSIBLE = {
     ),
     "only failures": (
         Sample({"fixed": {}, "fast": {}}, targets=[0.9]).add("fast", rising(3), status="failed"),
-        "No confirm run has ended yet: there is nothing to compare.",
+        "All confirm runs that have ended have failed: there is nothing to compare.",
     ),
     "only diverged": (
         Sample({"fixed": {}}, targets=[0.9]).add("fixed", [0.95, NAN], status="diverged"),

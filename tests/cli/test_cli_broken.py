@@ -146,6 +146,15 @@ def test_a_broken_file_is_refused_with_its_line(here: Path, case: str, command: 
     assert said in refused(here, command, "study.toml")
 
 
+@pytest.mark.parametrize("command", ["run", "plan", "validate"])
+def test_a_broken_part_is_refused_with_the_line_that_names_it(here: Path, command: str) -> None:
+    (here / "parts_broken_here.py").write_text("def make():\n    raise KeyError('widths')\n")
+    (here / "study.toml").write_text(TEXT.replace('"digits"', '"parts_broken_here:make"', 1))
+    message = refused(here, command, "study.toml")
+    assert "study.toml:3: task.dataset" in message
+    assert "widths" in message
+
+
 def test_a_file_that_is_not_text_is_refused(here: Path) -> None:
     (here / "study.toml").write_bytes(b'name = "\xff\xfe"')
     assert "UTF-8" in refused(here, "run", "study.toml")

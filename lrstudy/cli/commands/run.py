@@ -31,6 +31,8 @@ def run(
     """
     from lrstudy.cli.views.run import RunOptions, run_study
     from lrstudy.spec import load_study
+    from lrstudy.spec.load import located_in
 
     spec = load_study(study, set_ or [])
-    run_study(spec, out, RunOptions(reports, address, quiet), (study.resolve().parent, Path.cwd()))
+    with located_in(study):
+        run_study(spec, out, RunOptions(reports, address, quiet), (study.resolve().parent, Path.cwd()))
