@@ -73,9 +73,7 @@ def disagreement(task: TaskSpec, data: TaskData) -> str | None:
                 if not (_all_close(actual, expected) and _all_close(lane.buffers(), model.buffers())):
                     return "the stacked model computes other values than the model alone"
     except Exception as error:  # noqa: BLE001 - after any error the model is trained without lanes
-        return (
-            f"the model could not be compared in lanes and alone, in float64: {type(error).__name__}: {error}"
-        )
+        return f"the model, in float64, cannot be stacked: {type(error).__name__}: {error}"
     return None
 
 
