@@ -74,6 +74,13 @@ def pause_all(driver: Driver, moments: random.Random) -> None:
         time.sleep(moments.uniform(1.0, 6.0))
 
 
+def terminate_all(driver: Driver, _: random.Random) -> None:
+    """Send SIGTERM to the driver and to all that it started, as systemd and Slurm do at a job's end."""
+    for pid in driver.descendants():
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+
+
 def interrupt(
     reference: Reference,
     places: Iterator[Place],
@@ -118,9 +125,14 @@ def kills(folder: Path, given: argparse.Namespace) -> Iterator[Row]:
     share = -(-given.kills // (2 * len(kinds)))
     with s3_server() as port:
         for number, kind in enumerate(kinds):
+            if all(given.among not in Scenario(kind.lanes, kind.search, s3).name for s3 in (False, True)):
+                continue
             reference = uninterrupted(kind, folder / f"kills-{number}")
             for s3 in (False, True):
-                row = Row(f"SIGKILL: {Scenario(kind.lanes, kind.search, s3).name}")
+                name = Scenario(kind.lanes, kind.search, s3).name
+                if given.among not in name:
+                    continue
+                row = Row(f"SIGKILL: {name}")
                 places = buckets(f"kills-{number}", port) if s3 else folders(reference.study.parent)
                 interrupt(reference, places, row, share, kill, moments)
                 yield row
@@ -135,11 +147,14 @@ def signals(folder: Path, given: argparse.Namespace) -> Iterator[Row]:
         "Ctrl-C twice": twice,
         "driver stopped, continued": pause,
         "all processes stopped, continued": pause_all,
+        "SIGTERM to all processes": terminate_all,
     }
     for lanes in (False, True):
         reference = uninterrupted(Scenario(lanes, "random"), folder / f"signals-{lanes}")
         for name, end in ways.items():
             row = Row(f"{name}: {'lanes' if lanes else 'plain'}")
+            if given.among not in row.what:
+                continue
             interrupt(reference, folders(reference.study.parent / name[-5:]), row, given.each, end, moments)
             yield row
 
@@ -215,6 +230,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--only", default=",".join(PARTS), help="parts, with commas")
     arguments.add_argument("--kills", type=int, default=100)
+    arguments.add_argument("--among", default="", help="only the kills and signals whose name contains this")
     arguments.add_argument("--each", type=int, default=3, help="endings by each signal")
     arguments.add_argument("--losses", type=int, default=3, help="of nodes")
     arguments.add_argument("--seed", type=int, default=0, help="of the moments")
