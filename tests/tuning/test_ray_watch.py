@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import shutil
 import signal
@@ -9,11 +10,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 from fault_studies import write_study
+from ray_nodes import family
 
 from lrstudy.errors import EXIT_STOPPED
 from lrstudy.tuning.cluster import ray_watch
@@ -67,11 +69,11 @@ def test_a_study_whose_ray_is_killed_says_how_to_continue(tmp_path: Path) -> Non
     study = write_study(tmp_path, seconds=0.02, epochs=16, trials=2, seeds=1)
     command = [sys.executable, "-m", "lrstudy", "run", str(study), "--out", str(tmp_path / "runs")]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as driver:
-        pid = _child(driver.pid, "gcs_server")
+        pid = _child(driver, "gcs_server")
         while not list((tmp_path / "runs").glob("*/checkpoints/*/*.pt")):
             assert driver.poll() is None, "the study ended before Ray could be killed"
             time.sleep(0.1)
-        subprocess.run(["kill", f"-{signal.SIGKILL.value}", str(pid)], check=True)
+        os.kill(pid, signal.SIGKILL)
         assert driver.stderr is not None
         said = driver.stderr.read()
         assert driver.wait(60) == EXIT_STOPPED, said
@@ -79,15 +81,12 @@ def test_a_study_whose_ray_is_killed_says_how_to_continue(tmp_path: Path) -> Non
     assert "to continue: lrstudy resume" in said
 
 
-def _child(parent: int, name: str) -> int:
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        listed = subprocess.run(
-            ["ps", "-o", "pid=,args=", "--ppid", str(parent)], capture_output=True, text=True, check=False
-        )
-        for line in listed.stdout.splitlines():
-            pid, command = line.split()[:2]
-            if Path(command).name == name:
-                return int(pid)
+def _child(driver: subprocess.Popen[str], name: str) -> int:
+    while driver.poll() is None:
+        for pid in family(driver.pid):
+            with suppress(OSError):
+                command = Path(f"/proc/{pid}/cmdline").read_bytes().partition(b"\0")[0]
+                if Path(os.fsdecode(command)).name == name:
+                    return pid
         time.sleep(0.1)
-    raise AssertionError(f"no {name}")
+    raise AssertionError(f"the study ended before there was a {name}")

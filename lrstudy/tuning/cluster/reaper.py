@@ -23,7 +23,10 @@ from typing import Final
 VARIABLE: Final = "LRSTUDY_SESSION"
 
 _PROCESSES: Final = Path("/proc")
-_LOOK_SECONDS: Final = 5.0  # between reads of the process table
+# Between reads of the process table. Ray's processes set a title, which overwrites the mark: one that
+# starts and loses its parent between two reads stays unknown. Reads cost at most a part of 1/_LOOK_SHARE.
+_LOOK_SECONDS: Final = 0.25
+_LOOK_SHARE: Final = 50
 _POLL_SECONDS: Final = 0.05
 _GRACE_SECONDS: Final = 3.0  # from SIGTERM to SIGKILL
 _LIMIT_SECONDS: Final = 50.0  # a process that SIGKILL has not ended by then is blocked in the kernel
@@ -126,8 +129,11 @@ def main(driver: int) -> None:
         return  # the driver ended before it started anything
     family = Family(mark)
     # The pipe alone is not enough: a fork of the driver may hold its other end.
-    while os.getppid() == driver and not select.select([sys.stdin], [], [], _LOOK_SECONDS)[0]:
+    wait = 0.0
+    while os.getppid() == driver and not select.select([sys.stdin], [], [], wait)[0]:
+        before = time.process_time()
         family.running()
+        wait = max(_LOOK_SECONDS, _LOOK_SHARE * (time.process_time() - before))
     end(family)
 
 
