@@ -19,18 +19,28 @@ settings.load_profile("repeatable")
 # Files whose tests take more than some seconds of processor time together: marked slow, for .ci/test.
 SLOW_FILES = frozenset(
     {
+        "test_aa_study",
+        "test_captured_step",
+        "test_cli_bad_input",
         "test_cli_broken",
         "test_cli_data_commands",
+        "test_cli_environment",
         "test_cli_report",
         "test_cli_run",
-        "test_cli_environment",
-        "test_captured_step",
+        "test_compat_ray",
+        "test_compat_torch",
+        "test_lane_study",
         "test_lanes",
+        "test_lipschitz_paper_cnn",
         "test_lipschitz_ranks",
+        "test_reaper",
         "test_report_drawing",
         "test_report_files",
+        "test_store_bit_rot",
         "test_store_kill",
         "test_store_locations",
+        "test_store_lock",
+        "test_validate_broken_parts",
     }
 )
 
