@@ -20,7 +20,7 @@ from ray.exceptions import RayActorError, RayTaskError
 from ray.job_config import JobConfig
 
 TuneController = Any
-"""What Tune passes to a scheduler; ``ray/tune/execution/tune_controller.py`` is internal and has no types."""
+"""Tune passes one to a scheduler; ``ray/tune/execution/tune_controller.py`` is internal and has no types."""
 
 ENVIRONMENT: Final[Mapping[str, str]] = {
     "RAY_AIR_NEW_OUTPUT": "0",

@@ -23,9 +23,10 @@ from lrstudy.rules.user_modules import UserCode, load
 from lrstudy.safe_text import safe_line
 
 _CHILD: Final = (
-    "import json, sys; sys.path[:], names = json.loads(sys.argv[1]); "
-    "from lrstudy.rules.child_import import import_each; import_each(names)"
+    "import json, sys; sys.path[:], names, log = json.loads(sys.argv[1]); "
+    "from lrstudy.rules.child_import import import_each; import_each(names, log)"
 )
+_DONE: Final = "."  # no module has this name
 _LONGEST_LINE: Final = 200
 
 
@@ -39,16 +40,18 @@ class ChildImport:
         if not codes:
             return
         path = [*sys.path, *(str(folder.resolve()) for folder in folders)]
-        arguments = json.dumps([path, list(dict.fromkeys(code.name for code in codes))])
         with suppress(OSError):  # without a child, only the import in this process reports
             # Files, not pipes: a process that the module leaves behind would keep a pipe open.
             self._started = self._files.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
             self._errors = self._files.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
+            log = self._started.fileno()  # not standard output: modules print there
+            names = list(dict.fromkeys(code.name for code in codes))
             self._child = subprocess.Popen(  # noqa: S603 - this Python, with names from the study file
-                [sys.executable, "-P", "-c", _CHILD, arguments],
+                [sys.executable, "-P", "-c", _CHILD, json.dumps([path, names, log])],
                 stdin=subprocess.DEVNULL,
-                stdout=self._started,
+                stdout=subprocess.DEVNULL,
                 stderr=self._errors,
+                pass_fds=[log],
             )
 
     def __enter__(self) -> Self:
@@ -64,8 +67,9 @@ class ChildImport:
 
     def problems(self) -> list[Problem]:
         """Wait for the child; return a problem for the module that ended it, if one did."""
-        if self._child is None or self._child.wait() == 0:
+        if self._child is None:
             return []
+        self._child.wait()
         started = _text(self._started).splitlines()
         return [
             Problem(code.where, code.key, *_explained(code, self._child.returncode, self._errors), code.name)
@@ -74,12 +78,16 @@ class ChildImport:
         ]
 
 
-def import_each(names: Sequence[str]) -> None:
-    """Import the modules, as the child: write the name of each before its import, then end the process."""
+def import_each(names: Sequence[str], log: int) -> None:
+    """Import the modules, as the child: write the name of each before its import, then end the process.
+
+    ``log`` is the descriptor to write to. An exit code of 0 does not show that all were imported.
+    """
     for name in names:
-        os.write(1, f"{name}\n".encode())
+        os.write(log, f"{name}\n".encode())
         with suppress(BaseException):  # the import in the parent process reports it
             load(UserCode(name, "", ""))
+    os.write(log, f"{_DONE}\n".encode())
     os._exit(0)  # no exit handlers of the modules, no wait for their threads
 
 

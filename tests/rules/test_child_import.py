@@ -33,6 +33,12 @@ def test_a_module_that_ends_the_process_is_named_with_its_exit_code(tmp_path: Pa
     assert "importing leaves_early ended the process with exit code 7" in said
 
 
+def test_an_exit_code_of_0_is_not_taken_for_an_import(tmp_path: Path) -> None:
+    code = UserCode("leaves_well:make", "task", "model")
+    (said,) = problems_of(tmp_path, code, SOUND, leaves_well="import os\nos._exit(0)\n")
+    assert "importing leaves_well ended the process with exit code 0" in said
+
+
 def test_a_crash_is_named_with_its_signal_and_its_last_output(tmp_path: Path) -> None:
     code = UserCode("crashes_hard:make", "task", "dataset")
     (said,) = problems_of(tmp_path, code, SOUND, crashes_hard=CRASHES)
