@@ -146,7 +146,7 @@ def test_a_broken_file_is_refused_with_its_line(here: Path, case: str, command: 
     assert said in refused(here, command, "study.toml")
 
 
-@pytest.mark.parametrize("command", ["run", "plan", "validate"])
+@pytest.mark.parametrize("command", ["run", "plan", "validate", "range-test"])
 def test_a_broken_part_is_refused_with_the_line_that_names_it(here: Path, command: str) -> None:
     (here / "parts_broken_here.py").write_text("def make():\n    raise KeyError('widths')\n")
     (here / "study.toml").write_text(TEXT.replace('"digits"', '"parts_broken_here:make"', 1))

@@ -42,6 +42,7 @@ def range_test(
     from lrstudy.cli.views.range_test import as_data, as_text, draw_range, run_sweep, schedule_to_use
     from lrstudy.rules.surroundings import output_to_stderr
     from lrstudy.spec import load_study
+    from lrstudy.spec.load import located_in
 
     spec = load_study(study, set_ or [])
     user = schedule_to_use(spec, schedule)
@@ -50,7 +51,7 @@ def range_test(
     seed = spec.seed if seed is None else seed
     folders = (study.resolve().parent, Path.cwd())
     # Users' code may print.
-    with output_to_stderr(), messages().status("range test: loading data") as status:
+    with output_to_stderr(), located_in(study), messages().status("range test: loading data") as status:
         done = run_sweep(
             spec,
             seed,
