@@ -20,6 +20,7 @@ from lrstudy.store import Store
 from lrstudy.tasks import TaskData, load_data
 from lrstudy.tuning.same_task import differences, fingerprints
 from lrstudy.tuning.start import make_importable
+from lrstudy.tuning.study_check import check_imports
 from lrstudy.tuning.worker.process import device_of
 
 
@@ -81,6 +82,7 @@ def repeat(store: Store, study: Study, trial_id: str, own: Sequence[Path] = ()) 
     if not before:
         remedy = "Choose a trial that has epochs: lrstudy query RUN lists them."
         raise InputError(Problem(str(store.location), trial_id, "has no recorded epoch", remedy))
+    check_imports(study, own)
     make_importable(own)
     torch.set_num_threads(study.resources.cpus)
     data = load_data(study.task, study.seed, None)

@@ -5,7 +5,7 @@ The machine and the cluster that it will run on are checked in ``tuning.cluster`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -48,6 +48,13 @@ def users_code(study: Study) -> Iterator[UserCode]:
     for schedule in study.schedules:
         if ":" in schedule.kind and schedule.kind.partition(".")[0] != "torch":
             yield UserCode(schedule.kind, f"schedules.{schedule.name}", "kind")
+
+
+def check_imports(study: Study, folders: Sequence[Path]) -> None:
+    """Import the users' own code once in a child process; raises ``InputError`` if that ends the process."""
+    with ChildImport(tuple(users_code(study)), folders) as imported:
+        if problems := imported.problems():
+            raise InputError(problems)
 
 
 def check_study(study: Study, imported: ChildImport, data_root: Path | None = None) -> Checked:

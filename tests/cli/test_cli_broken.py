@@ -155,6 +155,14 @@ def test_a_broken_part_is_refused_with_the_line_that_names_it(here: Path, comman
     assert "widths" in message
 
 
+@pytest.mark.parametrize("command", ["run", "plan", "validate", "range-test"])
+def test_a_module_that_ends_the_process_is_refused(here: Path, command: str) -> None:
+    (here / "ends_at_import.py").write_text("import os\nos._exit(0)\n")
+    (here / "study.toml").write_text(TEXT.replace('"digits"', '"ends_at_import:make"', 1))
+    message = refused(here, command, "study.toml")
+    assert "importing ends_at_import ended the process with exit code 0" in message
+
+
 def test_a_file_that_is_not_text_is_refused(here: Path) -> None:
     (here / "study.toml").write_bytes(b'name = "\xff\xfe"')
     assert "UTF-8" in refused(here, "run", "study.toml")

@@ -66,8 +66,10 @@ def run_sweep(
     """
     from lrstudy.tasks import check_task, load_data
     from lrstudy.tuning.start import make_importable
+    from lrstudy.tuning.study_check import check_imports
     from lrstudy.tuning.worker.process import device_of
 
+    check_imports(study, search_path)
     make_importable(search_path)
     data = load_data(study.task, study.seed, None)
     check_task(study.task, data, study.target.metric)
