@@ -88,7 +88,8 @@ def check_worker(
 def _fingerprint_in_worker(shared: ray.ObjectRef[Any], cpus: float, search_path: tuple[str, ...]) -> Any:
     # Ray would repeat a task without end whose worker is killed for its node's memory.
     task: Callable[..., Any] = ray.remote(_fingerprint).options(num_cpus=cpus, max_retries=0).remote
-    for attempt in range(1, _ATTEMPTS + 1):
+    causes: list[Exception] = []
+    while len(causes) < _ATTEMPTS:
         try:
             return ray.get(task(shared, search_path))
         except RayTaskError as error:
@@ -96,12 +97,11 @@ def _fingerprint_in_worker(shared: ray.ObjectRef[Any], cpus: float, search_path:
                 raise ContractError(error.cause.problems) from error
             raise
         except (NodeDiedError, OutOfMemoryError, WorkerCrashedError) as error:
-            if attempt == _ATTEMPTS:
-                cause = describe(error).partition("\n")[0]
-                message = f"building it ended its worker {_ATTEMPTS} times: {cause}"
-                remedy = "Free memory on the machine, or use a smaller model."
-                raise ClusterError(Problem("task", "model", message, remedy)) from error
-    raise AssertionError
+            causes.append(error)
+    first_line = describe(causes[-1]).partition("\n")[0]
+    message = f"building it ended its worker {_ATTEMPTS} times: {first_line}"
+    remedy = "Free memory on the machine, or use a smaller model."
+    raise ClusterError(Problem("task", "model", message, remedy)) from causes[-1]
 
 
 def _fingerprint(shared: tuple[Study, TaskData], search_path: tuple[str, ...]) -> Any:

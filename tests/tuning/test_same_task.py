@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from lrstudy.engine.trial import TrialConfig, run_trial
-from lrstudy.errors import ContractError, InputError, StoreError
+from lrstudy.errors import ClusterError, ContractError, InputError, StoreError
 from lrstudy.records import Phase, Status, TrialRecord
 from lrstudy.spec import Study, parse_study
 from lrstudy.store import StoreWriter, StudyInfo, TrialKey, open_location, open_store
@@ -188,3 +188,13 @@ def test_a_model_that_every_process_draws_for_itself_is_refused(parts, tmp_path)
     ):
         ready.start(lambda: None)
     assert open_store(tmp_path / "out" / "own").trial_records() == []
+
+
+@pytest.mark.cluster
+def test_a_model_whose_worker_is_killed_is_refused_after_some_attempts(parts, tmp_path) -> None:
+    study = parts()
+    killed = "import os, signal\n\nos.kill(os.getpid(), signal.SIGKILL)\n"
+    with prepare(study, str(tmp_path / "out"), search_path=[tmp_path]) as ready:
+        (tmp_path / "same_parts.py").write_text(killed)
+        with pytest.raises(ClusterError, match="building it ended its worker 3 times"):
+            ready.start(lambda: None)
