@@ -10,6 +10,7 @@ from typing import Any
 
 import ray
 from ray import cloudpickle
+from ray.exceptions import RayActorError, RayError
 from ray.tune import Callback
 from ray.tune.experiment import Trial
 
@@ -17,6 +18,7 @@ from lrstudy.compat.ray import actor_of
 from lrstudy.errors import StoreError
 from lrstudy.records import Phase, Status
 from lrstudy.rules.outcome import Outcome, learned, pruned_after
+from lrstudy.safe_text import describe
 from lrstudy.spec import Study
 from lrstudy.store import StoreWriter
 from lrstudy.tuning.driver.controller import Controller
@@ -116,12 +118,15 @@ class Recorder(Callback):
     def lose_all(self, error: BaseException) -> None:
         """Queue all attempts of Tune again, after an error of a worker ended Tune itself.
 
-        If one worker ran, the error is its fault. If several ran, the worker at fault is unknown, and all
+        If one worker ran, an error that Ray raised for it is its fault; one that Tune itself raised costs a
+        retry, but is no error of the trial's code. If several ran, the worker at fault is unknown, and all
         attempts start again; the caller limits the number of repetitions.
         """
         running = [group for group in self._running.groups if self._running.group(group)]
         if len(running) == 1:
-            self._lose(running[0], error)
+            own = isinstance(error, RayError | MemoryError)
+            cause = error if own else RayActorError(error_msg=f"Tune ended: {describe(error)}")
+            self._lose(running[0], cause)
         self._retries.take_back()
         for group in self._running.groups:
             self._forget(group)
