@@ -79,7 +79,7 @@ class Training:
     ) -> None:
         self._study, self._config, self._device, self._clock = study, config, device, clock
         self._metric = METRICS[study.target.metric]
-        self.parts = assemble(study.task, data, device, Seeds.of_trial(config.seed))
+        self.parts = assemble(study.built_in, data, device, Seeds.of_trial(config.seed))
         self.pipeline, self.model, self.order = self.parts.pipeline, self.parts.model, self.parts.order
         started = clock()
         build = partial(build_schedule, config.kind, config.params) if schedule is None else schedule
@@ -96,7 +96,7 @@ class Training:
         self._diverged: str | None = None
 
     def _context(self) -> ScheduleContext:
-        task = self._study.task
+        task = self._study.built_in
         return ScheduleContext(
             optimizer=self.parts.optimizer,
             model=self.model,
@@ -112,7 +112,7 @@ class Training:
     def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the training split for a schedule; a user-defined one gets copies: it may write into them."""
         own = ":" in self._config.kind
-        for inputs, targets in self.pipeline.batches("train", self._study.task.batch_size):
+        for inputs, targets in self.pipeline.batches("train", self._study.built_in.batch_size):
             yield (inputs.clone(), targets.clone()) if own else (inputs, targets)
 
     @property
@@ -130,7 +130,7 @@ class Training:
         """Return True if the budget is used up, the trial has diverged or its schedule has ended it."""
         watching = self._evaluations.watching
         ended = watching is not None and watching.ended
-        return ended or self._diverged is not None or self._epoch >= self._study.task.epochs
+        return ended or self._diverged is not None or self._epoch >= self._study.built_in.epochs
 
     def run(self) -> Iterator[EpochRecord]:
         """Train to the end; yield a record after every epoch."""
@@ -166,7 +166,7 @@ class Training:
         train_seconds, estimate_seconds, eval_seconds = seconds
         self._steps += len(rates)
         # A schedule may end an epoch early; no batch but the last is smaller than batch_size.
-        rows = len(rates) * self._study.task.batch_size
+        rows = len(rates) * self._study.built_in.batch_size
         self._samples += min(rows, self.pipeline.rows_per_epoch)
         # An optimizer that finds its own step size (DoG) has none before its first step.
         rates = [rate for rate in rates if not math.isnan(rate)] or rates
@@ -212,7 +212,7 @@ class Training:
     def _note(self, record: EpochRecord) -> None:
         """Check the recorded epoch for divergence, and let the schedule set the next one's rate."""
         if self._evaluations.watching is None:
-            self._diverged = divergence(record, self._study.task.divergence)
+            self._diverged = divergence(record, self._study.built_in.divergence)
         stored = getattr(record, self._metric.column)
         value = self._metric.value(stored)
         self._values.append(math.nan if value is None or self._diverged else value)
