@@ -14,7 +14,6 @@ from torch import nn
 
 from lrstudy.compat.torch import make_optimizer
 from lrstudy.errors import InputError, Problem
-from lrstudy.rules.metrics import METRICS
 from lrstudy.rules.surroundings import random_states_kept
 from lrstudy.rules.user_modules import UserCode, load
 from lrstudy.schedules.dry_run import STATE_REMEDY, DryRun, continues, dry_run, is_random
@@ -29,6 +28,7 @@ STEPS: Final = 100_000
 
 _TORCH: Final = "torch.optim.lr_scheduler:"
 _ROWS: Final = 4
+_CLASSES: Final = 3
 _STEPS_PER_EPOCH: Final = 10  # of a user's training, where only its loader knows
 
 
@@ -92,7 +92,7 @@ def _contexts(study: Study, data: TaskData, *, sound: bool) -> _Make:
             steps_per_epoch=pipeline.steps_per_epoch,
             batches=lambda: [batch],
             seed=0,
-            higher_is_better=METRICS[study.target.metric].higher_is_better,
+            higher_is_better=study.metric.higher_is_better,
         )
 
     return make
@@ -100,7 +100,7 @@ def _contexts(study: Study, data: TaskData, *, sound: bool) -> _Make:
 
 def _function_contexts(study: Study, task: FunctionTask) -> _Make:
     """Return a function that makes stand-ins for what a user's training gives its schedule."""
-    model = nn.Linear(1, 1)
+    model = nn.Linear(1, _CLASSES)
     for parameter in model.parameters():
         parameter.grad = torch.zeros_like(parameter)
     per_epoch = task.steps_per_epoch or task.evaluate_every or _STEPS_PER_EPOCH

@@ -227,6 +227,15 @@ def check_tested(
         troubles.append(Trouble("budget.trials", message, "Give 2 or more.", budget.trials))
 
 
+def check_pruner(task: FunctionTask, budget: Budget, troubles: list[Trouble]) -> None:
+    """Check that a pruner knows how many evaluations a trial of a user's training has."""
+    if budget.pruner == "none" or task.evaluations is not None:
+        return
+    message = "compares trials at evaluations, and their number is unknown"
+    remedy = "Give task.steps with task.evaluate_every; or task.epochs alone, and report once an epoch."
+    troubles.append(Trouble("budget.pruner", message, remedy, budget.pruner))
+
+
 def default_metric(target: Target, raw: Any, task: TaskSpec | FunctionTask | None) -> Target:
     """Return the target with the first metric that a function declares, unless the study file names one."""
     if not isinstance(task, FunctionTask) or not task.metrics or (isinstance(raw, dict) and "metric" in raw):

@@ -110,4 +110,3 @@ RESERVED: Final = (
     *("train_seconds", "estimate_seconds", "eval_seconds", "lr", "lr_min", "lr_max"),
     *("lipschitz_constant", "kz", "weight_norm"),
 )
-

@@ -18,6 +18,7 @@ from lrstudy.errors import NO_VALUE, InputError, Problem, StudyFileError, did_yo
 from lrstudy.safe_text import can_be_encoded
 from lrstudy.spec.checks import (
     check_metric_fits,
+    check_pruner,
     check_range_test,
     check_schedules,
     check_target,
@@ -119,6 +120,8 @@ def parse_study(raw: Mapping[str, Any], where: str, overrides: Sequence[str] = (
         sections["task"] = check_task(task, troubles)
     elif task is not None:
         check_function_task(task, troubles)
+        if "budget" in sections:
+            check_pruner(task, sections["budget"], troubles)
     if {"task", "budget", "range_test"} <= sections.keys():
         check_tested(schedules, sections["range_test"], sections["budget"], sections["task"], troubles)
     if "target" in sections:

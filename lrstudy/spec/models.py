@@ -11,7 +11,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsA
 
 from lrstudy.records import Phase
 from lrstudy.rules.budget import TrialBudget
+from lrstudy.rules.clocks import clock_of
 from lrstudy.rules.identity import deciding_part
+from lrstudy.rules.metrics import Metric, declared_metrics, metric_of
 from lrstudy.spec.function_task import FunctionTask
 from lrstudy.spec.space import Choices, Range, Space
 
@@ -206,6 +208,26 @@ class Study(_Section):
             if schedule.name == name:
                 return schedule
         raise KeyError(name)
+
+    @property
+    def declared_metrics(self) -> dict[str, Metric]:
+        """The metrics that the study itself declares: columns of its evaluations."""
+        return declared_metrics(getattr(self.task, "metrics", None) or {})
+
+    @property
+    def metric(self) -> Metric:
+        """The metric that the study is judged by."""
+        return metric_of(self.target.metric, self.declared_metrics)
+
+    @property
+    def clock(self) -> str:
+        """The clock of the study, in which the length of a trial is counted (``rules.clocks``)."""
+        return clock_of(dict(self.task))[0]
+
+    @property
+    def length(self) -> int:
+        """The length of a trial in the study's clock."""
+        return clock_of(dict(self.task))[1]
 
     @property
     def trial_budget(self) -> TrialBudget:

@@ -53,13 +53,26 @@ def estimate_seconds(study: Study, data: TaskData, run: Store | None = None) -> 
         basis = f"from {step_seconds * 1e3:.2g} ms a step{where} on this CPU"
         if step_seconds > alone:
             advice = f"measured here, a step alone takes {alone * 1e3:.2g} ms: resources.lanes = 0 is faster"
-    cores = os.cpu_count() or 1
-    at_once = max(1, cores // study.resources.cpus)
-    if study.resources.max_concurrent:
-        at_once = min(at_once, study.resources.max_concurrent)
+    at_once = _at_once(study)
     seconds = _START_SECONDS + study.all_trials * each / at_once
     done = f"{basis}, {at_once} at once"
     return Estimate(seconds, done, steps, each, data.description, choice, advice)
+
+
+def estimate_function(study: Study, run: Store | None = None) -> Estimate:
+    """Estimate a study of a user's training function from the trials of an earlier run of the same task."""
+    each, basis = (None, "") if run is None else _recorded(study, run)
+    if each is None:
+        return Estimate(None, "no trial of it is recorded yet; lrstudy check measures some steps")
+    at_once = _at_once(study)
+    seconds = _START_SECONDS + study.all_trials * each / at_once
+    return Estimate(seconds, f"{basis}, {at_once} at once", trial_seconds=each)
+
+
+def _at_once(study: Study) -> int:
+    """Return the number of trials that this machine runs at once."""
+    at_once = max(1, (os.cpu_count() or 1) // study.resources.cpus)
+    return min(at_once, study.resources.max_concurrent) if study.resources.max_concurrent else at_once
 
 
 def _recorded(study: Study, run: Store) -> tuple[float | None, str]:
@@ -72,7 +85,7 @@ def _recorded(study: Study, run: Store) -> tuple[float | None, str]:
     seconds = {trial.trial_id: (trial.ended_at - trial.started_at).total_seconds() for trial in whole}
     if run.study.lanes:  # trials of a group overlap: only the epochs hold a trial's share
         seconds = dict.fromkeys(seconds, 0.0)
-        for key, row in run.epoch_records():
+        for key, row in run.evaluation_records():
             if key.trial_id in seconds:
                 seconds[key.trial_id] += row.train_seconds + row.eval_seconds
     return statistics.fmean(seconds.values()), f"from {len(whole)} recorded trials"

@@ -1,4 +1,4 @@
-"""A character language model of nanoGPT's kind on the manual that every Python ships, in memory-mapped tokens."""
+"""A character language model of nanoGPT's kind, on the manual that every Python ships."""
 
 from pathlib import Path
 from pydoc_data import topics
@@ -7,7 +7,7 @@ from tempfile import mkdtemp
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional as F
+from torch.nn.functional import cross_entropy
 
 LENGTH, WIDTH, BATCH = 64, 64, 32
 
@@ -32,7 +32,7 @@ class Model(nn.Module):
     def __init__(self):
         super().__init__()
         self.token, self.position = nn.Embedding(128, WIDTH), nn.Embedding(LENGTH, WIDTH)
-        layer = nn.TransformerEncoderLayer(WIDTH, 4, 4 * WIDTH, 0.0, "gelu", batch_first=True, norm_first=True)
+        layer = nn.TransformerEncoderLayer(WIDTH, 4, 4 * WIDTH, 0.0, batch_first=True, norm_first=True)
         self.layers = nn.TransformerEncoder(layer, 2, nn.LayerNorm(WIDTH), enable_nested_tensor=False)
         self.head = nn.Linear(WIDTH, 128)
         self.mask = nn.Transformer.generate_square_subsequent_mask(LENGTH)
@@ -52,7 +52,7 @@ def make_data():
 
 def bits(model, batches):
     """Return the cross-entropy in bits per character."""
-    losses = [F.cross_entropy(model(x).flatten(0, 1), y.flatten()) for x, y in batches]
+    losses = [cross_entropy(model(x).flatten(0, 1), y.flatten()) for x, y in batches]
     return torch.stack(losses).mean() / np.log(2)
 
 
@@ -67,7 +67,7 @@ def train(trial):
     schedule = trial.schedule(optimizer, model=model, loader=loader)
     trial.keep(model=model, optimizer=optimizer)
     for x, y in trial.steps(loader):
-        loss = F.cross_entropy(model(x).flatten(0, 1), y.flatten())
+        loss = cross_entropy(model(x).flatten(0, 1), y.flatten())
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)

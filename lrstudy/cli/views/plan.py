@@ -120,7 +120,11 @@ def show_plan(console: Console, plan: dict[str, Any]) -> None:
     levels = ", ".join(f"{value:g}" for value in plan["targets"] or ()) or "derived from the reference"
     console.print(f"target    {plan['metric']}: {levels}; reference: {escape(plan['reference'])}")
     console.print(f"search    {plan['search']}\n")
-    columns = [names("schedule", longest=20), *map(numbers, ("tune", "confirm", plan["clock"])), words("searched")]
+    columns = [
+        names("schedule", longest=20),
+        *map(numbers, ("tune", "confirm", plan["clock"])),
+        words("searched"),
+    ]
     console.print(table(columns, [_schedule_row(each, plan["clock"]) for each in plan["schedules"]]))
     if tested := [escape(schedule["name"]) for schedule in plan["schedules"] if schedule["range_tests"]]:
         console.print(f"\nrange test first, in place of a tuning configuration: {', '.join(tested)}")

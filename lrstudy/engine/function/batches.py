@@ -1,8 +1,8 @@
 """The batches of a user's training: passes over a loader, and the way back to the middle of one.
 
-A loader with ``state_dict`` and ``load_state_dict`` (torchdata's ``StatefulDataLoader``) restores its position
-itself. Any other is replayed: the pass begins again from the random states it began with, and the batches
-that the checkpoint has seen are drawn and dropped. Then the random states of the checkpoint are restored.
+A loader with ``state_dict`` and ``load_state_dict`` (torchdata's ``StatefulDataLoader``) restores its
+position itself. Any other is replayed: the pass begins again from the random states it began with, and the
+batches that the checkpoint has seen are drawn and dropped. Then its random states are restored.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _END: Final = object()
 
 
 class Batches:
-    """The passes over one loader; ``passes`` counts the complete ones, ``seen`` the batches of the current one."""
+    """The passes over one loader: ``passes`` are complete, ``seen`` are batches of the current one."""
 
     def __init__(self, loader: Iterable[Any], state: State | None = None) -> None:
         if isinstance(loader, Iterator):
@@ -42,12 +42,7 @@ class Batches:
     @property
     def length(self) -> int | None:
         """The number of batches of a pass; None if the loader does not know."""
-        if not isinstance(self.loader, Sized):
-            return None
-        try:
-            return len(self.loader) or None
-        except (TypeError, NotImplementedError):  # a DataLoader over an iterable data set
-            return None
+        return length_of(self.loader)
 
     def one_pass(self) -> Iterator[Any]:
         """Yield the rest of the current pass; counts it once it is over."""
@@ -107,6 +102,16 @@ class Batches:
                 message = f"trial.steps: the loader has fewer batches now than the {seen} of the checkpoint"
                 raise refusal(message, "Give the same data as when the trial began.")
         return batches
+
+
+def length_of(loader: Iterable[Any]) -> int | None:
+    """Return the number of batches that a loader gives; None if it does not know."""
+    if not isinstance(loader, Sized):
+        return None
+    try:
+        return len(loader) or None
+    except (TypeError, NotImplementedError):  # a DataLoader over an iterable data set
+        return None
 
 
 def rows_of(batch: Any) -> int | None:

@@ -17,6 +17,13 @@ from lrstudy.rules.seeding import derive_seed
 from lrstudy.schedules import ScheduleContext, build_schedule
 
 
+def check_optimizer(optimizer: object) -> None:
+    """Raise ``ContractError`` for anything but a torch optimizer."""
+    if not isinstance(optimizer, Optimizer):
+        message = f"trial.schedule got a {type(optimizer).__name__}, not an optimizer"
+        raise refusal(message, "Pass a torch.optim.Optimizer first.")
+
+
 def build_trial_schedule(
     settings: Settings,
     optimizer: Optimizer,
@@ -66,7 +73,7 @@ class _NoModel(nn.Module):
 
 
 def _pairs(loader: Iterable[Any] | None) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield a pass over the user's loader for a schedule that measures; all random states stay as they are."""
+    """Yield a pass over the user's loader for a schedule that measures; random states stay as they are."""
     if loader is None:
         message = "the schedule measures in passes over the data, and trial.schedule was given no loader"
         raise refusal(message, 'Pass loader=…, or use measure = "hook" in the study file.')
@@ -75,7 +82,9 @@ def _pairs(loader: Iterable[Any] | None) -> Iterator[tuple[Tensor, Tensor]]:
     try:
         for batch in loader:
             if not (isinstance(batch, tuple | list) and len(batch) == 2):
-                message = f"the schedule needs batches of (inputs, targets), and the loader gives {_kind(batch)}"
+                message = (
+                    f"the schedule needs batches of (inputs, targets), and the loader gives {_kind(batch)}"
+                )
                 raise refusal(message, 'Use measure = "hook" in the study file, which needs no batches.')
             yield batch[0], batch[1]
     finally:
@@ -83,4 +92,6 @@ def _pairs(loader: Iterable[Any] | None) -> Iterator[tuple[Tensor, Tensor]]:
 
 
 def _kind(batch: Any) -> str:
-    return f"a {type(batch).__name__}" + (f" of {len(batch)}" if isinstance(batch, tuple | list | dict) else "")
+    return f"a {type(batch).__name__}" + (
+        f" of {len(batch)}" if isinstance(batch, tuple | list | dict) else ""
+    )

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from lrstudy.engine.function.handle import Misfit, Trial, TrialEnded
+from lrstudy.engine.function.interval_clock import Every
 from lrstudy.engine.function.random_states import seed_all
 from lrstudy.engine.function.reports import refusal
 from lrstudy.engine.function.settings import Settings
 from lrstudy.engine.group import Pause
 from lrstudy.engine.trial import State
 from lrstudy.records import EvaluationRecord
-from lrstudy.engine.function.interval_clock import Every
 from lrstudy.rules.outcome import Outcome
 
 # Between two pauses of a function that reports nothing: the caller may save or stop the trial there.
@@ -164,6 +164,5 @@ class FunctionGroup:
 
 def row_values(row: EvaluationRecord) -> dict[str, Any]:
     """Return a record as plain data, for a checkpoint."""
-    values = {name: getattr(row, name) for name in row.__slots__}  # type: ignore[attr-defined]
+    values = {name: getattr(row, name) for name in row.__slots__}
     return values | {"metrics": dict(row.metrics)}
-

@@ -11,7 +11,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from lrstudy.engine.function.batches import Batches, rows_of
-from lrstudy.engine.function.build import build_trial_schedule
+from lrstudy.engine.function.build import build_trial_schedule, check_optimizer
 from lrstudy.engine.function.function_schedule import TrialSchedule
 from lrstudy.engine.function.interval_clock import IntervalClock
 from lrstudy.engine.function.kept_objects import KeptObjects
@@ -23,11 +23,11 @@ from lrstudy.engine.function.step_check import StepCheck
 from lrstudy.records import EvaluationRecord
 
 
-class TrialEnded(BaseException):  # noqa: N818 - no error: it unwinds a function whose trial is over
+class TrialEnded(BaseException):
     """Raised in a user's function once its trial is over; ``except Exception`` does not catch it."""
 
 
-class Misfit(BaseException):  # noqa: N818 - as above
+class Misfit(BaseException):
     """Raised in a user's function whose objects a checkpoint does not fit: it is called again without one."""
 
 
@@ -105,9 +105,7 @@ class Trial:
         """
         if self._began:
             raise refusal("trial.schedule was called after the training began", "Call it before trial.steps.")
-        if not isinstance(optimizer, Optimizer):
-            message = f"trial.schedule got a {type(optimizer).__name__}, not an optimizer"
-            raise refusal(message, "Pass a torch.optim.Optimizer first.")
+        check_optimizer(optimizer)
         length = self._steps.epoch_length(loader, steps_per_epoch)
         built = build_trial_schedule(self._settings, optimizer, model, loss, loader, length)
         self._kept.schedules.append(built)
@@ -163,7 +161,9 @@ class Trial:
         """Yield the numbers of the passes over the data from 0, as many as ``[task] epochs``."""
         if self._settings.epochs is None:
             message = "trial.epochs() needs [task] epochs, and the study gives steps"
-            raise refusal(message, "Write `for batch in trial.steps(loader)`, or give epochs in the study file.")
+            raise refusal(
+                message, "Write `for batch in trial.steps(loader)`, or give epochs in the study file."
+            )
         self._begin()
         for epoch in range(self._epoch or 0, self._settings.epochs):
             self._epoch = epoch
@@ -206,7 +206,9 @@ class Trial:
         report = read_report(metrics, self._settings.declared)
         self._began = True
         if not self._kept.schedules:
-            raise refusal("trial.schedule was never called", "Call it with the optimizer, before the training.")
+            raise refusal(
+                "trial.schedule was never called", "Call it with the optimizer, before the training."
+            )
         first = self._kept.schedules[0]
         if self._batches is None:
             self.step = self._steps.of_own_loop(first)
@@ -264,7 +266,9 @@ class Trial:
         """Check that a schedule was made, and restore a checkpoint, once."""
         self._check_over()
         if not self._kept.schedules:
-            raise refusal("trial.schedule was never called", "Call it with the optimizer, before the training.")
+            raise refusal(
+                "trial.schedule was never called", "Call it with the optimizer, before the training."
+            )
         if self._began:
             return
         self._began = True
@@ -323,4 +327,3 @@ class Trial:
     def _check_over(self) -> None:
         if self._over:
             raise TrialEnded
-

@@ -27,10 +27,16 @@ class KeptObjects:
         if not objects:
             raise refusal("trial.keep was called without an object", "For example trial.keep(model=model).")
         for name, kept in objects.items():
-            lacks = [each for each in ("state_dict", "load_state_dict") if not callable(getattr(kept, each, None))]
+            lacks = [
+                each for each in ("state_dict", "load_state_dict") if not callable(getattr(kept, each, None))
+            ]
             if lacks:
-                message = f"trial.keep: {name} is a {type(kept).__name__}, which has no {' and no '.join(lacks)}"
-                remedy = "Keep objects with both: models, optimizers, scalers, or a class that you give the two."
+                message = (
+                    f"trial.keep: {name} is a {type(kept).__name__}, which has no {' and no '.join(lacks)}"
+                )
+                remedy = (
+                    "Keep objects with both: models, optimizers, scalers, or a class that you give the two."
+                )
                 raise refusal(message, remedy)
             if self._objects.get(name, kept) is not kept:
                 raise refusal(f"trial.keep got two objects named {name}", "Give each its own name.")
@@ -51,7 +57,9 @@ class KeptObjects:
         """Restore all states: the optimizers before the schedules, which read the rates there."""
         saved = state["objects"]
         if saved.keys() != self._objects.keys() or len(state["schedules"]) != len(self.schedules):
-            raise ValueError(f"it holds {', '.join(saved) or 'nothing'}, and the function keeps other objects")
+            raise ValueError(
+                f"it holds {', '.join(saved) or 'nothing'}, and the function keeps other objects"
+            )
         for name, kept in self._objects.items():
             kept.load_state_dict(saved[name])
         for schedule, optimizer in zip(self.schedules, state["optimizers"], strict=True):

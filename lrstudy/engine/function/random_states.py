@@ -1,4 +1,4 @@
-"""The random states that a user's training draws from: Python's, numpy's and torch's, and those of a loader."""
+"""The random states that a user's training draws from: of Python, numpy and torch, and of a loader."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def save_random(generators: Mapping[str, torch.Generator] | None = None) -> Stat
         "torch": torch.get_rng_state(),
         "generators": {name: generator.get_state() for name, generator in (generators or {}).items()},
     }
-    if torch.cuda.is_initialized():
+    if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         state["cuda"] = torch.cuda.get_rng_state_all()
     if (numpy := sys.modules.get("numpy")) is not None:
         name, keys, position, has_gauss, cached = numpy.random.get_state()
@@ -47,7 +47,8 @@ def load_random(state: Mapping[str, Any], generators: Mapping[str, torch.Generat
         import numpy
 
         name, keys, position, has_gauss, cached = state["numpy"]
-        numpy.random.set_state((name, keys.numpy().astype("uint32"), position, has_gauss, cached))
+        words = keys.numpy().astype("uint32")
+        numpy.random.set_state((name, words, position, has_gauss, cached))  # noqa: NPY002 - users draw there
     load_generators(state, generators or {})
 
 

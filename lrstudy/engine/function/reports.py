@@ -91,7 +91,7 @@ def _name_problems(given: Mapping[str, Any], declared: Sequence[str]) -> Iterato
     missing = [name for name in declared if name not in given]
     if missing:
         message = f"trial.report lacks {', '.join(missing)}, of task.metrics"
-        yield Problem("task", "train", message, "Report every declared metric each time, or do not declare it.")
+        yield Problem("task", "train", message, "Report every declared metric each time.")
 
 
 def _number(raw: Any) -> float | None:

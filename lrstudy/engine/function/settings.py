@@ -16,7 +16,8 @@ class Settings:
     """The settings of a trial. Exactly one of ``steps`` and ``epochs`` is its length.
 
     ``schedule`` is the name in the study, ``kind`` and ``schedule_params`` what it is built from; ``params``
-    are the other searched values. ``declared`` are the names of the metrics that every report gives; None: any names.
+    are the other searched values. ``declared`` are the names of the metrics that every report gives; None:
+    any names.
     """
 
     seed: int
@@ -33,4 +34,4 @@ class Settings:
     params: Mapping[str, Any] = field(default_factory=dict)
     lr: float = 0.1
     divergence: float = 1e9
-    device: torch.device = torch.device("cpu")
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))

@@ -8,10 +8,10 @@ at other rates than the study says.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sized
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from lrstudy.engine.function.batches import Batches
+from lrstudy.engine.function.batches import Batches, length_of
 from lrstudy.engine.function.function_schedule import TrialSchedule
 from lrstudy.engine.function.reports import refusal
 from lrstudy.engine.function.rows import Rows
@@ -41,13 +41,12 @@ class StepCheck:
     def epoch_length(self, loader: Iterable[Any] | None, given: int | None) -> int | None:
         """Note and return the steps of an epoch: given, of the study file, or the loader's length."""
         if given is not None and given < 1:
-            raise refusal("trial.schedule: steps_per_epoch must be at least 1", "Count optimizer steps.", given)
+            raise refusal(
+                "trial.schedule: steps_per_epoch must be at least 1", "Count optimizer steps.", given
+            )
         known = given or self._settings.steps_per_epoch
-        if known is None and isinstance(loader, Sized):
-            try:
-                known = len(loader) or None
-            except (TypeError, NotImplementedError):  # a DataLoader over an iterable data set
-                known = None
+        if known is None and loader is not None:
+            known = length_of(loader)
         if known is not None:
             self.per_epoch = known
         elif self._settings.epochs is not None and self.per_epoch is None:
