@@ -68,7 +68,7 @@ METRICS: Final = MappingProxyType({metric.name: metric for metric in [*_split("v
 def declared_metrics(raw: Mapping[str, Any]) -> dict[str, Metric]:
     """Return the metrics that a study declares: ``{name: "min" | "max" | {goal, low, high}}``.
 
-    Each is a column of its own name; ``low`` and ``high`` are unbounded unless given.
+    Each is stored in a column named like it; ``low`` and ``high`` are unbounded unless given.
 
     >>> declared_metrics({"perplexity": {"goal": "min", "low": 1.0}})["perplexity"].low
     1.0
