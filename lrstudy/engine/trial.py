@@ -14,10 +14,13 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lrstudy.engine.evaluation import Evaluations
+from lrstudy.engine.plain_step import mean_loss
 from lrstudy.engine.step import build_step
+from lrstudy.engine.weight_average import WeightAverage
+from lrstudy.errors import Problem, StudyFileError
 from lrstudy.records import EpochRecord, Phase, Status
 from lrstudy.rules.metrics import METRICS
 from lrstudy.rules.outcome import Outcome, best_index, divergence, objective_of
@@ -81,14 +84,20 @@ class Training:
         self._metric = METRICS[study.target.metric]
         self.parts = assemble(study.task, data, device, Seeds.of_trial(config.seed))
         self.pipeline, self.model, self.order = self.parts.pipeline, self.parts.model, self.parts.order
+        task = study.task
+        if task.precision == "fp16" and device.type == "cpu":
+            remedy = 'Use precision = "bf16" on a CPU.'
+            raise StudyFileError(Problem("task", "precision", "is for GPUs only", remedy, task.precision))
+        self._average = None if task.ema is None else WeightAverage(self.model, task.ema)
         started = clock()
         build = partial(build_schedule, config.kind, config.params) if schedule is None else schedule
         self.schedule = build(self._context())
         # A schedule may measure when it is built; that time counts towards the first epoch.
         self._setup_seconds = clock() - started
-        self._evaluations = Evaluations(self.parts, self.schedule, self._metric, clock)
+        average = None if self._average is None else self._average.model
+        self._evaluations = Evaluations(self.parts, self.schedule, self._metric, clock, average)
         self.optimizer = self.schedule.optimizer
-        self._step = build_step(self.parts, study.resources.step, self.optimizer)
+        self._step = build_step(self.parts, study.resources.step, self.optimizer, compiled=task.compile)
         self._in_epoch = False
         self._epoch = self._steps = self._samples = 0
         self._values: list[float] = []
@@ -107,6 +116,7 @@ class Training:
             batches=self._batches,
             seed=derive_seed(self._config.seed, "schedule"),
             higher_is_better=self._metric.higher_is_better,
+            accumulate=task.accumulate,
         )
 
     def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
@@ -166,7 +176,7 @@ class Training:
         train_seconds, estimate_seconds, eval_seconds = seconds
         self._steps += len(rates)
         # A schedule may end an epoch early; no batch but the last is smaller than batch_size.
-        rows = len(rates) * self._study.task.batch_size
+        rows = len(rates) * self._study.task.batch_size * self._study.task.accumulate
         self._samples += min(rows, self.pipeline.rows_per_epoch)
         # An optimizer that finds its own step size (DoG) has none before its first step.
         rates = [rate for rate in rates if not math.isnan(rate)] or rates
@@ -184,9 +194,9 @@ class Training:
             train_loss=train["loss"],
             train_accuracy=train.get("accuracy"),
             train_r2=train.get("r2"),
-            val_loss=validation["loss"],
-            val_accuracy=validation.get("accuracy"),
-            val_r2=validation.get("r2"),
+            val_loss=validation["val_loss"],
+            val_accuracy=validation.get("val_accuracy"),
+            val_r2=validation.get("val_r2"),
             lipschitz_constant=measured.constant,
             kz=measured.kz,
             weight_norm=measured.weight_norm,
@@ -200,12 +210,15 @@ class Training:
         self.schedule.before_training()
         sums, watching = self.parts.new_sums(), self._evaluations.watching
         rates: list[float] = []
-        for inputs, targets in self.pipeline.train_batches(self.order):
+        for batches in self.pipeline.train_steps(self.order):
             rates.append(self.schedule.rate)
-            loss, outputs = self._step(inputs, targets)  # forward, loss, backward, update
+            results = self._step.over(batches)  # forward, loss, backward, update
+            if self._average is not None:
+                self._average.update(self.model)
             self.schedule.after_step()
-            sums.update(loss, outputs, targets)
-            if watching is not None and self._evaluations.end_after(watching, loss):
+            for (loss, outputs), (_, targets) in zip(results, batches, strict=True):
+                sums.update(loss, outputs, targets)
+            if watching is not None and self._evaluations.end_after(watching, mean_loss(results, batches)):
                 break
         return rates, sums.result()
 
@@ -217,12 +230,18 @@ class Training:
         value = self._metric.value(stored)
         self._values.append(math.nan if value is None or self._diverged else value)
         if self._config.phase is Phase.CONFIRM and self._best_index() == len(self._values) - 1:
-            self._best_state = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
+            self._best_state = {name: t.clone() for name, t in self._judged_model.state_dict().items()}
         self._setup_seconds = 0.0
         if not self.finished:
             started = self._clock()
             self.schedule.after_epoch(value)
             self._setup_seconds = self._clock() - started
+
+    @property
+    def _judged_model(self) -> nn.Module:
+        """The model whose evaluation the study is judged by: the trained one, or its average."""
+        averaged = self._average is not None and self._metric.column.startswith("ema_")
+        return self._average.model if averaged and self._average is not None else self.model
 
     def _best_index(self) -> int | None:
         return best_index(self._values, self._metric)
@@ -262,7 +281,10 @@ class Training:
             "values": list(self._values),
             "best_state": self._best_state,
             "diverged": self._diverged,
+            "step": self._step.state_dict(),
         }
+        if self._average is not None:
+            state["average"] = self._average.state_dict()
         if self._device.type == "cuda":
             state["cuda_rng"] = torch.cuda.get_rng_state(self._device)
         return state
@@ -281,6 +303,9 @@ class Training:
         self._values = list(state["values"])
         self._best_state = state["best_state"]
         self._diverged = state["diverged"]
+        self._step.load_state_dict(state.get("step", {}))
+        if self._average is not None:
+            self._average.load_state_dict(state["average"])
 
     def close(self) -> None:
         """End the trial and remove its hooks from the model, whose tensors the next trial may write to."""

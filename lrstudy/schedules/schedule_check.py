@@ -89,6 +89,7 @@ def _contexts(study: Study, data: TaskData, *, sound: bool) -> _Make:
             batches=lambda: [batch],
             seed=0,
             higher_is_better=METRICS[study.target.metric].higher_is_better,
+            accumulate=task.accumulate,
         )
 
     return make

@@ -21,7 +21,15 @@ from lrstudy.catalog.task_parts import (
 from lrstudy.catalog.torchvision_names import TORCHVISION_MODELS
 from lrstudy.errors import all_known, did_you_mean, with_article
 from lrstudy.rules.metrics import METRICS
-from lrstudy.spec.models import Budget, ComponentSpec, RangeTest, ScheduleSpec, Target, TaskSpec
+from lrstudy.spec.models import (
+    Budget,
+    ComponentSpec,
+    RangeTest,
+    Resources,
+    ScheduleSpec,
+    Target,
+    TaskSpec,
+)
 from lrstudy.spec.space import Choices, Range, Trouble, read_value, reference_troubles
 
 # What a user's own schedule may call the rate that a range test is for.
@@ -148,6 +156,18 @@ def check_task(task: TaskSpec, troubles: list[Trouble]) -> TaskSpec:
     _check_torchvision(task.model, troubles)
     _check_preparation(task, troubles)
     return task
+
+
+def check_task_fits(task: TaskSpec, resources: Resources, troubles: list[Trouble]) -> None:
+    """Check that trials get what the task's training needs."""
+    if task.precision == "fp16" and not resources.gpus:
+        message = "is for GPUs only: a gradient scaler and float16 are of no use on a CPU"
+        remedy = 'Set resources.gpus above 0, or use precision = "bf16".'
+        troubles.append(Trouble("task.precision", message, remedy, task.precision))
+    if task.compile and resources.step == "captured":
+        message = 'does not go together with resources.step = "captured"'
+        remedy = "Leave one of the two out."
+        troubles.append(Trouble("task.compile", message, remedy, task.compile))
 
 
 def _check_torchvision(model: ComponentSpec, troubles: list[Trouble]) -> None:

@@ -22,6 +22,7 @@ from lrstudy.spec.checks import (
     check_schedules,
     check_target,
     check_task,
+    check_task_fits,
     check_tested,
 )
 from lrstudy.spec.models import (
@@ -113,6 +114,8 @@ def parse_study(raw: Mapping[str, Any], where: str, overrides: Sequence[str] = (
     schedules = check_schedules(data.get("schedules"), troubles, sections.get("range_test"))
     if "task" in sections:
         sections["task"] = check_task(sections["task"], troubles)
+    if {"task", "resources"} <= sections.keys():
+        check_task_fits(sections["task"], sections["resources"], troubles)
     if {"task", "budget", "range_test"} <= sections.keys():
         check_tested(schedules, sections["range_test"], sections["budget"], sections["task"], troubles)
     if "target" in sections:

@@ -60,7 +60,11 @@ class TaskSpec(_Section):
     rows: int | None = Field(default=None, ge=2)
     augment: Annotated[tuple[str, ...], BeforeValidator(_tuple)] = ()
     normalize: str | None = None
-    precision: Literal["float32", "bf16", "tf32", "float64"] = "float32"
+    precision: Literal["float32", "bf16", "fp16", "tf32", "float64"] = "float32"
+    accumulate: int = Field(default=1, ge=1)
+    clip_norm: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    ema: float | None = Field(default=None, gt=0, lt=1)
+    compile: bool = False
     channels_last: bool = False
     deterministic: bool = False
     divergence: float = Field(default=1e9, gt=0)

@@ -68,7 +68,7 @@ def captures(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
         made.append(len(made))
         return graph_tape.capture(compute)
 
-    def build(how: str, plain: PlainStep, device: torch.device, key: Hashable | None) -> Any:
+    def build(how: str, plain: PlainStep, device: torch.device, key: Hashable | None, **_: Any) -> Any:
         return plain if how == "eager" else CapturedStep(plain, key, capture, lambda compute: compute())
 
     monkeypatch.setattr("lrstudy.engine.step.choose_step", build)

@@ -37,7 +37,8 @@ class LaneGroup:
         self.trainings = [Training(study, data, config, device) for config in configs]
         self._dropped: set[int] = set()
         self._stacked: tuple[int, ...] = ()
-        self._losses = StackedLoss(self.trainings[0].parts.loss)
+        loss = self.trainings[0].parts.loss
+        self._losses, self._evaluated = StackedLoss(loss), StackedLoss(loss.evaluated())
         self._classes, self._device = data.classes, device
 
     @property
@@ -123,7 +124,7 @@ class LaneGroup:
                 lane.model.train()
             lane.schedule.before_training()
         self._steps.begin()
-        sums = self._sums(len(lanes))
+        sums = StackedSums(self._losses, len(lanes), self._classes, self._device)
         rates: list[list[float]] = []
         for inputs, targets in lanes[0].pipeline.stacked_batches([lane.order for lane in lanes]):
             rates.append([lane.schedule.rate for lane in lanes])
@@ -139,14 +140,11 @@ class LaneGroup:
     def _evaluate(self, lanes: Sequence[Training]) -> list[dict[str, float]]:
         for lane in lanes:
             lane.schedule.before_evaluation()
-        sums = self._sums(len(lanes))
+        sums = StackedSums(self._evaluated, len(lanes), self._classes, self._device)
         for inputs, targets in lanes[0].pipeline.batches("validation"):
             outputs = self._model(inputs.expand(len(lanes), *inputs.shape), training=False)
             sums.update(outputs, targets.expand(len(lanes), *targets.shape))
-        return sums.result()
-
-    def _sums(self, lanes: int) -> StackedSums:
-        return StackedSums(self._losses, lanes, self._classes, self._device)
+        return [{f"val_{name}": value for name, value in lane.items()} for lane in sums.result()]
 
 
 def _own_memory(state: Any) -> Any:
