@@ -222,7 +222,7 @@ class Sweep(Training):
         device: torch.device,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        task = study.task.model_copy(update={"epochs": plan.epochs})
+        task = study.task.model_copy(update={"epochs": plan.epochs, "evaluate_every": None})
         # The loss of every step is read immediately: a captured step would save nothing.
         resources = study.resources.model_copy(update={"step": "eager"})
         super().__init__(

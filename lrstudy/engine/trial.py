@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from lrstudy.engine.epoch_steps import EpochSteps
 from lrstudy.engine.evaluation import Evaluations
 from lrstudy.engine.plain_step import mean_loss
 from lrstudy.engine.step import build_step
@@ -98,9 +99,11 @@ class Training:
         self._evaluations = Evaluations(self.parts, self.schedule, self._metric, clock, average)
         self.optimizer = self.schedule.optimizer
         self._step = build_step(self.parts, study.resources.step, self.optimizer, compiled=task.compile)
-        self._in_epoch = False
+        self._place = EpochSteps(self.pipeline, self.order)
+        self._training = False
         self._epoch = self._steps = self._samples = 0
         self._values: list[float] = []
+        self._latest: float | None = None  # the metric at the last evaluation
         self._best_state: dict[str, Tensor] | None = None
         self._diverged: str | None = None
 
@@ -127,7 +130,7 @@ class Training:
 
     @property
     def epoch(self) -> int:
-        """The number of epochs run; one that the schedule ended counts."""
+        """The number of epochs that have ended; one that the schedule ended counts."""
         return self._epoch
 
     @property
@@ -148,17 +151,20 @@ class Training:
             yield self.run_epoch()
 
     def run_epoch(self) -> EpochRecord:
-        """Train one epoch, evaluate it and pass the result to the schedule; return the record."""
-        self._in_epoch = True  # stays True if anything raises
+        """Train to the next evaluation, and evaluate; return the record.
+
+        Without ``task.evaluate_every`` that is an epoch.
+        """
+        self._training = True  # stays True if anything raises
         self._evaluations.begin_epoch()
-        measured = self.schedule.measurement
         started = self._clock()
         rates, train = self._train()
+        measured = self.schedule.measurement
         estimate_seconds = self.schedule.take_estimate_seconds()
         train_seconds = self._clock() - started - self._evaluations.seconds
         validation = self._evaluations.end_epoch()
         seconds = (train_seconds, estimate_seconds, self._evaluations.seconds)
-        return self.note_epoch(measured, rates, train, validation, seconds)
+        return self._record(measured, rates, train, validation, seconds)
 
     def note_epoch(
         self,
@@ -168,21 +174,32 @@ class Training:
         validation: Mapping[str, float],
         seconds: tuple[float, float, float],
     ) -> EpochRecord:
-        """Record a trained epoch, check it for divergence, and let the schedule set the next one's rate.
+        """Record an epoch of several trials trained together, as ``run_epoch`` does for one alone.
 
-        Called at the end of ``run_epoch``, and of an epoch of several trials trained together. ``rates`` are
-        those of its steps, ``seconds`` the time of training, measuring and evaluating.
+        ``rates`` are those of its steps, ``seconds`` the time of training, measuring and evaluating.
         """
-        train_seconds, estimate_seconds, eval_seconds = seconds
+        self._place.done = len(rates)
         self._steps += len(rates)
-        # A schedule may end an epoch early; no batch but the last is smaller than batch_size.
-        rows = len(rates) * self._study.task.batch_size * self._study.task.accumulate
-        self._samples += min(rows, self.pipeline.rows_per_epoch)
+        self._samples += self.pipeline.rows_per_epoch
+        return self._record(measured, rates, train, validation, seconds)
+
+    def _record(
+        self,
+        measured: Measurement,
+        rates: Sequence[float],
+        train: Mapping[str, float],
+        validation: Mapping[str, float],
+        seconds: tuple[float, float, float],
+    ) -> EpochRecord:
+        """Record an evaluation and the training since the one before, and act on it."""
+        train_seconds, estimate_seconds, eval_seconds = seconds
         # An optimizer that finds its own step size (DoG) has none before its first step.
         rates = [rate for rate in rates if not math.isnan(rate)] or rates
-        self._epoch += 1
+        watching = self._evaluations.watching
+        epoch_ends = self._place.exhausted or (watching is not None and watching.ended)
+        self._epoch += epoch_ends
         record = EpochRecord(
-            epoch=self._epoch,
+            epoch=self._epoch if epoch_ends else self._samples / self.pipeline.rows_per_epoch,
             step=self._steps,
             samples=self._samples,
             train_seconds=train_seconds + self._setup_seconds,
@@ -201,41 +218,63 @@ class Training:
             kz=measured.kz,
             weight_norm=measured.weight_norm,
         )
-        self._note(record)
-        self._in_epoch = False
+        self._judge(record)
+        self._setup_seconds = 0.0
+        if epoch_ends:
+            self._place.begin_epoch()
+        if epoch_ends and not self.finished:
+            started = self._clock()
+            self.schedule.after_epoch(self._latest)
+            self._setup_seconds = self._clock() - started
+        self._training = False
         return record
 
     def _train(self) -> tuple[list[float], dict[str, float]]:
-        self.model.train()
-        self.schedule.before_training()
+        """Take steps up to the next evaluation; return their rates and metrics."""
         sums, watching = self.parts.new_sums(), self._evaluations.watching
         rates: list[float] = []
-        for batches in self.pipeline.train_steps(self.order):
-            rates.append(self.schedule.rate)
-            results = self._step.over(batches)  # forward, loss, backward, update
-            if self._average is not None:
-                self._average.update(self.model)
-            self.schedule.after_step()
-            for (loss, outputs), (_, targets) in zip(results, batches, strict=True):
-                sums.update(loss, outputs, targets)
-            if watching is not None and self._evaluations.end_after(watching, mean_loss(results, batches)):
-                break
-        return rates, sums.result()
+        while True:
+            self.model.train()
+            self.schedule.before_training()
+            for batches in self._place:
+                rates.append(self.schedule.rate)
+                results = self._step.over(batches)  # forward, loss, backward, update
+                if self._average is not None:
+                    self._average.update(self.model)
+                self.schedule.after_step()
+                self._steps += 1
+                for (loss, outputs), (_, targets) in zip(results, batches, strict=True):
+                    sums.update(loss, outputs, targets)
+                    self._samples += len(targets)
+                if watching is not None:
+                    loss = mean_loss(results, batches)
+                    if self._evaluations.end_after(watching, loss):
+                        return rates, sums.result()
+                if self._evaluation_due:
+                    return rates, sums.result()
+            self._epoch += 1
+            self._place.begin_epoch()
+            self.schedule.after_epoch(self._latest)
 
-    def _note(self, record: EpochRecord) -> None:
-        """Check the recorded epoch for divergence, and let the schedule set the next one's rate."""
+    @property
+    def _evaluation_due(self) -> bool:
+        """Return True after the steps that an evaluation follows: by default, each epoch's last."""
+        every = self._study.task.evaluate_every
+        if every is None:
+            return self._place.exhausted
+        total = self._study.task.epochs * self.pipeline.steps_per_epoch
+        return self._steps % every == 0 or self._steps >= total
+
+    def _judge(self, record: EpochRecord) -> None:
+        """Check an evaluation for divergence, and keep its metric and, if it is the best, the weights."""
         if self._evaluations.watching is None:
             self._diverged = divergence(record, self._study.task.divergence)
         stored = getattr(record, self._metric.column)
         value = self._metric.value(stored)
+        self._latest = value
         self._values.append(math.nan if value is None or self._diverged else value)
         if self._config.phase is Phase.CONFIRM and self._best_index() == len(self._values) - 1:
             self._best_state = {name: t.clone() for name, t in self._judged_model.state_dict().items()}
-        self._setup_seconds = 0.0
-        if not self.finished:
-            started = self._clock()
-            self.schedule.after_epoch(value)
-            self._setup_seconds = self._clock() - started
 
     @property
     def _judged_model(self) -> nn.Module:
@@ -252,10 +291,10 @@ class Training:
         Call once, when ``finished`` (or when a pruner ended the trial: its caller then sets the status).
         """
         if self._evaluations.watching is not None:
-            return self._evaluations.watching.outcome(self._epoch)
+            return self._evaluations.watching.outcome(len(self._values))
         best = self._best_index()
         status = Status.DIVERGED if self._diverged else Status.COMPLETED
-        outcome = Outcome(status, self._epoch, objective=self.objective, error=self._diverged)
+        outcome = Outcome(status, len(self._values), objective=self.objective, error=self._diverged)
         if best is not None:
             outcome.best_val, outcome.best_epoch = self._values[best], best + 1
         if self._best_state is not None and status is not Status.DIVERGED:
@@ -274,11 +313,12 @@ class Training:
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
-            "order": self.order.get_state(),
+            "place": self._place.state_dict(),
             "rng": torch.get_rng_state(),
             "counters": [self._epoch, self._steps, self._samples],
             "setup_seconds": self._setup_seconds,
             "values": list(self._values),
+            "latest": self._latest,
             "best_state": self._best_state,
             "diverged": self._diverged,
             "step": self._step.state_dict(),
@@ -294,13 +334,14 @@ class Training:
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
-        self.order.set_state(state["order"].cpu())
+        self._place.load_state_dict(state["place"])
         torch.set_rng_state(state["rng"].cpu())
         if self._device.type == "cuda" and "cuda_rng" in state:
             torch.cuda.set_rng_state(state["cuda_rng"].cpu(), self._device)
         self._epoch, self._steps, self._samples = state["counters"]
         self._setup_seconds = state["setup_seconds"]
         self._values = list(state["values"])
+        self._latest = state["latest"]
         self._best_state = state["best_state"]
         self._diverged = state["diverged"]
         self._step.load_state_dict(state.get("step", {}))
@@ -310,7 +351,7 @@ class Training:
     def close(self) -> None:
         """End the trial and remove its hooks from the model, whose tensors the next trial may write to."""
         self.schedule.close()
-        self._step.close(keep=not self._in_epoch)
+        self._step.close(keep=not self._training)
 
 
 def _mean(rates: Sequence[float]) -> float:

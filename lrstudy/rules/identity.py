@@ -10,7 +10,13 @@ from typing import Any, Final
 FREE_SECTIONS: Final = ("resources", "faults", "logging")
 # Settings of a task that change nothing at these values: a run that was started by a version without them
 # stays the same study.
-NEUTRAL: Final[Mapping[str, Any]] = {"accumulate": 1, "clip_norm": None, "ema": None, "compile": False}
+NEUTRAL: Final[Mapping[str, Any]] = {
+    "accumulate": 1,
+    "clip_norm": None,
+    "ema": None,
+    "compile": False,
+    "evaluate_every": None,
+}
 _NO_VALUE: Final = object()
 
 

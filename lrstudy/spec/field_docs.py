@@ -19,6 +19,7 @@ FIELD_DOCS: Final[Mapping[str, str]] = {
     "task.optimizer": "The optimizer; its lr holds until a schedule says otherwise.",
     "task.batch_size": "Rows per batch; a training step is a batch, or `accumulate` of them.",
     "task.epochs": "The most epochs that a trial trains.",
+    "task.evaluate_every": "Training steps between two evaluations; left out: one at each epoch's end.",
     "task.validation": "Share of the training set for validation, split off by the seed.",
     "task.test": "Share for the final test, if the data set has no test set.",
     "task.rows": "Use only this many rows of the training set; left out: all.",

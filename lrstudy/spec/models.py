@@ -55,6 +55,7 @@ class TaskSpec(_Section):
     optimizer: _Component = ComponentSpec(name="sgd", options={"lr": 0.1})
     batch_size: int = Field(ge=1)
     epochs: int = Field(ge=1)
+    evaluate_every: int | None = Field(default=None, ge=1)
     validation: float = Field(default=0.2, gt=0, lt=1)
     test: float = Field(default=0.2, gt=0, lt=1)
     rows: int | None = Field(default=None, ge=2)
