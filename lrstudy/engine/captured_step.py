@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from lrstudy.compat.torch import count_as_stepped, has_hooks
 from lrstudy.engine.captured_sgd import CapturedSGD, Constants, constants_of
+from lrstudy.engine.gradient_clip import GradientClip
 from lrstudy.engine.plain_step import PlainStep
 from lrstudy.tasks.pipeline import Batch
 
@@ -106,6 +107,11 @@ class CapturedStep:
     def over(self, batches: Sequence[Batch]) -> list[tuple[Tensor, Tensor]]:
         """Take one step on the one batch; several are computed call by call."""
         return [self(*batches[0])] if len(batches) == 1 else self._plain.over(batches)
+
+    @property
+    def clip(self) -> GradientClip | None:
+        """The clipping of the gradient, if it is clipped."""
+        return self._plain.clip
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state of the plain step."""

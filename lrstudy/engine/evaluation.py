@@ -14,7 +14,7 @@ from lrstudy.tasks.pipeline import SplitName
 
 
 class Evaluations:
-    """The evaluations of one trial; ``seconds`` is their time in the current epoch.
+    """The evaluations of one trial; ``seconds`` is their time since ``begin``.
 
     ``watching`` is the trial's schedule if it is a ``WatchingSchedule``, else None. ``average`` is a model
     with averaged weights, which is evaluated too.
@@ -34,7 +34,7 @@ class Evaluations:
         self.seconds = 0.0
         self._latest: dict[str, float] | None = None  # None after a further step
 
-    def begin_epoch(self) -> None:
+    def begin(self) -> None:
         """Reset the time, and forget the last evaluation."""
         self.seconds, self._latest = 0.0, None
 
@@ -48,7 +48,7 @@ class Evaluations:
             schedule.before_training()
         return schedule.ended
 
-    def end_epoch(self) -> dict[str, float]:
+    def end(self) -> dict[str, float]:
         """Return the validation metrics by column; evaluate unless that was done after the last step."""
         return self._validate() if self._latest is None else self._latest
 

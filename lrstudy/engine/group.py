@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from lrstudy.engine.trial import State, Training
-from lrstudy.records import EpochRecord
+from lrstudy.records import EvaluationRecord
 from lrstudy.rules.outcome import Outcome
 
 
@@ -26,7 +26,7 @@ class Pause:
     ``rows`` are the evaluations since the last pause, by trial; none where only a step has ended.
     """
 
-    rows: Mapping[int, EpochRecord] = field(default_factory=dict)
+    rows: Mapping[int, EvaluationRecord] = field(default_factory=dict)
 
 
 class TrialGroup(Protocol):
@@ -95,7 +95,7 @@ class SoloGroup:
     def run(self) -> Iterator[Pause]:
         """Train epoch by epoch."""
         while self.active:
-            yield Pause({0: self._training.run_epoch()})
+            yield Pause({0: self._training.run_to_evaluation()})
 
     def state(self, i: int) -> State:
         """As in ``TrialGroup``."""

@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 
 from lrstudy.catalog.task_parts import TORCHVISION
 from lrstudy.engine.captured_step import CapturedStep
+from lrstudy.engine.gradient_clip import GradientClip
 from lrstudy.engine.plain_step import PlainStep
 from lrstudy.tasks import TrainingParts
 from lrstudy.tasks.pipeline import Batch
@@ -27,6 +28,11 @@ class Step(Protocol):
     """
 
     note: str | None
+
+    @property
+    def clip(self) -> GradientClip | None:
+        """The clipping of the gradient, if it is clipped."""
+        ...
 
     def __call__(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Take one step on a batch; the loss is its mean loss before the update."""

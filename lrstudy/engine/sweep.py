@@ -17,7 +17,7 @@ import torch
 
 from lrstudy.engine.trial import Training, TrialConfig
 from lrstudy.errors import InputError, Problem
-from lrstudy.records import EpochRecord, Phase, Status
+from lrstudy.records import EvaluationRecord, Phase, Status
 from lrstudy.rules.outcome import Outcome
 from lrstudy.rules.range_bounds import Bounds, suggest_bounds
 from lrstudy.rules.seeding import derive_seed
@@ -174,7 +174,7 @@ class RangeSchedule(WatchingSchedule):
         if metric is not None:
             self.curve.checks.append((self.curve.rates[-1], metric))
 
-    def outcome(self, epochs_run: int) -> Outcome:
+    def outcome(self, evaluations: int) -> Outcome:
         """Return an outcome with the bounds in ``found``; a range test that diverges is complete."""
         bounds = self.curve.bounds()
         fell_back = not bounds.usable
@@ -184,7 +184,7 @@ class RangeSchedule(WatchingSchedule):
         }
         if fell_back:
             found["fallback"] = bounds.reason
-        return Outcome(Status.COMPLETED, epochs_run, found=found)
+        return Outcome(Status.COMPLETED, evaluations, found=found)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the curve and the running mean of the loss."""
@@ -209,7 +209,7 @@ class RangeSchedule(WatchingSchedule):
 
 
 class Sweep(Training):
-    """The training of a range test: ``run_epoch`` until ``finished``, then ``outcome`` and ``curve``."""
+    """The training of a range test: ``run_to_evaluation`` until ``finished``, then ``outcome`` and ``curve``."""
 
     schedule: RangeSchedule
 
@@ -247,7 +247,7 @@ class SweepResult:
     plan: SweepPlan
     curve: RangeCurve
     bounds: Bounds
-    rows: tuple[EpochRecord, ...]
+    rows: tuple[EvaluationRecord, ...]
 
     @property
     def seconds(self) -> float:
@@ -275,7 +275,7 @@ def run_range_test(
         on_epoch(0, plan.epochs)
         for row in sweep.run():
             rows.append(row)
-            on_epoch(row.epoch, plan.epochs)
+            on_epoch(row.evaluation, plan.epochs)
     finally:
         torch.set_num_threads(threads)
     return SweepResult(plan, sweep.curve, sweep.curve.bounds(), tuple(rows))

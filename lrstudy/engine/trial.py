@@ -1,4 +1,4 @@
-"""One training: a task, a schedule and a seed in, one ``EpochRecord`` per epoch out.
+"""One training: a task, a schedule and a seed in, one ``EvaluationRecord`` per epoch out.
 
 No Ray, no disk, no printing. All random numbers come from the trial's seed, so that on a CPU a trial
 repeats bit by bit, alone or beside others, interrupted or not.
@@ -20,10 +20,10 @@ from lrstudy.engine.epoch_steps import EpochSteps
 from lrstudy.engine.evaluation import Evaluations
 from lrstudy.engine.plain_step import mean_loss
 from lrstudy.engine.step import build_step
+from lrstudy.engine.stretch import Stretch
 from lrstudy.engine.weight_average import WeightAverage
 from lrstudy.errors import Problem, StudyFileError
-from lrstudy.records import EpochRecord, Phase, Status
-from lrstudy.rules.metrics import METRICS
+from lrstudy.records import EvaluationRecord, Phase, Status
 from lrstudy.rules.outcome import Outcome, best_index, divergence, objective_of
 from lrstudy.rules.seeding import derive_seed
 from lrstudy.schedules import (
@@ -52,7 +52,7 @@ class TrialConfig:
 
 def run_trial(
     study: Study, data: TaskData, config: TrialConfig, device: torch.device
-) -> Iterator[EpochRecord]:
+) -> Iterator[EvaluationRecord]:
     """Train to the end of the budget or to divergence; yield a record after every epoch.
 
     Use ``Training`` for the outcome or a checkpoint.
@@ -67,7 +67,7 @@ def run_trial(
 class Training:
     """A trial in progress.
 
-    Call ``run_epoch`` until ``finished``, then ``outcome``. ``state_dict`` between two epochs holds the whole
+    Call ``run_to_evaluation`` until ``finished``, then ``outcome``. ``state_dict`` between two epochs holds the whole
     state of the trial; a ``Training`` that loads it continues as if never interrupted. ``schedule`` builds
     the schedule instead of the one that ``config`` names.
     """
@@ -82,7 +82,7 @@ class Training:
         schedule: Callable[[ScheduleContext], Schedule] | None = None,
     ) -> None:
         self._study, self._config, self._device, self._clock = study, config, device, clock
-        self._metric = METRICS[study.target.metric]
+        self._metric = study.metric
         self.parts = assemble(study.task, data, device, Seeds.of_trial(config.seed))
         self.pipeline, self.model, self.order = self.parts.pipeline, self.parts.model, self.parts.order
         task = study.task
@@ -145,78 +145,49 @@ class Training:
         ended = watching is not None and watching.ended
         return ended or self._diverged is not None or self._epoch >= self._study.task.epochs
 
-    def run(self) -> Iterator[EpochRecord]:
+    def run(self) -> Iterator[EvaluationRecord]:
         """Train to the end; yield a record after every epoch."""
         while not self.finished:
-            yield self.run_epoch()
+            yield self.run_to_evaluation()
 
-    def run_epoch(self) -> EpochRecord:
+    def run_to_evaluation(self) -> EvaluationRecord:
         """Train to the next evaluation, and evaluate; return the record.
 
         Without ``task.evaluate_every`` that is an epoch.
         """
         self._training = True  # stays True if anything raises
-        self._evaluations.begin_epoch()
+        self._evaluations.begin()
         started = self._clock()
         rates, train = self._train()
         measured = self.schedule.measurement
         estimate_seconds = self.schedule.take_estimate_seconds()
         train_seconds = self._clock() - started - self._evaluations.seconds
-        validation = self._evaluations.end_epoch()
+        validation = self._evaluations.end()
         seconds = (train_seconds, estimate_seconds, self._evaluations.seconds)
-        return self._record(measured, rates, train, validation, seconds)
+        return self._record(Stretch(rates, measured, train, validation, seconds))
 
-    def note_epoch(
-        self,
-        measured: Measurement,
-        rates: Sequence[float],
-        train: Mapping[str, float],
-        validation: Mapping[str, float],
-        seconds: tuple[float, float, float],
-    ) -> EpochRecord:
-        """Record an epoch of several trials trained together, as ``run_epoch`` does for one alone.
-
-        ``rates`` are those of its steps, ``seconds`` the time of training, measuring and evaluating.
-        """
-        self._place.done = len(rates)
-        self._steps += len(rates)
+    def note_epoch(self, epoch: Stretch) -> EvaluationRecord:
+        """Record an epoch of several trials trained together, as ``run_to_evaluation`` does for one alone."""
+        self._place.done = len(epoch.rates)
+        self._steps += len(epoch.rates)
         self._samples += self.pipeline.rows_per_epoch
-        return self._record(measured, rates, train, validation, seconds)
+        return self._record(epoch)
 
-    def _record(
-        self,
-        measured: Measurement,
-        rates: Sequence[float],
-        train: Mapping[str, float],
-        validation: Mapping[str, float],
-        seconds: tuple[float, float, float],
-    ) -> EpochRecord:
-        """Record an evaluation and the training since the one before, and act on it."""
-        train_seconds, estimate_seconds, eval_seconds = seconds
-        # An optimizer that finds its own step size (DoG) has none before its first step.
-        rates = [rate for rate in rates if not math.isnan(rate)] or rates
+    def _record(self, stretch: Stretch) -> EvaluationRecord:
+        """Record an evaluation and the training before it, and act on its metrics."""
         watching = self._evaluations.watching
         epoch_ends = self._place.exhausted or (watching is not None and watching.ended)
         self._epoch += epoch_ends
-        record = EpochRecord(
-            epoch=self._epoch if epoch_ends else self._samples / self.pipeline.rows_per_epoch,
+        metrics = {name: stretch.validation.get(name) for name in self._study.declared_metrics}
+        if self._step.clip is not None:
+            metrics["clipped_share"] = self._step.clip.take_share()
+        record = stretch.record(
+            evaluation=len(self._values) + 1,
             step=self._steps,
             samples=self._samples,
-            train_seconds=train_seconds + self._setup_seconds,
-            estimate_seconds=estimate_seconds,
-            eval_seconds=eval_seconds,
-            lr=_mean(rates),
-            lr_min=min(rates),
-            lr_max=max(rates),
-            train_loss=train["loss"],
-            train_accuracy=train.get("accuracy"),
-            train_r2=train.get("r2"),
-            val_loss=validation["val_loss"],
-            val_accuracy=validation.get("val_accuracy"),
-            val_r2=validation.get("val_r2"),
-            lipschitz_constant=measured.constant,
-            kz=measured.kz,
-            weight_norm=measured.weight_norm,
+            epoch=float(self._epoch) if epoch_ends else self._samples / self.pipeline.rows_per_epoch,
+            setup_seconds=self._setup_seconds,
+            metrics=metrics,
         )
         self._judge(record)
         self._setup_seconds = 0.0
@@ -265,12 +236,11 @@ class Training:
         total = self._study.task.epochs * self.pipeline.steps_per_epoch
         return self._steps % every == 0 or self._steps >= total
 
-    def _judge(self, record: EpochRecord) -> None:
+    def _judge(self, record: EvaluationRecord) -> None:
         """Check an evaluation for divergence, and keep its metric and, if it is the best, the weights."""
         if self._evaluations.watching is None:
             self._diverged = divergence(record, self._study.task.divergence)
-        stored = getattr(record, self._metric.column)
-        value = self._metric.value(stored)
+        value = self._metric.value(record.value(self._metric.column))
         self._latest = value
         self._values.append(math.nan if value is None or self._diverged else value)
         if self._config.phase is Phase.CONFIRM and self._best_index() == len(self._values) - 1:
@@ -296,7 +266,7 @@ class Training:
         status = Status.DIVERGED if self._diverged else Status.COMPLETED
         outcome = Outcome(status, len(self._values), objective=self.objective, error=self._diverged)
         if best is not None:
-            outcome.best_val, outcome.best_epoch = self._values[best], best + 1
+            outcome.best_val, outcome.best_evaluation = self._values[best], best + 1
         if self._best_state is not None and status is not Status.DIVERGED:
             self.model.load_state_dict(self._best_state)
             outcome.test = self._evaluations.measure("test")
@@ -352,8 +322,3 @@ class Training:
         """End the trial and remove its hooks from the model, whose tensors the next trial may write to."""
         self.schedule.close()
         self._step.close(keep=not self._training)
-
-
-def _mean(rates: Sequence[float]) -> float:
-    # A constant rate is recorded as itself, not as its rounded sum divided by its count.
-    return rates[0] if min(rates) == max(rates) else math.fsum(rates) / len(rates)

@@ -148,5 +148,5 @@ class WatchingSchedule(ScheduleDefaults, ABC):
         """Take the study's metric on the validation split (None: not measured)."""
 
     @abstractmethod
-    def outcome(self, epochs_run: int) -> Outcome:
+    def outcome(self, evaluations: int) -> Outcome:
         """Return how the trial ended."""

@@ -13,7 +13,6 @@ from torch import nn
 
 from lrstudy.compat.torch import make_optimizer
 from lrstudy.errors import InputError, Problem
-from lrstudy.rules.metrics import METRICS
 from lrstudy.rules.surroundings import random_states_kept
 from lrstudy.rules.user_modules import UserCode, load
 from lrstudy.schedules.dry_run import STATE_REMEDY, DryRun, continues, dry_run, is_random
@@ -88,7 +87,7 @@ def _contexts(study: Study, data: TaskData, *, sound: bool) -> _Make:
             steps_per_epoch=pipeline.steps_per_epoch,
             batches=lambda: [batch],
             seed=0,
-            higher_is_better=METRICS[study.target.metric].higher_is_better,
+            higher_is_better=study.metric.higher_is_better,
             accumulate=task.accumulate,
         )
 

@@ -9,9 +9,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny
 
+from lrstudy.catalog.task_parts import CLASSIFICATION_LOSSES
 from lrstudy.records import Phase
 from lrstudy.rules.budget import TrialBudget
+from lrstudy.rules.clocks import clock_of
 from lrstudy.rules.identity import deciding_part
+from lrstudy.rules.metrics import Metric, declared_metrics, metric_of
 from lrstudy.spec.space import Choices, Range, Space
 
 
@@ -69,6 +72,20 @@ class TaskSpec(_Section):
     channels_last: bool = False
     deterministic: bool = False
     divergence: float = Field(default=1e9, gt=0)
+
+    @property
+    def declared(self) -> dict[str, dict[str, Any]]:
+        """The metrics that it measures beside the fixed ones, as a study declares them."""
+        table: dict[str, dict[str, Any]] = {}
+        if self.clip_norm is not None:
+            table[CLIPPED_SHARE] = {"goal": "min", "low": 0.0, "high": 1.0}
+        if self.ema is not None:
+            table["ema_val_loss"] = {"goal": "min"}
+            if self.loss.name in CLASSIFICATION_LOSSES:
+                table["ema_val_accuracy"] = {"goal": "max", "low": 0.0, "high": 1.0}
+            else:
+                table["ema_val_r2"] = {"goal": "max", "high": 1.0}
+        return table
 
 
 class Budget(_Section):
@@ -200,6 +217,26 @@ class Study(_Section):
         raise KeyError(name)
 
     @property
+    def declared_metrics(self) -> dict[str, Metric]:
+        """The metrics that the study itself declares: columns of its evaluations."""
+        return declared_metrics(self.task.declared)
+
+    @property
+    def metric(self) -> Metric:
+        """The metric that the study is judged by."""
+        return metric_of(self.target.metric, self.declared_metrics)
+
+    @property
+    def clock(self) -> str:
+        """The clock of the study, in which the length of a trial is counted (``rules.clocks``)."""
+        return clock_of(dict(self.task))[0]
+
+    @property
+    def length(self) -> int:
+        """The length of a trial in the study's clock."""
+        return clock_of(dict(self.task))[1]
+
+    @property
     def trial_budget(self) -> TrialBudget:
         """The trials that every schedule may spend."""
         return TrialBudget.of(dict(self.budget))
@@ -231,6 +268,7 @@ class Study(_Section):
         for part in ("dataset", "model", "loss", "optimizer"):
             component = data["task"][part]
             data["task"][part] = {"name": component["name"], **component["options"]}
+        data["task"]["metrics"] = self.task.declared
         data["schedules"] = {schedule.name: schedule.to_json() for schedule in self.schedules}
         plain: dict[str, Any] = json.loads(json.dumps(data))
         return plain

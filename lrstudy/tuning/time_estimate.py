@@ -72,7 +72,7 @@ def _recorded(study: Study, run: Store) -> tuple[float | None, str]:
     seconds = {trial.trial_id: (trial.ended_at - trial.started_at).total_seconds() for trial in whole}
     if run.study.lanes:  # trials of a group overlap: only the epochs hold a trial's share
         seconds = dict.fromkeys(seconds, 0.0)
-        for key, row in run.epoch_records():
+        for key, row in run.evaluation_records():
             if key.trial_id in seconds:
                 seconds[key.trial_id] += row.train_seconds + row.eval_seconds
     return statistics.fmean(seconds.values()), f"from {len(whole)} recorded trials"

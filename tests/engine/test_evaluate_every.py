@@ -149,7 +149,7 @@ def test_a_trial_continues_within_an_epoch_bit_by_bit(
     for stop in (1, 2):
         first = Training(spec, data, config, CPU)
         for _ in range(stop):
-            first.run_epoch()
+            first.run_to_evaluation()
         file = io.BytesIO()
         torch.save(first.state_dict(), file)
         file.seek(0)

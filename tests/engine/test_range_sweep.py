@@ -70,7 +70,7 @@ def test_it_ends_soon_after_the_loss_has_left() -> None:
     assert len(sweep.curve.rates) < plan_sweep(SPEC, DATA, epochs=8).steps
     outcome = sweep.outcome()
     assert outcome.status is Status.COMPLETED
-    assert outcome.epochs_run == sweep.epoch
+    assert outcome.evaluations == sweep.epoch
     assert 1e-3 < outcome.found["min_lr"] < outcome.found["max_lr"] < 1e4
 
 
@@ -131,8 +131,8 @@ def test_it_continues_from_a_checkpoint_as_if_uninterrupted() -> None:
     whole = swept(low=1e-3, high=1e6, epochs=8)
     plan = plan_sweep(SPEC, DATA, low=1e-3, high=1e6, epochs=8)
     first = Sweep(SPEC, DATA, plan, 1, CPU)
-    first.run_epoch()
-    first.run_epoch()
+    first.run_to_evaluation()
+    first.run_to_evaluation()
     file = io.BytesIO()
     torch.save(first.state_dict(), file)
     file.seek(0)

@@ -179,7 +179,7 @@ def test_a_trial_continues_from_a_checkpoint_bit_by_bit(
     whole, records = train(spec, data, config)
     first = Training(spec, data, config, CPU)
     for _ in range(2):
-        first.run_epoch()
+        first.run_to_evaluation()
     file = io.BytesIO()
     torch.save(first.state_dict(), file)
     file.seek(0)

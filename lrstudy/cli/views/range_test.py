@@ -91,7 +91,7 @@ def as_data(study: Study, done: SweepResult, seed: int) -> dict[str, Any]:
         "rule": RULE,
         "ended": curve.ended,
         "cost": {
-            "epochs": last.epoch,
+            "epochs": last.evaluation,
             "steps": last.step,
             "samples": last.samples,
             "seconds": done.seconds,
@@ -109,7 +109,11 @@ def as_text(study: Study, done: SweepResult, seed: int, user: ScheduleSpec | Non
     """Return the result in at most 80 columns, unless names are longer."""
     last, plan = done.rows[-1], done.plan
     parts = ", ".join(getattr(study.task, part).name for part in ("dataset", "model", "loss", "optimizer"))
-    cost = (counted(last.epoch, "epoch"), counted(last.step, "step"), counted(last.samples, "sample"))
+    cost = (
+        counted(last.evaluation, "epoch"),
+        counted(last.step, "step"),
+        counted(last.samples or 0, "sample"),
+    )
     lines = [
         f"range test of {study.name}, seed {seed}",
         f"task      {parts}",

@@ -25,7 +25,7 @@ from lrstudy.engine.lanes.lane_group import LaneGroup
 from lrstudy.engine.lanes.lane_losses import StackedLoss
 from lrstudy.engine.lanes.stacked_model import stack, unstackable
 from lrstudy.engine.trial import TrialConfig
-from lrstudy.records import EpochRecord, Phase
+from lrstudy.records import EvaluationRecord, Phase
 from lrstudy.spec import Choices, Range, ScheduleSpec, Study
 from lrstudy.spec.models import TaskSpec
 from lrstudy.tasks import Seeds, TaskData, assemble
@@ -175,9 +175,9 @@ def _train_group(study: Study, data: TaskData, group: Sequence[int]) -> dict[int
         configs.append(TrialConfig(f"lane-{number}", Phase.CONFIRM, kind, kind, params, number))
     lanes = LaneGroup(study, data, configs, torch.device("cpu"))
     try:
-        records: dict[int, EpochRecord] = {}
+        records: dict[int, EvaluationRecord] = {}
         while lanes.active:
-            records |= lanes.run_epoch()
+            records |= lanes.run_to_evaluation()
         return {
             number: (
                 [repr(value) for name, value in asdict(records[lane]).items() if name not in _CLOCKS],

@@ -18,8 +18,9 @@ from lrstudy.engine.group import Pause
 from lrstudy.engine.lanes.lane_losses import StackedLoss, StackedSums
 from lrstudy.engine.lanes.optimizer_step import StackedSteps, steps_together
 from lrstudy.engine.lanes.stacked_model import stack
+from lrstudy.engine.stretch import Stretch
 from lrstudy.engine.trial import State, Training, TrialConfig
-from lrstudy.records import EpochRecord
+from lrstudy.records import EvaluationRecord
 from lrstudy.rules.outcome import Outcome
 from lrstudy.spec import Study
 from lrstudy.tasks import TaskData
@@ -28,7 +29,7 @@ from lrstudy.tasks import TaskData
 class LaneGroup:
     """Trials of one study in lanes, a ``TrialGroup``. Call ``why_not`` first.
 
-    ``trainings[i]`` is the lane of ``configs[i]``. ``run_epoch`` is one round of ``run``.
+    ``trainings[i]`` is the lane of ``configs[i]``. ``run_to_evaluation`` is one round of ``run``.
     """
 
     def __init__(
@@ -54,9 +55,9 @@ class LaneGroup:
     def run(self) -> Iterator[Pause]:
         """Train epoch by epoch until no lane is active."""
         while self.active:
-            yield Pause(self.run_epoch())
+            yield Pause(self.run_to_evaluation())
 
-    def run_epoch(self) -> dict[int, EpochRecord]:
+    def run_to_evaluation(self) -> dict[int, EvaluationRecord]:
         """Train an epoch of every active lane; return the records by lane.
 
         The seconds in a record are the lane's share of the group's.
@@ -73,9 +74,9 @@ class LaneGroup:
         validation = self._evaluate(lanes)
         eval_seconds = (time.perf_counter() - started) / len(lanes)
         return {
-            i: lane.note_epoch(*values, (share, estimate, eval_seconds))
+            i: lane.note_epoch(Stretch(*values, (share, estimate, eval_seconds)))
             for i, lane, share, estimate, *values in zip(
-                self._stacked, lanes, shares, estimates, measured, rates, train, validation, strict=True
+                self._stacked, lanes, shares, estimates, rates, measured, train, validation, strict=True
             )
         }
 

@@ -223,7 +223,7 @@ class Recorder(Callback):
     def _finish(self, group: str, running: RunningTrial, outcome: Outcome, attempt: Attempt | None) -> None:
         self._running.end(group, running)
         self._retries.end(running.job)
-        record = running.record(outcome, attempt)
+        record = running.record(self._study, outcome, attempt)
         self._writer.add(record, running.rows)
         self._tracking.end(running.job.config, failed=record.status is Status.FAILED)
         self.on_step_end(0, [])

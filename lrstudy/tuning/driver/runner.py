@@ -13,7 +13,7 @@ from ray.exceptions import ObjectStoreFullError, OutOfDiskError, RayActorError, 
 from ray.tune.experiment import Trial
 
 from lrstudy.errors import ClusterError, LrStudyError, Problem
-from lrstudy.records import EpochRecord, TrialRecord
+from lrstudy.records import EvaluationRecord, TrialRecord
 from lrstudy.rules.outcome import learned
 from lrstudy.rules.run_progress import Progress
 from lrstudy.safe_text import describe
@@ -57,7 +57,7 @@ class StudyRun:
     """
 
     def __init__(
-        self, study: Study, finished: Sequence[TrialRecord], rows: Mapping[str, Sequence[EpochRecord]]
+        self, study: Study, finished: Sequence[TrialRecord], rows: Mapping[str, Sequence[EvaluationRecord]]
     ) -> None:
         self._study = study
         falls = {trial: learned([row.train_loss for row in epochs]) for trial, epochs in rows.items()}

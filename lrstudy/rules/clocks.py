@@ -1,0 +1,31 @@
+"""The clocks that a training is measured by, and the columns that hold them. Standard library only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+COLUMN_OF: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "epochs": "epoch",
+        "steps": "step",
+        "samples": "samples",
+        "tokens": "tokens",
+        "seconds": "train_seconds",
+    }
+)
+CLOCKS: Final = tuple(COLUMN_OF)
+# Their columns hold the time since the evaluation before; those of the others the time since the start.
+DIFFERENCES: Final = frozenset({"seconds"})
+
+
+def clock_of(task: Mapping[str, Any]) -> tuple[str, int]:
+    """Return the clock and the training length that a task sets by ``steps`` or ``epochs``.
+
+    >>> clock_of({"epochs": 30}), clock_of({"steps": 5000, "epochs": None})
+    (('epochs', 30), ('steps', 5000))
+    """
+    if task.get("steps") is not None:
+        return "steps", int(task["steps"])
+    return "epochs", int(task["epochs"])
