@@ -209,7 +209,7 @@ class RangeSchedule(WatchingSchedule):
 
 
 class Sweep(Training):
-    """The training of a range test: ``run_to_evaluation`` until ``finished``, then ``outcome`` and ``curve``."""
+    """The training of a range test; with ``curve`` beside the ``outcome``."""
 
     schedule: RangeSchedule
 

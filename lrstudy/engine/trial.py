@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -24,10 +24,10 @@ from lrstudy.engine.stretch import Stretch
 from lrstudy.engine.weight_average import WeightAverage
 from lrstudy.errors import Problem, StudyFileError
 from lrstudy.records import EvaluationRecord, Phase, Status
+from lrstudy.rules.metrics import CLIPPED_SHARE
 from lrstudy.rules.outcome import Outcome, best_index, divergence, objective_of
 from lrstudy.rules.seeding import derive_seed
 from lrstudy.schedules import (
-    Measurement,
     Schedule,
     ScheduleContext,
     build_schedule,
@@ -67,9 +67,9 @@ def run_trial(
 class Training:
     """A trial in progress.
 
-    Call ``run_to_evaluation`` until ``finished``, then ``outcome``. ``state_dict`` between two epochs holds the whole
-    state of the trial; a ``Training`` that loads it continues as if never interrupted. ``schedule`` builds
-    the schedule instead of the one that ``config`` names.
+    Call ``run_to_evaluation`` until ``finished``, then ``outcome``. ``state_dict`` between two evaluations
+    holds the whole state of the trial; a ``Training`` that loads it continues as if never interrupted.
+    ``schedule`` builds the schedule instead of the one that ``config`` names.
     """
 
     def __init__(
@@ -180,7 +180,7 @@ class Training:
         self._epoch += epoch_ends
         metrics = {name: stretch.validation.get(name) for name in self._study.declared_metrics}
         if self._step.clip is not None:
-            metrics["clipped_share"] = self._step.clip.take_share()
+            metrics[CLIPPED_SHARE] = self._step.clip.take_share()
         record = stretch.record(
             evaluation=len(self._values) + 1,
             step=self._steps,

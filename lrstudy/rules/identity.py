@@ -16,6 +16,7 @@ NEUTRAL: Final[Mapping[str, Any]] = {
     "ema": None,
     "compile": False,
     "evaluate_every": None,
+    "metrics": {},
 }
 _NO_VALUE: Final = object()
 

@@ -20,7 +20,7 @@ from lrstudy.catalog.task_parts import (
 )
 from lrstudy.catalog.torchvision_names import TORCHVISION_MODELS
 from lrstudy.errors import all_known, did_you_mean, with_article
-from lrstudy.rules.metrics import METRICS
+from lrstudy.rules.metrics import CLIPPED_SHARE, METRICS, declared_metrics, metric_of
 from lrstudy.spec.models import (
     Budget,
     ComponentSpec,
@@ -241,13 +241,20 @@ def check_tested(
 
 
 def check_target(
-    target: Target, schedules: Sequence[ScheduleSpec], raw: Any, troubles: list[Trouble]
+    target: Target,
+    schedules: Sequence[ScheduleSpec],
+    raw: Any,
+    troubles: list[Trouble],
+    task: TaskSpec | None = None,
 ) -> Target:
     """Check the metric, its levels and the reference; fills in the reference where none is named."""
-    known = [name for name in METRICS if name.startswith("val_")]
-    metric = METRICS.get(target.metric) if target.metric in known else None
+    declared = {} if task is None else declared_metrics(task.declared)
+    known = [name for name in [*METRICS, *declared] if not name.startswith(("train_", CLIPPED_SHARE))]
+    metric = metric_of(target.metric, declared) if target.metric in known else None
     if metric is None:
         hint = did_you_mean(target.metric, known)
+        if target.metric.startswith("ema_"):
+            hint = "Set task.ema, the decay of the average of the weights, for example 0.999."
         troubles.append(Trouble("target.metric", "is not a validation metric", hint, target.metric))
     elif target.values is not None:
         if not target.values:

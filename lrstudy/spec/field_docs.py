@@ -32,6 +32,7 @@ FIELD_DOCS: Final[Mapping[str, str]] = {
     "task.compile": "Compile the model (torch.compile) for the steps of each trial, in 5 to 60 seconds each.",
     "task.channels_last": "Store images with channels last, which is faster on some GPUs.",
     "task.deterministic": "Use deterministic algorithms only, also on a GPU.",
+    "task.metrics": 'More metrics of the validation split, from torchmetrics: "macro-f1", "top-5", …',
     "task.divergence": "A loss above this counts as diverged.",
     "budget.trials": "Configurations that are tried per schedule, the same for all.",
     "budget.tune_seeds": "Seeds that each configuration is tried on; the mean counts.",

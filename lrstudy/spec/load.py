@@ -119,7 +119,9 @@ def parse_study(raw: Mapping[str, Any], where: str, overrides: Sequence[str] = (
     if {"task", "budget", "range_test"} <= sections.keys():
         check_tested(schedules, sections["range_test"], sections["budget"], sections["task"], troubles)
     if "target" in sections:
-        sections["target"] = check_target(sections["target"], schedules, data.get("schedules"), troubles)
+        sections["target"] = check_target(
+            sections["target"], schedules, data.get("schedules"), troubles, sections.get("task")
+        )
         if "task" in sections:
             check_metric_fits(sections["task"], sections["target"], troubles)
     problems += [_problem(where, trouble, text) for trouble in troubles]

@@ -14,7 +14,7 @@ from lrstudy.records import Phase
 from lrstudy.rules.budget import TrialBudget
 from lrstudy.rules.clocks import clock_of
 from lrstudy.rules.identity import deciding_part
-from lrstudy.rules.metrics import Metric, declared_metrics, metric_of
+from lrstudy.rules.metrics import CLIPPED_SHARE, Metric, declared_metrics, metric_of
 from lrstudy.spec.space import Choices, Range, Space
 
 
@@ -49,6 +49,13 @@ def _tuple(raw: Any) -> Any:
     return tuple(raw) if isinstance(raw, list) else raw
 
 
+def _metric_names(raw: Any) -> Any:
+    """Return the names in a table of declared metrics, as a store keeps them; anything else as it is."""
+    if isinstance(raw, dict) and all(isinstance(entry, dict) and "goal" in entry for entry in raw.values()):
+        return tuple(entry["name"] for entry in raw.values() if "name" in entry)
+    return _tuple(raw)
+
+
 class TaskSpec(_Section):
     """The training task: data, model, loss, base optimizer and training length."""
 
@@ -72,6 +79,7 @@ class TaskSpec(_Section):
     channels_last: bool = False
     deterministic: bool = False
     divergence: float = Field(default=1e9, gt=0)
+    metrics: Annotated[tuple[str, ...], BeforeValidator(_metric_names)] = ()
 
     @property
     def declared(self) -> dict[str, dict[str, Any]]:

@@ -18,7 +18,7 @@ from lrstudy.engine.plain_step import PlainStep
 from lrstudy.engine.trial import Training, TrialConfig
 from lrstudy.engine.weight_average import WeightAverage
 from lrstudy.errors import StudyFileError
-from lrstudy.records import EpochRecord, Phase, Status
+from lrstudy.records import EvaluationRecord, Phase, Status
 from lrstudy.spec import Study, parse_study
 from lrstudy.tasks import Precision, Seeds, TaskData, TrainingParts, assemble, load_data
 
@@ -56,7 +56,7 @@ def trial(kind: str = "fixed", phase: Phase = Phase.TUNE, **params: Any) -> Tria
     return TrialConfig("t", phase, kind, kind, params or ({"lr": LR} if kind == "fixed" else {}), 3)
 
 
-def train(study: Study, data: TaskData, config: TrialConfig) -> tuple[Training, list[EpochRecord]]:
+def train(study: Study, data: TaskData, config: TrialConfig) -> tuple[Training, list[EvaluationRecord]]:
     training = Training(study, data, config, CPU)
     return training, list(training.run())
 
@@ -77,8 +77,34 @@ def assert_equal(ones: list[torch.Tensor], others: list[torch.Tensor], rtol: flo
         torch.testing.assert_close(one, other, rtol=rtol, atol=rtol)
 
 
-def curve(records: list[EpochRecord]) -> list[dict[str, str]]:
+def curve(records: list[EvaluationRecord]) -> list[dict[str, str]]:
     return [{k: repr(v) for k, v in asdict(record).items() if k not in CLOCKS} for record in records]
+
+
+@pytest.mark.parametrize("clip_norm", [0.5, 1e9])
+def test_a_gradient_is_clipped_as_torch_clips_it_and_the_share_is_recorded(
+    data: TaskData, clip_norm: float
+) -> None:
+    spec = study(clip_norm=clip_norm)
+    training, records = train(spec, data, trial())
+    parts = parts_of(spec, data)
+    for record in records:
+        clipped = []
+        for inputs, targets in parts.pipeline.train_batches(parts.order):
+            parts.model.zero_grad()
+            parts.loss(parts.model(inputs), targets).backward()
+            norm = torch.cat([p.grad.flatten() for p in parts.model.parameters()]).double().norm()
+            clipped.append(float(norm) > clip_norm)
+            torch.nn.utils.clip_grad_norm_(parts.model.parameters(), clip_norm)
+            parts.optimizer.step()
+        assert record.metrics["clipped_share"] == sum(clipped) / len(clipped)
+    assert_equal(weights(training.model), weights(parts.model))
+    shares = [record.metrics["clipped_share"] for record in records]
+    assert shares == [0.0, 0.0] if clip_norm == 1e9 else 0 < shares[1] < 1
+
+
+def test_without_clipping_no_share_is_recorded(data: TaskData) -> None:
+    assert train(study(), data, trial())[1][0].metrics == {}
 
 
 @pytest.mark.parametrize("kind", ["fixed", "cosine"])
@@ -110,6 +136,53 @@ def test_the_lipschitz_rule_sees_accumulated_batches_as_one(data: TaskData, meas
     for mine, theirs in zip(parts[1:], whole[1:], strict=True):
         assert mine.lipschitz_constant is not None
         assert mine.lipschitz_constant == pytest.approx(theirs.lipschitz_constant, rel=1e-9)
+
+
+def test_the_average_of_the_weights_is_evaluated_as_a_second_curve(data: TaskData) -> None:
+    decay, batch_norm = 0.9, {"name": "mlp", "widths": [16], "batch_norm": "last"}
+    spec = study(ema=decay, model=batch_norm)
+    _, records = train(spec, data, trial())
+    plain, unaveraged = train(study(model=batch_norm), data, trial())
+    for mine, theirs in zip(records, unaveraged, strict=True):
+        assert (mine.val_loss, mine.train_loss) == (theirs.val_loss, theirs.train_loss)
+    parts, average = parts_of(spec, data), None
+    for record in records:
+        parts.model.train()
+        for inputs, targets in parts.pipeline.train_batches(parts.order):
+            parts.model.zero_grad()
+            parts.loss(parts.model(inputs), targets).backward()
+            parts.optimizer.step()
+            now = {name: value.clone() for name, value in parts.model.state_dict().items()}
+            if average is None:
+                average = now
+            for name, value in now.items():
+                if value.is_floating_point():
+                    average[name] = decay * average[name] + (1 - decay) * value
+        copy = assemble(spec.task, data, CPU).model.eval()
+        copy.load_state_dict({**parts.model.state_dict(), **(average or {})})
+        inputs, targets = next(parts.pipeline.batches("validation", 10**6))
+        with torch.no_grad():
+            outputs = copy(inputs)
+        loss = float(functional.cross_entropy(outputs, targets))
+        assert record.metrics["ema_val_loss"] == pytest.approx(loss, rel=1e-5)
+        accuracy = float((outputs.argmax(1) == targets).double().mean())
+        assert record.metrics["ema_val_accuracy"] == pytest.approx(accuracy, abs=1e-9)
+        assert record.metrics["ema_val_loss"] != record.val_loss
+    assert_equal(weights(plain.model), weights(parts.model))
+
+
+def test_a_study_can_be_judged_by_the_averaged_weights(data: TaskData) -> None:
+    spec = study("ema_val_accuracy", ema=0.95)
+    training, records = train(spec, data, trial(phase=Phase.CONFIRM))
+    outcome = training.outcome()
+    assert outcome.best_val == max(record.metrics["ema_val_accuracy"] or 0 for record in records)
+    average = training.state_dict()["average"]
+    copy = assemble(spec.task, data, CPU)
+    copy.model.load_state_dict({k.removeprefix("module."): v for k, v in average.items() if "module." in k})
+    inputs, targets = next(copy.pipeline.batches("test", 10**6))
+    if outcome.best_val == records[-1].metrics["ema_val_accuracy"] != records[0].metrics["ema_val_accuracy"]:
+        chosen = copy.model.eval()(inputs).argmax(1)
+        assert outcome.test["accuracy"] == pytest.approx(float((chosen == targets).double().mean()))
 
 
 def test_whole_numbers_in_buffers_are_copied_and_not_averaged() -> None:

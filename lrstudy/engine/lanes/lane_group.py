@@ -58,7 +58,7 @@ class LaneGroup:
             yield Pause(self.run_to_evaluation())
 
     def run_to_evaluation(self) -> dict[int, EvaluationRecord]:
-        """Train an epoch of every active lane; return the records by lane.
+        """Train every active lane to the next evaluation, an epoch later; return the records by lane.
 
         The seconds in a record are the lane's share of the group's.
         """
@@ -73,10 +73,11 @@ class LaneGroup:
         started = time.perf_counter()
         validation = self._evaluate(lanes)
         eval_seconds = (time.perf_counter() - started) / len(lanes)
+        stretches = zip(rates, measured, train, validation, strict=True)
         return {
             i: lane.note_epoch(Stretch(*values, (share, estimate, eval_seconds)))
-            for i, lane, share, estimate, *values in zip(
-                self._stacked, lanes, shares, estimates, rates, measured, train, validation, strict=True
+            for i, lane, share, estimate, values in zip(
+                self._stacked, lanes, shares, estimates, stretches, strict=True
             )
         }
 
