@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from lrstudy.records import EvaluationRecord
+from lrstudy.rules.averages import mean_rate
 from lrstudy.schedules import Measurement
 
 
@@ -47,7 +48,7 @@ class Stretch:
             train_seconds=train_seconds + setup_seconds,
             estimate_seconds=estimate_seconds,
             eval_seconds=eval_seconds,
-            lr=_mean(rates),
+            lr=mean_rate(rates),
             lr_min=min(rates),
             lr_max=max(rates),
             train_loss=self.train["loss"],
@@ -61,8 +62,3 @@ class Stretch:
             weight_norm=self.measured.weight_norm,
             metrics=metrics,
         )
-
-
-def _mean(rates: Sequence[float]) -> float:
-    # A constant rate is recorded as itself, not as its rounded sum divided by its count.
-    return rates[0] if min(rates) == max(rates) else math.fsum(rates) / len(rates)

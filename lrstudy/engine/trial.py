@@ -83,9 +83,9 @@ class Training:
     ) -> None:
         self._study, self._config, self._device, self._clock = study, config, device, clock
         self._metric = study.metric
-        self.parts = assemble(study.task, data, device, Seeds.of_trial(config.seed))
+        self.parts = assemble(study.built_in, data, device, Seeds.of_trial(config.seed))
         self.pipeline, self.model, self.order = self.parts.pipeline, self.parts.model, self.parts.order
-        task = study.task
+        task = study.built_in
         if task.precision == "fp16" and device.type == "cpu":
             remedy = 'Use precision = "bf16" on a CPU.'
             raise StudyFileError(Problem("task", "precision", "is for GPUs only", remedy, task.precision))
@@ -108,7 +108,7 @@ class Training:
         self._diverged: str | None = None
 
     def _context(self) -> ScheduleContext:
-        task = self._study.task
+        task = self._study.built_in
         return ScheduleContext(
             optimizer=self.parts.optimizer,
             model=self.model,
@@ -125,7 +125,7 @@ class Training:
     def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the training split for a schedule; a user-defined one gets copies: it may write into them."""
         own = ":" in self._config.kind
-        for inputs, targets in self.pipeline.batches("train", self._study.task.batch_size):
+        for inputs, targets in self.pipeline.batches("train", self._study.built_in.batch_size):
             yield (inputs.clone(), targets.clone()) if own else (inputs, targets)
 
     @property
@@ -143,7 +143,7 @@ class Training:
         """Return True if the budget is used up, the trial has diverged or its schedule has ended it."""
         watching = self._evaluations.watching
         ended = watching is not None and watching.ended
-        return ended or self._diverged is not None or self._epoch >= self._study.task.epochs
+        return ended or self._diverged is not None or self._epoch >= self._study.built_in.epochs
 
     def run(self) -> Iterator[EvaluationRecord]:
         """Train to the end; yield a record after every epoch."""
@@ -230,16 +230,16 @@ class Training:
     @property
     def _evaluation_due(self) -> bool:
         """Return True after the steps that an evaluation follows: by default, each epoch's last."""
-        every = self._study.task.evaluate_every
+        every = self._study.built_in.evaluate_every
         if every is None:
             return self._place.exhausted
-        total = self._study.task.epochs * self.pipeline.steps_per_epoch
+        total = self._study.built_in.epochs * self.pipeline.steps_per_epoch
         return self._steps % every == 0 or self._steps >= total
 
     def _judge(self, record: EvaluationRecord) -> None:
         """Check an evaluation for divergence, and keep its metric and, if it is the best, the weights."""
         if self._evaluations.watching is None:
-            self._diverged = divergence(record, self._study.task.divergence)
+            self._diverged = divergence(record, self._study.built_in.divergence)
         value = self._metric.value(record.value(self._metric.column))
         self._latest = value
         self._values.append(math.nan if value is None or self._diverged else value)

@@ -39,8 +39,10 @@ class LipschitzSchedule(DirectSchedule):
         }
         if context.accumulate > 1:
             options["accumulate"] = context.accumulate
-        kind = _LipschitzLR if context.accumulate == 1 else _AccumulatingLR
-        scheduler = kind(
+        make = (
+            LipschitzLR if context.own_loop else _LipschitzLR if context.accumulate == 1 else _AccumulatingLR
+        )
+        scheduler = make(
             context.optimizer,
             context.model,
             loss=_loss(context),

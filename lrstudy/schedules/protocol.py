@@ -20,11 +20,13 @@ class ScheduleContext:
     Each call of ``batches`` yields all un-augmented training batches, ``(inputs, targets)``; ``accumulate``
     of them make a step. ``higher_is_better`` is the direction of the study's metric. Build the schedule
     before loading a saved optimizer state: it takes the optimizer's rates at that moment as the initial ones.
+    ``steps`` is the training length where the last epoch is a part of one. ``own_loop``: the loop is a
+    user's, with any number of forward passes in a step.
     """
 
     optimizer: Optimizer
     model: nn.Module
-    loss_name: str
+    loss_name: str | nn.Module
     loss_options: Mapping[str, Any]
     epochs: int
     steps_per_epoch: int
@@ -32,11 +34,13 @@ class ScheduleContext:
     seed: int
     higher_is_better: bool = True
     accumulate: int = 1
+    steps: int | None = None
+    own_loop: bool = False
 
     @property
     def total_steps(self) -> int:
         """Return the training length in optimizer steps."""
-        return self.epochs * self.steps_per_epoch
+        return self.epochs * self.steps_per_epoch if self.steps is None else self.steps
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from lrstudy.rules.budget import TrialBudget
 from lrstudy.rules.clocks import clock_of
 from lrstudy.rules.identity import deciding_part
 from lrstudy.rules.metrics import CLIPPED_SHARE, Metric, declared_metrics, metric_of
+from lrstudy.spec.function_task import FunctionTask
 from lrstudy.spec.space import Choices, Range, Space
 
 
@@ -208,7 +209,7 @@ class Study(_Section):
 
     name: str
     seed: int
-    task: TaskSpec
+    task: TaskSpec | FunctionTask
     budget: Budget
     target: Target
     schedules: tuple[ScheduleSpec, ...]
@@ -216,6 +217,18 @@ class Study(_Section):
     faults: Faults = Faults()
     range_test: RangeTest = RangeTest()
     logging: Logging = Logging()
+
+    @property
+    def function(self) -> FunctionTask | None:
+        """The task, if it is a user's own training function."""
+        return self.task if isinstance(self.task, FunctionTask) else None
+
+    @property
+    def built_in(self) -> TaskSpec:
+        """The task, for what trains by the built-in loop; raises ``TypeError`` for a user's function."""
+        if isinstance(self.task, FunctionTask):
+            raise TypeError(f"{self.task.train} is a user's training function, not a built-in task")
+        return self.task
 
     def schedule(self, name: str) -> ScheduleSpec:
         """The schedule of that name; raises ``KeyError`` for another."""
@@ -273,10 +286,11 @@ class Study(_Section):
     def resolved(self) -> dict[str, Any]:
         """The study as plain JSON data with every default filled in."""
         data = self.model_dump(mode="json", exclude={"schedules"})
-        for part in ("dataset", "model", "loss", "optimizer"):
-            component = data["task"][part]
-            data["task"][part] = {"name": component["name"], **component["options"]}
-        data["task"]["metrics"] = self.task.declared
+        if self.function is None:
+            for part in ("dataset", "model", "loss", "optimizer"):
+                component = data["task"][part]
+                data["task"][part] = {"name": component["name"], **component["options"]}
+            data["task"]["metrics"] = self.task.declared
         data["schedules"] = {schedule.name: schedule.to_json() for schedule in self.schedules}
         plain: dict[str, Any] = json.loads(json.dumps(data))
         return plain

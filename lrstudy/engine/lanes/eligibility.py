@@ -45,7 +45,7 @@ _CLOCKS: Final = ("train_seconds", "estimate_seconds", "eval_seconds")
 
 def why_not(study: Study, data: TaskData, kinds: Sequence[str]) -> str | None:
     """Return the reason why a study's trials of these schedule kinds cannot run in lanes, or None."""
-    task = study.task
+    task = study.built_in
     if (reason := unsupported(task)) is not None:
         return reason
     for kind in kinds:
@@ -122,15 +122,15 @@ def _all_close(ours: Iterable[Tensor], theirs: Iterable[Tensor]) -> bool:
 
 def neighbours_matter(study: Study, data: TaskData) -> bool:
     """Train a few trials in several groups; return True if any result depends on the group."""
-    size = study.task.batch_size
+    size = study.built_in.batch_size
     data = replace(
         data,
         train=_shorten(data.train, size),
         validation=_shorten(data.validation, max(size, EVALUATION_ROWS)),
         test=_shorten(data.test, max(size, EVALUATION_ROWS)),
     )
-    epochs = max(2, math.ceil(_STEPS / Pipeline(data, study.task, torch.device("cpu")).steps_per_epoch))
-    study = study.model_copy(update={"task": study.task.model_copy(update={"epochs": epochs})})
+    epochs = max(2, math.ceil(_STEPS / Pipeline(data, study.built_in, torch.device("cpu")).steps_per_epoch))
+    study = study.model_copy(update={"task": study.built_in.model_copy(update={"epochs": epochs})})
     *some, expected = [_train_group(study, data, group) for group in _GROUPS]
     return any(lane != expected[number] for group in some for number, lane in group.items())
 

@@ -17,6 +17,7 @@ from ray.tune.experiment import Trial
 from lrstudy.compat.ray import actor_of
 from lrstudy.errors import StoreError
 from lrstudy.records import Phase, Status
+from lrstudy.rules.clocks import share_done
 from lrstudy.rules.outcome import Outcome, learned, pruned_after
 from lrstudy.safe_text import describe
 from lrstudy.spec import Study
@@ -138,7 +139,7 @@ class Recorder(Callback):
             if running.rows:
                 phase = Phase(running.job.config.phase)
                 trials, worth = counts.get(phase, (0, 0.0))
-                done = min(len(running.rows) / self._study.task.epochs, 1.0)
+                done = share_done(running.rows[-1], self._study.clock, self._study.length)
                 counts[phase] = trials + 1, worth + done
         return counts
 

@@ -49,7 +49,12 @@ class TrialAttempt:
     def open(self, study: Study, store: Location) -> None:
         """Read the trial's checkpoint, if there is one, into ``saved``."""
         self.checkpoints = TrialCheckpoints(
-            store, study.spec_hash, self.job.config, study.faults, notes=self._notes
+            store,
+            study.spec_hash,
+            self.job.config,
+            study.faults,
+            notes=self._notes,
+            any_pause=study.function is not None,
         )
         self.saved = self.checkpoints.load()
 
