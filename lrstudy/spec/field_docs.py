@@ -60,7 +60,7 @@ FIELD_DOCS: Final[Mapping[str, str]] = {
     "faults.lost_node_retries": "Restarts of a trial whose worker or machine was lost.",
     "faults.memory_retries": "Restarts of a trial that ran out of memory; it then runs alone.",
     "faults.error_retries": "Restarts of a trial whose code raised an error.",
-    "faults.epoch_seconds": "Longest time without an epoch, in seconds; 0: 20 times the slowest, or 600.",
+    "faults.epoch_seconds": "Longest seconds without an evaluation; 0: 20 times the slowest, or 600.",
     "logging.tensorboard": "Write event files for TensorBoard into the run's folder, tracking/.",
     "logging.mlflow": "An MLflow server or database to write to, e.g. http://host:5000 or sqlite:///runs.db.",
     "logging.wandb": "A project of Weights & Biases to write to.",
