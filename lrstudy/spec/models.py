@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsA
 from lrstudy.records import Phase
 from lrstudy.rules.budget import TrialBudget
 from lrstudy.rules.identity import deciding_part
+from lrstudy.spec.searched_values import is_of_task
 from lrstudy.spec.space import Choices, Range, Space
 
 
@@ -30,6 +31,10 @@ class ComponentSpec(_Section):
         """Return True if it is given as ``module:attribute``."""
         return ":" in self.name
 
+    def to_json(self) -> dict[str, Any]:
+        """The form it has in a study file."""
+        return {"name": self.name, **self.options}
+
 
 def _component(raw: Any) -> Any:
     if isinstance(raw, str):
@@ -39,7 +44,8 @@ def _component(raw: Any) -> Any:
     return raw
 
 
-_Component = Annotated[SerializeAsAny[ComponentSpec], BeforeValidator(_component)]
+ComponentField = Annotated[SerializeAsAny[ComponentSpec], BeforeValidator(_component)]
+"""The type of a field that a study file gives as a name or as a table with a name."""
 
 
 def _tuple(raw: Any) -> Any:
@@ -49,10 +55,10 @@ def _tuple(raw: Any) -> Any:
 class TaskSpec(_Section):
     """The training task: data, model, loss, base optimizer and training length."""
 
-    dataset: _Component
-    model: _Component
-    loss: _Component = ComponentSpec(name="cross-entropy")
-    optimizer: _Component = ComponentSpec(name="sgd", options={"lr": 0.1})
+    dataset: ComponentField
+    model: ComponentField
+    loss: ComponentField = ComponentSpec(name="cross-entropy")
+    optimizer: ComponentField = ComponentSpec(name="sgd", options={"lr": 0.1})
     batch_size: int = Field(ge=1)
     epochs: int = Field(ge=1)
     validation: float = Field(default=0.2, gt=0, lt=1)
@@ -147,12 +153,17 @@ class RangeTest(_Section):
 
 
 class ScheduleSpec(_Section):
-    """One schedule under study: its kind, the parameters that are fixed and the space of the others."""
+    """One schedule under study: its kind, the parameters that are fixed and the space of the others.
+
+    The names of ``fixed`` and ``space`` are parameters of the schedule or, with a dot, values of the task
+    (``spec.searched_values``). A method has its own ``optimizer`` too; None: it trains with the task's.
+    """
 
     name: str
     kind: str
     fixed: dict[str, Any] = {}
     space: dict[str, Space] = {}
+    optimizer: ComponentField | None = None
 
     @property
     def range_tests(self) -> int:
@@ -169,8 +180,19 @@ class ScheduleSpec(_Section):
 
     def to_json(self) -> dict[str, Any]:
         """The form it has in a study file, with the kind spelled out."""
+        values = {**self.fixed, **{key: value.to_json() for key, value in self.space.items()}}
+        own = {key: value for key, value in values.items() if not is_of_task(key)}
+        searched = {key: value for key, value in values.items() if is_of_task(key)}
+        return {"kind": self.kind, **own, **({"search": searched} if searched else {}), **self._method()}
+
+    def to_store(self) -> dict[str, Any]:
+        """The form it has in a store: fixed values apart from spaces."""
         space = {key: value.to_json() for key, value in self.space.items()}
-        return {"kind": self.kind, **self.fixed, **space}
+        return {"kind": self.kind, "fixed": dict(self.fixed), "space": space, **self._method()}
+
+    def _method(self) -> dict[str, Any]:
+        """Return what makes it a method, under its key in a study file; nothing for a plain schedule."""
+        return {} if self.optimizer is None else {"optimizer": self.optimizer.to_json()}
 
 
 class Study(_Section):
@@ -224,22 +246,14 @@ class Study(_Section):
         """The study as plain JSON data with every default filled in."""
         data = self.model_dump(mode="json", exclude={"schedules"})
         for part in ("dataset", "model", "loss", "optimizer"):
-            component = data["task"][part]
-            data["task"][part] = {"name": component["name"], **component["options"]}
+            data["task"][part] = getattr(self.task, part).to_json()
         data["schedules"] = {schedule.name: schedule.to_json() for schedule in self.schedules}
         plain: dict[str, Any] = json.loads(json.dumps(data))
         return plain
 
     def to_json(self) -> dict[str, Any]:
         """Return the study as a store keeps it: like ``resolved``, fixed values apart from spaces."""
-        schedules = {
-            schedule.name: {
-                "kind": schedule.kind,
-                "fixed": dict(schedule.fixed),
-                "space": {key: value.to_json() for key, value in schedule.space.items()},
-            }
-            for schedule in self.schedules
-        }
+        schedules = {schedule.name: schedule.to_store() for schedule in self.schedules}
         plain: dict[str, Any] = json.loads(json.dumps({**self.resolved(), "schedules": schedules}))
         return plain
 
