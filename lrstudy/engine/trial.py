@@ -29,6 +29,7 @@ from lrstudy.schedules import (
     build_schedule,
 )
 from lrstudy.spec import Study
+from lrstudy.spec.searched_values import schedule_params, study_of_trial
 from lrstudy.tasks import Seeds, TaskData, assemble
 
 State = dict[str, Any]
@@ -36,7 +37,11 @@ State = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class TrialConfig:
-    """The configuration of one trial: its schedule, hyperparameters and seed."""
+    """The configuration of one trial: its schedule, hyperparameters and seed.
+
+    ``params`` are those of the schedule and, with a dot in the name, values of the task
+    (``spec.searched_values``).
+    """
 
     trial_id: str
     phase: Phase
@@ -77,12 +82,14 @@ class Training:
         clock: Callable[[], float] = time.perf_counter,
         schedule: Callable[[ScheduleContext], Schedule] | None = None,
     ) -> None:
+        study = study_of_trial(study, config.schedule, config.params)
         self._study, self._config, self._device, self._clock = study, config, device, clock
         self._metric = METRICS[study.target.metric]
         self.parts = assemble(study.task, data, device, Seeds.of_trial(config.seed))
         self.pipeline, self.model, self.order = self.parts.pipeline, self.parts.model, self.parts.order
         started = clock()
-        build = partial(build_schedule, config.kind, config.params) if schedule is None else schedule
+        params = schedule_params(config.params)
+        build = partial(build_schedule, config.kind, params) if schedule is None else schedule
         self.schedule = build(self._context())
         # A schedule may measure when it is built; that time counts towards the first epoch.
         self._setup_seconds = clock() - started
@@ -107,6 +114,7 @@ class Training:
             batches=self._batches,
             seed=derive_seed(self._config.seed, "schedule"),
             higher_is_better=self._metric.higher_is_better,
+            loss=self.parts.loss.own_module,
         )
 
     def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:

@@ -1,0 +1,105 @@
+"""The trainings on which a study's schedules are checked, one for each set of values of the task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from lrstudy.compat.torch import make_optimizer
+from lrstudy.rules.metrics import METRICS
+from lrstudy.schedules.protocol import ScheduleContext
+from lrstudy.spec import ScheduleSpec, Study
+from lrstudy.spec.searched_values import study_of_trial, task_params
+from lrstudy.tasks import Pipeline, TaskData
+from lrstudy.tasks.task_check import check_step
+
+MakeContext = Callable[[], ScheduleContext]
+"""Makes the context of a new training at each call, over one model that has gradients."""
+
+# Sets of values of the task that are tried; each builds a model.
+_MOST: Final = 16
+_ROWS: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """The parts of a training that a schedule sees."""
+
+    model: nn.Module
+    new_optimizer: Callable[[], Optimizer]
+    pipeline: Pipeline
+    loss: nn.Module | None
+
+
+class Contexts:
+    """The contexts of a study's configurations.
+
+    For a task that is not ``sound`` a linear model takes the place of its own.
+    """
+
+    def __init__(self, study: Study, data: TaskData, *, sound: bool) -> None:
+        self._study, self._data, self._sound = study, data, sound
+        self._tried: dict[str, set[str]] = {}
+        # Those of the task's own values serve many schedules; of the others only the last is kept.
+        self._kept: dict[str, MakeContext | None] = {}
+        self._last: tuple[str, MakeContext | None] = ("", None)
+
+    def of(self, schedule: ScheduleSpec, params: Mapping[str, Any]) -> MakeContext | None:
+        """Return the context of a configuration; None where enough values of the task have been tried.
+
+        Raises ``InputError`` if the parts of the task cannot be built or trained with these values; a second
+        call then returns None.
+        """
+        values = task_params(params)
+        key = f"{schedule.optimizer} {sorted(values.items())}"
+        if key in self._kept or key == self._last[0]:
+            return self._kept[key] if key in self._kept else self._last[1]
+        tried = self._tried.setdefault(schedule.name, set())
+        if values and key not in tried and len(tried) == _MOST:
+            return None
+        tried.add(key)
+        self._keep(key, None, values)  # what cannot be built is reported once
+        study = study_of_trial(self._study, schedule.name, params)
+        return self._keep(key, partial(self._context, study, self._parts(study)), values)
+
+    def _keep(self, key: str, made: MakeContext | None, values: Mapping[str, Any]) -> MakeContext | None:
+        if values:
+            self._last = key, made
+        else:
+            self._kept[key] = made
+        return made
+
+    def _parts(self, study: Study) -> _Parts:
+        if self._sound:
+            parts = check_step(study.task, self._data)
+            return _Parts(parts.model, parts.new_optimizer, parts.pipeline, parts.loss.own_module)
+        model = nn.Linear(1, 1)
+        for parameter in model.parameters():
+            parameter.grad = torch.zeros_like(parameter)
+        optimizer = partial(make_optimizer, torch.optim.SGD, list(model.parameters()))
+        return _Parts(model, optimizer, Pipeline(self._data, study.task, torch.device("cpu")), None)
+
+    def _context(self, study: Study, parts: _Parts) -> ScheduleContext:
+        task = study.task
+
+        def batches() -> list[tuple[Tensor, Tensor]]:
+            return [next(parts.pipeline.batches("train", min(task.batch_size, _ROWS)))]
+
+        return ScheduleContext(
+            optimizer=parts.new_optimizer(),
+            model=parts.model,
+            loss_name=task.loss.name,
+            loss_options=dict(task.loss.options),
+            epochs=task.epochs,
+            steps_per_epoch=parts.pipeline.steps_per_epoch,
+            batches=batches,
+            seed=0,
+            higher_is_better=METRICS[study.target.metric].higher_is_better,
+            loss=parts.loss,
+        )
