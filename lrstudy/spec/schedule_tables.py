@@ -114,6 +114,8 @@ class ScheduleReader:
         if component is not None:
             require(key, component, values, troubles)
         optimizer = self._optimizer(key, values["optimizer"]) if "optimizer" in values else None
+        if component is not None and component.replaces_optimizer:
+            self._check_replaced(key, component, optimizer)
         if len(troubles) > before:
             return None
         # An optimizer that differs from the task's has its own space: what is searched for one means
@@ -144,6 +146,14 @@ class ScheduleReader:
             return None
         check_part(f"{key}.optimizer", "optimizer", optimizer, self._troubles)
         return optimizer
+
+    def _check_replaced(self, key: str, component: Component, given: ComponentSpec | None) -> None:
+        """Refuse an optimizer that a schedule with its own would leave out unnoticed."""
+        optimizer = given or getattr(self._task, "optimizer", None)
+        if optimizer is not None and optimizer.is_users_own:
+            message = f"has no effect: {component.name!r} brings an optimizer in its place"
+            remedy = f'Give it optimizer = {{ name = "adamw", … }}, or leave {component.name!r} out.'
+            self._troubles.append(Trouble(f"{key}.optimizer", message, remedy, optimizer.name))
 
     def _value(self, key: str, name: str, raw: Any, component: Component | None) -> Any:
         """Return a parameter's value or space; None after adding what is wrong with it."""

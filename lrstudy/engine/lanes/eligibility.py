@@ -70,10 +70,10 @@ def _why_parts_differ(study: Study) -> str | None:
         return "a group of parameters has its own optimizer"
     for schedule in study.schedules:
         if schedule.optimizer is not None:
-            return f"{schedule.name!r} has its own optimizer: trials of a group would differ in it"
+            return f"trials of a group would differ in the optimizer: {schedule.name!r} has its own"
         for name in (*schedule.space, *schedule.fixed):
             if is_of_task(name):
-                return f"{name} is searched: trials of a group would differ in it"
+                return f"trials of a group would differ in {name}"
     return None
 
 
