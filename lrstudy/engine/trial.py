@@ -107,14 +107,13 @@ class Training:
         return ScheduleContext(
             optimizer=self.parts.optimizer,
             model=self.model,
-            loss_name=task.loss.name,
+            loss_name=self.parts.loss.for_constants,
             loss_options=dict(task.loss.options),
             epochs=task.epochs,
             steps_per_epoch=self.pipeline.steps_per_epoch,
             batches=self._batches,
             seed=derive_seed(self._config.seed, "schedule"),
             higher_is_better=self._metric.higher_is_better,
-            loss=self.parts.loss.own_module,
         )
 
     def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:

@@ -34,7 +34,7 @@ class _Parts:
     model: nn.Module
     new_optimizer: Callable[[], Optimizer]
     pipeline: Pipeline
-    loss: nn.Module | None
+    loss: str | nn.Module
 
 
 class Contexts:
@@ -78,12 +78,14 @@ class Contexts:
     def _parts(self, study: Study) -> _Parts:
         if self._sound:
             parts = check_step(study.task, self._data)
-            return _Parts(parts.model, parts.new_optimizer, parts.pipeline, parts.loss.own_module)
+            return _Parts(parts.model, parts.new_optimizer, parts.pipeline, parts.loss.for_constants)
         model = nn.Linear(1, 1)
         for parameter in model.parameters():
             parameter.grad = torch.zeros_like(parameter)
         optimizer = partial(make_optimizer, torch.optim.SGD, list(model.parameters()))
-        return _Parts(model, optimizer, Pipeline(self._data, study.task, torch.device("cpu")), None)
+        return _Parts(
+            model, optimizer, Pipeline(self._data, study.task, torch.device("cpu")), study.task.loss.name
+        )
 
     def _context(self, study: Study, parts: _Parts) -> ScheduleContext:
         task = study.task
@@ -94,12 +96,11 @@ class Contexts:
         return ScheduleContext(
             optimizer=parts.new_optimizer(),
             model=parts.model,
-            loss_name=task.loss.name,
+            loss_name=parts.loss,
             loss_options=dict(task.loss.options),
             epochs=task.epochs,
             steps_per_epoch=parts.pipeline.steps_per_epoch,
             batches=batches,
             seed=0,
             higher_is_better=METRICS[study.target.metric].higher_is_better,
-            loss=parts.loss,
         )

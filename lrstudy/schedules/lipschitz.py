@@ -34,7 +34,7 @@ class LipschitzSchedule(DirectSchedule):
         scheduler = _LipschitzLR(
             context.optimizer,
             context.model,
-            loss=context.loss_name if context.loss is None else context.loss,
+            loss=context.loss_name,
             batches=_Batches(context.batches, context.steps_per_epoch),
             seed=context.seed,
             **options,

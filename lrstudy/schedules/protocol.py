@@ -19,20 +19,18 @@ class ScheduleContext:
 
     Each call of ``batches`` yields all un-augmented training batches, ``(inputs, targets)``.
     ``higher_is_better`` is the direction of the study's metric. Build the schedule before loading a
-    saved optimizer state: it takes the optimizer's rates at that moment as the initial ones. ``loss`` is the
-    module of a user's own loss, where it is one.
+    saved optimizer state: it takes the optimizer's rates at that moment as the initial ones.
     """
 
     optimizer: Optimizer
     model: nn.Module
-    loss_name: str
+    loss_name: str | nn.Module
     loss_options: Mapping[str, Any]
     epochs: int
     steps_per_epoch: int
     batches: Callable[[], Iterable[tuple[Tensor, Tensor]]]
     seed: int
     higher_is_better: bool = True
-    loss: nn.Module | None = None
 
     @property
     def total_steps(self) -> int:

@@ -38,9 +38,9 @@ class Loss(nn.Module):
         self._function = function
 
     @property
-    def own_module(self) -> nn.Module | None:
-        """The module of a user's own loss, None for a function."""
-        return self._function if isinstance(self._function, nn.Module) else None
+    def for_constants(self) -> str | nn.Module:
+        """The loss as ``LipschitzLR`` takes it: the module of a user's own, else the name."""
+        return self._function if isinstance(self._function, nn.Module) else self.name
 
     def forward(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """The loss of a batch, computed in float32 at least."""
