@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -12,9 +13,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from lrstudy.compat.torch import make_optimizer
-from lrstudy.rules.metrics import METRICS
 from lrstudy.schedules.protocol import ScheduleContext
-from lrstudy.spec import ScheduleSpec, Study
+from lrstudy.spec import FunctionTask, ScheduleSpec, Study
 from lrstudy.spec.searched_values import study_of_trial, task_params
 from lrstudy.tasks import Pipeline, TaskData
 from lrstudy.tasks.task_check import check_step
@@ -25,6 +25,8 @@ MakeContext = Callable[[], ScheduleContext]
 # Sets of values of the task that are tried; each builds a model.
 _MOST: Final = 16
 _ROWS: Final = 4
+_STEPS_PER_EPOCH: Final = 10  # of a user's training, where only its loader knows
+_CLASSES: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class Contexts:
     For a task that is not ``sound`` a linear model takes the place of its own.
     """
 
-    def __init__(self, study: Study, data: TaskData, *, sound: bool) -> None:
+    def __init__(self, study: Study, data: TaskData | None, *, sound: bool) -> None:
         self._study, self._data, self._sound = study, data, sound
         self._tried: dict[str, set[str]] = {}
         # Those of the task's own values serve many schedules; of the others only the last is kept.
@@ -66,7 +68,7 @@ class Contexts:
         tried.add(key)
         self._keep(key, None, values)  # what cannot be built is reported once
         study = study_of_trial(self._study, schedule.name, params)
-        return self._keep(key, partial(self._context, study, self._parts(study)), values)
+        return self._keep(key, self._make(study), values)
 
     def _keep(self, key: str, made: MakeContext | None, values: Mapping[str, Any]) -> MakeContext | None:
         if values:
@@ -75,20 +77,24 @@ class Contexts:
             self._kept[key] = made
         return made
 
-    def _parts(self, study: Study) -> _Parts:
+    def _make(self, study: Study) -> MakeContext:
+        if study.function is not None:
+            return partial(_function_context, study, study.function, _linear_model(_CLASSES))
+        assert self._data is not None
+        return partial(self._context, study, self._parts(study, self._data))
+
+    def _parts(self, study: Study, data: TaskData) -> _Parts:
         if self._sound:
-            parts = check_step(study.task, self._data)
+            parts = check_step(study.built_in, data)
             return _Parts(parts.model, parts.new_optimizer, parts.pipeline, parts.loss.for_constants)
-        model = nn.Linear(1, 1)
-        for parameter in model.parameters():
-            parameter.grad = torch.zeros_like(parameter)
+        model = _linear_model(1)
         optimizer = partial(make_optimizer, torch.optim.SGD, list(model.parameters()))
         return _Parts(
-            model, optimizer, Pipeline(self._data, study.task, torch.device("cpu")), study.task.loss.name
+            model, optimizer, Pipeline(data, study.built_in, torch.device("cpu")), study.built_in.loss.name
         )
 
     def _context(self, study: Study, parts: _Parts) -> ScheduleContext:
-        task = study.task
+        task = study.built_in
 
         def batches() -> list[tuple[Tensor, Tensor]]:
             return [next(parts.pipeline.batches("train", min(task.batch_size, _ROWS)))]
@@ -102,5 +108,31 @@ class Contexts:
             steps_per_epoch=parts.pipeline.steps_per_epoch,
             batches=batches,
             seed=0,
-            higher_is_better=METRICS[study.target.metric].higher_is_better,
+            higher_is_better=study.metric.higher_is_better,
         )
+
+
+def _linear_model(outputs: int) -> nn.Module:
+    model = nn.Linear(1, outputs)
+    for parameter in model.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    return model
+
+
+def _function_context(study: Study, task: FunctionTask, model: nn.Module) -> ScheduleContext:
+    """Return stand-ins for what a user's training function gives its schedule."""
+    per_epoch = task.steps_per_epoch or task.evaluate_every or _STEPS_PER_EPOCH
+    epochs = task.epochs if task.steps is None else math.ceil(task.steps / per_epoch)
+    assert epochs is not None
+    return ScheduleContext(
+        optimizer=make_optimizer(torch.optim.SGD, list(model.parameters()), lr=task.lr, momentum=0.9),
+        model=model,
+        loss_name="cross-entropy",
+        loss_options={},
+        epochs=epochs,
+        steps_per_epoch=per_epoch,
+        batches=lambda: [(torch.zeros(_ROWS, 1), torch.zeros(_ROWS, dtype=torch.int64))],
+        seed=0,
+        higher_is_better=study.metric.higher_is_better,
+        steps=task.steps,
+    )

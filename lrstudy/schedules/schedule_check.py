@@ -22,7 +22,6 @@ STEPS: Final = 100_000
 """The most steps that a schedule of users' own is walked, all of its configurations together."""
 
 _TORCH: Final = "torch.optim.lr_scheduler:"
-_ROWS: Final = 4
 
 
 @dataclass(slots=True)
@@ -41,7 +40,9 @@ def check_schedules(study: Study, data: TaskData | None, *, sound: bool) -> Find
     by a linear model, for users' own alone.
     """
     found = Findings()
-    contexts = None if data is None else Contexts(study, data, sound=sound)
+    sound = sound or study.function is not None
+    known = data is not None or study.function is not None
+    contexts = Contexts(study, data, sound=sound) if known else None
     for schedule in study.schedules:
         check = _Check(study, schedule, found)
         if ":" in schedule.kind:

@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from lrstudy.catalog import RANGE_TEST, Component
 from lrstudy.catalog.schedule_kinds import OWN, SCHEDULES
 from lrstudy.errors import all_known, did_you_mean
+from lrstudy.spec.function_task import FunctionTask
 from lrstudy.spec.models import ComponentField, ComponentSpec, RangeTest, ScheduleSpec, TaskSpec
 from lrstudy.spec.part_checks import OWN_NAME, check_part, require
 from lrstudy.spec.search_tables import SearchReader
@@ -79,7 +80,11 @@ class ScheduleReader:
     """
 
     def __init__(
-        self, task: TaskSpec | None, metric: str, troubles: list[Trouble], sweep: RangeTest | None = None
+        self,
+        task: TaskSpec | FunctionTask | None,
+        metric: str,
+        troubles: list[Trouble],
+        sweep: RangeTest | None = None,
     ) -> None:
         self._task, self._troubles, self._sweep = task, troubles, sweep or RangeTest()
         self._search = SearchReader(task, metric, troubles)
@@ -131,7 +136,7 @@ class ScheduleReader:
         return ScheduleSpec(name=name, kind=kind, fixed=fixed, space=space, optimizer=optimizer)
 
     def _optimizer(self, key: str, raw: Any) -> ComponentSpec | None:
-        if getattr(self._task, "is_function", False):
+        if isinstance(self._task, FunctionTask):
             remedy = "Pass what is to be compared by search = { … }: it is in trial.params."
             message = "is not used: the training function builds its optimizer"
             self._troubles.append(Trouble(f"{key}.optimizer", message, remedy, raw))

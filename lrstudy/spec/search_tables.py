@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Final
 
 from lrstudy.errors import did_you_mean
+from lrstudy.spec.function_task import FunctionTask
 from lrstudy.spec.models import ComponentSpec, TaskSpec
 from lrstudy.spec.searched_values import (
     FUNCTION_OPTIONS,
@@ -29,6 +30,7 @@ _REASONS: Final[Mapping[str, str]] = MappingProxyType(
         **dict.fromkeys(("epochs", "steps", "steps_per_epoch"), _SAME_LENGTH),
         **dict.fromkeys(("divergence", "metrics", "evaluate_every"), _SAME_JUDGE),
         "lr": "the rate is the schedule's",
+        "train": "another training is another task",
         "optimizer": "optimizers are compared as methods, each with a table [methods.NAME]",
         "optimizer.name": "optimizers are compared as methods, each with a table [methods.NAME]",
         "optimizer.lr": "the rate is the schedule's",
@@ -59,7 +61,7 @@ class SearchReader:
     the one that the study is judged by.
     """
 
-    def __init__(self, task: TaskSpec | None, metric: str, troubles: list[Trouble]) -> None:
+    def __init__(self, task: TaskSpec | FunctionTask | None, metric: str, troubles: list[Trouble]) -> None:
         self._task, self._metric, self._troubles = task, metric, troubles
 
     def shared(self, raw: Any) -> dict[str, Space]:
@@ -115,7 +117,7 @@ class SearchReader:
         """Return the name by which a value is known everywhere; None for one that cannot be searched."""
         if self._task is None:
             return given
-        if getattr(self._task, "is_function", False):
+        if isinstance(self._task, FunctionTask):
             return self._name_for_function(key, given, raw)
         # The optimizer is at task.optimizer, and known as optimizer.
         place, _, option = given.removeprefix("task.").partition(".")
@@ -152,15 +154,21 @@ class SearchReader:
 
     def _name_for_function(self, key: str, given: str, raw: Any) -> str | None:
         """Return the name of a value for a user's own training function: an option, or a plain name."""
-        if "." not in given:
+        if given != "lr" and "." not in given:
             return f"{FUNCTION_PARAMS}{given}"
         known = (FUNCTION_OPTIONS, FUNCTION_PARAMS)
         if any(given.startswith(prefix) and "." not in given.removeprefix(prefix) for prefix in known):
             return given
-        self._refuse_field(key, given.removeprefix("task.").split(".")[0], given, raw, known)
+        field = given.removeprefix("task.").partition(".")[0]
+        if field in _REASONS and (given == "lr" or given.startswith("task.")):
+            self._refuse_field(key, field, given, raw, known)
+        else:
+            message = "is not a value that the training function gets"
+            remedy = "Write a plain name, which is in trial.params, or task.options.NAME."
+            self._refuse(key, message, remedy, raw)
         return None
 
-    def _refuse_field(self, key: str, field: str, given: str, raw: Any, known: Any) -> None:
+    def _refuse_field(self, key: str, field: str, given: str, raw: Any, known: Sequence[str]) -> None:
         fields = () if self._task is None else type(self._task).model_fields
         if field in _REASONS or field in fields:
             message = f"cannot be searched: {_REASONS.get(field, _OTHER)}"

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from lrstudy.catalog import Component, Parameter
 from lrstudy.catalog.task_parts import LOSSES, MODELS, OPTIMIZERS
 from lrstudy.rules.values import as_lists
 
 if TYPE_CHECKING:
+    from lrstudy.spec.function_task import FunctionTask
     from lrstudy.spec.models import ComponentSpec, Study, TaskSpec
+
+    AnyTask: TypeAlias = TaskSpec | FunctionTask
 
 # The parts of a task whose options can be searched.
 PARTS: Final[Mapping[str, Mapping[str, Component]]] = MappingProxyType(
@@ -86,7 +89,7 @@ def study_of_method(study: Study, schedule: str) -> Study:
     return study if method is None else study_of_trial(study, schedule, method.fixed)
 
 
-def _with_value(task: TaskSpec, name: str, value: Any) -> TaskSpec:
+def _with_value(task: AnyTask, name: str, value: Any) -> AnyTask:
     place, _, option = name.partition(".")
     if place in PARTS:
         part: ComponentSpec = getattr(task, place)
@@ -99,7 +102,7 @@ def _with_value(task: TaskSpec, name: str, value: Any) -> TaskSpec:
     return task.model_copy(update={option: value}) if place == "task" else task
 
 
-def parameter_of(name: str, task: TaskSpec, optimizer: ComponentSpec | None = None) -> Parameter | None:
+def parameter_of(name: str, task: AnyTask, optimizer: ComponentSpec | None = None) -> Parameter | None:
     """Return the declaration of a searched value; None if only the user's own code knows it.
 
     ``optimizer`` is the method's, None for the task's.
@@ -112,7 +115,7 @@ def parameter_of(name: str, task: TaskSpec, optimizer: ComponentSpec | None = No
     return None if component is None else component.parameter(option)
 
 
-def part_of(place: str, task: TaskSpec, optimizer: ComponentSpec | None) -> ComponentSpec | None:
+def part_of(place: str, task: AnyTask, optimizer: ComponentSpec | None) -> ComponentSpec | None:
     """Return the part of the task that ``place`` names, the method's ``optimizer`` before the task's."""
     if place == "optimizer" and optimizer is not None:
         return optimizer

@@ -24,7 +24,9 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """The result of the checks: the data (None if they cannot be loaded), the problems and the warnings.
+    """The result of the checks: the data, the problems and the warnings.
+
+    The data are None if they cannot be loaded, and for a user's training function, which loads its own.
 
     ``missing`` are the problems that fetching the data solves.
     """
@@ -42,11 +44,14 @@ class Checked:
 
 def users_code(study: Study) -> Iterator[UserCode]:
     """Yield the users' own code that a study names: in its task, its schedules and its methods."""
-    for part in ("dataset", "model", "loss"):
-        name = getattr(study.task, part).name
-        if _is_users(name):
-            yield UserCode(name, "task", part)
-    yield from _optimizers(study.task.optimizer, "task")
+    if study.function is not None:
+        yield UserCode(study.function.train, "task", "train")
+    else:
+        for part in ("dataset", "model", "loss"):
+            name = getattr(study.built_in, part).name
+            if _is_users(name):
+                yield UserCode(name, "task", part)
+        yield from _optimizers(study.built_in.optimizer, "task")
     for schedule in study.schedules:
         where = f"schedules.{schedule.name}"
         if _is_users(schedule.kind):
@@ -83,6 +88,7 @@ def check_study(study: Study, imported: ChildImport, data_root: Path | None = No
 
     ``imported`` is the first import of ``users_code``; if that ended its process, nothing else is checked.
     """
+    from lrstudy.engine.function.function_check import check_function
     from lrstudy.schedules.schedule_check import check_schedules
     from lrstudy.tasks import check_task, load_data
 
@@ -91,13 +97,17 @@ def check_study(study: Study, imported: ChildImport, data_root: Path | None = No
     problems: list[Problem] = []
     missing: tuple[Problem, ...] = ()
     data = None
+    if (function := study.function) is not None:
+        collect(problems, lambda: check_function(function))
+        schedules = check_schedules(study, None, sound=not problems)
+        return Checked(None, (*problems, *schedules.problems), tuple(schedules.warnings))
     try:
-        data = load_data(study.task, study.seed, data_root)
+        data = load_data(study.built_in, study.seed, data_root)
     except InputError as error:
         problems += error.problems
         missing = error.problems if isinstance(error, MissingDataError) else ()
     if data is not None:
-        collect(problems, lambda: check_task(study.task, data, study.target.metric))
+        collect(problems, lambda: check_task(study.built_in, data, study.target.metric))
     schedules = check_schedules(study, data, sound=not problems)
     return Checked(data, (*problems, *schedules.problems), tuple(schedules.warnings), missing)
 
