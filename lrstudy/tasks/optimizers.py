@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from importlib.util import find_spec
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 _KINDS: Final[Mapping[str, Callable[..., optim.Optimizer]]] = MappingProxyType(
     {"sgd": optim.SGD, "rmsprop": optim.RMSprop, "adam": optim.Adam, "adamw": optim.AdamW}
 )
+_COLLECTION: Final = "pytorch_optimizer"
 _Groups = list[dict[str, Any]]
 
 
@@ -93,6 +95,10 @@ def _kernels(parameters: Iterable[nn.Parameter]) -> Iterator[nn.Parameter]:
 
 def _own(name: str, options: dict[str, Any], groups: Sequence[ParameterGroup]) -> optim.Optimizer:
     code = UserCode(name, "task", "optimizer")
+    if name.startswith(f"{_COLLECTION}:") and find_spec(_COLLECTION) is None:
+        code.refuse(
+            f"needs the package {_COLLECTION}, which is not installed", "pip install 'lrstudy[optimizers]'"
+        )
     tables: _Groups = [{"params": group.parameters, **group.options} for group in groups]
     optimizer = call(code, partial(make_optimizer, load(code)), tables, options=options, seed=0)
     if not isinstance(optimizer, optim.Optimizer):
