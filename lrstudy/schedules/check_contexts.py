@@ -109,6 +109,7 @@ class Contexts:
             batches=batches,
             seed=0,
             higher_is_better=study.metric.higher_is_better,
+            accumulate=task.accumulate,
         )
 
 

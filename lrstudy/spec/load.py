@@ -22,6 +22,7 @@ from lrstudy.spec.checks import (
     check_range_test,
     check_target,
     check_task,
+    check_task_fits,
     check_tested,
     default_metric,
 )
@@ -118,6 +119,8 @@ def parse_study(raw: Mapping[str, Any], where: str, overrides: Sequence[str] = (
     task = sections.get("task")
     if isinstance(task, TaskSpec):
         sections["task"] = check_task(task, troubles)
+        if "resources" in sections:
+            check_task_fits(task, sections["resources"], troubles)
     elif task is not None:
         check_function_task(task, troubles)
         if "budget" in sections:

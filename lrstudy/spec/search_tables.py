@@ -125,7 +125,12 @@ class SearchReader:
             return self._name_of_option(key, place, option, raw, optimizer)
         field = given.removeprefix("task.") if place not in PARTS else place
         if given.startswith("task.") and field in TASK_KEYS:
-            return given
+            if getattr(self._task, field) is not None:
+                return given
+            # The columns of a store are those of the study's own task.
+            message = "cannot be searched: it is not in effect in the study's task"
+            self._refuse(key, message, f"Give {field} a value under [task] too.", raw)
+            return None
         close = [known for known in self._known(optimizer) if known.partition(".")[2] == given]
         if close:
             self._refuse(key, "has no place in front", f"Write {' or '.join(map(repr, close))}.", raw)

@@ -27,7 +27,22 @@ PARTS: Final[Mapping[str, Mapping[str, Component]]] = MappingProxyType(
 )
 # The other keys of [task] that can be searched.
 TASK_KEYS: Final[Mapping[str, Parameter]] = MappingProxyType(
-    {"batch_size": Parameter("batch_size", "int", "Rows per training step, at least 1", low=1)}
+    {
+        "batch_size": Parameter("batch_size", "int", "Rows per batch, at least 1", low=1),
+        "accumulate": Parameter("accumulate", "int", "Batches per training step, at least 1", low=1),
+        "clip_norm": Parameter(
+            "clip_norm", "float", "Largest norm of a step's gradient, above 0", low=0.0, open_low=True
+        ),
+        "ema": Parameter(
+            "ema",
+            "float",
+            "Decay of the average of the weights, in (0, 1)",
+            low=0.0,
+            high=1.0,
+            open_low=True,
+            open_high=True,
+        ),
+    }
 )
 FUNCTION_OPTIONS: Final = "task.options."
 FUNCTION_PARAMS: Final = "params."

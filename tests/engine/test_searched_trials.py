@@ -95,7 +95,7 @@ def test_a_method_with_two_optimizers_continues_from_a_checkpoint(data: TaskData
     spec = study({"optimizer": MUON})
     whole = curve(Training(spec, data, config("cosine", lr=0.05), CPU))
     first = Training(spec, data, config("cosine", lr=0.05), CPU)
-    first.run_epoch()
+    first.run_to_evaluation()
     state = first.state_dict()
     again = Training(spec, data, config("cosine", lr=0.05), CPU)
     again.load_state_dict(state)
@@ -175,7 +175,7 @@ def test_a_users_function_gets_its_options_and_its_params(
         {"name": "s", "task": task, "search": search, "schedules": {"fixed": {"lr": 0.1}}}, "test"
     )
     assert list(spec.schedules[0].space) == ["params.weight_decay", "task.options.width"]
-    from lrstudy.engine.function.start import settings_of
+    from lrstudy.engine.function.start_function import settings_of
     from lrstudy.spec.searched_values import study_of_trial
 
     each = config(lr=0.1, params__weight_decay=0.1, task__options__width=8)

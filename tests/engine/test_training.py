@@ -88,11 +88,11 @@ def test_a_trial_continues_from_a_checkpoint_as_if_uninterrupted(
 ) -> None:
     spec, trial = study(epochs=4), config(kind, Phase.CONFIRM, **params)
     whole = Training(spec, data, trial, CPU)
-    records = [whole.run_epoch() for _ in range(4)]
+    records = [whole.run_to_evaluation() for _ in range(4)]
 
     first = Training(spec, data, trial, CPU)
-    first.run_epoch()
-    first.run_epoch()
+    first.run_to_evaluation()
+    first.run_to_evaluation()
     file = io.BytesIO()
     torch.save(first.state_dict(), file)
     file.seek(0)
@@ -100,7 +100,7 @@ def test_a_trial_continues_from_a_checkpoint_as_if_uninterrupted(
     second = Training(spec, data, trial, CPU)
     second.load_state_dict(torch.load(file, weights_only=True))
     assert second.epoch == 2
-    assert curve([second.run_epoch(), second.run_epoch()]) == curve(records[2:])
+    assert curve([second.run_to_evaluation(), second.run_to_evaluation()]) == curve(records[2:])
     assert repr(second.outcome()) == repr(whole.outcome())
 
 
@@ -108,7 +108,7 @@ def test_divergence_ends_the_trial_and_is_a_result(data: TaskData) -> None:
     training = Training(study(epochs=20), data, config(lr=1e30), CPU)
     records = []
     while not training.finished:
-        records.append(training.run_epoch())
+        records.append(training.run_to_evaluation())
     outcome = training.outcome()
     assert outcome.status is Status.DIVERGED
     assert outcome.evaluations == len(records) < 20
@@ -119,7 +119,7 @@ def test_divergence_ends_the_trial_and_is_a_result(data: TaskData) -> None:
 
 def test_a_loss_beyond_the_bound_is_divergence(data: TaskData) -> None:
     training = Training(study(divergence=0.001), data, config(lr=0.1), CPU)
-    training.run_epoch()
+    training.run_to_evaluation()
     assert training.finished
     assert "passed the bound 0.001" in (training.outcome().error or "")
 
@@ -129,7 +129,7 @@ def test_only_a_confirm_trial_measures_the_test_split(data: TaskData) -> None:
     for phase in Phase:
         training = Training(study(), data, config(phase=phase, lr=0.1), CPU)
         while not training.finished:
-            training.run_epoch()
+            training.run_to_evaluation()
         outcomes[phase] = training.outcome()
     assert outcomes[Phase.TUNE].test == {}
     assert outcomes[Phase.CONFIRM].test["accuracy"] > 0.8
@@ -138,10 +138,10 @@ def test_only_a_confirm_trial_measures_the_test_split(data: TaskData) -> None:
 
 def test_the_test_split_is_measured_with_the_weights_of_the_best_epoch(data: TaskData) -> None:
     training = Training(study(epochs=4), data, config(phase=Phase.CONFIRM, lr=0.1), CPU)
-    records = [training.run_epoch() for _ in range(3)]
+    records = [training.run_to_evaluation() for _ in range(3)]
     for parameter in training.model.parameters():
         parameter.data.zero_()  # nothing is learnt from here on
-    records.append(training.run_epoch())
+    records.append(training.run_to_evaluation())
     outcome = training.outcome()
     assert outcome.best_evaluation == 3
     assert outcome.test["accuracy"] > 0.8 > (records[-1].val_accuracy or 0.0)

@@ -125,6 +125,7 @@ REFUSED = {
     "unknown option": ('"optimizer.weigth_decay" = [0.1]', "is not an option of 'sgd'", "weight_decay"),
     "no place": ("weight_decay = [0.1]", "has no place in front", "'optimizer.weight_decay'"),
     "bare batch size": ("batch_size = [8, 16]", "has no place in front", "'task.batch_size'"),
+    "a value not in effect": ('"task.clip_norm" = [0.1, 1.0]', "is not in effect", "under [task] too"),
     "unknown": ('"task.batchsize" = [8]', "is not a value that can be searched", "task.batch_size"),
     "dataset": ('"task.dataset" = ["iris", "wine"]', "which rows a trial sees", "compare two studies"),
     "option of the data": ('"dataset.points" = [8]', "which rows a trial sees", "compare two studies"),
