@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -9,18 +11,34 @@ from lrstudy.tasks import Precision
 
 
 class PlainStep:
-    """Forward, loss, backward and update, call by call."""
+    """Forward, loss, backward and update, call by call.
 
-    def __init__(self, model: nn.Module, loss: nn.Module, precision: Precision, optimizer: Optimizer) -> None:
-        self.model, self.optimizer = model, optimizer
+    ``before_update``, if given, is called with the loss when the gradients are on the parameters.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        loss: nn.Module,
+        precision: Precision,
+        optimizer: Optimizer,
+        before_update: Callable[[Tensor], None] | None = None,
+    ) -> None:
+        self.model, self.optimizer, self.before_update = model, optimizer, before_update
         self._loss, self._precision = loss, precision
         self.note: str | None = None
 
     def __call__(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Take one step on a batch."""
         result = self.gradient(inputs, targets)
-        self.optimizer.step()
+        self.update(result[0])
         return result
+
+    def update(self, loss: Tensor) -> None:
+        """Update the parameters with their gradients; ``loss`` is the step's."""
+        if self.before_update is not None:
+            self.before_update(loss)
+        self.optimizer.step()
 
     def gradient(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Compute all of the step but the update; ``grad`` stays on the parameters."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Protocol
 
 import torch
@@ -37,16 +37,21 @@ class Step(Protocol):
 
 
 def build_step(
-    parts: TrainingParts, how: str, optimizer: Optimizer | None = None, *, shared: bool = True
+    parts: TrainingParts,
+    how: str,
+    optimizer: Optimizer | None = None,
+    *,
+    before_update: Callable[[Tensor], None] | None = None,
+    shared: bool = True,
 ) -> Step:
     """Build the step of a training from its parts; ``how`` is ``eager`` or ``captured``.
 
-    ``optimizer`` replaces that of the parts, as a schedule may. If ``shared``, later trials of the same task
-    in this process reuse a captured step.
+    ``optimizer`` replaces that of the parts, as a schedule may. ``before_update`` is called with the
+    loss when the gradients are computed. If ``shared``, later trials of the same task in this process reuse a
+    captured step.
     """
-    plain = PlainStep(
-        parts.model, parts.loss, parts.precision, parts.optimizer if optimizer is None else optimizer
-    )
+    chosen = parts.optimizer if optimizer is None else optimizer
+    plain = PlainStep(parts.model, parts.loss, parts.precision, chosen, before_update)
     return choose_step(how, plain, parts.device, step_key(parts.task, parts.pipeline) if shared else None)
 
 

@@ -88,7 +88,12 @@ class Training:
         self._setup_seconds = clock() - started
         self._evaluations = Evaluations(self.parts, self.schedule, self._metric, clock)
         self.optimizer = self.schedule.optimizer
-        self._step = build_step(self.parts, study.resources.step, self.optimizer)
+        self._step = build_step(
+            self.parts,
+            study.resources.step,
+            self.optimizer,
+            before_update=self.schedule.before_step if self.schedule.needs_loss else None,
+        )
         self._in_epoch = False
         self._epoch = self._steps = self._samples = 0
         self._values: list[float] = []
@@ -201,8 +206,9 @@ class Training:
         sums, watching = self.parts.new_sums(), self._evaluations.watching
         rates: list[float] = []
         for inputs, targets in self.pipeline.train_batches(self.order):
-            rates.append(self.schedule.rate)
+            rate = self.schedule.rate
             loss, outputs = self._step(inputs, targets)  # forward, loss, backward, update
+            rates.append(self.schedule.rate if self.schedule.needs_loss else rate)
             self.schedule.after_step()
             sums.update(loss, outputs, targets)
             if watching is not None and self._evaluations.end_after(watching, loss):

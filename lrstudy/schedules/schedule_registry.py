@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from lrstudy.catalog import Component
+from lrstudy.catalog.polyak_schedule import POLYAK
 from lrstudy.catalog.schedule_kinds import SCHEDULES
 from lrstudy.errors import Problem, SchedulerError, did_you_mean
 from lrstudy.schedules.competitors import COMPETITORS
 from lrstudy.schedules.curve_schedule import CurveSchedule
 from lrstudy.schedules.curve_shapes import KINDS
 from lrstudy.schedules.lipschitz import LipschitzSchedule
+from lrstudy.schedules.polyak import PolyakSchedule
 from lrstudy.schedules.protocol import Schedule, ScheduleContext
 from lrstudy.schedules.user_schedules import build_own
 
@@ -33,6 +35,8 @@ def build_schedule(kind: str, params: Mapping[str, Any], context: ScheduleContex
         return CurveSchedule(kind, KINDS[kind], complete, context)
     if kind in COMPETITORS:
         return COMPETITORS[kind](complete, context)
+    if kind == POLYAK.name:
+        return PolyakSchedule(complete, context)
     return LipschitzSchedule(complete, context)
 
 

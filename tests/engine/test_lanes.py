@@ -57,6 +57,8 @@ LANES: list[tuple[str, dict[str, Any]]] = [
     ("inverse-sqrt", {"lr": 0.2}),
     ("rex", {"lr": 0.2}),
     ("power", {"lr": 0.2}),
+    ("polyak", {"max_lr": 0.3, "c": 2.0}),
+    ("polyak", {"c": 2.0, "smoothing": 2.0, "warmup": 0.3}),
 ]
 if find_spec("pytorch_optimizer") is not None:  # the package that has AdamG
     LANES.append(("adamg", {"lr": 0.1}))

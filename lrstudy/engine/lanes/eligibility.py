@@ -123,11 +123,11 @@ def neighbours_matter(study: Study, data: TaskData) -> bool:
 
 
 def _kinds(study: Study) -> list[tuple[str, dict[str, Any]]]:
-    """Return a fixed rate, which changes every weight, and the schedules that use weights or activations."""
+    """Return a fixed rate, which changes every weight, and the schedules that read tensors."""
     own = [
         schedule
         for schedule in study.schedules
-        if schedule.kind == "lipschitz" or SCHEDULES[schedule.kind].replaces_optimizer
+        if schedule.kind in ("lipschitz", "polyak") or SCHEDULES[schedule.kind].replaces_optimizer
     ]
     return [("fixed", {"lr": 0.05}), *((schedule.kind, _example_params(schedule)) for schedule in own)]
 
