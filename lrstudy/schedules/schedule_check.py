@@ -11,12 +11,14 @@ from typing import Any, Final
 import torch
 from torch import nn
 
+from lrstudy.catalog.moved_options import MOMENTUM, names_moved
 from lrstudy.compat.torch import make_optimizer
 from lrstudy.errors import InputError, Problem
 from lrstudy.rules.metrics import METRICS
 from lrstudy.rules.surroundings import random_states_kept
 from lrstudy.rules.user_modules import UserCode, load
 from lrstudy.schedules.dry_run import STATE_REMEDY, DryRun, continues, dry_run, is_random
+from lrstudy.schedules.option_moves import split_moves
 from lrstudy.schedules.protocol import ScheduleContext
 from lrstudy.schedules.samples import sample_configurations
 from lrstudy.schedules.schedule_registry import build_schedule
@@ -141,6 +143,8 @@ class _Check:
             if not self.run(lambda: walked.append(dry_run(code, params, make, steps)), params):  # noqa: B023
                 continue
             self._judge(code, walked[0], params, context)
+            if split_moves(params)[1]:
+                self.run(lambda params=params: self._build(make(), params), params)  # type: ignore[misc]
             if place == 0:
                 self.run(lambda: self._repeat(code, walked[0], params, make, steps))  # noqa: B023
 
@@ -168,7 +172,10 @@ class _Check:
         if run.momentum is not None:
             before, after = run.momentum
             message = f"changes the momentum of the optimizer from {before:g} to {after:g}"
-            if code.name.startswith(_TORCH) and "cycle_momentum" not in params:
+            if MOMENTUM in names_moved(params):
+                remedy = "Leave the study file's momentum out, or let the schedule leave it unchanged."
+                self._add(Problem(self._where, MOMENTUM, message, remedy), params)
+            elif code.name.startswith(_TORCH) and "cycle_momentum" not in params:
                 remedy = "Add cycle_momentum = false, or cycle_momentum = true if that is intended."
                 self._add(Problem(self._where, "kind", message, remedy, code.name), params)
             else:

@@ -7,6 +7,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lrstudy.catalog import RANGE_TEST, REQUIRED, Component
+from lrstudy.catalog.moved_options import (
+    MOVED_OPTIONS,
+    WEIGHT_DECAY,
+    find_parameter,
+    flat_moves,
+    move_problems,
+    names_moved,
+)
 from lrstudy.catalog.schedule_kinds import OWN, SCHEDULES
 from lrstudy.catalog.task_parts import (
     CLASSIFICATION_LOSSES,
@@ -19,7 +27,7 @@ from lrstudy.catalog.task_parts import (
     read_augmentation,
 )
 from lrstudy.catalog.torchvision_names import TORCHVISION_MODELS
-from lrstudy.errors import all_known, did_you_mean, with_article
+from lrstudy.errors import NO_VALUE, all_known, did_you_mean, with_article
 from lrstudy.rules.metrics import METRICS
 from lrstudy.spec.models import Budget, ComponentSpec, RangeTest, ScheduleSpec, Target, TaskSpec
 from lrstudy.spec.space import Choices, Range, Trouble, read_value, reference_troubles
@@ -68,7 +76,7 @@ def _schedule(name: str, table: Any, troubles: list[Trouble], sweep: RangeTest) 
         k: Range(sweep.low, sweep.high, log=True, tested=True)
         if v == RANGE_TEST and _may_be_tested(k, component)
         else _read(f"{key}.{k}", k, v, component, troubles)
-        for k, v in table.items()
+        for k, v in flat_moves(table, own=own)
         if k != "kind"
     }
     if component is not None:
@@ -78,6 +86,12 @@ def _schedule(name: str, table: Any, troubles: list[Trouble], sweep: RangeTest) 
     space = {k: v for k, v in values.items() if isinstance(v, Range | Choices)}
     fixed = {k: v for k, v in values.items() if k not in space}
     troubles.extend(reference_troubles(key, space, fixed))
+    # If only some configurations cycle the momentum, it moves twice in those.
+    cycled = space.get("cycle_momentum")
+    some = {"cycle_momentum": True} if isinstance(cycled, Choices) and True in cycled.values else {}
+    for problem in move_problems(component, fixed | some, searched=space):
+        value = None if problem.value is NO_VALUE else problem.value
+        troubles.append(Trouble(f"{key}.{problem.key}", problem.message, problem.remedy, value))
     if len(troubles) > before:
         return None
     return ScheduleSpec(name=name, kind=kind, fixed=fixed, space=space)
@@ -101,11 +115,22 @@ def _unknown_kind(key: str, kind: Any, *, given: bool) -> Trouble:
 
 
 def _read(key: str, name: str, raw: Any, component: Component | None, troubles: list[Trouble]) -> Any:
-    parameter = (component or OWN).parameter(name)
+    parameter = find_parameter(component or OWN, name)
+    option = MOVED_OPTIONS.get(name.partition(".")[0])
+    if option is not None and component is not None and "." not in name:
+        message = "must be a table of what it moves from and to"
+        remedy = f"Write {name} = {{ from = …, to = … }}; a constant one belongs to [task] optimizer."
+        troubles.append(Trouble(key, message, remedy, raw))
+        return None
+    if parameter is None and option is not None and "." in name:
+        hint = did_you_mean(name, [p.name for p in option.parameters])
+        troubles.append(Trouble(key, f"is not a key of {option.name!r}", hint, raw))
+        return None
     if component is not None and parameter is None:
-        known = [p.name for p in component.parameters]
-        hint = did_you_mean(name, known) if known else f"Leave it out: {component.name} has no parameters."
-        troubles.append(Trouble(key, f"is not a parameter of {component.name!r}", hint, raw))
+        known = [p.name for p in component.parameters] + list(MOVED_OPTIONS)
+        troubles.append(
+            Trouble(key, f"is not a parameter of {component.name!r}", did_you_mean(name, known), raw)
+        )
         return None
     value = read_value(key, raw, parameter)
     if isinstance(value, list):  # a list of Trouble: values and spaces are never lists
@@ -218,6 +243,19 @@ def check_tested(
     if budget.trials < 2:
         message = "leaves nothing to search with: a range test takes the place of one configuration"
         troubles.append(Trouble("budget.trials", message, "Give 2 or more.", budget.trials))
+
+
+def check_decay(schedules: Sequence[ScheduleSpec], task: TaskSpec, troubles: list[Trouble]) -> None:
+    """Check that a moving weight decay reaches the parameters that are meant to decay, and no others."""
+    options = task.optimizer.options
+    if options.get("weight_decay_on") != "kernels" or options.get("weight_decay"):
+        return
+    for schedule in schedules:
+        if WEIGHT_DECAY in names_moved([*schedule.fixed, *schedule.space]):
+            message = f"is 0, so that no group is set apart whose weight decay {schedule.name!r} could move"
+            remedy = "Give it a value above 0: the kernels then decay, and nothing else."
+            troubles.append(Trouble("task.optimizer.weight_decay", message, remedy, None))
+            return
 
 
 def check_target(

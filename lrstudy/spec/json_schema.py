@@ -13,6 +13,7 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from lrstudy.catalog import REQUIRED, Component, Parameter
+from lrstudy.catalog.moved_options import MOVED_OPTIONS, refusal
 from lrstudy.catalog.schedule_kinds import SCHEDULES
 from lrstudy.catalog.task_parts import (
     AUGMENTATIONS,
@@ -62,6 +63,7 @@ def study_schema() -> _Schema:
         "$defs": {
             "schedule": _any_schedule(),
             **{f"schedule.{name}": _schedule(component) for name, component in SCHEDULES.items()},
+            **{f"moved.{name}": _moved(option) for name, option in MOVED_OPTIONS.items()},
         },
     }
 
@@ -185,12 +187,31 @@ def _any_schedule() -> _Schema:
 
 def _schedule(component: Component) -> _Schema:
     values = {parameter.name: _searchable(parameter) | _doc(parameter) for parameter in component.parameters}
+    moves = {
+        name: {"$ref": f"#/$defs/moved.{name}", "description": FIELD_DOCS[f"schedules.{name}"]}
+        for name in MOVED_OPTIONS
+        if refusal(component, name) is None
+    }
     return {
         "type": "object",
         "description": " ".join(filter(None, (component.doc, component.source))),
         "additionalProperties": False,
         "required": _required(component),
-        "properties": {"kind": {"const": component.name}, **values},
+        "properties": {"kind": {"const": component.name}, **values, **moves},
+    }
+
+
+def _moved(option: Component) -> _Schema:
+    keys = {
+        parameter.name.partition(".")[2]: _searchable(parameter) | _doc(parameter)
+        for parameter in option.parameters
+    }
+    return {
+        "type": "object",
+        "description": f"{option.doc} It moves beside the rate.",
+        "additionalProperties": False,
+        "anyOf": [{"required": ["from"]}, {"required": ["to"]}],
+        "properties": keys,
     }
 
 

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from lrstudy.errors import NO_VALUE, InputError, Problem, StudyFileError, did_you_mean
 from lrstudy.safe_text import can_be_encoded
 from lrstudy.spec.checks import (
+    check_decay,
     check_metric_fits,
     check_range_test,
     check_schedules,
@@ -115,6 +116,8 @@ def parse_study(raw: Mapping[str, Any], where: str, overrides: Sequence[str] = (
         sections["task"] = check_task(sections["task"], troubles)
     if {"task", "budget", "range_test"} <= sections.keys():
         check_tested(schedules, sections["range_test"], sections["budget"], sections["task"], troubles)
+    if "task" in sections:
+        check_decay(schedules, sections["task"], troubles)
     if "target" in sections:
         sections["target"] = check_target(sections["target"], schedules, data.get("schedules"), troubles)
         if "task" in sections:

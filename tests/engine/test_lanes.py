@@ -59,6 +59,8 @@ LANES: list[tuple[str, dict[str, Any]]] = [
     ("power", {"lr": 0.2}),
     ("polyak", {"max_lr": 0.3, "c": 2.0}),
     ("polyak", {"c": 2.0, "smoothing": 2.0, "warmup": 0.3}),
+    ("cosine", {"lr": 0.2, "weight_decay.from": 0.1, "weight_decay.to": 0.0, "momentum.to": 0.5}),
+    ("polyak", {"max_lr": 0.3, "c": 2.0, "weight_decay.from": 0.01, "momentum.from": 0.5}),
 ]
 if find_spec("pytorch_optimizer") is not None:  # the package that has AdamG
     LANES.append(("adamg", {"lr": 0.1}))

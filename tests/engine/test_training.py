@@ -71,7 +71,22 @@ SCHEDULES: list[tuple[str, dict[str, Any]]] = [
     ("cyclic", {"max_lr": 0.5, "base_ratio": 0.1, "cycle_epochs": 2}),
     ("lipschitz", {"measure": "hook"}),
     ("lipschitz", {"measure": "pass"}),
+    ("polyak", {"max_lr": 1.0, "smoothing": 2.0}),
+    ("cosine", {"lr": 0.1, "momentum.from": 0.5, "momentum.to": 0.9, "weight_decay.from": 0.01}),
 ]
+
+
+def test_a_rate_that_is_set_within_the_step_is_recorded_for_that_step(data: TaskData) -> None:
+    training = Training(study(), data, config("polyak", c=1.0, max_lr=5.0), CPU)
+    used: list[float] = []
+    training.optimizer.register_step_pre_hook(
+        lambda optimizer, args, options: used.append(optimizer.param_groups[0]["lr"])
+    )
+    record = training.run_epoch()
+    assert len(set(used)) > 1
+    assert (record.lr_min, record.lr_max) == (min(used), max(used))
+    assert record.lr == pytest.approx(sum(used) / len(used))
+    training.close()
 
 
 @pytest.mark.parametrize(("kind", "params"), SCHEDULES)

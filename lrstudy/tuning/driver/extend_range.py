@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lrstudy.catalog import Parameter
+from lrstudy.catalog.moved_options import find_parameter
 from lrstudy.catalog.schedule_kinds import SCHEDULES
 from lrstudy.rules.search_edges import End, at_end, hardly_learned, outermost_near, place_in, trend
 from lrstudy.spec import Range, Space
@@ -58,7 +59,7 @@ def widen(
             end = trend([(float(one.params[name]), one.learned or 0.0) for one in falls])
         else:
             end = _end(span, float(best.params[name]), [float(one.params[name]) for one in tried])
-        widened[name] = _widen_range(span, end, component.parameter(name) if component else None)
+        widened[name] = _widen_range(span, end, find_parameter(component, name))
     return widened
 
 
