@@ -1,4 +1,4 @@
-"""The records of a study: one ``EpochRecord`` per trial and epoch, one ``TrialRecord`` per trial.
+"""The records of a study: one ``EvaluationRecord`` per evaluation of a trial, one ``TrialRecord`` per trial.
 
 These are the only types that training, the store and the analysis share. Standard library only.
 In every field ``None`` means "not measured"; NaN is a value that was measured as NaN.
@@ -6,9 +6,11 @@ In every field ``None`` means "not measured"; NaN is a value that was measured a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 
 class Phase(StrEnum):
@@ -28,60 +30,113 @@ class Status(StrEnum):
     FAILED = "failed"  # the code raised: not a result
 
 
-@dataclass(frozen=True, slots=True)
-class EpochRecord:
-    """Measurements of one epoch of one trial.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationRecord:
+    """Measurements of a trial at one evaluation, and of its training since the evaluation before.
 
-    ``epoch`` counts from 1; ``step`` (optimizer steps) and ``samples`` (training rows seen) are totals
-    since the start of the trial; the three ``*_seconds`` belong to this epoch alone. ``train_seconds``
-    excludes evaluation and includes ``estimate_seconds``, the part spent estimating the Lipschitz
-    constant. Training metrics are means over the epoch's batches as they were trained on; validation
-    metrics are taken after the epoch. ``lr`` is the mean over the epoch's steps of the first parameter
-    group's rate, times the factor of an optimizer that finds its own step size. ``lipschitz_constant``,
-    ``kz`` and ``weight_norm`` are those that set this epoch's rate.
+    ``evaluation`` counts from 1. ``step`` (optimizer steps), ``samples``, ``tokens`` and ``epoch`` (passes
+    over the training data, fractional) are totals since the start of the trial; the three ``*_seconds``
+    are those since the evaluation before. ``train_seconds`` excludes evaluation and includes
+    ``estimate_seconds``, the part spent estimating the Lipschitz constant. Training metrics are means over
+    the batches as they were trained on; validation metrics are measured at the evaluation. ``lr`` is the
+    mean over the steps of the first parameter group's rate, times the factor of an optimizer that finds its
+    own step size. ``lipschitz_constant``, ``kz`` and ``weight_norm`` are those that set these steps' rate.
+
+    ``metrics`` are the study's declared metrics; those that have a field here are moved to it.
     """
 
-    epoch: int
+    evaluation: int
     step: int
-    samples: int
+    samples: int | None = None
+    tokens: int | None = None
+    epoch: float | None = None
     train_seconds: float
     estimate_seconds: float
     eval_seconds: float
     lr: float
     lr_min: float
     lr_max: float
-    train_loss: float
-    train_accuracy: float | None
-    train_r2: float | None
-    val_loss: float | None
-    val_accuracy: float | None
-    val_r2: float | None
+    train_loss: float | None = None
+    train_accuracy: float | None = None
+    train_r2: float | None = None
+    val_loss: float | None = None
+    val_accuracy: float | None = None
+    val_r2: float | None = None
     lipschitz_constant: float | None = None
     kz: float | None = None
     weight_norm: float | None = None
+    metrics: Mapping[str, float | None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Give each metric one place."""
+        if not METRIC_FIELDS.isdisjoint(self.metrics):
+            for name in METRIC_FIELDS.intersection(self.metrics):
+                object.__setattr__(self, name, self.metrics[name])
+            others = {name: value for name, value in self.metrics.items() if name not in METRIC_FIELDS}
+            object.__setattr__(self, "metrics", others)
+
+    def value(self, column: str) -> float | None:
+        """Return the value of a column: a field's or a declared metric's, None where it was not measured."""
+        if column in self.metrics:
+            return self.metrics[column]
+        return getattr(self, column) if column in _FIELDS else None
+
+    def values(self) -> dict[str, float | None]:
+        """Return all values by column."""
+        return {name: getattr(self, name) for name in _FIELDS} | dict(self.metrics)
+
+    @property
+    def when(self) -> str:
+        """The point in the training, for a message."""
+        return when(self.epoch, self.step)
 
 
-@dataclass(frozen=True, slots=True)
+def when(epoch: float | None, step: int) -> str:
+    """Return the text of a point in a training: its epoch where that is whole, else its step.
+
+    >>> when(3.0, 108), when(2.5, 90), when(None, 90)
+    ('in epoch 3', 'at step 90', 'at step 90')
+    """
+    whole = epoch is not None and float(epoch).is_integer()
+    return f"in epoch {epoch:.0f}" if whole else f"at step {step}"
+
+
+METRIC_FIELDS: Final = frozenset(
+    f"{split}_{metric}" for split in ("train", "val") for metric in ("loss", "accuracy", "r2")
+)
+_FIELDS: Final = tuple(field.name for field in fields(EvaluationRecord) if field.name != "metrics")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrialRecord:
     """Final result of one trial.
 
-    ``trial_id`` is derived, not random: ``fixed-tune-007``. ``params`` are the concrete hyperparameters.
-    ``best_val`` is the best value of the study's metric and ``best_epoch`` its epoch; ``objective``
-    is what tuning compared (by default ``best_val``), None for a trial that diverged or failed. The
-    ``test_*`` values were measured once, with the weights of that epoch, for confirm trials only. For a
-    diverged trial ``epochs_run`` is the epoch in which it diverged. ``attempt`` counts from 1.
+    ``trial_id`` is derived, not random: ``fixed-tune-007``. ``replicate`` counts the tunings of a schedule
+    from 1. ``params`` are the concrete hyperparameters. ``length`` is the training length in the study's
+    clock. ``evaluations_run``, ``steps_run`` and ``epochs_run`` are how far the trial came; for a diverged
+    trial, the point at which it diverged. ``best_val`` is the best value of the study's metric;
+    ``best_evaluation``, ``best_step`` and ``best_epoch`` are the point at which it was measured.
+    ``objective`` is what tuning compared (by default ``best_val``), None for a trial that diverged or
+    failed. The ``test_*`` values were measured once, with the weights of that point, for confirm trials
+    only. ``gpus`` are those of each of its ``workers``. ``attempt`` counts from 1.
     """
 
     trial_id: str
     phase: Phase
     schedule: str
     seed: int
+    replicate: int = 1
     params: dict[str, object]
     status: Status
     error: str | None
-    epochs_run: int
+    length: int | None = None
+    evaluations_run: int
+    steps_run: int | None = None
+    epochs_run: float | None = None
     best_val: float | None
-    best_epoch: int | None
+    best_evaluation: int | None
+    best_step: int | None = None
+    best_epoch: float | None = None
     objective: float | None
     test_loss: float | None
     test_accuracy: float | None
@@ -90,4 +145,6 @@ class TrialRecord:
     ended_at: datetime
     node: str
     device: str
+    gpus: float = 0.0
+    workers: int = 1
     attempt: int

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from lrstudy.engine.group import Pause
-from lrstudy.records import EpochRecord, Status
+from lrstudy.records import EvaluationRecord, Status
 from lrstudy.rules.outcome import Outcome
 
 
@@ -30,7 +30,9 @@ class Trial:
 
     def report(self, value: float) -> None:
         self.epoch += 1
-        row = EpochRecord(self.epoch, self.epoch, self.epoch, *[0.0] * 6, value, *[None] * 5)
+        zero = ("train_seconds", "estimate_seconds", "eval_seconds", "lr", "lr_min", "lr_max")
+        numbers = dict.fromkeys(zero, 0.0)
+        row = EvaluationRecord(evaluation=self.epoch, step=self.epoch, **numbers, train_loss=value)
         self._wait(Pause({0: row}))
 
     def _wait(self, pause: Pause) -> None:

@@ -26,7 +26,7 @@ from lrstudy.cli import app
 from lrstudy.cli.views.report import show_verdict
 from lrstudy.spec import load_study, parse_study
 from lrstudy.spec.key_table import key_tables
-from lrstudy.store import EPOCHS_SCHEMA, TRIALS_SCHEMA, ImportOptions, import_histories
+from lrstudy.store import EVALUATIONS_SCHEMA, TRIALS_SCHEMA, ImportOptions, import_histories
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
@@ -200,7 +200,7 @@ def test_the_readme_s_ten_commands() -> None:
 
 def test_the_columns_of_the_store_s_page_are_the_store_s() -> None:
     page = TEXTS["lrstudy/store/README.md"]
-    for table, schema in (("trials", TRIALS_SCHEMA), ("epochs", EPOCHS_SCHEMA)):
+    for table, schema in (("trials", TRIALS_SCHEMA), ("evaluations", EVALUATIONS_SCHEMA)):
         text = page.partition(f"**`{table}`**")[2].split("\n\n")[1]
         rows = [line.split("|")[1:3] for line in text.splitlines()[2:]]
         found = [(name, kind.strip()) for names, kind in rows for name in re.findall(r"`(\w+)`", names)]

@@ -35,11 +35,11 @@ def _support(name: str) -> tuple[float, float]:
 
 def _by_epoch(columns: Columns, trials: Sequence[Trial], values: Array) -> Array:
     """Shape (runs, epochs); NaN where a run has no such epoch or the value is not finite."""
-    last = max(int(columns.epoch[trial.end - 1]) for trial in trials if trial.end > trial.begin)
+    last = max(int(columns.evaluation[trial.end - 1]) for trial in trials if trial.end > trial.begin)
     table = np.full((len(trials), last), np.nan)
     for row, trial in enumerate(trials):
         block = slice(trial.begin, trial.end)
-        table[row, columns.epoch[block].astype(np.int64) - 1] = values[block]
+        table[row, columns.evaluation[block].astype(np.int64) - 1] = values[block]
     table[~np.isfinite(table)] = np.nan
     return table
 

@@ -149,7 +149,7 @@ class Spent:
     """
 
     trials: int = 0
-    epochs: int = 0
+    epochs: float = 0
     steps: int | None = 0
     samples: int | None = 0
     seconds: float | None = 0.0

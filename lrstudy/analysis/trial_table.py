@@ -1,4 +1,4 @@
-"""A store's tables as numpy columns, one contiguous block of epochs per trial."""
+"""A store's tables as numpy columns, one contiguous block of evaluations per trial."""
 
 from __future__ import annotations
 
@@ -11,13 +11,17 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lrstudy.records import Phase, Status
+from lrstudy.rules.clocks import COLUMN_OF, DIFFERENCES
 from lrstudy.rules.metrics import Metric
 from lrstudy.rules.outcome import learned
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
-_COUNTED: Final = ("step", "samples", "train_seconds", "estimate_seconds", "eval_seconds")
+# By the name of an axis: the column that holds its times.
+_TIMES: Final = {axis: COLUMN_OF[axis] for axis in ("epochs", "steps", "samples", "seconds")}
+_SECONDS: Final = ("train_seconds", "estimate_seconds", "eval_seconds")
+_COUNTED: Final = (*dict.fromkeys((*_TIMES.values(), *_SECONDS)),)
 _SHOWN: Final = (
     "lr",
     "train_loss",
@@ -36,16 +40,17 @@ class Readable(Protocol):
     def trials(self) -> Any:
         """The trials table (Arrow)."""
 
-    def epochs(self, columns: list[str]) -> Any:
-        """Columns of the epochs table (Arrow)."""
+    def evaluations(self, columns: list[str]) -> Any:
+        """Columns of the evaluations table (Arrow)."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A row of the trials table; ``begin`` and ``end`` bound its rows in the epochs' columns.
+    """A row of the trials table; ``begin`` and ``end`` bound its rows in the evaluations' columns.
 
     ``place`` is its own place among ``Columns.trials``; ``learned`` is by what share its training loss fell
-    from the first epoch to the last, None where fewer than two recorded it.
+    from the first evaluation to the last, None where fewer than two recorded it. ``epochs_run`` is the
+    number of evaluations where the epochs are not known.
     """
 
     place: int
@@ -55,9 +60,10 @@ class Trial:
     seed: int
     status: Status
     params: dict[str, Any]
-    epochs_run: int
+    evaluations_run: int
+    epochs_run: float
     best_val: float | None
-    best_epoch: int | None
+    best_evaluation: int | None
     objective: float | None
     test: float | None
     device_seconds: float | None
@@ -68,16 +74,16 @@ class Trial:
 
 @dataclass(frozen=True)
 class Columns:
-    """All trials that have a row, and the epochs of those: float columns, null read as NaN.
+    """All trials that have a row, and the evaluations of those: float columns, null read as NaN.
 
-    ``value`` is the study's metric; ``times`` maps each axis that every epoch recorded to the time at the
-    end of each epoch, counted from the trial's start. ``partial`` are axes that only some epochs recorded:
-    a sum over part of a run would pass for a shorter time, so they are not used.
+    ``value`` is the study's metric, ``evaluation`` the number of each row in its trial; ``times`` maps each
+    axis that every evaluation recorded to its time, counted from the trial's start. ``partial`` are axes
+    that only some recorded: a sum over part of a run would pass for a shorter time, so they are not used.
     """
 
     trials: tuple[Trial, ...]
     value: Array
-    epoch: Array
+    evaluation: Array
     times: dict[str, Array]
     shown: dict[str, Array]
     seconds: dict[str, Array]
@@ -86,7 +92,7 @@ class Columns:
     _first: dict[tuple[float, bool], Index] = field(default_factory=dict, repr=False, compare=False)
 
     def first_reaching(self, target: float, *, higher_is_better: bool) -> Index:
-        """For each trial the row of its first epoch at the target, -1 where there is none.
+        """For each trial the row of its first evaluation at the target, -1 where there is none.
 
         NaN never reaches a target, and a diverged trial never does, even if it did before.
         """
@@ -116,23 +122,23 @@ class Columns:
 
 
 def read_columns(store: Readable, metric: Metric, *, shared: bool = False) -> Columns:
-    """Read what the analysis needs, sorted by trial and epoch.
+    """Read what the analysis needs, sorted by trial and evaluation.
 
     ``shared``: trials were trained side by side. Their seconds are then shares of what their group took:
     they add up to a price, but depend on the size of the group, and no time is counted in them.
     """
-    wanted = ["trial_id", "epoch", *_COUNTED, *dict.fromkeys([metric.column, *_SHOWN])]
-    table = store.epochs(wanted)
+    wanted = ["trial_id", "evaluation", *_COUNTED, *dict.fromkeys([metric.column, *_SHOWN])]
+    table = store.evaluations(wanted)
     ids = table["trial_id"].combine_chunks().dictionary_encode()
     code = ids.indices.to_numpy(zero_copy_only=False).astype(np.int64)
-    epoch = _floats(table["epoch"])
-    order = np.lexsort((epoch, code))
-    code, epoch = code[order], epoch[order]
+    number = _floats(table["evaluation"])
+    order = np.lexsort((number, code))
+    code, number = code[order], number[order]
     columns = {name: _floats(table[name])[order] for name in wanted[2:]}
     first = np.searchsorted(code, np.arange(len(ids.dictionary) + 1))
     blocks = {name: (int(first[i]), int(first[i + 1])) for i, name in enumerate(ids.dictionary.to_pylist())}
     stored = columns[metric.column]
-    times, partial = _times(epoch, columns, first[code] if len(code) else code)
+    times, partial = _times(columns, first[code] if len(code) else code)
     trials = _trials(store.trials(), metric, blocks, columns["train_loss"])
     if shared:
         times.pop("seconds", None)
@@ -141,24 +147,25 @@ def read_columns(store: Readable, metric: Metric, *, shared: bool = False) -> Co
     return Columns(
         trials=trials,
         value=1.0 - stored if metric.complement else stored,
-        epoch=epoch,
+        evaluation=number,
         times=times,
         shown={name: columns[name] for name in _SHOWN},
-        seconds={name: columns[name] for name in _COUNTED if name.endswith("_seconds")},
+        seconds={name: columns[name] for name in _SECONDS},
         partial=partial,
     )
 
 
-def _times(epoch: Array, columns: dict[str, Array], begin: Index) -> tuple[dict[str, Array], tuple[str, ...]]:
-    """The axes that every epoch recorded, and the names of those that only some did."""
-    times, partial = {"epochs": epoch}, []
-    for axis, name in (("steps", "step"), ("samples", "samples"), ("seconds", "train_seconds")):
+def _times(columns: dict[str, Array], begin: Index) -> tuple[dict[str, Array], tuple[str, ...]]:
+    """The axes that every evaluation recorded, and the names of those that only some did."""
+    times: dict[str, Array] = {}
+    partial = []
+    for axis, name in _TIMES.items():
         known = np.isfinite(columns[name])
-        if not known.any():
+        if not known.any() and (len(known) or axis != "epochs"):
             continue
         if not known.all():
             partial.append(axis)
-        elif axis == "seconds":
+        elif axis in DIFFERENCES:
             total = np.concatenate([[0.0], np.cumsum(columns[name])])
             times[axis] = total[1:] - total[begin]
         else:
@@ -180,6 +187,7 @@ def _trial(
 ) -> Trial:
     test = row[metric.test_column] if metric.test_column else None
     started, ended = row["started_at"], row["ended_at"]
+    evaluations = block[1] - block[0] if row["evaluations_run"] is None else row["evaluations_run"]
     return Trial(
         place=place,
         trial_id=row["trial_id"],
@@ -188,9 +196,10 @@ def _trial(
         seed=row["seed"],
         status=Status(row["status"]),
         params=json.loads(row["params"] or "{}"),
-        epochs_run=block[1] - block[0] if row["epochs_run"] is None else row["epochs_run"],
+        evaluations_run=evaluations,
+        epochs_run=evaluations if row["epochs_run"] is None else _whole(row["epochs_run"]),
         best_val=row["best_val"],
-        best_epoch=row["best_epoch"],
+        best_evaluation=row["best_evaluation"],
         objective=row["objective"],
         test=metric.value(test),
         device_seconds=(ended - started).total_seconds() if started and ended else None,
@@ -198,6 +207,11 @@ def _trial(
         begin=block[0],
         end=block[1],
     )
+
+
+def _whole(value: float) -> float:
+    """Return a whole number as ``int``."""
+    return int(value) if float(value).is_integer() else value
 
 
 def _floats(column: Any) -> Array:

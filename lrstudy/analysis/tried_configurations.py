@@ -26,4 +26,4 @@ def configurations(trials: Sequence[Trial]) -> list[Tried]:
 
 def ranked(trials: Sequence[Trial], metric: Metric) -> list[Tried]:
     """Return the same, the better objective first; among equals as ``rules.configurations.rank`` does."""
-    return sorted(configurations(trials), key=lambda one: (one.cost(metric), one.best_epoch, one.number))
+    return sorted(configurations(trials), key=lambda one: (one.cost(metric), one.best_evaluation, one.number))

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from lrstudy.engine.trial import State, Training
-from lrstudy.records import EpochRecord
+from lrstudy.records import EvaluationRecord
 from lrstudy.rules.outcome import Outcome
 
 
@@ -26,7 +26,7 @@ class Pause:
     ``rows`` are the evaluations since the last pause, by trial; none where only a step has ended.
     """
 
-    rows: Mapping[int, EpochRecord] = field(default_factory=dict)
+    rows: Mapping[int, EvaluationRecord] = field(default_factory=dict)
 
 
 class TrialGroup(Protocol):

@@ -15,13 +15,23 @@ from lrstudy.tasks import TaskData
 
 
 def start_group(
-    study: Study, data: TaskData, configs: Sequence[TrialConfig], device: torch.device, *, in_lanes: bool
+    study: Study,
+    data: TaskData | None,
+    configs: Sequence[TrialConfig],
+    device: torch.device,
+    *,
+    in_lanes: bool,
 ) -> TrialGroup:
-    """Return a group of these trials, ready to run.
+    """Return a group of these trials, ready to run; ``data`` are None for a user's training function.
 
     ``in_lanes`` applies to a group of one too: stacked layers round differently from plain ones, but equally
     for any number of neighbours. Without it there is one trial.
     """
+    if data is None:
+        from lrstudy.engine.function.start import start_function
+
+        (config,) = configs
+        return start_function(study, config, device)
     if in_lanes:
         from lrstudy.engine.lanes import LaneGroup  # takes half a second, which a worker without lanes saves
 

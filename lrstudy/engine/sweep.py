@@ -17,7 +17,7 @@ import torch
 
 from lrstudy.engine.trial import Training, TrialConfig
 from lrstudy.errors import InputError, Problem
-from lrstudy.records import EpochRecord, Phase, Status
+from lrstudy.records import EvaluationRecord, Phase, Status
 from lrstudy.rules.outcome import Outcome
 from lrstudy.rules.range_bounds import Bounds, suggest_bounds
 from lrstudy.rules.seeding import derive_seed
@@ -89,8 +89,8 @@ def plan_sweep(
         problems.append(Problem("command line", "--epochs", "must be at least 1", "Give 1 or more.", epochs))
     if problems:
         raise InputError(problems)
-    per_epoch = Pipeline(data, study.task, torch.device("cpu")).steps_per_epoch
-    length = epochs or min(study.task.epochs, max(2, math.ceil(_STEPS / per_epoch)))
+    per_epoch = Pipeline(data, study.built_in, torch.device("cpu")).steps_per_epoch
+    length = epochs or min(study.built_in.epochs, max(2, math.ceil(_STEPS / per_epoch)))
     # Evaluations within an epoch cost at most half of its training steps.
     affordable = round(len(data.train.targets) / (2 * max(1, len(data.validation.targets))))
     checks = max(1, min(_MOST_CHECKS, affordable))
@@ -174,7 +174,7 @@ class RangeSchedule(WatchingSchedule):
         if metric is not None:
             self.curve.checks.append((self.curve.rates[-1], metric))
 
-    def outcome(self, epochs_run: int) -> Outcome:
+    def outcome(self, evaluations: int) -> Outcome:
         """Return an outcome with the bounds in ``found``; a range test that diverges is complete."""
         bounds = self.curve.bounds()
         fell_back = not bounds.usable
@@ -184,7 +184,7 @@ class RangeSchedule(WatchingSchedule):
         }
         if fell_back:
             found["fallback"] = bounds.reason
-        return Outcome(Status.COMPLETED, epochs_run, found=found)
+        return Outcome(Status.COMPLETED, evaluations, found=found)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the curve and the running mean of the loss."""
@@ -222,7 +222,7 @@ class Sweep(Training):
         device: torch.device,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        task = study.task.model_copy(update={"epochs": plan.epochs})
+        task = study.built_in.model_copy(update={"epochs": plan.epochs})
         # The loss of every step is read immediately: a captured step would save nothing.
         resources = study.resources.model_copy(update={"step": "eager"})
         super().__init__(
@@ -247,7 +247,7 @@ class SweepResult:
     plan: SweepPlan
     curve: RangeCurve
     bounds: Bounds
-    rows: tuple[EpochRecord, ...]
+    rows: tuple[EvaluationRecord, ...]
 
     @property
     def seconds(self) -> float:
@@ -275,7 +275,7 @@ def run_range_test(
         on_epoch(0, plan.epochs)
         for row in sweep.run():
             rows.append(row)
-            on_epoch(row.epoch, plan.epochs)
+            on_epoch(row.evaluation, plan.epochs)
     finally:
         torch.set_num_threads(threads)
     return SweepResult(plan, sweep.curve, sweep.curve.bounds(), tuple(rows))

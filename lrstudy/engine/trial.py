@@ -1,4 +1,4 @@
-"""One training: a task, a schedule and a seed in, one ``EpochRecord`` per epoch out.
+"""One training: a task, a schedule and a seed in, one ``EvaluationRecord`` per epoch out.
 
 No Ray, no disk, no printing. All random numbers come from the trial's seed, so that on a CPU a trial
 repeats bit by bit, alone or beside others, interrupted or not.
@@ -18,8 +18,7 @@ from torch import Tensor
 
 from lrstudy.engine.evaluation import Evaluations
 from lrstudy.engine.step import build_step
-from lrstudy.records import EpochRecord, Phase, Status
-from lrstudy.rules.metrics import METRICS
+from lrstudy.records import EvaluationRecord, Phase, Status
 from lrstudy.rules.outcome import Outcome, best_index, divergence, objective_of
 from lrstudy.rules.seeding import derive_seed
 from lrstudy.schedules import (
@@ -48,7 +47,7 @@ class TrialConfig:
 
 def run_trial(
     study: Study, data: TaskData, config: TrialConfig, device: torch.device
-) -> Iterator[EpochRecord]:
+) -> Iterator[EvaluationRecord]:
     """Train to the end of the budget or to divergence; yield a record after every epoch.
 
     Use ``Training`` for the outcome or a checkpoint.
@@ -78,8 +77,8 @@ class Training:
         schedule: Callable[[ScheduleContext], Schedule] | None = None,
     ) -> None:
         self._study, self._config, self._device, self._clock = study, config, device, clock
-        self._metric = METRICS[study.target.metric]
-        self.parts = assemble(study.task, data, device, Seeds.of_trial(config.seed))
+        self._metric = study.metric
+        self.parts = assemble(study.built_in, data, device, Seeds.of_trial(config.seed))
         self.pipeline, self.model, self.order = self.parts.pipeline, self.parts.model, self.parts.order
         started = clock()
         build = partial(build_schedule, config.kind, config.params) if schedule is None else schedule
@@ -101,7 +100,7 @@ class Training:
         self._diverged: str | None = None
 
     def _context(self) -> ScheduleContext:
-        task = self._study.task
+        task = self._study.built_in
         return ScheduleContext(
             optimizer=self.parts.optimizer,
             model=self.model,
@@ -117,7 +116,7 @@ class Training:
     def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the training split for a schedule; a user-defined one gets copies: it may write into them."""
         own = ":" in self._config.kind
-        for inputs, targets in self.pipeline.batches("train", self._study.task.batch_size):
+        for inputs, targets in self.pipeline.batches("train", self._study.built_in.batch_size):
             yield (inputs.clone(), targets.clone()) if own else (inputs, targets)
 
     @property
@@ -135,14 +134,14 @@ class Training:
         """Return True if the budget is used up, the trial has diverged or its schedule has ended it."""
         watching = self._evaluations.watching
         ended = watching is not None and watching.ended
-        return ended or self._diverged is not None or self._epoch >= self._study.task.epochs
+        return ended or self._diverged is not None or self._epoch >= self._study.built_in.epochs
 
-    def run(self) -> Iterator[EpochRecord]:
+    def run(self) -> Iterator[EvaluationRecord]:
         """Train to the end; yield a record after every epoch."""
         while not self.finished:
             yield self.run_epoch()
 
-    def run_epoch(self) -> EpochRecord:
+    def run_epoch(self) -> EvaluationRecord:
         """Train one epoch, evaluate it and pass the result to the schedule; return the record."""
         self._in_epoch = True  # stays True if anything raises
         self._evaluations.begin_epoch()
@@ -162,7 +161,7 @@ class Training:
         train: Mapping[str, float],
         validation: Mapping[str, float],
         seconds: tuple[float, float, float],
-    ) -> EpochRecord:
+    ) -> EvaluationRecord:
         """Record a trained epoch, check it for divergence, and let the schedule set the next one's rate.
 
         Called at the end of ``run_epoch``, and of an epoch of several trials trained together. ``rates`` are
@@ -171,15 +170,16 @@ class Training:
         train_seconds, estimate_seconds, eval_seconds = seconds
         self._steps += len(rates)
         # A schedule may end an epoch early; no batch but the last is smaller than batch_size.
-        rows = len(rates) * self._study.task.batch_size
+        rows = len(rates) * self._study.built_in.batch_size
         self._samples += min(rows, self.pipeline.rows_per_epoch)
         # An optimizer that finds its own step size (DoG) has none before its first step.
         rates = [rate for rate in rates if not math.isnan(rate)] or rates
         self._epoch += 1
-        record = EpochRecord(
-            epoch=self._epoch,
+        record = EvaluationRecord(
+            evaluation=self._epoch,
             step=self._steps,
             samples=self._samples,
+            epoch=float(self._epoch),
             train_seconds=train_seconds + self._setup_seconds,
             estimate_seconds=estimate_seconds,
             eval_seconds=eval_seconds,
@@ -215,12 +215,11 @@ class Training:
                 break
         return rates, sums.result()
 
-    def _note(self, record: EpochRecord) -> None:
+    def _note(self, record: EvaluationRecord) -> None:
         """Check the recorded epoch for divergence, and let the schedule set the next one's rate."""
         if self._evaluations.watching is None:
-            self._diverged = divergence(record, self._study.task.divergence)
-        stored = getattr(record, self._metric.column)
-        value = self._metric.value(stored)
+            self._diverged = divergence(record, self._study.built_in.divergence)
+        value = self._metric.value(record.value(self._metric.column))
         self._values.append(math.nan if value is None or self._diverged else value)
         if self._config.phase is Phase.CONFIRM and self._best_index() == len(self._values) - 1:
             self._best_state = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
@@ -244,7 +243,7 @@ class Training:
         status = Status.DIVERGED if self._diverged else Status.COMPLETED
         outcome = Outcome(status, self._epoch, objective=self.objective, error=self._diverged)
         if best is not None:
-            outcome.best_val, outcome.best_epoch = self._values[best], best + 1
+            outcome.best_val, outcome.best_evaluation = self._values[best], best + 1
         if self._best_state is not None and status is not Status.DIVERGED:
             self.model.load_state_dict(self._best_state)
             outcome.test = self._evaluations.measure("test")

@@ -27,16 +27,16 @@ class TuningTrial(Protocol):
         """Its hyperparameters."""
 
     @property
-    def epochs_run(self) -> int:
-        """The number of epochs that it trained."""
+    def evaluations_run(self) -> int:
+        """The number of its evaluations."""
 
     @property
     def best_val(self) -> float | None:
         """The metric's best value."""
 
     @property
-    def best_epoch(self) -> int | None:
-        """The epoch of that value."""
+    def best_evaluation(self) -> int | None:
+        """The evaluation that measured that value."""
 
     @property
     def objective(self) -> float | None:
@@ -59,8 +59,8 @@ class Configuration(Generic[T]):
     trials: tuple[T, ...]
     failed: bool
     objective: float | None
-    best_epoch: float
-    epochs_run: float
+    best_evaluation: float
+    evaluations_run: float
     learned: float | None = None
 
     @property
@@ -89,20 +89,20 @@ def configuration(number: int, trials: Sequence[T], learned: Callable[[T], float
         trials=tuple(counted),
         failed=not ran,
         objective=_mean([trial.objective for trial in ran]),
-        best_epoch=math.fsum(trial.best_epoch or 0 for trial in counted) / len(counted),
-        epochs_run=math.fsum(trial.epochs_run for trial in counted) / len(counted),
+        best_evaluation=math.fsum(trial.best_evaluation or 0 for trial in counted) / len(counted),
+        evaluations_run=math.fsum(trial.evaluations_run for trial in counted) / len(counted),
         learned=_mean([learned(trial) for trial in ran]),
     )
 
 
 def rank(tried: Configuration[Any], metric: Metric) -> tuple[float, ...]:
-    """Return a sort key, the better first: the better objective, then fewer epochs to it, then the earlier.
+    """Return a sort key, the better first: the better objective, then fewer evaluations, then the earlier.
 
     Those that diverged come last, among them first the one that lasted longest.
     """
     if tried.objective is None:
-        return (1.0, 0.0, -tried.epochs_run, tried.number)
-    return (0.0, tried.cost(metric), tried.best_epoch, tried.number)
+        return (1.0, 0.0, -tried.evaluations_run, tried.number)
+    return (0.0, tried.cost(metric), tried.best_evaluation, tried.number)
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A metric of the epochs table.
+    """A metric of the evaluations table.
 
     ``column`` is the stored column it is computed from; ``error`` is ``1 - accuracy`` and has no
     column itself. ``low`` and ``high`` bound the values it can take. ``test_column`` is its twin in the
@@ -62,3 +63,32 @@ def _split(prefix: str) -> list[Metric]:
 
 
 METRICS: Final = MappingProxyType({metric.name: metric for metric in [*_split("val_"), *_split("train_")]})
+
+
+def declared_metrics(raw: Mapping[str, Any]) -> dict[str, Metric]:
+    """Return the metrics that a study declares: ``{name: "min" | "max" | {goal, low, high}}``.
+
+    Each is a column of its own name; ``low`` and ``high`` are unbounded unless given.
+
+    >>> declared_metrics({"perplexity": {"goal": "min", "low": 1.0}})["perplexity"].low
+    1.0
+    """
+    return {name: _declared(name, entry) for name, entry in raw.items()}
+
+
+def metric_of(name: str, declared: Mapping[str, Metric]) -> Metric:
+    """Return a metric among a study's declared ones, else among ``METRICS``; ``KeyError`` for another."""
+    return declared[name] if name in declared else METRICS[name]
+
+
+def _declared(name: str, entry: Any) -> Metric:
+    about = {"goal": entry} if isinstance(entry, str) else dict(entry)
+    low, high = about.get("low"), about.get("high")
+    return Metric(
+        name=name,
+        column=name,
+        higher_is_better=about["goal"] == "max",
+        low=-math.inf if low is None else float(low),
+        high=math.inf if high is None else float(high),
+        test_column=None,
+    )

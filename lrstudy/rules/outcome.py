@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from lrstudy.records import EpochRecord, Status
-from lrstudy.rules.metrics import METRICS, Metric
+from lrstudy.records import EvaluationRecord, Status
+from lrstudy.rules.metrics import Metric
 
 if TYPE_CHECKING:
     from lrstudy.spec import Study
@@ -18,13 +18,14 @@ if TYPE_CHECKING:
 class Outcome:
     """Outcome of a trial. ``objective`` is what tuning compares, in the metric's own direction.
 
-    ``found`` is the result of a range test: it is added to the trial's ``params``.
+    ``evaluations`` is the number of evaluations, and ``best_evaluation`` the one (from 1) that measured
+    ``best_val``. ``found`` is the result of a range test: it is added to the trial's ``params``.
     """
 
     status: Status
-    epochs_run: int
+    evaluations: int
     best_val: float | None = None
-    best_epoch: int | None = None
+    best_evaluation: int | None = None
     objective: float | None = None
     error: str | None = None
     test: dict[str, float] = field(default_factory=dict)
@@ -32,7 +33,7 @@ class Outcome:
 
 
 def best_index(values: Sequence[float], metric: Metric) -> int | None:
-    """Return the index of the best epoch, the earliest of equals; None if the metric was never a number."""
+    """Return the index of the best value, the earliest of equals; None if the metric was never a number."""
     best: int | None = None
     for index, value in enumerate(values):
         if not math.isnan(value) and (best is None or metric.better(value, values[best])):
@@ -40,21 +41,21 @@ def best_index(values: Sequence[float], metric: Metric) -> int | None:
     return best
 
 
-def divergence(record: EpochRecord, bound: float) -> str | None:
-    """Return the reason why an epoch counts as diverged, or None."""
+def divergence(record: EvaluationRecord, bound: float) -> str | None:
+    """Return the reason why a trial counts as diverged at an evaluation, or None."""
     for name, loss in (("training", record.train_loss), ("validation", record.val_loss)):
         if loss is None:
             continue
         if not math.isfinite(loss):
-            return f"{name} loss became {loss} in epoch {record.epoch}"
+            return f"{name} loss became {loss} {record.when}"
         if loss > bound:
-            return f"{name} loss {loss:.6g} passed the bound {bound:g} in epoch {record.epoch}"
+            return f"{name} loss {loss:.6g} passed the bound {bound:g} {record.when}"
     return None
 
 
 def objective_of(study: Study, values: Sequence[float]) -> float | None:
-    """Return the value that tuning compares after these epochs; None if nothing finite was measured."""
-    best = best_index(values, METRICS[study.target.metric])
+    """Return the value that tuning compares after these evaluations; None if nothing finite was measured."""
+    best = best_index(values, study.metric)
     if best is None:
         return None
     match study.budget.objective:
@@ -66,25 +67,25 @@ def objective_of(study: Study, values: Sequence[float]) -> float | None:
             return math.fsum(values) / len(values)
 
 
-def learned(losses: Sequence[float]) -> float | None:
-    """Return the share by which the training loss fell from the first epoch to the last, None where unknown.
+def learned(losses: Sequence[float | None]) -> float | None:
+    """Return the share by which the training loss fell from the first value to the last, None where unknown.
 
     >>> learned([2.0, 1.5, 0.5]), learned([2.0]), learned([2.0, math.nan])
     (0.75, None, None)
     """
     if len(losses) < 2:
         return None
-    first, last = float(losses[0]), float(losses[-1])
+    first, last = (math.nan if loss is None else float(loss) for loss in (losses[0], losses[-1]))
     return (first - last) / abs(first) if math.isfinite(first) and math.isfinite(last) and first else None
 
 
-def pruned_after(study: Study, rows: Sequence[EpochRecord]) -> Outcome:
-    """Return the outcome of a trial that a pruner ends after these epochs."""
-    metric = METRICS[study.target.metric]
-    measured = (metric.value(getattr(row, metric.column)) for row in rows)
+def pruned_after(study: Study, rows: Sequence[EvaluationRecord]) -> Outcome:
+    """Return the outcome of a trial that a pruner ends after these evaluations."""
+    metric = study.metric
+    measured = (metric.value(row.value(metric.column)) for row in rows)
     values = [math.nan if value is None else value for value in measured]
     best = best_index(values, metric)
     outcome = Outcome(Status.PRUNED, len(rows), objective=objective_of(study, values))
     if best is not None:
-        outcome.best_val, outcome.best_epoch = values[best], best + 1
+        outcome.best_val, outcome.best_evaluation = values[best], best + 1
     return outcome

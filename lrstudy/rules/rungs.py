@@ -9,12 +9,16 @@ if TYPE_CHECKING:
 
 
 def rungs(study: Study) -> tuple[int, ...]:
-    """Return the epochs of a study's rungs: none without a pruner, never the last epoch."""
+    """Return the epochs of a study's rungs: none without a pruner, never the last epoch.
+
+    For a user's training these are evaluations.
+    """
     budget = study.budget
     if budget.pruner == "none":
         return ()
     epochs, rung = [], budget.grace_epochs
-    while rung < study.task.epochs:
+    last = study.built_in.epochs if study.function is None else study.function.evaluations or 0
+    while rung < last:
         epochs.append(rung)
         rung *= budget.reduction
     return tuple(epochs)

@@ -31,7 +31,8 @@ class LipschitzSchedule(DirectSchedule):
         options |= {
             name: context.loss_options[name] for name in ("tau", "delta") if name in context.loss_options
         }
-        scheduler = _LipschitzLR(
+        make = LipschitzLR if context.own_loop else _LipschitzLR
+        scheduler = make(
             context.optimizer,
             context.model,
             loss=context.loss_name,

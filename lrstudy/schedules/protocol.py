@@ -20,22 +20,26 @@ class ScheduleContext:
     Each call of ``batches`` yields all un-augmented training batches, ``(inputs, targets)``.
     ``higher_is_better`` is the direction of the study's metric. Build the schedule before loading a
     saved optimizer state: it takes the optimizer's rates at that moment as the initial ones.
+    ``steps`` is the training length where the last epoch is a part of one. ``own_loop``: the loop is a
+    user's, with any number of forward passes in a step.
     """
 
     optimizer: Optimizer
     model: nn.Module
-    loss_name: str
+    loss_name: str | nn.Module
     loss_options: Mapping[str, Any]
     epochs: int
     steps_per_epoch: int
     batches: Callable[[], Iterable[tuple[Tensor, Tensor]]]
     seed: int
     higher_is_better: bool = True
+    steps: int | None = None
+    own_loop: bool = False
 
     @property
     def total_steps(self) -> int:
         """The training length in optimizer steps."""
-        return self.epochs * self.steps_per_epoch
+        return self.epochs * self.steps_per_epoch if self.steps is None else self.steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,5 +171,5 @@ class WatchingSchedule(ScheduleDefaults, ABC):
         """Take the study's metric on the validation split (None: not measured)."""
 
     @abstractmethod
-    def outcome(self, epochs_run: int) -> Outcome:
+    def outcome(self, evaluations: int) -> Outcome:
         """Return how the trial ended."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -14,7 +15,6 @@ from torch import nn
 from lrstudy.catalog.moved_options import MOMENTUM, names_moved
 from lrstudy.compat.torch import make_optimizer
 from lrstudy.errors import InputError, Problem
-from lrstudy.rules.metrics import METRICS
 from lrstudy.rules.surroundings import random_states_kept
 from lrstudy.rules.user_modules import UserCode, load
 from lrstudy.schedules.dry_run import STATE_REMEDY, DryRun, continues, dry_run, is_random
@@ -22,7 +22,7 @@ from lrstudy.schedules.option_moves import split_moves
 from lrstudy.schedules.protocol import ScheduleContext
 from lrstudy.schedules.samples import sample_configurations
 from lrstudy.schedules.schedule_registry import build_schedule
-from lrstudy.spec import Range, ScheduleSpec, Study
+from lrstudy.spec import FunctionTask, Range, ScheduleSpec, Study
 from lrstudy.tasks import Pipeline, TaskData, assemble
 
 STEPS: Final = 100_000
@@ -30,6 +30,8 @@ STEPS: Final = 100_000
 
 _TORCH: Final = "torch.optim.lr_scheduler:"
 _ROWS: Final = 4
+_CLASSES: Final = 3
+_STEPS_PER_EPOCH: Final = 10  # of a user's training, where only its loader knows
 
 
 @dataclass(slots=True)
@@ -49,6 +51,8 @@ def check_schedules(study: Study, data: TaskData | None, *, sound: bool) -> Find
     """
     found = Findings()
     make = None if data is None else _contexts(study, data, sound=sound)
+    if (function := study.function) is not None:
+        make, sound = _function_contexts(study, function), True
     for schedule in study.schedules:
         check = _Check(study, schedule, found)
         if ":" in schedule.kind:
@@ -63,7 +67,7 @@ _Make = Callable[[], ScheduleContext]
 
 def _contexts(study: Study, data: TaskData, *, sound: bool) -> _Make:
     """Return a function that makes a new optimizer at each call, over one model that has gradients."""
-    task, cpu = study.task, torch.device("cpu")
+    task, cpu = study.built_in, torch.device("cpu")
     model: nn.Module
     optimizer: Callable[[], torch.optim.Optimizer]
     if sound:
@@ -90,7 +94,33 @@ def _contexts(study: Study, data: TaskData, *, sound: bool) -> _Make:
             steps_per_epoch=pipeline.steps_per_epoch,
             batches=lambda: [batch],
             seed=0,
-            higher_is_better=METRICS[study.target.metric].higher_is_better,
+            higher_is_better=study.metric.higher_is_better,
+        )
+
+    return make
+
+
+def _function_contexts(study: Study, task: FunctionTask) -> _Make:
+    """Return a function that makes stand-ins for what a user's training gives its schedule."""
+    model = nn.Linear(1, _CLASSES)
+    for parameter in model.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    per_epoch = task.steps_per_epoch or task.evaluate_every or _STEPS_PER_EPOCH
+    epochs = task.epochs if task.steps is None else math.ceil(task.steps / per_epoch)
+    assert epochs is not None
+
+    def make() -> ScheduleContext:
+        return ScheduleContext(
+            optimizer=make_optimizer(torch.optim.SGD, list(model.parameters()), lr=task.lr, momentum=0.9),
+            model=model,
+            loss_name="cross-entropy",
+            loss_options={},
+            epochs=epochs,
+            steps_per_epoch=per_epoch,
+            batches=lambda: [(torch.zeros(_ROWS, 1), torch.zeros(_ROWS, dtype=torch.int64))],
+            seed=0,
+            higher_is_better=study.metric.higher_is_better,
+            steps=task.steps,
         )
 
     return make

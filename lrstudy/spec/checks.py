@@ -28,7 +28,8 @@ from lrstudy.catalog.task_parts import (
 )
 from lrstudy.catalog.torchvision_names import TORCHVISION_MODELS
 from lrstudy.errors import NO_VALUE, all_known, did_you_mean, with_article
-from lrstudy.rules.metrics import METRICS
+from lrstudy.rules.metrics import METRICS, declared_metrics, metric_of
+from lrstudy.spec.function_task import FunctionTask
 from lrstudy.spec.models import Budget, ComponentSpec, RangeTest, ScheduleSpec, Target, TaskSpec
 from lrstudy.spec.space import Choices, Range, Trouble, read_value, reference_troubles
 
@@ -230,11 +231,17 @@ def check_tested(
     schedules: Sequence[ScheduleSpec],
     settings: RangeTest,
     budget: Budget,
-    task: TaskSpec,
+    task: TaskSpec | FunctionTask,
     troubles: list[Trouble],
 ) -> None:
     """Check that a range test can take the place of a configuration, and costs no more than one trial."""
-    if not any(schedule.range_tests for schedule in schedules):
+    tested = [schedule.name for schedule in schedules if schedule.range_tests]
+    if not tested:
+        return
+    if isinstance(task, FunctionTask):
+        message = '"range-test" needs the built-in task: it ends a training step by step'
+        remedy = "Give the range: { low = 1e-4, high = 1.0, log = true }."
+        troubles.append(Trouble(f"schedules.{tested[0]}", message, remedy, None))
         return
     if settings.epochs > task.epochs:
         message = f"is more than a trial of the study has, {task.epochs}"
@@ -258,15 +265,37 @@ def check_decay(schedules: Sequence[ScheduleSpec], task: TaskSpec, troubles: lis
             return
 
 
+def check_pruner(task: FunctionTask, budget: Budget, troubles: list[Trouble]) -> None:
+    """Check that a pruner knows how many evaluations a trial of a user's training has."""
+    if budget.pruner == "none" or task.evaluations is not None:
+        return
+    message = "compares trials at evaluations, and their number is unknown"
+    remedy = "Give task.steps with task.evaluate_every; or task.epochs alone, and report once an epoch."
+    troubles.append(Trouble("budget.pruner", message, remedy, budget.pruner))
+
+
+def default_metric(target: Target, raw: Any, task: TaskSpec | FunctionTask | None) -> Target:
+    """Return the target with the first metric that a function declares, unless the study file names one."""
+    if not isinstance(task, FunctionTask) or not task.metrics or (isinstance(raw, dict) and "metric" in raw):
+        return target
+    return target.model_copy(update={"metric": next(iter(task.metrics))})
+
+
 def check_target(
-    target: Target, schedules: Sequence[ScheduleSpec], raw: Any, troubles: list[Trouble]
+    target: Target,
+    schedules: Sequence[ScheduleSpec],
+    raw: Any,
+    troubles: list[Trouble],
+    task: TaskSpec | FunctionTask | None = None,
 ) -> Target:
     """Check the metric, its levels and the reference; fills in the reference where none is named."""
-    known = [name for name in METRICS if name.startswith("val_")]
-    metric = METRICS.get(target.metric) if target.metric in known else None
+    declared = declared_metrics(dict(task.metrics)) if isinstance(task, FunctionTask) else {}
+    known = list(declared) or [name for name in METRICS if name.startswith("val_")]
+    metric = metric_of(target.metric, declared) if target.metric in known else None
     if metric is None:
         hint = did_you_mean(target.metric, known)
-        troubles.append(Trouble("target.metric", "is not a validation metric", hint, target.metric))
+        message = "is not one of task.metrics" if declared else "is not a validation metric"
+        troubles.append(Trouble("target.metric", message, hint, target.metric))
     elif target.values is not None:
         if not target.values:
             remedy = "Name a level, or leave values out to derive them from the reference."

@@ -12,19 +12,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from lrstudy.errors import NO_VALUE, InputError, Problem, StudyFileError, did_you_mean
 from lrstudy.safe_text import can_be_encoded
 from lrstudy.spec.checks import (
     check_decay,
     check_metric_fits,
+    check_pruner,
     check_range_test,
     check_schedules,
     check_target,
     check_task,
     check_tested,
+    default_metric,
 )
+from lrstudy.spec.function_task import FunctionTask, check_function_task
 from lrstudy.spec.models import (
     Budget,
     Faults,
@@ -41,7 +44,7 @@ from lrstudy.spec.space import Trouble
 from lrstudy.spec.validation_errors import section_problems
 
 # The tables of a study file but for the schedules, each with its model.
-SECTIONS: Mapping[str, type[TaskSpec | Budget | Target | Resources | Faults | RangeTest | Logging]] = {
+SECTIONS: Mapping[str, type[BaseModel]] = {
     "task": TaskSpec,
     "budget": Budget,
     "target": Target,
@@ -100,11 +103,12 @@ def parse_study(raw: Mapping[str, Any], where: str, overrides: Sequence[str] = (
         raise StudyFileError(broken)  # nothing else can be said of such a text
     sections: dict[str, Any] = {}
     troubles = [*_top_level_troubles(data)]
-    for key, model in SECTIONS.items():
+    for key, declared in SECTIONS.items():
         value = data.get(key, {})
         if not isinstance(value, dict):
             troubles.append(Trouble(key, "must be a table", f"Write [{key}] and its keys below it.", value))
             continue
+        model = FunctionTask if key == "task" and "train" in value else declared
         try:
             sections[key] = model.model_validate(value)
         except ValidationError as error:
@@ -112,16 +116,22 @@ def parse_study(raw: Mapping[str, Any], where: str, overrides: Sequence[str] = (
     if "range_test" in sections:
         check_range_test(sections["range_test"], troubles)
     schedules = check_schedules(data.get("schedules"), troubles, sections.get("range_test"))
-    if "task" in sections:
-        sections["task"] = check_task(sections["task"], troubles)
+    task = sections.get("task")
+    if isinstance(task, TaskSpec):
+        sections["task"] = check_task(task, troubles)
+    elif task is not None:
+        check_function_task(task, troubles)
+        if "budget" in sections:
+            check_pruner(task, sections["budget"], troubles)
     if {"task", "budget", "range_test"} <= sections.keys():
         check_tested(schedules, sections["range_test"], sections["budget"], sections["task"], troubles)
-    if "task" in sections:
-        check_decay(schedules, sections["task"], troubles)
+    if isinstance(task, TaskSpec):
+        check_decay(schedules, task, troubles)
     if "target" in sections:
-        sections["target"] = check_target(sections["target"], schedules, data.get("schedules"), troubles)
-        if "task" in sections:
-            check_metric_fits(sections["task"], sections["target"], troubles)
+        target = default_metric(sections["target"], data.get("target"), task)
+        sections["target"] = check_target(target, schedules, data.get("schedules"), troubles, task)
+        if isinstance(task, TaskSpec):
+            check_metric_fits(task, sections["target"], troubles)
     problems += [_problem(where, trouble, text) for trouble in troubles]
     if problems:
         raise StudyFileError(problems)

@@ -11,7 +11,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsA
 
 from lrstudy.records import Phase
 from lrstudy.rules.budget import TrialBudget
+from lrstudy.rules.clocks import clock_of
 from lrstudy.rules.identity import deciding_part
+from lrstudy.rules.metrics import Metric, declared_metrics, metric_of
+from lrstudy.spec.function_task import FunctionTask
 from lrstudy.spec.space import Choices, Range, Space
 
 
@@ -178,7 +181,7 @@ class Study(_Section):
 
     name: str
     seed: int
-    task: TaskSpec
+    task: TaskSpec | FunctionTask
     budget: Budget
     target: Target
     schedules: tuple[ScheduleSpec, ...]
@@ -187,12 +190,44 @@ class Study(_Section):
     range_test: RangeTest = RangeTest()
     logging: Logging = Logging()
 
+    @property
+    def function(self) -> FunctionTask | None:
+        """The task, if it is a user's own training function."""
+        return self.task if isinstance(self.task, FunctionTask) else None
+
+    @property
+    def built_in(self) -> TaskSpec:
+        """The task, for what trains by the built-in loop; raises ``TypeError`` for a user's function."""
+        if isinstance(self.task, FunctionTask):
+            raise TypeError(f"{self.task.train} is a user's training function, not a built-in task")
+        return self.task
+
     def schedule(self, name: str) -> ScheduleSpec:
         """The schedule of that name; raises ``KeyError`` for another."""
         for schedule in self.schedules:
             if schedule.name == name:
                 return schedule
         raise KeyError(name)
+
+    @property
+    def declared_metrics(self) -> dict[str, Metric]:
+        """The metrics that the study itself declares: columns of its evaluations."""
+        return declared_metrics(getattr(self.task, "metrics", None) or {})
+
+    @property
+    def metric(self) -> Metric:
+        """The metric that the study is judged by."""
+        return metric_of(self.target.metric, self.declared_metrics)
+
+    @property
+    def clock(self) -> str:
+        """The clock of the study, in which the length of a trial is counted (``rules.clocks``)."""
+        return clock_of(dict(self.task))[0]
+
+    @property
+    def length(self) -> int:
+        """The length of a trial in the study's clock."""
+        return clock_of(dict(self.task))[1]
 
     @property
     def trial_budget(self) -> TrialBudget:
@@ -223,7 +258,7 @@ class Study(_Section):
     def resolved(self) -> dict[str, Any]:
         """The study as plain JSON data with every default filled in."""
         data = self.model_dump(mode="json", exclude={"schedules"})
-        for part in ("dataset", "model", "loss", "optimizer"):
+        for part in ("dataset", "model", "loss", "optimizer") if self.function is None else ():
             component = data["task"][part]
             data["task"][part] = {"name": component["name"], **component["options"]}
         data["schedules"] = {schedule.name: schedule.to_json() for schedule in self.schedules}

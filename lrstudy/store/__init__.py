@@ -11,11 +11,12 @@ from lrstudy.store.repair import Repair, repair
 from lrstudy.store.sql_query import query_store
 from lrstudy.store.study_info import ScheduleInfo, StudyInfo
 from lrstudy.store.table_export import FORMATS, export_store
-from lrstudy.store.table_schema import EPOCHS_SCHEMA, SCHEMA_VERSION, TRIALS_SCHEMA, TrialKey
+from lrstudy.store.table_schema import ALIASES, EVALUATIONS_SCHEMA, SCHEMA_VERSION, TRIALS_SCHEMA, TrialKey
 from lrstudy.store.writer import StoreWriter
 
 __all__ = [
-    "EPOCHS_SCHEMA",
+    "ALIASES",
+    "EVALUATIONS_SCHEMA",
     "FORMATS",
     "SCHEMA_VERSION",
     "TRIALS_SCHEMA",

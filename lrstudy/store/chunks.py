@@ -16,10 +16,11 @@ import pyarrow.parquet as pq
 from lrstudy.store.checksums import seal_parquet
 from lrstudy.store.location import Location
 from lrstudy.store.study_info import StudyInfo
-from lrstudy.store.table_schema import SCHEMA_VERSION, SCHEMA_VERSION_KEY, SCHEMAS, SPEC_HASH_KEY, STUDY_KEY
+from lrstudy.store.table_files import decode, is_old, is_table_file
+from lrstudy.store.table_schema import SCHEMA_VERSION, SCHEMA_VERSION_KEY, SPEC_HASH_KEY, STUDY_KEY
 from lrstudy.store.verified import parquet_file, read_verified
 
-# Encoding and writing 32,768 rows of epochs takes about 25 ms, so an append to a large store costs half of
+# Encoding and writing 32,768 evaluations takes about 25 ms, so an append to a large store costs half of
 # that on average. Chunks start small, so that the cost stays flat while a study is young, and grow, so that
 # 10 million rows make about 320 files (10,000 rows: 7). tests/bench/store_append.py measures both.
 CHUNK_ROWS: Final = 32_768
@@ -33,8 +34,8 @@ class ChunkWriter:
     """Appends to one table. Rows wait in ``pending`` until a flush has put them in a file."""
 
     def __init__(self, folder: Location, table: str, study: StudyInfo, chunk_rows: int = CHUNK_ROWS) -> None:
-        self._folder, self._chunk_rows = folder, chunk_rows
-        self._schema = SCHEMAS[table].with_metadata(_metadata(study))
+        self._folder, self._table, self._chunk_rows = folder, table, chunk_rows
+        self._schema = study.schema(table).with_metadata(_metadata(study))
         self._chunk = self._pending = self._schema.empty_table()
         self._index = 0
         folder.create_folder()
@@ -51,15 +52,14 @@ class ChunkWriter:
 
     def read(self, name: str) -> Any:
         """A chunk that is known to be sound, with this study's metadata."""
-        table = read_verified(self._folder / name, lambda content: parquet_file(content).read())
-        return table.select(self._schema.names).cast(self._schema)
+        place = self._folder / name
+        return read_verified(place, lambda content: decode(content, self._table, self._schema))
 
-    def replace(self, name: str, table: Any) -> None:
-        """Rewrite a chunk with fewer rows, or remove it when none are left."""
-        if table.num_rows:
-            (self._folder / name).write(self._encode(table.cast(self._schema)))
-        else:
-            (self._folder / name).delete()
+    def upgrade(self) -> None:
+        """Rewrite the chunks of an earlier schema version: all files of the folder have one schema."""
+        for place in (self._folder / name for name in self._folder.names() if is_table_file(name)):
+            if read_verified(place, lambda content: is_old(content, self._table)):
+                place.write(_encode(self.read(place.name)))
 
     @property
     def waiting(self) -> bool:
@@ -76,7 +76,7 @@ class ChunkWriter:
         while self._pending.num_rows:
             room = self._capacity(self._index) - self._chunk.num_rows
             grown = pa.concat_tables([self._chunk, self._pending.slice(0, room)]).combine_chunks()
-            (self._folder / chunk_name(self._index)).write(self._encode(grown))
+            (self._folder / chunk_name(self._index)).write(_encode(grown))
             self._pending = self._pending.slice(room)
             self._chunk = grown
             if grown.num_rows >= self._capacity(self._index):
@@ -85,13 +85,21 @@ class ChunkWriter:
     def _capacity(self, index: int) -> int:
         return min(self._chunk_rows, chunk_capacity(index))
 
-    def _encode(self, table: Any) -> Any:
-        sink = pa.BufferOutputStream()
-        words = [field.name for field in self._schema if field.type == pa.string()]
-        pq.write_table(
-            table, sink, compression="zstd", use_dictionary=[*words, "seed"], write_page_checksum=True
-        )
-        return seal_parquet(sink.getvalue().to_pybytes())
+
+def keep_rows(place: Location, mask: Any) -> None:
+    """Rewrite a file with the rows of this mask, in the schema that it has; remove it when none are left."""
+    kept = read_verified(place, lambda content: parquet_file(content).read()).filter(mask)
+    if kept.num_rows:
+        place.write(_encode(kept))
+    else:
+        place.delete()
+
+
+def _encode(table: Any) -> Any:
+    sink = pa.BufferOutputStream()
+    words = [field.name for field in table.schema if field.type == pa.string()]
+    pq.write_table(table, sink, compression="zstd", use_dictionary=[*words, "seed"], write_page_checksum=True)
+    return seal_parquet(sink.getvalue().to_pybytes())
 
 
 def chunk_capacity(index: int) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from lrstudy.store.table_schema import EPOCHS_SCHEMA
+from lrstudy.store.table_schema import EVALUATIONS_SCHEMA
 
 _ACCURACY: Final = ("acc", "accuracy", "binary_accuracy", "categorical_accuracy", "multiclass_accuracy")
 _METRICS: Final[Mapping[str, str]] = {
@@ -52,8 +52,8 @@ _OTHER_NAMES: Final[Mapping[str, str]] = {
     **dict.fromkeys(("learning_rate", "train_learning_rate", "train_lr", "lr_pg0"), "lr"),
     "metrics_accuracy_top1": "val_accuracy",  # Ultralytics: a fraction
 }
-# The record's own columns; the four before them say which trial a row is of.
-RECORDED: Final = tuple(EPOCHS_SCHEMA.names[4:])
+# The record's own columns that a history may have; the four before them say which trial a row is of.
+RECORDED: Final = tuple(name for name in EVALUATIONS_SCHEMA.names[4:] if name not in ("evaluation", "tokens"))
 # W&B's counter of log calls: it orders the rows of an epoch, but does not count optimizer steps.
 LOG_STEP: Final = "_step"
 # Lightning's LearningRateMonitor writes lr-SGD, lr-SGD-momentum, lr-SGD/pg2: the first group's rate is meant.

@@ -1,4 +1,4 @@
-"""The epochs of the trials that have ended, from files that may hold more and change during a read."""
+"""The evaluations of ended trials, from files that may hold more and change during a read."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 
 from lrstudy.errors import Problem, StoreError
 from lrstudy.store.location import Location
-from lrstudy.store.table_files import decode, read_table_file, table_files
-from lrstudy.store.table_schema import EPOCHS_SCHEMA
-from lrstudy.store.tally import COLUMNS, EpochTally, count_epochs
+from lrstudy.store.table_files import decode, is_old, narrowed, read_table_file, table_files
+from lrstudy.store.table_schema import TRIALS_SCHEMA
+from lrstudy.store.tally import COLUMNS, EvaluationTally, count_evaluations
 from lrstudy.store.verified import pause, read_verified
 
 # The pause, as an attempt, after which a file that is not there is gone for good.
@@ -23,14 +23,15 @@ _T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
-class EndedEpochs:
-    """The epochs of ``trials`` (a table) in the ``files`` of a store's folder.
+class EndedEvaluations:
+    """The evaluations of ``trials`` (a table) in the ``files`` of a store, in this schema.
 
-    What is read is compared with the trials' rows in the end: a ``StoreError`` where a trial has an epoch
-    twice or not at all. ``gaps`` is as for ``EpochTally``.
+    What is read is compared with the trials' rows in the end: a ``StoreError`` where a trial has an
+    evaluation twice or not at all. ``gaps`` is as for ``EvaluationTally``.
     """
 
     store: Location
+    schema: Any
     trials: Any
     files: Sequence[str]
     gaps: bool
@@ -44,27 +45,29 @@ class EndedEpochs:
         return self._tallied(map(self._content, self.files))
 
     def _table(self, name: str, columns: Sequence[str]) -> tuple[Any, Any]:
-        place = self.store / "epochs" / name
-        wanted = [*dict.fromkeys([*columns, *COLUMNS])]
-        empty = EPOCHS_SCHEMA.empty_table()
-        rows = _unless_gone(place, lambda: read_table_file(place, "epochs", wanted), empty)
+        place = self.store / name
+        wanted = narrowed(self.schema, [*dict.fromkeys([*columns, *COLUMNS])])
+        rows = _unless_gone(
+            place, lambda: read_table_file(place, "evaluations", wanted), wanted.empty_table()
+        )
         rows, _ = self._without_others(rows)
-        return rows.select(columns), count_epochs(rows)
+        return rows.select(columns), count_evaluations(rows)
 
     def _content(self, name: str) -> tuple[bytes, Any]:
-        place = self.store / "epochs" / name
+        place, counted = self.store / name, narrowed(self.schema, COLUMNS)
         try:
             content, rows = read_verified(
-                place, lambda content: (content, decode(content, "epochs", COLUMNS))
+                place, lambda content: (content, decode(content, "evaluations", counted))
             )
         except StoreError:
             if place.exists():
                 raise
-            content, rows = _encode(EPOCHS_SCHEMA.empty_table()), EPOCHS_SCHEMA.empty_table()
+            empty = self.schema.empty_table()
+            content, rows = _encode(empty), empty
         rows, others = self._without_others(rows)
-        if others:
-            content = _encode(self._without_others(decode(content, "epochs"))[0])
-        return content, count_epochs(rows)
+        if others or is_old(content, "evaluations"):
+            content = _encode(self._without_others(decode(content, "evaluations", self.schema))[0])
+        return content, count_evaluations(rows)
 
     def _without_others(self, rows: Any) -> tuple[Any, bool]:
         """The rows without those of other trials, and if there were any."""
@@ -74,11 +77,11 @@ class EndedEpochs:
         return rows.filter(ended), True
 
     def _tallied(self, parts: Iterable[tuple[Any, Any]]) -> Iterator[Any]:
-        tally = EpochTally(self.trials, gaps=self.gaps)
+        tally = EvaluationTally(self.trials, gaps=self.gaps)
         for part, counts in parts:
             tally.add(counts)
             yield part
-        problems = tally.problems(str(self.store / "epochs"), str(self.store))
+        problems = tally.problems(str(self.store / "evaluations"), str(self.store))
         if problems and self._trials_were_removed():
             message = "trials were removed while it was read, as lrstudy retry does; it is not damaged"
             raise StoreError(Problem(str(self.store), "", message, "Run the command again"))
@@ -86,8 +89,8 @@ class EndedEpochs:
             raise StoreError(problems)
 
     def _trials_were_removed(self) -> bool:
-        folder = self.store / "trials"
-        parts = [read_table_file(folder / name, "trials", ["trial_id"]) for name in table_files(folder)]
+        wanted, files = narrowed(TRIALS_SCHEMA, ["trial_id"]), table_files(self.store, "trials")
+        parts = [read_table_file(self.store / name, "trials", wanted) for name in files]
         there = {name for part in parts for name in part["trial_id"].to_pylist()}
         return not there.issuperset(self.trials["trial_id"].to_pylist())
 

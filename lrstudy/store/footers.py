@@ -11,6 +11,8 @@ import pyarrow.parquet as pq
 from lrstudy.errors import Problem, StoreError
 from lrstudy.store import table_schema as schema
 from lrstudy.store.location import Location
+from lrstudy.store.schema_version_1 import SCHEMAS as VERSION_1
+from lrstudy.store.schema_version_1 import is_version_1
 from lrstudy.store.store_errors import reading
 from lrstudy.store.study_info import StudyInfo, newer_version
 from lrstudy.store.verified import DAMAGED_REMEDY, parquet_file, read_verified
@@ -43,7 +45,8 @@ def _problems(place: Location, table: str, study: StudyInfo, found: Any) -> Iter
     if version > schema.SCHEMA_VERSION:
         yield newer_version(str(place), version)
         return
-    for field in schema.SCHEMAS[table]:
+    old = is_version_1(table, found, schema.SCHEMA_VERSION_KEY)
+    for field in VERSION_1[table] if old else study.schema(table):
         if field.name not in found.names:
             yield Problem(str(place), field.name, "this column is missing", DAMAGED_REMEDY)
         elif not _same_kind(found.field(field.name).type, field.type):
@@ -61,6 +64,8 @@ def _problems(place: Location, table: str, study: StudyInfo, found: Any) -> Iter
 
 def _same_kind(found: Any, wanted: Any) -> bool:
     """Return True if the values can be used as they are: other tools write other widths of the same kind."""
+    if pa.types.is_floating(wanted) and pa.types.is_integer(found):
+        return True  # whole numbers
     kinds = (pa.types.is_integer, pa.types.is_floating, pa.types.is_timestamp)
     if pa.types.is_string(wanted):
         value = found.value_type if pa.types.is_dictionary(found) else found

@@ -25,7 +25,7 @@ from lrstudy.store.log_formats import LogTable, printable
 from lrstudy.store.log_run import Run
 from lrstudy.store.metric_choice import check_targets, choose_metric, why_chosen
 from lrstudy.store.study_info import StudyInfo
-from lrstudy.store.table_schema import EPOCHS_SCHEMA, TRIALS_SCHEMA
+from lrstudy.store.table_schema import EVALUATIONS_SCHEMA, TRIALS_SCHEMA
 from lrstudy.store.writer import StoreWriter
 
 # The schedules that a comparison is usually made against, when none is named.
@@ -255,13 +255,35 @@ def _digest(metric: Metric, trials: Sequence[Any], epochs: Sequence[Any]) -> str
     return hashlib.sha256(json.dumps([metric.name, trials, epochs]).encode()).hexdigest()[:16]
 
 
+def _evaluations(epochs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows of the evaluations table: an evaluation has the number of its epoch."""
+    return [{**row, "evaluation": row["epoch"]} for row in epochs]
+
+
+def _trials(trials: Sequence[Mapping[str, Any]], epochs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows of the trials table, with their ends and best points counted in every clock."""
+    steps = {(row["trial_id"], row["epoch"]): row.get("step") for row in epochs}
+    return [
+        {
+            **row,
+            "replicate": 1,
+            "evaluations_run": row["epochs_run"],
+            "steps_run": steps.get((row["trial_id"], row["epochs_run"])),
+            "best_evaluation": row["best_epoch"],
+            "best_step": steps.get((row["trial_id"], row["best_epoch"])),
+        }
+        for row in trials
+    ]
+
+
 def _write(folder: Location, plan: _Plan, unused: Sequence[str], notes: Sequence[str]) -> ImportedStudy:
     with StoreWriter.create_or_open(folder, plan.study) as writer:
         # An import that was cut short left no half trial behind: what is there is complete.
-        there = writer.last_epochs
-        new = [[row for row in rows if row["trial_id"] not in there] for rows in (plan.epochs, plan.trials)]
+        there = writer.last_evaluations
+        rows = (_evaluations(plan.epochs), _trials(plan.trials, plan.epochs))
+        new = [[row for row in table if row["trial_id"] not in there] for table in rows]
         writer.append_tables(
-            pa.Table.from_pylist(new[0], schema=EPOCHS_SCHEMA),
+            pa.Table.from_pylist(new[0], schema=EVALUATIONS_SCHEMA),
             pa.Table.from_pylist(new[1], schema=TRIALS_SCHEMA),
         )
         return ImportedStudy(

@@ -10,20 +10,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lrstudy.errors import StoreError
-from lrstudy.store.chunks import ChunkWriter
+from lrstudy.store.chunks import keep_rows
 from lrstudy.store.examination import Examination, examine
 from lrstudy.store.location import Location
 from lrstudy.store.lock import lock_folder
+from lrstudy.store.study_info import StudyInfo
 from lrstudy.store.table_files import read_table_file, table_files
 from lrstudy.store.table_schema import TABLES
-from lrstudy.store.tally import COLUMNS, EpochTally, count_epochs
+from lrstudy.store.tally import COLUMNS, EvaluationTally, count_evaluations
 
 # Two trainings of one trial differ in these; every other difference makes the trial doubtful.
 _OF_ONE_RUN: Final = (
     *("train_seconds", "estimate_seconds", "eval_seconds"),
     *("started_at", "ended_at", "node", "device", "attempt", "error"),
 )
-_KEYS: Final = {"trials": ("trial_id",), "epochs": COLUMNS}
+_KEYS: Final = {"trials": ("trial_id",), "evaluations": COLUMNS}
 ASIDE: Final = ".damaged"
 
 
@@ -41,7 +42,8 @@ def repair(folder: Location) -> Repair:
 
     A damaged file is kept beside the others under the ending ``.damaged``. Of rows that are stored twice the
     first stay, if all but the times are equal; otherwise the whole trial is dropped, as one is that lacks
-    epochs. Trials go before their epochs, so that a kill at any moment leaves a store that can be repaired.
+    evaluations. Trials go before their evaluations, so that a kill at any moment leaves a store that can be
+    repaired.
     Raises ``StoreError`` when another process writes the store or ``study.json`` cannot be used.
     """
     lock = lock_folder(folder)
@@ -61,33 +63,33 @@ def repair(folder: Location) -> Repair:
 
 
 def _set_aside(folder: Location, name: str) -> None:
-    table, _, file = name.partition("/")
-    place, aside = folder / table / file, folder / table / f"{file}{ASIDE}"
+    place, aside = folder / name, folder / f"{name}{ASIDE}"
     while aside.exists():  # from an earlier repair
-        aside = folder / table / f"{aside.name}{ASIDE}"
+        name = f"{name}{ASIDE}"
+        aside = folder / f"{name}{ASIDE}"
     aside.write(place.read())
     place.delete()
 
 
 def _drop(folder: Location, found: Examination) -> tuple[list[str], list[str]]:
     """Rewrite the files without what is doubtful; returns the trials that were merged and dropped."""
-    doubled = {*found.doubled_trials, *found.doubled_epochs}
-    dropped = set(found.lacking_epochs)
+    doubled = {*found.doubled_trials, *found.doubled_evaluations}
+    dropped = set(found.lacking_evaluations)
     if not doubled and not dropped:
         return [], []
-    parts = {table: _read(folder, table) for table in TABLES}
+    parts = {table: _read(folder, table, found.study) for table in TABLES}
     firsts = {table: _firsts(parts[table], key, doubled) for table, key in _KEYS.items()}
-    unlike = firsts["trials"].unlike | firsts["epochs"].unlike
+    unlike = firsts["trials"].unlike | firsts["evaluations"].unlike
     kept = {table: _kept(parts[table], firsts[table]) for table in TABLES}
-    tally = EpochTally(_only(kept["trials"], doubled - unlike), gaps=found.study.imported)
-    tally.add(count_epochs(_only(kept["epochs"], doubled - unlike)))
+    tally = EvaluationTally(_only(kept["trials"], doubled - unlike), gaps=found.study.imported)
+    tally.add(count_evaluations(_only(kept["evaluations"], doubled - unlike)))
     dropped |= unlike | set(tally.lacking)
     for table in TABLES:
-        writer = ChunkWriter(folder / table, table, found.study)
-        for name, part in kept[table].items():
-            after = part.filter(pc.invert(pc.is_in(part["trial_id"], value_set=_ids(dropped))))
-            if after.num_rows < parts[table][name].num_rows:
-                writer.replace(name, after)
+        for name, part in parts[table].items():
+            others = pc.invert(pc.is_in(part["trial_id"], value_set=_ids(dropped)))
+            mask = pc.and_(firsts[table].mask(name), others)
+            if not pc.all(mask, min_count=0).as_py():
+                keep_rows(folder / name, mask)
     return sorted(doubled - dropped), sorted(dropped)
 
 
@@ -97,6 +99,10 @@ class _Firsts:
 
     masks: dict[str, list[bool]]
     unlike: set[str]
+
+    def mask(self, name: str) -> Any:
+        """Return the mask of a file's rows."""
+        return pa.array(self.masks[name], pa.bool_())
 
 
 def _firsts(parts: Mapping[str, Any], key: Sequence[str], doubled: Collection[str]) -> _Firsts:
@@ -120,7 +126,7 @@ def _firsts(parts: Mapping[str, Any], key: Sequence[str], doubled: Collection[st
 
 
 def _kept(parts: Mapping[str, Any], firsts: _Firsts) -> dict[str, Any]:
-    return {name: part.filter(pa.array(firsts.masks[name], pa.bool_())) for name, part in parts.items()}
+    return {name: part.filter(firsts.mask(name)) for name, part in parts.items()}
 
 
 def _only(parts: Mapping[str, Any], trial_ids: Collection[str]) -> Any:
@@ -132,5 +138,6 @@ def _ids(trial_ids: Collection[str]) -> Any:
     return pa.array(sorted(trial_ids), pa.string())
 
 
-def _read(folder: Location, table: str) -> dict[str, Any]:
-    return {name: read_table_file(folder / table / name, table) for name in table_files(folder / table)}
+def _read(folder: Location, table: str, study: StudyInfo) -> dict[str, Any]:
+    wanted = study.schema(table)
+    return {name: read_table_file(folder / name, table, wanted) for name in table_files(folder, table)}

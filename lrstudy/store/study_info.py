@@ -11,9 +11,10 @@ from typing import Any, Final
 from lrstudy.errors import Problem, StoreError
 from lrstudy.records import Phase
 from lrstudy.rules.budget import TrialBudget
-from lrstudy.rules.metrics import METRICS, Metric
+from lrstudy.rules.clocks import clock_of
+from lrstudy.rules.metrics import Metric, declared_metrics, metric_of
 from lrstudy.store.checksums import JSON_KEY, ChecksumError, check_json, seal_json
-from lrstudy.store.table_schema import SCHEMA_VERSION
+from lrstudy.store.table_schema import SCHEMA_VERSION, schema_of
 
 STUDY_FILE: Final = "study.json"
 
@@ -66,7 +67,16 @@ class StudyInfo:
     @property
     def metric(self) -> Metric:
         """The metric that the study is judged by."""
-        return METRICS[self.spec["target"]["metric"]]
+        return metric_of(self.spec["target"]["metric"], self.declared_metrics)
+
+    @property
+    def declared_metrics(self) -> dict[str, Metric]:
+        """The metrics that the study itself declares: columns of its evaluations."""
+        return declared_metrics(self.spec["task"].get("metrics") or {})
+
+    def schema(self, table: str) -> Any:
+        """Return the Arrow schema of a table of this study."""
+        return schema_of(table, self.declared_metrics)
 
     @property
     def targets(self) -> list[float] | None:
@@ -95,8 +105,18 @@ class StudyInfo:
         return tuple(_schedule(name, entry) for name, entry in self.spec["schedules"].items())
 
     @property
+    def clock(self) -> str:
+        """The clock of the study, in which the length of a trial is counted (``rules.clocks``)."""
+        return clock_of(self.spec["task"])[0]
+
+    @property
+    def length(self) -> int:
+        """The length of a trial in the study's clock."""
+        return clock_of(self.spec["task"])[1]
+
+    @property
     def epochs(self) -> int:
-        """Return the number of epochs that a trial may train."""
+        """The number of epochs that a trial may train; ``KeyError`` for a study in another clock."""
         return int(self.spec["task"]["epochs"])
 
     @property
@@ -185,7 +205,6 @@ _SHAPE: Final[Mapping[str, type | tuple[type, ...]]] = {
     "hardware": dict,
     "created_at": str,
     "spec.task": dict,
-    "spec.task.epochs": int,
     "spec.budget": dict,
     "spec.budget.trials": int,
     "spec.budget.confirm_seeds": int,
@@ -216,8 +235,13 @@ def _faults(data: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _deeper_faults(data: Mapping[str, Any]) -> list[tuple[str, str]]:
     faults = []
     spec = data["spec"]
-    if spec["target"]["metric"] not in METRICS:
+    try:
+        metric_of(spec["target"]["metric"], declared_metrics(spec["task"].get("metrics") or {}))
+    except KeyError:
         faults.append(("spec.target.metric", "is not a known metric"))
+    except (AttributeError, TypeError, ValueError):
+        faults.append(("spec.task.metrics", "is not a table of metrics"))
+    faults += _length_faults(spec["task"])
     if spec["target"]["reference"] not in spec["schedules"]:
         faults.append(("spec.target.reference", "is not one of the schedules"))
     for name, entry in spec["schedules"].items():
@@ -233,6 +257,15 @@ def _deeper_faults(data: Mapping[str, Any]) -> list[tuple[str, str]]:
     except ValueError:
         faults.append(("created_at", "is not a time"))
     return faults
+
+
+def _length_faults(task: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The fault of a task without a length, which is a whole number of epochs or of steps."""
+    name = "steps" if task.get("steps") is not None else "epochs"
+    if name not in task:
+        return [(f"spec.task.{name}", "is missing")]
+    whole = isinstance(task[name], int) and not isinstance(task[name], bool)
+    return [] if whole else [(f"spec.task.{name}", "has the wrong type")]
 
 
 def _at(data: Any, path: str) -> Any:

@@ -15,7 +15,7 @@ from lrstudy.errors import InputError, Problem, did_you_mean
 from lrstudy.store.location import Location, open_location
 from lrstudy.store.reader import Store
 from lrstudy.store.store_errors import writing
-from lrstudy.store.table_schema import SCHEMAS, TABLES
+from lrstudy.store.table_schema import TABLES
 
 FORMATS: Final = ("csv", "parquet", "json")
 
@@ -23,7 +23,9 @@ FORMATS: Final = ("csv", "parquet", "json")
 def export_store(
     store: Store, destination: str | PathLike[str] | Location, file_format: str, endpoint: str | None = None
 ) -> list[Location]:
-    """Write ``trials.<format>`` and ``epochs.<format>`` into a folder, replacing such files; returns them.
+    """Write ``trials.<format>`` and ``evaluations.<format>`` into a folder; returns them.
+
+    Replaces such files.
 
     In CSV a null is an empty field and NaN is ``nan``. JSON is an array of one object per row, with params as
     an object, and NaN and infinities as the texts ``"NaN"``, ``"Infinity"`` and ``"-Infinity"``. One file of
@@ -45,13 +47,13 @@ def export_store(
 
 
 def _write_csv(store: Store, table: str, stream: Any) -> None:
-    with pyarrow.csv.CSVWriter(stream, SCHEMAS[table]) as writer:
+    with pyarrow.csv.CSVWriter(stream, store.schema(table)) as writer:
         for chunk in store.tables(table):
             writer.write_table(chunk)
 
 
 def _write_parquet(store: Store, table: str, stream: Any) -> None:
-    schema = SCHEMAS[table]
+    schema = store.schema(table)
     with pq.ParquetWriter(stream, schema, compression="zstd", write_page_checksum=True) as writer:
         for chunk in store.tables(table):
             writer.write_table(chunk)

@@ -1,8 +1,9 @@
 """The columns of the store's two tables, and the way from records to tables and back.
 
-The schema follows the records' fields, in their order, so that there is one place to change. The types are
-the plainest there are (no dictionary columns, one unit of time), and they are the same in every file:
-any reader opens all files of a table together. Every column may be null: "not measured".
+The schema follows the records' fields, in their order, so that there is one place to change; each metric
+that a study declares is one more column of its evaluations. The types are the plainest there are (no
+dictionary columns, one unit of time), and they are the same in every file of a study: any reader opens all
+files of a table together. Every column may be null: "not measured".
 """
 
 from __future__ import annotations
@@ -18,10 +19,17 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lrstudy.records import EpochRecord, Phase, Status, TrialRecord
+from lrstudy.records import EvaluationRecord, Phase, Status, TrialRecord
 
-SCHEMA_VERSION: Final = 1
-TABLES: Final = ("trials", "epochs")
+SCHEMA_VERSION: Final = 2
+TABLES: Final = ("trials", "evaluations")
+# The folders of a table's files. Schema version 1 had its evaluations, one in each epoch, in another.
+FOLDERS: Final[Mapping[str, tuple[str, ...]]] = {
+    "trials": ("trials",),
+    "evaluations": ("epochs", "evaluations"),
+}
+# Other names that a table may be called by: that of schema version 1.
+ALIASES: Final[Mapping[str, str]] = {"epochs": "evaluations"}
 
 # What each file says of the study that it belongs to, so that files of two studies cannot pass as one.
 STUDY_KEY: Final = b"lrstudy.study"
@@ -41,7 +49,7 @@ _ARROW_TYPES: Final[Mapping[Any, Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class TrialKey:
-    """The trial that an epoch belongs to: the columns that an epoch row has before the record's own."""
+    """The trial that an evaluation belongs to: the columns that its row has before the record's own."""
 
     trial_id: str
     phase: Phase
@@ -52,7 +60,8 @@ class TrialKey:
 def _columns(record: type) -> list[Any]:
     """One nullable Arrow field for each field of a record."""
     hints = typing.get_type_hints(record)
-    return [pa.field(field.name, _ARROW_TYPES[_plain(hints[field.name])]) for field in fields(record)]
+    names = [field.name for field in fields(record) if field.name != "metrics"]
+    return [pa.field(name, _ARROW_TYPES[_plain(hints[name])]) for name in names]
 
 
 def _plain(hint: Any) -> Any:
@@ -63,8 +72,16 @@ def _plain(hint: Any) -> Any:
 
 
 TRIALS_SCHEMA: Final = pa.schema(_columns(TrialRecord))
-EPOCHS_SCHEMA: Final = pa.schema(_columns(TrialKey) + _columns(EpochRecord))
-SCHEMAS: Final[Mapping[str, Any]] = {"trials": TRIALS_SCHEMA, "epochs": EPOCHS_SCHEMA}
+EVALUATIONS_SCHEMA: Final = pa.schema(_columns(TrialKey) + _columns(EvaluationRecord))
+_KEY: Final = tuple(field.name for field in fields(TrialKey))
+
+
+def schema_of(table: str, declared: Iterable[str] = ()) -> Any:
+    """Return the schema of a table; ``declared`` are the metrics that its study declares."""
+    if table == "trials":
+        return TRIALS_SCHEMA
+    new = [name for name in declared if name not in EVALUATIONS_SCHEMA.names]
+    return pa.schema([*EVALUATIONS_SCHEMA, *(pa.field(name, pa.float64()) for name in new)])
 
 
 def params_to_json(params: Mapping[str, object]) -> str:
@@ -85,15 +102,25 @@ def trials_table(records: Sequence[TrialRecord]) -> Any:
     return _table(columns, TRIALS_SCHEMA)
 
 
-def epochs_table(rows: Sequence[tuple[TrialKey, EpochRecord]]) -> Any:
-    """Epoch records with their trials as a table of ``EPOCHS_SCHEMA``."""
-    columns: dict[str, list[Any]] = {
-        field.name: [getattr(key, field.name) for key, _ in rows] for field in fields(TrialKey)
-    }
+def evaluations_table(
+    rows: Sequence[tuple[TrialKey, EvaluationRecord]], schema: Any = EVALUATIONS_SCHEMA
+) -> Any:
+    """Return evaluation records with their trials as a table of this schema.
+
+    Raises ``ValueError`` for a metric that the schema does not have.
+    """
+    columns: dict[str, list[Any]] = {name: [getattr(key, name) for key, _ in rows] for name in _KEY}
     columns["phase"] = [str(phase) for phase in columns["phase"]]
-    for field in fields(EpochRecord):
-        columns[field.name] = [getattr(record, field.name) for _, record in rows]
-    return _table(columns, EPOCHS_SCHEMA)
+    for name in EVALUATIONS_SCHEMA.names[len(_KEY) :]:
+        columns[name] = [getattr(record, name) for _, record in rows]
+    declared = schema.names[len(EVALUATIONS_SCHEMA) :]
+    for name in declared:
+        columns[name] = [record.metrics.get(name) for _, record in rows]
+    for key, record in rows:
+        if record.metrics and not record.metrics.keys() <= set(declared):
+            unknown = min(record.metrics.keys() - set(declared))
+            raise ValueError(f"{key.trial_id}: the study does not declare the metric {unknown!r}")
+    return _table(columns, schema)
 
 
 def trial_records(table: Any) -> list[TrialRecord]:
@@ -101,12 +128,14 @@ def trial_records(table: Any) -> list[TrialRecord]:
     return [_trial_record(row) for row in table.to_pylist()]
 
 
-def epoch_records(table: Any) -> Iterator[tuple[TrialKey, EpochRecord]]:
-    """The records of a table of ``EPOCHS_SCHEMA``, in the table's order."""
+def evaluation_records(table: Any) -> Iterator[tuple[TrialKey, EvaluationRecord]]:
+    """The records of a table of evaluations, in the table's order."""
+    declared = [name for name in table.column_names if name not in EVALUATIONS_SCHEMA.names]
     for batch in table.to_batches(max_chunksize=4096):
         for row in batch.to_pylist():
             key = TrialKey(row.pop("trial_id"), Phase(row.pop("phase")), row.pop("schedule"), row.pop("seed"))
-            yield key, EpochRecord(**row)
+            metrics = {name: row.pop(name) for name in declared}
+            yield key, EvaluationRecord(**row, metrics=metrics)
 
 
 def check_values(table: Any) -> None:

@@ -1,4 +1,4 @@
-"""The rule that a trial that has ended has each of its epochs once, checked as the rows are read."""
+"""The rule that an ended trial has each of its evaluations once, checked as the rows are read."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import pyarrow.compute as pc
 from lrstudy.errors import Problem
 from lrstudy.records import Status
 
-COLUMNS: Final = ("trial_id", "epoch")
+COLUMNS: Final = ("trial_id", "evaluation")
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A trial's epochs: the number of rows, of different epochs among them, the first and the last one."""
+    """A trial's evaluations: the number of rows, of different ones among them, the first and the last one."""
 
     rows: int
     distinct: int
@@ -25,7 +25,7 @@ class Span:
     last: int
 
     def __add__(self, other: Span) -> Span:
-        """The epochs of two files."""
+        """The evaluations of two files."""
         return Span(
             self.rows + other.rows,
             self.distinct + other.distinct,
@@ -35,39 +35,43 @@ class Span:
 
     @property
     def doubled(self) -> bool:
-        """Return True if an epoch is stored more than once."""
+        """Return True if an evaluation is stored more than once."""
         return self.rows > min(self.distinct, self.last - self.first + 1)
 
-    def lacks(self, epochs: int, *, gaps: bool) -> bool:
-        """Return True if some of so many epochs are missing; with ``gaps``, only if the last ones are."""
-        return max(self.distinct, self.last) < epochs if gaps else self.distinct < max(epochs, self.last)
+    def lacks(self, evaluations: int, *, gaps: bool) -> bool:
+        """Return True if some of these evaluations are missing; with ``gaps``, only if the last ones are."""
+        return (
+            max(self.distinct, self.last) < evaluations
+            if gaps
+            else self.distinct < max(evaluations, self.last)
+        )
 
 
 NOTHING: Final = Span(0, 0, 1, 0)
 
 
-def count_epochs(rows: Any) -> dict[str, Span]:
-    """Return each trial's epochs in rows that have the columns ``trial_id`` and ``epoch``."""
+def count_evaluations(rows: Any) -> dict[str, Span]:
+    """Return each trial's evaluations in rows that have the columns ``trial_id`` and ``evaluation``."""
     if not rows.num_rows:
         return {}
     ids = rows["trial_id"].combine_chunks().dictionary_encode()
     trial = ids.indices.to_numpy(zero_copy_only=False)
-    epoch = pc.fill_null(rows["epoch"], 0).to_numpy()
-    order = np.lexsort((epoch, trial))
-    trial, epoch = trial[order], epoch[order]
+    number = pc.fill_null(rows["evaluation"], 0).to_numpy()
+    order = np.lexsort((number, trial))
+    trial, number = trial[order], number[order]
     begins = np.flatnonzero(np.diff(trial, prepend=-1))
     ends = np.append(begins[1:], len(trial))
-    is_new = np.append(True, (trial[1:] != trial[:-1]) | (epoch[1:] != epoch[:-1]))
+    is_new = np.append(True, (trial[1:] != trial[:-1]) | (number[1:] != number[:-1]))
     distinct = np.add.reduceat(is_new.astype(np.int64), begins)
     names = ids.dictionary.take(trial[begins]).to_pylist()
-    spans = zip(ends - begins, distinct, epoch[begins], epoch[ends - 1], strict=True)
+    spans = zip(ends - begins, distinct, number[begins], number[ends - 1], strict=True)
     return {name: Span(*map(int, span)) for name, span in zip(names, spans, strict=True)}
 
 
-class EpochTally:
-    """Adds up each trial's epochs file by file; ``problems`` holds them against the trials' rows.
+class EvaluationTally:
+    """Adds up each trial's evaluations file by file; ``problems`` compares them with the trials' rows.
 
-    ``gaps`` allows epochs that are missing in between: recorded histories may have them.
+    ``gaps`` allows evaluations that are missing in between: recorded histories may have them.
     """
 
     def __init__(self, trials: Any, *, gaps: bool) -> None:
@@ -75,40 +79,40 @@ class EpochTally:
         self.spans: dict[str, Span] = {}
 
     def add(self, spans: Mapping[str, Span]) -> None:
-        """Take the epochs of a file."""
+        """Take the evaluations of a file."""
         for name, span in spans.items():
             self.spans[name] = self.spans[name] + span if name in self.spans else span
 
     @property
     def doubled(self) -> list[str]:
-        """The ended trials that have an epoch more than once."""
+        """The ended trials that have an evaluation more than once."""
         return sorted(name for name in self._ended() if self.spans.get(name, NOTHING).doubled)
 
     @property
     def lacking(self) -> list[str]:
-        """The ended trials that lack epochs; one that failed has those that it sent."""
+        """The ended trials that lack evaluations; one that failed has those that it sent."""
         return sorted(
             name
-            for name, (status, epochs) in self._ended().items()
+            for name, (status, evaluations) in self._ended().items()
             if self.spans.get(name, NOTHING).lacks(
-                0 if status == Status.FAILED else epochs or 0, gaps=self._gaps
+                0 if status == Status.FAILED else evaluations or 0, gaps=self._gaps
             )
         )
 
     def problems(self, where: str, run: str) -> list[Problem]:
-        """Return what is wrong with the epochs of the trials that have ended."""
+        """Return what is wrong with the evaluations of the trials that have ended."""
         doubled = self.doubled
         lacking = [name for name in self.lacking if name not in set(doubled)]
         found = []
         if doubled:
-            found.append(rows_problem(where, doubled, "epochs that are stored more than once", run))
+            found.append(rows_problem(where, doubled, "evaluations that are stored more than once", run))
         if lacking:
-            found.append(rows_problem(where, lacking, "epochs that are missing", run))
+            found.append(rows_problem(where, lacking, "evaluations that are missing", run))
         return found
 
     def _ended(self) -> dict[str, tuple[str, int | None]]:
-        columns = (self._trials[name].to_pylist() for name in ("trial_id", "status", "epochs_run"))
-        return {name: (status, epochs) for name, status, epochs in zip(*columns, strict=True)}
+        columns = (self._trials[name].to_pylist() for name in ("trial_id", "status", "evaluations_run"))
+        return {name: (status, number) for name, status, number in zip(*columns, strict=True)}
 
 
 def doubled_trials(trials: Any) -> list[str]:

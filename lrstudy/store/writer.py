@@ -1,4 +1,4 @@
-"""The one writer of a store: appends epochs and trials, and mends what a kill left behind."""
+"""The one writer of a store: appends evaluations and trials, and repairs what a kill left behind."""
 
 from __future__ import annotations
 
@@ -12,16 +12,23 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lrstudy.errors import Problem, StoreError
-from lrstudy.records import EpochRecord, TrialRecord
+from lrstudy.records import EvaluationRecord, TrialRecord
 from lrstudy.store.changes import changes_between, listed_changes
-from lrstudy.store.chunks import CHUNK_ROWS, ChunkWriter
+from lrstudy.store.chunks import CHUNK_ROWS, ChunkWriter, keep_rows
 from lrstudy.store.leftovers import clear_leftovers
 from lrstudy.store.location import Location, open_location
 from lrstudy.store.lock import WriterLock, lock_folder
 from lrstudy.store.reader import Store, open_store
 from lrstudy.store.study_info import STUDY_FILE, StudyInfo
-from lrstudy.store.table_schema import TABLES, TrialKey, epochs_table, trials_table
-from lrstudy.store.tally import EpochTally, Span, count_epochs
+from lrstudy.store.table_schema import (
+    FOLDERS,
+    SCHEMA_VERSION,
+    TABLES,
+    TrialKey,
+    evaluations_table,
+    trials_table,
+)
+from lrstudy.store.tally import COLUMNS, EvaluationTally, Span, count_evaluations
 
 
 class StoreWriter:
@@ -37,8 +44,8 @@ class StoreWriter:
         self.location, self.study, self.resumed = location, study, resumed
         self._lock = lock
         self._trials = ChunkWriter(location / "trials", "trials", study, chunk_rows)
-        self._epochs = ChunkWriter(location / "epochs", "epochs", study, chunk_rows)
-        self._last_epoch: dict[str, int] = {}
+        self._evaluations = ChunkWriter(location / "evaluations", "evaluations", study, chunk_rows)
+        self._last_evaluation: dict[str, int] = {}
         self._ended: set[str] = set()
 
     @classmethod
@@ -53,10 +60,10 @@ class StoreWriter:
     ) -> Self:
         """Start a store in ``location`` (the study's own folder), or continue an existing one.
 
-        Epoch rows of a trial that has no trial row are dropped, but for the epochs up to ``keep[trial_id]``,
-        which a checkpoint covers. The rows of the trials to ``forget`` are dropped whole. Raises
-        ``StoreError`` when the folder cannot be written, belongs to another study, is being written by
-        another process, or holds damaged files.
+        Evaluations of a trial that has no trial row are dropped, except those up to ``keep[trial_id]``,
+        which a checkpoint covers. The rows of the trials to ``forget`` are dropped whole. A store of an
+        earlier schema version is continued in this one. Raises ``StoreError`` when the folder cannot be
+        written, belongs to another study, is being written by another process, or holds damaged files.
         """
         folder = open_location(location)
         _refuse_other_study(folder, study)
@@ -91,48 +98,55 @@ class StoreWriter:
             (folder / STUDY_FILE).write(study.to_json().encode())
             return cls(folder, study, lock, resumed=False, chunk_rows=chunk_rows)
         # Targets and resources may differ between two runs of one study: the report reads the latest.
-        now = replace(before, spec=study.spec, fingerprints=study.fingerprints or before.fingerprints)
+        now = replace(
+            before,
+            spec=study.spec,
+            fingerprints=study.fingerprints or before.fingerprints,
+            schema_version=SCHEMA_VERSION,
+        )
         if now != before:
             (folder / STUDY_FILE).write(now.to_json().encode())
         writer = cls(folder, now, lock, resumed=True, chunk_rows=chunk_rows)
-        for table in TABLES:
-            clear_leftovers(folder / table)
+        for table_folder in (name for table in TABLES for name in FOLDERS[table]):
+            clear_leftovers(folder / table_folder)
         if forget:
             writer._forget(open_store(folder), forget)
         writer._resume(open_store(folder), keep)
         return writer
 
     @property
-    def last_epochs(self) -> Mapping[str, int]:
-        """The last epoch that is stored (or waiting to be) of every trial that has any."""
-        return dict(self._last_epoch)
+    def last_evaluations(self) -> Mapping[str, int]:
+        """The last evaluation that is stored (or waiting to be) of every trial that has any."""
+        return dict(self._last_evaluation)
 
     def append(
         self,
-        epochs: Sequence[tuple[TrialKey, EpochRecord]] = (),
+        evaluations: Sequence[tuple[TrialKey, EvaluationRecord]] = (),
         trials: Sequence[TrialRecord] = (),
     ) -> None:
         """Store rows; when it returns they are on disk.
 
-        Rows that are stored already (an epoch, a trial's end) are passed over, so that what a retried
+        Rows that are stored already (an evaluation, a trial's end) are passed over, so that what a retried
         trial repeats is not doubled. Raises ``StoreError`` when they cannot be written: then they wait, and
-        the next call (or ``flush``) tries again. Raises ``ValueError`` when a trial's epochs leave a gap.
+        the next call (or ``flush``) tries again. Raises ``ValueError`` when a trial's evaluations leave a gap
+        or have a metric that the study does not declare.
         """
-        self.append_tables(epochs_table(self._new_epochs(epochs)), trials_table(self._new_trials(trials)))
+        rows = evaluations_table(self._new_evaluations(evaluations), self.study.schema("evaluations"))
+        self.append_tables(rows, trials_table(self._new_trials(trials)))
 
-    def append_tables(self, epochs: Any, trials: Any) -> None:
-        """Store whole tables of ``EPOCHS_SCHEMA`` and ``TRIALS_SCHEMA`` whose rows are known to be new."""
-        self._remember(count_epochs(epochs), trials["trial_id"].to_pylist())
-        self._epochs.enqueue(epochs)
+    def append_tables(self, evaluations: Any, trials: Any) -> None:
+        """Store whole tables of the study's schemas whose rows are known to be new."""
+        self._remember(count_evaluations(evaluations), trials["trial_id"].to_pylist())
+        self._evaluations.enqueue(evaluations)
         self._trials.enqueue(trials)
         self.flush()
 
     def flush(self) -> None:
-        """Write what waits. Epochs first: a trial's row says that its epochs are all there."""
-        if not (self._epochs.waiting or self._trials.waiting):
+        """Write what waits. Evaluations first: a trial's row says that its evaluations are all there."""
+        if not (self._evaluations.waiting or self._trials.waiting):
             return
         self._lock.check()
-        self._epochs.flush()
+        self._evaluations.flush()
         self._trials.flush()
         self._lock.check()
 
@@ -151,16 +165,19 @@ class StoreWriter:
     ) -> None:
         self.close()
 
-    def _new_epochs(self, rows: Sequence[tuple[TrialKey, EpochRecord]]) -> list[tuple[TrialKey, EpochRecord]]:
+    def _new_evaluations(
+        self, rows: Sequence[tuple[TrialKey, EvaluationRecord]]
+    ) -> list[tuple[TrialKey, EvaluationRecord]]:
         last: dict[str, int] = {}
         new = []
         for key, record in rows:
-            before = last.get(key.trial_id, self._last_epoch.get(key.trial_id, 0))
-            if record.epoch <= before:
+            before = last.get(key.trial_id, self._last_evaluation.get(key.trial_id, 0))
+            number = record.evaluation
+            if number <= before:
                 continue
-            if record.epoch != before + 1:
-                raise ValueError(f"{key.trial_id}: epoch {record.epoch} follows epoch {before}")
-            last[key.trial_id] = record.epoch
+            if number != before + 1:
+                raise ValueError(f"{key.trial_id}: evaluation {number} follows evaluation {before}")
+            last[key.trial_id] = number
             new.append((key, record))
         return new
 
@@ -168,49 +185,50 @@ class StoreWriter:
         first = {record.trial_id: record for record in reversed(records)}
         return [record for name, record in reversed(first.items()) if name not in self._ended]
 
-    def _remember(self, epochs: Mapping[str, Span], ended: Iterable[str]) -> None:
-        for name, span in epochs.items():
-            self._last_epoch[name] = max(span.last, self._last_epoch.get(name, 0))
+    def _remember(self, evaluations: Mapping[str, Span], ended: Iterable[str]) -> None:
+        for name, span in evaluations.items():
+            self._last_evaluation[name] = max(span.last, self._last_evaluation.get(name, 0))
         self._ended.update(ended)
 
     def _resume(self, store: Store, keep: Mapping[str, int]) -> None:
         ended = store.trials(["trial_id"])
         limits = {trial_id: last for trial_id, last in keep.items() if last > 0}
-        tally = EpochTally(store.trials(), gaps=self.study.imported)
+        tally = EvaluationTally(store.trials(), gaps=self.study.imported)
         orphaned = []
-        for name in store.files("epochs"):
-            rows = store.read_file("epochs", name, ["trial_id", "epoch"])
+        for name in store.files("evaluations"):
+            rows = store.read_file("evaluations", name, COLUMNS)
             covered = _covered(rows, ended, limits)
-            tally.add(count_epochs(rows.filter(covered)))
+            tally.add(count_evaluations(rows.filter(covered)))
             if not pc.all(covered).as_py():
                 orphaned.append((name, covered))
         # Nothing is changed in a store whose rows contradict each other.
-        if problems := tally.problems(str(self.location / "epochs"), str(self.location)):
+        if problems := tally.problems(str(self.location / "evaluations"), str(self.location)):
             raise StoreError(problems)
         self._remember(tally.spans, ended["trial_id"].to_pylist())
         for name, covered in orphaned:
-            self._epochs.replace(name, self._epochs.read(name).filter(covered))
+            keep_rows(self.location / name, covered)
+        self._trials.upgrade()
         self._trials.resume()
-        self._epochs.resume()
+        self._evaluations.resume()
 
     def _forget(self, store: Store, trial_ids: frozenset[str]) -> None:
-        """Drop the rows of trials; their epochs then belong to no trial and go with the orphans."""
+        """Drop the rows of trials; their evaluations then belong to no trial and go with the orphans."""
         gone = pa.array(sorted(trial_ids), pa.string())
         for name in store.files("trials"):
             kept = pc.invert(
                 pc.is_in(store.read_file("trials", name, ["trial_id"])["trial_id"], value_set=gone)
             )
             if not pc.all(kept).as_py():
-                self._trials.replace(name, self._trials.read(name).filter(kept))
+                keep_rows(self.location / name, kept)
 
 
 def _covered(rows: Any, ended: Any, limits: Mapping[str, int]) -> Any:
-    """Return a mask of the epochs that a trial row or a checkpoint covers; the rest will be run again."""
+    """Return a mask of the evaluations that a trial row or a checkpoint covers; the rest run again."""
     covered = pc.is_in(rows["trial_id"], value_set=ended["trial_id"].combine_chunks())
     if limits:
         place = pc.index_in(rows["trial_id"], value_set=pa.array(list(limits), pa.string()))
         limit = pc.take(pa.array(list(limits.values()), pa.int64()), place)
-        covered = pc.or_(covered, pc.fill_null(pc.less_equal(rows["epoch"], limit), False))
+        covered = pc.or_(covered, pc.fill_null(pc.less_equal(rows["evaluation"], limit), False))
     return covered
 
 
@@ -218,7 +236,8 @@ def _refuse_other_study(folder: Location, study: StudyInfo) -> StudyInfo | None:
     """Return what ``study.json`` says, None where there is no store; ``StoreError`` for another study's."""
     names = folder.names()
     if STUDY_FILE not in names:
-        if any((folder / table).names() for table in TABLES if table in names):
+        tables = [name for table in TABLES for name in FOLDERS[table] if name in names]
+        if any((folder / name).names() for name in tables):
             remedy = f"Restore {STUDY_FILE} from a copy, or choose another --out"
             raise StoreError(Problem(str(folder), "", f"holds tables but no {STUDY_FILE}", remedy))
         return None

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from lrstudy.records import EpochRecord
+from lrstudy.records import EvaluationRecord
 from lrstudy.rules.outcome import Outcome
 from lrstudy.tuning.fault import Fault
 
@@ -62,7 +62,7 @@ class TrialMessage:
     """The epochs of one trial since its last message, and the event that followed them, if any."""
 
     trial_id: str
-    rows: tuple[EpochRecord, ...] = ()
+    rows: tuple[EvaluationRecord, ...] = ()
     event: Rung | Ended | Stopped | None = None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import torch
 from lrstudy.engine.start_group import start_group
 from lrstudy.engine.trial import TrialConfig
 from lrstudy.errors import InputError, Problem, did_you_mean
-from lrstudy.records import EpochRecord, Phase, TrialRecord
+from lrstudy.records import EvaluationRecord, Phase, TrialRecord, when
 from lrstudy.rules.counting import counted
 from lrstudy.spec import Study
 from lrstudy.store import Store
@@ -28,7 +28,9 @@ from lrstudy.tuning.worker.process import device_of
 class Difference:
     """The first value that differs from the recorded one."""
 
-    epoch: int
+    evaluation: int
+    step: int
+    epoch: float | None
     column: str
     recorded: float | None
     repeated: float | None
@@ -60,9 +62,8 @@ class Repetition:
             )
         if self.first is not None:
             first = self.first
-            lines.append(
-                f"  first in epoch {first.epoch}: {first.column} {first.recorded!r} is now {first.repeated!r}"
-            )
+            values = f"{first.column} {first.recorded!r} is now {first.repeated!r}"
+            lines.append(f"  first {when(first.epoch, first.step)}: {values}")
             lines.append(f"  largest relative difference {self.largest_relative:.2g}")
         return "\n".join(lines)
 
@@ -78,46 +79,48 @@ def repeat(store: Store, study: Study, trial_id: str, own: Sequence[Path] = ()) 
     if record is None:
         remedy = did_you_mean(trial_id, sorted(records)[:200])
         raise InputError(Problem(str(store.location), "TRIAL", "is no trial of this run", remedy, trial_id))
-    before = [row for key, row in store.epoch_records() if key.trial_id == trial_id]
+    before = [row for key, row in store.evaluation_records() if key.trial_id == trial_id]
     if not before:
         remedy = "Choose a trial that has epochs: lrstudy query RUN lists them."
         raise InputError(Problem(str(store.location), trial_id, "has no recorded epoch", remedy))
     check_imports(study, own)
     make_importable(own)
     torch.set_num_threads(study.resources.cpus)
-    data = load_data(study.task, study.seed, None)
+    data = None if study.function is not None else load_data(study.built_in, study.seed, None)
     now = fingerprints(study, data)
     if problems := differences(study, store.study.fingerprints, now, str(store.location)):
         raise InputError(problems)
-    before.sort(key=lambda row: row.epoch)
+    before.sort(key=lambda row: row.evaluation)
     return compare(trial_id, before, _train(study, data, record, len(before), lanes=store.study.lanes > 0))
 
 
-def compare(trial_id: str, before: Sequence[EpochRecord], after: Sequence[EpochRecord]) -> Repetition:
+def compare(
+    trial_id: str, before: Sequence[EvaluationRecord], after: Sequence[EvaluationRecord]
+) -> Repetition:
     """Compare every measured value of two trainings, epoch by epoch."""
-    columns = [name for name in asdict(before[0]) if not name.endswith("_seconds")]
+    columns = [name for name in before[0].values() if not name.endswith("_seconds")]
     first: Difference | None = None
     largest = 0.0
     for one, two in zip(before, after, strict=False):
         for column in columns:
-            was, now = getattr(one, column), getattr(two, column)
+            was, now = one.value(column), two.value(column)
             if _equal(was, now):
                 continue
-            first = first or Difference(one.epoch, column, was, now)
+            first = first or Difference(one.evaluation, one.step, one.epoch, column, was, now)
             largest = max(largest, _relative(was, now))
     return Repetition(trial_id, len(before), len(after), len(columns), first, largest)
 
 
 def _train(
-    study: Study, data: TaskData, record: TrialRecord, epochs: int, *, lanes: bool
-) -> list[EpochRecord]:
+    study: Study, data: TaskData | None, record: TrialRecord, epochs: int, *, lanes: bool
+) -> list[EvaluationRecord]:
     kind = study.schedule(record.schedule).kind
     config = TrialConfig(
         record.trial_id, record.phase, record.schedule, kind, dict(record.params), record.seed
     )
     tested = record.phase is Phase.RANGE_TEST  # trained to its end; other trials to the recorded epoch
     group = start_group(study, data, [config], device_of(study), in_lanes=lanes and not tested)
-    rows: list[EpochRecord] = []
+    rows: list[EvaluationRecord] = []
     try:
         for pause in group.run():
             rows += pause.rows.values()

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from lrstudy.errors import InputError, Problem
-from lrstudy.records import EpochRecord
+from lrstudy.records import EvaluationRecord
 from lrstudy.rules.child_import import ChildImport
 from lrstudy.spec import Study
 from lrstudy.store import Location, Store, StoreWriter, StudyInfo, open_location, open_store, study_folder
@@ -42,7 +42,7 @@ class Prepared:
     location: Location
     lanes_note: str
     data_note: str
-    _data: TaskData
+    _data: TaskData | None
     _writer: StoreWriter
     _address: str | None
     _session: str | None
@@ -107,10 +107,11 @@ def prepare(
         checked = check_study(study, imported, data_root)
         data = checked.data
         problems += checked.problems
-        digests = None if problems or data is None else fingerprints(study, data)
+        lacks_data = data is None and study.function is None
+        digests = None if problems or lacks_data else fingerprints(study, data)
         info = study_info(study, digests)
         problems += check_tracking(study, place)
-        if problems or data is None:
+        if problems or lacks_data:
             collect(problems, lambda: StoreWriter.check(place, info))
             raise InputError(problems)
         if not begins:
@@ -123,7 +124,7 @@ def prepare(
         writer = stack.enter_context(StoreWriter.create_or_open(place, info, forget=forget))
         withdraw_stop(place, before=opened)  # an earlier run's; later requests are for this run
         store = open_store(place)
-        run = StudyRun(study, store.trial_records(), _epochs(study, store))
+        run = StudyRun(study, store.trial_records(), _evaluations(study, store))
         run.clean_up(place)  # a kill may have come after the last row and before this
         note = _lanes_note(study, writer.study, begins=begins)
         yield Prepared(run, place, note, _data_note(study, data), data, writer, address, session, folders)
@@ -143,18 +144,18 @@ def _lanes_note(study: Study, stored: StudyInfo, *, begins: bool) -> str:
     return f"{note}: {chosen}; use another --out to start a new run"
 
 
-def _data_note(study: Study, data: TaskData) -> str:
+def _data_note(study: Study, data: TaskData | None) -> str:
     """Return a description of a user's own data, and of rows that splits have in common."""
-    if not study.task.dataset.is_users_own:
+    if data is None or not study.built_in.dataset.is_users_own:
         return ""
     return "\n".join(filter(None, (f"data: {data.description}", data.repeated_rows)))
 
 
-def _epochs(study: Study, store: Store) -> dict[str, list[EpochRecord]]:
-    """Return the epochs of every finished trial if pruning or extending continues from them."""
-    rows: dict[str, list[EpochRecord]] = {}
+def _evaluations(study: Study, store: Store) -> dict[str, list[EvaluationRecord]]:
+    """Return the evaluations of every finished trial if pruning or extending continues from them."""
+    rows: dict[str, list[EvaluationRecord]] = {}
     if study.budget.pruner != "none" or study.budget.extend:
-        for key, row in store.epoch_records():
+        for key, row in store.evaluation_records():
             rows.setdefault(key.trial_id, []).append(row)
     return rows
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from lrstudy.errors import LrStudyError, Problem
-from lrstudy.store import Location, examine, open_location, repair, writer_of
+from lrstudy.store import ALIASES, Location, examine, open_location, repair, writer_of
 from lrstudy.tuning.cluster.diagnosis import CheckResult
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def repair_run(run: str) -> Iterator[CheckResult]:
 
 def _files(store: Examination, run: str) -> Iterator[CheckResult]:
     for table, number in store.files.items():
-        damaged = {name: problems for name, problems in store.damaged.items() if name.startswith(table)}
+        damaged = {name: problems for name, problems in store.damaged.items() if _table_of(name) == table}
         for name, problems in damaged.items():
             yield CheckResult(name, "fault", _messages(problems), _files_remedy(store, run))
         sound = number - len(damaged)
@@ -64,15 +64,15 @@ def _rows(store: Examination, run: str) -> Iterator[CheckResult]:
     remedy = f"To keep one row of each where they agree, and remove the rest: lrstudy doctor {run} --repair"
     if store.doubled_trials:
         yield CheckResult("trials", "fault", f"stored more than once: {_some(store.doubled_trials)}", remedy)
-    if store.doubled_epochs:
+    if store.doubled_evaluations:
         yield CheckResult(
-            "epochs", "fault", f"stored more than once: of {_some(store.doubled_epochs)}", remedy
+            "evaluations", "fault", f"stored more than once: of {_some(store.doubled_evaluations)}", remedy
         )
-    if store.lacking_epochs:
+    if store.lacking_evaluations:
         remedy = f"To remove these trials, so that they run again: lrstudy doctor {run} --repair"
-        yield CheckResult("epochs", "fault", f"missing: of {_some(store.lacking_epochs)}", remedy)
+        yield CheckResult("evaluations", "fault", f"missing: of {_some(store.lacking_evaluations)}", remedy)
     if store.unfinished:
-        seen = f"{_some(store.unfinished)}: epochs without a trial row; these trials run again"
+        seen = f"{_some(store.unfinished)}: evaluations without a trial row; these trials run again"
         yield CheckResult("unfinished", "note", seen, f"To continue: lrstudy resume {run}")
 
 
@@ -92,6 +92,11 @@ def _files_remedy(store: Examination, run: str) -> str:
     if store.study.imported:
         return f"{restore}, or import the histories again."
     return f"{restore}, or set it aside and run its trials again: lrstudy doctor {run} --repair"
+
+
+def _table_of(file: str) -> str:
+    folder = file.partition("/")[0]
+    return ALIASES.get(folder, folder)
 
 
 def _messages(problems: Sequence[Problem]) -> str:

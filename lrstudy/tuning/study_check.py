@@ -24,7 +24,9 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """The result of the checks: the data (None if they cannot be loaded), the problems and the warnings.
+    """The result of the checks: the data, the problems and the warnings.
+
+    The data are None if they cannot be loaded, and for a user's training function, which loads its own.
 
     ``missing`` are the problems that fetching the data solves.
     """
@@ -42,9 +44,12 @@ class Checked:
 
 def users_code(study: Study) -> Iterator[UserCode]:
     """Yield the users' own code that a study names: its data set, its model, its schedules."""
-    for part, name in (("dataset", study.task.dataset.name), ("model", study.task.model.name)):
-        if ":" in name and not name.startswith(TORCHVISION):
-            yield UserCode(name, "task", part)
+    if study.function is not None:
+        yield UserCode(study.function.train, "task", "train")
+    else:
+        for part, name in (("dataset", study.built_in.dataset.name), ("model", study.built_in.model.name)):
+            if ":" in name and not name.startswith(TORCHVISION):
+                yield UserCode(name, "task", part)
     for schedule in study.schedules:
         if ":" in schedule.kind and schedule.kind.partition(".")[0] != "torch":
             yield UserCode(schedule.kind, f"schedules.{schedule.name}", "kind")
@@ -62,6 +67,7 @@ def check_study(study: Study, imported: ChildImport, data_root: Path | None = No
 
     ``imported`` is the first import of ``users_code``; if that ended its process, nothing else is checked.
     """
+    from lrstudy.engine.function.function_check import check_function
     from lrstudy.schedules.schedule_check import check_schedules
     from lrstudy.tasks import check_task, load_data
 
@@ -70,13 +76,17 @@ def check_study(study: Study, imported: ChildImport, data_root: Path | None = No
     problems: list[Problem] = []
     missing: tuple[Problem, ...] = ()
     data = None
+    if (function := study.function) is not None:
+        collect(problems, lambda: check_function(function))
+        schedules = check_schedules(study, None, sound=not problems)
+        return Checked(None, (*problems, *schedules.problems), tuple(schedules.warnings))
     try:
-        data = load_data(study.task, study.seed, data_root)
+        data = load_data(study.built_in, study.seed, data_root)
     except InputError as error:
         problems += error.problems
         missing = error.problems if isinstance(error, MissingDataError) else ()
     if data is not None:
-        collect(problems, lambda: check_task(study.task, data, study.target.metric))
+        collect(problems, lambda: check_task(study.built_in, data, study.target.metric))
     schedules = check_schedules(study, data, sound=not problems)
     return Checked(data, (*problems, *schedules.problems), tuple(schedules.warnings), missing)
 

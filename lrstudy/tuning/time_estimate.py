@@ -42,37 +42,50 @@ class Estimate:
 
 def estimate_seconds(study: Study, data: TaskData, run: Store | None = None) -> Estimate:
     """Estimate from the trials of an earlier run of the same task, or from a second of training here."""
-    steps = Pipeline(data, study.task, torch.device("cpu")).steps_per_epoch
+    steps = Pipeline(data, study.built_in, torch.device("cpu")).steps_per_epoch
     each, basis = (None, "") if run is None else _recorded(study, run)
     choice, advice = choose_lanes(study, data), ""
     if each is None:
         alone, lanes = _time_steps(study, data), choice.lanes
         step_seconds = seconds_per_step(study, data, lanes) if lanes else alone
-        each = study.task.epochs * steps * step_seconds + (0.0 if lanes else _TRIAL_SECONDS)
+        each = study.built_in.epochs * steps * step_seconds + (0.0 if lanes else _TRIAL_SECONDS)
         where = f" of each of {lanes} lanes" if lanes else ""
         basis = f"from {step_seconds * 1e3:.2g} ms a step{where} on this CPU"
         if step_seconds > alone:
             advice = f"measured here, a step alone takes {alone * 1e3:.2g} ms: resources.lanes = 0 is faster"
-    cores = os.cpu_count() or 1
-    at_once = max(1, cores // study.resources.cpus)
-    if study.resources.max_concurrent:
-        at_once = min(at_once, study.resources.max_concurrent)
+    at_once = _at_once(study)
     seconds = _START_SECONDS + study.all_trials * each / at_once
     done = f"{basis}, {at_once} at once"
     return Estimate(seconds, done, steps, each, data.description, choice, advice)
+
+
+def estimate_function(study: Study, run: Store | None = None) -> Estimate:
+    """Estimate a study of a user's training function from the trials of an earlier run of the same task."""
+    each, basis = (None, "") if run is None else _recorded(study, run)
+    if each is None:
+        return Estimate(None, "no trial of it is recorded yet; lrstudy check measures some steps")
+    at_once = _at_once(study)
+    seconds = _START_SECONDS + study.all_trials * each / at_once
+    return Estimate(seconds, f"{basis}, {at_once} at once", trial_seconds=each)
+
+
+def _at_once(study: Study) -> int:
+    """Return the number of trials that this machine runs at once."""
+    at_once = max(1, (os.cpu_count() or 1) // study.resources.cpus)
+    return min(at_once, study.resources.max_concurrent) if study.resources.max_concurrent else at_once
 
 
 def _recorded(study: Study, run: Store) -> tuple[float | None, str]:
     """Return the mean seconds of the complete trials in a run of the same task, and a description."""
     if run.study.spec.get("task") != study.to_json()["task"]:
         return None, ""
-    whole = [trial for trial in run.trial_records() if trial.epochs_run == study.task.epochs]
+    whole = [trial for trial in run.trial_records() if trial.epochs_run == study.built_in.epochs]
     if not whole:
         return None, ""
     seconds = {trial.trial_id: (trial.ended_at - trial.started_at).total_seconds() for trial in whole}
     if run.study.lanes:  # trials of a group overlap: only the epochs hold a trial's share
         seconds = dict.fromkeys(seconds, 0.0)
-        for key, row in run.epoch_records():
+        for key, row in run.evaluation_records():
             if key.trial_id in seconds:
                 seconds[key.trial_id] += row.train_seconds + row.eval_seconds
     return statistics.fmean(seconds.values()), f"from {len(whole)} recorded trials"
@@ -83,7 +96,7 @@ def _time_steps(study: Study, data: TaskData) -> float:
     threads = torch.get_num_threads()
     torch.set_num_threads(study.resources.cpus)
     try:
-        parts = assemble(study.task, data, torch.device("cpu"))
+        parts = assemble(study.built_in, data, torch.device("cpu"))
         step = build_step(parts, "eager")
         epochs = (parts.pipeline.train_batches(parts.order) for _ in itertools.count())
         batches = itertools.chain.from_iterable(epochs)

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from lrstudy.analysis.trial_table import Columns, read_columns
 from lrstudy.rules.metrics import METRICS
-from lrstudy.store import EPOCHS_SCHEMA, TRIALS_SCHEMA, StudyInfo
+from lrstudy.store import EVALUATIONS_SCHEMA, TRIALS_SCHEMA, StudyInfo
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 NAN = float("nan")
@@ -48,11 +48,11 @@ class Sample:
     def trials(self) -> Any:
         return pa.Table.from_pylist(self.trial_rows, schema=TRIALS_SCHEMA)
 
-    def epochs_table(self) -> Any:
-        return pa.Table.from_pylist(self.epoch_rows, schema=EPOCHS_SCHEMA)
+    def evaluations_table(self) -> Any:
+        return pa.Table.from_pylist(self.epoch_rows, schema=EVALUATIONS_SCHEMA)
 
-    def epochs(self, columns: list[str]) -> Any:
-        return self.epochs_table().select(columns)
+    def evaluations(self, columns: list[str]) -> Any:
+        return self.evaluations_table().select(columns)
 
     def columns(self) -> Columns:
         return read_columns(self, METRICS[self.metric], shared=self.lanes > 0)
@@ -86,9 +86,10 @@ class Sample:
         row = {
             "params": json.dumps(params or {}),
             "status": status,
-            "epochs_run": len(values),
+            "evaluations_run": len(values),
+            "epochs_run": more.get("evaluations_run", len(values)),
             "best_val": best,
-            "best_epoch": None if best is None else values.index(best) + 1,
+            "best_evaluation": None if best is None else values.index(best) + 1,
             "objective": best if status in ("completed", "pruned") else None,
             "test_accuracy": None if imported else best,
             "attempt": 1,
@@ -107,7 +108,9 @@ class Sample:
             }
             stored = 1 - value if metric.complement and value is not None else value
             self.epoch_rows.append(
-                key | {"epoch": epoch, metric.column: stored} | ({} if imported else counted)
+                key
+                | {"evaluation": epoch, "epoch": epoch, metric.column: stored}
+                | ({} if imported else counted)
             )
         return self
 
@@ -160,9 +163,10 @@ class GeneratedStore:
                     "seed": number,
                     "params": json.dumps({"lr": float(rng.uniform(0.001, 1))}),
                     "status": "completed",
+                    "evaluations_run": epochs,
                     "epochs_run": epochs,
                     "best_val": float(best[row]),
-                    "best_epoch": int(values[row].argmax()) + 1,
+                    "best_evaluation": int(values[row].argmax()) + 1,
                     "objective": float(best[row]),
                     "test_accuracy": float(best[row]),
                     "started_at": BEGIN,
@@ -176,7 +180,8 @@ class GeneratedStore:
         epoch = np.tile(steps, len(keys))
         known = {
             "trial_id": pa.array(ids, pa.string()),
-            "epoch": pa.array(epoch),
+            "evaluation": pa.array(epoch),
+            "epoch": pa.array(epoch, pa.float64()),
             "step": pa.array(100 * epoch),
             "samples": pa.array(3200 * epoch),
             "train_seconds": pa.array(np.full(size, 2.0)),
@@ -185,11 +190,12 @@ class GeneratedStore:
             "lr": pa.array(0.1 / epoch),
         }
         self._epochs = {
-            n: known.get(n, pa.nulls(size, EPOCHS_SCHEMA.field(n).type)) for n in EPOCHS_SCHEMA.names
+            n: known.get(n, pa.nulls(size, EVALUATIONS_SCHEMA.field(n).type))
+            for n in EVALUATIONS_SCHEMA.names
         }
 
     def trials(self) -> Any:
         return self._trials
 
-    def epochs(self, columns: list[str]) -> Any:
+    def evaluations(self, columns: list[str]) -> Any:
         return pa.table({name: self._epochs[name] for name in columns})

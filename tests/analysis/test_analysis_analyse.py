@@ -107,7 +107,7 @@ def test_a_failed_run_is_left_out_and_counted() -> None:
 
 
 def test_a_diverged_run_counts_as_the_whole_budget_even_without_an_epoch() -> None:
-    sample = race({"fixed": [4, 6]}).add("fixed", [], seed=2, status="diverged", epochs_run=1)
+    sample = race({"fixed": [4, 6]}).add("fixed", [], seed=2, status="diverged", evaluations_run=1)
     summary = analyse(sample)
     reach = of(summary, "fixed").reach[0]
     assert (reach.hits, reach.runs) == (2, 3)
@@ -141,7 +141,7 @@ def test_targets_that_nobody_named_come_from_the_reference_by_a_stated_rule() ->
 def test_recorded_histories_have_no_seconds_and_say_nothing_of_them() -> None:
     sample = Sample({"fixed": {}, "fast": {}}, targets=[0.9], trials_budget=0, confirm_seeds=1)
     for name, hit_at in (("fixed", 6), ("fast", 3)):
-        sample.add(name, rising(hit_at), imported=True, node=None, device=None, epochs_run=None)
+        sample.add(name, rising(hit_at), imported=True, node=None, device=None, evaluations_run=None)
     summary = analyse(sample)
     fast = of(summary, "fast")
     assert fast.reach[0].speedup.value == 2
@@ -275,7 +275,7 @@ def test_names_are_taken_as_they_are() -> None:
 def test_a_real_store_reads_as_the_tables_in_memory(tmp_path: Any) -> None:
     sample = race({"fixed": [4, 6, 5], "fast": [2, 3, 2]})
     with StoreWriter.create_or_open(tmp_path / "sample", sample.study) as writer:
-        writer.append_tables(sample.epochs_table(), sample.trials())
+        writer.append_tables(sample.evaluations_table(), sample.trials())
     assert analyse(open_store(tmp_path / "sample")).to_json() == analyse(sample).to_json()
 
 

@@ -79,4 +79,4 @@ def test_a_curve_knows_its_epochs_along_every_axis() -> None:
 
 
 def test_there_are_none_without_an_epoch() -> None:
-    assert curves(three([], status="diverged", epochs_run=1)) == {}
+    assert curves(three([], status="diverged", evaluations_run=1)) == {}

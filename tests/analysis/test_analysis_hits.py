@@ -21,7 +21,7 @@ def one(values: list[float | None], **more: object) -> Sample:
 def hit_epoch(sample: Sample, target: float) -> float | None:
     columns = sample.columns()
     row = first_hit(columns, columns.trials[0], METRICS[sample.metric], target)
-    return None if row is None else float(columns.epoch[row])
+    return None if row is None else float(columns.evaluation[row])
 
 
 def test_the_first_epoch_at_the_target_is_the_hit_even_if_the_metric_falls_again() -> None:
@@ -56,7 +56,7 @@ def test_rows_in_any_order_are_read_by_trial_and_epoch() -> None:
     np.random.default_rng(0).shuffle(sample.epoch_rows)
     columns = sample.columns()
     rows = [first_hit(columns, trial, ACCURACY, 0.9) for trial in columns.trials]
-    assert [columns.epoch[row] for row in rows if row is not None] == [3, 5, 4, 2]
+    assert [columns.evaluation[row] for row in rows if row is not None] == [3, 5, 4, 2]
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_a_hit_after_the_horizon_does_not_count() -> None:
 
 
 def test_a_run_that_diverged_before_any_epoch_ended_counts_as_the_whole_horizon() -> None:
-    columns = one([], status="diverged", epochs_run=1).columns()
+    columns = one([], status="diverged", evaluations_run=1).columns()
     for axis_horizon in (10.0, np.inf):
         found = hits_of(columns, columns.trials, ACCURACY, 0.9, "epochs", axis_horizon)
         assert not found.hit[0]

@@ -25,7 +25,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lrstudy.store import EPOCHS_SCHEMA, TRIALS_SCHEMA, StoreWriter, StudyInfo
+from lrstudy.store import EVALUATIONS_SCHEMA, TRIALS_SCHEMA, StoreWriter, StudyInfo
 from lrstudy.store.table_schema import params_to_json
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -76,6 +76,7 @@ def _chunk(folder: Path, schedule: str, place: int, numbers: np.ndarray, tune: i
         "phase": np.repeat(phases, epochs),
         "schedule": np.repeat(schedule, len(numbers) * epochs),
         "seed": np.repeat(seeds, epochs),
+        "evaluation": np.tile(epoch, len(numbers)),
         "epoch": np.tile(epoch, len(numbers)),
         "step": np.tile(epoch * 45, len(numbers)),
         "samples": np.tile(epoch * 1437, len(numbers)),
@@ -85,7 +86,7 @@ def _chunk(folder: Path, schedule: str, place: int, numbers: np.ndarray, tune: i
         "val_loss": 1 - accuracy.ravel(),
         "train_loss": 0.9 - accuracy.ravel(),
     }
-    _write(folder / "epochs", columns, EPOCHS_SCHEMA, rng)
+    _write(folder / "evaluations", columns, EVALUATIONS_SCHEMA, rng)
     best = accuracy.max(axis=1)
     trials = {
         "trial_id": ids,
@@ -94,9 +95,10 @@ def _chunk(folder: Path, schedule: str, place: int, numbers: np.ndarray, tune: i
         "seed": seeds,
         "params": [params_to_json({"lr": value}) for value in lr.tolist()],
         "status": np.where(diverged, "diverged", "completed"),
+        "evaluations_run": np.full(len(ids), epochs),
         "epochs_run": np.full(len(ids), epochs),
         "best_val": best,
-        "best_epoch": accuracy.argmax(axis=1) + 1,
+        "best_evaluation": accuracy.argmax(axis=1) + 1,
         "objective": np.where(diverged, np.nan, best),
         "started_at": [START] * len(ids),
         "ended_at": [START + timedelta(seconds=9)] * len(ids),

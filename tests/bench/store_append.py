@@ -11,15 +11,18 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from lrstudy.records import EpochRecord, Phase, Status, TrialRecord
+from lrstudy.records import EvaluationRecord, Phase, Status, TrialRecord
 from lrstudy.store import StoreWriter, StudyInfo, TrialKey
 from lrstudy.store.chunks import CHUNK_ROWS, chunk_capacity
 
+COUNTS = ("evaluation", "step", "samples", "tokens", "epoch")
 SPEC = {
     "task": {"epochs": 5},
     "budget": {"trials": 4, "confirm_seeds": 2},
@@ -31,14 +34,40 @@ SPEC = {
 def trial(number: int, epochs: int, rng: np.random.Generator) -> tuple[list, list]:
     """One finished trial with realistic (incompressible) values."""
     key = TrialKey(f"lipschitz-tuned-tune-{number:05d}", Phase.TUNE, "lipschitz-tuned", number)
-    values = rng.random((epochs, 15)).tolist()
+    names = [field.name for field in fields(EvaluationRecord) if field.name not in (*COUNTS, "metrics")]
+    values = rng.random((epochs, len(names))).tolist()
     rows = [
-        (key, EpochRecord(epoch, epoch * 45, epoch * 1437, *value))
+        (key, EvaluationRecord(**_counts(epoch), **dict(zip(names, value, strict=True))))
         for epoch, value in enumerate(values, start=1)
     ]
     now = datetime.now(UTC)
-    end = (Status.COMPLETED, None, epochs, 0.5, 1, 0.5, None, None, None, now, now, "node", "cpu", 1)
-    return rows, [TrialRecord(key.trial_id, key.phase, key.schedule, number, {"lr": values[0][0]}, *end)]
+    end = TrialRecord(
+        **asdict(key),
+        params={"lr": values[0][0]},
+        status=Status.COMPLETED,
+        error=None,
+        length=epochs,
+        evaluations_run=epochs,
+        steps_run=epochs * 45,
+        epochs_run=float(epochs),
+        best_val=0.5,
+        best_evaluation=1,
+        best_step=45,
+        best_epoch=1.0,
+        objective=0.5,
+        **dict.fromkeys(("test_loss", "test_accuracy", "test_r2")),
+        started_at=now,
+        ended_at=now,
+        node="node",
+        device="cpu",
+        attempt=1,
+    )
+    return rows, [end]
+
+
+def _counts(epoch: int) -> dict[str, Any]:
+    counts = (epoch, epoch * 45, epoch * 1437, None, float(epoch))
+    return dict(zip(COUNTS, counts, strict=True))
 
 
 def measure(trials: int, epochs: int, chunk_rows: int) -> str:

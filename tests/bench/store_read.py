@@ -17,8 +17,8 @@ import numpy as np
 import pyarrow as pa
 from store_append import SPEC
 
-from lrstudy.store import EPOCHS_SCHEMA, TRIALS_SCHEMA, StoreWriter, StudyInfo, open_store
-from lrstudy.store.table_schema import epochs_table, trials_table
+from lrstudy.store import EVALUATIONS_SCHEMA, TRIALS_SCHEMA, StoreWriter, StudyInfo, open_store
+from lrstudy.store.table_schema import evaluations_table, trials_table
 
 READ = """
 import resource, sys, time
@@ -27,7 +27,7 @@ before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 start = time.perf_counter()
 columns = sys.argv[2].split(",") if sys.argv[2] else None
 store = open_store(sys.argv[1]); opened = time.perf_counter() - start
-table = store.epochs(columns); taken = time.perf_counter() - start
+table = store.evaluations(columns); taken = time.perf_counter() - start
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 print(f"{table.num_rows:,} rows x {table.num_columns} columns: opened in {opened:.2f} s, "
       f"read in {taken:.2f} s,",
@@ -49,9 +49,10 @@ def fill(writer: StoreWriter, rows: int, epochs: int) -> None:
             "schedule": ["lipschitz-tuned"] * size,
             "seed": np.repeat(numbers, epochs),
         }
-        for name in ("epoch", "step", "samples"):
+        for name in ("evaluation", "step", "samples", "epoch"):
             columns[name] = np.tile(np.arange(1, epochs + 1), len(numbers))
-        for name in EPOCHS_SCHEMA.names[7:]:
+        columns["tokens"] = [None] * size
+        for name in EVALUATIONS_SCHEMA.names[9:]:
             columns[name] = rng.random(size)
         now = datetime.now(UTC)
         ended: dict[str, object] = {name: pa.nulls(len(ids)) for name in TRIALS_SCHEMA.names}
@@ -59,10 +60,12 @@ def fill(writer: StoreWriter, rows: int, epochs: int) -> None:
         ended |= {"seed": numbers, "params": ["{}"] * len(ids), "status": ["completed"] * len(ids)}
         ended |= {"started_at": [now] * len(ids), "ended_at": [now] * len(ids)}
         writer.append_tables(
-            pa.table([pa.array(columns[f.name], f.type) for f in EPOCHS_SCHEMA], schema=EPOCHS_SCHEMA),
+            pa.table(
+                [pa.array(columns[f.name], f.type) for f in EVALUATIONS_SCHEMA], schema=EVALUATIONS_SCHEMA
+            ),
             pa.table([pa.array(ended[f.name]).cast(f.type) for f in TRIALS_SCHEMA], schema=TRIALS_SCHEMA),
         )
-    writer.append_tables(epochs_table([]), trials_table([]))
+    writer.append_tables(evaluations_table([]), trials_table([]))
 
 
 def main() -> None:

@@ -275,7 +275,7 @@ def test_csv_has_every_row_and_digit(runs: list[str]) -> None:
     said = done("query", runs[0], "SELECT trial_id, epoch, val_accuracy, kz FROM epochs", "--format", "csv")
     rows = list(csv.DictReader(io.StringIO(said)))
     assert len(rows) == 48
-    stored = open_store(runs[0]).epochs(["trial_id", "epoch", "val_accuracy"]).to_pylist()
+    stored = open_store(runs[0]).evaluations(["trial_id", "epoch", "val_accuracy"]).to_pylist()
     assert [float(row["val_accuracy"]) for row in rows] == [row["val_accuracy"] for row in stored]
     assert {row["kz"] for row in rows} == {""}
 
@@ -339,7 +339,7 @@ def test_the_report_of_a_run_that_goes_on(here: Path, runs: list[str]) -> None:
     del spec["imported"]
     study = replace(store.study, name="going-on", spec=spec)
     with StoreWriter.create_or_open(here / "runs/going-on", study) as writer:
-        writer.append_tables(store.epochs(), store.trials())
+        writer.append_tables(store.evaluations(), store.trials())
         said = done("report", "runs/going-on")
         assert "runs/going-on/report/report.html" in said
         text = (here / "runs/going-on/report/report.md").read_text()

@@ -85,14 +85,14 @@ def test_a_sound_run_is_well(tmp_path: Path) -> None:
 
 
 def test_a_damaged_run_is_told_and_repaired(tmp_path: Path) -> None:
-    file = run_of(tmp_path / "run") / "epochs/00001.parquet"
+    file = run_of(tmp_path / "run") / "evaluations/00001.parquet"
     content = bytearray(file.read_bytes())
     content[100] ^= 1
     file.write_bytes(content)
     shutil.copy(tmp_path / "run/trials/00001.parquet", tmp_path / "run/trials/00007.parquet")
     told = faults("run")
-    assert "does not match its checksum" in told["epochs/00001.parquet"]
-    assert "lrstudy doctor run --repair" in told["epochs/00001.parquet"]
+    assert "does not match its checksum" in told["evaluations/00001.parquet"]
+    assert "lrstudy doctor run --repair" in told["evaluations/00001.parquet"]
     assert "stored more than once: fixed-tune-004, fixed-tune-005" in told["trials"]
     assert "missing: of fixed-tune-001, fixed-tune-002" in told["epochs"]
     result = CliRunner().invoke(app, ["doctor", "run", "--repair"])

@@ -69,10 +69,14 @@ def newer(file: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "damage", "said"),
     [
-        ("epochs/*.parquet", keep(0.0), "epochs"),
-        ("epochs/*.parquet", keep(0.5), "epochs"),
+        ("evaluations/*.parquet", keep(0.0), "epochs"),
+        ("evaluations/*.parquet", keep(0.5), "epochs"),
         ("trials/*.parquet", keep(0.9), "trials"),
-        ("epochs/*.parquet", rewrite(lambda table: table.drop_columns(["val_accuracy"])), "val_accuracy"),
+        (
+            "evaluations/*.parquet",
+            rewrite(lambda table: table.drop_columns(["val_accuracy"])),
+            "val_accuracy",
+        ),
         ("trials/*.parquet", rewrite(lambda table: table.drop_columns(["params"])), "params"),
         ("study.json", keep(0.5), "study.json"),
         ("study.json", newer, "newer"),

@@ -129,13 +129,13 @@ def test_every_trial_has_its_rows_in_order_and_then_an_outcome(group_kind: Kind)
     try:
         for pause in group.run():
             for i, record in pause.rows.items():
-                rows[i].append(record.epoch)
+                rows[i].append(record.evaluation)
         assert group.active == ()
         outcomes = [group.outcome(i) for i in range(group_kind.trials)]
     finally:
         group.close()
     assert rows == {i: [1, 2, 3, 4] for i in range(group_kind.trials)}
-    assert [(outcome.status, outcome.epochs_run) for outcome in outcomes] == (
+    assert [(outcome.status, outcome.evaluations) for outcome in outcomes] == (
         [(Status.COMPLETED, 4)] * group_kind.trials
     )
 

@@ -18,7 +18,7 @@ from lrstudy.catalog.schedule_kinds import SCHEDULES
 from lrstudy.engine.lanes import LaneGroup, choose_lanes, why_not
 from lrstudy.engine.lanes.eligibility import neighbours_matter
 from lrstudy.engine.trial import Training, TrialConfig, run_trial
-from lrstudy.records import EpochRecord, Phase, Status
+from lrstudy.records import EvaluationRecord, Phase, Status
 from lrstudy.spec import Study, parse_study
 from lrstudy.tasks import TaskData, load_data
 from lrstudy.tasks.splits import Split
@@ -95,15 +95,15 @@ def configs(lanes: list[tuple[str, dict[str, Any]]], phase: Phase = Phase.TUNE) 
     return [TrialConfig(f"t{i}", phase, kind, kind, params, i) for i, (kind, params) in enumerate(lanes)]
 
 
-def run(group: LaneGroup) -> list[list[EpochRecord]]:
-    records: list[list[EpochRecord]] = [[] for _ in group.trainings]
+def run(group: LaneGroup) -> list[list[EvaluationRecord]]:
+    records: list[list[EvaluationRecord]] = [[] for _ in group.trainings]
     while group.active:
         for lane, record in group.run_epoch().items():
             records[lane].append(record)
     return records
 
 
-def assert_close(lane: list[EpochRecord], plain: list[EpochRecord]) -> None:
+def assert_close(lane: list[EvaluationRecord], plain: list[EvaluationRecord]) -> None:
     assert len(lane) == len(plain)
     for ours, theirs in zip(lane, plain, strict=True):
         for name, value in asdict(theirs).items():
@@ -117,7 +117,7 @@ def assert_same_weights(one: Training, other: Training) -> None:
         torch.testing.assert_close(a, b, rtol=1e-9, atol=1e-9)
 
 
-def plain(study: Study, data: TaskData, config: TrialConfig) -> tuple[Training, list[EpochRecord]]:
+def plain(study: Study, data: TaskData, config: TrialConfig) -> tuple[Training, list[EvaluationRecord]]:
     training = Training(study, data, config, CPU)
     records = []
     while not training.finished:
@@ -138,7 +138,7 @@ def test_every_schedule_runs_in_a_lane_as_it_does_alone(data: TaskData) -> None:
         assert_same_weights(group.trainings[lane], alone)
         ours, theirs = group.trainings[lane].outcome(), alone.outcome()
         assert ours.test == pytest.approx(theirs.test, rel=1e-9)
-        assert (ours.best_epoch, ours.status) == (theirs.best_epoch, theirs.status)
+        assert (ours.best_evaluation, ours.status) == (theirs.best_evaluation, theirs.status)
 
 
 @pytest.mark.parametrize(
@@ -478,7 +478,7 @@ def test_a_lanes_bits_do_not_depend_on_how_many_train_beside_it(
     kinds = [("lipschitz", measuring[0]), ("cyclic", {"max_lr": 0.1}), ("lipschitz", measuring[1])]
     lanes = configs(kinds * 2)
 
-    def measured(rows: list[EpochRecord]) -> list[dict[str, Any]]:
+    def measured(rows: list[EvaluationRecord]) -> list[dict[str, Any]]:
         return [{k: v for k, v in asdict(row).items() if k not in CLOCKS} for row in rows]
 
     together = run(LaneGroup(chosen, data, lanes, CPU))
@@ -522,7 +522,7 @@ def test_a_choice_that_fails_is_a_study_without_lanes(
 class Leaking(LaneGroup):
     """Lanes whose weights depend, in their last digit, on how many there are."""
 
-    def run_epoch(self) -> dict[int, EpochRecord]:
+    def run_epoch(self) -> dict[int, EvaluationRecord]:
         records = super().run_epoch()
         with torch.no_grad():
             for lane in self.trainings:

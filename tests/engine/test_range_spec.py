@@ -42,10 +42,12 @@ def done(config: TrialConfig, **changes: Any) -> TrialRecord:
     test = config.phase is Phase.RANGE_TEST
     params = dict(changes.pop("found", BOUNDS)) if test else dict(config.params)
     value = None if test else float(config.params.get("max_lr", 0.5))
-    given = {"status": Status.COMPLETED, "error": None, "epochs_run": 4} | changes
+    given = {"status": Status.COMPLETED, "error": None, "evaluations_run": 4} | changes
     return TrialRecord(
-        config.trial_id, config.phase, config.schedule, config.seed, params, given["status"], given["error"],
-        given["epochs_run"], value, None, value, None, None, None, now, now, "here", "cpu", 1,
+        trial_id=config.trial_id, phase=config.phase, schedule=config.schedule, seed=config.seed,
+        params=params, best_val=value, best_evaluation=None, objective=value, test_loss=None,
+        test_accuracy=None, test_r2=None, started_at=now, ended_at=now, node="here", device="cpu", attempt=1,
+        **given,
     )  # fmt: skip
 
 

@@ -64,8 +64,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 def test_the_test_is_a_trial_in_the_store(store: Store) -> None:
     record = next(r for r in store.trial_records() if r.trial_id == TEST)
     assert (record.phase, record.status, record.objective) == (Phase.RANGE_TEST, Status.COMPLETED, None)
-    rows = [row for key, row in store.epoch_records() if key.trial_id == TEST]
-    assert [row.epoch for row in rows] == list(range(1, record.epochs_run + 1))
+    rows = [row for key, row in store.evaluation_records() if key.trial_id == TEST]
+    assert [row.epoch for row in rows] == list(range(1, record.evaluations_run + 1))
     assert rows[0].lr_min == 1e-5
     assert rows[-1].lr_max < 1e4, "it ended when the loss had left"
     assert 1e-5 < record.params["min_lr"] < record.params["max_lr"] < rows[-1].lr_max
@@ -102,12 +102,12 @@ def test_the_ledger_counts_it(store: Store, tmp_path: Path) -> None:
     assert summary.complete
     assert summary.planned == len(store.trial_records()) == 10
     record = next(r for r in store.trial_records() if r.trial_id == TEST)
-    last = [row for key, row in store.epoch_records() if key.trial_id == TEST][-1]
+    last = [row for key, row in store.evaluation_records() if key.trial_id == TEST][-1]
     fixed, tested = (schedule.price for schedule in summary.schedules)
     assert (fixed.range_test.trials, fixed.tune.trials) == (0, 3)
     assert (tested.range_test.trials, tested.tune.trials) == (1, 2)
     paid = tested.range_test
-    assert (paid.epochs, paid.steps, paid.samples) == (record.epochs_run, last.step, last.samples)
+    assert (paid.epochs, paid.steps, paid.samples) == (record.evaluations_run, last.step, last.samples)
     assert paid.seconds is not None
     assert paid.device_seconds is not None
     assert 0 < paid.seconds < paid.device_seconds
@@ -115,16 +115,16 @@ def test_the_ledger_counts_it(store: Store, tmp_path: Path) -> None:
     assert not any("different tuning budgets" in warning for warning in summary.warnings)
     assert not any("range test" in warning for warning in summary.warnings)
     price = summary.schedules[1].price_of_target
-    assert price is None or price.value[0] is None or price.value[0] > record.epochs_run
+    assert price is None or price.value[0] is None or price.value[0] > record.evaluations_run
     write_report(summary, tmp_path)
     ledger = (tmp_path / "report.md").read_text().partition("## Ledger")[2]
     assert "one-cycle: a range test set the range of rates to search and took the place" in ledger
-    assert f"| one-cycle | 1 | {record.epochs_run} | {last.step} | {last.samples:,} |" in ledger
+    assert f"| one-cycle | 1 | {record.evaluations_run} | {last.step} | {last.samples:,} |" in ledger
 
 
 def test_a_resume_takes_the_test_from_the_store(store: Store, tmp_path: Path) -> None:
     kept = [replace(r, node="before") for r in store.trial_records() if r.trial_id == TEST]
-    rows = [(key, row) for key, row in store.epoch_records() if key.trial_id == TEST]
+    rows = [(key, row) for key, row in store.evaluation_records() if key.trial_id == TEST]
     place = study_folder(open_location(tmp_path), "tested")
     with StoreWriter.create_or_open(place, store.study) as writer:
         writer.append(rows, kept)

@@ -70,7 +70,7 @@ def test_it_ends_soon_after_the_loss_has_left() -> None:
     assert len(sweep.curve.rates) < plan_sweep(SPEC, DATA, epochs=8).steps
     outcome = sweep.outcome()
     assert outcome.status is Status.COMPLETED
-    assert outcome.epochs_run == sweep.epoch
+    assert outcome.evaluations == sweep.epoch
     assert 1e-3 < outcome.found["min_lr"] < outcome.found["max_lr"] < 1e4
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from lrstudy.engine.trial import Training, TrialConfig, run_trial
-from lrstudy.records import EpochRecord, Phase, Status
+from lrstudy.records import EvaluationRecord, Phase, Status
 from lrstudy.rules.outcome import Outcome
 from lrstudy.schedules import ScheduleContext, WatchingSchedule
 from lrstudy.spec import Study, parse_study
@@ -47,7 +47,7 @@ def config(kind: str = "fixed", phase: Phase = Phase.TUNE, seed: int = 7, **para
     return TrialConfig(f"{kind}-{phase}-000", phase, kind, kind, params, seed)
 
 
-def curve(records: list[EpochRecord]) -> list[dict[str, str]]:
+def curve(records: list[EvaluationRecord]) -> list[dict[str, str]]:
     """What must repeat: every bit of every value but the clock's (as text, so that NaN equals NaN)."""
     return [{k: repr(v) for k, v in asdict(record).items() if k not in MEASURED} for record in records]
 
@@ -126,7 +126,7 @@ def test_divergence_ends_the_trial_and_is_a_result(data: TaskData) -> None:
         records.append(training.run_epoch())
     outcome = training.outcome()
     assert outcome.status is Status.DIVERGED
-    assert outcome.epochs_run == len(records) < 20
+    assert outcome.evaluations == len(records) < 20
     assert outcome.objective is None
     assert f"in epoch {len(records)}" in (outcome.error or "")
     assert outcome.test == {}
@@ -158,7 +158,7 @@ def test_the_test_split_is_measured_with_the_weights_of_the_best_epoch(data: Tas
         parameter.data.zero_()  # nothing is learnt from here on
     records.append(training.run_epoch())
     outcome = training.outcome()
-    assert outcome.best_epoch == 3
+    assert outcome.best_evaluation == 3
     assert outcome.test["accuracy"] > 0.8 > (records[-1].val_accuracy or 0.0)
 
 
@@ -220,8 +220,8 @@ class Watching(WatchingSchedule):
 
     def after_epoch(self, metric: float | None) -> None: ...
 
-    def outcome(self, epochs_run: int) -> Outcome:
-        return Outcome(Status.COMPLETED, epochs_run, found={"steps": len(self.losses)})
+    def outcome(self, evaluations_run: int) -> Outcome:
+        return Outcome(Status.COMPLETED, evaluations_run, found={"steps": len(self.losses)})
 
     def state_dict(self) -> dict[str, Any]:
         return {}

@@ -25,8 +25,8 @@ def values(folder: Path) -> str:
     """Everything that the store's readers give, as text (in which NaN equals NaN)."""
     store = open_store(folder)
     queried = query_store(store, SQL).to_pylist()
-    exported = [table.to_pylist() for table in store.tables("epochs")]
-    epochs = list(store.epoch_records())
+    exported = [table.to_pylist() for table in store.tables("evaluations")]
+    epochs = list(store.evaluation_records())
     return repr((store.study, store.trial_records(), epochs, exported, queried))
 
 

@@ -36,7 +36,7 @@ def store_of(made: ImportedStudy) -> Store:
 
 def values(made: ImportedStudy, *columns: str) -> list[tuple[Any, ...]]:
     """Columns of its epochs, row by row."""
-    return [tuple(row.values()) for row in store_of(made).epochs(list(columns)).to_pylist()]
+    return [tuple(row.values()) for row in store_of(made).evaluations(list(columns)).to_pylist()]
 
 
 def refused(folder: Path, options: ImportOptions | None = None, **files: str | bytes) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from lrstudy.records import EpochRecord, Phase, Status, TrialRecord
+from lrstudy.records import EvaluationRecord, Phase, Status, TrialRecord
 from lrstudy.store import StudyInfo, TrialKey
 
 SPEC: dict[str, Any] = {
@@ -24,7 +24,7 @@ SPEC: dict[str, Any] = {
 }
 STARTED = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 
-Rows = tuple[list[tuple[TrialKey, EpochRecord]], list[TrialRecord]]
+Rows = tuple[list[tuple[TrialKey, EvaluationRecord]], list[TrialRecord]]
 
 
 def study(name: str = "digits", spec_hash: str = "abc123", **changes: Any) -> StudyInfo:
@@ -33,10 +33,11 @@ def study(name: str = "digits", spec_hash: str = "abc123", **changes: Any) -> St
     return StudyInfo(name=name, spec=spec, spec_hash=spec_hash, seed=3, created_at=STARTED, **changes)
 
 
-def epoch(number: int, **changes: Any) -> EpochRecord:
+def epoch(number: int, **changes: Any) -> EvaluationRecord:
     """One epoch."""
-    values: dict[str, Any] = dict.fromkeys(EpochRecord.__dataclass_fields__, 0.5)
-    return EpochRecord(**values | {"epoch": number, "step": number * 10, "samples": number * 320} | changes)
+    values: dict[str, Any] = dict.fromkeys(EvaluationRecord.__dataclass_fields__, 0.5)
+    counts = {"evaluation": number, "step": number * 10, "samples": number * 320, "tokens": None}
+    return EvaluationRecord(**values | counts | {"epoch": float(number), "metrics": {}} | changes)
 
 
 def trial(number: int, epochs: int = 3, **changes: Any) -> Rows:
@@ -50,9 +51,9 @@ def trial(number: int, epochs: int = 3, **changes: Any) -> Rows:
         "params": {"lr": 0.1},
         "status": Status.COMPLETED,
         "error": None,
-        "epochs_run": epochs,
+        "evaluations_run": epochs,
         "best_val": 0.5,
-        "best_epoch": 1,
+        "best_evaluation": 1,
         "objective": 0.5,
         "test_loss": None,
         "test_accuracy": None,

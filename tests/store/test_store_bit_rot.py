@@ -38,7 +38,7 @@ def regions(file: Path) -> list[tuple[int, int]]:
 def test_a_flipped_bit_in_any_region_of_any_file_changes_no_value(folder: Path) -> None:
     good, places = values(folder), random.Random(20260101)
     found = {}
-    for file in (folder / "trials/00000.parquet", folder / "epochs/00001.parquet"):
+    for file in (folder / "trials/00000.parquet", folder / "evaluations/00001.parquet"):
         for begin, end in regions(file):
             for _ in range(6):
                 bit = places.randrange(8 * begin, 8 * end)
@@ -54,13 +54,13 @@ def test_a_flipped_bit_in_any_region_of_any_file_changes_no_value(folder: Path) 
 
 
 def test_every_reader_refuses_and_names_the_file_and_the_way_on(folder: Path, tmp_path: Path) -> None:
-    file = folder / "epochs/00001.parquet"
+    file = folder / "evaluations/00001.parquet"
     begin, end = regions(file)[1]
     with flipped(file, 4 * (begin + end)):
         store = open_store(folder)
         readers = (
-            lambda: store.epochs(["epoch"]),  # also where the damaged column is not asked for
-            lambda: list(store.epoch_records()),
+            lambda: store.evaluations(["epoch"]),  # also where the damaged column is not asked for
+            lambda: list(store.evaluation_records()),
             lambda: store.pandas(),
             lambda: query_store(store, "SELECT count(*) FROM epochs"),
             lambda: export_store(store, tmp_path / "out", "csv"),
@@ -76,7 +76,7 @@ def test_every_reader_refuses_and_names_the_file_and_the_way_on(folder: Path, tm
 
 @pytest.mark.parametrize("length", [16, 512, 4096])
 def test_a_block_of_zeros_anywhere_changes_no_value(folder: Path, length: int) -> None:
-    good, file = values(folder), folder / "epochs/00000.parquet"
+    good, file = values(folder), folder / "evaluations/00000.parquet"
     whole = file.read_bytes()
     for place in random.Random(length).sample(range(len(whole)), 8):
         file.write_bytes(whole[:place] + bytes(min(length, len(whole) - place)) + whole[place + length :])
@@ -86,20 +86,20 @@ def test_a_block_of_zeros_anywhere_changes_no_value(folder: Path, length: int) -
 def test_an_older_version_of_a_file_is_noticed(folder: Path) -> None:
     with StoreWriter.create_or_open(folder, study(), chunk_rows=16) as writer:
         writer.append(*trial(8, 4))
-        file = max((folder / "epochs").iterdir())
+        file = max((folder / "evaluations").iterdir())
         older = file.read_bytes()
         writer.append(*trial(9, 4))
     file.write_bytes(older)
     with pytest.raises(
-        StoreError, match=r"1 trial has epochs that are missing \(the first: 'fixed-tune-009'"
+        StoreError, match=r"1 trial has evaluations that are missing \(the first: 'fixed-tune-009'"
     ):
-        open_store(folder).epochs()
+        open_store(folder).evaluations()
 
 
 def test_a_file_that_is_lost_is_noticed(folder: Path) -> None:
-    (folder / "epochs/00001.parquet").unlink()
-    with pytest.raises(StoreError, match="4 trials have epochs that are missing"):
-        open_store(folder).epochs()
+    (folder / "evaluations/00001.parquet").unlink()
+    with pytest.raises(StoreError, match="4 trials have evaluations that are missing"):
+        open_store(folder).evaluations()
 
 
 def test_study_json_that_was_changed_on_purpose_can_be_used_again(folder: Path) -> None:
@@ -116,15 +116,15 @@ def test_study_json_that_was_changed_on_purpose_can_be_used_again(folder: Path) 
 
 def test_a_flipped_bit_of_the_version_does_not_ask_for_a_newer_lrstudy(folder: Path) -> None:
     for name, old, new in (
-        ("study.json", b'"schema_version": 1', b'"schema_version": 3'),
-        ("epochs/00000.parquet", b"schema_version\x18\x011", b"schema_version\x18\x019"),
+        ("study.json", b'"schema_version": 2', b'"schema_version": 3'),
+        ("evaluations/00000.parquet", b"schema_version\x18\x012", b"schema_version\x18\x019"),
     ):
         file = folder / name
         content = file.read_bytes()
         assert old in content
         file.write_bytes(content.replace(old, new))
         with pytest.raises(StoreError, match="is damaged"):
-            open_store(folder).epochs()
+            open_store(folder).evaluations()
         file.write_bytes(content)
 
 
@@ -144,7 +144,7 @@ def test_a_store_without_checksums_is_read_and_continued(folder: Path) -> None:
     assert len(examine(open_location(folder)).unsealed) == 3
     with StoreWriter.create_or_open(folder, study(), chunk_rows=16) as writer:
         writer.append(*trial(8, 4))
-    assert open_store(folder).epochs().num_rows == 36
+    assert open_store(folder).evaluations().num_rows == 36
 
 
 def test_without_checksums_impossible_values_are_refused(folder: Path) -> None:
@@ -162,6 +162,6 @@ def test_without_checksums_impossible_values_are_refused(folder: Path) -> None:
 
 
 def test_other_programs_read_files_with_checksums(folder: Path) -> None:
-    query = f"SELECT count(*), sum(val_loss) FROM '{folder}/epochs/*.parquet'"
+    query = f"SELECT count(*), sum(val_loss) FROM '{folder}/evaluations/*.parquet'"
     assert duckdb.sql(query).fetchall() == [(32, 16.0)]
-    assert pq.read_table(folder / "epochs", page_checksum_verification=True).num_rows == 32
+    assert pq.read_table(folder / "evaluations", page_checksum_verification=True).num_rows == 32

@@ -15,7 +15,12 @@ from lrstudy.store.changes import MOST, changes_between
 
 CONTENT: dict[str, Any] = {
     "name": "s",
-    "task": {"dataset": "digits", "model": {"name": "mlp", "widths": [16]}, "batch_size": 32, "epochs": 8},
+    "task": {
+        "dataset": "digits",
+        "model": {"name": "mlp", "widths": [16]},
+        "batch_size": 32,
+        "epochs": 8,
+    },
     "budget": {"trials": 4, "confirm_seeds": 3},
     "target": {"metric": "val_accuracy", "values": [0.9], "reference": "fixed"},
     "schedules": {"fixed": {"lr": 0.1}, "step": {"lr": {"low": 0.01, "high": 1.0, "log": True}}},

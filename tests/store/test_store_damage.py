@@ -105,16 +105,16 @@ def test_newer_schema_version(folder: Path) -> None:
 
 
 def test_newer_schema_version_of_one_file(folder: Path) -> None:
-    metadata = {b"lrstudy.schema_version": b"2"}
-    edit(folder / "epochs/00001.parquet", lambda table: table.replace_schema_metadata(metadata))
+    metadata = {b"lrstudy.schema_version": b"3"}
+    edit(folder / "evaluations/00001.parquet", lambda table: table.replace_schema_metadata(metadata))
     assert "newer lrstudy" in refusal(folder)
 
 
 def test_missing_columns_are_all_named_with_their_files(folder: Path) -> None:
-    edit(folder / "epochs/00001.parquet", lambda table: table.drop_columns(["val_loss", "lr"]))
+    edit(folder / "evaluations/00001.parquet", lambda table: table.drop_columns(["val_loss", "lr"]))
     edit(folder / "trials/00000.parquet", lambda table: table.drop_columns(["status"]))
     text = refusal(folder)
-    assert "epochs/00001.parquet: val_loss: this column is missing" in text.replace(
+    assert "evaluations/00001.parquet: val_loss: this column is missing" in text.replace(
         "parquet: val", "parquet: val"
     )
     assert "lr: this column is missing" in text
@@ -124,13 +124,19 @@ def test_missing_columns_are_all_named_with_their_files(folder: Path) -> None:
 def test_a_column_of_another_type(folder: Path) -> None:
     words = pa.array(["x"] * 4)
     edit(
-        folder / "epochs/00001.parquet", lambda t: t.set_column(t.column_names.index("epoch"), "epoch", words)
+        folder / "evaluations/00001.parquet",
+        lambda t: t.set_column(t.column_names.index("epoch"), "epoch", words),
     )
-    assert "holds string, not int64" in refusal(folder)
+    assert "holds string, not double" in refusal(folder)
 
 
 def test_other_tools_widths_of_the_same_types_are_read(folder: Path) -> None:
-    narrow = {"epoch": pa.int32(), "val_loss": pa.float32(), "schedule": pa.large_string()}
+    narrow = {
+        "epoch": pa.int64(),
+        "step": pa.int32(),
+        "val_loss": pa.float32(),
+        "schedule": pa.large_string(),
+    }
 
     def change(table: Any) -> Any:
         for name, kind in narrow.items():
@@ -138,14 +144,14 @@ def test_other_tools_widths_of_the_same_types_are_read(folder: Path) -> None:
             table = table.set_column(place, name, table[name].cast(kind))
         return table.append_column("note", pa.array(["more"] * table.num_rows))
 
-    before = open_store(folder).epochs()
-    edit(folder / "epochs/00001.parquet", change)
-    assert open_store(folder).epochs() == before
+    before = open_store(folder).evaluations()
+    edit(folder / "evaluations/00001.parquet", change)
+    assert open_store(folder).evaluations() == before
 
 
 @pytest.mark.parametrize("keep", [0, 3, 200, -9])
 def test_truncated_and_empty_files(folder: Path, keep: int) -> None:
-    file = folder / "epochs/00002.parquet"
+    file = folder / "evaluations/00002.parquet"
     file.write_bytes(file.read_bytes()[:keep])
     text = refusal(folder)
     assert f"{file}" in text
@@ -154,19 +160,19 @@ def test_truncated_and_empty_files(folder: Path, keep: int) -> None:
 
 
 def test_damage_inside_a_file_is_found_when_it_is_read(folder: Path) -> None:
-    file = folder / "epochs/00002.parquet"
+    file = folder / "evaluations/00002.parquet"
     content = bytearray(file.read_bytes())
     content[4:400] = b"\xff" * 396
     file.write_bytes(content)
     with pytest.raises(StoreError, match="is damaged"):
-        open_store(folder).epochs()
+        open_store(folder).evaluations()
 
 
 @pytest.mark.parametrize("other", [study(name="iris"), study(spec_hash="999")])
 def test_two_studies_in_one_folder(folder: Path, tmp_path: Path, other: Any) -> None:
     with StoreWriter.create_or_open(tmp_path / "other", other) as writer:
         writer.append(*trial(0))
-    for table in ("trials", "epochs"):
+    for table in ("trials", "evaluations"):
         shutil.copy(tmp_path / "other" / table / "00000.parquet", folder / table / "00077.parquet")
     text = refusal(folder)
     assert text.count("two studies are mixed") == 2
@@ -181,7 +187,7 @@ def test_a_file_copied_twice(folder: Path) -> None:
 
 def test_an_unknown_column_is_answered_with_the_nearest(folder: Path) -> None:
     with pytest.raises(StoreError, match="Did you mean 'val_loss'"):
-        open_store(folder).epochs(["val_los"])
+        open_store(folder).evaluations(["val_los"])
 
 
 def test_pandas_not_installed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

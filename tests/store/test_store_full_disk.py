@@ -38,13 +38,13 @@ def test_rows_wait_until_there_is_room(tmp_path: Path, monkeypatch: pytest.Monke
         for rows in (trial(1), trial(1), trial(2)):  # the second is a caller that tries again
             with pytest.raises(StoreError, match=r"disk is full.*Free some space"):
                 writer.append(*rows)
-        assert open_store(tmp_path).epochs().num_rows == 3
+        assert open_store(tmp_path).evaluations().num_rows == 3
         assert not list(tmp_path.rglob("*.tmp"))
         disk.full = False
         writer.append()
     store = open_store(tmp_path)
     assert [record.trial_id[-1] for record in store.trial_records()] == ["0", "1", "2"]
-    assert store.epochs().num_rows == 9
+    assert store.evaluations().num_rows == 9
 
 
 def test_no_room_for_the_very_first_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,14 +75,14 @@ for number in range(200):
     except StoreError as error:
         assert "the disk is full" in str(error), error
         before = open_store(folder / "store")
-        assert before.epochs().num_rows >= 20 * before.trials().num_rows
+        assert before.evaluations().num_rows >= 20 * before.trials().num_rows
         failed += 1
         if failed == 3:
             ballast.unlink()
 assert failed >= 3, "the disk never filled"
 writer.close()
 after = open_store(folder / "store")
-print(after.trials().num_rows, after.epochs().num_rows, len(set(after.trials()["trial_id"].to_pylist())))
+print(after.trials().num_rows, after.evaluations().num_rows, len(set(after.trials()["trial_id"].to_pylist())))
 """
 
 

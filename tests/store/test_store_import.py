@@ -57,8 +57,13 @@ def test_a_keras_log_becomes_a_study(tmp_path: Path) -> None:
         Phase.CONFIRM,
         Status.COMPLETED,
     )
-    assert (trial.epochs_run, trial.best_val, trial.best_epoch, trial.started_at) == (2, 0.7, 2, None)
-    rows = [record for _, record in store.epoch_records()]
+    assert (trial.evaluations_run, trial.best_val, trial.best_evaluation, trial.started_at) == (
+        2,
+        0.7,
+        2,
+        None,
+    )
+    rows = [record for _, record in store.evaluation_records()]
     assert [(row.epoch, row.lr, row.train_loss, row.train_accuracy) for row in rows] == [
         (1, 0.1, 0.9, 0.5),
         (2, 0.05, 0.8, 0.6),
@@ -74,7 +79,7 @@ def test_a_keras_log_becomes_a_study(tmp_path: Path) -> None:
 
 def test_lightnings_log_of_steps_becomes_epochs(tmp_path: Path) -> None:
     import_histories([write(tmp_path / "metrics.csv", LIGHTNING)], tmp_path / "out")
-    rows = [record for _, record in open_store(tmp_path / "out" / "metrics").epoch_records()]
+    rows = [record for _, record in open_store(tmp_path / "out" / "metrics").evaluation_records()]
     assert [(r.epoch, r.step, r.train_loss, r.train_accuracy, r.val_loss, r.val_accuracy) for r in rows] == [
         (1, 10, 0.9, 0.5, 1.0, 0.4),
         (2, 20, 0.8, 0.6, 0.9, 0.7),
@@ -128,7 +133,7 @@ def test_parquet_is_read_as_csv_is(tmp_path: Path) -> None:
     )
     pq.write_table(table, tmp_path / "h.parquet")
     import_histories([tmp_path / "h.parquet"], tmp_path / "out")
-    rows = [record for _, record in open_store(tmp_path / "out" / "h").epoch_records()]
+    rows = [record for _, record in open_store(tmp_path / "out" / "h").evaluation_records()]
     assert rows[0].samples == 5
     assert rows[1].samples is None
     assert rows[1].val_accuracy is not None
@@ -138,13 +143,13 @@ def test_parquet_is_read_as_csv_is(tmp_path: Path) -> None:
 def test_nan_in_csv_is_a_value_and_an_empty_field_is_not(tmp_path: Path) -> None:
     text = "schedule,epoch,val_loss,val_acc\na,1,nan,0.5\na,2,,NaN\na,3,inf,\n"
     import_histories([write(tmp_path / "h.csv", text)], tmp_path / "out")
-    rows = [record for _, record in open_store(tmp_path / "out" / "h").epoch_records()]
+    rows = [record for _, record in open_store(tmp_path / "out" / "h").evaluation_records()]
     assert [str(row.val_loss) for row in rows] == ["nan", "None", "inf"]
     assert [str(row.val_accuracy) for row in rows] == ["0.5", "nan", "None"]
 
 
 @pytest.mark.parametrize(
-    ("losses", "status", "epochs_run", "best_epoch"),
+    ("losses", "status", "evaluations_run", "best_evaluation"),
     [
         (["1", "0.5", "0.7"], Status.COMPLETED, 3, 2),
         (["1", "nan", "nan"], Status.DIVERGED, 2, 1),
@@ -153,12 +158,16 @@ def test_nan_in_csv_is_a_value_and_an_empty_field_is_not(tmp_path: Path) -> None
     ],
 )
 def test_a_run_whose_losses_end_in_nan_diverged(
-    tmp_path: Path, losses: list[str], status: Status, epochs_run: int, best_epoch: int
+    tmp_path: Path, losses: list[str], status: Status, evaluations_run: int, best_evaluation: int
 ) -> None:
     text = history([("a", number, loss) for number, loss in enumerate(losses)], "schedule,epoch,val_loss")
     import_histories([write(tmp_path / "h.csv", text)], tmp_path / "out")
     (trial,) = open_store(tmp_path / "out" / "h").trial_records()
-    assert (trial.status, trial.epochs_run, trial.best_epoch) == (status, epochs_run, best_epoch)
+    assert (trial.status, trial.evaluations_run, trial.best_evaluation) == (
+        status,
+        evaluations_run,
+        best_evaluation,
+    )
     assert (trial.objective is None) == (status is Status.DIVERGED)
 
 

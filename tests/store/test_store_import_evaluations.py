@@ -51,7 +51,7 @@ def test_the_epochs_are_those_that_were_trained(tmp_path: Path, case: str) -> No
     made = imported(tmp_path, metrics__csv=log)
     assert values(made, "epoch", "step", "train_loss", "val_loss", "val_accuracy") == TWO
     (trial,) = store_of(made).trial_records()
-    assert (trial.best_val, trial.best_epoch, trial.epochs_run) == (0.6, 2, 2)
+    assert (trial.best_val, trial.best_evaluation, trial.evaluations_run) == (0.6, 2, 2)
     assert [note.partition("metrics.csv:")[2] for note in made.notes] == ([said] if said else [])
 
 
@@ -222,7 +222,7 @@ def test_nan_is_no_measurement_where_nothing_was_validated(tmp_path: Path, case:
     assert ["nan" if value is not None and math.isnan(value) else value for value in found] == expected
     (trial,) = store_of(made).trial_records()
     assert (trial.status is Status.DIVERGED) == (diverged_at is not None)
-    assert trial.epochs_run == (diverged_at or len(expected))
+    assert trial.evaluations_run == (diverged_at or len(expected))
 
 
 def test_nan_and_empty_cells_give_the_same_runs(tmp_path: Path) -> None:
@@ -235,7 +235,7 @@ def test_nan_and_empty_cells_give_the_same_runs(tmp_path: Path) -> None:
     for name, text in (("nan", log), ("empty", log.replace("nan", ""))):
         (tmp_path / name).mkdir()
         store = store_of(imported(tmp_path / name, ImportOptions(name="x"), run__csv=text))
-        found.append((store.epochs().to_pylist(), store.trials().to_pylist()))
+        found.append((store.evaluations().to_pylist(), store.trials().to_pylist()))
     assert found[0] == found[1]
 
 

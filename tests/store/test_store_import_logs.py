@@ -48,7 +48,7 @@ def only(out: Path) -> Store:
 
 
 def columns(store: Store, *names: str) -> list[tuple[object, ...]]:
-    return [tuple(row.values()) for row in store.epochs(list(names)).to_pylist()]
+    return [tuple(row.values()) for row in store.evaluations(list(names)).to_pylist()]
 
 
 @pytest.mark.parametrize("text", [KERAS_1, KERAS_3])
@@ -106,7 +106,7 @@ def test_parquet_gives_what_csv_gives(tmp_path: Path, text: str) -> None:
     frame.to_parquet(tmp_path / "run.parquet", index=False)
     import_histories([tmp_path / "run.csv"], tmp_path / "csv")
     import_histories([tmp_path / "run.parquet"], tmp_path / "parquet")
-    assert only(tmp_path / "parquet").epochs() == only(tmp_path / "csv").epochs()
+    assert only(tmp_path / "parquet").evaluations() == only(tmp_path / "csv").evaluations()
 
 
 def test_a_frame_with_categories_and_an_index(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_a_frame_with_categories_and_an_index(tmp_path: Path) -> None:
     frame.set_index("epoch").to_parquet(tmp_path / "run.parquet")
     import_histories([tmp_path / "run.parquet"], tmp_path / "out", ImportOptions(seed_column="run"))
     (trial,) = only(tmp_path / "out").trial_records()
-    assert (trial.schedule, trial.seed, trial.epochs_run) == ("cosine", 3, 3)
+    assert (trial.schedule, trial.seed, trial.evaluations_run) == ("cosine", 3, 3)
 
 
 def test_a_file_from_a_spreadsheet_with_a_byte_order_mark(tmp_path: Path) -> None:

@@ -122,7 +122,11 @@ def test_an_export_without_epochs_is_refused_by_name(tmp_path: Path, name: str) 
     "content",
     [
         {"history": {"loss": [2.0, 1.5], "val_loss": [2.0, 1.6]}},
-        {"epoch": [0, 1], "params": {"epochs": 2}, "history": {"loss": [2.0, 1.5], "val_loss": [2.0, 1.6]}},
+        {
+            "epoch": [0, 1],
+            "params": {"epochs": 2},
+            "history": {"loss": [2.0, 1.5], "val_loss": [2.0, 1.6]},
+        },
     ],
     ids=["a history inside an object", "the attributes of Keras's History"],
 )

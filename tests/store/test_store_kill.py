@@ -26,7 +26,7 @@ from lrstudy.store import StoreWriter
 with StoreWriter.create_or_open(sys.argv[1], study(), chunk_rows={CHUNK_ROWS}) as writer:
     print("open", flush=True)
     exec(sys.argv[2])
-    done = len(writer.last_epochs)
+    done = len(writer.last_evaluations)
     for number in range(done, 100_000):
         writer.append(*trial(number, {EPOCHS}))
         print(number, flush=True)
@@ -77,7 +77,7 @@ def check(folder: Path, said: int) -> int:
     ids = store.trials(["trial_id"])["trial_id"].to_pylist()
     assert ids == [f"fixed-tune-{number:03d}" for number in range(len(ids))]
     assert len(ids) > said  # what was reported as stored is there
-    rows = store.epochs(["trial_id", "epoch"]).to_pylist()
+    rows = store.evaluations(["trial_id", "epoch"]).to_pylist()
     expected = [{"trial_id": name, "epoch": number} for name in ids for number in range(1, EPOCHS + 1)]
     # Nothing doubled, and every ended trial has its epochs. The next one's may be there, or some of them.
     assert rows[: len(expected)] == expected
@@ -88,7 +88,7 @@ def check(folder: Path, said: int) -> int:
 def check_mended(folder: Path) -> None:
     StoreWriter.create_or_open(folder, study(), chunk_rows=CHUNK_ROWS).close()
     store = open_store(folder)
-    assert store.epochs().num_rows == store.trials().num_rows * EPOCHS
+    assert store.evaluations().num_rows == store.trials().num_rows * EPOCHS
     assert not [path for path in folder.rglob("*") if path.name.startswith(".")]
 
 

@@ -96,19 +96,19 @@ def test_a_store_on_s3_is_written_killed_resumed_and_read(endpoint: str) -> None
 
     with StoreWriter.create_or_open(place, study(), keep={"fixed-tune-003": 1}, chunk_rows=4) as resumed:
         assert resumed.resumed
-        assert resumed.last_epochs["fixed-tune-003"] == 1
+        assert resumed.last_evaluations["fixed-tune-003"] == 1
         for number in range(5):
             resumed.append(*trial(number))
     store = open_store("s3://bucket/runs/digits", endpoint)
     assert store.study == study()
-    assert [(key.trial_id, record.epoch) for key, record in store.epoch_records()] == [
+    assert [(key.trial_id, record.epoch) for key, record in store.evaluation_records()] == [
         (f"fixed-tune-{number:03d}", epoch) for number in range(5) for epoch in (1, 2, 3)
     ]
     names = sorted(name.removeprefix("bucket/runs/digits/") for name in everything(place))
-    assert [name for name in names if "epochs" in name] == [
-        f"epochs/0000{index}.parquet" for index in range(4)
+    assert [name for name in names if "evaluations" in name] == [
+        f"evaluations/0000{index}.parquet" for index in range(4)
     ]
-    assert [name for name in names if "epochs" not in name] == [
+    assert [name for name in names if "evaluations" not in name] == [
         "study.json", "trials/00000.parquet", "trials/00001.parquet",
     ]  # fmt: skip
 
@@ -127,7 +127,7 @@ def test_a_store_on_s3_is_sound_at_every_moment_while_it_is_written(endpoint: st
             store = open_store(place)
             names = [record.trial_id for record in store.trial_records()]
             assert names == [f"fixed-tune-{number:03d}" for number in range(len(names))]
-            epochs = [(key.trial_id, record.epoch) for key, record in store.epoch_records()]
+            epochs = [(key.trial_id, record.epoch) for key, record in store.evaluation_records()]
             assert epochs == [(name, epoch) for name in names for epoch in (1, 2, 3)]
             seen.append(len(names))
         assert seen[-1] > seen[0]
@@ -152,13 +152,13 @@ def test_the_endpoint_may_stand_in_the_uri(endpoint: str) -> None:
     uri = f"s3://testing:hush@bucket/inline?scheme=http&endpoint_override={address}&region=us-east-1"
     with StoreWriter.create_or_open(uri, study()) as writer:
         writer.append(*trial(0))
-    assert open_store(uri).epochs().num_rows == 3
+    assert open_store(uri).evaluations().num_rows == 3
 
 
 def test_a_password_in_a_uri_is_never_shown() -> None:
     uri = "s3://me:hush-hush@bucket/x?region=eu-west-1&endpoint_override=127.0.0.1:1&scheme=http"
     place = open_location(uri)
-    assert str(place / "epochs") == "s3://bucket/x/epochs"
+    assert str(place / "evaluations") == "s3://bucket/x/evaluations"
     with pytest.raises(StoreError) as refusal:
         open_store(place)
     assert "hush" not in str(refusal.value)
@@ -187,7 +187,7 @@ def test_a_relative_path_stays_where_it_was_when_the_process_moves(
     monkeypatch.chdir("/")
     writer.append(*trial(0))
     writer.close()
-    assert open_store(tmp_path / "runs").epochs().num_rows == 3
+    assert open_store(tmp_path / "runs").evaluations().num_rows == 3
 
 
 def test_a_file_system_that_can_only_rename(tmp_path: Path) -> None:
@@ -196,7 +196,7 @@ def test_a_file_system_that_can_only_rename(tmp_path: Path) -> None:
     with StoreWriter.create_or_open(place, study()) as writer:
         writer.append(*trial(0))
         writer.append(*trial(1))
-    assert open_store(place).epochs().num_rows == 6
+    assert open_store(place).evaluations().num_rows == 6
     assert not list(tmp_path.rglob("*.tmp"))
 
 
@@ -246,7 +246,7 @@ def test_the_variable_that_amazon_s_tools_read_names_the_endpoint_too(
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
     with StoreWriter.create_or_open("s3://bucket/runs/variable", study()) as writer:
         writer.append(*trial(0))
-    assert open_store("s3://bucket/runs/variable").epochs().num_rows == 3
+    assert open_store("s3://bucket/runs/variable").evaluations().num_rows == 3
 
 
 @pytest.mark.parametrize("whole", [True, False])
@@ -256,15 +256,15 @@ def test_a_kill_between_the_two_steps_of_a_replacement_loses_nothing(tmp_path: P
     with StoreWriter.create_or_open(place, study()) as writer:
         writer.append(*trial(0))
         writer.append(*trial(1))
-    file = tmp_path / "runs/epochs/00000.parquet"
+    file = tmp_path / "runs/evaluations/00000.parquet"
     content = file.read_bytes()
     file.unlink()
     (file.parent / ".00000.parquet.tmp").write_bytes(content if whole else content[:-9])
     if whole:
         StoreWriter.create_or_open(place, study()).close()
-        assert open_store(place).epochs().num_rows == 6
+        assert open_store(place).evaluations().num_rows == 6
     else:
-        with pytest.raises(StoreError, match=r"2 trials have epochs that are missing.*lrstudy doctor"):
+        with pytest.raises(StoreError, match=r"2 trials have evaluations that are missing.*lrstudy doctor"):
             StoreWriter.create_or_open(place, study())
     assert not list(tmp_path.rglob("*.tmp"))
 

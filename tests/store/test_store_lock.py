@@ -272,7 +272,7 @@ def test_a_writer_that_was_replaced_while_stopped_writes_nothing_more(tmp_path: 
     assert {path: path.read_bytes() for path in tmp_path.rglob("*.parquet")} == before
     with StoreWriter.create_or_open(storage, study()) as writer:
         writer.append(*trial(1))
-    assert open_store(storage).epochs().num_rows == 6
+    assert open_store(storage).evaluations().num_rows == 6
 
 
 def test_a_claim_that_cannot_be_read_is_nobodys_and_waits_for_its_lease(storage: Location) -> None:

@@ -69,7 +69,7 @@ def test_a_query_can_change_nothing_and_see_nothing_else(store: Store, tmp_path:
 
 
 def test_the_error_of_a_query_names_the_columns(store: Store) -> None:
-    with pytest.raises(InputError, match=r"(?s)nope.*trials: trial_id, phase.*epochs: trial_id"):
+    with pytest.raises(InputError, match=r"(?s)nope.*trials: trial_id, phase.*evaluations: trial_id"):
         query_store(store, "SELECT nope FROM epochs")
 
 
@@ -80,19 +80,19 @@ def test_duckdb_not_installed(store: Store, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_in_a_notebook_a_store_says_what_it_is_and_another_table_is_refused(store: Store) -> None:
-    assert repr(store).endswith("store', study 'digits': trials in 1 files, epochs in 3 files)")
+    assert repr(store).endswith("store', study 'digits': trials in 1 files, evaluations in 3 files)")
     assert len(store.pandas("trials")) == 4
-    with pytest.raises(InputError, match=r"'epoch'.*Did you mean 'epochs'"):
-        store.pandas("epoch")
+    with pytest.raises(InputError, match=r"'evaluation'.*Did you mean 'evaluations'"):
+        store.pandas("evaluation")
 
 
 def test_export_to_csv(store: Store, tmp_path: Path) -> None:
     files = export_store(store, tmp_path / "out", "csv")
-    assert [file.local for file in files] == [tmp_path / "out/trials.csv", tmp_path / "out/epochs.csv"]
+    assert [file.local for file in files] == [tmp_path / "out/trials.csv", tmp_path / "out/evaluations.csv"]
     trials = pd.read_csv(tmp_path / "out/trials.csv")
     assert json.loads(trials.params[3]) == {"mode": 'a "quoted", one', "milestones": [0.5, 0.75]}
     assert trials.error[3] == "x\ny"
-    lines = (tmp_path / "out/epochs.csv").read_text().splitlines()
+    lines = (tmp_path / "out/evaluations.csv").read_text().splitlines()
     assert len(lines) == 11
     last = dict(zip(lines[0].replace('"', "").split(","), lines[-1].split(","), strict=True))
     assert (last["val_loss"], last["kz"], last["lr"]) == ("nan", "", "inf")
@@ -100,9 +100,9 @@ def test_export_to_csv(store: Store, tmp_path: Path) -> None:
 
 def test_export_to_parquet(store: Store, tmp_path: Path) -> None:
     export_store(store, tmp_path / "out", "parquet")
-    epochs = pq.read_table(tmp_path / "out/epochs.parquet")
-    assert epochs.schema.equals(store.epochs().schema)
-    assert repr(epochs.to_pylist()) == repr(store.epochs().to_pylist())  # as texts: NaN equals NaN
+    epochs = pq.read_table(tmp_path / "out/evaluations.parquet")
+    assert epochs.schema.equals(store.evaluations().schema)
+    assert repr(epochs.to_pylist()) == repr(store.evaluations().to_pylist())  # as texts: NaN equals NaN
     assert pq.read_table(tmp_path / "out/trials.parquet") == store.trials()
 
 
@@ -113,7 +113,7 @@ def test_export_to_json(store: Store, tmp_path: Path) -> None:
         raise AssertionError(f"{word} is not JSON")
 
     trials = json.loads((tmp_path / "out/trials.json").read_text(), parse_constant=refuse)
-    epochs = json.loads((tmp_path / "out/epochs.json").read_text(), parse_constant=refuse)
+    epochs = json.loads((tmp_path / "out/evaluations.json").read_text(), parse_constant=refuse)
     assert trials[3]["params"]["milestones"] == [0.5, 0.75]
     assert trials[0]["started_at"] == "2026-01-02T03:04:05.678901+00:00"
     assert len(epochs) == 10
@@ -127,16 +127,16 @@ def test_an_empty_store_can_be_exported_twice(tmp_path: Path, file_format: str) 
         export_store(open_store(tmp_path / "store"), tmp_path / "out", file_format)
     assert len(list((tmp_path / "out").iterdir())) == 2
     if file_format == "json":
-        assert json.loads((tmp_path / "out/epochs.json").read_text()) == []
+        assert json.loads((tmp_path / "out/evaluations.json").read_text()) == []
 
 
 def test_an_export_that_fails_leaves_the_last_one(store: Store, tmp_path: Path) -> None:
     export_store(store, tmp_path / "out", "csv")
-    before = (tmp_path / "out/epochs.csv").read_bytes()
-    (tmp_path / "store/epochs/00001.parquet").write_bytes(b"PAR1")
+    before = (tmp_path / "out/evaluations.csv").read_bytes()
+    (tmp_path / "store/evaluations/00001.parquet").write_bytes(b"PAR1")
     with pytest.raises(StoreError, match="is damaged"):
         export_store(store, tmp_path / "out", "csv")
-    assert (tmp_path / "out/epochs.csv").read_bytes() == before
+    assert (tmp_path / "out/evaluations.csv").read_bytes() == before
     assert not list((tmp_path / "out").glob(".*"))
 
 

@@ -66,7 +66,7 @@ def test_a_writer_that_acts_between_any_two_reads_is_seen_at_one_moment(
             between(patch, append)
             store = open_store(tmp_path / "run")
             names = store.trials(["trial_id"])["trial_id"].to_pylist()
-            epochs = [(key.trial_id, row.epoch) for key, row in store.epoch_records()]
+            epochs = [(key.trial_id, row.epoch) for key, row in store.evaluation_records()]
             counts = query_store(store, COUNT).to_pylist()
             export_store(store, tmp_path / "out", "json")
             assert store.trials(["trial_id"])["trial_id"].to_pylist() == names
@@ -74,7 +74,7 @@ def test_a_writer_that_acts_between_any_two_reads_is_seen_at_one_moment(
     assert names == [f"fixed-tune-{n:03d}" for n in range(len(names))]
     assert epochs == [(name, n) for name in names for n in (1, 2, 3)]
     assert counts == [{"trial_id": name, "n": 3} for name in names]
-    assert (tmp_path / "out/epochs.json").read_text().count('"epoch"') == 3 * len(names)
+    assert (tmp_path / "out/evaluations.json").read_text().count('"evaluation"') == 3 * len(names)
 
 
 def test_epochs_of_trials_that_have_not_ended_are_not_shown_by_any_reader(tmp_path: Path) -> None:
@@ -83,9 +83,9 @@ def test_epochs_of_trials_that_have_not_ended_are_not_shown_by_any_reader(tmp_pa
         writer.append(trial(1)[0])
         writer.append([(TrialKey(**_key("fixed-tune-002")), epoch(1))])
         store = open_store(tmp_path)
-        assert store.epochs().num_rows == len(list(store.epoch_records())) == 3
+        assert store.evaluations().num_rows == len(list(store.evaluation_records())) == 3
         assert query_store(store, COUNT).to_pylist() == [{"trial_id": "fixed-tune-000", "n": 3}]
-        assert sum(part.num_rows for part in store.tables("epochs")) == 3
+        assert sum(part.num_rows for part in store.tables("evaluations")) == 3
 
 
 def _key(trial_id: str) -> dict[str, Any]:
@@ -98,10 +98,10 @@ def test_epochs_that_a_resume_removes_meanwhile_are_not_missed(tmp_path: Path) -
         writer.append(*trial(0))
         writer.append(trial(1)[0])
     store = open_store(tmp_path)
-    assert len(store.files("epochs")) == 2
+    assert len(store.files("evaluations")) == 2
     StoreWriter.create_or_open(tmp_path, study(), chunk_rows=3).close()
-    assert len(open_store(tmp_path).files("epochs")) == 1
-    assert store.epochs().num_rows == 3
+    assert len(open_store(tmp_path).files("evaluations")) == 1
+    assert store.evaluations().num_rows == 3
     assert len(query_store(store, COUNT)) == 1
 
 
@@ -110,10 +110,10 @@ def test_trials_that_a_retry_removes_meanwhile_are_told_from_damage(tmp_path: Pa
     store = open_store(tmp_path)
     StoreWriter.create_or_open(tmp_path, study(), forget=["fixed-tune-001"]).close()
     with pytest.raises(StoreError, match=r"trials were removed while it was read.*not damaged"):
-        store.epochs()
+        store.evaluations()
 
 
-@pytest.mark.parametrize("file", ["study.json", "trials/00000.parquet", "epochs/00000.parquet"])
+@pytest.mark.parametrize("file", ["study.json", "trials/00000.parquet", "evaluations/00000.parquet"])
 def test_a_part_of_a_newer_file_is_read_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slow: list[float], file: str
 ) -> None:
@@ -129,12 +129,12 @@ def test_a_part_of_a_newer_file_is_read_again(
         return content
 
     monkeypatch.setattr(Location, "read", torn)
-    assert open_store(tmp_path).epochs().num_rows == 3
+    assert open_store(tmp_path).evaluations().num_rows == 3
     assert len(seen) == 4
     assert len(slow) == 3
 
 
-@pytest.mark.parametrize("file", ["trials/00000.parquet", "epochs/00000.parquet"])
+@pytest.mark.parametrize("file", ["trials/00000.parquet", "evaluations/00000.parquet"])
 def test_a_file_that_never_reads_the_same_is_being_written_and_not_damaged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slow: list[float], file: str
 ) -> None:
@@ -147,7 +147,7 @@ def test_a_file_that_never_reads_the_same_is_being_written_and_not_damaged(
 
     monkeypatch.setattr(Location, "read", torn)
     with pytest.raises(StoreError, match=r"is being written.*it is not damaged.*Run the command again"):
-        open_store(tmp_path).epochs()
+        open_store(tmp_path).evaluations()
     assert sum(slow) > 5
 
 

@@ -12,7 +12,7 @@ from store_samples import STARTED, Rows, epoch, study, trial
 
 from lrstudy.errors import StoreError
 from lrstudy.store import Repair, StoreWriter, examine, open_location, open_store, repair
-from lrstudy.store.table_schema import epochs_table, trials_table
+from lrstudy.store.table_schema import evaluations_table, trials_table
 
 
 @pytest.fixture
@@ -30,14 +30,14 @@ def write(folder: Path, rows: list[Rows]) -> Path:
 def second_driver(folder: Path, tmp_path: Path, rows: list[Rows]) -> None:
     """Leave what a second driver without a lock left: its rows, in files beside the first one's."""
     other = write(tmp_path / "other", rows)
-    for table in ("trials", "epochs"):
+    for table in ("trials", "evaluations"):
         for file in sorted((other / table).iterdir()):
             shutil.copy(file, folder / table / f"9{file.name}")
 
 
 def stored(folder: Path) -> dict[str, list[int]]:
     found: dict[str, list[int]] = {}
-    for key, record in open_store(folder).epoch_records():
+    for key, record in open_store(folder).evaluation_records():
         found.setdefault(key.trial_id, []).append(record.epoch)
     return found
 
@@ -59,8 +59,8 @@ def test_a_sound_store_is_left_as_it_is(folder: Path) -> None:
     before = {path: path.read_bytes() for path in folder.rglob("*.*")}
     found = examine(open_location(folder))
     assert found.sound
-    assert found.files == {"trials": 2, "epochs": 5}
-    assert found.rows == {"trials": 6, "epochs": 18}
+    assert found.files == {"trials": 2, "evaluations": 5}
+    assert found.rows == {"trials": 6, "evaluations": 18}
     assert repair(open_location(folder)) == Repair([], [], [])
     assert {path: path.read_bytes() for path in folder.rglob("*.*")} == before
 
@@ -77,7 +77,7 @@ def test_what_two_drivers_left_is_refused_and_repaired(folder: Path, tmp_path: P
     with pytest.raises(StoreError, match=f"lrstudy doctor {folder}"):
         StoreWriter.create_or_open(folder, study())
     found = examine(open_location(folder))
-    assert (found.doubled_trials, found.doubled_epochs) == (names(1, 2, 4), names(1, 2, 4))
+    assert (found.doubled_trials, found.doubled_evaluations) == (names(1, 2, 4), names(1, 2, 4))
     # Trial 2 came out otherwise: neither of its two is kept.
     assert repair(open_location(folder)) == Repair([], names(1, 4), names(2))
     assert stored(folder) == {name: [1, 2, 3] for name in names(0, 1, 3, 4, 5)}
@@ -86,11 +86,11 @@ def test_what_two_drivers_left_is_refused_and_repaired(folder: Path, tmp_path: P
 
 
 def doubled_epochs(folder: Path, tmp_path: Path) -> None:
-    shutil.copy(folder / "epochs/00000.parquet", folder / "epochs/copy.parquet")
+    shutil.copy(folder / "evaluations/00000.parquet", folder / "evaluations/copy.parquet")
 
 
 def lost_file(folder: Path, tmp_path: Path) -> None:
-    (folder / "epochs/00002.parquet").unlink()
+    (folder / "evaluations/00002.parquet").unlink()
 
 
 def ended_without_epochs(folder: Path, tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def ended_without_epochs(folder: Path, tmp_path: Path) -> None:
 
 
 def damaged_epochs(folder: Path, tmp_path: Path) -> None:
-    file = folder / "epochs/00001.parquet"
+    file = folder / "evaluations/00001.parquet"
     content = bytearray(file.read_bytes())
     content[100] ^= 1
     file.write_bytes(content)
@@ -115,7 +115,7 @@ def damaged_trials(folder: Path, tmp_path: Path) -> None:
         (doubled_epochs, Repair([], names(0, 1), [])),
         (lost_file, Repair([], [], names(2, 3))),
         (ended_without_epochs, Repair([], [], names(7))),
-        (damaged_epochs, Repair(["epochs/00001.parquet"], [], names(1, 2))),
+        (damaged_epochs, Repair(["evaluations/00001.parquet"], [], names(1, 2))),
         (damaged_trials, Repair(["trials/00000.parquet"], [], [])),
     ],
 )
@@ -125,7 +125,7 @@ def test_each_damage_is_refused_then_repaired_then_resumed(
     damage(folder, tmp_path)
     assert not examine(open_location(folder)).sound
     with pytest.raises(StoreError, match=f"lrstudy doctor {folder}"):
-        open_store(folder).epochs()
+        open_store(folder).evaluations()
     with pytest.raises(StoreError, match=f"lrstudy doctor {folder}"):
         StoreWriter.create_or_open(folder, study())
     assert repair(open_location(folder)) == done
@@ -139,18 +139,18 @@ def test_recorded_histories_may_leave_epochs_out(tmp_path: Path) -> None:
     rows, ends = trial(0, 6)
     imported = study(spec={"imported": {"files": ["log.csv"]}})
     with StoreWriter.create_or_open(tmp_path, imported) as writer:
-        every_other = epochs_table(rows[1::2])
-        writer.append_tables(every_other, trials_table([replace(ends[0], epochs_run=6)]))
+        every_other = evaluations_table(rows[1::2])
+        writer.append_tables(every_other, trials_table([replace(ends[0], evaluations_run=6)]))
     assert examine(open_location(tmp_path)).sound
-    assert open_store(tmp_path).epochs()["epoch"].to_pylist() == [2, 4, 6]
+    assert open_store(tmp_path).evaluations()["epoch"].to_pylist() == [2, 4, 6]
 
 
 def test_each_repair_keeps_what_it_sets_aside(folder: Path) -> None:
     for content in (b"PAR1", b"PAR1PAR1"):
-        (folder / "epochs/00004.parquet").write_bytes(content)
+        (folder / "evaluations/00004.parquet").write_bytes(content)
         repair(open_location(folder))
-    assert (folder / "epochs/00004.parquet.damaged").read_bytes() == b"PAR1"
-    assert (folder / "epochs/00004.parquet.damaged.damaged").read_bytes() == b"PAR1PAR1"
+    assert (folder / "evaluations/00004.parquet.damaged").read_bytes() == b"PAR1"
+    assert (folder / "evaluations/00004.parquet.damaged.damaged").read_bytes() == b"PAR1PAR1"
 
 
 def test_epochs_before_a_trial_has_ended_are_no_damage(folder: Path) -> None:
@@ -163,9 +163,9 @@ def test_epochs_before_a_trial_has_ended_are_no_damage(folder: Path) -> None:
 
 def test_a_failed_trial_may_have_fewer_epochs_than_it_began(tmp_path: Path) -> None:
     rows, ends = trial(0, 2)
-    write(tmp_path, [(rows, [replace(ends[0], status="failed", epochs_run=3)])])
+    write(tmp_path, [(rows, [replace(ends[0], status="failed", evaluations_run=3)])])
     assert examine(open_location(tmp_path)).sound
-    assert open_store(tmp_path).epochs().num_rows == 2
+    assert open_store(tmp_path).evaluations().num_rows == 2
 
 
 def test_a_store_that_is_being_written_is_not_repaired(folder: Path) -> None:
@@ -177,11 +177,11 @@ def test_a_store_that_is_being_written_is_not_repaired(folder: Path) -> None:
 
 
 def test_a_file_of_a_newer_version_is_not_set_aside(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = folder / "epochs/00001.parquet"
+    file = folder / "evaluations/00001.parquet"
     with monkeypatch.context() as patch:
-        patch.setattr("lrstudy.store.chunks.SCHEMA_VERSION", 2)
+        patch.setattr("lrstudy.store.chunks.SCHEMA_VERSION", 3)
         write(folder.parent / "newer", [trial(number) for number in range(3)])
-    shutil.copy(folder.parent / "newer/epochs/00001.parquet", file)
+    shutil.copy(folder.parent / "newer/evaluations/00001.parquet", file)
     with pytest.raises(StoreError, match="newer lrstudy"):
         repair(open_location(folder))
     assert file.exists()
@@ -192,6 +192,6 @@ def test_rows_of_one_epoch_twice_in_one_file_are_found(tmp_path: Path) -> None:
     key = rows[0][0]
     write(tmp_path, [(rows, ends)])
     again = write(tmp_path / "other", [([(key, epoch(1))], [])])
-    shutil.copy(again / "epochs/00000.parquet", tmp_path / "epochs/00005.parquet")
-    with pytest.raises(StoreError, match="1 trial has epochs that are stored more than once"):
-        open_store(tmp_path).epochs()
+    shutil.copy(again / "evaluations/00000.parquet", tmp_path / "evaluations/00005.parquet")
+    with pytest.raises(StoreError, match="1 trial has evaluations that are stored more than once"):
+        open_store(tmp_path).evaluations()

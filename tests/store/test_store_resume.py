@@ -22,7 +22,7 @@ from lrstudy.store import StoreWriter, open_store
 def stored(folder: Path) -> dict[str, list[int]]:
     """The epochs of each trial, in the store's order."""
     found: dict[str, list[int]] = {}
-    for key, record in open_store(folder).epoch_records():
+    for key, record in open_store(folder).evaluation_records():
         found.setdefault(key.trial_id, []).append(record.epoch)
     return found
 
@@ -35,7 +35,7 @@ def test_a_finished_store_is_left_as_it_is(tmp_path: Path) -> None:
     before = {path: path.read_bytes() for path in tmp_path.rglob("*.*")}
     with StoreWriter.create_or_open(tmp_path, study(), chunk_rows=4) as writer:
         assert writer.resumed
-        assert writer.last_epochs == {f"fixed-tune-{number:03d}": 3 for number in range(5)}
+        assert writer.last_evaluations == {f"fixed-tune-{number:03d}": 3 for number in range(5)}
     assert {path: path.read_bytes() for path in tmp_path.rglob("*.*")} == before
 
 
@@ -54,7 +54,7 @@ def test_reopening_at_any_point_loses_and_doubles_nothing(
                 writer.append(*trial(number, epochs))
     assert stored(folder) == expected
     assert [record.trial_id for record in open_store(folder).trial_records()] == list(expected)
-    files = len(open_store(folder).files("epochs"))
+    files = len(open_store(folder).files("evaluations"))
     assert files == -(-sum(map(len, expected.values())) // chunk_rows)
 
 
@@ -68,7 +68,7 @@ def test_epochs_without_a_trial_row_go_unless_a_checkpoint_covers_them(
         writer.append(*trial(3))
     keep = {"fixed-tune-001": 2, "fixed-tune-002": 9, "never-seen": 4}
     with StoreWriter.create_or_open(tmp_path, study(), keep=keep, chunk_rows=chunk_rows) as writer:
-        assert writer.last_epochs == {"fixed-tune-001": 2, "fixed-tune-002": 4, "fixed-tune-003": 3}
+        assert writer.last_evaluations == {"fixed-tune-001": 2, "fixed-tune-002": 4, "fixed-tune-003": 3}
         writer.append(*trial(1, 4))
         writer.append(*trial(0, 4))
         writer.append((), trial(2, 4)[1])
@@ -92,7 +92,7 @@ def test_rows_that_a_retried_trial_repeats_are_not_doubled(tmp_path: Path) -> No
 def test_a_gap_in_a_trials_epochs_is_a_bug_of_the_caller(tmp_path: Path) -> None:
     key = trial(0)[0][0][0]
     with StoreWriter.create_or_open(tmp_path, study()) as writer:
-        with pytest.raises(ValueError, match="epoch 2 follows epoch 0"):
+        with pytest.raises(ValueError, match="evaluation 2 follows evaluation 0"):
             writer.append([(key, epoch(2))])
         writer.append([(key, epoch(1))], trial(0, 1)[1])
     assert stored(tmp_path) == {"fixed-tune-000": [1]}
@@ -140,7 +140,7 @@ def test_a_folder_with_other_files_is_fine(tmp_path: Path) -> None:
 def test_a_damaged_store_is_not_continued(tmp_path: Path) -> None:
     with StoreWriter.create_or_open(tmp_path, study()) as writer:
         writer.append(*trial(0))
-    (tmp_path / "epochs" / "00000.parquet").write_bytes(b"PAR1")
+    (tmp_path / "evaluations" / "00000.parquet").write_bytes(b"PAR1")
     with pytest.raises(StoreError, match="is damaged"):
         StoreWriter.create_or_open(tmp_path, study())
     assert not (tmp_path / ".writer.lock").exists()
@@ -151,7 +151,7 @@ def test_what_a_kill_left_half_written_is_removed(tmp_path: Path) -> None:
         writer.append(*trial(0))
     leftovers = [
         tmp_path / ".study.json.tmp",
-        tmp_path / "epochs/.00000.parquet.tmp",
+        tmp_path / "evaluations/.00000.parquet.tmp",
         tmp_path / "trials/.00007.parquet.tmp",
     ]
     for path in leftovers:
@@ -215,11 +215,11 @@ def test_a_lock_file_that_is_removed_while_it_is_taken_is_not_the_lock(
 def test_a_store_being_written_shows_the_trials_that_have_ended(tmp_path: Path) -> None:
     with StoreWriter.create_or_open(tmp_path, study(), chunk_rows=2) as writer:
         store = open_store(tmp_path)
-        assert store.trials().num_rows == store.epochs().num_rows == 0
+        assert store.trials().num_rows == store.evaluations().num_rows == 0
         writer.append(*trial(0))
         writer.append(trial(1, 2)[0])
-        assert (store.refreshed().trials().num_rows, store.refreshed().epochs().num_rows) == (1, 3)
+        assert (store.refreshed().trials().num_rows, store.refreshed().evaluations().num_rows) == (1, 3)
         writer.append(*trial(1, 2))
-        assert (store.refreshed().trials().num_rows, store.refreshed().epochs().num_rows) == (2, 5)
+        assert (store.refreshed().trials().num_rows, store.refreshed().evaluations().num_rows) == (2, 5)
         # Opened before any trial had ended, it stays as it was.
-        assert store.trials().num_rows == store.epochs().num_rows == 0
+        assert store.trials().num_rows == store.evaluations().num_rows == 0

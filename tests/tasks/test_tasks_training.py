@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from lrstudy.engine.trial import TrialConfig, run_trial
-from lrstudy.records import EpochRecord, Phase
+from lrstudy.records import EvaluationRecord, Phase
 from lrstudy.spec import parse_study
 from lrstudy.tasks import (
     Pipeline,
@@ -111,7 +111,7 @@ def test_deterministic_mode_is_switched_on_and_off_again(task) -> None:
     assert not torch.are_deterministic_algorithms_enabled()
 
 
-def measured(record: EpochRecord) -> dict[str, object]:
+def measured(record: EvaluationRecord) -> dict[str, object]:
     """A record without its clock readings."""
     return {k: v for k, v in dataclasses.asdict(record).items() if not k.endswith("_seconds")}
 

@@ -25,7 +25,7 @@ import torch
 
 from lrstudy.analysis import analyse
 from lrstudy.engine.trial import Training, TrialConfig
-from lrstudy.records import EpochRecord, Status, TrialRecord
+from lrstudy.records import EvaluationRecord, Status, TrialRecord
 from lrstudy.spec import Study, parse_study
 from lrstudy.store import StoreWriter, TrialKey, open_location, open_store
 from lrstudy.tasks import load_data
@@ -76,7 +76,7 @@ def run_here(study: Study, folder: Path) -> None:
     """Run a whole study in this process and keep it in a store."""
     data = load_data(study.task, study.seed, None)
     controller = Controller(study)
-    rows: list[tuple[TrialKey, EpochRecord]] = []
+    rows: list[tuple[TrialKey, EvaluationRecord]] = []
     trials: list[TrialRecord] = []
     while (config := controller.next()) is not None:
         record, epochs = _train(study, data, config)
@@ -88,7 +88,7 @@ def run_here(study: Study, folder: Path) -> None:
         writer.append(rows, trials)
 
 
-def _train(study: Study, data: Any, config: TrialConfig) -> tuple[TrialRecord, list[EpochRecord]]:
+def _train(study: Study, data: Any, config: TrialConfig) -> tuple[TrialRecord, list[EvaluationRecord]]:
     started = datetime.now(UTC)
     training = Training(study, data, config, torch.device("cpu"))
     epochs = []
@@ -104,6 +104,8 @@ def _train(study: Study, data: Any, config: TrialConfig) -> tuple[TrialRecord, l
         seed=config.seed,
         params={**config.params, **found},
         status=Status(outcome.pop("status")),
+        evaluations_run=outcome.pop("evaluations"),
+        epochs_run=float(len(epochs)),
         **outcome,
         test_loss=test.get("loss"),
         test_accuracy=None,

@@ -122,7 +122,7 @@ def measured(place: Path | Location) -> tuple[pd.DataFrame, pd.DataFrame]:
     """All that two runs of one study must agree in: the rows of both tables, without clocks and places."""
     store = open_store(place)
     trials = store.pandas("trials").drop(columns=["started_at", "ended_at", "node", "device", "attempt"])
-    epochs = store.pandas("epochs")
+    epochs = store.pandas("evaluations")
     epochs = epochs.drop(columns=[name for name in epochs if name.endswith("_seconds")])
     return (
         trials.sort_values("trial_id").reset_index(drop=True),

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lrstudy.records import EpochRecord, Phase, Status, TrialRecord
+from lrstudy.records import EvaluationRecord, Phase, Status, TrialRecord
 from lrstudy.rules.rungs import rungs
 from lrstudy.spec import Study, parse_study
 from lrstudy.tuning.driver.asha import Arrival, Pruner
@@ -27,17 +27,17 @@ def study(metric: str = "val_accuracy", epochs: int = 20, **budget: Any) -> Stud
     )
 
 
-def row(epoch: int, accuracy: float) -> EpochRecord:
-    return EpochRecord(
-        epoch, epoch, epoch, 0.0, 0.0, 0.0, 0.1, 0.1, 0.1, 1.0, None, None, 1.0, accuracy, None
-    )
+def row(epoch: int, accuracy: float) -> EvaluationRecord:
+    zero = dict.fromkeys(("train_seconds", "estimate_seconds", "eval_seconds"), 0.0)
+    rates = dict.fromkeys(("lr", "lr_min", "lr_max"), 0.1)
+    return EvaluationRecord(evaluation=epoch, step=epoch, **zero, **rates, val_accuracy=accuracy)
 
 
 NOW = datetime.now(UTC)
 RECORD = TrialRecord(
     trial_id="a-tune-000", phase=Phase.TUNE, schedule="a", seed=0, params={}, status=Status.COMPLETED,
-    error=None, epochs_run=20, best_val=0.5, best_epoch=1, objective=0.5, test_loss=None, test_accuracy=None,
-    test_r2=None, started_at=NOW, ended_at=NOW, node="", device="", attempt=1,
+    error=None, evaluations_run=20, best_val=0.5, best_evaluation=1, objective=0.5, test_loss=None,
+    test_accuracy=None, test_r2=None, started_at=NOW, ended_at=NOW, node="", device="", attempt=1,
 )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from lrstudy.engine.trial import Training, TrialConfig
-from lrstudy.records import EpochRecord, Phase
+from lrstudy.records import EvaluationRecord, Phase
 from lrstudy.spec import Faults, Study, parse_study
 from lrstudy.store import Location, open_location
 from lrstudy.tasks import TaskData, load_data
@@ -71,11 +71,11 @@ def keeper(
     return TrialCheckpoints(store, "hash", config, faults, clock or Clock())
 
 
-def without_seconds(rows: list[EpochRecord]) -> list[dict[str, object]]:
+def without_seconds(rows: list[EvaluationRecord]) -> list[dict[str, object]]:
     return [{k: v for k, v in asdict(row).items() if not k.endswith("_seconds")} for row in rows]
 
 
-def trained(study: Study, data: TaskData, epochs: int) -> tuple[Training, list[EpochRecord]]:
+def trained(study: Study, data: TaskData, epochs: int) -> tuple[Training, list[EvaluationRecord]]:
     training = Training(study, data, CONFIG, torch.device("cpu"))
     return training, [training.run_epoch() for _ in range(epochs)]
 
@@ -110,13 +110,13 @@ def test_only_the_newest_is_kept(study: Study, data: TaskData, store: Location) 
     writer.save(training.state_dict(), rows, 1, STARTED)
     rows += [training.run_epoch(), training.run_epoch()]
     writer.save(training.state_dict(), rows, 1, STARTED)
-    assert [path.name[:11] for path in files(store)] == ["epoch-00004"]
+    assert [path.name[:16] for path in files(store)] == ["evaluation-00004"]
     # The next attempt, in another process, clears away what it started from.
     following = keeper(store)
     assert following.load() is not None
     rows += [training.run_epoch()]
     following.save(training.state_dict(), rows, 2, STARTED)
-    assert [path.name[:11] for path in files(store)] == ["epoch-00005"]
+    assert [path.name[:16] for path in files(store)] == ["evaluation-00005"]
     assert writer.used
     assert following.used
     assert writer.notes == following.notes == []

@@ -44,9 +44,9 @@ def record(config: TrialConfig, **changes: Any) -> TrialRecord:
         params=dict(config.params),
         status=Status.COMPLETED,
         error=None,
-        epochs_run=5,
+        evaluations_run=5,
         best_val=value,
-        best_epoch=3,
+        best_evaluation=3,
         objective=value,
         test_loss=None,
         test_accuracy=None,
@@ -121,7 +121,7 @@ def test_among_equals_the_faster_trial_wins() -> None:
         config for _ in range(5) if (config := controller.next()) is not None and config.schedule == "fixed"
     ]
     for config, epoch in zip(configs, (4, 2), strict=True):
-        controller.complete(record(config, objective=0.9, best_val=0.9, best_epoch=epoch))
+        controller.complete(record(config, objective=0.9, best_val=0.9, best_evaluation=epoch))
     winner = controller.winner("fixed")
     assert winner is not None
     assert winner.number == 1
@@ -147,7 +147,9 @@ def test_a_schedule_whose_every_trial_diverged_is_confirmed_with_the_one_that_la
     while (config := controller.next()) is not None:
         if config.schedule == "small":
             epochs = lasted.get(config.trial_id, 1)
-            controller.complete(record(config, status=Status.DIVERGED, objective=None, epochs_run=epochs))
+            controller.complete(
+                record(config, status=Status.DIVERGED, objective=None, evaluations_run=epochs)
+            )
         else:
             controller.complete(record(config))
     winner = controller.winner("small")

@@ -60,4 +60,4 @@ def test_a_full_disk_stops_the_study_with_a_remedy_and_room_lets_it_go_on(
     ids = [record.trial_id for record in store.trial_records()]
     assert len(ids) == len(set(ids)) == 16
     assert before <= set(ids)
-    assert store.epochs().num_rows == 16 * 4
+    assert store.evaluations().num_rows == 16 * 4

@@ -82,7 +82,7 @@ def test_a_study_in_lanes_has_the_records_of_plain_trials(
     records = store.trial_records()
     assert len(records) == 1 + 4 + 4 + 1 + 4 * 3
     rows: dict[str, list[Any]] = {}
-    for key, row in store.epoch_records():
+    for key, row in store.evaluation_records():
         rows.setdefault(key.trial_id, []).append(row)
     data = load_data(spec.task, spec.seed, None)
     for record in records:
@@ -91,7 +91,7 @@ def test_a_study_in_lanes_has_the_records_of_plain_trials(
         training, wanted = alone(spec, data, config)
         assert [values(row) for row in rows[record.trial_id]] == [near(row) for row in wanted]
         outcome = training.outcome()
-        assert (record.status, record.epochs_run) == (outcome.status, outcome.epochs_run)
+        assert (record.status, record.evaluations_run) == (outcome.status, outcome.evaluations)
         assert record.best_val == near({"": outcome.best_val})[""]
         assert record.test_loss == near({"": outcome.test.get("loss")})[""]
     assert {record.schedule for record in records if record.status is Status.DIVERGED} == {"wild"}
@@ -110,7 +110,7 @@ def test_lanes_that_a_pruner_gives_up_are_dropped_and_the_others_train_on_as_if_
     store = open_store(tmp_path / "small")
     assert store.study.lanes == 4
     rows: dict[str, list[Any]] = {}
-    for key, row in store.epoch_records():
+    for key, row in store.evaluation_records():
         rows.setdefault(key.trial_id, []).append(row)
     data = load_data(spec.task, spec.seed, None)
     lost = [record for record in store.trial_records() if record.status is Status.PRUNED]
@@ -118,14 +118,14 @@ def test_lanes_that_a_pruner_gives_up_are_dropped_and_the_others_train_on_as_if_
         "the wild one's all diverge: none is behind another"
     )
     assert 2 <= len(lost) < 6
-    assert {record.epochs_run for record in lost} <= {1, 2}
+    assert {record.evaluations_run for record in lost} <= {1, 2}
     for record in store.trial_records():
-        assert len(rows[record.trial_id]) == record.epochs_run
+        assert len(rows[record.trial_id]) == record.evaluations_run
         kind = spec.schedule(record.schedule).kind
         config = TrialConfig(record.trial_id, record.phase, record.schedule, kind, record.params, record.seed)
         _, wanted = alone(spec, data, config)
         assert [values(row) for row in rows[record.trial_id]] == [near(r) for r in wanted][
-            : record.epochs_run
+            : record.evaluations_run
         ]
 
 

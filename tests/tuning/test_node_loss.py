@@ -69,7 +69,7 @@ def test_a_killed_node_costs_no_row_and_changes_no_metric(
     assert {record.status for record in records} == {Status.COMPLETED}
     assert len(records) == len({record.trial_id for record in records}) == 60
     assert len({record.node for record in records}) == 3, "every node must be used"
-    rows = Counter((key.trial_id, row.epoch) for key, row in store.epoch_records())
+    rows = Counter((key.trial_id, row.epoch) for key, row in store.evaluation_records())
     assert set(rows) == {(record.trial_id, epoch) for record in records for epoch in range(1, 9)}
     assert set(rows.values()) == {1}
     lost = [record.trial_id for record in records if record.attempt > 1]

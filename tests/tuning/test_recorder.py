@@ -104,7 +104,7 @@ def test_an_ended_trial_is_stored_with_its_epochs_and_where_it_ran(driver: Drive
     outcome = Outcome(Status.COMPLETED, 3, 0.5, 1, 0.5)
     driver.deliver(group, message(job, 3, 0.5, Ended(outcome, attempt(2)), first=3))
     record = driver.records()[job.config.trial_id]
-    assert (record.status, record.epochs_run, record.best_val, record.attempt) == (
+    assert (record.status, record.evaluations_run, record.best_val, record.attempt) == (
         Status.COMPLETED,
         3,
         0.5,
@@ -112,7 +112,7 @@ def test_an_ended_trial_is_stored_with_its_epochs_and_where_it_ran(driver: Drive
     )
     assert (record.started_at, record.ended_at) == (BEGAN, ENDED)
     assert (record.node, record.device) == ("node", "device")
-    assert [stored.epoch for _, stored in open_store(driver.place).epoch_records()] == [1, 2, 3]
+    assert [stored.evaluation for _, stored in open_store(driver.place).evaluation_records()] == [1, 2, 3]
     assert job not in driver.retries.take_back()
 
 
@@ -123,7 +123,9 @@ def test_epochs_that_are_sent_again_are_stored_once(driver: Driver) -> None:
     outcome = Outcome(Status.COMPLETED, 3, 0.7, 1, 0.7)
     driver.deliver(group, message(job, 3, 0.7, Ended(outcome, attempt())))
     driver.recorder.flush()
-    stored = [(each.epoch, each.val_accuracy) for _, each in open_store(driver.place).epoch_records()]
+    stored = [
+        (each.evaluation, each.val_accuracy) for _, each in open_store(driver.place).evaluation_records()
+    ]
     assert stored == [(1, 0.7), (2, 0.7), (3, 0.7)]
 
 
@@ -137,7 +139,7 @@ def test_tune_ends_a_single_trial_that_is_pruned_and_the_store_says_so(driver: D
     records = driver.records()
     assert set(records) == {worse.config.trial_id}
     record = records[worse.config.trial_id]
-    assert (record.status, record.epochs_run, record.objective) == (Status.PRUNED, 1, 0.2)
+    assert (record.status, record.evaluations_run, record.objective) == (Status.PRUNED, 1, 0.2)
     assert record.ended_at == ENDED
     assert driver.published == []
     assert not checkpoint.exists()

@@ -56,7 +56,7 @@ def run(spec: Study, out: Path) -> None:
 
 
 def epochs(out: Path) -> pd.DataFrame:
-    table = open_store(out / "small").pandas("epochs")
+    table = open_store(out / "small").pandas("evaluations")
     seconds = [column for column in table if column.endswith("_seconds")]
     return table.drop(columns=seconds).sort_values(["trial_id", "epoch"]).reset_index(drop=True)
 
@@ -74,9 +74,14 @@ def test_every_trial_is_in_the_store(finished: Path) -> None:
     tune = [f"{name}-tune-{n:03d}" for name in ("fixed", "wild") for n in range(4)]
     confirm = [f"{name}-confirm-{n:03d}" for name in ("fixed", "lipschitz", "wild") for n in range(3)]
     assert ids == sorted([*tune, *confirm, "lipschitz-tune-000"])
-    rows = open_store(finished / "small").pandas("epochs").groupby("trial_id")["epoch"].agg(["count", "max"])
+    rows = (
+        open_store(finished / "small")
+        .pandas("evaluations")
+        .groupby("trial_id")["epoch"]
+        .agg(["count", "max"])
+    )
     for record in records:
-        assert tuple(rows.loc[record.trial_id]) == (record.epochs_run, record.epochs_run)
+        assert tuple(rows.loc[record.trial_id]) == (record.evaluations_run, record.evaluations_run)
         assert (record.test_accuracy is not None) == (
             record.phase is Phase.CONFIRM and record.status is Status.COMPLETED
         )
@@ -86,7 +91,7 @@ def test_a_diverged_trial_is_recorded_with_its_epoch_and_the_study_goes_on(finis
     wild = [r for r in open_store(finished / "small").trial_records() if r.schedule == "wild"]
     assert {record.status for record in wild} == {Status.DIVERGED}
     for record in wild:
-        assert f"in epoch {record.epochs_run}" in (record.error or "")
+        assert f"in epoch {record.evaluations_run}" in (record.error or "")
         assert record.objective is None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import tomllib
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -90,8 +90,20 @@ def write_run(study: Study, place: Path, status: Status = Status.COMPLETED, **ch
     rows = list(run_trial(study, load_data(study.task, study.seed), config, torch.device("cpu")))
     key = TrialKey(config.trial_id, config.phase, config.schedule, config.seed)
     record = TrialRecord(
-        *(config.trial_id, config.phase, config.schedule, config.seed, dict(config.params)),
-        *(status, None, len(rows), 0.5, 1, 0.5, None, None, None, NOW, NOW, "here", "cpu", 1),
+        **asdict(key),
+        params=dict(config.params),
+        status=status,
+        error=None,
+        evaluations_run=len(rows),
+        best_val=0.5,
+        best_evaluation=1,
+        objective=0.5,
+        **dict.fromkeys(("test_loss", "test_accuracy", "test_r2")),
+        started_at=NOW,
+        ended_at=NOW,
+        node="here",
+        device="cpu",
+        attempt=1,
     )
     with StoreWriter.create_or_open(place, replace(now(study), **changes)) as writer:
         writer.append([(key, row) for row in rows], [record])

@@ -111,13 +111,13 @@ def test_pruned_trials_end_at_a_rung_and_their_schedule_keeps_some(pruned: Path)
         own = [r for r in records if r.schedule == schedule]
         lost = [r for r in own if r.status is Status.PRUNED]
         assert 3 <= len(lost) < len(own) == 12
-        assert {r.epochs_run for r in lost} <= {1, 2}
+        assert {r.evaluations_run for r in lost} <= {1, 2}
         assert all(r.objective is not None and r.device and r.node for r in lost)
 
 
 def test_the_epochs_that_pruning_saved_are_not_counted_as_spent(pruned: Path) -> None:
     store = open_store(pruned)
-    rows = store.pandas("epochs")
+    rows = store.pandas("evaluations")
     summary = analyse(store)
     for schedule in summary.schedules:
         spent = rows[(rows.schedule == schedule.name) & (rows.phase == "tune")]
@@ -151,7 +151,7 @@ def test_resuming_a_pruned_study_prunes_what_it_would_have(pruned: Path, tmp_pat
     frames = []
     for place in (whole, run(read(one), tmp_path / "part")):
         trials = open_store(place).pandas("trials").sort_values("trial_id").reset_index(drop=True)
-        frames.append(trials[["trial_id", "params", "status", "epochs_run", "objective"]])
+        frames.append(trials[["trial_id", "params", "status", "evaluations_run", "objective"]])
     pd.testing.assert_frame_equal(*frames)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from lrstudy.engine.trial import TrialConfig
-from lrstudy.records import EpochRecord, Phase
+from lrstudy.records import EvaluationRecord, Phase
 from lrstudy.spec import Study, parse_study
 from lrstudy.store import open_location
 from lrstudy.tuning.driver import trackers as tracking
@@ -23,9 +23,10 @@ def study(**logging: Any) -> Study:
     return parse_study({"name": "s", "task": task, "logging": logging, "schedules": {"fixed": {}}}, "test")
 
 
-def row(epoch: int) -> EpochRecord:
-    values: dict[str, Any] = {field.name: None for field in fields(EpochRecord)}
-    return EpochRecord(**values | {"epoch": epoch, "val_accuracy": 0.1 * epoch})
+def row(epoch: int) -> EvaluationRecord:
+    values: dict[str, Any] = {field.name: None for field in fields(EvaluationRecord)}
+    metrics = {"perplexity": 2.0 * epoch, "f1": None}
+    return EvaluationRecord(**values | {"evaluation": epoch, "val_accuracy": 0.1 * epoch, "metrics": metrics})
 
 
 CONFIG = TrialConfig("fixed-tune-000", Phase.TUNE, "fixed", "fixed", {"lr": 0.1}, 7)

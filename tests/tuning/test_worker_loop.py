@@ -218,7 +218,7 @@ def test_of_a_group_that_raises_each_trial_is_run_alone_and_only_those_that_rais
     ends = [end_of(messages) for _, messages in sorted(sent.items())]
     assert [end.outcome.status for end in ends] == [Status.COMPLETED, Status.FAILED, Status.COMPLETED]
     assert "no such thing" in (ends[1].outcome.error or "")
-    assert ends[1].outcome.epochs_run == 1
+    assert ends[1].outcome.evaluations == 1
     assert [end.fault for end in ends] == [None, Fault.ERROR, None]
     for trial in ("f-tune-000", "f-tune-002"):
         assert rows_of(sent[trial]) == rows_of(whole[trial])
@@ -239,7 +239,7 @@ def test_whatever_a_trial_raises_is_its_outcome(
     (messages,) = worker(study(), jobs(0.1)).values()
     assert epochs == [1, 2], "a trial by itself is not run again here"
     end = end_of(messages)
-    assert (end.outcome.status, end.outcome.epochs_run, end.fault) == (Status.FAILED, 1, fault)
+    assert (end.outcome.status, end.outcome.evaluations, end.fault) == (Status.FAILED, 1, fault)
     assert (end.outcome.error or "").splitlines()[-1] == says
 
 
@@ -274,7 +274,7 @@ def test_a_function_with_its_own_loop_is_trained_stopped_within_an_epoch_and_con
 ) -> None:
     (whole,) = function_worker(study(), jobs(0.1)).values()
     assert losses(whole) == [8.0, 6.0, 4.0]
-    assert end_of(whole).outcome.epochs_run == 3
+    assert end_of(whole).outcome.evaluations == 3
     ask_to_stop(monkeypatch, False, False, False, True)  # after the third step
     (stopped,) = function_worker(study(), jobs(0.1)).values()
     assert stopped[-1].event == Stopped()
@@ -302,7 +302,7 @@ def test_a_function_that_keeps_nothing_is_trained_to_its_end(
 ) -> None:
     ask_to_stop(monkeypatch, False, True)
     (messages,) = function_worker(study(), jobs(0.1), keeps=False).values()
-    assert end_of(messages).outcome.epochs_run == 3
+    assert end_of(messages).outcome.evaluations == 3
     assert not end_of(messages).checkpointed
 
 

@@ -29,7 +29,7 @@ def export(
         typer.Option(metavar="DIR", help="Folder of the two files; default exports/<study>."),
     ] = None,
 ) -> None:
-    """Write a run's tables as trials.FORMAT and epochs.FORMAT."""
+    """Write a run's tables as trials.FORMAT and evaluations.FORMAT."""
     from lrstudy.store import export_store, open_location, open_store, study_folder
 
     store = open_store(run)

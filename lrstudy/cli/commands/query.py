@@ -16,7 +16,7 @@ def query(
     run: RunArgument,
     sql: Annotated[
         str,
-        typer.Argument(metavar="SQL", help="One SELECT over trials and epochs.", show_default=False),
+        typer.Argument(metavar="SQL", help="One SELECT over trials and evaluations.", show_default=False),
     ],
     file_format: Annotated[
         str,
@@ -28,7 +28,7 @@ def query(
         ),
     ] = "table",
 ) -> None:
-    """Query a run's tables, trials and epochs, with SQL; needs DuckDB, an optional extra."""
+    """Query a run's tables, trials and evaluations, with SQL; needs DuckDB, an optional extra."""
     from lrstudy.cli.output import console
     from lrstudy.cli.views.query import check_format, show_result
     from lrstudy.store import open_store, query_store

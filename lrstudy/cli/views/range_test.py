@@ -71,8 +71,8 @@ def run_sweep(
 
     check_imports(study, search_path)
     make_importable(search_path)
-    data = load_data(study.task, study.seed, None)
-    check_task(study.task, data, study.target.metric)
+    data = load_data(study.built_in, study.seed, None)
+    check_task(study.built_in, data, study.target.metric)
     plan = plan_sweep(study, data, low=low, high=high, epochs=epochs, linear=linear)
     return run_range_test(study, data, plan, seed, device_of(study), on_epoch)
 
@@ -91,7 +91,7 @@ def as_data(study: Study, done: SweepResult, seed: int) -> dict[str, Any]:
         "rule": RULE,
         "ended": curve.ended,
         "cost": {
-            "epochs": last.epoch,
+            "epochs": last.evaluation,
             "steps": last.step,
             "samples": last.samples,
             "seconds": done.seconds,
@@ -108,8 +108,14 @@ def as_data(study: Study, done: SweepResult, seed: int) -> dict[str, Any]:
 def as_text(study: Study, done: SweepResult, seed: int, user: ScheduleSpec | None) -> str:
     """Return the result in at most 80 columns, unless names are longer."""
     last, plan = done.rows[-1], done.plan
-    parts = ", ".join(getattr(study.task, part).name for part in ("dataset", "model", "loss", "optimizer"))
-    cost = (counted(last.epoch, "epoch"), counted(last.step, "step"), counted(last.samples, "sample"))
+    parts = ", ".join(
+        getattr(study.built_in, part).name for part in ("dataset", "model", "loss", "optimizer")
+    )
+    cost = (
+        counted(last.evaluation, "epoch"),
+        counted(last.step, "step"),
+        counted(last.samples or 0, "sample"),
+    )
     lines = [
         f"range test of {study.name}, seed {seed}",
         f"task      {parts}",

@@ -26,7 +26,7 @@ from lrstudy.engine.lanes.lane_group import LaneGroup
 from lrstudy.engine.lanes.lane_losses import StackedLoss
 from lrstudy.engine.lanes.stacked_model import stack, unstackable
 from lrstudy.engine.trial import TrialConfig
-from lrstudy.records import EpochRecord, Phase
+from lrstudy.records import EvaluationRecord, Phase
 from lrstudy.spec import Choices, Range, ScheduleSpec, Study
 from lrstudy.spec.models import TaskSpec
 from lrstudy.tasks import Seeds, TaskData, assemble
@@ -46,7 +46,7 @@ _CLOCKS: Final = ("train_seconds", "estimate_seconds", "eval_seconds")
 
 def why_not(study: Study, data: TaskData, kinds: Sequence[str]) -> str | None:
     """Return the reason why a study's trials of these schedule kinds cannot run in lanes, or None."""
-    task = study.task
+    task = study.built_in
     if task.precision == "bf16":
         return "the precision is bf16"
     for kind in kinds:
@@ -110,15 +110,15 @@ def _all_close(ours: Iterable[Tensor], theirs: Iterable[Tensor]) -> bool:
 
 def neighbours_matter(study: Study, data: TaskData) -> bool:
     """Train a few trials in several groups; return True if any result depends on the group."""
-    size = study.task.batch_size
+    size = study.built_in.batch_size
     data = replace(
         data,
         train=_shorten(data.train, size),
         validation=_shorten(data.validation, max(size, EVALUATION_ROWS)),
         test=_shorten(data.test, max(size, EVALUATION_ROWS)),
     )
-    epochs = max(2, math.ceil(_STEPS / Pipeline(data, study.task, torch.device("cpu")).steps_per_epoch))
-    study = study.model_copy(update={"task": study.task.model_copy(update={"epochs": epochs})})
+    epochs = max(2, math.ceil(_STEPS / Pipeline(data, study.built_in, torch.device("cpu")).steps_per_epoch))
+    study = study.model_copy(update={"task": study.built_in.model_copy(update={"epochs": epochs})})
     *some, expected = [_train_group(study, data, group) for group in _GROUPS]
     return any(lane != expected[number] for group in some for number, lane in group.items())
 
@@ -168,7 +168,7 @@ def _train_group(study: Study, data: TaskData, group: Sequence[int]) -> dict[int
         configs.append(TrialConfig(f"lane-{number}", Phase.CONFIRM, kind, kind, params, number))
     lanes = LaneGroup(study, data, configs, torch.device("cpu"))
     try:
-        records: dict[int, EpochRecord] = {}
+        records: dict[int, EvaluationRecord] = {}
         while lanes.active:
             records |= lanes.run_epoch()
         return {

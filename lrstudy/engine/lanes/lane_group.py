@@ -19,7 +19,7 @@ from lrstudy.engine.lanes.lane_losses import StackedLoss, StackedSums
 from lrstudy.engine.lanes.optimizer_step import StackedSteps, steps_together
 from lrstudy.engine.lanes.stacked_model import stack
 from lrstudy.engine.trial import State, Training, TrialConfig
-from lrstudy.records import EpochRecord
+from lrstudy.records import EvaluationRecord
 from lrstudy.rules.outcome import Outcome
 from lrstudy.spec import Study
 from lrstudy.tasks import TaskData
@@ -55,7 +55,7 @@ class LaneGroup:
         while self.active:
             yield Pause(self.run_epoch())
 
-    def run_epoch(self) -> dict[int, EpochRecord]:
+    def run_epoch(self) -> dict[int, EvaluationRecord]:
         """Train an epoch of every active lane; return the records by lane.
 
         The seconds in a record are the lane's share of the group's.

@@ -29,9 +29,9 @@ def check_gpu_memory(
     """Train some steps in a worker like a trial's; raise ``ClusterError`` if the trials do not fit.
 
     ``shared`` refers to ``(Study, TaskData)``, ``search_path`` has the folders of users' own modules. Does
-    nothing unless trials share GPUs.
+    nothing unless trials share GPUs, nor for a user's training function: `lrstudy check` measures that.
     """
-    if not 0 < study.resources.gpus < 1:
+    if not 0 < study.resources.gpus < 1 or study.function is not None:
         return
     options: dict[str, Any] = {"num_cpus": request["CPU"], "num_gpus": request["GPU"]}
     options["resources"] = {name: amount for name, amount in request.items() if name not in ("CPU", "GPU")}
@@ -68,7 +68,7 @@ def _worker(shared: tuple[Study, TaskData], search_path: tuple[str, ...]) -> tup
 
 def peak_bytes(study: Study, data: TaskData, device: torch.device) -> int:
     """Return the memory that training steps and an evaluated batch reserve on a CUDA device (else 0)."""
-    parts = assemble(study.task, data, device)
+    parts = assemble(study.built_in, data, device)
     step = build_step(parts, study.resources.step, shared=False)
     for inputs, targets in itertools.islice(parts.pipeline.train_batches(parts.order), _STEPS):
         step(inputs, targets)

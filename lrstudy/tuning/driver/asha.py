@@ -16,8 +16,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lrstudy.records import EpochRecord, Phase, TrialRecord
-from lrstudy.rules.metrics import METRICS
+from lrstudy.records import EvaluationRecord, Phase, TrialRecord
 from lrstudy.rules.outcome import pruned_after
 from lrstudy.rules.rungs import rungs
 from lrstudy.spec import Study
@@ -38,11 +37,11 @@ class Pruner:
 
     def __init__(self, study: Study) -> None:
         self._study = study
-        self._higher_is_better = METRICS[study.target.metric].higher_is_better
+        self._higher_is_better = study.metric.higher_is_better
         self._rungs = rungs(study)
         self._costs: dict[tuple[str, int], dict[str, float]] = {}
 
-    def restore(self, trial: TrialRecord, rows: Sequence[EpochRecord]) -> None:
+    def restore(self, trial: TrialRecord, rows: Sequence[EvaluationRecord]) -> None:
         """Add a finished tuning trial to the rungs that it reached."""
         if trial.phase is not Phase.TUNE:
             return

@@ -13,7 +13,7 @@ from typing import Any
 from lrstudy.engine.trial import TrialConfig
 from lrstudy.records import Phase, Status, TrialRecord
 from lrstudy.rules.configurations import Configuration, configuration, rank
-from lrstudy.rules.metrics import METRICS, Metric
+from lrstudy.rules.metrics import Metric
 from lrstudy.rules.run_progress import ScheduleProgress
 from lrstudy.rules.seeding import derive_seed
 from lrstudy.spec import ScheduleSpec, Study
@@ -89,7 +89,7 @@ class Controller:
         learned: Mapping[str, float | None] = MappingProxyType({}),
     ) -> None:
         self._study = study
-        self._metric: Metric = METRICS[study.target.metric]
+        self._metric: Metric = study.metric
         self._schedules = {
             spec.name: _ScheduleTrials(
                 spec,

@@ -17,6 +17,7 @@ from ray.tune.experiment import Trial
 from lrstudy.compat.ray import actor_of
 from lrstudy.errors import StoreError
 from lrstudy.records import Phase, Status
+from lrstudy.rules.clocks import share_done
 from lrstudy.rules.outcome import Outcome, learned, pruned_after
 from lrstudy.safe_text import describe
 from lrstudy.spec import Study
@@ -138,7 +139,7 @@ class Recorder(Callback):
             if running.rows:
                 phase = Phase(running.job.config.phase)
                 trials, worth = counts.get(phase, (0, 0.0))
-                done = min(len(running.rows) / self._study.task.epochs, 1.0)
+                done = share_done(running.rows[-1], self._study.clock, self._study.length)
                 counts[phase] = trials + 1, worth + done
         return counts
 
@@ -223,7 +224,7 @@ class Recorder(Callback):
     def _finish(self, group: str, running: RunningTrial, outcome: Outcome, attempt: Attempt | None) -> None:
         self._running.end(group, running)
         self._retries.end(running.job)
-        record = running.record(outcome, attempt)
+        record = running.record(self._study, outcome, attempt)
         self._writer.add(record, running.rows)
         self._tracking.end(running.job.config, failed=record.status is Status.FAILED)
         self.on_step_end(0, [])

@@ -13,7 +13,7 @@ from ray.exceptions import ObjectStoreFullError, OutOfDiskError, RayActorError, 
 from ray.tune.experiment import Trial
 
 from lrstudy.errors import ClusterError, LrStudyError, Problem
-from lrstudy.records import EpochRecord, TrialRecord
+from lrstudy.records import EvaluationRecord, TrialRecord
 from lrstudy.rules.outcome import learned
 from lrstudy.rules.run_progress import Progress
 from lrstudy.safe_text import describe
@@ -57,7 +57,7 @@ class StudyRun:
     """
 
     def __init__(
-        self, study: Study, finished: Sequence[TrialRecord], rows: Mapping[str, Sequence[EpochRecord]]
+        self, study: Study, finished: Sequence[TrialRecord], rows: Mapping[str, Sequence[EvaluationRecord]]
     ) -> None:
         self._study = study
         falls = {trial: learned([row.train_loss for row in epochs]) for trial, epochs in rows.items()}
@@ -92,7 +92,7 @@ class StudyRun:
 
     def run(
         self,
-        data: TaskData,
+        data: TaskData | None,
         writer: StoreWriter,
         *,
         address: str | None = None,
@@ -237,7 +237,7 @@ class StudyRun:
         )
 
 
-def _shared(study: Study, data: TaskData) -> ray.ObjectRef[Any]:
+def _shared(study: Study, data: TaskData | None) -> ray.ObjectRef[Any]:
     """Put the study and its data into Ray's object store; raises ``ClusterError`` if they do not fit."""
     try:
         return ray.put((study, data))
@@ -245,8 +245,7 @@ def _shared(study: Study, data: TaskData) -> ray.ObjectRef[Any]:
         cause = describe(error).partition("\n")[0]
         message = f"the data set does not fit into Ray's object store ({cause})"
         remedy = "Use fewer rows (task.rows), or --address with a Ray that has more --object-store-memory."
-        name = study.task.dataset.name
-        raise ClusterError(Problem("study", "task.dataset", message, remedy, name)) from error
+        raise ClusterError(Problem("study", "task.dataset", message, remedy)) from error
 
 
 def _trial_name(trial: Trial) -> str:

@@ -8,30 +8,35 @@ from datetime import UTC, datetime
 
 from ray.tune.experiment import Trial
 
-from lrstudy.records import EpochRecord, Phase, TrialRecord
+from lrstudy.records import EvaluationRecord, Phase, TrialRecord
 from lrstudy.rules.outcome import Outcome
+from lrstudy.spec import Study
 from lrstudy.tuning.job import Job, jobs_of
 from lrstudy.tuning.messages import Attempt
 
 
 @dataclass(slots=True)
 class RunningTrial:
-    """An attempt at a trial and the epochs that its worker has sent."""
+    """An attempt at a trial and the evaluations that its worker has sent."""
 
     job: Job
-    rows: list[EpochRecord] = field(default_factory=list)
+    rows: list[EvaluationRecord] = field(default_factory=list)
     attempt: int = 1
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
-    def add(self, rows: Sequence[EpochRecord]) -> None:
-        """Add epochs. A trial that resumed from a checkpoint sends all of its epochs again."""
-        if rows and self.rows and rows[0].epoch <= self.rows[-1].epoch:
-            self.rows = [row for row in self.rows if row.epoch < rows[0].epoch]
+    def add(self, rows: Sequence[EvaluationRecord]) -> None:
+        """Add evaluations. A trial that resumed from a checkpoint sends all of its evaluations again."""
+        if rows and self.rows and rows[0].evaluation <= self.rows[-1].evaluation:
+            self.rows = [row for row in self.rows if row.evaluation < rows[0].evaluation]
         self.rows += rows
 
-    def record(self, outcome: Outcome, where: Attempt | None) -> TrialRecord:
+    def record(self, study: Study, outcome: Outcome, where: Attempt | None) -> TrialRecord:
         """Return the trial's row in the store; ``where`` is None if its worker did not report the end."""
-        config = self.job.config
+        config, end, best = (
+            self.job.config,
+            self._row(outcome.evaluations),
+            self._row(outcome.best_evaluation),
+        )
         return TrialRecord(
             trial_id=config.trial_id,
             phase=Phase(config.phase),
@@ -40,9 +45,14 @@ class RunningTrial:
             params={**config.params, **outcome.found},
             status=outcome.status,
             error=outcome.error,
-            epochs_run=outcome.epochs_run,
+            length=None if config.phase is Phase.RANGE_TEST else study.length,
+            evaluations_run=outcome.evaluations,
+            steps_run=None if end is None else end.step,
+            epochs_run=None if end is None else end.epoch,
             best_val=outcome.best_val,
-            best_epoch=outcome.best_epoch,
+            best_evaluation=outcome.best_evaluation,
+            best_step=None if best is None else best.step,
+            best_epoch=None if best is None else best.epoch,
             objective=outcome.objective,
             test_loss=outcome.test.get("loss"),
             test_accuracy=outcome.test.get("accuracy"),
@@ -51,8 +61,13 @@ class RunningTrial:
             ended_at=datetime.now(UTC) if where is None else where.ended_at,
             node="" if where is None else where.node,
             device="" if where is None else where.device,
+            gpus=study.resources.gpus,
             attempt=self.attempt,
         )
+
+    def _row(self, evaluation: int | None) -> EvaluationRecord | None:
+        """Return the record of an evaluation, None where it has none."""
+        return next((row for row in self.rows if row.evaluation == evaluation), None)
 
 
 class RunningTrials:

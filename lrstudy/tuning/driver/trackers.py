@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from queue import SimpleQueue
 from threading import Thread
@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from lrstudy.engine.trial import TrialConfig
 from lrstudy.errors import Problem
-from lrstudy.records import EpochRecord
+from lrstudy.records import EvaluationRecord
 from lrstudy.spec import Study
 from lrstudy.store import Location
 
@@ -77,18 +77,18 @@ class Tracking:
             self._thread = Thread(target=self._work, name="lrstudy-tracking", daemon=True)
             self._thread.start()
 
-    def add(self, config: TrialConfig, rows: Sequence[EpochRecord]) -> None:
-        """Pass on the new epochs: a trial that starts again sends earlier ones again."""
-        new = [row for row in rows if row.epoch > self._seen.get(config.trial_id, 0)]
+    def add(self, config: TrialConfig, rows: Sequence[EvaluationRecord]) -> None:
+        """Pass on the new evaluations: a trial that starts again sends earlier ones again."""
+        new = [row for row in rows if row.evaluation > self._seen.get(config.trial_id, 0)]
         if not new or self._thread is None:
             return
         trial = self._trial(config)
         if config.trial_id not in self._seen:
             self._steps.put(lambda tracker: tracker.on_trial_start(0, [], trial))
-        self._seen[config.trial_id] = new[-1].epoch
+        self._seen[config.trial_id] = new[-1].evaluation
         for row in new:
-            values = {key: value for key, value in asdict(row).items() if value is not None}
-            result = {"training_iteration": row.epoch, **values}
+            values = {key: value for key, value in row.values().items() if value is not None}
+            result = {"training_iteration": row.evaluation, **values}
             self._steps.put(partial(_result, trial=trial, result=result))
 
     def end(self, config: TrialConfig, *, failed: bool) -> None:

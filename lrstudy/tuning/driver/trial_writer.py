@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from lrstudy.errors import StoreError
-from lrstudy.records import EpochRecord, TrialRecord
+from lrstudy.records import EvaluationRecord, TrialRecord
 from lrstudy.store import StoreWriter, TrialKey
 from lrstudy.tuning.worker.checkpoints import remove_checkpoints
 
@@ -25,16 +25,16 @@ class TrialWriter:
 
     def __init__(self, writer: StoreWriter, warn: Callable[[str], None]) -> None:
         self._writer, self._warn = writer, warn
-        self._epochs: list[tuple[TrialKey, EpochRecord]] = []
+        self._evaluations: list[tuple[TrialKey, EvaluationRecord]] = []
         self._trials: list[TrialRecord] = []
         self._checkpointed: list[str] = []
         self._flushed_at = time.monotonic()
         self.error: StoreError | None = None
 
-    def add(self, record: TrialRecord, rows: Sequence[EpochRecord]) -> None:
+    def add(self, record: TrialRecord, rows: Sequence[EvaluationRecord]) -> None:
         """Add a trial that has ended; it is written with the next flush."""
         key = TrialKey(record.trial_id, record.phase, record.schedule, record.seed)
-        self._epochs += [(key, row) for row in rows]
+        self._evaluations += [(key, row) for row in rows]
         self._trials.append(record)
 
     def add_checkpointed(self, trial_id: str) -> None:
@@ -56,12 +56,12 @@ class TrialWriter:
         if not self._trials:
             return
         try:
-            self._writer.append(self._epochs, self._trials)
+            self._writer.append(self._evaluations, self._trials)
         except StoreError as error:
             self.error = error
             return
         ended = {record.trial_id for record in self._trials}
-        self._epochs, self._trials = [], []
+        self._evaluations, self._trials = [], []
         self._flushed_at = time.monotonic()
         self._clean_up(ended)
 

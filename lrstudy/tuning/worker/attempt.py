@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import ray
 
 from lrstudy.engine.trial import State
-from lrstudy.records import EpochRecord, Status
+from lrstudy.records import EvaluationRecord, Status
 from lrstudy.rules.outcome import Outcome, pruned_after
 from lrstudy.safe_text import safe_text
 from lrstudy.spec import Study
@@ -34,7 +34,7 @@ class TrialAttempt:
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     checkpoints: TrialCheckpoints | None = None
     saved: Saved | None = None
-    history: list[EpochRecord] = field(default_factory=list)
+    history: list[EvaluationRecord] = field(default_factory=list)
     ended: bool = False
     silent: bool = False
     _notes: list[str] = field(default_factory=list)
@@ -49,7 +49,12 @@ class TrialAttempt:
     def open(self, study: Study, store: Location) -> None:
         """Read the trial's checkpoint, if there is one, into ``saved``."""
         self.checkpoints = TrialCheckpoints(
-            store, study.spec_hash, self.job.config, study.faults, notes=self._notes
+            store,
+            study.spec_hash,
+            self.job.config,
+            study.faults,
+            notes=self._notes,
+            any_pause=study.function is not None,
         )
         self.saved = self.checkpoints.load()
 

@@ -1,8 +1,8 @@
-"""Checkpoints of running trials, so that a lost worker or driver costs some epochs instead of a trial.
+"""Checkpoints of running trials, so that a lost worker or driver costs some steps instead of a trial.
 
 One folder per trial, ``<store>/checkpoints/<trial>/``, is written by the trial's worker and removed by the
-driver once the trial's row is in the store. A checkpoint holds the whole state of the trial and every epoch
-recorded so far; its name contains a digest of its content.
+driver once the trial's row is in the store. A checkpoint holds the whole state of the trial and every
+evaluation so far; its name contains a digest of its content.
 """
 
 from __future__ import annotations
@@ -21,22 +21,26 @@ import torch
 
 from lrstudy.engine.trial import State, TrialConfig
 from lrstudy.errors import StoreError
-from lrstudy.records import EpochRecord
+from lrstudy.records import EvaluationRecord
 from lrstudy.safe_text import describe
 from lrstudy.spec import Faults
 from lrstudy.store import Location, study_folder
 
 FOLDER: Final = "checkpoints"
-_NAME: Final = re.compile(r"epoch-(\d+)-([0-9a-f]{16})\.pt")
-_COLUMNS: Final = [column.name for column in fields(EpochRecord)]
+# Those of format 1, whose rows were epochs by position, begin with "epoch".
+_NAME: Final = re.compile(r"(?:epoch|evaluation)-(\d+)-([0-9a-f]{16})\.pt")
+_FORMAT: Final = 2
+# Seconds of training for a second of writing, where checkpoints follow any pause.
+_SHARE: Final = 20.0
+_FIELDS: Final = [field.name for field in fields(EvaluationRecord)]
 
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """The content of a checkpoint: state, epochs, the trial's first start, and the attempt that wrote it."""
+    """The content of a checkpoint: state, evaluations, the trial's first start, its writer's attempt."""
 
     state: State
-    rows: tuple[EpochRecord, ...]
+    rows: tuple[EvaluationRecord, ...]
     attempt: int
     started_at: datetime
 
@@ -46,7 +50,8 @@ class TrialCheckpoints:
     """The checkpoints of one trial, on its worker's side; only the newest is kept.
 
     No error here fails a trial: ``notes`` list what could not be read or written. ``used`` is True if there
-    are checkpoints to remove when the trial is over.
+    are checkpoints to remove when the trial is over. With ``any_pause``, a checkpoint may follow any pause of
+    the training, whose evaluations may be hours apart; none is due before writing takes 5% of the time.
     """
 
     store: Location
@@ -56,9 +61,11 @@ class TrialCheckpoints:
     clock: Callable[[], float] = time.monotonic
     notes: list[str] = field(default_factory=list)
     used: bool = False
+    any_pause: bool = False
     _names: list[str] = field(default_factory=list)
     _last: float = 0.0
     _failing: str = ""
+    _cost: float = 0.0
 
     def __post_init__(self) -> None:
         self._last = self.clock()
@@ -80,15 +87,19 @@ class TrialCheckpoints:
                 self.notes.append(f"{self.config.trial_id}: checkpoint {name} is ignored: {error}")
         return None
 
-    def due(self, epoch: int) -> bool:
-        """Return True if a checkpoint must be written after this epoch."""
+    def due(self, evaluation: int) -> bool:
+        """Return True if a checkpoint must be written after this evaluation."""
         every = self.faults.checkpoint_epochs
-        if every == 0 or epoch % every:
+        if every == 0 or (evaluation % every and not self.any_pause):
             return False
-        return self.clock() - self._last >= self.faults.checkpoint_seconds
+        rest = max(self.faults.checkpoint_seconds, _SHARE * self._cost if self.any_pause else 0.0)
+        return self.clock() - self._last >= rest
 
-    def save(self, state: State, rows: Sequence[EpochRecord], attempt: int, started_at: datetime) -> bool:
+    def save(
+        self, state: State, rows: Sequence[EvaluationRecord], attempt: int, started_at: datetime
+    ) -> bool:
         """Write a checkpoint, then remove the earlier ones; return True if it was written."""
+        began = self.clock()
         try:
             name, content = self._pack(state, rows, attempt, started_at)
             if not (self.store / "study.json").exists():
@@ -107,6 +118,7 @@ class TrialCheckpoints:
             return self._note_failure(f"no checkpoint: {describe(error)}")
         finally:
             self._last = self.clock()
+            self._cost = self._last - began
         self._failing = ""
         return True
 
@@ -130,25 +142,24 @@ class TrialCheckpoints:
             "kind": config.kind,
             "seed": config.seed,
             "params": params,
-            "columns": _COLUMNS,
         }
 
     def _pack(
-        self, state: State, rows: Sequence[EpochRecord], attempt: int, started_at: datetime
+        self, state: State, rows: Sequence[EvaluationRecord], attempt: int, started_at: datetime
     ) -> tuple[str, bytes]:
-        values = [[getattr(row, column) for column in _COLUMNS] for row in rows]
         content = {
+            "format": _FORMAT,
             "identity": self._identity(),
             "state": state,
-            "rows": values,
+            "rows": [_packed_row(row) for row in rows],
             "attempt": attempt,
             "started_at": started_at.isoformat(),
         }
         buffer = io.BytesIO()
         torch.save(content, buffer)
         packed = buffer.getvalue()
-        epoch = rows[-1].epoch if rows else 0
-        return f"epoch-{epoch:05d}-{_digest(packed)}.pt", packed
+        evaluation = rows[-1].evaluation if rows else 0
+        return f"evaluation-{evaluation:05d}-{_digest(packed)}.pt", packed
 
     def _read(self, name: str) -> Saved:
         packed = (self._folder / name).read()
@@ -160,9 +171,11 @@ class TrialCheckpoints:
         except Exception as error:
             message = str(error).strip().partition("\n")[0]
             raise ValueError(f"it cannot be loaded safely ({message})") from error
+        if content.get("format") != _FORMAT:
+            raise ValueError("another version of lrstudy wrote it")
         if content.get("identity") != self._identity():
             raise ValueError("it belongs to another trial")
-        rows = tuple(EpochRecord(*values) for values in content["rows"])
+        rows = tuple(EvaluationRecord(**values) for values in content["rows"])
         started_at = datetime.fromisoformat(content["started_at"])
         return Saved(content["state"], rows, content["attempt"], started_at)
 
@@ -204,6 +217,11 @@ def check_checkpoints(store: Location) -> tuple[int, list[str]]:
 def _folder_of(store: Location, trial_id: str) -> Location:
     # A schedule may have any name: its trials' folders get names by the rule for a study's folder.
     return study_folder(store / FOLDER, trial_id)
+
+
+def _packed_row(row: EvaluationRecord) -> dict[str, Any]:
+    """Return a record's fields by name, as plain values."""
+    return {name: getattr(row, name) for name in _FIELDS} | {"metrics": dict(row.metrics)}
 
 
 def _digest(content: bytes) -> str:

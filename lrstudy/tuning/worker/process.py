@@ -59,12 +59,15 @@ def free_memory() -> None:
 
 def has_loaded(payload: Payload) -> bool:
     """Return True if this process has the study and its data."""
-    return _process.key == payload.key and _process.data is not None
+    return _process.key == payload.key and _process.study is not None
 
 
-def load(payload: Payload) -> tuple[Study, TaskData]:
-    """Return the study and its data, kept in this process from one trial to the next."""
-    if _process.key != payload.key or _process.study is None or _process.data is None:
+def load(payload: Payload) -> tuple[Study, TaskData | None]:
+    """Return the study and its data, kept in this process from one trial to the next.
+
+    A user's training function has no data here: it loads its own.
+    """
+    if _process.key != payload.key or _process.study is None:
         sys.path += [folder for folder in payload.search_path if folder not in sys.path]
         _process.study, _process.data = ray.get(payload.shared[0])
         _process.key = payload.key

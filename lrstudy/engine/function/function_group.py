@@ -1,0 +1,168 @@
+"""A trial of the user's own training function, as a trial group of one."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from lrstudy.engine.function.handle import Misfit, Trial, TrialEnded
+from lrstudy.engine.function.interval_clock import Every
+from lrstudy.engine.function.random_states import seed_all
+from lrstudy.engine.function.reports import refusal
+from lrstudy.engine.function.settings import Settings
+from lrstudy.engine.group import Pause
+from lrstudy.engine.trial import State
+from lrstudy.records import EvaluationRecord
+from lrstudy.rules.outcome import Outcome
+
+# Between two pauses of a function that reports nothing: the caller may save or stop the trial there.
+_PAUSE_SECONDS: Final = 1.0
+# A function that catches the end of its trial is waited for this long.
+_END_SECONDS: Final = 30.0
+_KEEPS_NOTHING: Final = (
+    "the training function keeps nothing (trial.keep): a trial that is interrupted starts again from step 1"
+)
+
+
+class _Caller:
+    """The side of the group in the function's thread: hands over the turn, and waits for it."""
+
+    def __init__(self) -> None:
+        self.said: queue.Queue[Pause | BaseException | None] = queue.Queue()
+        self.turn: queue.Queue[bool] = queue.Queue()
+        self.safe = False
+        self.notes: list[str] = []
+        self._every = Every(_PAUSE_SECONDS)
+
+    def pause(self, row: EvaluationRecord | None, *, safe: bool) -> bool:
+        self.safe = safe
+        self.said.put(Pause({} if row is None else {0: row}))
+        goes_on = self.turn.get()
+        self._every.restart()
+        return goes_on
+
+    def due(self) -> bool:
+        return self._every.over()
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+class FunctionGroup:
+    """A trial whose function runs in a thread of this process, and waits there while ``run`` yields.
+
+    A checkpoint can be taken at the pauses between two batches or passes alone: what follows a report in
+    the loop's body must not be repeated or left out. ``function`` is called with a ``Trial``.
+    """
+
+    def __init__(
+        self,
+        function: Callable[[Trial], Any],
+        settings: Settings,
+        outcome: Callable[[list[EvaluationRecord], str | None], Outcome],
+        *,
+        end_seconds: float = _END_SECONDS,
+    ) -> None:
+        self._function, self._settings, self._outcome = function, settings, outcome
+        self._end_seconds = end_seconds
+        self._caller = _Caller()
+        self._trial = Trial(settings, self._caller)
+        self._rows: list[EvaluationRecord] = []
+        self._thread: threading.Thread | None = None
+        self._returned = self._dropped = False
+        self._state: State | None = None
+
+    @property
+    def active(self) -> tuple[int, ...]:
+        """As in ``TrialGroup``."""
+        return () if self._returned or self._dropped or self._trial.reason is not None else (0,)
+
+    def run(self) -> Iterator[Pause]:
+        """Run the function; yield at its reports, and between batches about once a second."""
+        self._start(self._state)
+        while self.active:
+            self._caller.turn.put(True)
+            said = self._caller.said.get()
+            if isinstance(said, Misfit):
+                self._caller.notes.append(f"its checkpoint does not fit ({said}): the trial starts again")
+                self._rows.clear()
+                self._start(None)
+                continue
+            if isinstance(said, Pause):
+                self._rows += said.rows.values()
+                yield said
+                continue
+            self._returned = True
+            if said is not None:
+                raise said
+            if self._trial.reason is None:
+                self._trial.check_end()
+
+    def state(self, i: int) -> State | None:
+        """Return the checkpoint; None at a report, and if the function keeps nothing."""
+        if not self._caller.safe:
+            return None
+        state = self._trial.state()
+        return state if state is None else state | {"values": [row_values(row) for row in self._rows]}
+
+    def load(self, i: int, state: State) -> None:
+        """As in ``TrialGroup``; whether the function's objects fit is seen when its training begins."""
+        self._rows = [EvaluationRecord(**values) for values in state["values"]]
+        self._state = state
+
+    def drop(self, i: int) -> None:
+        """As in ``TrialGroup``."""
+        self._dropped = True
+
+    def outcome(self, i: int) -> Outcome:
+        """As in ``TrialGroup``; the test split is the function's own affair."""
+        return self._outcome(self._rows, self._trial.reason)
+
+    def note(self, i: int) -> str | None:
+        """Return what the function logged, and a warning if it keeps nothing."""
+        notes, self._caller.notes = self._caller.notes, []
+        if self._rows and not self._trial.keeps:
+            notes.append(_KEEPS_NOTHING)
+        return "\n".join(notes) or None
+
+    def close(self) -> None:
+        """Let the function unwind; raises ``ContractError`` if it does not end."""
+        thread, self._thread = self._thread, None
+        if thread is None:
+            return
+        self._caller.turn.put(False)
+        thread.join(self._end_seconds)
+        self._trial.close()
+        if thread.is_alive():
+            message = f"the function did not end within {self._end_seconds:g} s of the end of its trial"
+            raise refusal(message, "Do not catch BaseException around trial.report or in the training loop.")
+
+    def _start(self, state: State | None) -> None:
+        self._trial.close()
+        self._caller.safe = False
+        self._trial = Trial(self._settings, self._caller, state)
+        self._thread = threading.Thread(target=self._call, args=(self._trial,), daemon=True, name="training")
+        self._thread.start()
+
+    def _call(self, trial: Trial) -> None:
+        said: BaseException | None = None
+        try:
+            if self._caller.turn.get():
+                seed_all(trial.seed)
+                self._function(trial)
+        except TrialEnded:
+            pass
+        except SystemExit as error:
+            message = f"the function called sys.exit({error.code!r})"
+            said = refusal(message, "Return from the function instead.")
+        except BaseException as error:  # noqa: BLE001 - run raises it in the worker's thread
+            said = error
+        self._caller.said.put(said)
+
+
+def row_values(row: EvaluationRecord) -> dict[str, Any]:
+    """Return a record as plain data, for a checkpoint."""
+    values = {name: getattr(row, name) for name in row.__slots__}
+    return values | {"metrics": dict(row.metrics)}

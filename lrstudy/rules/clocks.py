@@ -1,0 +1,39 @@
+"""The clocks that a training is measured by, and the columns that hold them. Standard library only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from lrstudy.records import EvaluationRecord
+
+COLUMN_OF: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "epochs": "epoch",
+        "steps": "step",
+        "samples": "samples",
+        "tokens": "tokens",
+        "seconds": "train_seconds",
+    }
+)
+CLOCKS: Final = tuple(COLUMN_OF)
+# Their columns hold the time since the evaluation before; those of the others the time since the start.
+DIFFERENCES: Final = frozenset({"seconds"})
+
+
+def clock_of(task: Mapping[str, Any]) -> tuple[str, int]:
+    """Return the clock and the training length that a task sets by ``steps`` or ``epochs``.
+
+    >>> clock_of({"epochs": 30}), clock_of({"steps": 5000, "epochs": None})
+    (('epochs', 30), ('steps', 5000))
+    """
+    if task.get("steps") is not None:
+        return "steps", int(task["steps"])
+    return "epochs", int(task["epochs"])
+
+
+def share_done(row: EvaluationRecord, clock: str, length: int) -> float:
+    """Return the part of a trial that is done at an evaluation; 0 where its clock is unknown."""
+    at = row.step if clock == "steps" else row.epoch
+    return 0.0 if at is None else min(float(at) / length, 1.0)
