@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lrstudy.catalog import Component
+from lrstudy.catalog.moved_options import flat_moves
 from lrstudy.catalog.polyak_schedule import POLYAK
 from lrstudy.catalog.schedule_kinds import SCHEDULES
 from lrstudy.errors import Problem, SchedulerError, did_you_mean
@@ -24,12 +25,14 @@ def build_schedule(kind: str, params: Mapping[str, Any], context: ScheduleContex
 
     ``kind`` is a built-in one or ``"module:attribute"`` (see ``user_schedules``). ``params`` are concrete
     values; those left out take the catalog's defaults. Those of ``catalog.moved_options`` move momentum and
-    weight decay beside the rate. Raises ``SchedulerError`` with every problem at once.
+    weight decay beside the rate; the tables of a study file are accepted too. Raises ``SchedulerError`` with
+    every problem at once.
     """
     component = None if ":" in kind else SCHEDULES.get(kind)
     if component is None and ":" not in kind:
         hint = did_you_mean(kind, sorted(SCHEDULES)) + ' Your own: "module:attribute".'
         raise SchedulerError(Problem("schedule", "kind", "is not a schedule", hint, kind))
+    params = dict(flat_moves(params, own=component is None))
     check_moves(kind, component, params)
     own, moves = split_moves(params)
     schedule = _build(kind, component, own, context)

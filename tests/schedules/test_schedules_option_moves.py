@@ -86,6 +86,12 @@ def test_of_adam_beta1_moves_from_its_own_value_and_beta2_stays() -> None:
     assert betas == [(pytest.approx(b), 0.99) for b in (0.9, 0.8, 0.7, 0.6)]
 
 
+def test_the_table_of_a_study_file_is_taken_as_it_is() -> None:
+    optimizer = torch.optim.SGD(parameters(), 0.1)
+    build_schedule("fixed", {"momentum": {"from": 0.7, "to": 0.9}}, context(optimizer))
+    assert optimizer.param_groups[0]["momentum"] == 0.7
+
+
 def test_a_users_own_schedule_is_joined_too() -> None:
     optimizer = torch.optim.SGD(parameters(), 0.1, momentum=0.9)
     own = {"step_size": 1, "weight_decay.from": 0.1, "weight_decay.to": 0.0}

@@ -157,6 +157,13 @@ def test_options_that_move_beside_the_rate_are_parameters_of_their_own(tmp_path:
     assert restore_study(study.to_json(), "store") == study
 
 
+def test_a_constant_in_place_of_a_move_is_sent_to_the_optimizer(tmp_path: Path) -> None:
+    with pytest.raises(
+        StudyFileError, match=r"must be a table.*a constant one belongs to \[task\] optimizer"
+    ):
+        load_study(write(tmp_path, GOOD.replace("lr = 0.1", "momentum = 0.9")))
+
+
 def test_a_cycled_momentum_does_not_move_otherwise(tmp_path: Path) -> None:
     for cycled in ("true", "[true, false]"):
         text = f"[schedules.cyclic]\ncycle_momentum = {cycled}\nmomentum = {{ to = 0.5 }}\n"
