@@ -101,10 +101,10 @@ def when(epoch: float | None, step: int) -> str:
     return f"in epoch {epoch:.0f}" if whole else f"at step {step}"
 
 
-METRIC_FIELDS: Final = frozenset(
-    f"{split}_{metric}" for split in ("train", "val") for metric in ("loss", "accuracy", "r2")
-)
 _FIELDS: Final = tuple(field.name for field in fields(EvaluationRecord) if field.name != "metrics")
+METRIC_FIELDS: Final = frozenset(
+    name for name in _FIELDS if name.startswith(("train_", "val_")) and not name.endswith("_seconds")
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -95,7 +95,7 @@ class SoloGroup:
     def run(self) -> Iterator[Pause]:
         """Train epoch by epoch."""
         while self.active:
-            yield Pause({0: self._training.run_epoch()})
+            yield Pause({0: self._training.run_to_evaluation()})
 
     def state(self, i: int) -> State:
         """As in ``TrialGroup``."""

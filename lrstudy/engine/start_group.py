@@ -28,7 +28,7 @@ def start_group(
     for any number of neighbours. Without it there is one trial.
     """
     if data is None:
-        from lrstudy.engine.function.start import start_function
+        from lrstudy.engine.function.start_function import start_function
 
         (config,) = configs
         return start_function(study, config, device)

@@ -62,13 +62,16 @@ def _split(prefix: str) -> list[Metric]:
     ]
 
 
+CLIPPED_SHARE: Final = "clipped_share"
+"""The column of the share of steps whose gradient was clipped: no metric to judge a study by."""
+
 METRICS: Final = MappingProxyType({metric.name: metric for metric in [*_split("val_"), *_split("train_")]})
 
 
 def declared_metrics(raw: Mapping[str, Any]) -> dict[str, Metric]:
     """Return the metrics that a study declares: ``{name: "min" | "max" | {goal, low, high}}``.
 
-    Each is a column of its own name; ``low`` and ``high`` are unbounded unless given.
+    Each is stored in a column named like it; ``low`` and ``high`` are unbounded unless given.
 
     >>> declared_metrics({"perplexity": {"goal": "min", "low": 1.0}})["perplexity"].low
     1.0

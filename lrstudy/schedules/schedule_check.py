@@ -95,6 +95,7 @@ def _contexts(study: Study, data: TaskData, *, sound: bool) -> _Make:
             batches=lambda: [batch],
             seed=0,
             higher_is_better=study.metric.higher_is_better,
+            accumulate=task.accumulate,
         )
 
     return make

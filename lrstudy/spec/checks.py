@@ -28,9 +28,17 @@ from lrstudy.catalog.task_parts import (
 )
 from lrstudy.catalog.torchvision_names import TORCHVISION_MODELS
 from lrstudy.errors import NO_VALUE, all_known, did_you_mean, with_article
-from lrstudy.rules.metrics import METRICS, declared_metrics, metric_of
+from lrstudy.rules.metrics import CLIPPED_SHARE, METRICS, declared_metrics, metric_of
 from lrstudy.spec.function_task import FunctionTask
-from lrstudy.spec.models import Budget, ComponentSpec, RangeTest, ScheduleSpec, Target, TaskSpec
+from lrstudy.spec.models import (
+    Budget,
+    ComponentSpec,
+    RangeTest,
+    Resources,
+    ScheduleSpec,
+    Target,
+    TaskSpec,
+)
 from lrstudy.spec.space import Choices, Range, Trouble, read_value, reference_troubles
 
 # What a user's own schedule may call the rate that a range test is for.
@@ -176,6 +184,18 @@ def check_task(task: TaskSpec, troubles: list[Trouble]) -> TaskSpec:
     return task
 
 
+def check_task_fits(task: TaskSpec, resources: Resources, troubles: list[Trouble]) -> None:
+    """Check that trials get what the task's training needs."""
+    if task.precision == "fp16" and not resources.gpus:
+        message = "is for GPUs only: a gradient scaler and float16 are of no use on a CPU"
+        remedy = 'Set resources.gpus above 0, or use precision = "bf16".'
+        troubles.append(Trouble("task.precision", message, remedy, task.precision))
+    if task.compile and resources.step == "captured":
+        message = 'does not go together with resources.step = "captured"'
+        remedy = "Leave one of the two out."
+        troubles.append(Trouble("task.compile", message, remedy, task.compile))
+
+
 def _check_torchvision(model: ComponentSpec, troubles: list[Trouble]) -> None:
     name = model.name.removeprefix(TORCHVISION)
     if name != model.name and name not in TORCHVISION_MODELS:
@@ -289,12 +309,17 @@ def check_target(
     task: TaskSpec | FunctionTask | None = None,
 ) -> Target:
     """Check the metric, its levels and the reference; fills in the reference where none is named."""
-    declared = declared_metrics(dict(task.metrics)) if isinstance(task, FunctionTask) else {}
-    known = list(declared) or [name for name in METRICS if name.startswith("val_")]
+    declared = {} if task is None else declared_metrics(task.declared)
+    known = [name for name in declared if name != CLIPPED_SHARE]
+    own = isinstance(task, FunctionTask) and bool(known)
+    if not own:
+        known += [name for name in METRICS if name.startswith("val_")]
     metric = metric_of(target.metric, declared) if target.metric in known else None
     if metric is None:
         hint = did_you_mean(target.metric, known)
-        message = "is not one of task.metrics" if declared else "is not a validation metric"
+        if isinstance(task, TaskSpec) and target.metric.startswith("ema_"):
+            hint = "Set task.ema, the decay of the average of the weights, for example 0.999."
+        message = "is not one of task.metrics" if own else "is not a validation metric"
         troubles.append(Trouble("target.metric", message, hint, target.metric))
     elif target.values is not None:
         if not target.values:

@@ -24,6 +24,7 @@ from lrstudy.spec.checks import (
     check_schedules,
     check_target,
     check_task,
+    check_task_fits,
     check_tested,
     default_metric,
 )
@@ -119,6 +120,8 @@ def parse_study(raw: Mapping[str, Any], where: str, overrides: Sequence[str] = (
     task = sections.get("task")
     if isinstance(task, TaskSpec):
         sections["task"] = check_task(task, troubles)
+        if "resources" in sections:
+            check_task_fits(task, sections["resources"], troubles)
     elif task is not None:
         check_function_task(task, troubles)
         if "budget" in sections:

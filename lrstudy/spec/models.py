@@ -9,11 +9,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny
 
+from lrstudy.catalog.task_parts import CLASSIFICATION_LOSSES
 from lrstudy.records import Phase
 from lrstudy.rules.budget import TrialBudget
 from lrstudy.rules.clocks import clock_of
 from lrstudy.rules.identity import deciding_part
-from lrstudy.rules.metrics import Metric, declared_metrics, metric_of
+from lrstudy.rules.metrics import CLIPPED_SHARE, Metric, declared_metrics, metric_of
 from lrstudy.spec.function_task import FunctionTask
 from lrstudy.spec.space import Choices, Range, Space
 
@@ -49,6 +50,13 @@ def _tuple(raw: Any) -> Any:
     return tuple(raw) if isinstance(raw, list) else raw
 
 
+def _metric_names(raw: Any) -> Any:
+    """Return the names in a table of declared metrics, as a store keeps them; anything else as it is."""
+    if isinstance(raw, dict) and all(isinstance(entry, dict) and "goal" in entry for entry in raw.values()):
+        return tuple(entry["name"] for entry in raw.values() if "name" in entry)
+    return _tuple(raw)
+
+
 class TaskSpec(_Section):
     """The training task: data, model, loss, base optimizer and training length."""
 
@@ -58,15 +66,35 @@ class TaskSpec(_Section):
     optimizer: _Component = ComponentSpec(name="sgd", options={"lr": 0.1})
     batch_size: int = Field(ge=1)
     epochs: int = Field(ge=1)
+    evaluate_every: int | None = Field(default=None, ge=1)
     validation: float = Field(default=0.2, gt=0, lt=1)
     test: float = Field(default=0.2, gt=0, lt=1)
     rows: int | None = Field(default=None, ge=2)
     augment: Annotated[tuple[str, ...], BeforeValidator(_tuple)] = ()
     normalize: str | None = None
-    precision: Literal["float32", "bf16", "tf32", "float64"] = "float32"
+    precision: Literal["float32", "bf16", "fp16", "tf32", "float64"] = "float32"
+    accumulate: int = Field(default=1, ge=1)
+    clip_norm: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    ema: float | None = Field(default=None, gt=0, lt=1)
+    compile: bool = False
     channels_last: bool = False
     deterministic: bool = False
     divergence: float = Field(default=1e9, gt=0)
+    metrics: Annotated[tuple[str, ...], BeforeValidator(_metric_names)] = ()
+
+    @property
+    def declared(self) -> dict[str, dict[str, Any]]:
+        """The metrics that it measures beside the fixed ones, as a study declares them."""
+        table: dict[str, dict[str, Any]] = {}
+        if self.clip_norm is not None:
+            table[CLIPPED_SHARE] = {"goal": "min", "low": 0.0, "high": 1.0}
+        if self.ema is not None:
+            table["ema_val_loss"] = {"goal": "min"}
+            if self.loss.name in CLASSIFICATION_LOSSES:
+                table["ema_val_accuracy"] = {"goal": "max", "low": 0.0, "high": 1.0}
+            else:
+                table["ema_val_r2"] = {"goal": "max", "high": 1.0}
+        return table
 
 
 class Budget(_Section):
@@ -212,7 +240,7 @@ class Study(_Section):
     @property
     def declared_metrics(self) -> dict[str, Metric]:
         """The metrics that the study itself declares: columns of its evaluations."""
-        return declared_metrics(getattr(self.task, "metrics", None) or {})
+        return declared_metrics(self.task.declared)
 
     @property
     def metric(self) -> Metric:
@@ -258,9 +286,11 @@ class Study(_Section):
     def resolved(self) -> dict[str, Any]:
         """The study as plain JSON data with every default filled in."""
         data = self.model_dump(mode="json", exclude={"schedules"})
-        for part in ("dataset", "model", "loss", "optimizer") if self.function is None else ():
-            component = data["task"][part]
-            data["task"][part] = {"name": component["name"], **component["options"]}
+        if self.function is None:
+            for part in ("dataset", "model", "loss", "optimizer"):
+                component = data["task"][part]
+                data["task"][part] = {"name": component["name"], **component["options"]}
+            data["task"]["metrics"] = self.task.declared
         data["schedules"] = {schedule.name: schedule.to_json() for schedule in self.schedules}
         plain: dict[str, Any] = json.loads(json.dumps(data))
         return plain

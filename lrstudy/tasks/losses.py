@@ -32,10 +32,16 @@ class Loss(nn.Module):
         self._function = function
 
     def forward(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """The loss of a batch, computed in float32 at least."""
+        """Return the loss of a batch, computed in float32 at least."""
         if outputs.dtype.itemsize < 4:  # under autocast; not every loss is on its list
             outputs = outputs.float()
         return self._function(outputs, targets, **self.options)
+
+    def evaluated(self) -> Loss:
+        """Return the loss of an evaluation: the same, without smoothed labels."""
+        if not self.options.get("label_smoothing"):
+            return self
+        return Loss(self.name, self._function, {**self.options, "label_smoothing": 0.0})
 
     def extra_repr(self) -> str:
         """Name and options, for ``repr``."""
@@ -84,6 +90,9 @@ FUNCTIONS: Final[Mapping[str, LossFunction]] = MappingProxyType(
 
 
 def build_loss(spec: ComponentSpec) -> Loss:
-    """The loss that ``spec`` names. Raises ``StudyFileError`` for an unknown one or unusable options."""
+    """Return the loss that ``spec`` names.
+
+    Raises ``StudyFileError`` for an unknown one or unusable options.
+    """
     component, options = complete_options("loss", spec, LOSSES)
     return Loss(component.name, FUNCTIONS[component.name], options)

@@ -9,7 +9,7 @@ from typing import Any, Final
 import ray
 from ray.exceptions import NodeDiedError, OutOfMemoryError, RayTaskError, WorkerCrashedError
 
-from lrstudy.engine.function.start import train_code
+from lrstudy.engine.function.start_function import train_code
 from lrstudy.errors import ClusterError, ContractError, InputError, Problem, StoreError
 from lrstudy.records import Status
 from lrstudy.rules.source_digest import source_digest

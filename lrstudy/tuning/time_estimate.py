@@ -98,11 +98,10 @@ def _time_steps(study: Study, data: TaskData) -> float:
     try:
         parts = assemble(study.built_in, data, torch.device("cpu"))
         step = build_step(parts, "eager")
-        epochs = (parts.pipeline.train_batches(parts.order) for _ in itertools.count())
-        batches = itertools.chain.from_iterable(epochs)
+        epochs = (parts.pipeline.train_steps(parts.order) for _ in itertools.count())
         warm_up, counted, started = 3, 0, time.perf_counter()
-        for inputs, targets in batches:
-            step(inputs, targets)
+        for batches in itertools.chain.from_iterable(epochs):
+            step.over(batches)
             counted += 1
             if counted == warm_up:
                 started = time.perf_counter()

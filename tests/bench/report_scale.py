@@ -49,7 +49,7 @@ def write(folder: Path, trials: int, epochs: int, schedules: list[str], seeds: i
     """Fill a store; returns its number of epoch rows."""
     with StoreWriter.create_or_open(folder, info(trials, epochs, schedules, seeds)):
         pass
-    for table in ("trials", "epochs"):
+    for table in ("trials", "evaluations"):
         (folder / table).mkdir(exist_ok=True)
     each, rng, rows = trials // len(schedules), np.random.default_rng(0), 0
     for place, schedule in enumerate(schedules):

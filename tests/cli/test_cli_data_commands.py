@@ -312,13 +312,13 @@ def test_what_query_lacks_is_named(runs: list[str], monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize("file_format", ["csv", "parquet", "json"])
 def test_export_writes_both_tables(here: Path, runs: list[str], file_format: str) -> None:
     said = done("export", runs[0], "--format", file_format, "--out", "files")
-    assert said.splitlines() == [f"files/trials.{file_format}", f"files/epochs.{file_format}"]
+    assert said.splitlines() == [f"files/trials.{file_format}", f"files/evaluations.{file_format}"]
     assert all((here / line).stat().st_size for line in said.splitlines())
 
 
 def test_export_has_a_place_of_its_own(here: Path, runs: list[str]) -> None:
     done("export", runs[1], "--format", "parquet")
-    assert pq.read_table(here / "exports/b/epochs.parquet").num_rows == 48
+    assert pq.read_table(here / "exports/b/evaluations.parquet").num_rows == 48
 
 
 def test_what_export_lacks_is_named(here: Path, runs: list[str]) -> None:

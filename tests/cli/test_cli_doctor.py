@@ -94,7 +94,7 @@ def test_a_damaged_run_is_told_and_repaired(tmp_path: Path) -> None:
     assert "does not match its checksum" in told["evaluations/00001.parquet"]
     assert "lrstudy doctor run --repair" in told["evaluations/00001.parquet"]
     assert "stored more than once: fixed-tune-004, fixed-tune-005" in told["trials"]
-    assert "missing: of fixed-tune-001, fixed-tune-002" in told["epochs"]
+    assert "missing: of fixed-tune-001, fixed-tune-002" in told["evaluations"]
     result = CliRunner().invoke(app, ["doctor", "run", "--repair"])
     assert result.exit_code == 0, result.output
     assert "lrstudy resume run" in " ".join(result.stdout.split())

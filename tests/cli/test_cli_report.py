@@ -69,8 +69,8 @@ def newer(file: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "damage", "said"),
     [
-        ("evaluations/*.parquet", keep(0.0), "epochs"),
-        ("evaluations/*.parquet", keep(0.5), "epochs"),
+        ("evaluations/*.parquet", keep(0.0), "evaluations"),
+        ("evaluations/*.parquet", keep(0.5), "evaluations"),
         ("trials/*.parquet", keep(0.9), "trials"),
         (
             "evaluations/*.parquet",
@@ -96,7 +96,7 @@ def test_an_unsound_store_is_one_clear_error_and_nothing_is_written(
 
 
 def test_a_study_whose_every_row_is_gone_says_so(run: Path) -> None:
-    for table in ("epochs", "trials"):
+    for table in ("evaluations", "trials"):
         (file,) = run.glob(f"{table}/*.parquet")
         rewrite(lambda rows: rows.slice(0, 0))(file)
     told = CliRunner().invoke(app, ["report", str(run)], env={"COLUMNS": "80"})

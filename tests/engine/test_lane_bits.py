@@ -69,7 +69,7 @@ def trained(spec: Study, data: TaskData, split: Callable[[int], list[list[int]]]
                 if i in states:
                     states[i].seek(0)
                     group.load(lane, torch.load(states[i], weights_only=True))
-            for lane, record in group.run_epoch().items():
+            for lane, record in group.run_to_evaluation().items():
                 i = numbers[lane]
                 rows[i].append({k: repr(v) for k, v in asdict(record).items() if not k.endswith("seconds")})
                 states[i] = io.BytesIO()
@@ -85,7 +85,7 @@ def whole(spec: Study, data: TaskData) -> dict[int, Trial]:
     group = LaneGroup(spec, data, CONFIGS, CPU)
     rows: dict[int, list[dict[str, Any]]] = {i: [] for i in range(len(CONFIGS))}
     while group.active:
-        for lane, record in group.run_epoch().items():
+        for lane, record in group.run_to_evaluation().items():
             rows[lane].append({k: repr(v) for k, v in asdict(record).items() if not k.endswith("seconds")})
     return {i: (rows[i], asdict(group.trainings[i].outcome())) for i in rows}
 
@@ -124,7 +124,7 @@ def test_every_parameter_of_every_lane_begins_where_torch_would_allocate_it() ->
     spec = study()
     data = load_data(spec.task, 0, None)
     group = LaneGroup(spec, data, CONFIGS[:3], CPU)
-    group.run_epoch()
+    group.run_to_evaluation()
     for lane in group.trainings:
         assert all(parameter.data_ptr() % 64 == 0 for parameter in lane.model.parameters())
 

@@ -62,6 +62,6 @@ def test_three_kills_leave_no_trace_in_any_metric(tmp_path: Path) -> None:
     run_study(study, tmp_path / "whole")
     assert_same(out / "slow", tmp_path / "whole" / "slow")
     left = sorted(path.name for path in (out / "slow").iterdir() if not path.name.startswith("."))
-    assert left == ["epochs", "run.log", "study.json", "trials"]
+    assert left == ["evaluations", "run.log", "study.json", "trials"]
     attempts = [record.attempt for record in open_store(out / "slow").trial_records()]
     assert max(attempts) > 1, "no trial went on from its checkpoint"

@@ -104,7 +104,7 @@ def test_short_trials_run_side_by_side(finished: Path) -> None:
 
 def test_nothing_but_the_store_is_left_in_the_folder(finished: Path) -> None:
     left = sorted(path.name for path in (finished / "small").iterdir() if not path.name.startswith("."))
-    assert left == ["epochs", "run.log", "study.json", "trials"]
+    assert left == ["evaluations", "run.log", "study.json", "trials"]
 
 
 def test_the_same_study_again_gives_the_same_curves_at_another_concurrency(

@@ -159,7 +159,7 @@ def test_interrupted_broken_mended_stopped_and_resumed_a_study_is_as_if_nothing_
     code, said = Command(tmp_path, "resume", "runs/slow").end()
     assert code == 0, said
     left = sorted(path.name for path in out.iterdir() if not path.name.startswith("."))
-    assert left == ["epochs", "report", "run.log", "study.json", "trials"]
+    assert left == ["evaluations", "report", "run.log", "study.json", "trials"]
     store, study = open_store(out), read_study(file)
     records = store.trial_records()
     assert len(records) == len({r.trial_id for r in records}) == 8
@@ -196,7 +196,7 @@ def test_a_repetition_that_differs_names_the_first_value_and_the_largest_differe
     found = compare("t", before, [row(1, 0.5), row(2, 0.9), row(3, 0.7)])
     assert not found.same
     assert found.first is not None
-    assert (found.first.epoch, found.first.column, found.first.recorded) == (2, "val_accuracy", 0.6)
+    assert (found.first.evaluation, found.first.column, found.first.recorded) == (2, "val_accuracy", 0.6)
     assert "first in epoch 2: val_accuracy 0.6 is now 0.9" in str(found)
     short = compare("t", before, before[:2])
     assert not short.same

@@ -11,8 +11,8 @@ from torch.optim import Optimizer
 from lrstudy.engine.function.function_schedule import TrialSchedule
 from lrstudy.engine.function.random_states import generators_of, load_random, save_random
 from lrstudy.engine.function.reports import refusal
-from lrstudy.engine.function.settings import Settings
 from lrstudy.engine.function.step_check import whole_epochs
+from lrstudy.engine.function.trial_settings import Settings
 from lrstudy.rules.seeding import derive_seed
 from lrstudy.schedules import ScheduleContext, build_schedule
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 
-from lrstudy.engine.function.start import train_code
+from lrstudy.engine.function.start_function import train_code
 from lrstudy.rules.user_modules import load
 from lrstudy.spec import FunctionTask
 

@@ -7,11 +7,11 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from lrstudy.engine.function.handle import Misfit, Trial, TrialEnded
 from lrstudy.engine.function.interval_clock import Every
 from lrstudy.engine.function.random_states import seed_all
 from lrstudy.engine.function.reports import refusal
-from lrstudy.engine.function.settings import Settings
+from lrstudy.engine.function.trial_handle import Misfit, Trial, TrialEnded
+from lrstudy.engine.function.trial_settings import Settings
 from lrstudy.engine.group import Pause
 from lrstudy.engine.trial import State
 from lrstudy.records import EvaluationRecord

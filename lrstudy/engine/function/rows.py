@@ -7,7 +7,7 @@ from typing import Any
 
 from lrstudy.engine.function.function_schedule import TrialSchedule
 from lrstudy.engine.function.reports import Report, refusal
-from lrstudy.engine.function.settings import Settings
+from lrstudy.engine.function.trial_settings import Settings
 from lrstudy.records import EvaluationRecord
 from lrstudy.rules.averages import mean_rate
 

@@ -15,7 +15,7 @@ from lrstudy.engine.function.batches import Batches, length_of
 from lrstudy.engine.function.function_schedule import TrialSchedule
 from lrstudy.engine.function.reports import refusal
 from lrstudy.engine.function.rows import Rows
-from lrstudy.engine.function.settings import Settings
+from lrstudy.engine.function.trial_settings import Settings
 
 
 class StepCheck:

@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 
-from lrstudy.engine.function.handle import Trial, TrialEnded
 from lrstudy.engine.function.random_states import seed_all
-from lrstudy.engine.function.settings import Settings
+from lrstudy.engine.function.trial_handle import Trial, TrialEnded
+from lrstudy.engine.function.trial_settings import Settings
 from lrstudy.records import EvaluationRecord
 from lrstudy.rules.metrics import Metric
 

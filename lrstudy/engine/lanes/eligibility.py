@@ -47,13 +47,26 @@ _CLOCKS: Final = ("train_seconds", "estimate_seconds", "eval_seconds")
 def why_not(study: Study, data: TaskData, kinds: Sequence[str]) -> str | None:
     """Return the reason why a study's trials of these schedule kinds cannot run in lanes, or None."""
     task = study.built_in
-    if task.precision == "bf16":
-        return "the precision is bf16"
+    if (reason := unsupported(task)) is not None:
+        return reason
     for kind in kinds:
         if kind not in SCHEDULES:
             return f"the schedule {kind!r} is user-defined"
     reason = unstackable(assemble(task, data, torch.device("cpu")).model)
     return disagreement(task, data) if reason is None else reason
+
+
+def unsupported(task: TaskSpec) -> str | None:
+    """Return the reason why a task's settings keep its trials out of lanes, or None."""
+    reasons = {
+        f"the precision is {task.precision}": task.precision in ("bf16", "fp16"),
+        f"a step has {task.accumulate} batches (task.accumulate)": task.accumulate > 1,
+        "gradients are clipped (task.clip_norm)": task.clip_norm is not None,
+        "the weights are averaged (task.ema)": task.ema is not None,
+        "the model is compiled (task.compile)": task.compile,
+        "evaluations are not at the epochs' ends (task.evaluate_every)": task.evaluate_every is not None,
+    }
+    return next((reason for reason, holds in reasons.items() if holds), None)
 
 
 def disagreement(task: TaskSpec, data: TaskData) -> str | None:
@@ -170,7 +183,7 @@ def _train_group(study: Study, data: TaskData, group: Sequence[int]) -> dict[int
     try:
         records: dict[int, EvaluationRecord] = {}
         while lanes.active:
-            records |= lanes.run_epoch()
+            records |= lanes.run_to_evaluation()
         return {
             number: (
                 [repr(value) for name, value in asdict(records[lane]).items() if name not in _CLOCKS],

@@ -70,8 +70,8 @@ def peak_bytes(study: Study, data: TaskData, device: torch.device) -> int:
     """Return the memory that training steps and an evaluated batch reserve on a CUDA device (else 0)."""
     parts = assemble(study.built_in, data, device)
     step = build_step(parts, study.resources.step, shared=False)
-    for inputs, targets in itertools.islice(parts.pipeline.train_batches(parts.order), _STEPS):
-        step(inputs, targets)
+    for batches in itertools.islice(parts.pipeline.train_steps(parts.order), _STEPS):
+        step.over(batches)
     with torch.no_grad(), parts.precision.autocast():
         for inputs, _ in itertools.islice(parts.pipeline.batches("validation"), 1):
             parts.model(inputs)

@@ -9,7 +9,7 @@ from functools import partial
 import torch
 
 from lrstudy.engine.function.function_group import FunctionGroup
-from lrstudy.engine.function.settings import Settings
+from lrstudy.engine.function.trial_settings import Settings
 from lrstudy.engine.trial import TrialConfig
 from lrstudy.records import EvaluationRecord, Status
 from lrstudy.rules.outcome import Outcome, best_index, objective_of

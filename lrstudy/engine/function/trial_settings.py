@@ -1,4 +1,4 @@
-"""What one trial of a user's training is given: its task, schedule, seed and machine."""
+"""The settings of one trial of a user's training: its task, schedule, seed and machine."""
 
 from __future__ import annotations
 

@@ -18,8 +18,8 @@ from lrstudy.engine.function.kept_objects import KeptObjects
 from lrstudy.engine.function.random_states import State, load_random, save_random
 from lrstudy.engine.function.reports import diverged, read_report, refusal
 from lrstudy.engine.function.rows import Rows
-from lrstudy.engine.function.settings import Settings
 from lrstudy.engine.function.step_check import StepCheck
+from lrstudy.engine.function.trial_settings import Settings
 from lrstudy.records import EvaluationRecord
 
 
@@ -35,7 +35,7 @@ class Caller(Protocol):
     """The side that runs the function: a worker's loop, or ``try_training``."""
 
     def pause(self, row: EvaluationRecord | None, *, safe: bool) -> bool:
-        """Take an evaluation, or none; return False if the trial ends here. ``safe``: it may be saved now."""
+        """Take an evaluation, or none; return True if the trial continues. ``safe``: it may be saved now."""
         ...
 
     def due(self) -> bool:
