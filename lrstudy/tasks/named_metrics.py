@@ -54,6 +54,11 @@ def class_scores(outputs: Tensor, loss: str) -> Tensor:
 def _build(name: str, classes: int | None) -> Any:
     kind = metric_kind(name)
     assert kind is not None, name
+    if kind.classification != (classes is not None):
+        message = (
+            f"is a metric of {'classes' if kind.classification else 'numbers'}, and the targets are none"
+        )
+        raise StudyFileError(Problem("task", "metrics", message, "Leave it out, or choose another.", name))
     if kind.options.get("top_k", 1) > (classes or 1):
         message = f"needs more classes than the data has, {classes}"
         raise StudyFileError(Problem("task", "metrics", message, "Choose a smaller number.", name))
