@@ -30,6 +30,7 @@ from lrstudy.spec.part_checks import GROUPS
 from lrstudy.spec.schedule_schema import (
     OWN_PATTERN,
     Schema,
+    any_method_schema,
     any_schedule_schema,
     doc_of,
     methods_schema,
@@ -74,6 +75,7 @@ def study_schema() -> Schema:
         "$defs": {
             "optimizer": _part(OPTIMIZERS, own=True, more={GROUPS: _groups()}),
             "schedule": any_schedule_schema(),
+            "method": any_method_schema(),
             **{f"schedule.{name}": schedule_schema(component) for name, component in SCHEDULES.items()},
         },
     }
