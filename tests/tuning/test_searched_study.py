@@ -41,7 +41,7 @@ extend_trials = 2
 values = [0.5]
 [search]
 "optimizer.weight_decay" = { low = 1e-6, high = 1e-2, log = true }
-"task.batch_size" = { low = 4, high = 48, log = true }
+"task.batch_size" = { low = 4, high = 48 }
 [schedules.lipschitz]
 [schedules.fixed]
 lr = { low = 0.01, high = 1.0, log = true }
