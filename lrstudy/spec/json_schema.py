@@ -31,6 +31,7 @@ from lrstudy.spec.part_checks import GROUPS
 from lrstudy.spec.schedule_schema import (
     OWN_PATTERN,
     Schema,
+    any_method_schema,
     any_schedule_schema,
     doc_of,
     methods_schema,
@@ -77,6 +78,7 @@ def study_schema() -> Schema:
             "optimizer": _part(OPTIMIZERS, own=True, more={GROUPS: _groups()}),
             "schedule": any_schedule_schema(),
             **{f"moved.{name}": moved_schema(option) for name, option in MOVED_OPTIONS.items()},
+            "method": any_method_schema(),
             **{f"schedule.{name}": schedule_schema(component) for name, component in SCHEDULES.items()},
         },
     }

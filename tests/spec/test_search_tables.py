@@ -92,7 +92,8 @@ def test_a_value_may_be_written_as_toml_allows(written: str) -> None:
 
 
 def test_a_method_is_a_schedule_with_an_optimizer_and_a_search() -> None:
-    method = study(f'{DECAY}\n"model.widths" = [[4], [8]]', MUON).schedule("muon-cosine")
+    shared = f'{DECAY}\n"optimizer.momentum" = [0.0, 0.9]\n"model.widths" = [[4], [8]]'
+    method = study(shared, MUON).schedule("muon-cosine")
     assert method.kind == "cosine"
     assert method.optimizer is not None
     assert method.optimizer.name == "torch.optim:Muon"
