@@ -29,12 +29,12 @@ _KEEPS_NOTHING: Final = (
 class _Caller:
     """The side of the group in the function's thread: hands over the turn, and waits for it."""
 
-    def __init__(self) -> None:
+    def __init__(self, pause_seconds: float) -> None:
         self.said: queue.Queue[Pause | BaseException | None] = queue.Queue()
         self.turn: queue.Queue[bool] = queue.Queue()
         self.safe = False
         self.notes: list[str] = []
-        self._every = Every(_PAUSE_SECONDS)
+        self._every = Every(pause_seconds)
 
     def pause(self, row: EvaluationRecord | None, *, safe: bool) -> bool:
         self.safe = safe
@@ -63,11 +63,12 @@ class FunctionGroup:
         settings: Settings,
         outcome: Callable[[list[EvaluationRecord], str | None], Outcome],
         *,
+        pause_seconds: float = _PAUSE_SECONDS,
         end_seconds: float = _END_SECONDS,
     ) -> None:
         self._function, self._settings, self._outcome = function, settings, outcome
         self._end_seconds = end_seconds
-        self._caller = _Caller()
+        self._caller = _Caller(pause_seconds)
         self._trial = Trial(settings, self._caller)
         self._rows: list[EvaluationRecord] = []
         self._thread: threading.Thread | None = None
