@@ -140,9 +140,7 @@ class Net(torch.nn.Sequential):
     """A model whose dropout draws from torch's random state."""
 
     def __init__(self) -> None:
-        super().__init__(
-            torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Dropout(0.2), torch.nn.Linear(8, 4)
-        )
+        super().__init__(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Dropout(0.2), torch.nn.Linear(8, 4))
 
 
 def loss_of(model: torch.nn.Module, batch: Any) -> torch.Tensor:
