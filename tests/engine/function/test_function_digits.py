@@ -98,9 +98,8 @@ def test_the_hook_measures_what_it_measures_in_the_built_in_task() -> None:
     """It adds up the passes of a step, whose number it does not know, and so rounds differently."""
     own, built_in = both("lipschitz", {})
     assert built_in[1].lipschitz_constant is not None
-    for row, record in zip(own[:2], built_in[:2], strict=True):
-        for column in ("lr", *MEASURED):
-            assert row[column] == pytest.approx(getattr(record, column), rel=1e-6)
+    for column in ("lr", *MEASURED):  # from here on, such a rate blows up the rounding
+        assert own[1][column] == pytest.approx(getattr(built_in[1], column), rel=1e-6)
 
 
 def both(kind: str, params: dict[str, Any]) -> tuple[list[dict[str, Any]], list[EvaluationRecord]]:
