@@ -98,11 +98,11 @@ def choose_step(
 def step_key(task: TaskSpec, pipeline: Pipeline) -> Hashable | None:
     """Return the settings that determine a task's forward and backward pass; model and batch values excepted.
 
-    None for a user's own model: it may hold tensors that torch does not list (neither parameters nor
-    buffers) or depend on its seed, and a later trial's model would not be the captured one.
+    None for a user's own model or loss: it may hold tensors that torch does not list (neither parameters nor
+    buffers) or depend on its seed, and a later trial's would not be the captured one.
     """
     name = task.model.name
-    if ":" in name and not name.startswith(TORCHVISION):
+    if (":" in name and not name.startswith(TORCHVISION)) or task.loss.is_users_own:
         return None
     passes = (task.model, task.loss, task.precision, task.channels_last, task.deterministic)
     return f"{passes} {pipeline.input_shape} {pipeline.outputs}"

@@ -21,6 +21,11 @@ def _top_level() -> str:
     rows = [_row(key, default, FIELD_DOCS[key]) for key, default in (("name", "required"), ("seed", "`0`"))]
     rows += [_row("schedules.NAME", "required", FIELD_DOCS["schedules"])]
     rows += [_row("schedules.NAME.kind", "NAME", FIELD_DOCS["schedules.kind"])]
+    for key in ("optimizer", "search"):
+        rows += [_row(f"schedules.NAME.{key}", "", FIELD_DOCS[f"schedules.{key}"])]
+    rows += [_row("methods.NAME", "", FIELD_DOCS["methods"])]
+    rows += [_row("methods.NAME.schedule", "NAME", FIELD_DOCS["methods.schedule"])]
+    rows += [_row("search", "", FIELD_DOCS["search"])]
     return _table(rows)
 
 

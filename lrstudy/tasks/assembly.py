@@ -94,7 +94,7 @@ def assemble(
         pipeline=pipeline,
         precision=precision,
         model=model,
-        loss=build_loss(task.loss),
+        loss=build_loss(task.loss).to(device),
         optimizer=optimizer,
         order=order,
         classes=data.classes,

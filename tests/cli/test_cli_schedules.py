@@ -69,6 +69,13 @@ def test_one_s_own_schedule_has_a_curve() -> None:
     assert "0.05" in done("rates_of_mine:Mine", "--set", "factor=0.5", "--epochs", "3")
 
 
+def test_a_module_that_ends_its_process_is_refused(here: Path) -> None:
+    (here / "ends_here.py").write_text("import os\nos._exit(3)\n")
+    result = invoke("ends_here:make")
+    assert result.exit_code == 2
+    assert "importing ends_here ended the process with exit code 3" in " ".join(result.output.split())
+
+
 @pytest.mark.parametrize(
     "arguments", [["cosine", "--set", "restarts=2"], [STEP_LR, "--set", "step_size=3"], []]
 )

@@ -205,7 +205,7 @@ def test_only_tuning_trials_are_at_rungs(worker: Worker) -> None:
 def break_training(monkeypatch: pytest.MonkeyPatch, error: BaseException, rate: float) -> list[int]:
     """Training with this rate raises in its second epoch; returns the epochs that any began."""
     epochs: list[int] = []
-    noted = Training.note_epoch
+    noted = Training._record
 
     def broken(self: Training, *given: Any) -> Any:
         epochs.append(self.epoch + 1)
@@ -213,7 +213,7 @@ def break_training(monkeypatch: pytest.MonkeyPatch, error: BaseException, rate: 
             raise error
         return noted(self, *given)
 
-    monkeypatch.setattr(Training, "note_epoch", broken)
+    monkeypatch.setattr(Training, "_record", broken)
     return epochs
 
 

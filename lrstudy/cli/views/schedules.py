@@ -93,8 +93,13 @@ def read_curve(kind: str, overrides: Sequence[str], epochs: int, plot: Path | No
     from lrstudy.schedules import curve
 
     if ":" in kind:
+        from lrstudy.rules.child_import import ChildImport
+        from lrstudy.rules.user_modules import UserCode
         from lrstudy.tuning.start import make_importable
 
+        with ChildImport([UserCode(kind, "command line", "NAME")], [Path.cwd()]) as imported:
+            if problems := imported.problems():
+                raise InputError(problems)
         make_importable([Path.cwd()])
     with output_to_stderr():  # users' code may print
         return curve(kind, params, epochs, STEPS_PER_EPOCH)

@@ -28,6 +28,7 @@ from lrstudy.engine.trial import TrialConfig
 from lrstudy.records import EvaluationRecord, Phase
 from lrstudy.spec import Choices, Range, ScheduleSpec, Study
 from lrstudy.spec.models import TaskSpec
+from lrstudy.spec.searched_values import is_of_task
 from lrstudy.tasks import Seeds, TaskData, assemble
 from lrstudy.tasks.losses import Loss
 from lrstudy.tasks.pipeline import EVALUATION_ROWS, Pipeline
@@ -51,6 +52,8 @@ def why_not(study: Study, data: TaskData, kinds: Sequence[str]) -> str | None:
     for kind in kinds:
         if kind not in SCHEDULES:
             return f"the schedule {kind!r} is user-defined"
+    if (reason := _why_parts_differ(study)) is not None:
+        return reason
     reason = unstackable(assemble(task, data, torch.device("cpu")).model)
     return disagreement(task, data) if reason is None else reason
 
@@ -66,6 +69,25 @@ def unsupported(task: TaskSpec) -> str | None:
         "evaluations are not at the epochs' ends (task.evaluate_every)": task.evaluate_every is not None,
     }
     return next((reason for reason, holds in reasons.items() if holds), None)
+
+
+def _why_parts_differ(study: Study) -> str | None:
+    """Return the reason if lanes would not share a task, or if a part of it is not stacked; else None.
+
+    The lanes of a group have one batch size, one model and one optimizer but for its rate and momentum.
+    """
+    for part in (study.built_in.loss, study.built_in.optimizer):
+        if part.is_users_own:
+            return f"{part.name!r} is not one of lrstudy's parts, which alone are known not to mix lanes"
+    if any("optimizer" in group for group in study.built_in.optimizer.options.get("groups", ())):
+        return "a group of parameters has its own optimizer"
+    for schedule in study.schedules:
+        if schedule.optimizer is not None:
+            return f"trials of a group would differ in the optimizer: {schedule.name!r} has its own"
+        for name in (*schedule.space, *schedule.fixed):
+            if is_of_task(name):
+                return f"trials of a group would differ in {name}"
+    return None
 
 
 def disagreement(task: TaskSpec, data: TaskData) -> str | None:

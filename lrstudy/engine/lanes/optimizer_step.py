@@ -16,8 +16,16 @@ from lrstudy.engine.lanes.stacked_model import Stacked
 
 
 def steps_together(optimizer: Optimizer) -> bool:
-    """Return True if lanes with this optimizer take their steps together."""
-    return type(optimizer) is SGD or is_plain_adam(optimizer)
+    """Return True if lanes with this optimizer take their steps together.
+
+    Its groups may differ in their weight decay alone.
+    """
+    first, *others = [
+        {name: value for name, value in group.items() if name not in ("params", "weight_decay")}
+        for group in optimizer.param_groups
+    ]
+    alike = all(other == first for other in others)
+    return alike and (type(optimizer) is SGD or is_plain_adam(optimizer))
 
 
 class StackedSteps:

@@ -54,7 +54,7 @@ class TrialAttempt:
             self.job.config,
             study.faults,
             notes=self._notes,
-            any_pause=study.function is not None,
+            any_pause=study.function is not None or study.built_in.evaluate_every is not None,
         )
         self.saved = self.checkpoints.load()
 
@@ -87,10 +87,10 @@ class TrialAttempt:
         """Keep remarks for the run's log."""
         self._notes += notes
 
-    def at_rung(self, study: Study) -> None:
+    def at_rung(self, study: Study, rung: int) -> None:
         """Report the objective so far with the next message."""
         objective = pruned_after(study, self.history).objective
-        self._event = Rung(len(self.history), objective, self._about())
+        self._event = Rung(rung, objective, self._about())
 
     def pruned(self) -> None:
         """End the attempt at the reported rung; the driver needs no message."""

@@ -12,7 +12,7 @@ from ray.exceptions import RayError
 from lrstudy.engine.group import MISFITS, LeftoverError, TrialGroup
 from lrstudy.engine.start_group import start_group
 from lrstudy.records import Phase
-from lrstudy.rules.rungs import rungs
+from lrstudy.rules.rungs import rung_reached, rungs
 from lrstudy.safe_text import describe
 from lrstudy.spec import Study
 from lrstudy.tuning.fault import Fault, fault_of
@@ -178,11 +178,15 @@ class GroupLoop:
         """
         stops, active = rungs(study), set(group.active)
         at_rung: dict[str, int] = {}
+        if not stops:
+            return
         for i in evaluated:
             attempt = attempts[i]
             tuning = attempt.job.config.phase is Phase.TUNE
-            if tuning and i in active and len(attempt.history) in stops:
-                attempt.at_rung(study)
+            now, before = attempt.history[-1], attempt.history[-2] if len(attempt.history) > 1 else None
+            rung = rung_reached(study, stops, now, before) if tuning and i in active else None
+            if rung is not None:
+                attempt.at_rung(study, rung)
                 at_rung[attempt.trial_id] = i
         if not at_rung:
             return
