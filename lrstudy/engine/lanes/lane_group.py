@@ -104,9 +104,9 @@ class LaneGroup:
         """Return the outcome of a finished lane; for a confirm trial, measures the test split."""
         return self.trainings[i].outcome()
 
-    def note(self, i: int) -> str | None:
-        """Return None: the remark of a ``Training`` concerns its step, which lanes do not use."""
-        return None
+    def notes(self, i: int) -> tuple[str, ...]:
+        """Return none: the remark of a ``Training`` concerns its step, which lanes do not use."""
+        return ()
 
     def close(self) -> None:
         """Remove the schedules' hooks from the models."""
