@@ -23,7 +23,7 @@ def defining_line(function: Callable[..., Any]) -> str:
     function = inspect.unwrap(function)
     code = getattr(function, "__code__", None)
     if code is None:
-        code = getattr(getattr(type(function), "__call__", None), "__code__", None)
+        code = getattr(getattr(type(function), "__call__", None), "__code__", None)  # noqa: B004 - not a test
     return "" if code is None else line_text(code.co_filename, code.co_firstlineno)
 
 
