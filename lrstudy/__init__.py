@@ -6,13 +6,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lrstudy.engine.function import Trial, try_training
     from lrstudy.lipschitz import LipschitzLR
     from lrstudy.store import open_store
 
-__all__ = ["LipschitzLR", "__version__", "open_store"]
+__all__ = ["LipschitzLR", "Trial", "__version__", "open_store", "try_training"]
 __version__ = "0.1.0"
 
-_LAZY = {"LipschitzLR": "lrstudy.lipschitz", "open_store": "lrstudy.store"}
+_LAZY = {
+    "LipschitzLR": "lrstudy.lipschitz",
+    "Trial": "lrstudy.engine.function",
+    "open_store": "lrstudy.store",
+    "try_training": "lrstudy.engine.function",
+}
 
 
 def __getattr__(name: str) -> Any:

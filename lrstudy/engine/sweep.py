@@ -89,8 +89,8 @@ def plan_sweep(
         problems.append(Problem("command line", "--epochs", "must be at least 1", "Give 1 or more.", epochs))
     if problems:
         raise InputError(problems)
-    per_epoch = Pipeline(data, study.task, torch.device("cpu")).steps_per_epoch
-    length = epochs or min(study.task.epochs, max(2, math.ceil(_STEPS / per_epoch)))
+    per_epoch = Pipeline(data, study.built_in, torch.device("cpu")).steps_per_epoch
+    length = epochs or min(study.built_in.epochs, max(2, math.ceil(_STEPS / per_epoch)))
     # Evaluations within an epoch cost at most half of its training steps.
     affordable = round(len(data.train.targets) / (2 * max(1, len(data.validation.targets))))
     checks = max(1, min(_MOST_CHECKS, affordable))
@@ -209,7 +209,7 @@ class RangeSchedule(WatchingSchedule):
 
 
 class Sweep(Training):
-    """The training of a range test: ``run_epoch`` until ``finished``, then ``outcome`` and ``curve``."""
+    """The training of a range test; with ``curve`` beside the ``outcome``."""
 
     schedule: RangeSchedule
 
@@ -222,7 +222,7 @@ class Sweep(Training):
         device: torch.device,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        task = study.task.model_copy(update={"epochs": plan.epochs})
+        task = study.built_in.model_copy(update={"epochs": plan.epochs, "evaluate_every": None})
         # The loss of every step is read immediately: a captured step would save nothing.
         resources = study.resources.model_copy(update={"step": "eager"})
         super().__init__(

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
+from lrstudy.records import EvaluationRecord
+
 COLUMN_OF: Final[Mapping[str, str]] = MappingProxyType(
     {
         "epochs": "epoch",
@@ -29,3 +31,9 @@ def clock_of(task: Mapping[str, Any]) -> tuple[str, int]:
     if task.get("steps") is not None:
         return "steps", int(task["steps"])
     return "epochs", int(task["epochs"])
+
+
+def share_done(row: EvaluationRecord, clock: str, length: int) -> float:
+    """Return the part of a trial that is done at an evaluation; 0 where its clock is unknown."""
+    at = row.step if clock == "steps" else row.epoch
+    return 0.0 if at is None else min(float(at) / length, 1.0)

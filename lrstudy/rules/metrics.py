@@ -62,6 +62,9 @@ def _split(prefix: str) -> list[Metric]:
     ]
 
 
+CLIPPED_SHARE: Final = "clipped_share"
+"""The column of the share of steps whose gradient was clipped: no metric to judge a study by."""
+
 METRICS: Final = MappingProxyType({metric.name: metric for metric in [*_split("val_"), *_split("train_")]})
 
 

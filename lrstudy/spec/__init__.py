@@ -1,5 +1,6 @@
 """The study file: read, checked as a whole, and turned into frozen values. No torch, no Ray."""
 
+from lrstudy.spec.function_task import FunctionTask
 from lrstudy.spec.load import load_study, parse_study, restore_study
 from lrstudy.spec.models import (
     Budget,
@@ -20,6 +21,7 @@ __all__ = [
     "Choices",
     "ComponentSpec",
     "Faults",
+    "FunctionTask",
     "Logging",
     "Range",
     "RangeTest",

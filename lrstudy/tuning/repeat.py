@@ -86,7 +86,7 @@ def repeat(store: Store, study: Study, trial_id: str, own: Sequence[Path] = ()) 
     check_imports(study, own)
     make_importable(own)
     torch.set_num_threads(study.resources.cpus)
-    data = load_data(study.task, study.seed, None)
+    data = None if study.function is not None else load_data(study.built_in, study.seed, None)
     now = fingerprints(study, data)
     if problems := differences(study, store.study.fingerprints, now, str(store.location)):
         raise InputError(problems)
@@ -112,7 +112,7 @@ def compare(
 
 
 def _train(
-    study: Study, data: TaskData, record: TrialRecord, epochs: int, *, lanes: bool
+    study: Study, data: TaskData | None, record: TrialRecord, epochs: int, *, lanes: bool
 ) -> list[EvaluationRecord]:
     kind = study.schedule(record.schedule).kind
     config = TrialConfig(

@@ -9,8 +9,11 @@ from typing import Any, Final
 import ray
 from ray.exceptions import NodeDiedError, OutOfMemoryError, RayTaskError, WorkerCrashedError
 
+from lrstudy.engine.function.start_function import train_code
 from lrstudy.errors import ClusterError, ContractError, InputError, Problem, StoreError
 from lrstudy.records import Status
+from lrstudy.rules.source_digest import source_digest
+from lrstudy.rules.user_modules import load
 from lrstudy.safe_text import describe
 from lrstudy.spec import Study
 from lrstudy.store import Location, StudyInfo, open_store
@@ -25,25 +28,34 @@ _RESTORE: Final = (
 )
 
 
-def fingerprints(study: Study, data: TaskData) -> dict[str, Any]:
-    """Return the fingerprints of the data and of a user's own model, for ``study.json``."""
+def fingerprints(study: Study, data: TaskData | None) -> dict[str, Any]:
+    """Return the fingerprints of the data and of a user's own model or training, for ``study.json``."""
+    if data is None:
+        assert study.function is not None
+        return {"train": source_digest(load(train_code(study.function)))}
     digests: dict[str, Any] = {"data": data_fingerprint(data)}
-    model = model_fingerprint(study.task, data)
+    model = model_fingerprint(study.built_in, data)
     return digests if model is None else digests | {"model": model}
 
 
 def differences(study: Study, stored: Mapping[str, Any], now: Mapping[str, Any], place: str) -> list[Problem]:
     """Return a problem each if data or model differ from those of the store at ``place``."""
     problems = []
+    if (function := study.function) is not None:
+        before, digest = stored.get("train"), now["train"]
+        if before is not None and before != digest:
+            message = f"is other code now ({digest[:8]}) than when {place} was started ({str(before)[:8]})"
+            problems.append(Problem("task", "train", message, _RESTORE, function.train))
+        return problems
     before, digest = stored.get("data"), now["data"]
     if before is not None and before != digest:
-        name = study.task.dataset.name
+        name = study.built_in.dataset.name
         message = f"gives other rows now ({digest[:8]}) than when {place} was started ({str(before)[:8]})"
         problems.append(Problem("task", "dataset", message, _RESTORE, name))
     model, other = now.get("model"), stored.get("model")
     if model is not None and other is not None and not models_agree(model, other):
         message = f"computes other values now than when {place} was started, from the same seed and rows"
-        problems.append(Problem("task", "model", message, _RESTORE, study.task.model.name))
+        problems.append(Problem("task", "model", message, _RESTORE, study.built_in.model.name))
     return problems
 
 
@@ -82,7 +94,7 @@ def check_worker(
             "Draw constants at module level from seeded generators (default_rng(0)), let nothing depend on "
             "the order of a set or of a folder's files, and have the same module on every machine."
         )
-        raise ContractError(Problem("task", "model", message, remedy, study.task.model.name))
+        raise ContractError(Problem("task", "model", message, remedy, study.built_in.model.name))
 
 
 def _fingerprint_in_worker(shared: ray.ObjectRef[Any], cpus: float, search_path: tuple[str, ...]) -> Any:
@@ -107,4 +119,4 @@ def _fingerprint_in_worker(shared: ray.ObjectRef[Any], cpus: float, search_path:
 def _fingerprint(shared: tuple[Study, TaskData], search_path: tuple[str, ...]) -> Any:
     sys.path += [folder for folder in search_path if folder not in sys.path]
     study, data = shared
-    return model_fingerprint(study.task, data)
+    return model_fingerprint(study.built_in, data)

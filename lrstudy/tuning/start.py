@@ -42,7 +42,7 @@ class Prepared:
     location: Location
     lanes_note: str
     data_note: str
-    _data: TaskData
+    _data: TaskData | None
     _writer: StoreWriter
     _address: str | None
     _session: str | None
@@ -107,10 +107,11 @@ def prepare(
         checked = check_study(study, imported, data_root)
         data = checked.data
         problems += checked.problems
-        digests = None if problems or data is None else fingerprints(study, data)
+        lacks_data = data is None and study.function is None
+        digests = None if problems or lacks_data else fingerprints(study, data)
         info = study_info(study, digests)
         problems += check_tracking(study, place)
-        if problems or data is None:
+        if problems or lacks_data:
             collect(problems, lambda: StoreWriter.check(place, info))
             raise InputError(problems)
         if not begins:
@@ -143,9 +144,9 @@ def _lanes_note(study: Study, stored: StudyInfo, *, begins: bool) -> str:
     return f"{note}: {chosen}; use another --out to start a new run"
 
 
-def _data_note(study: Study, data: TaskData) -> str:
+def _data_note(study: Study, data: TaskData | None) -> str:
     """Return a description of a user's own data, and of rows that splits have in common."""
-    if not study.task.dataset.is_users_own:
+    if data is None or not study.built_in.dataset.is_users_own:
         return ""
     return "\n".join(filter(None, (f"data: {data.description}", data.repeated_rows)))
 

@@ -14,7 +14,7 @@ from lrstudy.catalog.task_parts import TORCHVISION
 from lrstudy.errors import InputError, MissingDataError, Problem
 from lrstudy.rules.child_import import ChildImport
 from lrstudy.rules.user_modules import UserCode
-from lrstudy.spec import Study
+from lrstudy.spec import ComponentSpec, Study
 
 if TYPE_CHECKING:
     from lrstudy.tasks import TaskData
@@ -24,7 +24,9 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """The result of the checks: the data (None if they cannot be loaded), the problems and the warnings.
+    """The result of the checks: the data, the problems and the warnings.
+
+    The data are None if they cannot be loaded, and for a user's training function, which loads its own.
 
     ``missing`` are the problems that fetching the data solves.
     """
@@ -41,13 +43,37 @@ class Checked:
 
 
 def users_code(study: Study) -> Iterator[UserCode]:
-    """Yield the users' own code that a study names: its data set, its model, its schedules."""
-    for part, name in (("dataset", study.task.dataset.name), ("model", study.task.model.name)):
-        if ":" in name and not name.startswith(TORCHVISION):
-            yield UserCode(name, "task", part)
+    """Yield the users' own code that a study names: in its task, its schedules and its methods."""
+    if study.function is not None:
+        yield UserCode(study.function.train, "task", "train")
+    else:
+        for part in ("dataset", "model", "loss"):
+            name = getattr(study.built_in, part).name
+            if _is_users(name):
+                yield UserCode(name, "task", part)
+        yield from _optimizers(study.built_in.optimizer, "task")
     for schedule in study.schedules:
-        if ":" in schedule.kind and schedule.kind.partition(".")[0] != "torch":
-            yield UserCode(schedule.kind, f"schedules.{schedule.name}", "kind")
+        where = f"schedules.{schedule.name}"
+        if _is_users(schedule.kind):
+            yield UserCode(schedule.kind, where, "kind")
+        if schedule.optimizer is not None:
+            yield from _optimizers(schedule.optimizer, where)
+
+
+def _optimizers(spec: ComponentSpec, where: str) -> Iterator[UserCode]:
+    """Yield users' own optimizers: the one that ``spec`` names, and those of its groups."""
+    named = [("optimizer", spec.name)]
+    for number, group in enumerate(spec.options.get("groups", ())):
+        named.append((f"optimizer.groups[{number}].optimizer", group.get("optimizer", "")))
+    for key, name in named:
+        if _is_users(name):
+            yield UserCode(name, where, key)
+
+
+def _is_users(name: str) -> bool:
+    """Return True if a name is of code that neither torch nor torchvision brings."""
+    package = name.partition(":")[0].partition(".")[0]
+    return ":" in name and not name.startswith(TORCHVISION) and package != "torch"
 
 
 def check_imports(study: Study, folders: Sequence[Path]) -> None:
@@ -62,6 +88,7 @@ def check_study(study: Study, imported: ChildImport, data_root: Path | None = No
 
     ``imported`` is the first import of ``users_code``; if that ended its process, nothing else is checked.
     """
+    from lrstudy.engine.function.function_check import check_function
     from lrstudy.schedules.schedule_check import check_schedules
     from lrstudy.tasks import check_task, load_data
 
@@ -70,13 +97,17 @@ def check_study(study: Study, imported: ChildImport, data_root: Path | None = No
     problems: list[Problem] = []
     missing: tuple[Problem, ...] = ()
     data = None
+    if (function := study.function) is not None:
+        collect(problems, lambda: check_function(function))
+        schedules = check_schedules(study, None, sound=not problems)
+        return Checked(None, (*problems, *schedules.problems), tuple(schedules.warnings))
     try:
-        data = load_data(study.task, study.seed, data_root)
+        data = load_data(study.built_in, study.seed, data_root)
     except InputError as error:
         problems += error.problems
         missing = error.problems if isinstance(error, MissingDataError) else ()
     if data is not None:
-        collect(problems, lambda: check_task(study.task, data, study.target.metric))
+        collect(problems, lambda: check_task(study.built_in, data, study.target.metric))
     schedules = check_schedules(study, data, sound=not problems)
     return Checked(data, (*problems, *schedules.problems), tuple(schedules.warnings), missing)
 

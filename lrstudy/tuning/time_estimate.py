@@ -12,7 +12,8 @@ import torch
 
 from lrstudy.engine.lanes import LaneChoice, choose_lanes, seconds_per_step
 from lrstudy.engine.step import build_step
-from lrstudy.spec import Study
+from lrstudy.rules.identity import deciding_task
+from lrstudy.spec import Study, TaskSpec
 from lrstudy.store import Store
 from lrstudy.tasks import Pipeline, TaskData, assemble
 
@@ -42,31 +43,44 @@ class Estimate:
 
 def estimate_seconds(study: Study, data: TaskData, run: Store | None = None) -> Estimate:
     """Estimate from the trials of an earlier run of the same task, or from a second of training here."""
-    steps = Pipeline(data, study.task, torch.device("cpu")).steps_per_epoch
+    steps = Pipeline(data, study.built_in, torch.device("cpu")).steps_per_epoch
     each, basis = (None, "") if run is None else _recorded(study, run)
     choice, advice = choose_lanes(study, data), ""
     if each is None:
         alone, lanes = _time_steps(study, data), choice.lanes
         step_seconds = seconds_per_step(study, data, lanes) if lanes else alone
-        each = study.task.epochs * steps * step_seconds + (0.0 if lanes else _TRIAL_SECONDS)
+        each = study.built_in.epochs * steps * step_seconds + (0.0 if lanes else _TRIAL_SECONDS)
         where = f" of each of {lanes} lanes" if lanes else ""
         basis = f"from {step_seconds * 1e3:.2g} ms a step{where} on this CPU"
         if step_seconds > alone:
             advice = f"measured here, a step alone takes {alone * 1e3:.2g} ms: resources.lanes = 0 is faster"
-    cores = os.cpu_count() or 1
-    at_once = max(1, cores // study.resources.cpus)
-    if study.resources.max_concurrent:
-        at_once = min(at_once, study.resources.max_concurrent)
+    at_once = _at_once(study)
     seconds = _START_SECONDS + study.all_trials * each / at_once
     done = f"{basis}, {at_once} at once"
     return Estimate(seconds, done, steps, each, data.description, choice, advice)
 
 
+def estimate_function(study: Study, run: Store | None = None) -> Estimate:
+    """Estimate a study of a user's training function from the trials of an earlier run of the same task."""
+    each, basis = (None, "") if run is None else _recorded(study, run)
+    if each is None:
+        return Estimate(None, "no trial of it is recorded yet; lrstudy check measures some steps")
+    at_once = _at_once(study)
+    seconds = _START_SECONDS + study.all_trials * each / at_once
+    return Estimate(seconds, f"{basis}, {at_once} at once", trial_seconds=each)
+
+
+def _at_once(study: Study) -> int:
+    """Return the number of trials that this machine runs at once."""
+    at_once = max(1, (os.cpu_count() or 1) // study.resources.cpus)
+    return min(at_once, study.resources.max_concurrent) if study.resources.max_concurrent else at_once
+
+
 def _recorded(study: Study, run: Store) -> tuple[float | None, str]:
     """Return the mean seconds of the complete trials in a run of the same task, and a description."""
-    if run.study.spec.get("task") != study.to_json()["task"]:
+    if deciding_task(run.study.spec.get("task", {})) != deciding_task(study.to_json()["task"]):
         return None, ""
-    whole = [trial for trial in run.trial_records() if trial.epochs_run == study.task.epochs]
+    whole = [trial for trial in run.trial_records() if trial.epochs_run == study.built_in.epochs]
     if not whole:
         return None, ""
     seconds = {trial.trial_id: (trial.ended_at - trial.started_at).total_seconds() for trial in whole}
@@ -78,26 +92,31 @@ def _recorded(study: Study, run: Store) -> tuple[float | None, str]:
     return statistics.fmean(seconds.values()), f"from {len(whole)} recorded trials"
 
 
+def _evaluation_share(task: TaskSpec, data: TaskData, steps_per_epoch: int) -> float:
+    """Return the seconds of evaluations per second of training steps."""
+    evaluations = steps_per_epoch / (task.evaluate_every or steps_per_epoch)  # in an epoch
+    models = 1 if task.ema is None else 2
+    # A forward pass is about a third of a step.
+    return models * evaluations * len(data.validation.targets) / len(data.train.targets) / 3
+
+
 def _time_steps(study: Study, data: TaskData) -> float:
     """Return the seconds of a training step, including its share of the evaluation."""
     threads = torch.get_num_threads()
     torch.set_num_threads(study.resources.cpus)
     try:
-        parts = assemble(study.task, data, torch.device("cpu"))
+        parts = assemble(study.built_in, data, torch.device("cpu"))
         step = build_step(parts, "eager")
-        epochs = (parts.pipeline.train_batches(parts.order) for _ in itertools.count())
-        batches = itertools.chain.from_iterable(epochs)
+        epochs = (parts.pipeline.train_steps(parts.order) for _ in itertools.count())
         warm_up, counted, started = 3, 0, time.perf_counter()
-        for inputs, targets in batches:
-            step(inputs, targets)
+        for batches in itertools.chain.from_iterable(epochs):
+            step.over(batches)
             counted += 1
             if counted == warm_up:
                 started = time.perf_counter()
             elif counted > warm_up and time.perf_counter() - started > _MEASURE_SECONDS:
                 break
         step_seconds = (time.perf_counter() - started) / max(counted - warm_up, 1)
-        # A forward pass is about a third of a step.
-        share = 1.0 + len(data.validation.targets) / len(data.train.targets) / 3
-        return step_seconds * share
+        return step_seconds * (1.0 + _evaluation_share(study.built_in, data, parts.pipeline.steps_per_epoch))
     finally:
         torch.set_num_threads(threads)

@@ -32,7 +32,7 @@ def plan(
     from lrstudy.rules.surroundings import output_to_stderr
     from lrstudy.spec import load_study
     from lrstudy.tuning.start import make_importable
-    from lrstudy.tuning.time_estimate import Estimate, estimate_seconds
+    from lrstudy.tuning.time_estimate import Estimate, estimate_function, estimate_seconds
 
     spec = load_study(study, set_ or [])
     make_importable([study.resolve().parent, Path.cwd()])
@@ -40,7 +40,9 @@ def plan(
         checked = check_parts(spec, study)
         if checked.problems and not checked.lacks_only_data:
             raise InputError(checked.problems)
-        if checked.data is None:
+        if spec.function is not None:
+            estimate = estimate_function(spec, _earlier(spec, out))
+        elif checked.data is None:
             estimate = Estimate(None, str(checked.missing[0]).rstrip("."))
         else:
             estimate = estimate_seconds(spec, checked.data, _earlier(spec, out))

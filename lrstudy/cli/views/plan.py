@@ -33,18 +33,19 @@ def plan_of(study: Study, estimate: Estimate) -> dict[str, Any]:
                 "range_tests": tests,
                 "tune_trials": tune,
                 "confirm_trials": confirm,
-                # A range test has no more epochs than a trial.
-                "epochs": (tests + tune + confirm) * study.task.epochs,
+                # A range test is no longer than a trial.
+                study.clock: (tests + tune + confirm) * study.length,
                 "space": {name: describe(space) for name, space in schedule.space.items()},
                 "fixed": dict(schedule.fixed),
+                "optimizer": None if schedule.optimizer is None else schedule.optimizer.name,
             }
         )
-    task: dict[str, Any] = {part: getattr(study.task, part).name for part in _PARTS}
-    task |= {"batch_size": study.task.batch_size, "epochs": study.task.epochs}
     return {
         "study": study.name,
         "seed": study.seed,
-        "task": task,
+        "task": _task(study),
+        "clock": study.clock,
+        "length": study.length,
         "search": study.budget.search,
         "at_most": study.budget.pruner != "none" or study.budget.extend,
         "metric": study.target.metric,
@@ -52,7 +53,7 @@ def plan_of(study: Study, estimate: Estimate) -> dict[str, Any]:
         "reference": study.target.reference,
         "schedules": schedules,
         "trials": sum(s["range_tests"] + s["tune_trials"] + s["confirm_trials"] for s in schedules),
-        "epochs": sum(s["epochs"] for s in schedules),
+        study.clock: sum(s[study.clock] for s in schedules),
         "data": estimate.data or None,
         "steps_per_epoch": estimate.steps_per_epoch,
         "seconds": estimate.seconds,
@@ -62,6 +63,14 @@ def plan_of(study: Study, estimate: Estimate) -> dict[str, Any]:
         "lanes": _lanes(estimate),
         "detectable": _detectable(study),
     }
+
+
+def _task(study: Study) -> dict[str, Any]:
+    """Return the parts of the task, or the user's training function, by name."""
+    if study.function is not None:
+        return {"train": study.function.train, study.clock: study.length}
+    task: dict[str, Any] = {part: getattr(study.built_in, part).name for part in _PARTS}
+    return task | {"batch_size": study.built_in.batch_size, study.clock: study.length}
 
 
 def _hours(study: Study, estimate: Estimate, devices: float) -> float | None:
@@ -106,13 +115,21 @@ def show_plan(console: Console, plan: dict[str, Any]) -> None:
     """Print a plan so that it fits 80 columns."""
     task = plan["task"]
     console.print(f"[bold]{escape(plan['study'])}[/bold]  seed {plan['seed']}")
-    parts = ", ".join(escape(str(task[part])) for part in _PARTS)
-    console.print(f"task      {parts}; batch {task['batch_size']}, {counted(task['epochs'], 'epoch')}")
+    parts = ", ".join(escape(str(task[part])) for part in ("train", *_PARTS) if part in task)
+    batch = f"batch {task['batch_size']}, " if "batch_size" in task else ""
+    console.print(f"task      {parts}; {batch}{counted(plan['length'], _unit(plan))}")
     levels = ", ".join(f"{value:g}" for value in plan["targets"] or ()) or "derived from the reference"
     console.print(f"target    {plan['metric']}: {levels}; reference: {escape(plan['reference'])}")
     console.print(f"search    {plan['search']}\n")
-    columns = [names("schedule", longest=20), *map(numbers, ("tune", "confirm", "epochs")), words("searched")]
-    console.print(table(columns, map(_schedule_row, plan["schedules"])))
+    columns = [
+        names("schedule", longest=20),
+        *map(numbers, ("tune", "confirm", plan["clock"])),
+        words("searched"),
+    ]
+    console.print(table(columns, [_schedule_row(each, plan["clock"]) for each in plan["schedules"]]))
+    for schedule in plan["schedules"]:
+        if schedule["optimizer"] is not None:
+            console.print(f"\n{escape(schedule['name'])}: {schedule['kind']} with {schedule['optimizer']}")
     if tested := [escape(schedule["name"]) for schedule in plan["schedules"] if schedule["range_tests"]]:
         console.print(f"\nrange test first, in place of a tuning configuration: {', '.join(tested)}")
     console.print()
@@ -128,9 +145,14 @@ def show_plan(console: Console, plan: dict[str, Any]) -> None:
         console.print(line(label, text, widths=[8], gap=2))
 
 
-def _schedule_row(schedule: dict[str, Any]) -> tuple[str, ...]:
+def _unit(plan: dict[str, Any]) -> str:
+    """Return the unit of the study's clock, for one."""
+    return str(plan["clock"]).removesuffix("s")
+
+
+def _schedule_row(schedule: dict[str, Any], clock: str) -> tuple[str, ...]:
     space = "\n".join(f"{name} {text}" for name, text in schedule["space"].items())
-    counts = [str(schedule[key]) for key in ("tune_trials", "confirm_trials", "epochs")]
+    counts = [str(schedule[key]) for key in ("tune_trials", "confirm_trials", clock)]
     return (schedule["name"], *counts, space or "nothing to tune")
 
 
@@ -142,12 +164,14 @@ def _budget(plan: dict[str, Any]) -> str:
     """
     searched = [schedule for schedule in plan["schedules"] if schedule["space"]]
     idle = [schedule["name"] for schedule in plan["schedules"] if not schedule["space"]]
-    length, steps = plan["task"]["epochs"], plan["steps_per_epoch"]
+    length, steps, unit = plan["length"], plan["steps_per_epoch"], _unit(plan)
+    if any("task.batch_size" in {**schedule["space"], **schedule["fixed"]} for schedule in plan["schedules"]):
+        steps = None  # each trial has its own number
     most = "at most " if plan["at_most"] else ""
-    said = [f"{most}{counted(plan['trials'], 'trial')}, {counted(plan['epochs'], 'epoch')}"]
+    said = [f"{most}{counted(plan['trials'], 'trial')}, {counted(plan[plan['clock']], unit)}"]
     if searched:
         trials = max(schedule["range_tests"] + schedule["tune_trials"] for schedule in searched)
-        cost = f"{counted(trials, 'trial')}, {counted(trials * length, 'epoch')}"
+        cost = f"{counted(trials, 'trial')}, {counted(trials * length, unit)}"
         cost = f"{cost}, {counted(trials * length * steps, 'step')}" if steps else cost
         said.append(f"{'all' if not idle else 'those searched'} tune for the same: {most}{cost}")
     if idle:

@@ -17,7 +17,7 @@ from lrstudy.errors import InputError, Problem, did_you_mean
 from lrstudy.rules.counting import counted
 from lrstudy.rules.range_bounds import MARGIN, RULE, Bounds, smooth, window_of
 from lrstudy.spec import ScheduleSpec, Study
-from lrstudy.spec.checks import RATES
+from lrstudy.spec.schedule_tables import RATES
 
 
 def rate_of(schedule: ScheduleSpec) -> str | None:
@@ -71,8 +71,8 @@ def run_sweep(
 
     check_imports(study, search_path)
     make_importable(search_path)
-    data = load_data(study.task, study.seed, None)
-    check_task(study.task, data, study.target.metric)
+    data = load_data(study.built_in, study.seed, None)
+    check_task(study.built_in, data, study.target.metric)
     plan = plan_sweep(study, data, low=low, high=high, epochs=epochs, linear=linear)
     return run_range_test(study, data, plan, seed, device_of(study), on_epoch)
 
@@ -108,7 +108,9 @@ def as_data(study: Study, done: SweepResult, seed: int) -> dict[str, Any]:
 def as_text(study: Study, done: SweepResult, seed: int, user: ScheduleSpec | None) -> str:
     """Return the result in at most 80 columns, unless names are longer."""
     last, plan = done.rows[-1], done.plan
-    parts = ", ".join(getattr(study.task, part).name for part in ("dataset", "model", "loss", "optimizer"))
+    parts = ", ".join(
+        getattr(study.built_in, part).name for part in ("dataset", "model", "loss", "optimizer")
+    )
     cost = (
         counted(last.evaluation, "epoch"),
         counted(last.step, "step"),

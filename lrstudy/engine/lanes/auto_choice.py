@@ -20,13 +20,15 @@ class LaneChoice:
     reason: str
 
 
-def choose_lanes(study: Study, data: TaskData) -> LaneChoice:
+def choose_lanes(study: Study, data: TaskData | None) -> LaneChoice:
     """Choose the lanes of a whole study; the machine's load and speed have no influence.
 
     A bitwise comparison also decides: its result may differ between kinds of processors, as their arithmetic
     does, but is the same each time on one machine.
     """
     requested = study.resources.lanes
+    if data is None:
+        return LaneChoice(0, "a user's training function runs alone")
     if requested == 0:
         return LaneChoice(0, "switched off by resources.lanes = 0")
     if study.resources.gpus > 0:

@@ -40,7 +40,7 @@ class Rule:
 
 def rule_of(study: Study, data: TaskData) -> Rule:
     """Apply the rule to a study's model and the shapes of its data."""
-    parts = assemble(study.task, data, torch.device("cpu"))
+    parts = assemble(study.built_in, data, torch.device("cpu"))
     model = parts.model
     if has_known_layers(model):
         most = KNOWN_LAYERS
@@ -49,7 +49,7 @@ def rule_of(study: Study, data: TaskData) -> Rule:
         most = MAPPED
         inputs, _ = next(parts.pipeline.batches("train", _ROWS))
         adds = _count_multiply_adds(model, inputs)
-    adds *= study.task.batch_size
+    adds *= study.built_in.batch_size
     lanes = 0 if adds > most else MANY if adds <= TINY else FEW
     compared = f"{adds:,} multiply-adds in a step's forward pass, {{}} than {most:,}"
     return Rule(lanes, adds, compared.format("not more" if lanes else "more"))

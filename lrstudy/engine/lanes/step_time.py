@@ -26,14 +26,14 @@ def seconds_per_step(study: Study, data: TaskData, lanes: int) -> float:
         TrialConfig(f"lane-{number}", Phase.TUNE, "measured", "fixed", {"lr": 1e-6}, number)
         for number in range(lanes)
     ]
-    few = _STEPS * study.task.batch_size
+    few = _STEPS * study.built_in.batch_size
     data = replace(data, train=_first(data.train, few), validation=_first(data.validation, few))
     group = LaneGroup(study, data, configs, torch.device("cpu"))
     try:
         seconds: list[float] = []
         while group.active and len(seconds) < _EPOCHS:
             started = time.perf_counter()
-            group.run_epoch()
+            group.run_to_evaluation()
             seconds.append(time.perf_counter() - started)
         return min(seconds) / (lanes * group.trainings[0].pipeline.steps_per_epoch)
     finally:

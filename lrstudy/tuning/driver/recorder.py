@@ -17,6 +17,7 @@ from ray.tune.experiment import Trial
 from lrstudy.compat.ray import actor_of
 from lrstudy.errors import StoreError
 from lrstudy.records import Phase, Status
+from lrstudy.rules.clocks import share_done
 from lrstudy.rules.outcome import Outcome, learned, pruned_after
 from lrstudy.safe_text import describe
 from lrstudy.spec import Study
@@ -138,7 +139,7 @@ class Recorder(Callback):
             if running.rows:
                 phase = Phase(running.job.config.phase)
                 trials, worth = counts.get(phase, (0, 0.0))
-                done = min(len(running.rows) / self._study.task.epochs, 1.0)
+                done = share_done(running.rows[-1], self._study.clock, self._study.length)
                 counts[phase] = trials + 1, worth + done
         return counts
 
@@ -157,6 +158,8 @@ class Recorder(Callback):
         self._writer.flush()
 
     def _take(self, group: str, running: RunningTrial, message: TrialMessage) -> None:
+        for note in message.notes:
+            self._warn_once(note)
         running.add(message.rows)
         self._tracking.add(running.job.config, message.rows)
         match message.event:
@@ -177,8 +180,6 @@ class Recorder(Callback):
             self._finish(group, running, pruned_after(self._study, running.rows), attempt)
 
     def _end_attempt(self, group: str, running: RunningTrial, ended: Ended) -> None:
-        for note in ended.notes:
-            self._warn_once(note)
         if ended.checkpointed:
             self._writer.add_checkpointed(running.job.config.trial_id)
         if ended.fault is None:

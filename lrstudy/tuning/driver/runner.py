@@ -92,7 +92,7 @@ class StudyRun:
 
     def run(
         self,
-        data: TaskData,
+        data: TaskData | None,
         writer: StoreWriter,
         *,
         address: str | None = None,
@@ -237,7 +237,7 @@ class StudyRun:
         )
 
 
-def _shared(study: Study, data: TaskData) -> ray.ObjectRef[Any]:
+def _shared(study: Study, data: TaskData | None) -> ray.ObjectRef[Any]:
     """Put the study and its data into Ray's object store; raises ``ClusterError`` if they do not fit."""
     try:
         return ray.put((study, data))
@@ -245,8 +245,7 @@ def _shared(study: Study, data: TaskData) -> ray.ObjectRef[Any]:
         cause = describe(error).partition("\n")[0]
         message = f"the data set does not fit into Ray's object store ({cause})"
         remedy = "Use fewer rows (task.rows), or --address with a Ray that has more --object-store-memory."
-        name = study.task.dataset.name
-        raise ClusterError(Problem("study", "task.dataset", message, remedy, name)) from error
+        raise ClusterError(Problem("study", "task.dataset", message, remedy)) from error
 
 
 def _trial_name(trial: Trial) -> str:

@@ -30,6 +30,8 @@ FOLDER: Final = "checkpoints"
 # Those of format 1, whose rows were epochs by position, begin with "epoch".
 _NAME: Final = re.compile(r"(?:epoch|evaluation)-(\d+)-([0-9a-f]{16})\.pt")
 _FORMAT: Final = 2
+# Seconds of training for a second of writing, where checkpoints follow any pause.
+_SHARE: Final = 20.0
 _FIELDS: Final = [field.name for field in fields(EvaluationRecord)]
 
 
@@ -48,7 +50,8 @@ class TrialCheckpoints:
     """The checkpoints of one trial, on its worker's side; only the newest is kept.
 
     No error here fails a trial: ``notes`` list what could not be read or written. ``used`` is True if there
-    are checkpoints to remove when the trial is over.
+    are checkpoints to remove when the trial is over. With ``any_pause``, a checkpoint may follow any pause of
+    the training, whose evaluations may be hours apart; none is due before writing takes 5% of the time.
     """
 
     store: Location
@@ -58,9 +61,11 @@ class TrialCheckpoints:
     clock: Callable[[], float] = time.monotonic
     notes: list[str] = field(default_factory=list)
     used: bool = False
+    any_pause: bool = False
     _names: list[str] = field(default_factory=list)
     _last: float = 0.0
     _failing: str = ""
+    _cost: float = 0.0
 
     def __post_init__(self) -> None:
         self._last = self.clock()
@@ -85,14 +90,16 @@ class TrialCheckpoints:
     def due(self, evaluation: int) -> bool:
         """Return True if a checkpoint must be written after this evaluation."""
         every = self.faults.checkpoint_epochs
-        if every == 0 or evaluation % every:
+        if every == 0 or (evaluation % every and not self.any_pause):
             return False
-        return self.clock() - self._last >= self.faults.checkpoint_seconds
+        rest = max(self.faults.checkpoint_seconds, _SHARE * self._cost if self.any_pause else 0.0)
+        return self.clock() - self._last >= rest
 
     def save(
         self, state: State, rows: Sequence[EvaluationRecord], attempt: int, started_at: datetime
     ) -> bool:
         """Write a checkpoint, then remove the earlier ones; return True if it was written."""
+        began = self.clock()
         try:
             name, content = self._pack(state, rows, attempt, started_at)
             if not (self.store / "study.json").exists():
@@ -111,6 +118,7 @@ class TrialCheckpoints:
             return self._note_failure(f"no checkpoint: {describe(error)}")
         finally:
             self._last = self.clock()
+            self._cost = self._last - began
         self._failing = ""
         return True
 

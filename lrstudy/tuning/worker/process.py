@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import platform
 import sys
 from dataclasses import dataclass
@@ -57,14 +58,22 @@ def free_memory() -> None:
         torch.cuda.empty_cache()
 
 
+def end_process() -> None:
+    """End this process at once: a thread of a user's function cannot be ended in another way."""
+    os._exit(0)
+
+
 def has_loaded(payload: Payload) -> bool:
     """Return True if this process has the study and its data."""
-    return _process.key == payload.key and _process.data is not None
+    return _process.key == payload.key and _process.study is not None
 
 
-def load(payload: Payload) -> tuple[Study, TaskData]:
-    """Return the study and its data, kept in this process from one trial to the next."""
-    if _process.key != payload.key or _process.study is None or _process.data is None:
+def load(payload: Payload) -> tuple[Study, TaskData | None]:
+    """Return the study and its data, kept in this process from one trial to the next.
+
+    A user's training function has no data here: it loads its own.
+    """
+    if _process.key != payload.key or _process.study is None:
         sys.path += [folder for folder in payload.search_path if folder not in sys.path]
         _process.study, _process.data = ray.get(payload.shared[0])
         _process.key = payload.key
