@@ -14,7 +14,7 @@ from lrstudy.engine.lanes import LaneChoice, choose_lanes, seconds_per_step
 from lrstudy.engine.step import build_step
 from lrstudy.rules.identity import deciding_task
 from lrstudy.spec import Study, TaskSpec
-from lrstudy.spec.searched_values import is_of_task
+from lrstudy.spec.hyperparameters import is_of_task
 from lrstudy.store import Store
 from lrstudy.tasks import Pipeline, TaskData, assemble
 

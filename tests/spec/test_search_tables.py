@@ -13,13 +13,8 @@ from hypothesis import strategies as st
 from lrstudy.errors import StudyFileError
 from lrstudy.records import Phase
 from lrstudy.spec import Choices, Range, Study, parse_study, restore_study
-from lrstudy.spec.searched_values import (
-    function_params,
-    schedule_params,
-    study_of_method,
-    study_of_trial,
-    task_params,
-)
+from lrstudy.spec.hyperparameters import function_params, schedule_params, task_params
+from lrstudy.spec.searched_values import study_of_method, study_of_trial
 from lrstudy.store import StudyInfo
 
 STUDY = """
