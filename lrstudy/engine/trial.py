@@ -106,7 +106,13 @@ class Training:
         average = None if self._average is None else self._average.model
         self._evaluations = Evaluations(self.parts, self.schedule, self._metric, clock, average)
         self.optimizer = self.schedule.optimizer
-        self._step = build_step(self.parts, study.resources.step, self.optimizer, compiled=task.compile)
+        self._step = build_step(
+            self.parts,
+            study.resources.step,
+            self.optimizer,
+            compiled=task.compile,
+            before_update=self.schedule.before_step if self.schedule.needs_loss else None,
+        )
         self._place = EpochSteps(self.pipeline, self.order)
         self._training = False
         self._epoch = self._steps = self._samples = 0
@@ -216,8 +222,9 @@ class Training:
             self.model.train()
             self.schedule.before_training()
             for batches in self._place:
-                rates.append(self.schedule.rate)
+                rate = self.schedule.rate
                 results = self._step.over(batches)  # forward, loss, backward, update
+                rates.append(self.schedule.rate if self.schedule.needs_loss else rate)
                 if self._average is not None:
                     self._average.update(self.model)
                 self.schedule.after_step()

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from lrstudy.catalog.moved_options import names_moved
 from lrstudy.rules.values import as_lists
 
 FUNCTION_OPTIONS: Final = "task.options."
@@ -17,8 +18,11 @@ FUNCTION_PARAMS: Final = "params."
 
 
 def is_of_task(name: str) -> bool:
-    """Return True if a hyperparameter is a value of the task, not a parameter of the schedule."""
-    return "." in name
+    """Return True if a hyperparameter is a value of the task, not a parameter of the schedule.
+
+    ``momentum.from`` is the schedule's (``catalog.moved_options``).
+    """
+    return "." in name and not names_moved([name])
 
 
 def schedule_params(params: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny
 
+from lrstudy.catalog.metric_kinds import metric_kind
 from lrstudy.catalog.task_parts import CLASSIFICATION_LOSSES
 from lrstudy.records import Phase
 from lrstudy.rules.budget import TrialBudget
@@ -100,7 +101,8 @@ class TaskSpec(_Section):
                 table["ema_val_accuracy"] = {"goal": "max", "low": 0.0, "high": 1.0}
             if self.loss.name not in CLASSIFICATION_LOSSES:
                 table["ema_val_r2"] = {"goal": "max", "high": 1.0}
-        return table
+        kinds = filter(None, map(metric_kind, self.metrics))
+        return table | {kind.column: kind.declared for kind in kinds}
 
 
 class Budget(_Section):

@@ -6,6 +6,7 @@ import math
 from typing import Any, Final
 
 from lrstudy.catalog import REQUIRED, Component, Parameter
+from lrstudy.catalog.moved_options import MOVED_OPTIONS, refusal
 from lrstudy.catalog.schedule_kinds import SCHEDULES
 from lrstudy.spec.field_docs import FIELD_DOCS
 from lrstudy.spec.searched_values import TASK_KEYS
@@ -115,6 +116,11 @@ def schedule_schema(component: Component) -> Schema:
     values = {
         parameter.name: _searchable(parameter) | doc_of(parameter) for parameter in component.parameters
     }
+    moves = {
+        name: {"$ref": f"#/$defs/moved.{name}", "description": FIELD_DOCS[f"schedules.{name}"]}
+        for name in MOVED_OPTIONS
+        if refusal(component, name) is None
+    }
     return {
         "type": "object",
         "description": " ".join(filter(None, (component.doc, component.source))),
@@ -124,8 +130,24 @@ def schedule_schema(component: Component) -> Schema:
             "kind": {"const": component.name},
             "schedule": {"const": component.name},
             **values,
+            **moves,
             **_method_keys(),
         },
+    }
+
+
+def moved_schema(option: Component) -> Schema:
+    """An option that moves beside the rate."""
+    keys = {
+        parameter.name.partition(".")[2]: _searchable(parameter) | doc_of(parameter)
+        for parameter in option.parameters
+    }
+    return {
+        "type": "object",
+        "description": f"{option.doc} It moves beside the rate.",
+        "additionalProperties": False,
+        "anyOf": [{"required": ["from"]}, {"required": ["to"]}],
+        "properties": keys,
     }
 
 

@@ -66,6 +66,7 @@ kind = "fixed"
 lr = { low = 0.01, high = 1.0, log = true }
 [schedules.step]
 lr = 0.1
+weight_decay = { from = { low = 1e-4, high = 0.1, log = true }, to = 0.0, shape = "cosine" }
 milestones = [[0.5], [0.25, 0.75]]
 """
 
@@ -92,6 +93,14 @@ BROKEN = {
     "range without an end": ("low = 0.01, ", ""),
     "range with a fourth key": ("log = true", "log = true, step = 1"),
     "no choices": ("lr = 0.1", "lr = []"),
+    "momentum that does not move": ("lr = 0.1", "lr = 0.1\nmomentum = 0.9"),
+    "momentum out of range": ("lr = 0.1", "lr = 0.1\nmomentum = { from = 1.5 }"),
+    "momentum from nothing to nothing": ("lr = 0.1", 'lr = 0.1\nmomentum = { shape = "linear" }'),
+    "unknown shape of a weight decay": ('shape = "cosine"', 'shape = "s"'),
+    "momentum of a rule that takes it for constant": (
+        "[schedules.lipschitz]",
+        "[schedules.lipschitz]\nmomentum = { from = 0.5 }",
+    ),
     "no schedules": ("[schedules", "[scheduls"),
 }
 
