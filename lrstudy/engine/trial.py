@@ -33,7 +33,8 @@ from lrstudy.schedules import (
     build_schedule,
 )
 from lrstudy.spec import Study
-from lrstudy.spec.searched_values import schedule_params, study_of_trial
+from lrstudy.spec.hyperparameters import schedule_params
+from lrstudy.spec.searched_values import study_of_trial
 from lrstudy.tasks import Seeds, TaskData, assemble
 
 State = dict[str, Any]
@@ -44,7 +45,7 @@ class TrialConfig:
     """The configuration of one trial: its schedule, hyperparameters and seed.
 
     ``params`` are those of the schedule and, with a dot in the name, values of the task
-    (``spec.searched_values``).
+    (``spec.hyperparameters``).
     """
 
     trial_id: str

@@ -15,7 +15,8 @@ from torch.optim import Optimizer
 from lrstudy.compat.torch import make_optimizer
 from lrstudy.schedules.protocol import ScheduleContext
 from lrstudy.spec import FunctionTask, ScheduleSpec, Study
-from lrstudy.spec.searched_values import study_of_trial, task_params
+from lrstudy.spec.hyperparameters import task_params
+from lrstudy.spec.searched_values import study_of_trial
 from lrstudy.tasks import Pipeline, TaskData
 from lrstudy.tasks.task_check import check_step
 

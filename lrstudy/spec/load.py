@@ -28,6 +28,7 @@ from lrstudy.spec.checks import (
     default_metric,
 )
 from lrstudy.spec.function_task import FunctionTask, check_function_task
+from lrstudy.spec.hyperparameters import is_of_task
 from lrstudy.spec.models import (
     Budget,
     Faults,
@@ -41,7 +42,6 @@ from lrstudy.spec.models import (
 )
 from lrstudy.spec.overrides import apply_overrides
 from lrstudy.spec.schedule_tables import ScheduleReader, schedule_tables
-from lrstudy.spec.searched_values import is_of_task
 from lrstudy.spec.space import Trouble
 from lrstudy.spec.validation_errors import section_problems
 

@@ -28,8 +28,8 @@ from lrstudy.engine.lanes.stacked_model import stack, unstackable
 from lrstudy.engine.trial import TrialConfig
 from lrstudy.records import EvaluationRecord, Phase
 from lrstudy.spec import Choices, Range, ScheduleSpec, Study
+from lrstudy.spec.hyperparameters import is_of_task
 from lrstudy.spec.models import TaskSpec
-from lrstudy.spec.searched_values import is_of_task
 from lrstudy.tasks import Seeds, TaskData, assemble
 from lrstudy.tasks.losses import Loss
 from lrstudy.tasks.pipeline import EVALUATION_ROWS, Pipeline
