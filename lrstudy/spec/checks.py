@@ -22,7 +22,15 @@ from lrstudy.catalog.torchvision_names import TORCHVISION_MODELS
 from lrstudy.errors import all_known, did_you_mean, with_article
 from lrstudy.rules.metrics import METRICS, declared_metrics, metric_of
 from lrstudy.spec.function_task import FunctionTask
-from lrstudy.spec.models import Budget, ComponentSpec, RangeTest, ScheduleSpec, Target, TaskSpec
+from lrstudy.spec.models import (
+    Budget,
+    ComponentSpec,
+    RangeTest,
+    Resources,
+    ScheduleSpec,
+    Target,
+    TaskSpec,
+)
 from lrstudy.spec.space import Choices, Range, Trouble, read_value, reference_troubles
 
 # What a user's own schedule may call the rate that a range test is for.
@@ -241,6 +249,22 @@ def default_metric(target: Target, raw: Any, task: TaskSpec | FunctionTask | Non
     if not isinstance(task, FunctionTask) or not task.metrics or (isinstance(raw, dict) and "metric" in raw):
         return target
     return target.model_copy(update={"metric": next(iter(task.metrics))})
+
+
+def check_clock(
+    task: TaskSpec | FunctionTask, target: Target, resources: Resources, troubles: list[Trouble]
+) -> None:
+    """Check that the built-in training records the clock of the targets, and each trial by itself."""
+    if isinstance(task, FunctionTask):
+        return
+    if target.clock == "tokens":
+        message = "is not counted by the built-in training"
+        remedy = "Choose epochs, steps, samples or seconds."
+        troubles.append(Trouble("target.clock", message, remedy, target.clock))
+    if target.clock == "seconds" and resources.lanes != 0:
+        message = "cannot be compared in a study with lanes, whose trials share the time of a process"
+        remedy = "Set resources.lanes = 0, or choose epochs, steps or samples."
+        troubles.append(Trouble("target.clock", message, remedy, target.clock))
 
 
 def check_target(

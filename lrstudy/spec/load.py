@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 from lrstudy.errors import NO_VALUE, InputError, Problem, StudyFileError, did_you_mean
 from lrstudy.safe_text import can_be_encoded
 from lrstudy.spec.checks import (
+    check_clock,
     check_metric_fits,
     check_pruner,
     check_range_test,
@@ -129,6 +130,8 @@ def parse_study(raw: Mapping[str, Any], where: str, overrides: Sequence[str] = (
         sections["target"] = check_target(target, schedules, data.get("schedules"), troubles, task)
         if isinstance(task, TaskSpec):
             check_metric_fits(task, sections["target"], troubles)
+        if task is not None and "resources" in sections:
+            check_clock(task, sections["target"], sections["resources"], troubles)
     problems += [_problem(where, trouble, text) for trouble in troubles]
     if problems:
         raise StudyFileError(problems)
