@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -15,18 +14,17 @@ from lrstudy.analysis.aggregate import interquartile_mean
 from lrstudy.analysis.bands import levels_band
 from lrstudy.analysis.curves import curves_of
 from lrstudy.analysis.ecdf import ecdf_of, evaluation_times
-from lrstudy.analysis.hits import hits_of
 from lrstudy.analysis.intervals import Interval, mean_interval
 from lrstudy.analysis.ledger import price_of
 from lrstudy.analysis.pairing import pairs_of, restricted_over
 from lrstudy.analysis.stability import stability
-from lrstudy.analysis.summary import Levels, Reach, ScheduleSummary, Summary, TunedTrial, TuningCurve, Values
+from lrstudy.analysis.summary import Levels, Reach, ScheduleSummary, Summary, TunedTrial, Values
 from lrstudy.analysis.targets import choose_targets, ladder
 from lrstudy.analysis.time_to_target import Contest, reach_target
 from lrstudy.analysis.timing import timing_of
 from lrstudy.analysis.trial_table import Readable, Trial, read_columns
-from lrstudy.analysis.tried_configurations import Tried, configurations, ranked
-from lrstudy.analysis.tuning_cost import TunedTime, best_of_n, break_even, time_with_tuning
+from lrstudy.analysis.tried_configurations import ranked
+from lrstudy.analysis.tuned_price import best_value, hardest_of, price_of_target, with_break_even
 from lrstudy.analysis.warnings import study_warnings
 from lrstudy.records import Phase, Status
 from lrstudy.rules.metrics import Metric
@@ -113,7 +111,7 @@ def analyse(
         for info in study.schedules
     )
     untuned = {info.name for info in study.schedules if not info.space}
-    schedules = _with_break_even(schedules, untuned, levels, metric)
+    schedules = with_break_even(schedules, untuned, levels, metric)
     # Recorded histories are all there is, also where one schedule has fewer seeds than another.
     planned = len(columns.trials) if "imported" in study.spec else _planned(study)
     complete = len(columns.trials) >= planned
@@ -159,11 +157,11 @@ def _schedule(
     tune = [trial for trial in trials if trial.phase is Phase.TUNE]
     confirm = [trial for trial in trials if trial.phase is Phase.CONFIRM]
     results = [trial for trial in confirm if trial.status is not Status.FAILED]
-    hardest = _hardest([reach.target for reach in reached], metric)
+    hardest = hardest_of([reach.target for reach in reached], metric)
     price = None
     if hardest is not None:
         tests = [trial for trial in trials if trial.phase is Phase.RANGE_TEST]
-        price = _price_of_target(contest, tests, tune, reached[hardest], searched=bool(info.space))
+        price = price_of_target(contest, tests, tune, reached[hardest], searched=bool(info.space))
     return ScheduleSummary(
         name=name,
         kind=info.kind,
@@ -179,12 +177,13 @@ def _schedule(
         curves={},
         levels=_levels(contest, name, rungs),
         trials=tuple(TunedTrial(t.trial_id, t.params, t.objective, t.status.value) for t in tune),
-        best_of=_best_of(tune, metric),
+        best_of=best_value(tune, metric, CONFIDENCE),
         price_of_target=price,
         price=price_of(columns, name),
         break_even=None,
         best_val_iqm=interquartile_mean(_known([trial.best_val for trial in results])),
         tuned=contest.tuned(name),
+        optimizer=None if info.optimizer is None else str(info.optimizer["name"]),
     )
 
 
@@ -216,93 +215,6 @@ def _levels(contest: Contest, name: str, rungs: Sequence[float]) -> Levels | Non
         base, other, timing.horizon, timing.resolution, contest.seed, confidence=contest.confidence
     )
     return Levels(tuple(rungs), *(_values(values) for values in (band.ratio, band.low, band.high)))
-
-
-def _best_of(tune: Sequence[Trial], metric: Metric) -> TuningCurve | None:
-    values = [one.objective for one in configurations(tune)]
-    if not values:
-        return None
-    support = (
-        (metric.low, metric.high)
-        if math.isfinite(metric.low) and math.isfinite(metric.high)
-        else (None, None)
-    )
-    found = best_of_n(values, metric.higher_is_better, CONFIDENCE, support=support)
-    return TuningCurve(found.n, found.expected, found.low, found.high) if found.n else None
-
-
-def _tuned_time(contest: Contest, tune: Sequence[Trial], reach: Reach) -> TunedTime | None:
-    tried = configurations([trial for trial in tune if trial.end > trial.begin])
-    if not tried:
-        return None
-    expected = math.inf if reach.ert is None else reach.ert
-    return time_with_tuning(
-        [_configuration_ert(contest, one, reach.target) for one in tried],
-        [float(sum(_spent(contest, trial) for trial in one.trials)) for one in tried],
-        expected if reach.runs else None,
-        objectives=[one.objective for one in tried],
-        higher_is_better=contest.metric.higher_is_better,
-        runs_per_trial=[len(one.trials) for one in tried],
-    )
-
-
-def _configuration_ert(contest: Contest, tried: Tried, target: float) -> float | None:
-    """Return the expected time to a target over a configuration's tuning trials; None without a hit."""
-    timing = contest.timing
-    found = hits_of(contest.columns, tried.trials, contest.metric, target, timing.clock, timing.horizon)
-    spent = [
-        time if hit else _spent(contest, trial)
-        for trial, time, hit in zip(tried.trials, found.time, found.hit, strict=True)
-    ]
-    hits = int(found.hit.sum())
-    return math.fsum(spent) / hits if hits else None
-
-
-def _spent(contest: Contest, trial: Trial) -> float:
-    """Return the cost of a whole trial in the verdicts' clock."""
-    clock = contest.timing.clock
-    if (known := trial.ran(clock)) or trial.end == trial.begin:
-        return float(known)
-    return float(contest.columns.times[clock][trial.end - 1])
-
-
-def _price_of_target(
-    contest: Contest, tests: Sequence[Trial], tune: Sequence[Trial], reach: Reach, *, searched: bool
-) -> TuningCurve | None:
-    found = _tuned_time(contest, tune, reach)
-    if found is None:
-        return None
-    # A schedule with nothing to search pays no tuning: its one trial is a run like any other.
-    if not searched:
-        return TuningCurve(found.n, found.time)
-    # A range test is paid before the first trial.
-    first = sum(_spent(contest, trial) for trial in tests)
-    return TuningCurve(found.n, tuple(None if total is None else total + first for total in found.total))
-
-
-def _with_break_even(
-    schedules: Sequence[ScheduleSummary], untuned: AbstractSet[str], levels: Sequence[float], metric: Metric
-) -> tuple[ScheduleSummary, ...]:
-    """Fill in from how many tuning trials on a schedule's price beats that of the best of the ``untuned``."""
-    hardest = _hardest(levels, metric)
-    if hardest is None:
-        return tuple(schedules)
-    times = [time for s in schedules if s.name in untuned and (time := s.reach[hardest].ert) is not None]
-    if not times:
-        return tuple(schedules)
-    return tuple(
-        replace(s, break_even=break_even(min(times), s.price_of_target.value))
-        if s.name not in untuned and s.price_of_target is not None
-        else s
-        for s in schedules
-    )
-
-
-def _hardest(levels: Sequence[float], metric: Metric) -> int | None:
-    if not levels:
-        return None
-    best = max if metric.higher_is_better else min
-    return best(range(len(levels)), key=lambda place: levels[place])
 
 
 def _planned(study: StudyLike) -> int:

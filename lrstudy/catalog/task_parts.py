@@ -86,7 +86,15 @@ TORCHVISION: Final = "torchvision:"
 """What a model's name begins with that ``torchvision.models`` builds: ``torchvision:resnet18``."""
 
 LOSSES: Final = _mapping(
-    Component("cross-entropy", "Softmax cross-entropy."),
+    Component(
+        "cross-entropy",
+        "Softmax cross-entropy.",
+        (
+            _fraction(
+                "label_smoothing", "Share of a label that training spreads over all classes, in [0, 1)", 0.0
+            ),
+        ),
+    ),
     Component(
         "clipped-cross-entropy",
         "Keras's softmax cross-entropy: probabilities clamped, no gradient where they were.",

@@ -10,17 +10,19 @@ draws from the generator's current state (it is seeded per trial) and advances i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
 
 from lrstudy.compat.torch import count_as_stepped, has_hooks
 from lrstudy.engine.captured_sgd import CapturedSGD, Constants, constants_of
+from lrstudy.engine.gradient_clip import GradientClip
 from lrstudy.engine.plain_step import PlainStep
+from lrstudy.tasks.pipeline import Batch
 
 # Repeats a captured computation on the current values of its input tensors.
 Replay = Callable[[], None]
@@ -61,11 +63,12 @@ _kept: dict[_Kind, Capture] = {}
 class CapturedStep:
     """A trial's step, replayed from a capture: an earlier trial's, or one made at this trial's fourth batch.
 
-    If the optimizer is a plain SGD the whole step is captured, else all of it but the optimizer's call. The
-    batches before the capture are training steps as well, computed call by call (on a side stream, as a
-    capture requires). So is a batch of another shape than the first, such as an epoch's last. If the capture
-    fails, every later step is computed call by call, and ``note`` says why. The model must do the same for
-    every batch of one shape: decisions from a tensor's values, and counts in Python, stay as captured.
+    If the optimizer is a plain SGD and nothing is clipped, the whole step is captured, else all of it but the
+    clipping and the optimizer's call. The batches before the capture are training steps as well, computed
+    call by call (on a side stream, as a capture requires). So is a batch of another shape than the first,
+    such as an epoch's last. If the capture fails, every later step is computed call by call, and ``note``
+    says why. The model must do the same for every batch of one shape: decisions from a tensor's values, and
+    counts in Python, stay as captured.
     """
 
     def __init__(
@@ -101,6 +104,23 @@ class CapturedStep:
             return self._plain(inputs, targets)
         return self._replay_on(capture, inputs, targets)
 
+    def over(self, batches: Sequence[Batch]) -> list[tuple[Tensor, Tensor]]:
+        """Take one step on the one batch; several are computed call by call."""
+        return [self(*batches[0])] if len(batches) == 1 else self._plain.over(batches)
+
+    @property
+    def clip(self) -> GradientClip | None:
+        """The clipping of the gradient, if it is clipped."""
+        return self._plain.clip
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state of the plain step."""
+        return self._plain.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from a saved state."""
+        self._plain.load_state_dict(state)
+
     def close(self, *, keep: bool) -> None:
         """Keep the capture for a later trial; after a failure, drop all captures: memory may have run out.
 
@@ -117,7 +137,9 @@ class CapturedStep:
     def _begin(self, inputs: Tensor, targets: Tensor) -> None:
         """Determine the kind of step from the first batch; reuse a kept capture. The schedule is set up."""
         self._batch = _batch_format(inputs, targets)
-        self._constants = constants_of(self._plain.optimizer)
+        # What is done between gradient and update is done after the replay, and so is the update.
+        if self._plain.clip is None and self._plain.before_update is None:
+            self._constants = constants_of(self._plain.optimizer)
         if self._key is not None and not has_hooks(self._plain.model):
             # A hook would be captured with the model: in the next trial it would write to the tensors of the
             # previous schedule, and the next trial's own hook would not be called.
@@ -180,9 +202,9 @@ class CapturedStep:
         capture.replay()
         for parameter, grad in zip(self._parameters, capture.grads, strict=True):
             parameter.grad = grad  # a plain step may have set other tensors
-        if capture.update is None:
-            optimizer.step()
         loss, outputs = capture.results
+        if capture.update is None:
+            self._plain.update(loss)
         return loss.clone(), outputs.clone()
 
 

@@ -209,7 +209,7 @@ class RangeSchedule(WatchingSchedule):
 
 
 class Sweep(Training):
-    """The training of a range test: ``run_epoch`` until ``finished``, then ``outcome`` and ``curve``."""
+    """The training of a range test; with ``curve`` beside the ``outcome``."""
 
     schedule: RangeSchedule
 
@@ -222,7 +222,7 @@ class Sweep(Training):
         device: torch.device,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        task = study.built_in.model_copy(update={"epochs": plan.epochs})
+        task = study.built_in.model_copy(update={"epochs": plan.epochs, "evaluate_every": None})
         # The loss of every step is read immediately: a captured step would save nothing.
         resources = study.resources.model_copy(update={"step": "eager"})
         super().__init__(

@@ -8,26 +8,33 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from lrstudy.engine.epoch_steps import EpochSteps
 from lrstudy.engine.evaluation import Evaluations
+from lrstudy.engine.plain_step import mean_loss
 from lrstudy.engine.step import build_step
+from lrstudy.engine.stretch import Stretch
+from lrstudy.engine.weight_average import WeightAverage
+from lrstudy.errors import Problem, StudyFileError
 from lrstudy.records import EvaluationRecord, Phase, Status
+from lrstudy.rules.metrics import CLIPPED_SHARE
 from lrstudy.rules.outcome import Outcome, best_index, divergence, objective_of
 from lrstudy.rules.seeding import derive_seed
 from lrstudy.schedules import (
-    Measurement,
     Schedule,
     ScheduleContext,
     build_schedule,
 )
 from lrstudy.spec import Study
+from lrstudy.spec.hyperparameters import schedule_params
+from lrstudy.spec.searched_values import study_of_trial
 from lrstudy.tasks import Seeds, TaskData, assemble
 
 State = dict[str, Any]
@@ -35,7 +42,11 @@ State = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class TrialConfig:
-    """The configuration of one trial: its schedule, hyperparameters and seed."""
+    """The configuration of one trial: its schedule, hyperparameters and seed.
+
+    ``params`` are those of the schedule and, with a dot in the name, values of the task
+    (``spec.hyperparameters``).
+    """
 
     trial_id: str
     phase: Phase
@@ -62,9 +73,9 @@ def run_trial(
 class Training:
     """A trial in progress.
 
-    Call ``run_epoch`` until ``finished``, then ``outcome``. ``state_dict`` between two epochs holds the whole
-    state of the trial; a ``Training`` that loads it continues as if never interrupted. ``schedule`` builds
-    the schedule instead of the one that ``config`` names.
+    Call ``run_to_evaluation`` until ``finished``, then ``outcome``. ``state_dict`` between two evaluations
+    holds the whole state of the trial; a ``Training`` that loads it continues as if never interrupted.
+    ``schedule`` builds the schedule instead of the one that ``config`` names.
     """
 
     def __init__(
@@ -76,21 +87,37 @@ class Training:
         clock: Callable[[], float] = time.perf_counter,
         schedule: Callable[[ScheduleContext], Schedule] | None = None,
     ) -> None:
+        study = study_of_trial(study, config.schedule, config.params)
         self._study, self._config, self._device, self._clock = study, config, device, clock
         self._metric = study.metric
         self.parts = assemble(study.built_in, data, device, Seeds.of_trial(config.seed))
         self.pipeline, self.model, self.order = self.parts.pipeline, self.parts.model, self.parts.order
+        task = study.built_in
+        if task.precision == "fp16" and device.type == "cpu":
+            remedy = 'Use precision = "bf16" on a CPU.'
+            raise StudyFileError(Problem("task", "precision", "is for GPUs only", remedy, task.precision))
+        self._average = None if task.ema is None else WeightAverage(self.model, task.ema)
         started = clock()
-        build = partial(build_schedule, config.kind, config.params) if schedule is None else schedule
+        params = schedule_params(config.params)
+        build = partial(build_schedule, config.kind, params) if schedule is None else schedule
         self.schedule = build(self._context())
         # A schedule may measure when it is built; that time counts towards the first epoch.
         self._setup_seconds = clock() - started
-        self._evaluations = Evaluations(self.parts, self.schedule, self._metric, clock)
+        average = None if self._average is None else self._average.model
+        self._evaluations = Evaluations(self.parts, self.schedule, self._metric, clock, average)
         self.optimizer = self.schedule.optimizer
-        self._step = build_step(self.parts, study.resources.step, self.optimizer)
-        self._in_epoch = False
+        self._step = build_step(
+            self.parts,
+            study.resources.step,
+            self.optimizer,
+            compiled=task.compile,
+            before_update=self.schedule.before_step if self.schedule.needs_loss else None,
+        )
+        self._place = EpochSteps(self.pipeline, self.order)
+        self._training = False
         self._epoch = self._steps = self._samples = 0
         self._values: list[float] = []
+        self._latest: float | None = None  # the metric at the last evaluation
         self._best_state: dict[str, Tensor] | None = None
         self._diverged: str | None = None
 
@@ -99,13 +126,14 @@ class Training:
         return ScheduleContext(
             optimizer=self.parts.optimizer,
             model=self.model,
-            loss_name=task.loss.name,
+            loss_name=self.parts.loss.for_constants,
             loss_options=dict(task.loss.options),
             epochs=task.epochs,
             steps_per_epoch=self.pipeline.steps_per_epoch,
             batches=self._batches,
             seed=derive_seed(self._config.seed, "schedule"),
             higher_is_better=self._metric.higher_is_better,
+            accumulate=task.accumulate,
         )
 
     def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
@@ -116,7 +144,7 @@ class Training:
 
     @property
     def epoch(self) -> int:
-        """The number of epochs run; one that the schedule ended counts."""
+        """The number of epochs that have ended; one that the schedule ended counts."""
         return self._epoch
 
     @property
@@ -134,94 +162,110 @@ class Training:
     def run(self) -> Iterator[EvaluationRecord]:
         """Train to the end; yield a record after every epoch."""
         while not self.finished:
-            yield self.run_epoch()
+            yield self.run_to_evaluation()
 
-    def run_epoch(self) -> EvaluationRecord:
-        """Train one epoch, evaluate it and pass the result to the schedule; return the record."""
-        self._in_epoch = True  # stays True if anything raises
-        self._evaluations.begin_epoch()
-        measured = self.schedule.measurement
+    def run_to_evaluation(self) -> EvaluationRecord:
+        """Train to the next evaluation, and evaluate; return the record.
+
+        Without ``task.evaluate_every`` that is an epoch.
+        """
+        self._training = True  # stays True if anything raises
+        self._evaluations.begin()
         started = self._clock()
         rates, train = self._train()
+        measured = self.schedule.measurement
         estimate_seconds = self.schedule.take_estimate_seconds()
         train_seconds = self._clock() - started - self._evaluations.seconds
-        validation = self._evaluations.end_epoch()
+        validation = self._evaluations.end()
         seconds = (train_seconds, estimate_seconds, self._evaluations.seconds)
-        return self.note_epoch(measured, rates, train, validation, seconds)
+        return self._record(Stretch(rates, measured, train, validation, seconds))
 
-    def note_epoch(
-        self,
-        measured: Measurement,
-        rates: Sequence[float],
-        train: Mapping[str, float],
-        validation: Mapping[str, float],
-        seconds: tuple[float, float, float],
-    ) -> EvaluationRecord:
-        """Record a trained epoch, check it for divergence, and let the schedule set the next one's rate.
+    def note_epoch(self, epoch: Stretch) -> EvaluationRecord:
+        """Record an epoch of several trials trained together, as ``run_to_evaluation`` does for one alone."""
+        self._place.done = len(epoch.rates)
+        self._steps += len(epoch.rates)
+        self._samples += self.pipeline.rows_per_epoch
+        return self._record(epoch)
 
-        Called at the end of ``run_epoch``, and of an epoch of several trials trained together. ``rates`` are
-        those of its steps, ``seconds`` the time of training, measuring and evaluating.
-        """
-        train_seconds, estimate_seconds, eval_seconds = seconds
-        self._steps += len(rates)
-        # A schedule may end an epoch early; no batch but the last is smaller than batch_size.
-        rows = len(rates) * self._study.built_in.batch_size
-        self._samples += min(rows, self.pipeline.rows_per_epoch)
-        # An optimizer that finds its own step size (DoG) has none before its first step.
-        rates = [rate for rate in rates if not math.isnan(rate)] or rates
-        self._epoch += 1
-        record = EvaluationRecord(
-            evaluation=self._epoch,
+    def _record(self, stretch: Stretch) -> EvaluationRecord:
+        """Record an evaluation and the training before it, and act on its metrics."""
+        watching = self._evaluations.watching
+        epoch_ends = self._place.exhausted or (watching is not None and watching.ended)
+        self._epoch += epoch_ends
+        metrics = {name: stretch.validation.get(name) for name in self._study.declared_metrics}
+        if self._step.clip is not None:
+            metrics[CLIPPED_SHARE] = self._step.clip.take_share()
+        record = stretch.record(
+            evaluation=len(self._values) + 1,
             step=self._steps,
             samples=self._samples,
-            epoch=float(self._epoch),
-            train_seconds=train_seconds + self._setup_seconds,
-            estimate_seconds=estimate_seconds,
-            eval_seconds=eval_seconds,
-            lr=_mean(rates),
-            lr_min=min(rates),
-            lr_max=max(rates),
-            train_loss=train["loss"],
-            train_accuracy=train.get("accuracy"),
-            train_r2=train.get("r2"),
-            val_loss=validation["loss"],
-            val_accuracy=validation.get("accuracy"),
-            val_r2=validation.get("r2"),
-            lipschitz_constant=measured.constant,
-            kz=measured.kz,
-            weight_norm=measured.weight_norm,
+            epoch=float(self._epoch) if epoch_ends else self._samples / self.pipeline.rows_per_epoch,
+            setup_seconds=self._setup_seconds,
+            metrics=metrics,
         )
-        self._note(record)
-        self._in_epoch = False
+        self._judge(record)
+        self._setup_seconds = 0.0
+        if epoch_ends:
+            self._place.begin_epoch()
+        if epoch_ends and not self.finished:
+            started = self._clock()
+            self.schedule.after_epoch(self._latest)
+            self._setup_seconds = self._clock() - started
+        self._training = False
         return record
 
     def _train(self) -> tuple[list[float], dict[str, float]]:
-        self.model.train()
-        self.schedule.before_training()
+        """Take steps up to the next evaluation; return their rates and metrics."""
         sums, watching = self.parts.new_sums(), self._evaluations.watching
         rates: list[float] = []
-        for inputs, targets in self.pipeline.train_batches(self.order):
-            rates.append(self.schedule.rate)
-            loss, outputs = self._step(inputs, targets)  # forward, loss, backward, update
-            self.schedule.after_step()
-            sums.update(loss, outputs, targets)
-            if watching is not None and self._evaluations.end_after(watching, loss):
-                break
-        return rates, sums.result()
+        while True:
+            self.model.train()
+            self.schedule.before_training()
+            for batches in self._place:
+                rate = self.schedule.rate
+                results = self._step.over(batches)  # forward, loss, backward, update
+                rates.append(self.schedule.rate if self.schedule.needs_loss else rate)
+                if self._average is not None:
+                    self._average.update(self.model)
+                self.schedule.after_step()
+                self._steps += 1
+                for (loss, outputs), (_, targets) in zip(results, batches, strict=True):
+                    sums.update(loss, outputs, targets)
+                    self._samples += len(targets)
+                if watching is not None:
+                    loss = mean_loss(results, batches)
+                    if self._evaluations.end_after(watching, loss):
+                        return rates, sums.result()
+                if self._evaluation_due:
+                    return rates, sums.result()
+            self._epoch += 1
+            self._place.begin_epoch()
+            self.schedule.after_epoch(self._latest)
 
-    def _note(self, record: EvaluationRecord) -> None:
-        """Check the recorded epoch for divergence, and let the schedule set the next one's rate."""
+    @property
+    def _evaluation_due(self) -> bool:
+        """Return True after the steps that an evaluation follows: by default, each epoch's last."""
+        every = self._study.built_in.evaluate_every
+        if every is None:
+            return self._place.exhausted
+        total = self._study.built_in.epochs * self.pipeline.steps_per_epoch
+        return self._steps % every == 0 or self._steps >= total
+
+    def _judge(self, record: EvaluationRecord) -> None:
+        """Check an evaluation for divergence, and keep its metric and, if it is the best, the weights."""
         if self._evaluations.watching is None:
             self._diverged = divergence(record, self._study.built_in.divergence)
         value = self._metric.value(record.value(self._metric.column))
+        self._latest = value
         self._values.append(math.nan if value is None or self._diverged else value)
         if self._config.phase is Phase.CONFIRM and self._best_index() == len(self._values) - 1:
-            self._best_state = {name: tensor.clone() for name, tensor in self.model.state_dict().items()}
-        self._setup_seconds = 0.0
-        if not self.finished:
-            started = self._clock()
-            self.schedule.after_epoch(value)
-            self._setup_seconds = self._clock() - started
+            self._best_state = {name: t.clone() for name, t in self._judged_model.state_dict().items()}
+
+    @property
+    def _judged_model(self) -> nn.Module:
+        """The model whose evaluation the study is judged by: the trained one, or its average."""
+        averaged = self._average is not None and self._metric.column.startswith("ema_")
+        return self._average.model if averaged and self._average is not None else self.model
 
     def _best_index(self) -> int | None:
         return best_index(self._values, self._metric)
@@ -232,10 +276,10 @@ class Training:
         Call once, when ``finished`` (or when a pruner ended the trial: its caller then sets the status).
         """
         if self._evaluations.watching is not None:
-            return self._evaluations.watching.outcome(self._epoch)
+            return self._evaluations.watching.outcome(len(self._values))
         best = self._best_index()
         status = Status.DIVERGED if self._diverged else Status.COMPLETED
-        outcome = Outcome(status, self._epoch, objective=self.objective, error=self._diverged)
+        outcome = Outcome(status, len(self._values), objective=self.objective, error=self._diverged)
         if best is not None:
             outcome.best_val, outcome.best_evaluation = self._values[best], best + 1
         if self._best_state is not None and status is not Status.DIVERGED:
@@ -254,14 +298,18 @@ class Training:
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
-            "order": self.order.get_state(),
+            "place": self._place.state_dict(),
             "rng": torch.get_rng_state(),
             "counters": [self._epoch, self._steps, self._samples],
             "setup_seconds": self._setup_seconds,
             "values": list(self._values),
+            "latest": self._latest,
             "best_state": self._best_state,
             "diverged": self._diverged,
+            "step": self._step.state_dict(),
         }
+        if self._average is not None:
+            state["average"] = self._average.state_dict()
         if self._device.type == "cuda":
             state["cuda_rng"] = torch.cuda.get_rng_state(self._device)
         return state
@@ -271,22 +319,21 @@ class Training:
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
-        self.order.set_state(state["order"].cpu())
+        self._place.load_state_dict(state["place"])
         torch.set_rng_state(state["rng"].cpu())
         if self._device.type == "cuda" and "cuda_rng" in state:
             torch.cuda.set_rng_state(state["cuda_rng"].cpu(), self._device)
         self._epoch, self._steps, self._samples = state["counters"]
         self._setup_seconds = state["setup_seconds"]
         self._values = list(state["values"])
+        self._latest = state["latest"]
         self._best_state = state["best_state"]
         self._diverged = state["diverged"]
+        self._step.load_state_dict(state.get("step", {}))
+        if self._average is not None:
+            self._average.load_state_dict(state["average"])
 
     def close(self) -> None:
         """End the trial and remove its hooks from the model, whose tensors the next trial may write to."""
         self.schedule.close()
-        self._step.close(keep=not self._in_epoch)
-
-
-def _mean(rates: Sequence[float]) -> float:
-    # A constant rate is recorded as itself, not as its rounded sum divided by its count.
-    return rates[0] if min(rates) == max(rates) else math.fsum(rates) / len(rates)
+        self._step.close(keep=not self._training)

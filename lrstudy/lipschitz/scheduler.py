@@ -118,6 +118,9 @@ class LipschitzLR(LRScheduler):
     watches_steps: ClassVar[bool] = True
     """False in a class for loops of one forward pass a step: nothing is hooked onto the optimizer then."""
 
+    checks_calls: ClassVar[bool] = True
+    """False in a class for loops that are known to call ``step()`` once per epoch."""
+
     def __init__(
         self,
         optimizer: Optimizer,
@@ -187,7 +190,7 @@ class LipschitzLR(LRScheduler):
         self.rate = LipschitzRate(self.settings)
         measured = arguments.meter_settings(self.settings, steps=self.watches_steps)
         self._meter = Meter(model, last_layer, measured, ranks, label_watch(loss))
-        self._check = PerBatchCheck(model) if self.watches_steps else None
+        self._check = PerBatchCheck(model) if self.watches_steps and self.checks_calls else None
         self.time_decay = float(time_decay)
         self.estimate_seconds = 0.0
         self._steps = 0

@@ -8,18 +8,37 @@ from typing import Any, Final
 # Sections that may differ between two runs of one study: what a trial occupies, what is done about faults,
 # and where its epochs are sent to.
 FREE_SECTIONS: Final = ("resources", "faults", "logging")
+# Settings of a task that change nothing at these values: a run that was started by a version without them
+# stays the same study.
+NEUTRAL: Final[Mapping[str, Any]] = {
+    "accumulate": 1,
+    "clip_norm": None,
+    "ema": None,
+    "compile": False,
+    "evaluate_every": None,
+    "metrics": {},
+}
+_NO_VALUE: Final = object()
 
 
 def deciding_part(spec: Mapping[str, Any], *, range_tests: bool) -> dict[str, Any]:
     """Return what decides the trials, from a resolved study as plain data.
 
-    Leaves out ``FREE_SECTIONS``, the section on range tests unless a schedule asks for one, and the targets,
-    the reference and the margin, which only the report reads.
+    Leaves out ``FREE_SECTIONS``, settings of the task that have their ``NEUTRAL`` value, the section on range
+    tests unless a schedule asks for one, and the targets, the reference and the margin, which only the report
+    reads.
     """
     part = {key: value for key, value in spec.items() if key not in FREE_SECTIONS}
+    if isinstance(task := spec.get("task"), Mapping):
+        part["task"] = deciding_task(task)
     target = spec.get("target")
     if isinstance(target, Mapping):
         part["target"] = {"metric": target.get("metric")}
     if not range_tests:
         part.pop("range_test", None)
     return part
+
+
+def deciding_task(task: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a resolved task without the settings that have their ``NEUTRAL`` value."""
+    return {key: value for key, value in task.items() if value != NEUTRAL.get(key, _NO_VALUE)}

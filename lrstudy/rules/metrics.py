@@ -73,6 +73,9 @@ def _split(prefix: str) -> list[Metric]:
     ]
 
 
+CLIPPED_SHARE: Final = "clipped_share"
+"""The column of the share of steps whose gradient was clipped: no metric to judge a study by."""
+
 METRICS: Final = MappingProxyType({metric.name: metric for metric in [*_split("val_"), *_split("train_")]})
 
 
@@ -94,6 +97,8 @@ def metric_of(name: str, declared: Mapping[str, Metric]) -> Metric:
 
 def _declared(name: str, entry: Any) -> Metric:
     about = {"goal": entry} if isinstance(entry, str) else dict(entry)
+    if about.get("goal") not in ("min", "max"):
+        raise ValueError(f"the metric {name!r} has no goal, min or max")
     low, high = about.get("low"), about.get("high")
     return Metric(
         name=name,

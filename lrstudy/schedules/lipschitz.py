@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from lrstudy.lipschitz import LipschitzLR
 from lrstudy.schedules.curve_builder import warmup_length
@@ -21,6 +21,12 @@ class _LipschitzLR(LipschitzLR):
     watches_steps = False
 
 
+class _AccumulatingLR(LipschitzLR):
+    """The same, in a loop that takes a step per several batches: it sees which of them make a step."""
+
+    checks_calls = False
+
+
 class LipschitzSchedule(DirectSchedule):
     """``LipschitzLR``, moved once per epoch, under a warm-up where there is one."""
 
@@ -31,12 +37,16 @@ class LipschitzSchedule(DirectSchedule):
         options |= {
             name: context.loss_options[name] for name in ("tau", "delta") if name in context.loss_options
         }
-        make = LipschitzLR if context.own_loop else _LipschitzLR
+        if context.accumulate > 1:
+            options["accumulate"] = context.accumulate
+        make = (
+            LipschitzLR if context.own_loop else _LipschitzLR if context.accumulate == 1 else _AccumulatingLR
+        )
         scheduler = make(
             context.optimizer,
             context.model,
-            loss=context.loss_name,
-            batches=_Batches(context.batches, context.steps_per_epoch),
+            loss=_loss(context),
+            batches=_Batches(context.batches, (context.steps_per_epoch - 1) * context.accumulate + 1),
             seed=context.seed,
             **options,
         )
@@ -65,8 +75,14 @@ class LipschitzSchedule(DirectSchedule):
         self.scheduler.close()
 
 
+def _loss(context: ScheduleContext) -> str | nn.Module:
+    """Return the loss by name; smoothed labels have a constant that only the module tells."""
+    smoothing = context.loss_options.get("label_smoothing")
+    return nn.CrossEntropyLoss(label_smoothing=smoothing) if smoothing else context.loss_name
+
+
 class _Batches:
-    """The training batches, drawn again at each iteration."""
+    """The training batches, drawn again at each iteration; at least ``length``."""
 
     def __init__(self, batches: Callable[[], Iterable[tuple[Tensor, Tensor]]], length: int) -> None:
         self._batches = batches

@@ -17,9 +17,9 @@ from lrstudy.rules.outcome import Outcome
 class ScheduleContext:
     """The training that a schedule steers.
 
-    Each call of ``batches`` yields all un-augmented training batches, ``(inputs, targets)``.
-    ``higher_is_better`` is the direction of the study's metric. Build the schedule before loading a
-    saved optimizer state: it takes the optimizer's rates at that moment as the initial ones.
+    Each call of ``batches`` yields all un-augmented training batches, ``(inputs, targets)``; ``accumulate``
+    of them make a step. ``higher_is_better`` is the direction of the study's metric. Build the schedule
+    before loading a saved optimizer state: it takes the optimizer's rates at that moment as the initial ones.
     ``steps`` is the training length where the last epoch is a part of one. ``own_loop``: the loop is a
     user's, with any number of forward passes in a step.
     """
@@ -33,12 +33,13 @@ class ScheduleContext:
     batches: Callable[[], Iterable[tuple[Tensor, Tensor]]]
     seed: int
     higher_is_better: bool = True
+    accumulate: int = 1
     steps: int | None = None
     own_loop: bool = False
 
     @property
     def total_steps(self) -> int:
-        """The training length in optimizer steps."""
+        """Return the training length in optimizer steps."""
         return self.epochs * self.steps_per_epoch if self.steps is None else self.steps
 
 
@@ -55,7 +56,8 @@ class Schedule(Protocol):
     """A schedule at work on one training; the rate of the first step is set when it is built.
 
     The loop calls ``before_training`` ahead of an epoch's first step, ``after_step`` after every
-    optimizer step, ``before_evaluation`` ahead of an evaluation and ``after_epoch`` after it.
+    optimizer step, ``before_evaluation`` ahead of an evaluation and ``after_epoch`` after it. If
+    ``needs_loss``, it also calls ``before_step`` between each backward pass and the optimizer's step.
     """
 
     @property
@@ -69,6 +71,17 @@ class Schedule(Protocol):
     @property
     def measurement(self) -> Measurement:
         """The measured values that set the current rate."""
+
+    @property
+    def needs_loss(self) -> bool:
+        """Return True if the rate of a step depends on its loss and gradients."""
+
+    def before_step(self, loss: Tensor) -> None:
+        """Set the rate of the step to be made now, from its mean loss.
+
+        The gradients are on the parameters: unscaled, not clipped yet, and averaged over micro-batches and
+        ranks like the loss.
+        """
 
     def after_step(self) -> None:
         """Set the rate of the next step."""
@@ -109,6 +122,14 @@ class ScheduleDefaults:
     def measurement(self) -> Measurement:
         """Nothing was measured."""
         return Measurement()
+
+    @property
+    def needs_loss(self) -> bool:
+        """Return True if the rate of a step depends on its loss: here it is known before."""
+        return False
+
+    def before_step(self, loss: Tensor) -> None:
+        """Nothing to do."""
 
     def before_training(self) -> None:
         """Nothing to do."""

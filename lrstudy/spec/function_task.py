@@ -51,6 +51,11 @@ class FunctionTask(BaseModel):
     divergence: float = Field(default=1e9, gt=0)
 
     @property
+    def declared(self) -> dict[str, dict[str, Any]]:
+        """The metrics as a study declares them."""
+        return {name: dict(metric) for name, metric in self.metrics.items()}
+
+    @property
     def clock(self) -> Literal["steps", "epochs"]:
         """The unit of a trial's length."""
         return "steps" if self.steps is not None else "epochs"

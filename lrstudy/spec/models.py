@@ -9,12 +9,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny
 
+from lrstudy.catalog.metric_kinds import metric_kind
+from lrstudy.catalog.task_parts import CLASSIFICATION_LOSSES
 from lrstudy.records import Phase
 from lrstudy.rules.budget import TrialBudget
 from lrstudy.rules.clocks import clock_of
 from lrstudy.rules.identity import deciding_part
-from lrstudy.rules.metrics import Metric, declared_metrics, metric_of
+from lrstudy.rules.metrics import CLIPPED_SHARE, Metric, declared_metrics, metric_of
 from lrstudy.spec.function_task import FunctionTask
+from lrstudy.spec.hyperparameters import is_of_task
 from lrstudy.spec.space import Choices, Range, Space
 
 
@@ -33,6 +36,10 @@ class ComponentSpec(_Section):
         """Return True if it is given as ``module:attribute``."""
         return ":" in self.name
 
+    def to_json(self) -> dict[str, Any]:
+        """The form it has in a study file."""
+        return {"name": self.name, **self.options}
+
 
 def _component(raw: Any) -> Any:
     if isinstance(raw, str):
@@ -42,31 +49,60 @@ def _component(raw: Any) -> Any:
     return raw
 
 
-_Component = Annotated[SerializeAsAny[ComponentSpec], BeforeValidator(_component)]
+ComponentField = Annotated[SerializeAsAny[ComponentSpec], BeforeValidator(_component)]
+"""The type of a field that a study file gives as a name or as a table with a name."""
 
 
 def _tuple(raw: Any) -> Any:
     return tuple(raw) if isinstance(raw, list) else raw
 
 
+def _metric_names(raw: Any) -> Any:
+    """Return the names in a table of declared metrics, as a store keeps them; anything else as it is."""
+    if isinstance(raw, dict) and all(isinstance(entry, dict) and "goal" in entry for entry in raw.values()):
+        return tuple(entry["name"] for entry in raw.values() if "name" in entry)
+    return _tuple(raw)
+
+
 class TaskSpec(_Section):
     """The training task: data, model, loss, base optimizer and training length."""
 
-    dataset: _Component
-    model: _Component
-    loss: _Component = ComponentSpec(name="cross-entropy")
-    optimizer: _Component = ComponentSpec(name="sgd", options={"lr": 0.1})
+    dataset: ComponentField
+    model: ComponentField
+    loss: ComponentField = ComponentSpec(name="cross-entropy")
+    optimizer: ComponentField = ComponentSpec(name="sgd", options={"lr": 0.1})
     batch_size: int = Field(ge=1)
     epochs: int = Field(ge=1)
+    evaluate_every: int | None = Field(default=None, ge=1)
     validation: float = Field(default=0.2, gt=0, lt=1)
     test: float = Field(default=0.2, gt=0, lt=1)
     rows: int | None = Field(default=None, ge=2)
     augment: Annotated[tuple[str, ...], BeforeValidator(_tuple)] = ()
     normalize: str | None = None
-    precision: Literal["float32", "bf16", "tf32", "float64"] = "float32"
+    precision: Literal["float32", "bf16", "fp16", "tf32", "float64"] = "float32"
+    accumulate: int = Field(default=1, ge=1)
+    clip_norm: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    ema: float | None = Field(default=None, gt=0, lt=1)
+    compile: bool = False
     channels_last: bool = False
     deterministic: bool = False
     divergence: float = Field(default=1e9, gt=0)
+    metrics: Annotated[tuple[str, ...], BeforeValidator(_metric_names)] = ()
+
+    @property
+    def declared(self) -> dict[str, dict[str, Any]]:
+        """The metrics that it measures beside the fixed ones, as a study declares them."""
+        table: dict[str, dict[str, Any]] = {}
+        if self.clip_norm is not None:
+            table[CLIPPED_SHARE] = {"goal": "min", "low": 0.0, "high": 1.0}
+        if self.ema is not None:
+            table["ema_val_loss"] = {"goal": "min"}
+            if self.loss.name in CLASSIFICATION_LOSSES or self.loss.is_users_own:
+                table["ema_val_accuracy"] = {"goal": "max", "low": 0.0, "high": 1.0}
+            if self.loss.name not in CLASSIFICATION_LOSSES:
+                table["ema_val_r2"] = {"goal": "max", "high": 1.0}
+        kinds = filter(None, map(metric_kind, self.metrics))
+        return table | {kind.column: kind.declared for kind in kinds}
 
 
 class Budget(_Section):
@@ -151,12 +187,17 @@ class RangeTest(_Section):
 
 
 class ScheduleSpec(_Section):
-    """One schedule under study: its kind, the parameters that are fixed and the space of the others."""
+    """One schedule under study: its kind, the parameters that are fixed and the space of the others.
+
+    The names of ``fixed`` and ``space`` are parameters of the schedule or, with a dot, values of the task
+    (``spec.hyperparameters``). A method has its own ``optimizer`` too; None: it trains with the task's.
+    """
 
     name: str
     kind: str
     fixed: dict[str, Any] = {}
     space: dict[str, Space] = {}
+    optimizer: ComponentField | None = None
 
     @property
     def range_tests(self) -> int:
@@ -173,8 +214,19 @@ class ScheduleSpec(_Section):
 
     def to_json(self) -> dict[str, Any]:
         """The form it has in a study file, with the kind spelled out."""
+        values = {**self.fixed, **{key: value.to_json() for key, value in self.space.items()}}
+        own = {key: value for key, value in values.items() if not is_of_task(key)}
+        searched = {key: value for key, value in values.items() if is_of_task(key)}
+        return {"kind": self.kind, **own, **({"search": searched} if searched else {}), **self._method()}
+
+    def to_store(self) -> dict[str, Any]:
+        """The form it has in a store: fixed values apart from spaces."""
         space = {key: value.to_json() for key, value in self.space.items()}
-        return {"kind": self.kind, **self.fixed, **space}
+        return {"kind": self.kind, "fixed": dict(self.fixed), "space": space, **self._method()}
+
+    def _method(self) -> dict[str, Any]:
+        """Return what makes it a method, under its key in a study file; nothing for a plain schedule."""
+        return {} if self.optimizer is None else {"optimizer": self.optimizer.to_json()}
 
 
 class Study(_Section):
@@ -213,7 +265,7 @@ class Study(_Section):
     @property
     def declared_metrics(self) -> dict[str, Metric]:
         """The metrics that the study itself declares: columns of its evaluations."""
-        return declared_metrics(getattr(self.task, "metrics", None) or {})
+        return declared_metrics(self.task.declared)
 
     @property
     def metric(self) -> Metric:
@@ -259,23 +311,17 @@ class Study(_Section):
     def resolved(self) -> dict[str, Any]:
         """The study as plain JSON data with every default filled in."""
         data = self.model_dump(mode="json", exclude={"schedules"})
-        for part in ("dataset", "model", "loss", "optimizer") if self.function is None else ():
-            component = data["task"][part]
-            data["task"][part] = {"name": component["name"], **component["options"]}
+        if self.function is None:
+            for part in ("dataset", "model", "loss", "optimizer"):
+                data["task"][part] = getattr(self.task, part).to_json()
+            data["task"]["metrics"] = self.task.declared
         data["schedules"] = {schedule.name: schedule.to_json() for schedule in self.schedules}
         plain: dict[str, Any] = json.loads(json.dumps(data))
         return plain
 
     def to_json(self) -> dict[str, Any]:
         """Return the study as a store keeps it: like ``resolved``, fixed values apart from spaces."""
-        schedules = {
-            schedule.name: {
-                "kind": schedule.kind,
-                "fixed": dict(schedule.fixed),
-                "space": {key: value.to_json() for key, value in schedule.space.items()},
-            }
-            for schedule in self.schedules
-        }
+        schedules = {schedule.name: schedule.to_store() for schedule in self.schedules}
         plain: dict[str, Any] = json.loads(json.dumps({**self.resolved(), "schedules": schedules}))
         return plain
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from lrstudy.spec import TaskSpec
 
 SplitName = Literal["train", "validation", "test"]
+Batch = tuple[Tensor, Tensor]
 
 # Numbers in a chunk of batches: on a CPU they should stay in the cache, on a GPU launches dominate.
 _CHUNK: Final = {"cpu": 1 << 18}
@@ -60,13 +61,13 @@ class Pipeline:
             problem = Problem("task", "augment", f"{data.name!r} holds no images", remedy, list(task.augment))
             raise StudyFileError(problem)
         self._data, self._device = data, device
-        self._batch_size = task.batch_size
+        self._batch_size, self._accumulate = task.batch_size, task.accumulate
         self._augment = Augmenter(task.augment) if task.augment else None
         self._dtype = torch.float64 if task.precision == "float64" else torch.float32
         # Float64 inputs are normalised first and rounded then: a shift may take their leading digits away.
         self._wide = data.train.inputs.dtype == np.float64
         # A user's model may write into its input, and the kept tensors are for all trials of a process.
-        self._copies = task.model.is_users_own
+        self._copies = task.model.is_users_own or task.loss.is_users_own
         self._channels_last = task.channels_last and data.image
         self._normalization = normalization_of(task.normalize, data)
         self._shift, self._factor = self._cached("statistics", self._statistics)
@@ -75,6 +76,11 @@ class Pipeline:
 
     @property
     def steps_per_epoch(self) -> int:
+        """Return the number of steps that ``train_steps`` gives."""
+        return -(-self.batches_per_epoch // self._accumulate)
+
+    @property
+    def batches_per_epoch(self) -> int:
         """Return the number of batches that ``train_batches`` gives."""
         rows, size = len(self._data.train.targets), self._batch_size
         return rows // size + (1 if self._keeps_rest(rows) else 0)
@@ -90,7 +96,18 @@ class Pipeline:
         rest = rows % self._batch_size
         return rest > 1 or (rest == 1 and rows == 1)
 
-    def train_batches(self, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+    def train_steps(self, generator: torch.Generator) -> Iterator[list[Batch]]:
+        """Yield ``train_batches``, as many at a time as make a training step; the last may be fewer."""
+        step: list[Batch] = []
+        for batch in self.train_batches(generator):
+            step.append(batch)
+            if len(step) == self._accumulate:
+                yield step
+                step = []
+        if step:
+            yield step
+
+    def train_batches(self, generator: torch.Generator) -> Iterator[Batch]:
         """The training split once, shuffled and augmented by ``generator`` (on the pipeline's device).
 
         A last, smaller batch is kept unless it would hold a single row.

@@ -17,33 +17,38 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Precision:
-    """Number formats of a task: weights in ``dtype``, forward passes in bfloat16 where ``bf16``."""
+    """Number formats of a task: weights in ``dtype``; forward passes in bfloat16 with ``bf16``, float16 with
+    ``fp16``.
+    """
 
     dtype: torch.dtype
     bf16: bool
     channels_last: bool
     device_type: str
+    fp16: bool = False
 
     def prepare(self, model: nn.Module) -> nn.Module:
-        """The model with its weights in the right format and layout."""
+        """Return the model with its weights in the right format and layout."""
         model = model.to(dtype=self.dtype)
         if self.channels_last:
             model = model.to(memory_format=torch.channels_last)
         return model
 
     def autocast(self) -> AbstractContextManager[None]:
-        """Around a forward pass and its loss."""
-        return _bf16(self.device_type) if self.bf16 else nullcontext()
+        """Return the context of a forward pass and its loss."""
+        if not (self.bf16 or self.fp16):
+            return nullcontext()
+        return _autocast(self.device_type, torch.bfloat16 if self.bf16 else torch.float16)
 
 
 @contextmanager
-def _bf16(device_type: str) -> Iterator[None]:
-    with torch.autocast(device_type, dtype=torch.bfloat16):
+def _autocast(device_type: str, dtype: torch.dtype) -> Iterator[None]:
+    with torch.autocast(device_type, dtype=dtype):
         yield
 
 
 def precision_of(task: TaskSpec, device: torch.device) -> Precision:
-    """A task's precision on a device; sets torch's process-wide switches to what the task asks for."""
+    """Return a task's precision on a device; sets torch's process-wide switches to what the task asks for."""
     if device.type == "cuda":
         if task.deterministic:
             # cuBLAS reads it at its first use and is not deterministic without it.
@@ -60,4 +65,5 @@ def precision_of(task: TaskSpec, device: torch.device) -> Precision:
         bf16=task.precision == "bf16",
         channels_last=task.channels_last,
         device_type=device.type,
+        fp16=task.precision == "fp16",
     )

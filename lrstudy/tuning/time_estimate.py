@@ -12,7 +12,9 @@ import torch
 
 from lrstudy.engine.lanes import LaneChoice, choose_lanes, seconds_per_step
 from lrstudy.engine.step import build_step
-from lrstudy.spec import Study
+from lrstudy.rules.identity import deciding_task
+from lrstudy.spec import Study, TaskSpec
+from lrstudy.spec.hyperparameters import is_of_task
 from lrstudy.store import Store
 from lrstudy.tasks import Pipeline, TaskData, assemble
 
@@ -53,6 +55,8 @@ def estimate_seconds(study: Study, data: TaskData, run: Store | None = None) -> 
         basis = f"from {step_seconds * 1e3:.2g} ms a step{where} on this CPU"
         if step_seconds > alone:
             advice = f"measured here, a step alone takes {alone * 1e3:.2g} ms: resources.lanes = 0 is faster"
+    if any(is_of_task(name) for schedule in study.schedules for name in schedule.space):
+        basis += ", at the values of [task]"
     at_once = _at_once(study)
     seconds = _START_SECONDS + study.all_trials * each / at_once
     done = f"{basis}, {at_once} at once"
@@ -77,7 +81,7 @@ def _at_once(study: Study) -> int:
 
 def _recorded(study: Study, run: Store) -> tuple[float | None, str]:
     """Return the mean seconds of the complete trials in a run of the same task, and a description."""
-    if run.study.spec.get("task") != study.to_json()["task"]:
+    if deciding_task(run.study.spec.get("task", {})) != deciding_task(study.to_json()["task"]):
         return None, ""
     whole = [trial for trial in run.trial_records() if trial.epochs_run == study.built_in.epochs]
     if not whole:
@@ -91,6 +95,14 @@ def _recorded(study: Study, run: Store) -> tuple[float | None, str]:
     return statistics.fmean(seconds.values()), f"from {len(whole)} recorded trials"
 
 
+def _evaluation_share(task: TaskSpec, data: TaskData, steps_per_epoch: int) -> float:
+    """Return the seconds of evaluations per second of training steps."""
+    evaluations = steps_per_epoch / (task.evaluate_every or steps_per_epoch)  # in an epoch
+    models = 1 if task.ema is None else 2
+    # A forward pass is about a third of a step.
+    return models * evaluations * len(data.validation.targets) / len(data.train.targets) / 3
+
+
 def _time_steps(study: Study, data: TaskData) -> float:
     """Return the seconds of a training step, including its share of the evaluation."""
     threads = torch.get_num_threads()
@@ -98,19 +110,16 @@ def _time_steps(study: Study, data: TaskData) -> float:
     try:
         parts = assemble(study.built_in, data, torch.device("cpu"))
         step = build_step(parts, "eager")
-        epochs = (parts.pipeline.train_batches(parts.order) for _ in itertools.count())
-        batches = itertools.chain.from_iterable(epochs)
+        epochs = (parts.pipeline.train_steps(parts.order) for _ in itertools.count())
         warm_up, counted, started = 3, 0, time.perf_counter()
-        for inputs, targets in batches:
-            step(inputs, targets)
+        for batches in itertools.chain.from_iterable(epochs):
+            step.over(batches)
             counted += 1
             if counted == warm_up:
                 started = time.perf_counter()
             elif counted > warm_up and time.perf_counter() - started > _MEASURE_SECONDS:
                 break
         step_seconds = (time.perf_counter() - started) / max(counted - warm_up, 1)
-        # A forward pass is about a third of a step.
-        share = 1.0 + len(data.validation.targets) / len(data.train.targets) / 3
-        return step_seconds * share
+        return step_seconds * (1.0 + _evaluation_share(study.built_in, data, parts.pipeline.steps_per_epoch))
     finally:
         torch.set_num_threads(threads)

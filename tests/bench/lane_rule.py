@@ -171,13 +171,13 @@ def configs(count: int) -> list[TrialConfig]:
 def seconds_alone(study: Study, data: TaskData) -> float:
     """CPU seconds of an epoch of a trial that has its process to itself: the fastest."""
     training = Training(study, data, configs(1)[0], CPU)
-    return min(_timed(training.run_epoch) for _ in range(EPOCHS + 1))
+    return min(_timed(training.run_to_evaluation) for _ in range(EPOCHS + 1))
 
 
 def seconds_in_lanes(study: Study, data: TaskData, lanes: int) -> float:
     """CPU seconds of an epoch of a lane: the fastest."""
     group = LaneGroup(study, data, configs(lanes), CPU)
-    return min(_timed(group.run_epoch) for _ in range(EPOCHS + 1)) / lanes
+    return min(_timed(group.run_to_evaluation) for _ in range(EPOCHS + 1)) / lanes
 
 
 def _timed(call: Any) -> float:

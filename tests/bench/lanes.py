@@ -51,7 +51,7 @@ def side_by_side(study: Study, data: TaskData, lanes: int) -> float:
     started = time.process_time()
     group = LaneGroup(study, data, configs(lanes), CPU)
     while group.active:
-        group.run_epoch()
+        group.run_to_evaluation()
     return (time.process_time() - started) / lanes
 
 

@@ -68,7 +68,7 @@ def captures(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
         made.append(len(made))
         return graph_tape.capture(compute)
 
-    def build(how: str, plain: PlainStep, device: torch.device, key: Hashable | None) -> Any:
+    def build(how: str, plain: PlainStep, device: torch.device, key: Hashable | None, **_: Any) -> Any:
         return plain if how == "eager" else CapturedStep(plain, key, capture, lambda compute: compute())
 
     monkeypatch.setattr("lrstudy.engine.step.choose_step", build)
@@ -86,7 +86,7 @@ def trained(trial: Training, epochs: int = 99) -> list[Any]:
     """What a trial shows: its records but for the clock, and all state at its end, bit by bit."""
     shown = []
     while not trial.finished and epochs:
-        record = trial.run_epoch()
+        record = trial.run_to_evaluation()
         shown.append({k: repr(v) for k, v in asdict(record).items() if k not in MEASURED})
         epochs -= 1
     return [shown, *plain_data(trial)]
@@ -135,6 +135,29 @@ def test_a_momentum_that_the_schedule_moves_is_read_anew(
     assert len(captures) == 1
 
 
+@pytest.mark.parametrize("optimizer", [{"name": "sgd", "lr": 0.1}, MOMENTUM], ids=str)
+def test_a_rate_from_the_steps_own_loss_is_set_between_gradient_and_update(
+    data: TaskData, captures: list[int], optimizer: dict[str, Any]
+) -> None:
+    polyak = ("polyak", {"c": 2.0, "smoothing": 2.0})
+    for seed in (7, 8):
+        trial = training(study(optimizer=optimizer), data, polyak, seed)
+        assert trained(trial) == alone(data, polyak, seed, optimizer=optimizer)
+        assert trial.note is None
+        trial.close()
+    assert len(captures) == 1
+
+
+def test_a_moving_weight_decay_is_seen_by_a_captured_step(data: TaskData) -> None:
+    moving = ("fixed", {"lr": 0.1, "weight_decay.from": 0.1, "weight_decay.to": 0.0})
+    for optimizer in ({"name": "sgd", "lr": 0.1}, {"name": "adamw", "lr": 0.01}):
+        trial = training(study(optimizer=optimizer), data, moving)
+        assert trained(trial) == alone(data, moving, optimizer=optimizer)
+        assert trial.note is None or "call by call" in trial.note
+        assert trained(training(study(), data, ("fixed", {"lr": 0.1}))) != trained(trial)
+        trial.close()
+
+
 @pytest.mark.parametrize("optimizer", OPTIMIZERS[:3], ids=str)
 def test_float64_differs_by_its_rounding_alone(data: TaskData, optimizer: dict[str, Any]) -> None:
     task = {"optimizer": optimizer, "precision": "float64"}
@@ -167,7 +190,7 @@ def test_after_a_failure_the_memory_of_all_captures_is_free(data: TaskData, capt
     trial = training(spec, data, SCHEDULES[0])
     trial.schedule.before_evaluation = lambda: 1 / 0  # type: ignore[assignment, method-assign, return-value]
     with pytest.raises(ZeroDivisionError):
-        trial.run_epoch()
+        trial.run_to_evaluation()
     trial.close()
     assert not captured._kept
 
@@ -205,7 +228,7 @@ def test_a_failed_trial_leaves_nothing_behind(data: TaskData, captures: list[int
 
     failing.schedule.after_step = fail  # type: ignore[method-assign]
     with pytest.raises(RuntimeError, match="mine"):
-        failing.run_epoch()
+        failing.run_to_evaluation()
     failing.close()
     assert not captured._kept
     trial = training(spec, data, SCHEDULES[1], 9)
@@ -239,12 +262,12 @@ def test_a_checkpoint_loaded_in_mid_training_is_what_the_graph_goes_on_from(
     data: TaskData, optimizer: dict[str, Any]
 ) -> None:
     trial = training(study(optimizer=optimizer), data, SCHEDULES[1])
-    trial.run_epoch()
+    trial.run_to_evaluation()
     state = copy.deepcopy(trial.state_dict())
-    trial.run_epoch()
+    trial.run_to_evaluation()
     trial.load_state_dict(state)
     while not trial.finished:
-        trial.run_epoch()
+        trial.run_to_evaluation()
     assert plain_data(trial) == alone(data, SCHEDULES[1], optimizer=optimizer)[1:]
 
 

@@ -71,7 +71,22 @@ SCHEDULES: list[tuple[str, dict[str, Any]]] = [
     ("cyclic", {"max_lr": 0.5, "base_ratio": 0.1, "cycle_epochs": 2}),
     ("lipschitz", {"measure": "hook"}),
     ("lipschitz", {"measure": "pass"}),
+    ("polyak", {"max_lr": 1.0, "smoothing": 2.0}),
+    ("cosine", {"lr": 0.1, "momentum.from": 0.5, "momentum.to": 0.9, "weight_decay.from": 0.01}),
 ]
+
+
+def test_a_rate_that_is_set_within_the_step_is_recorded_for_that_step(data: TaskData) -> None:
+    training = Training(study(), data, config("polyak", c=1.0, max_lr=5.0), CPU)
+    used: list[float] = []
+    training.optimizer.register_step_pre_hook(
+        lambda optimizer, args, options: used.append(optimizer.param_groups[0]["lr"])
+    )
+    record = next(training.run())
+    assert len(set(used)) > 1
+    assert (record.lr_min, record.lr_max) == (min(used), max(used))
+    assert record.lr == pytest.approx(sum(used) / len(used))
+    training.close()
 
 
 @pytest.mark.parametrize(("kind", "params"), SCHEDULES)
@@ -88,11 +103,11 @@ def test_a_trial_continues_from_a_checkpoint_as_if_uninterrupted(
 ) -> None:
     spec, trial = study(epochs=4), config(kind, Phase.CONFIRM, **params)
     whole = Training(spec, data, trial, CPU)
-    records = [whole.run_epoch() for _ in range(4)]
+    records = [whole.run_to_evaluation() for _ in range(4)]
 
     first = Training(spec, data, trial, CPU)
-    first.run_epoch()
-    first.run_epoch()
+    first.run_to_evaluation()
+    first.run_to_evaluation()
     file = io.BytesIO()
     torch.save(first.state_dict(), file)
     file.seek(0)
@@ -100,7 +115,7 @@ def test_a_trial_continues_from_a_checkpoint_as_if_uninterrupted(
     second = Training(spec, data, trial, CPU)
     second.load_state_dict(torch.load(file, weights_only=True))
     assert second.epoch == 2
-    assert curve([second.run_epoch(), second.run_epoch()]) == curve(records[2:])
+    assert curve([second.run_to_evaluation(), second.run_to_evaluation()]) == curve(records[2:])
     assert repr(second.outcome()) == repr(whole.outcome())
 
 
@@ -108,7 +123,7 @@ def test_divergence_ends_the_trial_and_is_a_result(data: TaskData) -> None:
     training = Training(study(epochs=20), data, config(lr=1e30), CPU)
     records = []
     while not training.finished:
-        records.append(training.run_epoch())
+        records.append(training.run_to_evaluation())
     outcome = training.outcome()
     assert outcome.status is Status.DIVERGED
     assert outcome.evaluations == len(records) < 20
@@ -119,7 +134,7 @@ def test_divergence_ends_the_trial_and_is_a_result(data: TaskData) -> None:
 
 def test_a_loss_beyond_the_bound_is_divergence(data: TaskData) -> None:
     training = Training(study(divergence=0.001), data, config(lr=0.1), CPU)
-    training.run_epoch()
+    training.run_to_evaluation()
     assert training.finished
     assert "passed the bound 0.001" in (training.outcome().error or "")
 
@@ -129,7 +144,7 @@ def test_only_a_confirm_trial_measures_the_test_split(data: TaskData) -> None:
     for phase in Phase:
         training = Training(study(), data, config(phase=phase, lr=0.1), CPU)
         while not training.finished:
-            training.run_epoch()
+            training.run_to_evaluation()
         outcomes[phase] = training.outcome()
     assert outcomes[Phase.TUNE].test == {}
     assert outcomes[Phase.CONFIRM].test["accuracy"] > 0.8
@@ -138,10 +153,10 @@ def test_only_a_confirm_trial_measures_the_test_split(data: TaskData) -> None:
 
 def test_the_test_split_is_measured_with_the_weights_of_the_best_epoch(data: TaskData) -> None:
     training = Training(study(epochs=4), data, config(phase=Phase.CONFIRM, lr=0.1), CPU)
-    records = [training.run_epoch() for _ in range(3)]
+    records = [training.run_to_evaluation() for _ in range(3)]
     for parameter in training.model.parameters():
         parameter.data.zero_()  # nothing is learnt from here on
-    records.append(training.run_epoch())
+    records.append(training.run_to_evaluation())
     outcome = training.outcome()
     assert outcome.best_evaluation == 3
     assert outcome.test["accuracy"] > 0.8 > (records[-1].val_accuracy or 0.0)
@@ -259,3 +274,21 @@ def test_a_trial_that_is_watched_ends_by_no_other_rule(data: TaskData) -> None:
     _, training = watched(data, last=999, epochs=2, divergence=0.001)
     assert len(list(training.run())) == 2
     assert training.outcome().status is Status.COMPLETED
+
+
+def test_a_rate_from_the_loss_sees_that_of_all_batches_of_a_step_before_clipping(data: TaskData) -> None:
+    training = Training(study(accumulate=2, clip_norm=0.05), data, config("polyak", c=1.0, max_lr=1e6), CPU)
+    found: list[tuple[float, float]] = []
+    before = training.schedule.before_step
+
+    def see(loss: torch.Tensor) -> None:
+        gradients = [p.grad for p in training.model.parameters() if p.grad is not None]
+        norm = float(torch.nn.utils.get_total_norm(gradients))
+        before(loss)
+        found.append((training.schedule.rate, float(loss) / norm**2))
+
+    training._step.before_update = see  # type: ignore[union-attr]
+    record = next(training.run())
+    assert len(found) == record.step
+    assert [rate for rate, _ in found] == pytest.approx([expected for _, expected in found], rel=1e-5)
+    training.close()

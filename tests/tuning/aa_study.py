@@ -93,7 +93,7 @@ def _train(study: Study, data: Any, config: TrialConfig) -> tuple[TrialRecord, l
     training = Training(study, data, config, torch.device("cpu"))
     epochs = []
     while not training.finished:
-        epochs.append(training.run_epoch())
+        epochs.append(training.run_to_evaluation())
     outcome = asdict(training.outcome())
     training.close()
     test, found = outcome.pop("test"), outcome.pop("found")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import os
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -77,7 +79,7 @@ def without_seconds(rows: list[EvaluationRecord]) -> list[dict[str, object]]:
 
 def trained(study: Study, data: TaskData, epochs: int) -> tuple[Training, list[EvaluationRecord]]:
     training = Training(study, data, CONFIG, torch.device("cpu"))
-    return training, [training.run_epoch() for _ in range(epochs)]
+    return training, [training.run_to_evaluation() for _ in range(epochs)]
 
 
 def files(store: Location) -> list[Path]:
@@ -99,7 +101,7 @@ def test_a_trial_that_goes_on_from_a_checkpoint_equals_one_that_was_never_interr
     torch.manual_seed(99)  # another process: nothing may depend on what is in memory
     second = Training(study, data, CONFIG, torch.device("cpu"))
     second.load_state_dict(saved.state)
-    resumed = [*saved.rows, *(second.run_epoch() for _ in range(2))]
+    resumed = [*saved.rows, *(second.run_to_evaluation() for _ in range(2))]
     assert without_seconds(resumed) == without_seconds(expected)
     assert second.outcome() == whole.outcome()
 
@@ -108,13 +110,13 @@ def test_only_the_newest_is_kept(study: Study, data: TaskData, store: Location) 
     training, rows = trained(study, data, 2)
     writer = keeper(store)
     writer.save(training.state_dict(), rows, 1, STARTED)
-    rows += [training.run_epoch(), training.run_epoch()]
+    rows += [training.run_to_evaluation(), training.run_to_evaluation()]
     writer.save(training.state_dict(), rows, 1, STARTED)
     assert [path.name[:16] for path in files(store)] == ["evaluation-00004"]
     # The next attempt, in another process, clears away what it started from.
     following = keeper(store)
     assert following.load() is not None
-    rows += [training.run_epoch()]
+    rows += [training.run_to_evaluation()]
     following.save(training.state_dict(), rows, 2, STARTED)
     assert [path.name[:16] for path in files(store)] == ["evaluation-00005"]
     assert writer.used
@@ -135,7 +137,7 @@ def test_a_damaged_checkpoint_is_ignored_for_the_one_before_it(
 ) -> None:
     training, rows = trained(study, data, 2)
     keeper(store).save(training.state_dict(), rows, 1, STARTED)
-    rows += [training.run_epoch()]
+    rows += [training.run_to_evaluation()]
     keeper(store).save(training.state_dict(), rows, 1, STARTED)  # knows of none before: both stay
     _, newest = files(store)
     newest.write_bytes(spoil(newest.read_bytes()))
@@ -164,6 +166,38 @@ def test_a_foreign_checkpoint_is_ignored(
     assert "another trial" in reader.notes[0]
     elsewhere = TrialCheckpoints(store, "changed", CONFIG, Faults())
     assert elsewhere.load() is None
+
+
+def test_a_checkpoint_of_an_earlier_format_is_ignored_with_a_note(
+    study: Study, data: TaskData, store: Location
+) -> None:
+    training, rows = trained(study, data, 2)
+    writer = keeper(store)
+    writer.save(training.state_dict(), rows, 1, STARTED)
+    (file,) = files(store)
+    content = torch.load(file, weights_only=True)
+    del content["format"]
+    content["rows"] = [list(row.values()) for row in content["rows"]]
+    file.unlink()
+    packed = io.BytesIO()
+    torch.save(content, packed)
+    digest = hashlib.sha256(packed.getvalue()).hexdigest()[:16]
+    (file.parent / f"epoch-00002-{digest}.pt").write_bytes(packed.getvalue())
+    reader = keeper(store)
+    assert reader.load() is None
+    assert "another version of lrstudy wrote it" in reader.notes[0]
+    assert reader.used, "it is removed when the trial is over"
+    reader.save(training.state_dict(), rows, 1, STARTED)
+    assert [path.name[:10] for path in files(store)] == ["evaluation"]
+
+
+def test_declared_metrics_and_unknown_clocks_are_kept(study: Study, data: TaskData, store: Location) -> None:
+    training, rows = trained(study, data, 1)
+    given = [replace(rows[0], metrics={"perplexity": 9.5, "f1": None}, epoch=None, tokens=4096)]
+    keeper(store).save(training.state_dict(), given, 1, STARTED)
+    saved = keeper(store).load()
+    assert saved is not None
+    assert list(saved.rows) == given
 
 
 class Evil:

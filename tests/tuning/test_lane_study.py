@@ -50,7 +50,7 @@ def study(lanes: int | str = 4, **sections: Any) -> Study:
 def alone(spec: Study, data: TaskData, config: TrialConfig) -> tuple[Training, list[dict[str, Any]]]:
     training, rows = Training(spec, data, config, CPU), []
     while not training.finished:
-        rows.append(values(training.run_epoch()))
+        rows.append(values(training.run_to_evaluation()))
     return training, rows
 
 

@@ -18,6 +18,7 @@ from lrstudy.engine.group import Pause
 from lrstudy.engine.lanes.lane_losses import StackedLoss, StackedSums
 from lrstudy.engine.lanes.optimizer_step import StackedSteps, steps_together
 from lrstudy.engine.lanes.stacked_model import stack
+from lrstudy.engine.stretch import Stretch
 from lrstudy.engine.trial import State, Training, TrialConfig
 from lrstudy.records import EvaluationRecord
 from lrstudy.rules.outcome import Outcome
@@ -28,7 +29,7 @@ from lrstudy.tasks import TaskData
 class LaneGroup:
     """Trials of one study in lanes, a ``TrialGroup``. Call ``why_not`` first.
 
-    ``trainings[i]`` is the lane of ``configs[i]``. ``run_epoch`` is one round of ``run``.
+    ``trainings[i]`` is the lane of ``configs[i]``. ``run_to_evaluation`` is one round of ``run``.
     """
 
     def __init__(
@@ -37,7 +38,8 @@ class LaneGroup:
         self.trainings = [Training(study, data, config, device) for config in configs]
         self._dropped: set[int] = set()
         self._stacked: tuple[int, ...] = ()
-        self._losses = StackedLoss(self.trainings[0].parts.loss)
+        loss = self.trainings[0].parts.loss
+        self._losses, self._evaluated = StackedLoss(loss), StackedLoss(loss.evaluated())
         self._classes, self._device = data.classes, device
 
     @property
@@ -53,10 +55,10 @@ class LaneGroup:
     def run(self) -> Iterator[Pause]:
         """Train epoch by epoch until no lane is active."""
         while self.active:
-            yield Pause(self.run_epoch())
+            yield Pause(self.run_to_evaluation())
 
-    def run_epoch(self) -> dict[int, EvaluationRecord]:
-        """Train an epoch of every active lane; return the records by lane.
+    def run_to_evaluation(self) -> dict[int, EvaluationRecord]:
+        """Train every active lane to the next evaluation, an epoch later; return the records by lane.
 
         The seconds in a record are the lane's share of the group's.
         """
@@ -71,10 +73,11 @@ class LaneGroup:
         started = time.perf_counter()
         validation = self._evaluate(lanes)
         eval_seconds = (time.perf_counter() - started) / len(lanes)
+        stretches = zip(rates, measured, train, validation, strict=True)
         return {
-            i: lane.note_epoch(*values, (share, estimate, eval_seconds))
-            for i, lane, share, estimate, *values in zip(
-                self._stacked, lanes, shares, estimates, measured, rates, train, validation, strict=True
+            i: lane.note_epoch(Stretch(*values, (share, estimate, eval_seconds)))
+            for i, lane, share, estimate, values in zip(
+                self._stacked, lanes, shares, estimates, stretches, strict=True
             )
         }
 
@@ -101,9 +104,9 @@ class LaneGroup:
         """Return the outcome of a finished lane; for a confirm trial, measures the test split."""
         return self.trainings[i].outcome()
 
-    def note(self, i: int) -> str | None:
-        """Return None: the remark of a ``Training`` concerns its step, which lanes do not use."""
-        return None
+    def notes(self, i: int) -> tuple[str, ...]:
+        """Return none: the remark of a ``Training`` concerns its step, which lanes do not use."""
+        return ()
 
     def close(self) -> None:
         """Remove the schedules' hooks from the models."""
@@ -111,11 +114,18 @@ class LaneGroup:
             lane.close()
 
     def _stack(self, active: tuple[int, ...]) -> None:
-        self._stacked = tuple(sorted(active, key=lambda i: not steps_together(self.trainings[i].optimizer)))
+        together = {i for i in active if self._steps_together(self.trainings[i])}
+        self._stacked = tuple(sorted(active, key=lambda i: i not in together))
         lanes = [self.trainings[i] for i in self._stacked]
         self._model = stack([lane.model for lane in lanes])
         parameters: list[list[Tensor]] = [list(lane.model.parameters()) for lane in lanes]
-        self._steps = StackedSteps(self._model, [lane.optimizer for lane in lanes], parameters)
+        optimizers = [lane.optimizer for lane in lanes]
+        self._steps = StackedSteps(self._model, optimizers, parameters, len(together))
+
+    @staticmethod
+    def _steps_together(lane: Training) -> bool:
+        # A schedule that needs the loss also needs the gradients on the parameters.
+        return steps_together(lane.optimizer) and not lane.schedule.needs_loss
 
     def _train(self, lanes: Sequence[Training]) -> tuple[list[list[float]], list[dict[str, float]]]:
         for lane in lanes:
@@ -123,12 +133,17 @@ class LaneGroup:
                 lane.model.train()
             lane.schedule.before_training()
         self._steps.begin()
-        sums = self._sums(len(lanes))
+        sums = StackedSums(self._losses, len(lanes), self._classes, self._device)
         rates: list[list[float]] = []
+        need_loss = [place for place, lane in enumerate(lanes) if lane.schedule.needs_loss]
         for inputs, targets in lanes[0].pipeline.stacked_batches([lane.order for lane in lanes]):
             rates.append([lane.schedule.rate for lane in lanes])
             outputs = self._model(inputs, training=True)
             self._model.backward(self._losses.gradient(outputs, targets))
+            for place in need_loss:  # each by itself: its bits then depend on no neighbour
+                (loss,) = self._losses(outputs[place : place + 1], targets[place : place + 1])
+                lanes[place].schedule.before_step(loss)
+                rates[-1][place] = lanes[place].schedule.rate
             self._steps.step()
             for lane in lanes:
                 lane.schedule.after_step()
@@ -139,14 +154,11 @@ class LaneGroup:
     def _evaluate(self, lanes: Sequence[Training]) -> list[dict[str, float]]:
         for lane in lanes:
             lane.schedule.before_evaluation()
-        sums = self._sums(len(lanes))
+        sums = StackedSums(self._evaluated, len(lanes), self._classes, self._device)
         for inputs, targets in lanes[0].pipeline.batches("validation"):
             outputs = self._model(inputs.expand(len(lanes), *inputs.shape), training=False)
             sums.update(outputs, targets.expand(len(lanes), *targets.shape))
-        return sums.result()
-
-    def _sums(self, lanes: int) -> StackedSums:
-        return StackedSums(self._losses, lanes, self._classes, self._device)
+        return [{f"val_{name}": value for name, value in lane.items()} for lane in sums.result()]
 
 
 def _own_memory(state: Any) -> Any:

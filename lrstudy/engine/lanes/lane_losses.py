@@ -20,12 +20,13 @@ class StackedLoss:
 
     def __init__(self, loss: Loss) -> None:
         self._loss = loss
+        self._plain = loss.name == "cross-entropy" and not loss.options.get("label_smoothing")
         self._minus_one = torch.empty(0)
 
     @torch.no_grad()
     def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return the losses, (lanes,)."""
-        if self._loss.name == "cross-entropy":
+        if self._plain:
             logarithms = torch.log_softmax(_by_class(outputs), 1)
             return -logarithms.gather(1, targets.unsqueeze(1)).squeeze(1).mean(1)
         losses: Tensor = torch.func.vmap(self._loss)(outputs, targets)
@@ -33,7 +34,7 @@ class StackedLoss:
 
     def gradient(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return the gradient of the losses with respect to the outputs, in their shape."""
-        if self._loss.name == "cross-entropy":  # the common one, without autograd's and vmap's cost
+        if self._plain:  # the common one, without autograd's and vmap's cost
             return self._of_cross_entropy(outputs, targets)
         leaf = outputs.detach().requires_grad_()
         # Lanes share nothing: the gradient of the sum is that of each lane's loss.

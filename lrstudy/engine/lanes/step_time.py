@@ -33,7 +33,7 @@ def seconds_per_step(study: Study, data: TaskData, lanes: int) -> float:
         seconds: list[float] = []
         while group.active and len(seconds) < _EPOCHS:
             started = time.perf_counter()
-            group.run_epoch()
+            group.run_to_evaluation()
             seconds.append(time.perf_counter() - started)
         return min(seconds) / (lanes * group.trainings[0].pipeline.steps_per_epoch)
     finally:
