@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny
 
+from lrstudy.catalog.metric_kinds import metric_kind
 from lrstudy.catalog.task_parts import CLASSIFICATION_LOSSES
 from lrstudy.records import Phase
 from lrstudy.rules.budget import TrialBudget
@@ -16,7 +17,7 @@ from lrstudy.rules.clocks import clock_of
 from lrstudy.rules.identity import deciding_part
 from lrstudy.rules.metrics import CLIPPED_SHARE, Metric, declared_metrics, metric_of
 from lrstudy.spec.function_task import FunctionTask
-from lrstudy.spec.searched_values import is_of_task
+from lrstudy.spec.hyperparameters import is_of_task
 from lrstudy.spec.space import Choices, Range, Space
 
 
@@ -100,7 +101,8 @@ class TaskSpec(_Section):
                 table["ema_val_accuracy"] = {"goal": "max", "low": 0.0, "high": 1.0}
             if self.loss.name not in CLASSIFICATION_LOSSES:
                 table["ema_val_r2"] = {"goal": "max", "high": 1.0}
-        return table
+        kinds = filter(None, map(metric_kind, self.metrics))
+        return table | {kind.column: kind.declared for kind in kinds}
 
 
 class Budget(_Section):
@@ -130,6 +132,7 @@ class Target(_Section):
 
     metric: str = "val_accuracy"
     values: Annotated[tuple[float, ...] | None, BeforeValidator(_tuple)] = None
+    clock: Literal["epochs", "steps", "samples", "tokens", "seconds"] | None = None
     reference: str = ""
     margin: float = Field(default=0.05, gt=0, lt=1)
 
@@ -187,7 +190,7 @@ class ScheduleSpec(_Section):
     """One schedule under study: its kind, the parameters that are fixed and the space of the others.
 
     The names of ``fixed`` and ``space`` are parameters of the schedule or, with a dot, values of the task
-    (``spec.searched_values``). A method has its own ``optimizer`` too; None: it trains with the task's.
+    (``spec.hyperparameters``). A method has its own ``optimizer`` too; None: it trains with the task's.
     """
 
     name: str

@@ -42,6 +42,7 @@ def check_task(task: TaskSpec, data: TaskData, metric: str = "") -> None:
     state = torch.default_generator.get_state()  # dropout draws from it
     try:
         parts = assemble(task, data, torch.device("cpu"))
+        parts.new_metrics()
         problems = list(value_problems(task, data, parts.pipeline)) if task.dataset.is_users_own else []
         problems += _problems(parts, data)
     finally:

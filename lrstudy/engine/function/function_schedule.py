@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from lrstudy.errors import ContractError, Problem
+from lrstudy.engine.function.reports import refusal
 from lrstudy.schedules import Schedule
 
 
@@ -41,6 +41,14 @@ class TrialSchedule(LRScheduler):
         self.steps += 1
         self.last_epoch = self.steps
         self.schedule.after_step()
+
+    def before_step(self, loss: Tensor) -> None:
+        """Give a step's loss to a schedule whose rate depends on it (Polyak's); other schedules ignore it.
+
+        Call between ``loss.backward()`` and ``optimizer.step()``, before the gradients are clipped.
+        """
+        if self.schedule.needs_loss:
+            self.schedule.before_step(loss.detach())
 
     def get_lr(self) -> list[float | Tensor]:
         """Return the rates in effect, one per parameter group."""
@@ -87,7 +95,7 @@ class TrialSchedule(LRScheduler):
     def _refuse(self, *_: Any) -> None:
         message = f"the schedule {self.name!r} brings its own optimizer, and another one was stepped"
         remedy = "Train with the schedule's: optimizer = schedule.optimizer, after trial.schedule(…)."
-        raise ContractError(Problem("task", "train", message, remedy))
+        raise refusal(message, remedy)
 
 
 def _rates(optimizer: Optimizer) -> list[Any]:
