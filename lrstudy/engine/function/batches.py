@@ -7,6 +7,7 @@ batches that the checkpoint has seen are drawn and dropped. Then its random stat
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sized
 from typing import Any, Final
 
@@ -71,7 +72,9 @@ class Batches:
     def _position(self) -> State:
         state: State = {"passes": self.passes, "seen": self.seen, "begin": self._begin, "loader": None}
         if self.seen and _is_stateful(self.loader):
-            state["loader"] = self.loader.state_dict()  # type: ignore[attr-defined]
+            # Accelerate's loaders have the method, and without torchdata no state.
+            with contextlib.suppress(AttributeError):
+                state["loader"] = self.loader.state_dict()  # type: ignore[attr-defined]
         return state | {"now": save_random(self._generators)}
 
     def _rest(self) -> Iterator[Any]:
