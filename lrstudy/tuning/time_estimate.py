@@ -12,6 +12,7 @@ import torch
 
 from lrstudy.engine.lanes import LaneChoice, choose_lanes, seconds_per_step
 from lrstudy.engine.step import build_step
+from lrstudy.records import TrialRecord
 from lrstudy.rules.identity import deciding_task
 from lrstudy.spec import Study, TaskSpec
 from lrstudy.spec.hyperparameters import is_of_task
@@ -83,7 +84,7 @@ def _recorded(study: Study, run: Store) -> tuple[float | None, str]:
     """Return the mean seconds of the complete trials in a run of the same task, and a description."""
     if deciding_task(run.study.spec.get("task", {})) != deciding_task(study.to_json()["task"]):
         return None, ""
-    whole = [trial for trial in run.trial_records() if trial.epochs_run == study.built_in.epochs]
+    whole = [trial for trial in run.trial_records() if _done(trial, study.clock) == study.length]
     if not whole:
         return None, ""
     seconds = {trial.trial_id: (trial.ended_at - trial.started_at).total_seconds() for trial in whole}
@@ -93,6 +94,10 @@ def _recorded(study: Study, run: Store) -> tuple[float | None, str]:
             if key.trial_id in seconds:
                 seconds[key.trial_id] += row.train_seconds + row.eval_seconds
     return statistics.fmean(seconds.values()), f"from {len(whole)} recorded trials"
+
+
+def _done(trial: TrialRecord, clock: str) -> float | None:
+    return trial.steps_run if clock == "steps" else trial.epochs_run
 
 
 def _evaluation_share(task: TaskSpec, data: TaskData, steps_per_epoch: int) -> float:
