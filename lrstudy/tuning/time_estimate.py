@@ -68,10 +68,12 @@ def estimate_function(study: Study, run: Store | None = None) -> Estimate:
     """Estimate a study of a user's training function from the trials of an earlier run of the same task."""
     each, basis = (None, "") if run is None else _recorded(study, run)
     if each is None:
-        return Estimate(None, "no trial of it is recorded yet; lrstudy check measures some steps")
+        basis = "no trial of it is recorded yet; lrstudy check measures some steps"
+        return Estimate(None, basis, lanes=choose_lanes(study, None))
     at_once = _at_once(study)
     seconds = _START_SECONDS + study.all_trials * each / at_once
-    return Estimate(seconds, f"{basis}, {at_once} at once", trial_seconds=each)
+    basis = f"{basis}, {at_once} at once"
+    return Estimate(seconds, basis, trial_seconds=each, lanes=choose_lanes(study, None))
 
 
 def _at_once(study: Study) -> int:
