@@ -33,7 +33,8 @@ from lrstudy.schedules import (
     build_schedule,
 )
 from lrstudy.spec import Study
-from lrstudy.spec.searched_values import schedule_params, study_of_trial
+from lrstudy.spec.hyperparameters import schedule_params
+from lrstudy.spec.searched_values import study_of_trial
 from lrstudy.tasks import Seeds, TaskData, assemble
 
 State = dict[str, Any]
@@ -44,7 +45,7 @@ class TrialConfig:
     """The configuration of one trial: its schedule, hyperparameters and seed.
 
     ``params`` are those of the schedule and, with a dot in the name, values of the task
-    (``spec.searched_values``).
+    (``spec.hyperparameters``).
     """
 
     trial_id: str
@@ -105,7 +106,13 @@ class Training:
         average = None if self._average is None else self._average.model
         self._evaluations = Evaluations(self.parts, self.schedule, self._metric, clock, average)
         self.optimizer = self.schedule.optimizer
-        self._step = build_step(self.parts, study.resources.step, self.optimizer, compiled=task.compile)
+        self._step = build_step(
+            self.parts,
+            study.resources.step,
+            self.optimizer,
+            compiled=task.compile,
+            before_update=self.schedule.before_step if self.schedule.needs_loss else None,
+        )
         self._place = EpochSteps(self.pipeline, self.order)
         self._training = False
         self._epoch = self._steps = self._samples = 0
@@ -215,8 +222,9 @@ class Training:
             self.model.train()
             self.schedule.before_training()
             for batches in self._place:
-                rates.append(self.schedule.rate)
+                rate = self.schedule.rate
                 results = self._step.over(batches)  # forward, loss, backward, update
+                rates.append(self.schedule.rate if self.schedule.needs_loss else rate)
                 if self._average is not None:
                     self._average.update(self.model)
                 self.schedule.after_step()
@@ -236,7 +244,7 @@ class Training:
 
     @property
     def _evaluation_due(self) -> bool:
-        """Return True if an evaluation follows the last step: by default, that of an epoch."""
+        """Return True if an evaluation follows the last step: by default, each epoch's last."""
         every = self._study.built_in.evaluate_every
         if every is None:
             return self._place.exhausted

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lrstudy.catalog.metric_kinds import METRIC_KINDS, metric_kind
+from lrstudy.catalog.moved_options import WEIGHT_DECAY, names_moved
 from lrstudy.catalog.task_parts import (
     CLASSIFICATION_LOSSES,
     LOSSES,
@@ -127,6 +128,20 @@ def check_tested(
     if budget.trials < 2:
         message = "leaves nothing to search with: a range test takes the place of one configuration"
         troubles.append(Trouble("budget.trials", message, "Give 2 or more.", budget.trials))
+
+
+def check_decay(schedules: Sequence[ScheduleSpec], task: TaskSpec, troubles: list[Trouble]) -> None:
+    """Check that a moving weight decay reaches the parameters that are meant to decay, and no others."""
+    for schedule in schedules:
+        options = (schedule.optimizer or task.optimizer).options
+        if options.get("weight_decay_on") != "kernels" or options.get("weight_decay"):
+            continue
+        if WEIGHT_DECAY in names_moved([*schedule.fixed, *schedule.space]):
+            message = f"is 0, so that no group is set apart whose weight decay {schedule.name!r} could move"
+            remedy = "Give it a value above 0: the kernels then decay, and nothing else."
+            place = "task" if schedule.optimizer is None else f"schedules.{schedule.name}"
+            troubles.append(Trouble(f"{place}.optimizer.weight_decay", message, remedy, None))
+            return
 
 
 def check_pruner(task: FunctionTask, budget: Budget, troubles: list[Trouble]) -> None:

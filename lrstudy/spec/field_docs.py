@@ -13,6 +13,11 @@ FIELD_DOCS: Final[Mapping[str, str]] = {
         '"range-test" has a rate\'s range found first.'
     ),
     "schedules.kind": 'A built-in schedule, or your own as "module:attribute"; left out: the name.',
+    "schedules.momentum": (
+        "Momentum (Adam: beta1) that moves beside the rate: { from = 0.85, to = 0.95 }, each a value or a "
+        "space; shape: linear, cosine or exponential; start and end: fractions of the training."
+    ),
+    "schedules.weight_decay": "Weight decay that moves beside the rate, given like momentum.",
     "task.dataset": 'A data set, or your own as "module:attribute"; further keys are its options.',
     "task.model": 'A model, "torchvision:NAME", or your own as "module:attribute"; further keys: options.',
     "schedules.optimizer": "An optimizer in place of the task's, for this schedule alone.",

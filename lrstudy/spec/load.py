@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 from lrstudy.errors import NO_VALUE, InputError, Problem, StudyFileError, did_you_mean
 from lrstudy.safe_text import can_be_encoded
 from lrstudy.spec.checks import (
+    check_decay,
     check_metric_fits,
     check_pruner,
     check_range_test,
@@ -27,6 +28,7 @@ from lrstudy.spec.checks import (
     default_metric,
 )
 from lrstudy.spec.function_task import FunctionTask, check_function_task
+from lrstudy.spec.hyperparameters import is_of_task
 from lrstudy.spec.models import (
     Budget,
     Faults,
@@ -40,7 +42,6 @@ from lrstudy.spec.models import (
 )
 from lrstudy.spec.overrides import apply_overrides
 from lrstudy.spec.schedule_tables import ScheduleReader, schedule_tables
-from lrstudy.spec.searched_values import is_of_task
 from lrstudy.spec.space import Trouble
 from lrstudy.spec.validation_errors import section_problems
 
@@ -133,6 +134,8 @@ def parse_study(raw: Mapping[str, Any], where: str, overrides: Sequence[str] = (
     schedules = reader.read(tables, data.get("search"))
     if {"task", "budget", "range_test"} <= sections.keys():
         check_tested(schedules, sections["range_test"], sections["budget"], sections["task"], troubles)
+    if isinstance(task, TaskSpec):
+        check_decay(schedules, task, troubles)
     if "target" in sections:
         names = [table.name for table in tables]
         sections["target"] = check_target(sections["target"], schedules, names, troubles, task)

@@ -17,7 +17,7 @@ from lrstudy.rules.clocks import clock_of
 from lrstudy.rules.identity import deciding_part
 from lrstudy.rules.metrics import CLIPPED_SHARE, Metric, declared_metrics, metric_of
 from lrstudy.spec.function_task import FunctionTask
-from lrstudy.spec.searched_values import is_of_task
+from lrstudy.spec.hyperparameters import is_of_task
 from lrstudy.spec.space import Choices, Range, Space
 
 
@@ -201,7 +201,7 @@ class ScheduleSpec(_Section):
     """One schedule under study: its kind, the parameters that are fixed and the space of the others.
 
     The names of ``fixed`` and ``space`` are parameters of the schedule or, with a dot, values of the task
-    (``spec.searched_values``). A method has its own ``optimizer`` too; None: it trains with the task's.
+    (``spec.hyperparameters``). A method has its own ``optimizer`` too; None: it trains with the task's.
     """
 
     name: str

@@ -14,6 +14,7 @@ from lrstudy.engine.lanes import LaneChoice, choose_lanes, seconds_per_step
 from lrstudy.engine.step import build_step
 from lrstudy.rules.identity import deciding_task
 from lrstudy.spec import Study, TaskSpec
+from lrstudy.spec.hyperparameters import is_of_task
 from lrstudy.store import Store
 from lrstudy.tasks import Pipeline, TaskData, assemble
 
@@ -54,6 +55,8 @@ def estimate_seconds(study: Study, data: TaskData, run: Store | None = None) -> 
         basis = f"from {step_seconds * 1e3:.2g} ms a step{where} on this CPU"
         if step_seconds > alone:
             advice = f"measured here, a step alone takes {alone * 1e3:.2g} ms: resources.lanes = 0 is faster"
+    if any(is_of_task(name) for schedule in study.schedules for name in schedule.space):
+        basis += ", at the values of [task]"
     at_once = _at_once(study)
     seconds = _START_SECONDS + study.all_trials * each / at_once
     done = f"{basis}, {at_once} at once"
