@@ -18,7 +18,7 @@ FIELD_DOCS: Final[Mapping[str, str]] = {
         "space; shape: linear, cosine or exponential; start and end: fractions of the training."
     ),
     "schedules.weight_decay": "Weight decay that moves beside the rate, given like momentum.",
-    "task.dataset": 'A data set ("image-folder", "tokens", …), or your own as "module:attribute"; further keys: options.',
+    "task.dataset": 'A data set (also "image-folder", "tokens"), or your own "module:attribute"; more keys: options.',
     "task.model": 'A model, "torchvision:NAME", or your own as "module:attribute"; further keys: options.',
     "schedules.optimizer": "An optimizer in place of the task's, for this schedule alone.",
     "schedules.search": "What this schedule searches besides its parameters, and values that it fixes.",
@@ -45,7 +45,7 @@ FIELD_DOCS: Final[Mapping[str, str]] = {
     "task.normalize": "Scaling of inputs, computed on the training split; left out: the data set's default.",
     "task.precision": "The number format of the training; fp16 (with a gradient scaler) needs a GPU.",
     "task.accumulate": "Batches per training step, whose gradients are averaged over all of their rows.",
-    "task.clip_norm": "Largest norm of a step's gradient; the share of clipped steps is recorded; left out: any.",
+    "task.clip_norm": "Largest norm of a step's gradient (clipped_share: how often it acted); left out: any.",
     "task.ema": "Decay of an average of the weights, evaluated as ema_val_loss and so on; left out: none.",
     "task.compile": "Compile the model (torch.compile) for the steps of each trial, in 5 to 60 seconds each.",
     "task.channels_last": "Store images with channels last, which is faster on some GPUs.",
