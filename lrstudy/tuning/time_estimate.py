@@ -107,7 +107,7 @@ def _evaluation_share(task: TaskSpec, data: TaskData, steps_per_epoch: int) -> f
     evaluations = steps_per_epoch / (task.evaluate_every or steps_per_epoch)  # in an epoch
     models = 1 if task.ema is None else 2
     # A forward pass is about a third of a step.
-    return models * evaluations * len(data.validation.targets) / len(data.train.targets) / 3
+    return models * evaluations * data.rows("validation") / data.rows("train") / 3
 
 
 def _time_steps(study: Study, data: TaskData) -> float:
