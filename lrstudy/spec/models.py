@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny
 
 from lrstudy.catalog.metric_kinds import metric_kind
-from lrstudy.catalog.task_parts import CLASSIFICATION_LOSSES
+from lrstudy.catalog.task_parts import CLASSIFICATION_LOSSES, STREAMED
 from lrstudy.records import Phase
 from lrstudy.rules.budget import TrialBudget
 from lrstudy.rules.clocks import clock_of
@@ -64,6 +64,12 @@ def _metric_names(raw: Any) -> Any:
     return _tuple(raw)
 
 
+class Loader(_Section):
+    """A DataLoader that reads the rows batch by batch, instead of a tensor of all of them."""
+
+    workers: int = Field(default=2, ge=0, le=256)
+
+
 class TaskSpec(_Section):
     """The training task: data, model, loss, base optimizer and training length."""
 
@@ -77,6 +83,7 @@ class TaskSpec(_Section):
     validation: float = Field(default=0.2, gt=0, lt=1)
     test: float = Field(default=0.2, gt=0, lt=1)
     rows: int | None = Field(default=None, ge=2)
+    loader: Loader | None = None
     augment: Annotated[tuple[str, ...], BeforeValidator(_tuple)] = ()
     normalize: str | None = None
     precision: Literal["float32", "bf16", "fp16", "tf32", "float64"] = "float32"
@@ -88,6 +95,11 @@ class TaskSpec(_Section):
     deterministic: bool = False
     divergence: float = Field(default=1e9, gt=0)
     metrics: Annotated[tuple[str, ...], BeforeValidator(_metric_names)] = ()
+
+    @property
+    def streamed(self) -> bool:
+        """Return True if rows are read batch by batch."""
+        return self.loader is not None or self.dataset.name in STREAMED
 
     @property
     def declared(self) -> dict[str, dict[str, Any]]:
