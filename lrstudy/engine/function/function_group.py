@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
+from lrstudy.engine.function.function_call import call
 from lrstudy.engine.function.interval_clock import Every
 from lrstudy.engine.function.random_states import seed_all
 from lrstudy.engine.function.reports import refusal
@@ -21,7 +22,7 @@ from lrstudy.rules.outcome import Outcome
 _PAUSE_SECONDS: Final = 1.0
 # A function that catches the end of its trial is waited for this long.
 _END_SECONDS: Final = 30.0
-_KEEPS_NOTHING: Final = (
+KEEPS_NOTHING: Final = (
     "the training function keeps nothing (trial.keep): a trial that is interrupted starts again from step 1"
 )
 
@@ -124,7 +125,7 @@ class FunctionGroup:
         """Return what the function logged, and a warning if it keeps nothing."""
         notes, self._caller.notes = self._caller.notes, []
         if self._rows and not self._trial.keeps:
-            notes.append(_KEEPS_NOTHING)
+            notes.append(KEEPS_NOTHING)
         return "\n".join(notes) or None
 
     def close(self) -> None:
@@ -151,12 +152,9 @@ class FunctionGroup:
         try:
             if self._caller.turn.get():
                 seed_all(trial.seed)
-                self._function(trial)
+                call(self._function, trial)
         except TrialEnded:
             pass
-        except SystemExit as error:
-            message = f"the function called sys.exit({error.code!r})"
-            said = refusal(message, "Return from the function instead.")
         except BaseException as error:  # noqa: BLE001 - run raises it in the worker's thread
             said = error
         self._caller.said.put(said)
