@@ -155,6 +155,7 @@ def _schedule(
         best_val_iqm=interquartile_mean(_known([trial.best_val for trial in results])),
         tuned=contest.tuned(name),
         ecdf=ecdf_of(columns, contest.runs[name], metric, steps, contest.epochs),
+        optimizer=None if info.optimizer is None else str(info.optimizer["name"]),
     )
 
 

@@ -49,6 +49,8 @@ AXES: Final = ("epochs", "steps", "samples", "seconds")
 class ScheduleSummary:
     """Everything about one schedule. ``curves`` are by column of the epochs table and by metric.
 
+    ``optimizer`` is the name of a method's own optimizer, None where it trains with the task's.
+
     ``pruned``, ``diverged`` and ``failed`` are of its tuning and confirm trials. ``tuned``: its winner was
     chosen among several configurations.
     """
@@ -73,6 +75,7 @@ class ScheduleSummary:
     break_even: int | None
     ecdf: Ecdf | None = None
     best_val_iqm: float | None = None
+    optimizer: str | None = None
     tuned: bool = False
 
 
@@ -160,6 +163,7 @@ def _schedule_json(schedule: ScheduleSummary) -> dict[str, Any]:
         "break_even_trials": schedule.break_even,
         "ecdf_area": None if schedule.ecdf is None else schedule.ecdf.area,
         "cost": schedule.price.to_json(),
+        **({} if schedule.optimizer is None else {"optimizer": schedule.optimizer}),
     }
 
 

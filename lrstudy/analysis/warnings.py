@@ -43,7 +43,7 @@ def _hand_picked_warnings(study: Any, info: Any) -> list[str]:
 
     Its authors choose this rate (AdaMo's x) by hand for each network: tuning that no ledger counts.
     """
-    optimizer = study.spec["task"].get("optimizer")
+    optimizer = info.optimizer or study.spec["task"].get("optimizer")
     if info.kind != "lipschitz" or not isinstance(optimizer, Mapping) or "initial_lr" in info.space:
         return []
     rule = info.fixed.get("rule") or ("adamo" if optimizer.get("momentum") else None)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from lrstudy.engine.trial import State, Training
+from lrstudy.errors import ContractError
 from lrstudy.records import EvaluationRecord
 from lrstudy.rules.outcome import Outcome
 
@@ -67,13 +68,20 @@ class TrialGroup(Protocol):
         """Return the outcome of a finished trial; call once. For a confirm trial, measures the test split."""
         ...
 
-    def note(self, i: int) -> str | None:
-        """Return a remark on a trial's training for the run's log, or None."""
+    def notes(self, i: int) -> tuple[str, ...]:
+        """Return the remarks on a trial's training since the last call, for the run's log."""
         ...
 
     def close(self) -> None:
-        """Release the group's resources; nothing else may be called after it."""
+        """Release the group's resources; nothing else may be called after it.
+
+        Raises ``LeftoverError`` if users' code still runs: then the process must end.
+        """
         ...
+
+
+class LeftoverError(ContractError):
+    """A user's function that does not end with its trial."""
 
 
 # The exceptions that a checkpoint of another model, optimizer or schedule may raise.
@@ -113,9 +121,9 @@ class SoloGroup:
         """As in ``TrialGroup``."""
         return self._training.outcome()
 
-    def note(self, i: int) -> str | None:
+    def notes(self, i: int) -> tuple[str, ...]:
         """As in ``TrialGroup``."""
-        return self._training.note
+        return () if self._training.note is None else (self._training.note,)
 
     def close(self) -> None:
         """As in ``TrialGroup``."""

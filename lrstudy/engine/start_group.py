@@ -11,6 +11,7 @@ from lrstudy.engine.sweep import Sweep, plan_sweep
 from lrstudy.engine.trial import Training, TrialConfig
 from lrstudy.records import Phase
 from lrstudy.spec import Study
+from lrstudy.spec.searched_values import study_of_method
 from lrstudy.tasks import TaskData
 
 
@@ -38,5 +39,6 @@ def start_group(
         return LaneGroup(study, data, configs, device)
     (config,) = configs
     if config.phase is Phase.RANGE_TEST:
+        study = study_of_method(study, config.schedule)
         return SoloGroup(Sweep(study, data, plan_sweep(study, data), config.seed, device))
     return SoloGroup(Training(study, data, config, device))

@@ -33,6 +33,7 @@ from lrstudy.schedules import (
     build_schedule,
 )
 from lrstudy.spec import Study
+from lrstudy.spec.searched_values import schedule_params, study_of_trial
 from lrstudy.tasks import Seeds, TaskData, assemble
 
 State = dict[str, Any]
@@ -40,7 +41,11 @@ State = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class TrialConfig:
-    """The configuration of one trial: its schedule, hyperparameters and seed."""
+    """The configuration of one trial: its schedule, hyperparameters and seed.
+
+    ``params`` are those of the schedule and, with a dot in the name, values of the task
+    (``spec.searched_values``).
+    """
 
     trial_id: str
     phase: Phase
@@ -81,6 +86,7 @@ class Training:
         clock: Callable[[], float] = time.perf_counter,
         schedule: Callable[[ScheduleContext], Schedule] | None = None,
     ) -> None:
+        study = study_of_trial(study, config.schedule, config.params)
         self._study, self._config, self._device, self._clock = study, config, device, clock
         self._metric = study.metric
         self.parts = assemble(study.built_in, data, device, Seeds.of_trial(config.seed))
@@ -91,14 +97,21 @@ class Training:
             raise StudyFileError(Problem("task", "precision", "is for GPUs only", remedy, task.precision))
         self._average = None if task.ema is None else WeightAverage(self.model, task.ema)
         started = clock()
-        build = partial(build_schedule, config.kind, config.params) if schedule is None else schedule
+        params = schedule_params(config.params)
+        build = partial(build_schedule, config.kind, params) if schedule is None else schedule
         self.schedule = build(self._context())
         # A schedule may measure when it is built; that time counts towards the first epoch.
         self._setup_seconds = clock() - started
         average = None if self._average is None else self._average.model
         self._evaluations = Evaluations(self.parts, self.schedule, self._metric, clock, average)
         self.optimizer = self.schedule.optimizer
-        self._step = build_step(self.parts, study.resources.step, self.optimizer, compiled=task.compile)
+        self._step = build_step(
+            self.parts,
+            study.resources.step,
+            self.optimizer,
+            compiled=task.compile,
+            before_update=self.schedule.before_step if self.schedule.needs_loss else None,
+        )
         self._place = EpochSteps(self.pipeline, self.order)
         self._training = False
         self._epoch = self._steps = self._samples = 0
@@ -112,7 +125,7 @@ class Training:
         return ScheduleContext(
             optimizer=self.parts.optimizer,
             model=self.model,
-            loss_name=task.loss.name,
+            loss_name=self.parts.loss.for_constants,
             loss_options=dict(task.loss.options),
             epochs=task.epochs,
             steps_per_epoch=self.pipeline.steps_per_epoch,
@@ -208,8 +221,9 @@ class Training:
             self.model.train()
             self.schedule.before_training()
             for batches in self._place:
-                rates.append(self.schedule.rate)
+                rate = self.schedule.rate
                 results = self._step.over(batches)  # forward, loss, backward, update
+                rates.append(self.schedule.rate if self.schedule.needs_loss else rate)
                 if self._average is not None:
                     self._average.update(self.model)
                 self.schedule.after_step()

@@ -178,14 +178,15 @@ def listed(words: Sequence[str], joiner: str = "and") -> str:
 
 
 def params(values: Mapping[str, object] | None) -> str:
-    """Hyperparameters in one line, numbers at four significant digits.
+    """Hyperparameters in one line, those of the schedule first; numbers at four significant digits.
 
-    >>> params({"lr": 0.123456, "mode": "triangular"}), params({})
-    ('lr = 0.1235, mode = triangular', 'none')
+    >>> params({"optimizer.momentum": 0.9, "lr": 0.123456, "mode": "triangular"}), params({})
+    ('lr = 0.1235, mode = triangular, optimizer.momentum = 0.9', 'none')
     """
     if not values:
         return "none"
-    return ", ".join(f"{name} = {_plain(value)}" for name, value in values.items())
+    ordered = sorted(values.items(), key=lambda item: "." in item[0])
+    return ", ".join(f"{name} = {_plain(value)}" for name, value in ordered)
 
 
 def _plain(value: object) -> str:

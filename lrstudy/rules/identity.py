@@ -29,9 +29,8 @@ def deciding_part(spec: Mapping[str, Any], *, range_tests: bool) -> dict[str, An
     reads. Several workers for a trial do decide it: each trains on a part of the data.
     """
     part = {key: value for key, value in spec.items() if key not in FREE_SECTIONS}
-    task = spec.get("task")
-    if isinstance(task, Mapping):
-        part["task"] = {key: value for key, value in task.items() if value != NEUTRAL.get(key, _NO_VALUE)}
+    if isinstance(task := spec.get("task"), Mapping):
+        part["task"] = deciding_task(task)
     resources = spec.get("resources")
     if isinstance(resources, Mapping) and resources.get("workers", 1) != 1:
         part["workers"] = resources["workers"]
@@ -41,3 +40,8 @@ def deciding_part(spec: Mapping[str, Any], *, range_tests: bool) -> dict[str, An
     if not range_tests:
         part.pop("range_test", None)
     return part
+
+
+def deciding_task(task: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a resolved task without the settings that have their ``NEUTRAL`` value."""
+    return {key: value for key, value in task.items() if value != NEUTRAL.get(key, _NO_VALUE)}

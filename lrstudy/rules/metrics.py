@@ -86,6 +86,8 @@ def metric_of(name: str, declared: Mapping[str, Metric]) -> Metric:
 
 def _declared(name: str, entry: Any) -> Metric:
     about = {"goal": entry} if isinstance(entry, str) else dict(entry)
+    if about.get("goal") not in ("min", "max"):
+        raise ValueError(f"the metric {name!r} has no goal, min or max")
     low, high = about.get("low"), about.get("high")
     return Metric(
         name=name,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
+
+from lrstudy.records import EvaluationRecord
 
 if TYPE_CHECKING:
     from lrstudy.spec import Study
@@ -22,3 +25,20 @@ def rungs(study: Study) -> tuple[int, ...]:
         epochs.append(rung)
         rung *= budget.reduction
     return tuple(epochs)
+
+
+def rung_reached(
+    study: Study, stops: Sequence[int], now: EvaluationRecord, before: EvaluationRecord | None
+) -> int | None:
+    """Return the rung, of ``stops``, that a trial reaches between two evaluations, or None.
+
+    Evaluations need not be at the epochs' ends: the first after a rung counts, and of several rungs that it
+    reaches, the last.
+    """
+    start, end = 0.0 if before is None else _progress(study, before), _progress(study, now)
+    return max((rung for rung in stops if start < rung <= end), default=None)
+
+
+def _progress(study: Study, row: EvaluationRecord) -> float:
+    """Return how far a trial has come, in the unit of the rungs."""
+    return float(row.evaluation if study.function is not None or row.epoch is None else row.epoch)

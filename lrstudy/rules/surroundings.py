@@ -10,6 +10,7 @@ import random
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from types import FrameType
@@ -38,6 +39,29 @@ def surroundings_kept() -> Iterator[None]:
         before, sys.argv = sys.argv, _NoArguments(sys.argv[:1])
         stack.callback(setattr, sys, "argv", before)
         yield
+
+
+@contextmanager
+def process_kept() -> Iterator[None]:
+    """Undo what the block does to the process, on whatever thread: what a trial sets is not the next one's.
+
+    Kept are the current folder, the environment, the root logger, the filters of warnings, torch's settings
+    and the random states.
+    """
+    with ExitStack() as stack:
+        for keep in (_folder_kept, _environment_kept, _root_logger_kept, _torch_defaults_kept):
+            stack.enter_context(keep())
+        stack.enter_context(random_states_kept())
+        filters = warnings.filters[:]
+        stack.callback(_restore_filters, filters)
+        yield
+
+
+def _restore_filters(filters: list[Any]) -> None:
+    if warnings.filters[:] != filters:
+        warnings.filters[:] = filters  # type: ignore[index] # a list, which typeshed calls a sequence
+        warnings.simplefilter("default", append=True)  # forgets what the changed filters have decided
+        warnings.filters.pop()  # type: ignore[attr-defined]
 
 
 @contextmanager
@@ -169,6 +193,19 @@ def _signals_kept() -> Iterator[None]:
 
 
 @contextmanager
+def _environment_kept() -> Iterator[None]:
+    before = dict(os.environ)
+    try:
+        yield
+    finally:
+        for name in os.environ.keys() - before.keys():
+            del os.environ[name]
+        for name, value in before.items():
+            if os.environ.get(name) != value:
+                os.environ[name] = value
+
+
+@contextmanager
 def _root_logger_kept() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level, disabled = root.handlers[:], root.level, root.manager.disable
@@ -193,15 +230,37 @@ def _torch_defaults_kept() -> Iterator[None]:
             (torch.set_grad_enabled, torch.is_grad_enabled),
             (torch.set_num_threads, torch.get_num_threads),
             (torch.use_deterministic_algorithms, torch.are_deterministic_algorithms_enabled),
+            (torch.autograd.set_detect_anomaly, torch.is_anomaly_enabled),
+            (_set_matmul_precision, _matmul_precision),
             (_set_default_device, torch.get_default_device),
         )
     ]
+    cudnn = torch.backends.cudnn
+    switches = [(cudnn, name, getattr(cudnn, name)) for name in ("benchmark", "deterministic")]
     try:
         yield
     finally:
         for setter, value, getter in kept:
             if getter() != value:  # some of them cost, or warn, when they are set
                 setter(value)
+        for owner, name, value in switches:
+            if getattr(owner, name) != value:
+                setattr(owner, name, value)
+
+
+def _set_matmul_precision(precision: str | None) -> None:
+    if precision is not None:
+        torch: Any = sys.modules["torch"]
+        torch.set_float32_matmul_precision(precision)
+
+
+def _matmul_precision() -> str | None:
+    """Return torch's precision of matrix products; None where users' code has set it in two ways at once."""
+    torch: Any = sys.modules["torch"]
+    try:
+        return str(torch.get_float32_matmul_precision())
+    except RuntimeError:
+        return None
 
 
 def _set_default_device(device: Any) -> None:

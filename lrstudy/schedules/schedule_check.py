@@ -3,33 +3,27 @@
 from __future__ import annotations
 
 import inspect
-import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any, Final
 
-import torch
-from torch import nn
-
-from lrstudy.compat.torch import make_optimizer
+from lrstudy.catalog.moved_options import MOMENTUM, names_moved
 from lrstudy.errors import InputError, Problem
-from lrstudy.rules.surroundings import random_states_kept
 from lrstudy.rules.user_modules import UserCode, load
+from lrstudy.schedules.check_contexts import Contexts, MakeContext
 from lrstudy.schedules.dry_run import STATE_REMEDY, DryRun, continues, dry_run, is_random
+from lrstudy.schedules.option_moves import split_moves
 from lrstudy.schedules.protocol import ScheduleContext
 from lrstudy.schedules.samples import sample_configurations
 from lrstudy.schedules.schedule_registry import build_schedule
-from lrstudy.spec import FunctionTask, Range, ScheduleSpec, Study
-from lrstudy.tasks import Pipeline, TaskData, assemble
+from lrstudy.spec import Range, ScheduleSpec, Study
+from lrstudy.spec.searched_values import schedule_params
+from lrstudy.tasks import TaskData
 
 STEPS: Final = 100_000
 """The most steps that a schedule of users' own is walked, all of its configurations together."""
 
 _TORCH: Final = "torch.optim.lr_scheduler:"
-_ROWS: Final = 4
-_CLASSES: Final = 3
-_STEPS_PER_EPOCH: Final = 10  # of a user's training, where only its loader knows
 
 
 @dataclass(slots=True)
@@ -48,81 +42,16 @@ def check_schedules(study: Study, data: TaskData | None, *, sound: bool) -> Find
     by a linear model, for users' own alone.
     """
     found = Findings()
-    make = None if data is None else _contexts(study, data, sound=sound)
-    if (function := study.function) is not None:
-        make, sound = _function_contexts(study, function), True
+    sound = sound or study.function is not None
+    known = data is not None or study.function is not None
+    contexts = Contexts(study, data, sound=sound) if known else None
     for schedule in study.schedules:
         check = _Check(study, schedule, found)
         if ":" in schedule.kind:
-            check.run(lambda check=check: check.own(make))  # type: ignore[misc]
-        elif make is not None and sound:
-            check.built_in(make)
+            check.run(lambda check=check: check.own(contexts))  # type: ignore[misc]
+        elif contexts is not None and sound:
+            check.built_in(contexts)
     return found
-
-
-_Make = Callable[[], ScheduleContext]
-
-
-def _contexts(study: Study, data: TaskData, *, sound: bool) -> _Make:
-    """Return a function that makes a new optimizer at each call, over one model that has gradients."""
-    task, cpu = study.built_in, torch.device("cpu")
-    model: nn.Module
-    optimizer: Callable[[], torch.optim.Optimizer]
-    if sound:
-        parts = assemble(task, data, cpu)
-        pipeline, model, optimizer = parts.pipeline, parts.model, parts.new_optimizer
-        batch = next(pipeline.batches("train", min(task.batch_size, _ROWS)))
-        with random_states_kept(), parts.precision.autocast():  # dropout draws from torch's
-            loss = parts.loss(model(batch[0]), batch[1])
-        loss.backward()
-    else:
-        pipeline, model = Pipeline(data, task, cpu), nn.Linear(1, 1)
-        batch = next(pipeline.batches("train", min(task.batch_size, _ROWS)))
-        for parameter in model.parameters():
-            parameter.grad = torch.zeros_like(parameter)
-        optimizer = partial(make_optimizer, torch.optim.SGD, list(model.parameters()))
-
-    def make() -> ScheduleContext:
-        return ScheduleContext(
-            optimizer=optimizer(),
-            model=model,
-            loss_name=task.loss.name,
-            loss_options=dict(task.loss.options),
-            epochs=task.epochs,
-            steps_per_epoch=pipeline.steps_per_epoch,
-            batches=lambda: [batch],
-            seed=0,
-            higher_is_better=study.metric.higher_is_better,
-            accumulate=task.accumulate,
-        )
-
-    return make
-
-
-def _function_contexts(study: Study, task: FunctionTask) -> _Make:
-    """Return a function that makes stand-ins for what a user's training gives its schedule."""
-    model = nn.Linear(1, _CLASSES)
-    for parameter in model.parameters():
-        parameter.grad = torch.zeros_like(parameter)
-    per_epoch = task.steps_per_epoch or task.evaluate_every or _STEPS_PER_EPOCH
-    epochs = task.epochs if task.steps is None else math.ceil(task.steps / per_epoch)
-    assert epochs is not None
-
-    def make() -> ScheduleContext:
-        return ScheduleContext(
-            optimizer=make_optimizer(torch.optim.SGD, list(model.parameters()), lr=task.lr, momentum=0.9),
-            model=model,
-            loss_name="cross-entropy",
-            loss_options={},
-            epochs=epochs,
-            steps_per_epoch=per_epoch,
-            batches=lambda: [(torch.zeros(_ROWS, 1), torch.zeros(_ROWS, dtype=torch.int64))],
-            seed=0,
-            higher_is_better=study.metric.higher_is_better,
-            steps=task.steps,
-        )
-
-    return make
 
 
 class _Check:
@@ -145,38 +74,48 @@ class _Check:
             return False
         return True
 
-    def built_in(self, make: _Make) -> None:
+    def built_in(self, contexts: Contexts) -> None:
         """Build every sampled configuration."""
         for params in self._samples:
-            self.run(lambda params=params: self._build(make(), params), params)  # type: ignore[misc]
+            self.run(lambda params=params: self._build(contexts, params), params)  # type: ignore[misc]
 
-    def _build(self, context: ScheduleContext, params: Mapping[str, Any]) -> None:
-        schedule = build_schedule(self._schedule.kind, params, context)
-        schedule.close()
+    def _build(self, contexts: Contexts, params: Mapping[str, Any]) -> None:
+        if (make := contexts.of(self._schedule, params)) is not None:
+            build_schedule(self._schedule.kind, schedule_params(params), make()).close()
 
-    def own(self, make: _Make | None) -> None:
+    def own(self, contexts: Contexts | None) -> None:
         """Load it, hold its parameters to what they are declared to be, and walk it."""
         code = UserCode(self._schedule.kind, self._where, "kind")
         factory = load(code)
         problems = list(_type_problems(self._where, self._schedule, factory))
         if problems:
             raise InputError(problems)
-        if make is None:
+        if contexts is None:
             return
-        left = STEPS
+        left, found = STEPS, list[MakeContext | None]()
         for place, params in enumerate(self._samples):
-            context = make()
-            steps = min(context.total_steps, max(left, 1))
-            left -= steps
-            walked: list[DryRun] = []
-            if not self.run(lambda: walked.append(dry_run(code, params, make, steps)), params):  # noqa: B023
+            if not self.run(lambda: found.append(contexts.of(self._schedule, params)), params):  # noqa: B023
                 continue
-            self._judge(code, walked[0], params, context)
-            if place == 0:
-                self.run(lambda: self._repeat(code, walked[0], params, make, steps))  # noqa: B023
+            if (make := found.pop()) is not None:
+                left -= self._walk(code, params, make, left, first=place == 0)
+
+    def _walk(
+        self, code: UserCode, tried: Mapping[str, Any], make: MakeContext, most: int, *, first: bool
+    ) -> int:
+        """Walk one configuration over up to ``most`` steps, at least one; return the number of steps."""
+        context, params = make(), schedule_params(tried)
+        steps = min(context.total_steps, max(most, 1))
+        walked: list[DryRun] = []
+        if self.run(lambda: walked.append(dry_run(code, params, make, steps)), tried):
+            self._judge(code, walked[0], tried, context)
+            if split_moves(params)[1]:
+                self.run(lambda: build_schedule(code.name, params, make()).close(), tried)
+            if first:
+                self.run(lambda: self._repeat(code, walked[0], params, make, steps))
+        return steps
 
     def _repeat(
-        self, code: UserCode, run: DryRun, params: Mapping[str, Any], make: _Make, steps: int
+        self, code: UserCode, run: DryRun, params: Mapping[str, Any], make: MakeContext, steps: int
     ) -> None:
         if is_random(run, lambda: dry_run(code, params, make, steps)):
             message = (
@@ -199,7 +138,10 @@ class _Check:
         if run.momentum is not None:
             before, after = run.momentum
             message = f"changes the momentum of the optimizer from {before:g} to {after:g}"
-            if code.name.startswith(_TORCH) and "cycle_momentum" not in params:
+            if MOMENTUM in names_moved(params):
+                remedy = "Leave the study file's momentum out, or let the schedule leave it unchanged."
+                self._add(Problem(self._where, MOMENTUM, message, remedy), params)
+            elif code.name.startswith(_TORCH) and "cycle_momentum" not in params:
                 remedy = "Add cycle_momentum = false, or cycle_momentum = true if that is intended."
                 self._add(Problem(self._where, "kind", message, remedy, code.name), params)
             else:
@@ -209,14 +151,17 @@ class _Check:
             self._warn("rates", message, remedy, params)
 
     def _add(self, problem: Problem, params: Mapping[str, Any] | None = None) -> None:
-        key, message = problem.key, problem.message
-        if not problem.where.startswith("schedule"):  # its state, or its optimizer
-            key, message = "kind", f"{problem.where}, {problem.key}: {message}"
-        if key in self._keys:  # the same again for another configuration
+        where, key, message = self._where, problem.key, problem.message
+        if problem.where == "task" and (self._schedule.optimizer is None or not key.startswith("optimizer")):
+            where = "task"  # one of the values tried with it
+        elif problem.where != "task" and not problem.where.startswith("schedule"):
+            key, message = "kind", f"{problem.where}, {problem.key}: {message}"  # its state, or its optimizer
+        if f"{where}.{key}" in self._keys:  # the same again for another configuration
             return
-        self._keys.add(key)
+        self._keys.add(f"{where}.{key}")
         message = self._with_tried(message, params or {})
-        self._found.problems.append(replace(problem, where=self._where, key=key, message=message))
+        if not any((known.where, known.key) == (where, key) for known in self._found.problems):
+            self._found.problems.append(replace(problem, where=where, key=key, message=message))
 
     def _warn(self, about: str, message: str, remedy: str, params: Mapping[str, Any]) -> None:
         if about not in self._warned:  # once for all configurations

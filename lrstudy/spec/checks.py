@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from lrstudy.catalog import RANGE_TEST, REQUIRED, Component
-from lrstudy.catalog.schedule_kinds import OWN, SCHEDULES
+from lrstudy.catalog.metric_kinds import METRIC_KINDS, metric_kind
+from lrstudy.catalog.moved_options import WEIGHT_DECAY, names_moved
 from lrstudy.catalog.task_parts import (
     CLASSIFICATION_LOSSES,
-    DATASETS,
     LOSSES,
-    MODELS,
     NORMALIZATIONS,
-    OPTIMIZERS,
     TORCHVISION,
     read_augmentation,
 )
 from lrstudy.catalog.torchvision_names import TORCHVISION_MODELS
-from lrstudy.errors import all_known, did_you_mean, with_article
+from lrstudy.errors import all_known, did_you_mean
 from lrstudy.rules.metrics import CLIPPED_SHARE, METRICS, declared_metrics, metric_of
 from lrstudy.spec.function_task import FunctionTask
 from lrstudy.spec.models import (
@@ -31,132 +27,34 @@ from lrstudy.spec.models import (
     Target,
     TaskSpec,
 )
-from lrstudy.spec.space import Choices, Range, Trouble, read_value, reference_troubles
-
-# What a user's own schedule may call the rate that a range test is for.
-RATES = ("max_lr", "lr")
-
-_OWN = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
-
-
-def check_schedules(raw: Any, troubles: list[Trouble], sweep: RangeTest | None = None) -> list[ScheduleSpec]:
-    """Read ``[schedules.*]``; returns those that are sound and reports the rest.
-
-    A rate that a range test finds gets the ends of the ``sweep`` until then.
-    """
-    if raw is None or raw == {}:
-        troubles.append(
-            Trouble("schedules", "there is no schedule", "Add one, for example [schedules.fixed].", None)
-        )
-        return []
-    if not isinstance(raw, dict):
-        troubles.append(
-            Trouble("schedules", "must be tables", "Write [schedules.NAME] for each schedule.", raw)
-        )
-        return []
-    found = [_schedule(name, table, troubles, sweep or RangeTest()) for name, table in raw.items()]
-    return [schedule for schedule in found if schedule is not None]
-
-
-def _schedule(name: str, table: Any, troubles: list[Trouble], sweep: RangeTest) -> ScheduleSpec | None:
-    key = f"schedules.{name}"
-    if not isinstance(table, dict):
-        troubles.append(Trouble(key, "must be a table", f"Write [{key}] and its keys below it.", table))
-        return None
-    if not name.strip() or len(name) > 100 or re.search(r"[\x00-\x1f\x7f]", name):
-        troubles.append(Trouble(key, "is not a usable name", "Use 1 to 100 printable characters.", name))
-        return None
-    kind = table.get("kind", name)
-    own = isinstance(kind, str) and _OWN.fullmatch(kind) is not None
-    if not own and (not isinstance(kind, str) or kind not in SCHEDULES):
-        troubles.append(_unknown_kind(key, kind, given="kind" in table))
-        return None
-    component = None if own else SCHEDULES[kind]
-    before = len(troubles)
-    values = {
-        k: Range(sweep.low, sweep.high, log=True, tested=True)
-        if v == RANGE_TEST and _may_be_tested(k, component)
-        else _read(f"{key}.{k}", k, v, component, troubles)
-        for k, v in table.items()
-        if k != "kind"
-    }
-    if component is not None:
-        _require(key, component, table, troubles)
-    if len(troubles) > before:
-        return None
-    space = {k: v for k, v in values.items() if isinstance(v, Range | Choices)}
-    fixed = {k: v for k, v in values.items() if k not in space}
-    troubles.extend(reference_troubles(key, space, fixed))
-    if len(troubles) > before:
-        return None
-    return ScheduleSpec(name=name, kind=kind, fixed=fixed, space=space)
-
-
-def _may_be_tested(name: str, component: Component | None) -> bool:
-    """Return True if a range test may find a parameter's range; in a user's schedule, for any rate."""
-    parameter = component.parameter(name) if component is not None else None
-    return name in RATES if component is None else parameter is not None and bool(parameter.text_choices)
-
-
-def _unknown_kind(key: str, kind: Any, *, given: bool) -> Trouble:
-    known = sorted(SCHEDULES)
-    if given:
-        hint = did_you_mean(kind, known) if isinstance(kind, str) else all_known(known)
-        return Trouble(
-            f"{key}.kind", "is not a schedule", f'{hint} Your own: kind = "module:attribute".', kind
-        )
-    hint = did_you_mean(str(kind), known)
-    return Trouble(key, "is not a schedule", f'{hint} Or give it a kind: kind = "fixed".', kind)
-
-
-def _read(key: str, name: str, raw: Any, component: Component | None, troubles: list[Trouble]) -> Any:
-    parameter = (component or OWN).parameter(name)
-    if component is not None and parameter is None:
-        known = [p.name for p in component.parameters]
-        hint = did_you_mean(name, known) if known else f"Leave it out: {component.name} has no parameters."
-        troubles.append(Trouble(key, f"is not a parameter of {component.name!r}", hint, raw))
-        return None
-    value = read_value(key, raw, parameter)
-    if isinstance(value, list):  # a list of Trouble: values and spaces are never lists
-        troubles.extend(value)
-        return None
-    return value
-
-
-def _require(key: str, component: Component, given: Mapping[str, Any], troubles: list[Trouble]) -> None:
-    for parameter in component.parameters:
-        if parameter.default is REQUIRED and parameter.name not in given:
-            message = f"is missing; {component.name!r} needs it"
-            troubles.append(
-                Trouble(f"{key}.{parameter.name}", message, f"{parameter.doc.rstrip('.')}.", None)
-            )
+from lrstudy.spec.part_checks import PARTS, check_part
+from lrstudy.spec.space import Trouble
 
 
 def check_task(task: TaskSpec, troubles: list[Trouble]) -> TaskSpec:
     """Check that the task's parts exist and take the options they were given."""
-    parts: dict[str, Mapping[str, Component]] = {
-        "dataset": DATASETS,
-        "model": MODELS,
-        "loss": LOSSES,
-        "optimizer": OPTIMIZERS,
-    }
-    for part, known in parts.items():
-        component: ComponentSpec = getattr(task, part)
-        key = f"task.{part}"
-        if _is_open(part, component.name):
-            continue
-        if component.name not in known:
-            own = ' Your own: "module:attribute".' if part in ("dataset", "model") else ""
-            hint = did_you_mean(component.name, sorted(known)) + own
-            troubles.append(Trouble(key, f"is not {with_article(part)}", hint, component.name))
-            continue
-        declared = known[component.name]
-        for name, value in component.options.items():
-            _option(f"{key}.{name}", name, value, declared, troubles)
-        _require(key, declared, component.options, troubles)
+    for part in PARTS:
+        check_part(f"task.{part}", part, getattr(task, part), troubles)
     _check_torchvision(task.model, troubles)
     _check_preparation(task, troubles)
+    _check_metrics(task, troubles)
     return task
+
+
+def _check_metrics(task: TaskSpec, troubles: list[Trouble]) -> None:
+    """Check that torchmetrics' metrics are known and fit the loss."""
+    classes = task.loss.name in CLASSIFICATION_LOSSES
+    fitting = [*(f"top-{k}" for k in (3, 5) if classes)]
+    fitting += [name for name, kind in METRIC_KINDS.items() if kind.classification == classes]
+    for index, name in enumerate(task.metrics):
+        key, kind = f"task.metrics[{index}]", metric_kind(name)
+        if kind is None:
+            troubles.append(Trouble(key, "is not a known metric", did_you_mean(name, fitting), name))
+        elif task.loss.name in LOSSES and kind.classification != classes:
+            message = f"is not measured with the loss {task.loss.name!r}"
+            troubles.append(Trouble(key, message, all_known(fitting), name))
+        elif name in task.metrics[:index]:
+            troubles.append(Trouble(key, "is there already", "Name each metric once.", name))
 
 
 def check_task_fits(task: TaskSpec, resources: Resources, troubles: list[Trouble]) -> None:
@@ -212,21 +110,6 @@ def check_metric_fits(task: TaskSpec, target: Target, troubles: list[Trouble]) -
         troubles.append(Trouble("target.metric", message, f"Judge by {instead}.", target.metric))
 
 
-def _is_open(part: str, name: str) -> bool:
-    """Return True if only the part's own code knows its options."""
-    return part in ("dataset", "model") and (name.startswith(TORCHVISION) or _OWN.fullmatch(name) is not None)
-
-
-def _option(key: str, name: str, value: Any, component: Component, troubles: list[Trouble]) -> None:
-    parameter = component.parameter(name)
-    if parameter is None:
-        known = [p.name for p in component.parameters]
-        hint = did_you_mean(name, known) if known else f"Leave it out: {component.name} has no options."
-        troubles.append(Trouble(key, f"is not an option of {component.name!r}", hint, value))
-    elif (message := parameter.problem(value)) is not None:
-        troubles.append(Trouble(key, message, f"{parameter.doc.rstrip('.')}.", value))
-
-
 def check_range_test(settings: RangeTest, troubles: list[Trouble]) -> None:
     """Check that the sweep goes upwards."""
     if settings.low >= settings.high:
@@ -259,6 +142,20 @@ def check_tested(
         troubles.append(Trouble("budget.trials", message, "Give 2 or more.", budget.trials))
 
 
+def check_decay(schedules: Sequence[ScheduleSpec], task: TaskSpec, troubles: list[Trouble]) -> None:
+    """Check that a moving weight decay reaches the parameters that are meant to decay, and no others."""
+    for schedule in schedules:
+        options = (schedule.optimizer or task.optimizer).options
+        if options.get("weight_decay_on") != "kernels" or options.get("weight_decay"):
+            continue
+        if WEIGHT_DECAY in names_moved([*schedule.fixed, *schedule.space]):
+            message = f"is 0, so that no group is set apart whose weight decay {schedule.name!r} could move"
+            remedy = "Give it a value above 0: the kernels then decay, and nothing else."
+            place = "task" if schedule.optimizer is None else f"schedules.{schedule.name}"
+            troubles.append(Trouble(f"{place}.optimizer.weight_decay", message, remedy, None))
+            return
+
+
 def check_pruner(task: FunctionTask, budget: Budget, troubles: list[Trouble]) -> None:
     """Check that a pruner knows how many evaluations a trial of a user's training has."""
     if budget.pruner == "none" or task.evaluations is not None:
@@ -278,11 +175,14 @@ def default_metric(target: Target, raw: Any, task: TaskSpec | FunctionTask | Non
 def check_target(
     target: Target,
     schedules: Sequence[ScheduleSpec],
-    raw: Any,
+    names: Sequence[str],
     troubles: list[Trouble],
     task: TaskSpec | FunctionTask | None = None,
 ) -> Target:
-    """Check the metric, its levels and the reference; fills in the reference where none is named."""
+    """Check the metric, its levels and the reference; fills in the reference where none is named.
+
+    ``names`` are those of all schedules and methods, the unsound ones included.
+    """
     declared = {} if task is None else declared_metrics(task.declared)
     known = [name for name in declared if name != CLIPPED_SHARE]
     own = isinstance(task, FunctionTask) and bool(known)
@@ -307,7 +207,6 @@ def check_target(
             elif value in target.values[:index]:
                 remedy = "Name each level once."
                 troubles.append(Trouble(f"target.values[{index}]", "is there already", remedy, value))
-    names = list(raw) if isinstance(raw, dict) else []
     if target.reference and names and target.reference not in names:
         hint = did_you_mean(target.reference, names)
         troubles.append(

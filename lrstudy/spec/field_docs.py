@@ -13,10 +13,27 @@ FIELD_DOCS: Final[Mapping[str, str]] = {
         '"range-test" has a rate\'s range found first.'
     ),
     "schedules.kind": 'A built-in schedule, or your own as "module:attribute"; left out: the name.',
+    "schedules.momentum": (
+        "Momentum (Adam: beta1) that moves beside the rate: { from = 0.85, to = 0.95 }, each a value or a "
+        "space; shape: linear, cosine or exponential; start and end: fractions of the training."
+    ),
+    "schedules.weight_decay": "Weight decay that moves beside the rate, given like momentum.",
     "task.dataset": 'A data set, or your own as "module:attribute"; further keys are its options.',
     "task.model": 'A model, "torchvision:NAME", or your own as "module:attribute"; further keys: options.',
-    "task.loss": "The loss, a mean over the rows of a batch.",
-    "task.optimizer": "The optimizer; its lr holds until a schedule says otherwise.",
+    "schedules.optimizer": "An optimizer in place of the task's, for this schedule alone.",
+    "schedules.search": "What this schedule searches besides its parameters, and values that it fixes.",
+    "methods": "The same tables under a name that says so: a schedule, an optimizer and a search of its own.",
+    "methods.schedule": "The schedule, which a table of schedules calls kind; left out: the name.",
+    "search": (
+        "What every schedule searches besides its parameters: task.batch_size, options as optimizer.NAME, "
+        "model.NAME, loss.NAME. A table is a range, a list a set of choices."
+    ),
+    "optimizer.groups": "Groups of parameters by patterns of their names, each with its options.",
+    "task.loss": 'The loss, a mean over the rows of a batch, or your own as "module:attribute".',
+    "task.optimizer": (
+        'The optimizer, or any as "module:attribute"; its lr holds until a schedule says otherwise. groups '
+        "divides the parameters."
+    ),
     "task.batch_size": "Rows per batch; a training step is a batch, or `accumulate` of them.",
     "task.epochs": "The most epochs that a trial trains.",
     "task.evaluate_every": "Training steps between two evaluations; left out: one at each epoch's end.",
@@ -61,7 +78,7 @@ FIELD_DOCS: Final[Mapping[str, str]] = {
     "faults.lost_node_retries": "Restarts of a trial whose worker or machine was lost.",
     "faults.memory_retries": "Restarts of a trial that ran out of memory; it then runs alone.",
     "faults.error_retries": "Restarts of a trial whose code raised an error.",
-    "faults.epoch_seconds": "Longest time without an epoch, in seconds; 0: 20 times the slowest, or 600.",
+    "faults.epoch_seconds": "Longest seconds without an evaluation; 0: 20 times the slowest, or 600.",
     "logging.tensorboard": "Write event files for TensorBoard into the run's folder, tracking/.",
     "logging.mlflow": "An MLflow server or database to write to, e.g. http://host:5000 or sqlite:///runs.db.",
     "logging.wandb": "A project of Weights & Biases to write to.",

@@ -17,10 +17,10 @@ from pydantic import BaseModel, ValidationError
 from lrstudy.errors import NO_VALUE, InputError, Problem, StudyFileError, did_you_mean
 from lrstudy.safe_text import can_be_encoded
 from lrstudy.spec.checks import (
+    check_decay,
     check_metric_fits,
     check_pruner,
     check_range_test,
-    check_schedules,
     check_target,
     check_task,
     check_task_fits,
@@ -41,6 +41,8 @@ from lrstudy.spec.models import (
     TaskSpec,
 )
 from lrstudy.spec.overrides import apply_overrides
+from lrstudy.spec.schedule_tables import ScheduleReader, schedule_tables
+from lrstudy.spec.searched_values import is_of_task
 from lrstudy.spec.space import Trouble
 from lrstudy.spec.validation_errors import section_problems
 
@@ -54,7 +56,7 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "logging": Logging,
     "range_test": RangeTest,
 }
-_TOP_LEVEL = ("name", "seed", *SECTIONS, "schedules")
+_TOP_LEVEL = ("name", "seed", *SECTIONS, "schedules", "methods", "search")
 
 
 def _encoding_problem(where: str, content: bytes, place: int) -> Problem:
@@ -116,7 +118,6 @@ def parse_study(raw: Mapping[str, Any], where: str, overrides: Sequence[str] = (
             troubles.extend(section_problems(key, model, error))
     if "range_test" in sections:
         check_range_test(sections["range_test"], troubles)
-    schedules = check_schedules(data.get("schedules"), troubles, sections.get("range_test"))
     task = sections.get("task")
     if isinstance(task, TaskSpec):
         sections["task"] = check_task(task, troubles)
@@ -128,11 +129,19 @@ def parse_study(raw: Mapping[str, Any], where: str, overrides: Sequence[str] = (
             check_workers(sections["resources"], troubles)
         if "budget" in sections:
             check_pruner(task, sections["budget"], troubles)
+    if "target" in sections:
+        sections["target"] = default_metric(sections["target"], data.get("target"), task)
+    metric = sections["target"].metric if "target" in sections else ""
+    tables = schedule_tables(data, troubles)
+    reader = ScheduleReader(task, metric, troubles, sections.get("range_test"))
+    schedules = reader.read(tables, data.get("search"))
     if {"task", "budget", "range_test"} <= sections.keys():
         check_tested(schedules, sections["range_test"], sections["budget"], sections["task"], troubles)
+    if isinstance(task, TaskSpec):
+        check_decay(schedules, task, troubles)
     if "target" in sections:
-        target = default_metric(sections["target"], data.get("target"), task)
-        sections["target"] = check_target(target, schedules, data.get("schedules"), troubles, task)
+        names = [table.name for table in tables]
+        sections["target"] = check_target(sections["target"], schedules, names, troubles, task)
         if isinstance(task, TaskSpec):
             check_metric_fits(task, sections["target"], troubles)
     problems += [_problem(where, trouble, text) for trouble in troubles]
@@ -145,11 +154,17 @@ def parse_study(raw: Mapping[str, Any], where: str, overrides: Sequence[str] = (
 def restore_study(stored: Mapping[str, Any], where: str) -> Study:
     """The study that ``Study.to_json`` wrote down; raises ``StudyFileError`` where it fits no longer."""
     data = {key: _without_null(value) for key, value in stored.items() if key in _TOP_LEVEL}
-    data["schedules"] = {
-        name: {"kind": entry["kind"], **entry.get("fixed", {}), **entry.get("space", {})}
-        for name, entry in stored.get("schedules", {}).items()
-    }
+    data["schedules"] = {name: _restored(entry) for name, entry in stored.get("schedules", {}).items()}
     return parse_study(data, where)
+
+
+def _restored(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """The table of a schedule, from ``ScheduleSpec.to_store``."""
+    values = {**entry.get("fixed", {}), **entry.get("space", {})}
+    own = {name: value for name, value in values.items() if not is_of_task(name)}
+    search = {name: value for name, value in values.items() if is_of_task(name)}
+    table = {"kind": entry["kind"], **own} | ({"search": search} if search else {})
+    return table | ({"optimizer": entry["optimizer"]} if "optimizer" in entry else {})
 
 
 def locate(problem: Problem, path: Path) -> Problem:
@@ -161,7 +176,12 @@ def locate(problem: Problem, path: Path) -> Problem:
     if section and section.partition(".")[0] not in ("task", "schedules"):
         return problem
     key = ".".join(filter(None, (section, problem.key)))
-    line = _line_of(key, path.read_text(encoding="utf-8", errors="replace"))
+    text = path.read_text(encoding="utf-8", errors="replace")
+    line = _line_of(key, text)
+    if line is None and section.startswith("schedules."):  # a method, then
+        method = key.replace("schedules.", "methods.", 1)
+        line = _line_of(method, text)
+        key = key if line is None else method
     return replace(problem, where=str(path), key=key, line=line)
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny
 
+from lrstudy.catalog.metric_kinds import metric_kind
 from lrstudy.catalog.task_parts import CLASSIFICATION_LOSSES
 from lrstudy.records import Phase
 from lrstudy.rules.budget import TrialBudget
@@ -16,6 +17,7 @@ from lrstudy.rules.clocks import clock_of
 from lrstudy.rules.identity import deciding_part
 from lrstudy.rules.metrics import CLIPPED_SHARE, Metric, declared_metrics, metric_of
 from lrstudy.spec.function_task import FunctionTask
+from lrstudy.spec.searched_values import is_of_task
 from lrstudy.spec.space import Choices, Range, Space
 
 
@@ -34,6 +36,10 @@ class ComponentSpec(_Section):
         """Return True if it is given as ``module:attribute``."""
         return ":" in self.name
 
+    def to_json(self) -> dict[str, Any]:
+        """The form it has in a study file."""
+        return {"name": self.name, **self.options}
+
 
 def _component(raw: Any) -> Any:
     if isinstance(raw, str):
@@ -43,7 +49,8 @@ def _component(raw: Any) -> Any:
     return raw
 
 
-_Component = Annotated[SerializeAsAny[ComponentSpec], BeforeValidator(_component)]
+ComponentField = Annotated[SerializeAsAny[ComponentSpec], BeforeValidator(_component)]
+"""The type of a field that a study file gives as a name or as a table with a name."""
 
 
 def _tuple(raw: Any) -> Any:
@@ -60,10 +67,10 @@ def _metric_names(raw: Any) -> Any:
 class TaskSpec(_Section):
     """The training task: data, model, loss, base optimizer and training length."""
 
-    dataset: _Component
-    model: _Component
-    loss: _Component = ComponentSpec(name="cross-entropy")
-    optimizer: _Component = ComponentSpec(name="sgd", options={"lr": 0.1})
+    dataset: ComponentField
+    model: ComponentField
+    loss: ComponentField = ComponentSpec(name="cross-entropy")
+    optimizer: ComponentField = ComponentSpec(name="sgd", options={"lr": 0.1})
     batch_size: int = Field(ge=1)
     epochs: int = Field(ge=1)
     evaluate_every: int | None = Field(default=None, ge=1)
@@ -90,11 +97,12 @@ class TaskSpec(_Section):
             table[CLIPPED_SHARE] = {"goal": "min", "low": 0.0, "high": 1.0}
         if self.ema is not None:
             table["ema_val_loss"] = {"goal": "min"}
-            if self.loss.name in CLASSIFICATION_LOSSES:
+            if self.loss.name in CLASSIFICATION_LOSSES or self.loss.is_users_own:
                 table["ema_val_accuracy"] = {"goal": "max", "low": 0.0, "high": 1.0}
-            else:
+            if self.loss.name not in CLASSIFICATION_LOSSES:
                 table["ema_val_r2"] = {"goal": "max", "high": 1.0}
-        return table
+        kinds = filter(None, map(metric_kind, self.metrics))
+        return table | {kind.column: kind.declared for kind in kinds}
 
 
 class Budget(_Section):
@@ -180,12 +188,17 @@ class RangeTest(_Section):
 
 
 class ScheduleSpec(_Section):
-    """One schedule under study: its kind, the parameters that are fixed and the space of the others."""
+    """One schedule under study: its kind, the parameters that are fixed and the space of the others.
+
+    The names of ``fixed`` and ``space`` are parameters of the schedule or, with a dot, values of the task
+    (``spec.searched_values``). A method has its own ``optimizer`` too; None: it trains with the task's.
+    """
 
     name: str
     kind: str
     fixed: dict[str, Any] = {}
     space: dict[str, Space] = {}
+    optimizer: ComponentField | None = None
 
     @property
     def range_tests(self) -> int:
@@ -202,8 +215,19 @@ class ScheduleSpec(_Section):
 
     def to_json(self) -> dict[str, Any]:
         """The form it has in a study file, with the kind spelled out."""
+        values = {**self.fixed, **{key: value.to_json() for key, value in self.space.items()}}
+        own = {key: value for key, value in values.items() if not is_of_task(key)}
+        searched = {key: value for key, value in values.items() if is_of_task(key)}
+        return {"kind": self.kind, **own, **({"search": searched} if searched else {}), **self._method()}
+
+    def to_store(self) -> dict[str, Any]:
+        """The form it has in a store: fixed values apart from spaces."""
         space = {key: value.to_json() for key, value in self.space.items()}
-        return {"kind": self.kind, **self.fixed, **space}
+        return {"kind": self.kind, "fixed": dict(self.fixed), "space": space, **self._method()}
+
+    def _method(self) -> dict[str, Any]:
+        """Return what makes it a method, under its key in a study file; nothing for a plain schedule."""
+        return {} if self.optimizer is None else {"optimizer": self.optimizer.to_json()}
 
 
 class Study(_Section):
@@ -290,8 +314,7 @@ class Study(_Section):
         data = self.model_dump(mode="json", exclude={"schedules"})
         if self.function is None:
             for part in ("dataset", "model", "loss", "optimizer"):
-                component = data["task"][part]
-                data["task"][part] = {"name": component["name"], **component["options"]}
+                data["task"][part] = getattr(self.task, part).to_json()
             data["task"]["metrics"] = self.task.declared
         data["schedules"] = {schedule.name: schedule.to_json() for schedule in self.schedules}
         plain: dict[str, Any] = json.loads(json.dumps(data))
@@ -299,14 +322,7 @@ class Study(_Section):
 
     def to_json(self) -> dict[str, Any]:
         """Return the study as a store keeps it: like ``resolved``, fixed values apart from spaces."""
-        schedules = {
-            schedule.name: {
-                "kind": schedule.kind,
-                "fixed": dict(schedule.fixed),
-                "space": {key: value.to_json() for key, value in schedule.space.items()},
-            }
-            for schedule in self.schedules
-        }
+        schedules = {schedule.name: schedule.to_store() for schedule in self.schedules}
         plain: dict[str, Any] = json.loads(json.dumps({**self.resolved(), "schedules": schedules}))
         return plain
 

@@ -39,7 +39,12 @@ def _as_in_a_file(study: StudyInfo) -> dict[str, Any]:
     part = deciding_part(study.spec, range_tests=tested)
     part.pop("name", None)
     part["schedules"] = {
-        schedule.name: {"kind": schedule.kind, **schedule.fixed, **schedule.space}
+        schedule.name: {
+            "kind": schedule.kind,
+            **schedule.fixed,
+            **schedule.space,
+            **({} if schedule.optimizer is None else {"optimizer": schedule.optimizer}),
+        }
         for schedule in study.schedules
     }
     return part

@@ -23,6 +23,9 @@ STUDY_FILE: Final = "study.json"
 class ScheduleInfo:
     """A schedule of a study: its kind, its fixed parameters, and for each searched one its space.
 
+    A name with a dot is a value of the task: ``optimizer.weight_decay``. ``optimizer`` is that of a method,
+    with its options; None: the task's.
+
     A space is as in a study file: ``{"low": …, "high": …, "log": …}``, a list of choices, or
     ``"range-test"``: then the schedule's trial of that phase holds the range.
     """
@@ -31,6 +34,7 @@ class ScheduleInfo:
     kind: str
     fixed: Mapping[str, Any]
     space: Mapping[str, Any]
+    optimizer: Mapping[str, Any] | None = None
 
     @property
     def range_tests(self) -> int:
@@ -276,7 +280,7 @@ def _at(data: Any, path: str) -> Any:
 
 def _schedule(name: str, entry: Mapping[str, Any]) -> ScheduleInfo:
     if isinstance(entry.get("fixed"), dict) and isinstance(entry.get("space"), dict):
-        return ScheduleInfo(name, entry["kind"], entry["fixed"], entry["space"])
+        return ScheduleInfo(name, entry["kind"], entry["fixed"], entry["space"], entry.get("optimizer"))
     values = {key: value for key, value in entry.items() if key != "kind"}
     space = {key: value for key, value in values.items() if _is_space(value)}
     fixed = {key: value for key, value in values.items() if key not in space}

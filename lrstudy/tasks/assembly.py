@@ -16,6 +16,7 @@ from lrstudy.rules.seeding import derive_seed
 from lrstudy.tasks.losses import Loss, build_loss
 from lrstudy.tasks.metric_sums import MetricSums
 from lrstudy.tasks.models import build_model
+from lrstudy.tasks.named_metrics import NamedMetrics
 from lrstudy.tasks.optimizers import build_optimizer
 from lrstudy.tasks.pipeline import Pipeline
 from lrstudy.tasks.precision import Precision, precision_of
@@ -65,6 +66,10 @@ class TrainingParts:
         """Return another optimizer over the same model, in its first state."""
         return build_optimizer(self.task.optimizer, self.model)
 
+    def new_metrics(self) -> NamedMetrics:
+        """Return the task's further metrics, for one pass over a split."""
+        return NamedMetrics(self.task.metrics, self.classes, self.task.loss.name, self.device)
+
     def new_sums(self) -> MetricSums:
         """Return empty sums for the metrics of one pass over a split."""
         return MetricSums(self.classes, self.device)
@@ -94,7 +99,7 @@ def assemble(
         pipeline=pipeline,
         precision=precision,
         model=model,
-        loss=build_loss(task.loss),
+        loss=build_loss(task.loss).to(device),
         optimizer=optimizer,
         order=order,
         classes=data.classes,

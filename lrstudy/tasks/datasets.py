@@ -24,7 +24,7 @@ def load_raw(spec: ComponentSpec, seed: int, root: Path | None) -> RawData:
         from lrstudy.tasks.user_code import make_data
 
         return make_data(spec, seed)
-    component, _ = complete_options("dataset", spec, DATASETS)
+    component, _ = complete_options("dataset", spec.name, spec.options, DATASETS)
     if component.name in ARCHIVES:
         return load_archive(component.name, root)
     return SHIPPED[component.name]()

@@ -1,4 +1,8 @@
-"""The losses: averaged over the rows of a batch, taking a model's raw outputs."""
+"""The losses: averaged over the rows of a batch, taking a model's raw outputs.
+
+A user's own, ``module:attribute``, is a function ``loss(outputs, targets, **options)`` or the class of a
+``torch.nn.Module``, which is called with the options once per trial.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lrstudy.catalog.task_parts import LOSSES
+from lrstudy.rules.user_modules import UserCode, call, load
+from lrstudy.rules.values import as_lists
 from lrstudy.tasks.part_options import complete_options
 
 if TYPE_CHECKING:
@@ -30,6 +36,11 @@ class Loss(nn.Module):
         self.name = name
         self.options = MappingProxyType(dict(options))
         self._function = function
+
+    @property
+    def for_constants(self) -> str | nn.Module:
+        """The loss as ``LipschitzLR`` takes it: the module of a user's own, else the name."""
+        return self._function if isinstance(self._function, nn.Module) else self.name
 
     def forward(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of a batch, computed in float32 at least."""
@@ -92,7 +103,24 @@ FUNCTIONS: Final[Mapping[str, LossFunction]] = MappingProxyType(
 def build_loss(spec: ComponentSpec) -> Loss:
     """Return the loss that ``spec`` names.
 
-    Raises ``StudyFileError`` for an unknown one or unusable options.
+    Raises ``StudyFileError`` for an unknown one or unusable options, ``ContractError`` for a user's own that
+    cannot be loaded or called.
     """
-    component, options = complete_options("loss", spec, LOSSES)
+    if ":" in spec.name:
+        return _own(spec)
+    component, options = complete_options("loss", spec.name, spec.options, LOSSES)
     return Loss(component.name, FUNCTIONS[component.name], options)
+
+
+def _own(spec: ComponentSpec) -> Loss:
+    code, options = UserCode(spec.name, "task", "loss"), as_lists(dict(spec.options))
+    function = load(code)
+    if not isinstance(function, type):
+        return Loss(spec.name, function, options)
+    module = call(code, function, options=options, seed=0)
+    if not isinstance(module, nn.Module):
+        remedy = "Name a function of outputs and targets, or the class of a torch.nn.Module."
+        code.refuse(f"returned {type(module).__name__}", remedy)
+    if any(True for _ in module.parameters()):
+        code.refuse("has parameters, which nothing trains", "Make them a part of the model.")
+    return Loss(spec.name, module, {})

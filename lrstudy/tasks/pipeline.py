@@ -67,7 +67,7 @@ class Pipeline:
         # Float64 inputs are normalised first and rounded then: a shift may take their leading digits away.
         self._wide = data.train.inputs.dtype == np.float64
         # A user's model may write into its input, and the kept tensors are for all trials of a process.
-        self._copies = task.model.is_users_own
+        self._copies = task.model.is_users_own or task.loss.is_users_own
         self._channels_last = task.channels_last and data.image
         self._normalization = normalization_of(task.normalize, data)
         self._shift, self._factor = self._cached("statistics", self._statistics)

@@ -15,6 +15,7 @@ from lrstudy.errors import ContractError, InputError, Problem, StudyFileError
 from lrstudy.rules.user_modules import cause_of
 from lrstudy.tasks.assembly import TrainingParts, assemble
 from lrstudy.tasks.model_contract import build_models, contract_problems
+from lrstudy.tasks.own_parts_check import loss_problems, optimizer_problems
 from lrstudy.tasks.task_data import TaskData
 from lrstudy.tasks.value_checks import value_problems
 
@@ -31,13 +32,17 @@ def check_task(task: TaskSpec, data: TaskData, metric: str = "") -> None:
     ``StudyFileError`` for names, options and parts that do not go together,
     ``ContractError`` for data or a model that break their contract.
     """
-    if (data.classes is not None) != (task.loss.name in CLASSIFICATION_LOSSES):
+    own_loss = task.loss.is_users_own
+    if not own_loss and (data.classes is not None) != (task.loss.name in CLASSIFICATION_LOSSES):
         raise StudyFileError(_loss_problem(task, data))
+    if own_loss and (problem := _metric_problem(data, metric)) is not None:
+        raise StudyFileError(problem)
     if metric.endswith("_r2") and (problem := _r2_problem(data, metric)) is not None:
         raise StudyFileError(problem)
     state = torch.default_generator.get_state()  # dropout draws from it
     try:
         parts = assemble(task, data, torch.device("cpu"))
+        parts.new_metrics()
         problems = list(value_problems(task, data, parts.pipeline)) if task.dataset.is_users_own else []
         problems += _problems(parts, data)
     finally:
@@ -73,6 +78,16 @@ def _loss_problem(task: TaskSpec, data: TaskData) -> Problem:
     return Problem("task", "loss", message, remedy, task.loss.name)
 
 
+def _metric_problem(data: TaskData, metric: str) -> Problem | None:
+    """Return the problem of a metric that is not measured on such targets."""
+    classes = data.classes is not None
+    if metric not in (("val_r2",) if classes else ("val_accuracy", "val_error")):
+        return None
+    message = f"is not measured on {data.name!r}, whose targets are {'classes' if classes else 'numbers'}"
+    instead = "val_accuracy, val_error or val_loss" if classes else "val_r2 or val_loss"
+    return Problem("target", "metric", message, f"Judge by {instead}.", metric)
+
+
 def _r2_problem(data: TaskData, metric: str) -> Problem | None:
     """Return the problem of a split on which R² is not defined, because a target does not vary."""
     for name, split in data.splits.items():
@@ -103,7 +118,7 @@ def _problems(parts: TrainingParts, data: TaskData) -> Iterator[Problem]:
     own = task.model.is_users_own and not task.model.name.startswith(TORCHVISION)
     models = build_models(task, data) if own else None
     inputs, targets = next(parts.pipeline.batches("train", min(task.batch_size, _ROWS)))
-    in_step = list(_step_problems(parts, inputs, targets))
+    in_step = list(step_problems(parts, inputs, targets))
     yield from in_step
     if models is not None and not in_step:
         try:
@@ -115,7 +130,26 @@ def _problems(parts: TrainingParts, data: TaskData) -> Iterator[Problem]:
             yield problem(message, "Make it run in both modes, as often as it is built.")
 
 
-def _step_problems(parts: TrainingParts, inputs: Tensor, targets: Tensor) -> Iterator[Problem]:
+def check_step(task: TaskSpec, data: TaskData) -> TrainingParts:
+    """Build the parts of a task and compute a step on a few rows, on the CPU; its gradients remain.
+
+    Raises ``InputError`` as ``check_task`` does, for parts with values that a search may try.
+    """
+    state = torch.default_generator.get_state()
+    try:
+        parts = assemble(task, data, torch.device("cpu"))
+        inputs, targets = next(parts.pipeline.batches("train", min(task.batch_size, _ROWS)))
+        problems = list(step_problems(parts, inputs, targets))
+    finally:
+        torch.default_generator.set_state(state)
+    if problems:
+        raise ContractError(problems)
+    return parts
+
+
+def step_problems(parts: TrainingParts, inputs: Tensor, targets: Tensor) -> Iterator[Problem]:
+    """Yield what is wrong with a training step on these rows; the gradients of a sound one remain."""
+
     def problem(message: str, remedy: str) -> Problem:
         return Problem("task", "model", message, remedy, parts.task.model.name)
 
@@ -136,6 +170,9 @@ def _step_problems(parts: TrainingParts, inputs: Tensor, targets: Tensor) -> Ite
                 message = f"gives nothing but NaN or infinity for a batch of shape {tuple(inputs.shape)}"
                 yield problem(message, "Correct it, or scale its inputs: it cannot be trained from there.")
                 return
+            if parts.task.loss.is_users_own and (found := list(loss_problems(parts.loss, outputs, targets))):
+                yield from found
+                return
             loss = parts.loss(outputs, targets)
         loss.backward()
     except InputError:
@@ -143,3 +180,5 @@ def _step_problems(parts: TrainingParts, inputs: Tensor, targets: Tensor) -> Ite
     except Exception as error:  # noqa: BLE001 - whatever the user's (or torchvision's) code raises
         message = f"fails on a batch of shape {tuple(inputs.shape)}: {cause_of(error)}"
         yield problem(message, "Make it take such a batch, or choose other data.")
+        return
+    yield from optimizer_problems(parts)

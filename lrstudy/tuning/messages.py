@@ -42,13 +42,12 @@ class Rung:
 class Ended:
     """An event: an attempt has ended; without a ``fault``, so has the trial.
 
-    ``notes`` are for the run's log. ``checkpointed`` is True if there are checkpoints to remove.
+    ``checkpointed`` is True if there are checkpoints to remove.
     """
 
     outcome: Outcome
     attempt: Attempt
     fault: Fault | None = None
-    notes: tuple[str, ...] = ()
     checkpointed: bool = False
 
 
@@ -59,11 +58,15 @@ class Stopped:
 
 @dataclass(frozen=True, slots=True)
 class TrialMessage:
-    """The epochs of one trial since its last message, and the event that followed them, if any."""
+    """The evaluations of one trial since its last message, and the event that followed them, if any.
+
+    ``notes`` are for the run's log.
+    """
 
     trial_id: str
     rows: tuple[EvaluationRecord, ...] = ()
     event: Rung | Ended | Stopped | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """A request to stop, which is a file in the run's folder: the driver and every worker that sees it stop.
 
 A worker ends its trial after the running epoch, with a checkpoint; the driver starts no more trials and ends
-after the last one. The file is the whole protocol, so that any shell on any machine can make the request.
+after the last one. A trial that cannot be saved trains to its end, unless the request is made twice. The file
+is the whole protocol, so that any shell on any machine can make the request.
 """
 
 from __future__ import annotations
@@ -16,15 +17,20 @@ from lrstudy.errors import StoreError
 from lrstudy.store import Location
 
 _FILE: Final = "stop"
+_URGENT: Final = b" now"
 _ATTEMPTS: Final = 5
 # Seconds between two checks for the file: a local check takes microseconds, a remote one a round trip.
 _SECONDS: Final = 0.5
 _REMOTE_SECONDS: Final = 5.0
 
 
-def request_stop(store: Location) -> None:
-    """Request the study in this folder to stop; raises ``StoreError`` if the file cannot be written."""
-    content = repr(time.time()).encode()
+def request_stop(store: Location) -> bool:
+    """Request the study in this folder to stop; raises ``StoreError`` if the file cannot be written.
+
+    Returns True if this was requested before: then trials that cannot be saved lose their work.
+    """
+    again = (store / _FILE).exists()
+    content = repr(time.time()).encode() + (_URGENT if again else b"")
     for left in reversed(range(_ATTEMPTS)):
         try:
             (store / _FILE).write(content)
@@ -34,7 +40,8 @@ def request_stop(store: Location) -> None:
             if not (store / _FILE).exists() and not left:
                 raise
         else:
-            return
+            break
+    return again
 
 
 def withdraw_stop(store: Location, *, before: float = math.inf) -> None:
@@ -45,7 +52,7 @@ def withdraw_stop(store: Location, *, before: float = math.inf) -> None:
 
 def _moment(content: bytes) -> float:
     try:
-        return float(content)
+        return float(content.removesuffix(_URGENT))
     except ValueError:  # written by an earlier release or another program
         return -math.inf
 
@@ -71,6 +78,14 @@ class StopRequest:
             except StoreError:
                 return False  # an error of the store is not a request
         return self._requested
+
+    @property
+    def urgent(self) -> bool:
+        """Return True if a stop was requested twice; reads the file."""
+        try:
+            return self.requested and (self.store / _FILE).read().endswith(_URGENT)
+        except StoreError:
+            return False
 
     @property
     def visible(self) -> bool:

@@ -14,7 +14,7 @@ from lrstudy.catalog.task_parts import TORCHVISION
 from lrstudy.errors import InputError, MissingDataError, Problem
 from lrstudy.rules.child_import import ChildImport
 from lrstudy.rules.user_modules import UserCode
-from lrstudy.spec import Study
+from lrstudy.spec import ComponentSpec, Study
 
 if TYPE_CHECKING:
     from lrstudy.tasks import TaskData
@@ -43,16 +43,37 @@ class Checked:
 
 
 def users_code(study: Study) -> Iterator[UserCode]:
-    """Yield the users' own code that a study names: its data set, its model, its schedules."""
+    """Yield the users' own code that a study names: in its task, its schedules and its methods."""
     if study.function is not None:
         yield UserCode(study.function.train, "task", "train")
     else:
-        for part, name in (("dataset", study.built_in.dataset.name), ("model", study.built_in.model.name)):
-            if ":" in name and not name.startswith(TORCHVISION):
+        for part in ("dataset", "model", "loss"):
+            name = getattr(study.built_in, part).name
+            if _is_users(name):
                 yield UserCode(name, "task", part)
+        yield from _optimizers(study.built_in.optimizer, "task")
     for schedule in study.schedules:
-        if ":" in schedule.kind and schedule.kind.partition(".")[0] != "torch":
-            yield UserCode(schedule.kind, f"schedules.{schedule.name}", "kind")
+        where = f"schedules.{schedule.name}"
+        if _is_users(schedule.kind):
+            yield UserCode(schedule.kind, where, "kind")
+        if schedule.optimizer is not None:
+            yield from _optimizers(schedule.optimizer, where)
+
+
+def _optimizers(spec: ComponentSpec, where: str) -> Iterator[UserCode]:
+    """Yield users' own optimizers: the one that ``spec`` names, and those of its groups."""
+    named = [("optimizer", spec.name)]
+    for number, group in enumerate(spec.options.get("groups", ())):
+        named.append((f"optimizer.groups[{number}].optimizer", group.get("optimizer", "")))
+    for key, name in named:
+        if _is_users(name):
+            yield UserCode(name, where, key)
+
+
+def _is_users(name: str) -> bool:
+    """Return True if a name is of code that neither torch nor torchvision brings."""
+    package = name.partition(":")[0].partition(".")[0]
+    return ":" in name and not name.startswith(TORCHVISION) and package != "torch"
 
 
 def check_imports(study: Study, folders: Sequence[Path]) -> None:

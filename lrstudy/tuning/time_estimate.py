@@ -12,7 +12,8 @@ import torch
 
 from lrstudy.engine.lanes import LaneChoice, choose_lanes, seconds_per_step
 from lrstudy.engine.step import build_step
-from lrstudy.spec import Study
+from lrstudy.rules.identity import deciding_task
+from lrstudy.spec import Study, TaskSpec
 from lrstudy.store import Store
 from lrstudy.tasks import Pipeline, TaskData, assemble
 
@@ -77,7 +78,7 @@ def _at_once(study: Study) -> int:
 
 def _recorded(study: Study, run: Store) -> tuple[float | None, str]:
     """Return the mean seconds of the complete trials in a run of the same task, and a description."""
-    if run.study.spec.get("task") != study.to_json()["task"]:
+    if deciding_task(run.study.spec.get("task", {})) != deciding_task(study.to_json()["task"]):
         return None, ""
     whole = [trial for trial in run.trial_records() if trial.epochs_run == study.built_in.epochs]
     if not whole:
@@ -89,6 +90,14 @@ def _recorded(study: Study, run: Store) -> tuple[float | None, str]:
             if key.trial_id in seconds:
                 seconds[key.trial_id] += row.train_seconds + row.eval_seconds
     return statistics.fmean(seconds.values()), f"from {len(whole)} recorded trials"
+
+
+def _evaluation_share(task: TaskSpec, data: TaskData, steps_per_epoch: int) -> float:
+    """Return the seconds of evaluations per second of training steps."""
+    evaluations = steps_per_epoch / (task.evaluate_every or steps_per_epoch)  # in an epoch
+    models = 1 if task.ema is None else 2
+    # A forward pass is about a third of a step.
+    return models * evaluations * len(data.validation.targets) / len(data.train.targets) / 3
 
 
 def _time_steps(study: Study, data: TaskData) -> float:
@@ -108,8 +117,6 @@ def _time_steps(study: Study, data: TaskData) -> float:
             elif counted > warm_up and time.perf_counter() - started > _MEASURE_SECONDS:
                 break
         step_seconds = (time.perf_counter() - started) / max(counted - warm_up, 1)
-        # A forward pass is about a third of a step.
-        share = 1.0 + len(data.validation.targets) / len(data.train.targets) / 3
-        return step_seconds * share
+        return step_seconds * (1.0 + _evaluation_share(study.built_in, data, parts.pipeline.steps_per_epoch))
     finally:
         torch.set_num_threads(threads)

@@ -102,7 +102,14 @@ BROKEN: dict[str, tuple[dict[str, str], str, str, str, str]] = {
         "needs plain momentum", "Give a momentum above 0",
     ),
     "resources: two GPUs": (
-        parts(), "[resources]\ngpus = 2", "resources.gpus", "a trial trains on one GPU", "Give at most 1",
+        parts(), "[resources]\ngpus = 2", "resources.gpus", "a worker trains on one GPU", "workers = N, gpus = 1",
+    ),
+    "resources: two workers": (
+        parts(), "[resources]\nworkers = 2", "resources.workers = 2", "the built-in training has one process",
+        'train = "module:function"',
+    ),
+    "resources: no worker": (
+        parts(), "[resources]\nworkers = 0", "resources.workers = 0", "at least 1", "Give",
     ),
     "resources: lanes": (parts(), "[resources]\nlanes = -1", "resources.lanes", "at least 0", "Give"),
     "own: raises at import": (
@@ -287,6 +294,78 @@ def test_a_study_whose_data_are_missing_has_its_own_schedules_loaded() -> None:
     told = validate("study.toml")[2]
     assert "OSError: disk" in told
     assert "module 'mine' has no 'gone'" in told
+
+
+SEARCHED = {
+    "a corner of the space": (
+        '"optimizer.momentum" = [0.0, 0.9]',
+        {"optimizer": '{ name = "sgd", lr = 0.1, nesterov = true, momentum = 0.9 }'},
+        ("needs plain momentum", "(tried with optimizer.momentum = 0.0)"),
+    ),
+    "a size that the model cannot have": (
+        '"model.width" = [8, 0]',
+        {
+            "model": '{ name = "mine:make", width = 4 }',
+            "mine": "from torch import nn\n"
+            "def make(width, outputs, input_shape):\n"
+            "    return nn.Sequential(nn.Linear(input_shape[0], 8 // width), nn.Linear(8 // width, outputs))",
+        },
+        ("ZeroDivisionError", "(tried with model.width = 0)"),
+    ),
+    "an option that the optimizer has not": (
+        '"optimizer.speed" = [1, 2]',
+        {"optimizer": '{ name = "torch.optim:NAdam", lr = 0.1 }'},
+        ("unexpected keyword argument 'speed'", "(tried with optimizer.speed = 2)"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SEARCHED)
+def test_a_searched_value_that_cannot_be_trained_is_refused_once(name: str) -> None:
+    search, given, words = SEARCHED[name]
+    write(given, f"[schedules.cosine]\nlr = [0.1, 0.2]\n[search]\n{search}")
+    code, _, told = validate("study.toml")
+    assert code == 2
+    for said in words:
+        assert said in told
+    assert told.count("tried with") == 1
+
+
+def test_a_methods_optimizer_is_refused_at_its_place() -> None:
+    write({}, '[methods.muon]\nschedule = "fixed"\nlr = 0.1\noptimizer = "torch.optim:Muon"')
+    code, _, told = validate("study.toml")
+    assert code == 2
+    assert (
+        "methods.muon.optimizer = 'torch.optim:Muon': called with () it raised ValueError: Muon only" in told
+    )
+    line = int(told.split("study.toml:")[1].split(":")[0])
+    assert Path("study.toml").read_text().splitlines()[line - 1].startswith("optimizer = ")
+
+
+def test_an_optimizer_without_a_rule_is_refused_for_the_lipschitz_rate() -> None:
+    write({"optimizer": '{ name = "torch.optim:NAdam", lr = 0.1 }'}, "[schedules.lipschitz]")
+    code, _, told = validate("study.toml")
+    assert code == 2
+    assert "schedules.lipschitz" in told
+    assert "has no rule" in told
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        '[methods.own]\nschedule = "fixed"\nlr = 0.1\noptimizer = "mine:make"',
+        (
+            '[schedules.own]\nkind = "fixed"\nlr = 0.1\n'
+            'optimizer = { name = "sgd", groups = [{ match = "*.bias", optimizer = "mine:make" }] }'
+        ),
+    ],
+)
+def test_an_optimizers_module_that_ends_its_process_is_refused(more: str) -> None:
+    write({"mine": "import os\nos._exit(7)"}, more)
+    code, _, told = validate("study.toml")
+    assert code == 2
+    assert "importing mine ended the process with" in told
+    assert ".own.optimizer" in told
 
 
 @pytest.mark.parametrize("command", ["validate", "plan"])

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import pickle
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from function_group import FunctionGroup, Trial
+import torch
+from own_training import group as function_group
+from own_training import loader_of, loss_of, parts_of, train_steps, update
 from test_lane_study import study, values
 
+from lrstudy.engine.function import FunctionGroup, Trial
 from lrstudy.engine.lanes.stacked_model import StackedModel
 from lrstudy.engine.trial import Training, TrialConfig
 from lrstudy.records import Phase, Status
@@ -88,6 +92,10 @@ def end_of(messages: list[TrialMessage]) -> Ended:
     return messages[-1].event
 
 
+def notes_of(messages: list[TrialMessage]) -> tuple[str, ...]:
+    return tuple(note for message in messages for note in message.notes)
+
+
 def ask_to_stop(monkeypatch: pytest.MonkeyPatch, *answers: bool) -> None:
     """The answers to the loop's questions, the last of them for ever."""
     given = list(answers)
@@ -145,7 +153,7 @@ def test_a_trial_whose_checkpoint_does_not_fit_starts_again_and_says_so(
     assert {trial: rows_of(messages) for trial, messages in again.items()} == {
         trial: rows_of(messages) for trial, messages in whole.items()
     }
-    notes = {trial: end_of(messages).notes for trial, messages in again.items()}
+    notes = {trial: notes_of(messages) for trial, messages in again.items()}
     assert "f-tune-001: its checkpoint does not fit: KeyError: 'momentum'" in notes.pop("f-tune-001")
     assert set(notes.values()) == {()}
     assert end_of(again["f-tune-001"]).attempt.number == 1
@@ -197,7 +205,7 @@ def test_only_tuning_trials_are_at_rungs(worker: Worker) -> None:
 def break_training(monkeypatch: pytest.MonkeyPatch, error: BaseException, rate: float) -> list[int]:
     """Training with this rate raises in its second epoch; returns the epochs that any began."""
     epochs: list[int] = []
-    noted = Training.note_epoch
+    noted = Training._record
 
     def broken(self: Training, *given: Any) -> Any:
         epochs.append(self.epoch + 1)
@@ -205,7 +213,7 @@ def break_training(monkeypatch: pytest.MonkeyPatch, error: BaseException, rate: 
             raise error
         return noted(self, *given)
 
-    monkeypatch.setattr(Training, "note_epoch", broken)
+    monkeypatch.setattr(Training, "_record", broken)
     return epochs
 
 
@@ -243,21 +251,21 @@ def test_whatever_a_trial_raises_is_its_outcome(
     assert (end.outcome.error or "").splitlines()[-1] == says
 
 
-def by_steps(trial: Trial) -> None:
-    """A training function that owns its loop, with an evaluation after every second step."""
-    for step in range(trial.kept.get("step", 0) + 1, 7):
-        trial.kept = {"step": step}
-        if step % 2:
-            trial.step()
-        else:
-            trial.report(10.0 - step)
+def train_unkept(trial: Trial) -> None:
+    """The same without anything kept for a checkpoint."""
+    trial.keep = lambda **kept: None  # type: ignore[method-assign]
+    train_steps(trial)
 
 
 @pytest.fixture
 def function_worker(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> Worker:
-    def run(spec: Study, jobs: list[Job], *, keeps: bool = True, **how: Any) -> Messages:
+    """Trains a user's function for 6 steps, with an evaluation after every second step."""
+
+    def run(
+        spec: Study, jobs: list[Job], *, function: Callable[[Trial], None] = train_steps, **how: Any
+    ) -> Messages:
         def start(*given: Any, in_lanes: bool) -> FunctionGroup:
-            return FunctionGroup(by_steps, 0, keeps=keeps)
+            return function_group(function, "fixed", steps=6, evaluate_every=2, end_seconds=0.2)
 
         monkeypatch.setattr(loop, "start_group", start)
         return worker(spec, jobs, **how)
@@ -266,44 +274,102 @@ def function_worker(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> Worker:
 
 
 def losses(messages: list[TrialMessage]) -> list[float]:
-    return [row["train_loss"] for row in rows_of(messages)]
+    return [row["val_loss"] for row in rows_of(messages)]
 
 
 def test_a_function_with_its_own_loop_is_trained_stopped_within_an_epoch_and_continued(
     function_worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (whole,) = function_worker(study(), jobs(0.1)).values()
-    assert losses(whole) == [8.0, 6.0, 4.0]
-    assert end_of(whole).outcome.evaluations == 3
-    ask_to_stop(monkeypatch, False, False, False, True)  # after the third step
+    assert end_of(whole).outcome.evaluations == len(losses(whole)) == 3
+    # After the third step: a pause each at steps 1 and 2, at the evaluation, and at step 3.
+    ask_to_stop(monkeypatch, False, False, False, False, True)
     (stopped,) = function_worker(study(), jobs(0.1)).values()
     assert stopped[-1].event == Stopped()
-    assert losses(stopped) == [8.0]
+    assert losses(stopped) == losses(whole)[:1]
     ask_to_stop(monkeypatch, False)
     (again,) = function_worker(study(), jobs(0.1)).values()
-    assert losses(again) == [8.0, 6.0, 4.0]
+    assert losses(again) == losses(whole)
     assert end_of(again).attempt.number == 2
 
 
 def test_a_function_that_is_stopped_before_its_first_evaluation_can_be_continued(
     function_worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    (whole,) = function_worker(study(), jobs(0.1)).values()
     ask_to_stop(monkeypatch, False, True)
     (stopped,) = function_worker(study(), jobs(0.1)).values()
     assert stopped == [TrialMessage("f-tune-000", (), Stopped())]
     ask_to_stop(monkeypatch, False)
     (again,) = function_worker(study(), jobs(0.1)).values()
-    assert losses(again) == [8.0, 6.0, 4.0]
+    assert losses(again) == losses(whole)
     assert end_of(again).attempt.number == 2
 
 
-def test_a_function_that_keeps_nothing_is_trained_to_its_end(
+def test_a_function_that_keeps_nothing_is_trained_to_its_end_with_a_warning(
     function_worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ask_to_stop(monkeypatch, False, True)
-    (messages,) = function_worker(study(), jobs(0.1), keeps=False).values()
+    (messages,) = function_worker(study(), jobs(0.1), function=train_unkept).values()
     assert end_of(messages).outcome.evaluations == 3
     assert not end_of(messages).checkpointed
+    (note,) = notes_of(messages)
+    assert "keeps nothing (trial.keep)" in note
+
+
+def test_a_second_request_stops_a_function_that_keeps_nothing(
+    function_worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask_to_stop(monkeypatch, False, True)
+    monkeypatch.setattr(StopRequest, "urgent", property(lambda _: True))
+    (messages,) = function_worker(study(), jobs(0.1), function=train_unkept).values()
+    assert messages[-1].event == Stopped()
+    assert losses(messages) == []
+
+
+def test_evaluations_are_replaced_where_a_function_starts_again(
+    function_worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def other(trial: Trial) -> None:
+        """Keeps an object more than the function that the checkpoint is of."""
+        trial.keep(another=torch.nn.Linear(1, 1))
+        train_steps(trial)
+
+    (whole,) = function_worker(study(), jobs(0.1), function=other).values()
+    ask_to_stop(monkeypatch, *[False] * 6, True)
+    (stopped,) = function_worker(study(), jobs(0.1)).values()
+    assert len(losses(stopped)) == 2
+    ask_to_stop(monkeypatch, False)
+    (again,) = function_worker(study(), jobs(0.1), function=other).values()
+    assert losses(again) == losses(whole)
+    assert end_of(again).outcome.evaluations == 3
+    assert any("does not fit" in note for note in notes_of(again))
+
+
+def test_a_function_that_does_not_end_fails_its_trial_and_ends_the_process_after_the_last_report(
+    function_worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released = threading.Event()
+
+    def stays(trial: Trial) -> None:
+        model, optimizer, schedule = parts_of(trial, loader := loader_of())
+        for batch in trial.steps(loader):
+            update(loss_of(model, batch), optimizer, schedule)
+            try:
+                if trial.due:
+                    trial.report(val_loss=float("nan"))
+            except BaseException:  # noqa: BLE001 - what is tested
+                released.wait()
+
+    ended: list[str] = []
+    monkeypatch.setattr(loop, "end_process", lambda: ended.append("ended"))
+    (messages,) = function_worker(study(), jobs(0.1), function=stays).values()
+    released.set()
+    assert ended == ["ended"]
+    end = end_of(messages)
+    assert (end.outcome.status, end.fault) == (Status.FAILED, Fault.ERROR)
+    assert "did not end within 0.2 s" in (end.outcome.error or "")
+    assert f"{Path(__file__).name}, line {stays.__code__.co_firstlineno}" in (end.outcome.error or "")
 
 
 def test_a_function_is_at_a_rung_once(function_worker: Worker) -> None:

@@ -43,9 +43,11 @@ def range_test(
     from lrstudy.rules.surroundings import output_to_stderr
     from lrstudy.spec import load_study
     from lrstudy.spec.load import located_in
+    from lrstudy.spec.searched_values import study_of_method
 
     spec = load_study(study, set_ or [])
     user = schedule_to_use(spec, schedule)
+    spec = spec if user is None else study_of_method(spec, user.name)
     if plot is not None and (problems := figure_problems("--plot", plot)):
         raise InputError(problems)
     seed = spec.seed if seed is None else seed

@@ -37,6 +37,7 @@ def plan_of(study: Study, estimate: Estimate) -> dict[str, Any]:
                 study.clock: (tests + tune + confirm) * study.length,
                 "space": {name: describe(space) for name, space in schedule.space.items()},
                 "fixed": dict(schedule.fixed),
+                "optimizer": None if schedule.optimizer is None else schedule.optimizer.name,
             }
         )
     return {
@@ -126,6 +127,9 @@ def show_plan(console: Console, plan: dict[str, Any]) -> None:
         words("searched"),
     ]
     console.print(table(columns, [_schedule_row(each, plan["clock"]) for each in plan["schedules"]]))
+    for schedule in plan["schedules"]:
+        if schedule["optimizer"] is not None:
+            console.print(f"\n{escape(schedule['name'])}: {schedule['kind']} with {schedule['optimizer']}")
     if tested := [escape(schedule["name"]) for schedule in plan["schedules"] if schedule["range_tests"]]:
         console.print(f"\nrange test first, in place of a tuning configuration: {', '.join(tested)}")
     console.print()
@@ -161,6 +165,8 @@ def _budget(plan: dict[str, Any]) -> str:
     searched = [schedule for schedule in plan["schedules"] if schedule["space"]]
     idle = [schedule["name"] for schedule in plan["schedules"] if not schedule["space"]]
     length, steps, unit = plan["length"], plan["steps_per_epoch"], _unit(plan)
+    if any("task.batch_size" in {**schedule["space"], **schedule["fixed"]} for schedule in plan["schedules"]):
+        steps = None  # each trial has its own number
     most = "at most " if plan["at_most"] else ""
     said = [f"{most}{counted(plan['trials'], 'trial')}, {counted(plan[plan['clock']], unit)}"]
     if searched:

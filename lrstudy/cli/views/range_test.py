@@ -17,7 +17,7 @@ from lrstudy.errors import InputError, Problem, did_you_mean
 from lrstudy.rules.counting import counted
 from lrstudy.rules.range_bounds import MARGIN, RULE, Bounds, smooth, window_of
 from lrstudy.spec import ScheduleSpec, Study
-from lrstudy.spec.checks import RATES
+from lrstudy.spec.schedule_tables import RATES
 
 
 def rate_of(schedule: ScheduleSpec) -> str | None:

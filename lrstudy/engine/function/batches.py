@@ -59,7 +59,7 @@ class Batches:
         self.passes, self.seen, self._current = self.passes + 1, 0, None
 
     def has_more(self) -> bool:
-        """Return True if the pass has another batch; draws it, and keeps the position before that draw."""
+        """Return True if the pass has another batch; draws it, and keeps the position before that."""
         if self._current is None:
             return False
         if self._next is _END:

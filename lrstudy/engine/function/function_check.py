@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 
 from lrstudy.engine.function.start_function import train_code
+from lrstudy.rules.user_line import defining_line
 from lrstudy.rules.user_modules import load
 from lrstudy.spec import FunctionTask
 
@@ -21,7 +22,14 @@ def check_function(task: FunctionTask) -> None:
         signature.bind(object())
     except TypeError:
         message = f"cannot be called with one argument, the trial: it takes {signature}"
+        message += defining_line(function)
         code.refuse(message, "Write def train(trial: lrstudy.Trial) -> None.")
-    if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
-        kind = "generator" if inspect.isgeneratorfunction(function) else "coroutine"
-        code.refuse(f"is a {kind} function, whose body a call does not run", "Write a plain function.")
+    tests = {
+        "generator": inspect.isgeneratorfunction,
+        "coroutine": inspect.iscoroutinefunction,
+        "asynchronous generator": inspect.isasyncgenfunction,
+    }
+    for kind, test in tests.items():
+        if test(function):
+            message = f"is a {kind} function, whose body a call does not run{defining_line(function)}"
+            code.refuse(message, "Write a plain function: def, without yield or await in it.")

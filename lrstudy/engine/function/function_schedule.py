@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from lrstudy.errors import ContractError, Problem
+from lrstudy.engine.function.reports import refusal
 from lrstudy.schedules import Schedule
 
 
@@ -87,7 +87,7 @@ class TrialSchedule(LRScheduler):
     def _refuse(self, *_: Any) -> None:
         message = f"the schedule {self.name!r} brings its own optimizer, and another one was stepped"
         remedy = "Train with the schedule's: optimizer = schedule.optimizer, after trial.schedule(…)."
-        raise ContractError(Problem("task", "train", message, remedy))
+        raise refusal(message, remedy)
 
 
 def _rates(optimizer: Optimizer) -> list[Any]:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import io
+from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
+
+import torch
 
 from lrstudy.engine.function.function_schedule import TrialSchedule
 from lrstudy.engine.function.random_states import State
 from lrstudy.engine.function.reports import refusal
+from lrstudy.safe_text import describe
 
 
 class KeptObjects:
@@ -42,6 +47,19 @@ class KeptObjects:
                 raise refusal(f"trial.keep got two objects named {name}", "Give each its own name.")
             self._objects[name] = kept
 
+    def check_states(self) -> None:
+        """Raise ``ContractError`` for an object whose state no checkpoint can hold."""
+        for name, kept in self._objects.items():
+            try:
+                state = kept.state_dict()
+            except Exception as error:
+                message = f"trial.keep: the state_dict of {name} raised {describe(error)}"
+                raise refusal(message, "Correct it, or do not keep that object.") from error
+            if (cause := why_not_saved(state)) is not None:
+                message = f"trial.keep: the state_dict of {name} ({type(kept).__name__}) {cause}"
+                remedy = "Let it return tensors, numbers, texts, None, and lists and dicts of these."
+                raise refusal(message, remedy)
+
     def state_dict(self) -> State:
         """Return all states. An optimizer that a schedule steers is kept with it."""
         kept = {id(each) for each in self._objects.values()}
@@ -67,3 +85,37 @@ class KeptObjects:
                 schedule.optimizer.load_state_dict(optimizer)
         for schedule, position in zip(self.schedules, state["schedules"], strict=True):
             schedule.load_state_dict(position)
+
+
+def why_not_saved(state: Any) -> str | None:
+    """Return the reason why a checkpoint cannot hold this state; None if it can.
+
+    It is saved and loaded as a checkpoint is, with an empty tensor for each tensor in it.
+    """
+    buffer = io.BytesIO()
+    try:
+        torch.save(_without_values(state), buffer)
+    except Exception as error:  # noqa: BLE001 - pickle calls users' code
+        return f"cannot be saved: {_first_line(error)}"
+    buffer.seek(0)
+    try:
+        torch.load(buffer, weights_only=True)
+    except Exception as error:  # noqa: BLE001 - torch raises several kinds
+        return f"cannot be loaded safely: {_first_line(error)}"
+    return None
+
+
+def _without_values(state: Any) -> Any:
+    if isinstance(state, torch.Tensor):
+        return torch.zeros(())
+    if type(state) in (list, tuple):
+        return type(state)(_without_values(each) for each in state)
+    if type(state) in (dict, OrderedDict):
+        return {key: _without_values(value) for key, value in state.items()}
+    return state
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in describe(error).splitlines()]
+    named = [line for line in lines if "WeightsUnpickler error" in line]
+    return (named or lines)[0]

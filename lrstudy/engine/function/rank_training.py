@@ -14,10 +14,10 @@ from typing import Any, Protocol
 
 import torch.distributed as dist
 
-from lrstudy.engine.function.function_call import call
+from lrstudy.engine.function.function_call import call, check_end, keep_warning
 from lrstudy.engine.function.random_states import seed_all
 from lrstudy.engine.function.rank_zero import from_rank_zero
-from lrstudy.engine.function.trial_handle import Misfit, Trial, TrialEnded
+from lrstudy.engine.function.trial_handle import Trial
 from lrstudy.engine.function.trial_settings import Settings
 from lrstudy.engine.trial import State
 from lrstudy.records import EvaluationRecord
@@ -61,6 +61,9 @@ class RankCaller:
     def __init__(self, desk: Desk, rank: int) -> None:
         self._desk, self._rank = desk, rank
         self.trial: Trial | None = None
+        self.ended = False
+        """True once the group has ended the trial."""
+        self._warned = False
 
     def pause(self, row: EvaluationRecord | None, *, safe: bool) -> bool:
         """Wait for the group's answer; save on request. Return True if the trial continues."""
@@ -68,11 +71,18 @@ class RankCaller:
         assert trial is not None
         answer = None
         if self._rank == 0:
+            self._warn(trial)
             answer = self._desk.pause(row, safe=safe, keeps=trial.keeps, reason=trial.reason)
         while (answer := from_rank_zero(answer)) is Answer.SAVE:
             state = _gather(trial.state())
             answer = None if state is None else self._desk.save(state)
-        return answer is Answer.CONTINUE
+        self.ended = answer is Answer.END
+        return not self.ended
+
+    def _warn(self, trial: Trial) -> None:
+        if not self._warned and (warning := keep_warning(trial)) is not None:
+            self._warned = True
+            self.note(warning)
 
     def due(self) -> bool:
         """Return False: ranks pause after reports alone."""
@@ -103,17 +113,15 @@ def train_rank(
         seed_all(rank_seed(settings.seed, rank))
         try:
             call(function, trial)
-        except Misfit as error:
-            if rank == 0:
-                desk.restart(str(error))
-            state = None
-        except TrialEnded:
-            return
-        else:
-            trial.check_end()
-            return
+            if trial.misfit is None:
+                if not caller.ended:
+                    check_end(function, trial)
+                return
         finally:
             trial.close()
+        if rank == 0:
+            desk.restart(str(trial.misfit))
+        state = None
 
 
 def rank_seed(seed: int, rank: int) -> int:

@@ -9,8 +9,9 @@ from typing import Any, Final
 
 import torch
 
-from lrstudy.errors import ContractError, Problem, did_you_mean
+from lrstudy.errors import NO_VALUE, ContractError, Problem, did_you_mean
 from lrstudy.records import EvaluationRecord
+from lrstudy.rules.user_line import calling_line
 
 # Reported values that are counts, not metrics.
 COUNTS: Final = ("samples", "tokens")
@@ -35,10 +36,14 @@ class Report:
         return {name: value for name, value in self.values.items() if name not in _FIELDS}
 
 
-def refusal(message: str, remedy: str, value: Any = None) -> ContractError:
-    """Return the error of a training that breaks its contract."""
-    problem = Problem("task", "train", message, remedy)
-    return ContractError(problem if value is None else Problem("task", "train", message, remedy, value))
+def refusal(message: str, remedy: str, value: Any = NO_VALUE) -> ContractError:
+    """Return the error of a training that breaks its contract, with the line of its code that runs."""
+    return ContractError(broken(message, remedy, value))
+
+
+def broken(message: str, remedy: str, value: Any = NO_VALUE) -> Problem:
+    """Return the problem of a training that breaks its contract, with the line of its code that runs."""
+    return Problem("task", "train", message + calling_line(), remedy, value)
 
 
 def read_report(given: Mapping[str, Any], declared: Sequence[str] | None) -> Report:
@@ -53,12 +58,12 @@ def read_report(given: Mapping[str, Any], declared: Sequence[str] | None) -> Rep
         number = _number(raw)
         if number is None:
             message = f"trial.report: {name} is no number ({type(raw).__name__}{_shape(raw)})"
-            problems.append(Problem("task", "train", message, f"Report one number: {name}=float(…)."))
+            problems.append(broken(message, f"Report one number: {name}=float(…)."))
         elif name not in COUNTS:
             values[name] = number
-        elif number < 0 or number != int(number):
+        elif not number.is_integer() or number < 0:  # NaN and infinity are no integers
             message, remedy = f"trial.report: {name} is no count", f"Give the total {name} since the start."
-            problems.append(Problem("task", "train", message, remedy, number))
+            problems.append(broken(message, remedy, number))
         else:
             counts[name] = int(number)
     if problems:
@@ -87,11 +92,11 @@ def _name_problems(given: Mapping[str, Any], declared: Sequence[str]) -> Iterato
         if name not in known:
             message = f"trial.report: {name} is not one of task.metrics"
             remedy = f'{did_you_mean(name, known)} Or declare it: metrics = {{ {name} = "min" }}.'
-            yield Problem("task", "train", message, remedy)
+            yield broken(message, remedy)
     missing = [name for name in declared if name not in given]
     if missing:
         message = f"trial.report lacks {', '.join(missing)}, of task.metrics"
-        yield Problem("task", "train", message, "Report every declared metric each time.")
+        yield broken(message, "Report every declared metric each time.")
 
 
 def _number(raw: Any) -> float | None:

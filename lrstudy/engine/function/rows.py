@@ -25,6 +25,7 @@ class Rows:
         self.latest: float | None = None
         self.waiting = False
         self._samples: int | None = 0
+        self._given: dict[str, int] = {}  # the counts of the last report
 
     def count(self, rows: int | None, workers: int) -> None:
         """Count a batch; one of unknown length makes the number of samples unknown."""
@@ -42,6 +43,7 @@ class Rows:
         if self.count_of_evaluations and step <= self.last_step:
             message = f"trial.report was called twice at step {step}"
             raise refusal(message, "Report once after an evaluation, with all metrics.")
+        self._check_counts(report)
         self.count_of_evaluations += 1
         self.last_step = step
         rates, measured = schedule.take_rates(), schedule.schedule.measurement
@@ -66,6 +68,16 @@ class Rows:
             **report.in_fields(),
         )
 
+    def _check_counts(self, report: Report) -> None:
+        """Raise ``ContractError`` for a count that is less than in the report before."""
+        for name, count in (("samples", report.samples), ("tokens", report.tokens)):
+            before = self._given.get(name, 0)
+            if count is not None and count < before:
+                message = f"trial.report: {name} went from {before} down to {count}"
+                raise refusal(message, f"Give the total {name} since the start of the trial.")
+            if count is not None:
+                self._given[name] = count
+
     def state_dict(self) -> dict[str, Any]:
         """Return the counts."""
         return {
@@ -73,9 +85,11 @@ class Rows:
             "last_step": self.last_step,
             "latest": self.latest,
             "samples": self._samples,
+            "given": dict(self._given),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue from saved counts."""
         self.count_of_evaluations, self.last_step = state["evaluations"], state["last_step"]
         self.latest, self._samples = state["latest"], state["samples"]
+        self._given = dict(state["given"])

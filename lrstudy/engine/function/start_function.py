@@ -15,10 +15,12 @@ from lrstudy.records import EvaluationRecord, Status
 from lrstudy.rules.outcome import Outcome, best_index, objective_of
 from lrstudy.rules.user_modules import UserCode, load
 from lrstudy.spec import FunctionTask, Study
+from lrstudy.spec.searched_values import function_params, schedule_params, study_of_trial
 
 
 def start_function(study: Study, config: TrialConfig, device: torch.device) -> FunctionGroup:
     """Return the group of a trial; raises ``ContractError`` if the function cannot be imported."""
+    study = study_of_trial(study, config.schedule, config.params)
     task = study.function
     assert task is not None
     function = load(train_code(task))
@@ -36,7 +38,8 @@ def settings_of(study: Study, task: FunctionTask, config: TrialConfig, device: t
         seed=config.seed,
         schedule=config.schedule,
         kind=config.kind,
-        schedule_params=config.params,
+        schedule_params=schedule_params(config.params),
+        params=function_params(config.params),
         metric=study.metric,
         declared=tuple(task.metrics),
         steps=task.steps,

@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from lrstudy.engine.function.batches import Batches, length_of
 from lrstudy.engine.function.function_schedule import TrialSchedule
 from lrstudy.engine.function.reports import refusal
 from lrstudy.engine.function.rows import Rows
 from lrstudy.engine.function.trial_settings import Settings
+
+# More steps of the schedule than of its optimizer are accepted up to here.
+_SKIPPED_SHARE: Final = 1.5
+_SKIPPED_FIRST: Final = 10
 
 
 class StepCheck:
@@ -80,11 +84,23 @@ class StepCheck:
             remedy = "Call it once after every optimizer.step(), not once per epoch."
             if called == 0 and self._schedule.updates < step and self._accumulate == 1:
                 remedy += " With gradient accumulation, write trial.steps(loader, accumulate=N)."
+            if called > 1 and self._accumulate > 1:
+                remedy = "With accumulation, step the optimizer and the schedule under `if trial.updating:`."
             raise refusal(message, remedy)
+        self._check_updates(self._schedule)
         if self._due(step) and rows.last_step != step:
             every = self._settings.evaluate_every
             message = f"no trial.report at step {step}, where one is due (evaluate_every = {every})"
             remedy = "Write `if trial.due:` in the loop, with an evaluation and trial.report below it."
+            raise refusal(message, remedy)
+
+    def _check_updates(self, schedule: TrialSchedule) -> None:
+        """Raise ``ContractError`` if the optimizer takes fewer steps than the schedule."""
+        # A gradient scaler skips updates, most of them at first; the schedule moves all the same.
+        if schedule.steps > _SKIPPED_SHARE * schedule.updates + _SKIPPED_FIRST:
+            taken = f"{schedule.steps} steps of the schedule and {schedule.updates} of its optimizer"
+            message = f"optimizer.step() is not called once in every step: {taken} so far"
+            remedy = "Step the optimizer that trial.schedule got (schedule.optimizer) before the schedule."
             raise refusal(message, remedy)
 
     def check_report(self, step: int) -> None:
@@ -104,7 +120,11 @@ class StepCheck:
             return self._due(step)
         if self._settings.steps is not None and step == self._settings.steps:
             return True
-        return self._settings.epochs is not None and batches is not None and batches.seen == batches.length
+        if self._settings.epochs is None or batches is None:
+            return False
+        if batches.length is None:
+            return step - self._pass_began == self.per_epoch
+        return batches.seen == batches.length
 
     def _due(self, step: int) -> bool:
         every = self._settings.evaluate_every
@@ -132,10 +152,10 @@ class StepCheck:
     def of_own_loop(self, schedule: TrialSchedule) -> int:
         """Return the step of a report from a loop that is not ``trial.steps``; check the schedule's steps."""
         called, updates = schedule.steps, schedule.updates
-        # A gradient scaler skips updates at first, but the schedule's steps go on.
-        if called < updates or called > 1.5 * updates + 10 or called == 0:
+        if called < updates or called == 0:
             message = f"schedule.step() was called {called} times in {updates} optimizer steps"
             raise refusal(message, "Call it once after every optimizer.step(), not once per epoch.")
+        self._check_updates(schedule)
         return called
 
     def check_end(self, step: int, epoch: int | None, batches: Batches | None, rows: Rows) -> None:

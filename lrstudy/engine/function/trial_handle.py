@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -15,13 +16,15 @@ from lrstudy.engine.function.build import build_trial_schedule, check_optimizer
 from lrstudy.engine.function.function_schedule import TrialSchedule
 from lrstudy.engine.function.interval_clock import IntervalClock
 from lrstudy.engine.function.kept_objects import KeptObjects
-from lrstudy.engine.function.random_states import State, load_random, save_random
+from lrstudy.engine.function.random_states import State, generators_of, load_random, save_random
 from lrstudy.engine.function.rank_zero import from_rank_zero
 from lrstudy.engine.function.reports import diverged, read_report, refusal
 from lrstudy.engine.function.rows import Rows
 from lrstudy.engine.function.step_check import StepCheck
 from lrstudy.engine.function.trial_settings import Settings
+from lrstudy.engine.group import MISFITS
 from lrstudy.records import EvaluationRecord
+from lrstudy.safe_text import describe
 
 
 class TrialEnded(BaseException):
@@ -82,9 +85,13 @@ class Trial:
         self._steps = StepCheck(settings)
         self._batches: Batches | None = None
         self._epoch: int | None = None  # the pass in progress, within ``epochs``
-        self._began = self._over = False
+        self._began = self._restored = self._over = False
+        self._owner: int | None = None
+        self._generators: dict[str, torch.Generator] = {}  # those of the loaders that a schedule got
         self.reason: str | None = None
         """The reason why the trial counts as diverged."""
+        self.misfit: Misfit | None = None
+        """The reason why the function's objects do not fit the checkpoint."""
 
     # -- before the training ------------------------------------------------------------------------
 
@@ -104,11 +111,14 @@ class Trial:
         inputs and targets, to a schedule that measures in passes; ``steps_per_epoch`` gives the number alone.
         Raises ``SchedulerError`` or ``ContractError`` for what the schedule cannot work with.
         """
+        self._check_over()
         if self._began:
             raise refusal("trial.schedule was called after the training began", "Call it before trial.steps.")
         check_optimizer(optimizer)
         length = self._steps.epoch_length(loader, steps_per_epoch)
         built = build_trial_schedule(self._settings, optimizer, model, loss, loader, length)
+        for name, generator in generators_of(loader).items():
+            self._generators[f"{len(self._kept.schedules)}.{name}"] = generator
         self._kept.schedules.append(built)
         return built
 
@@ -118,6 +128,7 @@ class Trial:
         They are restored when ``steps`` or ``epochs`` begins, with the random states and the data's position.
         A function that keeps nothing starts again from the beginning after an interruption.
         """
+        self._check_over()
         if self._began:
             raise refusal("trial.keep was called after the training began", "Call it before trial.steps.")
         self._kept.add(objects)
@@ -191,10 +202,12 @@ class Trial:
         self._clock.switch(evaluating=True)
         for each in self._kept.schedules:
             each.schedule.before_evaluation()
-        yield
-        for each in self._kept.schedules:
-            each.schedule.before_training()
-        self._clock.switch(evaluating=False)
+        try:
+            yield
+            for each in self._kept.schedules:
+                each.schedule.before_training()
+        finally:
+            self._clock.switch(evaluating=False)
 
     def report(self, **metrics: Any) -> None:
         """Record an evaluation: every metric of ``[task] metrics``, and ``train_loss`` where it is known.
@@ -235,10 +248,28 @@ class Trial:
 
     # -- for the caller -----------------------------------------------------------------------------
 
+    def enter(self) -> None:
+        """Note that the function is called in this thread."""
+        self._owner = threading.get_ident()
+
+    def leave(self) -> None:
+        """Note that the function has ended: a thread that it left behind ends at its next call."""
+        self._over, self._owner = True, None
+
+    @property
+    def trains(self) -> bool:
+        """Return True if the training has begun."""
+        return self._began
+
     @property
     def keeps(self) -> bool:
-        """Return True if the function keeps its state for checkpoints."""
-        return self._kept.any
+        """Return True if the function keeps its state for checkpoints, and restores it."""
+        return self._kept.any and (self._restored or not self._began)
+
+    @property
+    def keeps_in_vain(self) -> bool:
+        """Return True if the function keeps its state, and never restores it."""
+        return self._kept.any and not self.keeps
 
     def state(self) -> State | None:
         """Return the trial's checkpoint at a safe pause; None if the function keeps nothing."""
@@ -247,7 +278,7 @@ class Trial:
         return {
             "kept": self._kept.state_dict(),
             "batches": None if self._batches is None else self._batches.state_dict(),
-            "random": save_random(),
+            "random": save_random(self._generators),
             "step": self.step,
             "epoch": self._epoch,
             "seconds": list(self._clock.seconds()),
@@ -275,17 +306,19 @@ class Trial:
             )
         if self._began:
             return
-        self._began = True
+        self._kept.check_states()
+        self._began = self._restored = True
         saved = self._saved
         if saved is not None:
             try:
                 self._kept.load_state_dict(saved["kept"])
-            except (RuntimeError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-                raise Misfit(str(error)) from error
+            except MISFITS as error:
+                self.misfit = Misfit(describe(error))
+                raise self.misfit from error
             self.step, self._epoch = saved["step"], saved["epoch"]
             self._rows.load_state_dict(saved["rows"])
             self._steps.load_state_dict(saved["checks"])
-            load_random(saved["random"])
+            load_random(saved["random"], self._generators)
             self._clock.reset(*saved["seconds"])
         else:
             self._clock.reset()
@@ -331,3 +364,6 @@ class Trial:
     def _check_over(self) -> None:
         if self._over:
             raise TrialEnded
+        if self._owner is not None and self._owner != threading.get_ident():
+            message = "the trial was used in another thread than the function's"
+            raise refusal(message, "Call its methods, and step its schedule, in the function itself.")

@@ -82,13 +82,18 @@ def try_training(
     printer = _Printer(show=show)
     trial = Trial(settings, printer)
     seed_all(seed)
+    trial.enter()
     try:
         function(trial)
-        trial.check_end()
+        if trial.reason is None:
+            trial.check_end()
     except TrialEnded:
-        print(f"diverged: {trial.reason}", flush=True)
+        pass
     finally:
+        trial.leave()
         trial.close()
+    if trial.reason is not None:
+        print(f"diverged: {trial.reason}", flush=True)
     return printer.rows
 
 

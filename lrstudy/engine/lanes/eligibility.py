@@ -20,6 +20,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
+from lrstudy.catalog.moved_options import WEIGHT_DECAY, names_moved
 from lrstudy.catalog.schedule_kinds import SCHEDULES
 from lrstudy.engine.lanes.lane_group import LaneGroup
 from lrstudy.engine.lanes.lane_losses import StackedLoss
@@ -28,6 +29,7 @@ from lrstudy.engine.trial import TrialConfig
 from lrstudy.records import EvaluationRecord, Phase
 from lrstudy.spec import Choices, Range, ScheduleSpec, Study
 from lrstudy.spec.models import TaskSpec
+from lrstudy.spec.searched_values import is_of_task
 from lrstudy.tasks import Seeds, TaskData, assemble
 from lrstudy.tasks.losses import Loss
 from lrstudy.tasks.pipeline import EVALUATION_ROWS, Pipeline
@@ -51,6 +53,8 @@ def why_not(study: Study, data: TaskData, kinds: Sequence[str]) -> str | None:
     for kind in kinds:
         if kind not in SCHEDULES:
             return f"the schedule {kind!r} is user-defined"
+    if (reason := _why_parts_differ(study)) is not None:
+        return reason
     reason = unstackable(assemble(task, data, torch.device("cpu")).model)
     return disagreement(task, data) if reason is None else reason
 
@@ -63,9 +67,29 @@ def unsupported(task: TaskSpec) -> str | None:
         "gradients are clipped (task.clip_norm)": task.clip_norm is not None,
         "the weights are averaged (task.ema)": task.ema is not None,
         "the model is compiled (task.compile)": task.compile,
+        "metrics are those of torchmetrics (task.metrics)": bool(task.metrics),
         "evaluations are not at the epochs' ends (task.evaluate_every)": task.evaluate_every is not None,
     }
     return next((reason for reason, holds in reasons.items() if holds), None)
+
+
+def _why_parts_differ(study: Study) -> str | None:
+    """Return the reason if lanes would not share a task, or if a part of it is not stacked; else None.
+
+    The lanes of a group have one batch size, one model and one optimizer but for its rate and momentum.
+    """
+    for part in (study.built_in.loss, study.built_in.optimizer):
+        if part.is_users_own:
+            return f"{part.name!r} is not one of lrstudy's parts, which alone are known not to mix lanes"
+    if any("optimizer" in group for group in study.built_in.optimizer.options.get("groups", ())):
+        return "a group of parameters has its own optimizer"
+    for schedule in study.schedules:
+        if schedule.optimizer is not None:
+            return f"trials of a group would differ in the optimizer: {schedule.name!r} has its own"
+        for name in (*schedule.space, *schedule.fixed):
+            if is_of_task(name):
+                return f"trials of a group would differ in {name}"
+    return None
 
 
 def disagreement(task: TaskSpec, data: TaskData) -> str | None:
@@ -136,11 +160,16 @@ def neighbours_matter(study: Study, data: TaskData) -> bool:
 
 
 def _kinds(study: Study) -> list[tuple[str, dict[str, Any]]]:
-    """Return a fixed rate, which changes every weight, and the schedules that use weights or activations."""
+    """Return a fixed rate, which changes every weight, and the schedules with arithmetic of a different kind.
+
+    They read weights, activations, losses or gradients, or move a weight decay that lanes then do not share.
+    """
     own = [
         schedule
         for schedule in study.schedules
-        if schedule.kind == "lipschitz" or SCHEDULES[schedule.kind].replaces_optimizer
+        if schedule.kind in ("lipschitz", "polyak")
+        or SCHEDULES[schedule.kind].replaces_optimizer
+        or WEIGHT_DECAY in names_moved([*schedule.fixed, *schedule.space])
     ]
     return [("fixed", {"lr": 0.05}), *((schedule.kind, _example_params(schedule)) for schedule in own)]
 

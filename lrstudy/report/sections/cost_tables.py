@@ -28,7 +28,13 @@ def winners_table(study: Summary) -> NumberTable:
         "there. Diverged, pruned and failed count tuning and confirm trials; a failed trial raised an error "
         "and is no result."
     )
-    return NumberTable("Winners", columns, (Group("", rows),), (note,))
+    methods = [
+        f"{schedule.name} is {schedule.kind} with {schedule.optimizer}"
+        for schedule in study.schedules
+        if schedule.optimizer is not None
+    ]
+    notes = (note, f"{listed(methods)}; the others train with the task's optimizer.") if methods else (note,)
+    return NumberTable("Winners", columns, (Group("", rows),), notes)
 
 
 def _winner_row(study: Summary, index: int, schedule: ScheduleSummary) -> tuple[Cell, ...]:

@@ -69,7 +69,7 @@ def _build(spec: ComponentSpec, input_shape: tuple[int, ...], outputs: int) -> n
         return make_model(spec, input_shape, outputs)
     if spec.name not in MODELS and spec.name in torchvision_names():
         return _from_torchvision(spec, spec.name, input_shape, outputs)
-    component, options = complete_options("model", spec, MODELS)
+    component, options = complete_options("model", spec.name, spec.options, MODELS)
     if component.name in FOR_IMAGES:
         _require_image(spec.name, input_shape)
     return BUILDERS[component.name](input_shape, outputs, **options)

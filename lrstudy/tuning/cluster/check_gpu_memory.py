@@ -13,7 +13,8 @@ import torch
 
 from lrstudy.engine.step import build_step
 from lrstudy.errors import ClusterError, Problem
-from lrstudy.spec import Resources, Study
+from lrstudy.spec import Range, Resources, Study
+from lrstudy.spec.searched_values import study_of_trial, task_params
 from lrstudy.tasks import TaskData, assemble
 
 # Bytes that a process uses on a GPU besides its tensors: the CUDA context and the loaded kernels.
@@ -62,8 +63,28 @@ def _worker(shared: tuple[Study, TaskData], search_path: tuple[str, ...]) -> tup
         return None  # Ray counts a GPU that torch does not support: trials run on the CPU
     sys.path += [folder for folder in search_path if folder not in sys.path]
     device = torch.device("cuda", 0)
-    held = peak_bytes(*shared, device)
+    study, data = shared
+    held = max(peak_bytes(each, data, device) for each in largest_trials(study))
     return held, torch.cuda.get_device_properties(device).total_memory
+
+
+def largest_trials(study: Study) -> list[Study]:
+    """Return the studies that need the most memory: each method with the largest values of its search."""
+    found: dict[str, Study] = {}
+    for schedule in study.schedules:
+        values = task_params(schedule.fixed)
+        for name, space in task_params(schedule.space).items():
+            values[name] = space.high if isinstance(space, Range) else max(space.values, key=_size)
+        trial = study_of_trial(study, schedule.name, values)
+        found[repr(trial.task)] = trial
+    return list(found.values())
+
+
+def _size(value: Any) -> float:
+    """Return a number that is larger for a choice that makes a trial larger, as far as it shows."""
+    if isinstance(value, tuple):
+        return sum(map(_size, value))
+    return float(value) if isinstance(value, int | float) else 0.0
 
 
 def peak_bytes(study: Study, data: TaskData, device: torch.device) -> int:

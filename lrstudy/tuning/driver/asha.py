@@ -15,10 +15,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from lrstudy.records import EvaluationRecord, Phase, TrialRecord
 from lrstudy.rules.outcome import pruned_after
-from lrstudy.rules.rungs import rungs
+from lrstudy.rules.rungs import rung_reached, rungs
 from lrstudy.spec import Study
 
 
@@ -45,9 +46,10 @@ class Pruner:
         """Add a finished tuning trial to the rungs that it reached."""
         if trial.phase is not Phase.TUNE:
             return
-        for rung in self._rungs:
-            if rung <= len(rows):
-                value = pruned_after(self._study, rows[:rung]).objective
+        for end, (before, now) in enumerate(pairwise([None, *rows]), start=1):
+            rung = None if now is None else rung_reached(self._study, self._rungs, now, before)
+            if rung is not None:
+                value = pruned_after(self._study, rows[:end]).objective
                 self.stops(trial.schedule, trial.trial_id, rung, value)
 
     def stops(self, schedule: str, trial_id: str, rung: int, objective: float | None) -> bool:

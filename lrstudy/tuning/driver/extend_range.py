@@ -10,12 +10,11 @@ every generation of the extension, to all results so far, so that it depends onl
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from lrstudy.catalog import Parameter
-from lrstudy.catalog.schedule_kinds import SCHEDULES
 from lrstudy.rules.search_edges import End, at_end, hardly_learned, outermost_near, place_in, trend
 from lrstudy.spec import Range, Space
 
@@ -38,14 +37,20 @@ class Evaluated:
 
 
 def widen(
-    kind: str, space: Mapping[str, Space], history: Sequence[Evaluated], *, higher_is_better: bool
+    space: Mapping[str, Space],
+    history: Sequence[Evaluated],
+    declared: Callable[[str], Parameter | None],
+    *,
+    higher_is_better: bool,
 ) -> dict[str, Space]:
-    """Return the space with each range widened at the end beyond which better values may be."""
+    """Return the space with each range widened at the end beyond which better values may be.
+
+    ``declared`` returns the declaration of a parameter, which bounds its range; None if there is none.
+    """
     tried = [one for one in history if not one.failed]
     measured = [one for one in tried if one.objective is not None]
     if not measured:
         return dict(space)
-    component = SCHEDULES.get(kind)
     sign = -1.0 if higher_is_better else 1.0
     best = min(measured, key=lambda one: sign * (one.objective or 0.0))
     falls = [one for one in measured if one.learned is not None]
@@ -58,7 +63,7 @@ def widen(
             end = trend([(float(one.params[name]), one.learned or 0.0) for one in falls])
         else:
             end = _end(span, float(best.params[name]), [float(one.params[name]) for one in tried])
-        widened[name] = _widen_range(span, end, component.parameter(name) if component else None)
+        widened[name] = _widen_range(span, end, declared(name))
     return widened
 
 

@@ -158,6 +158,8 @@ class Recorder(Callback):
         self._writer.flush()
 
     def _take(self, group: str, running: RunningTrial, message: TrialMessage) -> None:
+        for note in message.notes:
+            self._warn_once(note)
         running.add(message.rows)
         self._tracking.add(running.job.config, message.rows)
         match message.event:
@@ -178,8 +180,6 @@ class Recorder(Callback):
             self._finish(group, running, pruned_after(self._study, running.rows), attempt)
 
     def _end_attempt(self, group: str, running: RunningTrial, ended: Ended) -> None:
-        for note in ended.notes:
-            self._warn_once(note)
         if ended.checkpointed:
             self._writer.add_checkpointed(running.job.config.trial_id)
         if ended.fault is None:

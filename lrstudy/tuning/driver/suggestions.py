@@ -23,8 +23,12 @@ import optuna
 from optuna.samplers import BaseSampler, GridSampler, QMCSampler, RandomSampler, TPESampler
 from optuna.trial import TrialState, create_trial
 
+from lrstudy.catalog import Parameter
+from lrstudy.catalog.moved_options import find_parameter
+from lrstudy.catalog.schedule_kinds import SCHEDULES
 from lrstudy.rules.seeding import derive_seed
 from lrstudy.spec import ScheduleSpec, Space, Study
+from lrstudy.spec.searched_values import is_of_task, parameter_of
 from lrstudy.tuning.driver.extend_range import Evaluated, added_part, widen
 from lrstudy.tuning.driver.optuna_space import Coordinates
 
@@ -33,7 +37,7 @@ class Search:
     """The suggestions for one schedule of a study."""
 
     def __init__(self, study: Study, schedule: ScheduleSpec, *, higher_is_better: bool) -> None:
-        self._budget, self._schedule = study.budget, schedule
+        self._budget, self._task, self._schedule = study.budget, study.task, schedule
         self._seed = derive_seed(study.seed, "search", schedule.name)
         self._higher_is_better = higher_is_better
         self._trials = study.first_configurations(schedule)
@@ -77,8 +81,13 @@ class Search:
         space = dict(self._schedule.space)
         yield space
         for seen in range(self._trials, len(history) + 1, self._budget.generation):
-            space = widen(self._schedule.kind, space, history[:seen], higher_is_better=self._higher_is_better)
+            space = widen(space, history[:seen], self._declared, higher_is_better=self._higher_is_better)
             yield space
+
+    def _declared(self, name: str) -> Parameter | None:
+        if is_of_task(name):
+            return parameter_of(name, self._task, self._schedule.optimizer)
+        return find_parameter(SCHEDULES.get(self._schedule.kind), name)
 
     def _next_generation(self, first: int, history: Sequence[Evaluated]) -> list[dict[str, Any]]:
         history = history[: self.needed(first)]

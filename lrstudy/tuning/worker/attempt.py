@@ -54,7 +54,7 @@ class TrialAttempt:
             self.job.config,
             study.faults,
             notes=self._notes,
-            any_pause=study.function is not None,
+            any_pause=study.function is not None or study.built_in.evaluate_every is not None,
         )
         self.saved = self.checkpoints.load()
 
@@ -76,15 +76,21 @@ class TrialAttempt:
         """Return True if a checkpoint must be written after the last epoch."""
         return self.checkpoints is not None and self.checkpoints.due(len(self.history))
 
-    def note(self, note: str | None) -> None:
-        """Keep a remark for the run's log."""
-        if note is not None:
-            self._notes.append(note)
+    def add(self, row: EvaluationRecord) -> None:
+        """Add an evaluation; a trial that started again repeats those from its first on."""
+        if row.evaluation <= len(self.history):
+            del self.history[row.evaluation - 1 :]
+            self._sent = min(self._sent, len(self.history))
+        self.history.append(row)
 
-    def at_rung(self, study: Study) -> None:
+    def note(self, *notes: str) -> None:
+        """Keep remarks for the run's log."""
+        self._notes += notes
+
+    def at_rung(self, study: Study, rung: int) -> None:
         """Report the objective so far with the next message."""
         objective = pruned_after(study, self.history).objective
-        self._event = Rung(len(self.history), objective, self._about())
+        self._event = Rung(rung, objective, self._about())
 
     def pruned(self) -> None:
         """End the attempt at the reported rung; the driver needs no message."""
@@ -93,7 +99,7 @@ class TrialAttempt:
     def end(self, outcome: Outcome, fault: Fault | None = None) -> None:
         """End the attempt; the next message reports it."""
         used = self.checkpoints is not None and self.checkpoints.used
-        self._event = Ended(outcome, self._about(), fault, tuple(self._notes), used)
+        self._event = Ended(outcome, self._about(), fault, used)
         self.ended = True
 
     def fail(self, fault: Fault, error: str) -> None:
@@ -105,7 +111,9 @@ class TrialAttempt:
         event = Stopped() if last and not self.ended else self._event
         rows = tuple(self.history[self._sent :])
         self._sent, self._event, self.silent = len(self.history), None, self.ended
-        return TrialMessage(self.trial_id, rows, event)
+        notes = tuple(self._notes)
+        self._notes.clear()  # the checkpoints have the same list
+        return TrialMessage(self.trial_id, rows, event, notes)
 
     def _about(self) -> Attempt:
         node = safe_text(f"{platform.node()}/{ray.get_runtime_context().get_node_id()[:8]}")

@@ -9,10 +9,10 @@ from typing import Any
 from ray import tune
 from ray.exceptions import RayError
 
-from lrstudy.engine.group import MISFITS, TrialGroup
+from lrstudy.engine.group import MISFITS, LeftoverError, TrialGroup
 from lrstudy.engine.start_group import start_group
 from lrstudy.records import Phase
-from lrstudy.rules.rungs import rungs
+from lrstudy.rules.rungs import rung_reached, rungs
 from lrstudy.safe_text import describe
 from lrstudy.spec import Study
 from lrstudy.tuning.fault import Fault, fault_of
@@ -25,6 +25,7 @@ from lrstudy.tuning.worker.process import (
     Payload,
     device_name,
     device_of,
+    end_process,
     free_memory,
     has_loaded,
     load,
@@ -39,15 +40,21 @@ def trainable(config: dict[str, Any], payload: Payload) -> None:
     """Run one attempt at every trial of a group; the last report ends or stops those that have not ended.
 
     An exception in a trial's code is an outcome too (``failed``, with its traceback and the kind of fault).
-    An exception that propagates from this function is a fault of the machine.
+    An exception that propagates from this function is a fault of the machine. Where a user's function did not
+    end with its trial, the process ends after the last report: it is this trial's still, and no other's.
     """
     loop = GroupLoop(jobs_of(config), payload, in_lanes=in_lanes(config))
     loop.run()
     loop.send(last=True)
+    if loop.leftover:
+        end_process()
 
 
 class GroupLoop:
-    """The attempts at the trials of one group, and the reports on them to the driver."""
+    """The attempts at the trials of one group, and the reports on them to the driver.
+
+    ``leftover`` is True if a user's function still runs.
+    """
 
     def __init__(self, jobs: Sequence[Job], payload: Payload, *, in_lanes: bool) -> None:
         self._payload, self._in_lanes = payload, in_lanes
@@ -56,6 +63,7 @@ class GroupLoop:
         self._first = not has_loaded(payload)
         self._sent_at = time.monotonic()
         self._ended_by_tune = False
+        self.leftover = False
 
     def run(self) -> None:
         """Train all trials until they end, or until the next pause once a stop is requested.
@@ -84,7 +92,10 @@ class GroupLoop:
         except RayError:
             raise
         except BaseException as error:
+            self.leftover |= isinstance(error, LeftoverError)
             if self._ended_by_tune:
+                if self.leftover:
+                    end_process()
                 raise
             if len(attempts) > 1:
                 return False
@@ -105,7 +116,9 @@ class GroupLoop:
                 self._report(())  # the driver times the first epoch from here
             for pause in group.run():
                 for i, row in pause.rows.items():
-                    attempts[i].history.append(row)
+                    attempts[i].add(row)
+                for i in group.active:
+                    attempts[i].note(*group.notes(i))
                 self._end_finished(group, attempts)
                 self._prune(study, group, attempts, pause.rows)
                 if self._save(group, attempts):
@@ -116,7 +129,7 @@ class GroupLoop:
         finally:
             for i, attempt in enumerate(attempts):
                 if not attempt.ended:
-                    attempt.note(group.note(i))
+                    attempt.note(*group.notes(i))
             group.close()
 
     def _start(self, attempts: list[TrialAttempt]) -> tuple[Study, TrialGroup]:
@@ -165,7 +178,7 @@ class GroupLoop:
         for i, attempt in enumerate(attempts):
             if i not in active and not attempt.ended:
                 outcome = group.outcome(i)
-                attempt.note(group.note(i))
+                attempt.note(*group.notes(i))
                 attempt.end(outcome)
 
     def _prune(
@@ -177,11 +190,15 @@ class GroupLoop:
         """
         stops, active = rungs(study), set(group.active)
         at_rung: dict[str, int] = {}
+        if not stops:
+            return
         for i in evaluated:
             attempt = attempts[i]
             tuning = attempt.job.config.phase is Phase.TUNE
-            if tuning and i in active and len(attempt.history) in stops:
-                attempt.at_rung(study)
+            now, before = attempt.history[-1], attempt.history[-2] if len(attempt.history) > 1 else None
+            rung = rung_reached(study, stops, now, before) if tuning and i in active else None
+            if rung is not None:
+                attempt.at_rung(study, rung)
                 at_rung[attempt.trial_id] = i
         if not at_rung:
             return
@@ -193,14 +210,18 @@ class GroupLoop:
             attempts[at_rung[trial_id]].pruned()
 
     def _save(self, group: TrialGroup, attempts: list[TrialAttempt]) -> bool:
-        """Write the checkpoints that are due; return True if the group stops here, with all trials saved."""
+        """Write the checkpoints that are due; return True if the group stops here.
+
+        All its trials are saved then, unless a stop was requested twice.
+        """
         stopping = stopped = self._stop.requested
         for i in group.active:
             if not (stopping or attempts[i].checkpoint_due()):
                 continue
             state = group.state(i)
             if state is None:
-                stopped = False  # without a checkpoint the trial would have to start again
+                # Without a checkpoint the trial would have to start again.
+                stopped = stopped and self._stop.urgent
             else:
                 attempts[i].save(state)
         return stopped

@@ -5,7 +5,7 @@ A mailbox is an actor: rank 0 leaves a message and waits for the answer, the tri
 
 from __future__ import annotations
 
-import asyncio
+import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +15,7 @@ import ray
 from lrstudy.engine.function.rank_training import Answer
 from lrstudy.records import EvaluationRecord
 from lrstudy.tuning.fault import Fault
+from lrstudy.tuning.worker.mailbox_actor import MailboxActor
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +37,9 @@ class RankPause:
 
 @dataclass(frozen=True, slots=True)
 class RankState:
-    """The checkpoint of all ranks, packed; None if it cannot be packed, with the cause in ``note``."""
+    """The checkpoint of all ranks comes with this message, unless ``problem`` says why it cannot."""
 
-    packed: tuple[ray.ObjectRef[bytes]] | None
-    note: str = ""
+    problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,27 +73,6 @@ class RanksEnded:
 Message = Started | RankPause | RankState | Restarted | Note | RankFailed | RanksEnded
 
 
-class _Box:
-    """The actor: one queue in each direction."""
-
-    def __init__(self) -> None:
-        self._messages: asyncio.Queue[Message] = asyncio.Queue()
-        self._answers: asyncio.Queue[Answer] = asyncio.Queue()
-
-    async def put(self, message: Message) -> None:
-        await self._messages.put(message)
-
-    async def exchange(self, message: Message) -> Answer:
-        await self._messages.put(message)
-        return await self._answers.get()
-
-    async def next(self) -> Message:
-        return await self._messages.get()
-
-    async def answer(self, answer: Answer) -> None:
-        await self._answers.put(answer)
-
-
 class Mailbox:
     """A handle of the actor; every method raises a ``RayError`` once the actor is gone."""
 
@@ -103,27 +82,32 @@ class Mailbox:
     @classmethod
     def create(cls) -> Mailbox:
         """Start the actor; it ends with this process."""
-        make: Callable[..., Any] = ray.remote(num_cpus=0)(_Box).remote
+        make: Callable[..., Any] = ray.remote(num_cpus=0)(MailboxActor).remote
         return cls(make())
 
     def put(self, message: Message) -> None:
         """Leave a message."""
-        ray.get(self._actor.put.remote(message))
+        ray.get(self._actor.put.remote(_sealed(message)))
 
-    def exchange(self, message: Message) -> Answer:
-        """Leave a message and wait for an answer."""
-        answer: Answer = ray.get(self._actor.exchange.remote(message))
-        return answer
+    def exchange(self, message: Message, *attached: ray.ObjectRef[Any]) -> Answer:
+        """Leave a message, with references to large values, and wait for an answer."""
+        return Answer(ray.get(self._actor.exchange.remote(_sealed(message, *attached))))
 
-    def next(self) -> Message:
-        """Wait for the next message."""
-        message: Message = ray.get(self._actor.next.remote())
-        return message
+    def next(self) -> tuple[Message, tuple[ray.ObjectRef[Any], ...]]:
+        """Wait for the next message; return it with its references."""
+        content, attached = ray.get(self._actor.next.remote())
+        message: Message = pickle.loads(content)  # noqa: S301 - from a process of this run
+        return message, attached
 
     def answer(self, answer: Answer) -> None:
         """Leave the answer that rank 0 waits for, or will wait for."""
-        ray.get(self._actor.answer.remote(answer))
+        ray.get(self._actor.answer.remote(answer.value))
 
     def close(self) -> None:
         """End the actor."""
         ray.kill(self._actor)
+
+
+def _sealed(message: Message, *attached: ray.ObjectRef[Any]) -> tuple[bytes, tuple[ray.ObjectRef[Any], ...]]:
+    """Return a message as the actor passes it on, without importing what it is made of."""
+    return pickle.dumps(message), attached

@@ -15,6 +15,7 @@ from lrstudy.engine.trial import State, TrialConfig
 from lrstudy.records import EvaluationRecord
 from lrstudy.rules.user_modules import load as load_code
 from lrstudy.safe_text import describe, safe_text
+from lrstudy.spec.searched_values import study_of_trial
 from lrstudy.tuning.fault import fault_in_rank
 from lrstudy.tuning.worker.mailbox import (
     Mailbox,
@@ -49,10 +50,10 @@ class _MailboxDesk:
 
     def save(self, state: State) -> Answer:
         try:
-            message = RankState((ray.put(pack(state)),))
+            packed = pack(state)
         except Exception as error:  # noqa: BLE001 - a user's object may not be picklable
-            message = RankState(None, f"no checkpoint: {describe(error)}")
-        return self._mailbox.exchange(message)
+            return self._mailbox.exchange(RankState(f"no checkpoint: {describe(error)}"))
+        return self._mailbox.exchange(RankState(), ray.put(packed))
 
     def restart(self, cause: str) -> None:
         self._mailbox.put(Restarted(safe_text(cause)))
@@ -71,6 +72,7 @@ def run_rank(config: dict[str, Any]) -> None:
     rank = context.get_world_rank()
     try:
         study, _ = load(start.payload)
+        study = study_of_trial(study, start.config.schedule, start.config.params)
         task = study.function
         assert task is not None
         device = get_device()

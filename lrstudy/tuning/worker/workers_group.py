@@ -12,17 +12,18 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Any, Final
 
 import ray
 from ray.exceptions import RayActorError
 
 from lrstudy.compat.ray import TRAIN_ENVIRONMENT, lost_worker
-from lrstudy.engine.function.function_group import KEEPS_NOTHING, row_values
+from lrstudy.engine.function.function_group import row_values
 from lrstudy.engine.function.rank_training import Answer
 from lrstudy.engine.function.start_function import outcome_of
-from lrstudy.engine.group import Pause
+from lrstudy.engine.group import LeftoverError, Pause
 from lrstudy.engine.trial import State, TrialConfig
+from lrstudy.errors import Problem
 from lrstudy.records import EvaluationRecord
 from lrstudy.rules.outcome import Outcome
 from lrstudy.safe_text import describe
@@ -71,7 +72,6 @@ class WorkersGroup:
         self._error: BaseException | None = None
         self._state: State | None = None
         self._pause: RankPause | None = None
-        self._keeps = True
         self._reason: str | None = None
         self._returned = self._dropped = False
 
@@ -88,9 +88,9 @@ class WorkersGroup:
             if self._pause is not None:
                 self._pause = None
                 self._mailbox.answer(Answer.CONTINUE)
-            said = self._receive()
+            said, _ = self._receive()
             if isinstance(said, RankPause):
-                self._pause, self._keeps, self._reason = said, said.keeps, said.reason
+                self._pause, self._reason = said, said.reason
                 rows = {} if said.row is None else {0: said.row}
                 self._rows += rows.values()
                 yield Pause(rows)
@@ -103,14 +103,14 @@ class WorkersGroup:
         if pause is None or not pause.safe or not pause.keeps:
             return None
         self._mailbox.answer(Answer.SAVE)
-        said = self._receive()
+        said, attached = self._receive()
         if isinstance(said, RanksEnded):
             self._end()
         assert isinstance(said, RankState)
-        if said.packed is None:
-            self._notes.append(said.note)
+        if said.problem is not None:
+            self._notes.append(said.problem)
             return None
-        return unpack(ray.get(said.packed[0])) | {"values": [row_values(row) for row in self._rows]}
+        return unpack(ray.get(attached[0])) | {"values": [row_values(row) for row in self._rows]}
 
     def load(self, i: int, state: State) -> None:
         """As in ``TrialGroup``; the ranks find out if the function's objects fit."""
@@ -127,17 +127,15 @@ class WorkersGroup:
         """As in ``TrialGroup``; the test split is the function's own affair."""
         return outcome_of(self._study, self._rows, self._reason)
 
-    def note(self, i: int) -> str | None:
-        """Return what the function logged on any rank, and a warning if it keeps nothing."""
+    def notes(self, i: int) -> tuple[str, ...]:
+        """Return what the function logged on any rank since the last call, and warnings about it."""
         notes, self._notes = self._notes, []
-        if self._rows and not self._keeps:
-            notes.append(KEEPS_NOTHING)
-        return "\n".join(notes) or None
+        return tuple(notes)
 
     def close(self) -> None:
-        """Let the functions unwind and wait for their processes; raises ``RayActorError`` if they do not end.
+        """Let the functions unwind and wait for their processes; raises ``LeftoverError`` if they do not end.
 
-        The trial's process is then given up, and with it Ray ends all that it has started.
+        The trial's process must end then, and with it Ray ends all that it has started.
         """
         thread, self._thread = self._thread, None
         try:
@@ -145,8 +143,9 @@ class WorkersGroup:
                 self._mailbox.answer(Answer.END)
                 thread.join(_END_SECONDS)
                 if thread.is_alive():
-                    message = f"the workers did not end within {_END_SECONDS:g} s of the end of their trial"
-                    raise RayActorError(error_msg=message)
+                    message = f"its workers did not end within {_END_SECONDS:g} s of the end of the trial"
+                    remedy = "Do not catch BaseException around trial.report or in the training loop."
+                    raise LeftoverError(Problem("task", "train", message, remedy))
         finally:
             self._mailbox.close()
             shutil.rmtree(self._folder, ignore_errors=True)
@@ -163,10 +162,10 @@ class WorkersGroup:
         packed = None if self._state is None else (ray.put(pack(self._state)),)
         return RankStart(self._payload, self._config, self._mailbox, packed)
 
-    def _receive(self) -> RankPause | RankState | RanksEnded:
-        """Return the next message that the group must act on."""
+    def _receive(self) -> tuple[RankPause | RankState | RanksEnded, tuple[ray.ObjectRef[Any], ...]]:
+        """Return the next message that the group must act on, with its references."""
         while True:
-            said = self._mailbox.next()
+            said, attached = self._mailbox.next()
             if isinstance(said, Started):
                 self._on_device(said.device)
             elif isinstance(said, Note):
@@ -177,7 +176,7 @@ class WorkersGroup:
             elif isinstance(said, RankFailed):
                 self._failed.append(said)
             else:
-                return said
+                return said, attached
 
     def _end(self) -> None:
         """Note that the processes have ended; raises what ended them too early.

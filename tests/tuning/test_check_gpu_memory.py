@@ -1,4 +1,4 @@
-"""Whether trials that share a GPU fit into its memory."""
+"""Trials that share a GPU are refused unless they fit into its memory."""
 
 from __future__ import annotations
 

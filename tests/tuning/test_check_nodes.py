@@ -1,4 +1,4 @@
-"""A place that a node cannot write is told by the node's name."""
+"""A place that a node cannot write is reported with the name of the node."""
 
 from __future__ import annotations
 

@@ -1,0 +1,142 @@
+"""The values that a study searches besides the parameters of its schedules.
+
+A hyperparameter without a dot is the schedule's (``lr``). One with a dot is a value of the task, named by its
+place: ``task.batch_size``, ``optimizer.weight_decay``, ``model.widths``; where the task is a user's own
+training function also ``task.options.NAME``, and ``params.NAME`` for what it reads from ``trial.params``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from lrstudy.catalog import Component, Parameter
+from lrstudy.catalog.moved_options import names_moved
+from lrstudy.catalog.task_parts import LOSSES, MODELS, OPTIMIZERS
+from lrstudy.rules.values import as_lists
+
+if TYPE_CHECKING:
+    from lrstudy.spec.function_task import FunctionTask
+    from lrstudy.spec.models import ComponentSpec, Study, TaskSpec
+
+    AnyTask: TypeAlias = TaskSpec | FunctionTask
+
+# The parts of a task whose options can be searched.
+PARTS: Final[Mapping[str, Mapping[str, Component]]] = MappingProxyType(
+    {"optimizer": OPTIMIZERS, "model": MODELS, "loss": LOSSES}
+)
+# The other keys of [task] that can be searched.
+TASK_KEYS: Final[Mapping[str, Parameter]] = MappingProxyType(
+    {
+        "batch_size": Parameter("batch_size", "int", "Rows per batch, at least 1", low=1),
+        "accumulate": Parameter("accumulate", "int", "Batches per training step, at least 1", low=1),
+        "clip_norm": Parameter(
+            "clip_norm", "float", "Largest norm of a step's gradient, above 0", low=0.0, open_low=True
+        ),
+        "ema": Parameter(
+            "ema",
+            "float",
+            "Decay of the average of the weights, in (0, 1)",
+            low=0.0,
+            high=1.0,
+            open_low=True,
+            open_high=True,
+        ),
+    }
+)
+FUNCTION_OPTIONS: Final = "task.options."
+FUNCTION_PARAMS: Final = "params."
+
+
+def is_of_task(name: str) -> bool:
+    """Return True if a hyperparameter is a value of the task, not a parameter of the schedule.
+
+    ``momentum.from`` is the schedule's (``catalog.moved_options``).
+    """
+    return "." in name and not names_moved([name])
+
+
+def schedule_params(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the hyperparameters of a trial that belong to its schedule.
+
+    >>> schedule_params({"lr": 0.1, "optimizer.weight_decay": 1e-4})
+    {'lr': 0.1}
+    """
+    return {name: value for name, value in params.items() if not is_of_task(name)}
+
+
+def task_params(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the hyperparameters of a trial that are values of its task.
+
+    >>> task_params({"lr": 0.1, "optimizer.weight_decay": 1e-4})
+    {'optimizer.weight_decay': 0.0001}
+    """
+    return {name: value for name, value in params.items() if is_of_task(name)}
+
+
+def function_params(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the hyperparameters that a user's own training function reads from ``trial.params``.
+
+    >>> function_params({"lr": 0.1, "params.weight_decay": 1e-4, "task.options.width": 8})
+    {'weight_decay': 0.0001}
+    """
+    return {
+        name.removeprefix(FUNCTION_PARAMS): as_lists(value)
+        for name, value in params.items()
+        if name.startswith(FUNCTION_PARAMS)
+    }
+
+
+def study_of_trial(study: Study, schedule: str, params: Mapping[str, Any]) -> Study:
+    """Return the study that a trial trains: its method's optimizer and its searched values are in the task.
+
+    The only place where a hyperparameter becomes a part of a task.
+    """
+    task = study.task
+    method = next((spec for spec in study.schedules if spec.name == schedule), None)
+    if method is not None and method.optimizer is not None:
+        task = task.model_copy(update={"optimizer": method.optimizer})
+    for name, value in task_params(params).items():
+        task = _with_value(task, name, as_lists(value))
+    return study if task is study.task else study.model_copy(update={"task": task})
+
+
+def study_of_method(study: Study, schedule: str) -> Study:
+    """Return the study as a method trains it before its search: with its optimizer and its fixed values."""
+    method = next((spec for spec in study.schedules if spec.name == schedule), None)
+    return study if method is None else study_of_trial(study, schedule, method.fixed)
+
+
+def _with_value(task: AnyTask, name: str, value: Any) -> AnyTask:
+    place, _, option = name.partition(".")
+    if place in PARTS:
+        part: ComponentSpec = getattr(task, place)
+        changed = part.model_copy(update={"options": {**part.options, option: value}})
+        return task.model_copy(update={place: changed})
+    if name.startswith(FUNCTION_OPTIONS):
+        options = {**getattr(task, "options", {}), name.removeprefix(FUNCTION_OPTIONS): value}
+        return task.model_copy(update={"options": options})
+    # What the function reads from trial.params is no key of the task.
+    return task.model_copy(update={option: value}) if place == "task" else task
+
+
+def parameter_of(name: str, task: AnyTask, optimizer: ComponentSpec | None = None) -> Parameter | None:
+    """Return the declaration of a searched value; None if only the user's own code knows it.
+
+    ``optimizer`` is the method's, None for the task's.
+    """
+    place, _, option = name.partition(".")
+    if place == "task":
+        return TASK_KEYS.get(option)
+    part = part_of(place, task, optimizer)
+    component = PARTS[place].get(part.name) if part is not None else None
+    return None if component is None else component.parameter(option)
+
+
+def part_of(place: str, task: AnyTask, optimizer: ComponentSpec | None) -> ComponentSpec | None:
+    """Return the part of the task that ``place`` names, the method's ``optimizer`` before the task's."""
+    if place == "optimizer" and optimizer is not None:
+        return optimizer
+    part: ComponentSpec | None = getattr(task, place, None) if place in PARTS else None
+    return part
