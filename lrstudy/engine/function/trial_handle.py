@@ -17,6 +17,7 @@ from lrstudy.engine.function.function_schedule import TrialSchedule
 from lrstudy.engine.function.interval_clock import IntervalClock
 from lrstudy.engine.function.kept_objects import KeptObjects
 from lrstudy.engine.function.random_states import State, generators_of, load_random, save_random
+from lrstudy.engine.function.rank_zero import from_rank_zero
 from lrstudy.engine.function.reports import diverged, read_report, refusal
 from lrstudy.engine.function.rows import Rows
 from lrstudy.engine.function.step_check import StepCheck
@@ -213,10 +214,13 @@ class Trial:
 
         Values are numbers or tensors of one element. ``samples`` and ``tokens`` are totals since the start
         of the trial; samples are counted from the batches if they are not given. The trial may end here.
+        With several workers every rank must call it, and rank 0's values count.
         Raises ``ContractError`` for other names, missing metrics and values that are no numbers.
         """
         self._check_over()
         report = read_report(metrics, self._settings.declared)
+        if self.world_size > 1:
+            report = from_rank_zero(report)
         self._began = True
         if not self._kept.schedules:
             raise refusal(
