@@ -244,7 +244,7 @@ class Training:
 
     @property
     def _evaluation_due(self) -> bool:
-        """Return True after the steps that an evaluation follows: by default, each epoch's last."""
+        """Return True if an evaluation follows the last step: by default, each epoch's last."""
         every = self._study.built_in.evaluate_every
         if every is None:
             return self._place.exhausted

@@ -64,6 +64,7 @@ FIELD_DOCS: Final[Mapping[str, str]] = {
     "budget.extend_trials": "Additional configurations for extended ranges.",
     "target.metric": "The validation metric that the study is judged by.",
     "target.values": "Levels that count as converged; left out: derived from the reference.",
+    "target.clock": "Clock of targets and verdicts; left out: the one that a trial's length is given in.",
     "target.reference": "The schedule that the others are compared with; left out: fixed, else the first.",
     "target.margin": "Speedups within this fraction count as equivalent.",
     "resources.cpus": "CPU cores of each trial.",

@@ -33,7 +33,7 @@ _KEEPS_NOTHING: Final = (
     "the training function keeps nothing (trial.keep): a trial that is interrupted starts again from step 1"
 )
 _RESTORES_NOTHING: Final = (
-    "the training function uses neither trial.steps nor trial.epochs, where trial.keep restores a checkpoint: "
+    "the training function uses neither trial.steps nor trial.epochs, where trial.keep restores; "
     "a trial that is interrupted starts again from step 1"
 )
 
