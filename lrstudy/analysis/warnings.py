@@ -72,7 +72,7 @@ def _missing_run_warnings(contest: Contest, schedules: Sequence[ScheduleSummary]
         if sum(way.runs for way in ways) and not sum(way.hits for way in ways):
             found.append(f"No run of any schedule reached the target {target.target:g}.")
     return found + [
-        f"Only some epochs recorded their {axis}: times are not counted in {axis}."
+        f"Only some {contest.columns.moment}s recorded their {axis}: times are not counted in {axis}."
         for axis in contest.columns.partial
     ]
 
@@ -95,7 +95,9 @@ def _lost_run_warnings(schedule: ScheduleSummary, contest: Contest) -> list[str]
         )
     empty = len(contest.columns.of(name, Phase.CONFIRM)) - len(runs)
     if empty:
-        found.append(f"{name}: confirm runs without a recorded epoch are left out ({empty}).")
+        found.append(
+            f"{name}: confirm runs without a recorded {contest.columns.moment} are left out ({empty})."
+        )
     if len(runs) == 1:
         found.append(f"{name}: one run gives no interval.")
     return found

@@ -43,7 +43,7 @@ class _Parts:
 class Contexts:
     """The contexts of a study's configurations.
 
-    For a task that is not ``sound`` a linear model takes the place of its model.
+    For a task that is not ``sound`` a linear model replaces the task's.
     """
 
     def __init__(self, study: Study, data: TaskData | None, *, sound: bool) -> None:

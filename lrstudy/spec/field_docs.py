@@ -22,7 +22,7 @@ FIELD_DOCS: Final[Mapping[str, str]] = {
     "task.model": 'A model, "torchvision:NAME", or your own as "module:attribute"; further keys: options.',
     "schedules.optimizer": "An optimizer in place of the task's, for this schedule alone.",
     "schedules.search": "What this schedule searches besides its parameters, and values that it fixes.",
-    "methods": "The same tables under a name that says so: a schedule, an optimizer and a search of its own.",
+    "methods": "The same tables under a name that says so: a schedule with its own optimizer and search.",
     "methods.schedule": "The schedule, which a table of schedules calls kind; left out: the name.",
     "search": (
         "What every schedule searches besides its parameters: task.batch_size, options as optimizer.NAME, "
@@ -65,6 +65,7 @@ FIELD_DOCS: Final[Mapping[str, str]] = {
     "budget.extend_trials": "Additional configurations for extended ranges.",
     "target.metric": "The validation metric that the study is judged by.",
     "target.values": "Levels that count as converged; left out: derived from the reference.",
+    "target.clock": "Clock of targets and verdicts; left out: the one that a trial's length is given in.",
     "target.reference": "The schedule that the others are compared with; left out: fixed, else the first.",
     "target.margin": "Speedups within this fraction count as equivalent.",
     "resources.cpus": "CPU cores of each trial.",

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 from lrstudy.errors import NO_VALUE, InputError, Problem, StudyFileError, did_you_mean
 from lrstudy.safe_text import can_be_encoded
 from lrstudy.spec.checks import (
+    check_clock,
     check_decay,
     check_metric_fits,
     check_pruner,
@@ -141,6 +142,8 @@ def parse_study(raw: Mapping[str, Any], where: str, overrides: Sequence[str] = (
         sections["target"] = check_target(sections["target"], schedules, names, troubles, task)
         if isinstance(task, TaskSpec):
             check_metric_fits(task, sections["target"], troubles)
+        if task is not None and "resources" in sections:
+            check_clock(task, sections["target"], sections["resources"], troubles)
     problems += [_problem(where, trouble, text) for trouble in troubles]
     if problems:
         raise StudyFileError(problems)

@@ -144,6 +144,7 @@ class Target(_Section):
 
     metric: str = "val_accuracy"
     values: Annotated[tuple[float, ...] | None, BeforeValidator(_tuple)] = None
+    clock: Literal["epochs", "steps", "samples", "tokens", "seconds"] | None = None
     reference: str = ""
     margin: float = Field(default=0.05, gt=0, lt=1)
 

@@ -12,6 +12,7 @@ import torch
 
 from lrstudy.engine.lanes import LaneChoice, choose_lanes, seconds_per_step
 from lrstudy.engine.step import build_step
+from lrstudy.records import TrialRecord
 from lrstudy.rules.identity import deciding_task
 from lrstudy.spec import Study, TaskSpec
 from lrstudy.spec.hyperparameters import is_of_task
@@ -67,10 +68,12 @@ def estimate_function(study: Study, run: Store | None = None) -> Estimate:
     """Estimate a study of a user's training function from the trials of an earlier run of the same task."""
     each, basis = (None, "") if run is None else _recorded(study, run)
     if each is None:
-        return Estimate(None, "no trial of it is recorded yet; lrstudy check measures some steps")
+        basis = "no trial of it is recorded yet; lrstudy check measures some steps"
+        return Estimate(None, basis, lanes=choose_lanes(study, None))
     at_once = _at_once(study)
     seconds = _START_SECONDS + study.all_trials * each / at_once
-    return Estimate(seconds, f"{basis}, {at_once} at once", trial_seconds=each)
+    basis = f"{basis}, {at_once} at once"
+    return Estimate(seconds, basis, trial_seconds=each, lanes=choose_lanes(study, None))
 
 
 def _at_once(study: Study) -> int:
@@ -83,7 +86,7 @@ def _recorded(study: Study, run: Store) -> tuple[float | None, str]:
     """Return the mean seconds of the complete trials in a run of the same task, and a description."""
     if deciding_task(run.study.spec.get("task", {})) != deciding_task(study.to_json()["task"]):
         return None, ""
-    whole = [trial for trial in run.trial_records() if trial.epochs_run == study.built_in.epochs]
+    whole = [trial for trial in run.trial_records() if _done(trial, study.clock) == study.length]
     if not whole:
         return None, ""
     seconds = {trial.trial_id: (trial.ended_at - trial.started_at).total_seconds() for trial in whole}
@@ -93,6 +96,10 @@ def _recorded(study: Study, run: Store) -> tuple[float | None, str]:
             if key.trial_id in seconds:
                 seconds[key.trial_id] += row.train_seconds + row.eval_seconds
     return statistics.fmean(seconds.values()), f"from {len(whole)} recorded trials"
+
+
+def _done(trial: TrialRecord, clock: str) -> float | None:
+    return trial.steps_run if clock == "steps" else trial.epochs_run
 
 
 def _evaluation_share(task: TaskSpec, data: TaskData, steps_per_epoch: int) -> float:

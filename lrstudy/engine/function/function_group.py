@@ -22,7 +22,7 @@ from lrstudy.errors import ContractError, Problem
 from lrstudy.records import EvaluationRecord
 from lrstudy.rules.outcome import Outcome
 from lrstudy.rules.surroundings import process_kept
-from lrstudy.rules.user_line import defining_line
+from lrstudy.rules.user_line import defining_line, line_of_thread
 from lrstudy.rules.user_modules import cause_of
 
 # Between two pauses of a function that reports nothing: the caller may save or stop the trial there.
@@ -33,8 +33,8 @@ _KEEPS_NOTHING: Final = (
     "the training function keeps nothing (trial.keep): a trial that is interrupted starts again from step 1"
 )
 _RESTORES_NOTHING: Final = (
-    "the training function uses neither trial.steps nor trial.epochs, where trial.keep restores; "
-    "a trial that is interrupted starts again from step 1"
+    "the training function uses neither trial.steps nor trial.epochs, which restore what trial.keep got: a "
+    "trial that is interrupted starts again from step 1"
 )
 
 
@@ -168,10 +168,9 @@ class FunctionGroup:
                 self._trial.check_end()
             except ContractError as error:
                 raise _placed(error, defining_line(self._function)) from None
-        left = [each.name for each in set(threading.enumerate()) - self._before if not each.daemon]
-        if left:
-            names = ", ".join(sorted(left))
-            self._caller.notes.append(f"the training function returned, and left these threads: {names}")
+        for thread in set(threading.enumerate()) - self._before:
+            if place := line_of_thread(thread):
+                self._caller.notes.append(f"the training function returned and left a thread running{place}")
 
     def _start(self, state: State | None) -> None:
         self._trial.close()
