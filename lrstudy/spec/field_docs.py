@@ -18,7 +18,7 @@ FIELD_DOCS: Final[Mapping[str, str]] = {
         "space; shape: linear, cosine or exponential; start and end: fractions of the training."
     ),
     "schedules.weight_decay": "Weight decay that moves beside the rate, given like momentum.",
-    "task.dataset": 'A data set, "image-folder", "tokens", or your own as "module:attribute"; more keys: options.',
+    "task.dataset": 'A data set, "image-folder", "tokens", or your own "module:name"; more keys: options.',
     "task.model": 'A model, "torchvision:NAME", or your own as "module:attribute"; further keys: options.',
     "schedules.optimizer": "An optimizer in place of the task's, for this schedule alone.",
     "schedules.search": "What this schedule searches besides its parameters, and values that it fixes.",
