@@ -292,6 +292,11 @@ class Study(_Section):
         return clock_of(dict(self.task))[0]
 
     @property
+    def target_clock(self) -> str:
+        """The clock of targets and verdicts."""
+        return self.target.clock or self.clock
+
+    @property
     def length(self) -> int:
         """The length of a trial in the study's clock."""
         return clock_of(dict(self.task))[1]
