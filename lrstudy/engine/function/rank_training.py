@@ -1,6 +1,6 @@
 """One rank of a trial that several processes train together: rank 0 speaks for all of them.
 
-Every rank runs the same function with a ``Trial`` of its own. They meet in ``trial.report`` and at the safe
+Every rank runs the same function with its ``Trial``. They meet in ``trial.report`` and at the safe
 pause after it, and at no other place: a pause by the clock could fall into different steps of different
 ranks. What rank 0 reports holds for all, so that a schedule which follows the metric sets one rate, and a
 divergence ends all ranks at one step.
@@ -85,7 +85,7 @@ class RankCaller:
             self.note(warning)
 
     def due(self) -> bool:
-        """Return False: ranks pause after reports alone."""
+        """Return True if a pause is due between two steps: never, for ranks pause after reports alone."""
         return False
 
     def note(self, text: str) -> None:
@@ -130,7 +130,7 @@ def rank_seed(seed: int, rank: int) -> int:
 
 
 def _gather(state: State | None) -> State | None:
-    """Return rank 0's checkpoint with the parts of all ranks on rank 0, None on the others."""
+    """Gather on rank 0 its checkpoint with the parts of all ranks; return None on the others."""
     own = None if state is None else {name: state[name] for name in _OF_A_RANK}
     parts: list[Any] = [None] * dist.get_world_size()
     dist.all_gather_object(parts, own)

@@ -1,4 +1,4 @@
-"""The process of one rank of a trial with several workers: what Ray Train calls in it."""
+"""The process of one rank of a trial with several workers, which Ray Train starts."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from lrstudy.tuning.worker.process import Payload, device_name, load, users_trac
 
 @dataclass(frozen=True, slots=True)
 class RankStart:
-    """What every rank of a trial is started with; ``packed`` refers to the checkpoint, if there is one."""
+    """The start of every rank of a trial; ``packed`` refers to the checkpoint, if there is one."""
 
     payload: Payload
     config: TrialConfig

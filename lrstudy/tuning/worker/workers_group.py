@@ -151,7 +151,7 @@ class WorkersGroup:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def _fit(self) -> None:
-        """Run the processes to their end, in a thread of its own."""
+        """Run the processes to their end; the body of a thread."""
         try:
             fit_ranks(self._start(), self._study.resources.workers, self._request, self._folder)
         except BaseException as error:  # noqa: BLE001 - run raises it in the worker's thread
