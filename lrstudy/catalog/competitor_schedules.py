@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from lrstudy.catalog.parameter import Component, Parameter
@@ -132,6 +133,22 @@ COMPETITORS: Final = (
             ),
         ),
         "M. Ivgi, O. Hinder and Y. Carmon, DoG, arXiv 2302.12022 (package dog-optimizer)",
+        tuning_free=True,
+        replaces_optimizer=True,
+        extra=EXTRA,
+    ),
+    Component(
+        "adamg",
+        "Adam whose gradient average is scaled by p·v^q, at a step size of at most 1/√step.",
+        (
+            _factor("lr", "Highest step size, above 0"),
+            Parameter("p", "float", "Factor of the scale, above 0", 0.2, low=0.0, open_low=True),
+            Parameter("q", "float", "Exponent of the scale, above 0", 0.24, low=0.0, open_low=True),
+            replace(_ANNEAL, doc="Curve of lr: cosine takes it to 0 at the end; none", default="none"),
+            _WARMUP,
+        ),
+        "Y. Pan et al., Towards Stability of Parameter-free Optimization, arXiv 2405.04376 "
+        "(package pytorch-optimizer)",
         tuning_free=True,
         replaces_optimizer=True,
         extra=EXTRA,

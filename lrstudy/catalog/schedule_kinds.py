@@ -14,6 +14,7 @@ from lrstudy.catalog.competitor_schedules import COMPETITORS
 from lrstudy.catalog.decay_schedules import DECAYS
 from lrstudy.catalog.lipschitz_schedule import LIPSCHITZ_LR
 from lrstudy.catalog.parameter import Component, Parameter
+from lrstudy.catalog.polyak_schedule import POLYAK
 from lrstudy.catalog.schedule_parameters import LR, WARMUP_FIRST, WARMUP_OVER, rate, ratio
 
 _SMITH = "L. N. Smith, Cyclical Learning Rates for Training Neural Networks, arXiv 1506.01186"
@@ -202,6 +203,7 @@ _BUILT_IN: Final = (
         measured=True,
     ),
     LIPSCHITZ_LR,
+    POLYAK,
     *COMPETITORS,
 )
 

@@ -41,8 +41,8 @@ def schedules_of_study(context: typer.Context, incomplete: str) -> list[str]:
     try:
         path = Path(next(file for file in files if file is not None))
         study = tomllib.loads(path.read_text(encoding="utf-8"))
-        return _beginning(incomplete, study["schedules"])
-    except (StopIteration, OSError, ValueError, KeyError, TypeError):
+        return _beginning(incomplete, [*study.get("schedules", {}), *study.get("methods", {})])
+    except (StopIteration, OSError, ValueError, TypeError):
         return []
 
 

@@ -137,8 +137,9 @@ class CapturedStep:
     def _begin(self, inputs: Tensor, targets: Tensor) -> None:
         """Determine the kind of step from the first batch; reuse a kept capture. The schedule is set up."""
         self._batch = _batch_format(inputs, targets)
-        # A clipped gradient is clipped after the replay, and so is the update computed after it.
-        self._constants = constants_of(self._plain.optimizer) if self._plain.clip is None else None
+        # What is done between gradient and update is done after the replay, and so is the update.
+        if self._plain.clip is None and self._plain.before_update is None:
+            self._constants = constants_of(self._plain.optimizer)
         if self._key is not None and not has_hooks(self._plain.model):
             # A hook would be captured with the model: in the next trial it would write to the tensors of the
             # previous schedule, and the next trial's own hook would not be called.
@@ -201,9 +202,9 @@ class CapturedStep:
         capture.replay()
         for parameter, grad in zip(self._parameters, capture.grads, strict=True):
             parameter.grad = grad  # a plain step may have set other tensors
-        if capture.update is None:
-            self._plain.update()
         loss, outputs = capture.results
+        if capture.update is None:
+            self._plain.update(loss)
         return loss.clone(), outputs.clone()
 
 

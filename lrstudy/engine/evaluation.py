@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from lrstudy.rules.metrics import Metric
 from lrstudy.schedules import Schedule, WatchingSchedule
 from lrstudy.tasks import TrainingParts
+from lrstudy.tasks.model_outputs import logits_of
+from lrstudy.tasks.named_metrics import NamedMetrics
 from lrstudy.tasks.pipeline import SplitName
 
 
@@ -56,7 +58,7 @@ class Evaluations:
         started = self._clock()
         result = {f"val_{name}": value for name, value in self.measure("validation").items()}
         if self._average is not None:
-            averaged = self._measure(self._average, "validation")
+            averaged = self._measure(self._average, "validation", None)
             result |= {f"ema_val_{name}": value for name, value in averaged.items()}
         if self.watching is not None:
             self.watching.after_evaluation(self._metric.value(result.get(self._metric.column)))
@@ -67,15 +69,17 @@ class Evaluations:
         """Return the metrics of a split with the weights that the schedule evaluates."""
         self._parts.model.eval()
         self._schedule.before_evaluation()
-        return self._measure(self._parts.model, split)
+        return self._measure(self._parts.model, split, self._parts.new_metrics())
 
     @torch.no_grad()
-    def _measure(self, model: nn.Module, split: SplitName) -> dict[str, float]:
+    def _measure(self, model: nn.Module, split: SplitName, metrics: NamedMetrics | None) -> dict[str, float]:
         parts = self._parts
         sums, loss_function = parts.new_sums(), parts.loss.evaluated()
         for inputs, targets in parts.pipeline.batches(split):
             with parts.precision.autocast():
-                outputs = model(inputs)
+                outputs = logits_of(model(inputs))
                 loss = loss_function(outputs, targets)
             sums.update(loss, outputs, targets)
-        return sums.result()
+            if metrics is not None:
+                metrics.update(outputs, targets)
+        return sums.result() | ({} if metrics is None else metrics.result())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
@@ -62,16 +62,25 @@ def build_step(
     *,
     shared: bool = True,
     compiled: bool = False,
+    before_update: Callable[[Tensor], None] | None = None,
 ) -> Step:
     """Build the step of a training from its parts; ``how`` is ``eager`` or ``captured``.
 
     ``optimizer`` replaces that of the parts, as a schedule may. If ``shared``, later trials of the same task
     in this process reuse a captured step. With ``compiled`` the model is compiled: the hooks of a schedule
-    must be on it by then.
+    must be on it by then. ``before_update`` is called with the loss ahead of each update.
     """
     optimizer = parts.optimizer if optimizer is None else optimizer
     clip_norm = parts.task.clip_norm
-    plain = PlainStep(parts.model, parts.loss, parts.precision, optimizer, clip_norm, compiled=compiled)
+    plain = PlainStep(
+        parts.model,
+        parts.loss,
+        parts.precision,
+        optimizer,
+        clip_norm,
+        compiled=compiled,
+        before_update=before_update,
+    )
     key = step_key(parts.task, parts.pipeline) if shared else None
     return choose_step(how, plain, parts.device, key, accumulate=parts.task.accumulate)
 

@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import importlib
 import io
+import math
 from collections.abc import Callable, Mapping
 from itertools import islice
 from typing import Any, Final
@@ -89,6 +90,16 @@ class ScheduleFree(Brought):
 
     def _switch(self, mode: str) -> None:
         getattr(self.optimizer, mode)()
+
+
+class RootDecayed(Brought):
+    """AdamG: a step size that falls like 1/√step where the group's ``lr`` is not lower."""
+
+    @property
+    def rate(self) -> float:
+        """The step size of the next step."""
+        group = self.optimizer.param_groups[0]
+        return min(float(group["lr"]), 1.0 / math.sqrt(group.get("step", 0) + 1))
 
 
 class Averaged(Brought):
@@ -198,11 +209,21 @@ def _dog(params: Mapping[str, Any], context: ScheduleContext) -> Brought:
     return Averaged(optimizer, averager, context)
 
 
+def _adamg(params: Mapping[str, Any], context: ScheduleContext) -> Brought:
+    package = _package("adamg", "pytorch_optimizer", "pytorch-optimizer")
+    options = {name: params[name] for name in ("lr", "p", "q")}
+    decouple = _is_decoupled(context.optimizer)
+    # The betas are the method's, not those of the study's optimizer: its authors chose p and q for them.
+    optimizer = make_optimizer(package.AdamG, _groups(context.optimizer), weight_decouple=decouple, **options)
+    return RootDecayed("adamg", optimizer, context, anneal=params["anneal"], warmup=params["warmup"])
+
+
 COMPETITORS: Final[Mapping[str, Callable[[Mapping[str, Any], ScheduleContext], Brought]]] = {
     "prodigy": _prodigy,
     "d-adaptation": _d_adaptation,
     "schedule-free": _schedule_free,
     "dog": _dog,
+    "adamg": _adamg,
 }
 
 

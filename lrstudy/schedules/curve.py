@@ -1,9 +1,9 @@
-"""A schedule's curve as plain data, computed without a model: for listings, pictures and lanes."""
+"""A schedule's curve as plain data, computed without a model: for listings and pictures."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import nn
@@ -13,6 +13,7 @@ from lrstudy.catalog.schedule_kinds import SCHEDULES
 from lrstudy.errors import Problem, SchedulerError
 from lrstudy.rules.user_modules import UserCode, guard
 from lrstudy.schedules.curve_builder import stand_in
+from lrstudy.schedules.option_moves import check_moves, read_moves, split_moves
 from lrstudy.schedules.protocol import ScheduleContext
 from lrstudy.schedules.schedule_registry import build_schedule
 from lrstudy.schedules.torch_schedule import DirectSchedule
@@ -20,12 +21,16 @@ from lrstudy.schedules.torch_schedule import DirectSchedule
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """The rate of every step of a training: ``epochs[i]`` is how many epochs are done at step ``i``."""
+    """The rate of every step of a training: ``epochs[i]`` is how many epochs are done at step ``i``.
+
+    ``options`` are the values of the optimizer options that move beside the rate.
+    """
 
     kind: str
     params: dict[str, Any]
     epochs: tuple[float, ...]
     rates: tuple[float, ...]
+    options: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The curve as plain JSON data."""
@@ -34,6 +39,7 @@ class Curve:
             "params": self.params,
             "epochs": list(self.epochs),
             "rates": list(self.rates),
+            **{option: list(values) for option, values in self.options.items()},
         }
 
 
@@ -61,7 +67,8 @@ def rates(
     context = ScheduleContext(
         optimizer, nn.Identity(), "", {}, epochs, steps_per_epoch, list, seed=0, higher_is_better=higher
     )
-    schedule = build_schedule(kind, params, context)
+    own, _ = split_moves(params)
+    schedule = build_schedule(kind, own, context)
     if isinstance(schedule, DirectSchedule) and isinstance(schedule.scheduler, ReduceLROnPlateau):
         raise _no_curve(kind)
     found: list[float] = []
@@ -89,4 +96,11 @@ def curve(kind: str, params: Mapping[str, Any], epochs: int, steps_per_epoch: in
     """A schedule's curve with its axis; arguments and errors are those of ``rates``."""
     found = rates(kind, params, epochs, steps_per_epoch, lr)
     axis = tuple(step / steps_per_epoch for step in range(len(found)))
-    return Curve(kind, dict(params), axis, tuple(found))
+    return Curve(kind, dict(params), axis, tuple(found), _options(kind, params, len(found)))
+
+
+def _options(kind: str, params: Mapping[str, Any], steps: int) -> dict[str, tuple[float, ...]]:
+    """The values of the options that move at every step; both of their ends have to be given."""
+    check_moves(kind, SCHEDULES.get(kind), params)
+    moves = read_moves(kind, split_moves(params)[1], steps, {})
+    return {option: tuple(map(move.at, range(steps))) for option, move in moves.items()}

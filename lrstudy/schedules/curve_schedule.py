@@ -9,7 +9,7 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from lrstudy.errors import Problem, SchedulerError
 from lrstudy.schedules.curve_builder import Kind, Request, Warmup, hear, quiet, rate_of, warmup_length
-from lrstudy.schedules.param_groups import Groups
+from lrstudy.schedules.param_groups import Groups, has_momentum, set_momentum
 from lrstudy.schedules.protocol import ScheduleContext, ScheduleDefaults
 from lrstudy.schedules.state import PlainState
 
@@ -34,7 +34,7 @@ class CurveSchedule(ScheduleDefaults):
             higher_is_better=context.higher_is_better,
         )
         self._plan = kind.build(request)
-        if self._plan.momentum and not self._groups.has_momentum:
+        if self._plan.momentum and not has_momentum(self.optimizer):
             message = "the optimizer has no momentum to cycle"
             remedy = "Use sgd, adam or adamw, or leave cycle_momentum out."
             raise SchedulerError(Problem(f"schedule {name}", "cycle_momentum", message, remedy, value=True))
@@ -97,4 +97,4 @@ class CurveSchedule(ScheduleDefaults):
         carrier = self._plan.scheduler.optimizer
         self._groups.set_rate(rate_of(carrier) * self._warmup.factor)
         if self._plan.momentum:
-            self._groups.set_momentum(carrier.param_groups[0]["momentum"])
+            set_momentum(self.optimizer, carrier.param_groups[0]["momentum"])

@@ -14,6 +14,7 @@ import numpy as np
 
 from lrstudy.rules.user_modules import UserCode, guard
 from lrstudy.schedules.curve_builder import quiet
+from lrstudy.schedules.option_moves import split_moves
 from lrstudy.schedules.protocol import ScheduleContext
 from lrstudy.schedules.torch_schedule import DirectSchedule
 from lrstudy.schedules.user_schedules import build_own
@@ -53,6 +54,7 @@ def dry_run(
     Raises ``ContractError`` where it raises, steers another optimizer, or cannot be saved. ``context``
     makes a new optimizer at each call.
     """
+    params, _ = split_moves(params)
     at_work = context()
     momentum = _momentum(at_work)
     found = DryRun()
@@ -111,6 +113,7 @@ def continues(
     first: DryRun, code: UserCode, params: Mapping[str, Any], context: Callable[[], ScheduleContext]
 ) -> bool:
     """Return True if a schedule that is saved after half of the epochs continues with its rates."""
+    params, _ = split_moves(params)
     before, after = context(), context()
     half = before.epochs // 2 * before.steps_per_epoch
     if not 0 < half < len(first.rates):

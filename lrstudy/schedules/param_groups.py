@@ -1,4 +1,4 @@
-"""The rates of an optimizer's parameter groups: one rate for all, their ratios kept."""
+"""The values of an optimizer's parameter groups: one rate for all, their ratios kept, and the momentum."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Groups:
             raise SchedulerError(Problem("optimizer", "lr", message, "Give the optimizer such an lr.", rates))
         self.optimizer = optimizer
         self.own_lr = rates[0]
-        self._ratios = [rate / rates[0] for rate in rates]
+        self.ratios = [rate / rates[0] for rate in rates]
         self._written: float | None = None
 
     def set_rate(self, rate: float) -> None:
@@ -36,22 +36,28 @@ class Groups:
         if rate == self._written:  # most steps of most schedules change nothing
             return
         self._written = rate
-        for group, ratio in zip(self.optimizer.param_groups, self._ratios, strict=True):
+        for group, ratio in zip(self.optimizer.param_groups, self.ratios, strict=True):
             write_rate(group, rate * ratio)
 
     def forget(self) -> None:
         """Write the next rate even if it is unchanged: others may have changed the groups."""
         self._written = None
 
-    @property
-    def has_momentum(self) -> bool:
-        """Return True if there is a momentum to move."""
-        return all("momentum" in group or "betas" in group for group in self.optimizer.param_groups)
 
-    def set_momentum(self, momentum: float) -> None:
-        """Set the momentum, or Adam's beta1, of every group."""
-        for group in self.optimizer.param_groups:
-            if "betas" in group:
-                group["betas"] = (momentum, *group["betas"][1:])
-            else:
-                group["momentum"] = momentum
+def has_momentum(optimizer: Optimizer) -> bool:
+    """Return True if every group has a momentum (Adam: beta1) to move."""
+    return all("momentum" in group or "betas" in group for group in optimizer.param_groups)
+
+
+def read_momentum(group: dict[str, Any]) -> float:
+    """Return the momentum, or Adam's beta1, of a group."""
+    return float(group["betas"][0] if "betas" in group else group["momentum"])
+
+
+def set_momentum(optimizer: Optimizer, momentum: float) -> None:
+    """Set the momentum, or Adam's beta1, of every group."""
+    for group in optimizer.param_groups:
+        if "betas" in group:
+            group["betas"] = (momentum, *group["betas"][1:])
+        else:
+            group["momentum"] = momentum

@@ -56,7 +56,8 @@ class Schedule(Protocol):
     """A schedule at work on one training; the rate of the first step is set when it is built.
 
     The loop calls ``before_training`` ahead of an epoch's first step, ``after_step`` after every
-    optimizer step, ``before_evaluation`` ahead of an evaluation and ``after_epoch`` after it.
+    optimizer step, ``before_evaluation`` ahead of an evaluation and ``after_epoch`` after it. If
+    ``needs_loss``, it also calls ``before_step`` between each backward pass and the optimizer's step.
     """
 
     @property
@@ -70,6 +71,17 @@ class Schedule(Protocol):
     @property
     def measurement(self) -> Measurement:
         """The measured values that set the current rate."""
+
+    @property
+    def needs_loss(self) -> bool:
+        """Return True if the rate of a step depends on its loss and gradients."""
+
+    def before_step(self, loss: Tensor) -> None:
+        """Set the rate of the step to be made now, from its mean loss.
+
+        The gradients are on the parameters: unscaled, not clipped yet, and averaged over micro-batches and
+        ranks like the loss.
+        """
 
     def after_step(self) -> None:
         """Set the rate of the next step."""
@@ -110,6 +122,14 @@ class ScheduleDefaults:
     def measurement(self) -> Measurement:
         """Nothing was measured."""
         return Measurement()
+
+    @property
+    def needs_loss(self) -> bool:
+        """Return True if the rate of a step depends on its loss: here it is known before."""
+        return False
+
+    def before_step(self, loss: Tensor) -> None:
+        """Nothing to do."""
 
     def before_training(self) -> None:
         """Nothing to do."""

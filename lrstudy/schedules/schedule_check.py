@@ -7,15 +7,17 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from lrstudy.catalog.moved_options import MOMENTUM, names_moved
 from lrstudy.errors import InputError, Problem
 from lrstudy.rules.user_modules import UserCode, load
 from lrstudy.schedules.check_contexts import Contexts, MakeContext
 from lrstudy.schedules.dry_run import STATE_REMEDY, DryRun, continues, dry_run, is_random
+from lrstudy.schedules.option_moves import split_moves
 from lrstudy.schedules.protocol import ScheduleContext
 from lrstudy.schedules.samples import sample_configurations
 from lrstudy.schedules.schedule_registry import build_schedule
 from lrstudy.spec import Range, ScheduleSpec, Study
-from lrstudy.spec.searched_values import schedule_params
+from lrstudy.spec.hyperparameters import schedule_params
 from lrstudy.tasks import TaskData
 
 STEPS: Final = 100_000
@@ -106,6 +108,8 @@ class _Check:
         walked: list[DryRun] = []
         if self.run(lambda: walked.append(dry_run(code, params, make, steps)), tried):
             self._judge(code, walked[0], tried, context)
+            if split_moves(params)[1]:
+                self.run(lambda: build_schedule(code.name, params, make()).close(), tried)
             if first:
                 self.run(lambda: self._repeat(code, walked[0], params, make, steps))
         return steps
@@ -134,7 +138,10 @@ class _Check:
         if run.momentum is not None:
             before, after = run.momentum
             message = f"changes the momentum of the optimizer from {before:g} to {after:g}"
-            if code.name.startswith(_TORCH) and "cycle_momentum" not in params:
+            if MOMENTUM in names_moved(params):
+                remedy = "Leave the study file's momentum out, or let the schedule leave it unchanged."
+                self._add(Problem(self._where, MOMENTUM, message, remedy), params)
+            elif code.name.startswith(_TORCH) and "cycle_momentum" not in params:
                 remedy = "Add cycle_momentum = false, or cycle_momentum = true if that is intended."
                 self._add(Problem(self._where, "kind", message, remedy, code.name), params)
             else:

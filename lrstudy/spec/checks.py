@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from lrstudy.catalog.metric_kinds import METRIC_KINDS, metric_kind
+from lrstudy.catalog.moved_options import WEIGHT_DECAY, names_moved
 from lrstudy.catalog.task_parts import (
     CLASSIFICATION_LOSSES,
     LOSSES,
@@ -13,7 +15,7 @@ from lrstudy.catalog.task_parts import (
     read_augmentation,
 )
 from lrstudy.catalog.torchvision_names import TORCHVISION_MODELS
-from lrstudy.errors import did_you_mean
+from lrstudy.errors import all_known, did_you_mean
 from lrstudy.rules.metrics import CLIPPED_SHARE, METRICS, declared_metrics, metric_of
 from lrstudy.spec.function_task import FunctionTask
 from lrstudy.spec.models import (
@@ -35,7 +37,24 @@ def check_task(task: TaskSpec, troubles: list[Trouble]) -> TaskSpec:
         check_part(f"task.{part}", part, getattr(task, part), troubles)
     _check_torchvision(task.model, troubles)
     _check_preparation(task, troubles)
+    _check_metrics(task, troubles)
     return task
+
+
+def _check_metrics(task: TaskSpec, troubles: list[Trouble]) -> None:
+    """Check that torchmetrics' metrics are known and fit the loss."""
+    classes = task.loss.name in CLASSIFICATION_LOSSES
+    fitting = [*(f"top-{k}" for k in (3, 5) if classes)]
+    fitting += [name for name, kind in METRIC_KINDS.items() if kind.classification == classes]
+    for index, name in enumerate(task.metrics):
+        key, kind = f"task.metrics[{index}]", metric_kind(name)
+        if kind is None:
+            troubles.append(Trouble(key, "is not a known metric", did_you_mean(name, fitting), name))
+        elif task.loss.name in LOSSES and kind.classification != classes:
+            message = f"is not measured with the loss {task.loss.name!r}"
+            troubles.append(Trouble(key, message, all_known(fitting), name))
+        elif name in task.metrics[:index]:
+            troubles.append(Trouble(key, "is there already", "Name each metric once.", name))
 
 
 def check_task_fits(task: TaskSpec, resources: Resources, troubles: list[Trouble]) -> None:
@@ -44,10 +63,22 @@ def check_task_fits(task: TaskSpec, resources: Resources, troubles: list[Trouble
         message = "is for GPUs only: a gradient scaler and float16 are of no use on a CPU"
         remedy = 'Set resources.gpus above 0, or use precision = "bf16".'
         troubles.append(Trouble("task.precision", message, remedy, task.precision))
+    if resources.workers > 1:
+        message = "is for your own training function: the built-in training has one process"
+        remedy = 'Leave it out, or train with [task] train = "module:function" and trial.prepare(model).'
+        troubles.append(Trouble("resources.workers", message, remedy, resources.workers))
     if task.compile and resources.step == "captured":
         message = 'does not go together with resources.step = "captured"'
         remedy = "Leave one of the two out."
         troubles.append(Trouble("task.compile", message, remedy, task.compile))
+
+
+def check_workers(resources: Resources, troubles: list[Trouble]) -> None:
+    """Check that several workers of a user's training each have a whole GPU, or none."""
+    if resources.workers > 1 and 0 < resources.gpus < 1:
+        message = f"is a share of a GPU, and resources.workers = {resources.workers}"
+        remedy = "Give gpus = 1: the workers of a trial cannot exchange gradients within one GPU."
+        troubles.append(Trouble("resources.gpus", message, remedy, resources.gpus))
 
 
 def _check_torchvision(model: ComponentSpec, troubles: list[Trouble]) -> None:
@@ -111,6 +142,20 @@ def check_tested(
         troubles.append(Trouble("budget.trials", message, "Give 2 or more.", budget.trials))
 
 
+def check_decay(schedules: Sequence[ScheduleSpec], task: TaskSpec, troubles: list[Trouble]) -> None:
+    """Check that a moving weight decay reaches the parameters that are meant to decay, and no others."""
+    for schedule in schedules:
+        options = (schedule.optimizer or task.optimizer).options
+        if options.get("weight_decay_on") != "kernels" or options.get("weight_decay"):
+            continue
+        if WEIGHT_DECAY in names_moved([*schedule.fixed, *schedule.space]):
+            message = f"is 0, so that no group is set apart whose weight decay {schedule.name!r} could move"
+            remedy = "Give it a value above 0: the kernels then decay, and nothing else."
+            place = "task" if schedule.optimizer is None else f"schedules.{schedule.name}"
+            troubles.append(Trouble(f"{place}.optimizer.weight_decay", message, remedy, None))
+            return
+
+
 def check_pruner(task: FunctionTask, budget: Budget, troubles: list[Trouble]) -> None:
     """Check that a pruner knows how many evaluations a trial of a user's training has."""
     if budget.pruner == "none" or task.evaluations is not None:
@@ -125,6 +170,22 @@ def default_metric(target: Target, raw: Any, task: TaskSpec | FunctionTask | Non
     if not isinstance(task, FunctionTask) or not task.metrics or (isinstance(raw, dict) and "metric" in raw):
         return target
     return target.model_copy(update={"metric": next(iter(task.metrics))})
+
+
+def check_clock(
+    task: TaskSpec | FunctionTask, target: Target, resources: Resources, troubles: list[Trouble]
+) -> None:
+    """Check that the built-in training records the clock of the targets, and each trial by itself."""
+    if isinstance(task, FunctionTask):
+        return
+    if target.clock == "tokens":
+        message = "is not counted by the built-in training"
+        remedy = "Choose epochs, steps, samples or seconds."
+        troubles.append(Trouble("target.clock", message, remedy, target.clock))
+    if target.clock == "seconds" and resources.lanes != 0:
+        message = "cannot be compared in a study with lanes, whose trials share the time of a process"
+        remedy = "Set resources.lanes = 0, or choose epochs, steps or samples."
+        troubles.append(Trouble("target.clock", message, remedy, target.clock))
 
 
 def check_target(

@@ -13,11 +13,16 @@ FIELD_DOCS: Final[Mapping[str, str]] = {
         '"range-test" has a rate\'s range found first.'
     ),
     "schedules.kind": 'A built-in schedule, or your own as "module:attribute"; left out: the name.',
-    "task.dataset": 'A data set, or your own as "module:attribute"; further keys are its options.',
+    "schedules.momentum": (
+        "Momentum (Adam: beta1) that moves beside the rate: { from = 0.85, to = 0.95 }, each a value or a "
+        "space; shape: linear, cosine or exponential; start and end: fractions of the training."
+    ),
+    "schedules.weight_decay": "Weight decay that moves beside the rate, given like momentum.",
+    "task.dataset": 'A data set, "image-folder", "tokens", or your own "module:name"; more keys: options.',
     "task.model": 'A model, "torchvision:NAME", or your own as "module:attribute"; further keys: options.',
     "schedules.optimizer": "An optimizer in place of the task's, for this schedule alone.",
     "schedules.search": "What this schedule searches besides its parameters, and values that it fixes.",
-    "methods": "The same tables under a name that says so: a schedule, an optimizer and a search of its own.",
+    "methods": "The same tables under a name that says so: a schedule with its own optimizer and search.",
     "methods.schedule": "The schedule, which a table of schedules calls kind; left out: the name.",
     "search": (
         "What every schedule searches besides its parameters: task.batch_size, options as optimizer.NAME, "
@@ -35,12 +40,13 @@ FIELD_DOCS: Final[Mapping[str, str]] = {
     "task.validation": "Share of the training set for validation, split off by the seed.",
     "task.test": "Share for the final test, if the data set has no test set.",
     "task.rows": "Use only this many rows of the training set; left out: all.",
+    "task.loader": "Read rows batch by batch, with so many processes: { workers = 2 }; left out: in memory.",
     "task.augment": 'For training images, in order: "flip", "shift:0.1", "crop:4", "rotate:15", "zoom:0.1".',
     "task.normalize": "Scaling of inputs, computed on the training split; left out: the data set's default.",
     "task.precision": "The number format of the training; fp16 (with a gradient scaler) needs a GPU.",
     "task.accumulate": "Batches per training step, whose gradients are averaged over all of their rows.",
-    "task.clip_norm": "Largest norm of a step's whole gradient, which is scaled down to it; left out: any.",
-    "task.ema": "Decay of an average of the weights over the steps, which is evaluated too; left out: none.",
+    "task.clip_norm": "Largest norm of a step's gradient (clipped_share: how often it acted); left out: any.",
+    "task.ema": "Decay of an average of the weights, evaluated as ema_val_loss and so on; left out: none.",
     "task.compile": "Compile the model (torch.compile) for the steps of each trial, in 5 to 60 seconds each.",
     "task.channels_last": "Store images with channels last, which is faster on some GPUs.",
     "task.deterministic": "Use deterministic algorithms only, also on a GPU.",
@@ -59,6 +65,7 @@ FIELD_DOCS: Final[Mapping[str, str]] = {
     "budget.extend_trials": "Additional configurations for extended ranges.",
     "target.metric": "The validation metric that the study is judged by.",
     "target.values": "Levels that count as converged; left out: derived from the reference.",
+    "target.clock": "Clock of targets and verdicts; left out: the one that a trial's length is given in.",
     "target.reference": "The schedule that the others are compared with; left out: fixed, else the first.",
     "target.margin": "Speedups within this fraction count as equivalent.",
     "resources.cpus": "CPU cores of each trial.",

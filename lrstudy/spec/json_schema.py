@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from lrstudy.catalog import Component
+from lrstudy.catalog.moved_options import MOVED_OPTIONS
 from lrstudy.catalog.schedule_kinds import SCHEDULES
 from lrstudy.catalog.task_parts import (
     AUGMENTATIONS,
@@ -20,6 +21,7 @@ from lrstudy.catalog.task_parts import (
     MODELS,
     NORMALIZATIONS,
     OPTIMIZERS,
+    STREAMED,
     TORCHVISION,
 )
 from lrstudy.catalog.torchvision_names import TORCHVISION_MODELS
@@ -30,9 +32,11 @@ from lrstudy.spec.part_checks import GROUPS
 from lrstudy.spec.schedule_schema import (
     OWN_PATTERN,
     Schema,
+    any_method_schema,
     any_schedule_schema,
     doc_of,
     methods_schema,
+    moved_schema,
     required,
     schedule_schema,
     schedules_schema,
@@ -74,6 +78,8 @@ def study_schema() -> Schema:
         "$defs": {
             "optimizer": _part(OPTIMIZERS, own=True, more={GROUPS: _groups()}),
             "schedule": any_schedule_schema(),
+            **{f"moved.{name}": moved_schema(option) for name, option in MOVED_OPTIONS.items()},
+            "method": any_method_schema(),
             **{f"schedule.{name}": schedule_schema(component) for name, component in SCHEDULES.items()},
         },
     }
@@ -105,7 +111,7 @@ def _special(section: str, field: str, plain: Schema) -> Schema:
     """Add what the field's own type does not say: the names that the catalog knows."""
     match section, field:
         case "task", "dataset":
-            return _part(DATASETS, own=True)
+            return _part({**DATASETS, **STREAMED}, own=True)
         case "task", "model":
             return _part(MODELS, own=True, others=[f"{TORCHVISION}{name}" for name in TORCHVISION_MODELS])
         case "task", "loss":

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any, Literal, get_args, get_origin
 
+from lrstudy.catalog.moved_options import MOVED_OPTIONS
 from lrstudy.spec.field_docs import FIELD_DOCS
 from lrstudy.spec.load import SECTIONS
 
@@ -21,7 +22,7 @@ def _top_level() -> str:
     rows = [_row(key, default, FIELD_DOCS[key]) for key, default in (("name", "required"), ("seed", "`0`"))]
     rows += [_row("schedules.NAME", "required", FIELD_DOCS["schedules"])]
     rows += [_row("schedules.NAME.kind", "NAME", FIELD_DOCS["schedules.kind"])]
-    for key in ("optimizer", "search"):
+    for key in (*MOVED_OPTIONS, "optimizer", "search"):
         rows += [_row(f"schedules.NAME.{key}", "", FIELD_DOCS[f"schedules.{key}"])]
     rows += [_row("methods.NAME", "", FIELD_DOCS["methods"])]
     rows += [_row("methods.NAME.schedule", "NAME", FIELD_DOCS["methods.schedule"])]

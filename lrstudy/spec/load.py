@@ -17,6 +17,8 @@ from pydantic import BaseModel, ValidationError
 from lrstudy.errors import NO_VALUE, InputError, Problem, StudyFileError, did_you_mean
 from lrstudy.safe_text import can_be_encoded
 from lrstudy.spec.checks import (
+    check_clock,
+    check_decay,
     check_metric_fits,
     check_pruner,
     check_range_test,
@@ -24,9 +26,11 @@ from lrstudy.spec.checks import (
     check_task,
     check_task_fits,
     check_tested,
+    check_workers,
     default_metric,
 )
 from lrstudy.spec.function_task import FunctionTask, check_function_task
+from lrstudy.spec.hyperparameters import is_of_task
 from lrstudy.spec.models import (
     Budget,
     Faults,
@@ -40,7 +44,6 @@ from lrstudy.spec.models import (
 )
 from lrstudy.spec.overrides import apply_overrides
 from lrstudy.spec.schedule_tables import ScheduleReader, schedule_tables
-from lrstudy.spec.searched_values import is_of_task
 from lrstudy.spec.space import Trouble
 from lrstudy.spec.validation_errors import section_problems
 
@@ -123,6 +126,8 @@ def parse_study(raw: Mapping[str, Any], where: str, overrides: Sequence[str] = (
             check_task_fits(task, sections["resources"], troubles)
     elif task is not None:
         check_function_task(task, troubles)
+        if "resources" in sections:
+            check_workers(sections["resources"], troubles)
         if "budget" in sections:
             check_pruner(task, sections["budget"], troubles)
     if "target" in sections:
@@ -133,11 +138,15 @@ def parse_study(raw: Mapping[str, Any], where: str, overrides: Sequence[str] = (
     schedules = reader.read(tables, data.get("search"))
     if {"task", "budget", "range_test"} <= sections.keys():
         check_tested(schedules, sections["range_test"], sections["budget"], sections["task"], troubles)
+    if isinstance(task, TaskSpec):
+        check_decay(schedules, task, troubles)
     if "target" in sections:
         names = [table.name for table in tables]
         sections["target"] = check_target(sections["target"], schedules, names, troubles, task)
         if isinstance(task, TaskSpec):
             check_metric_fits(task, sections["target"], troubles)
+        if task is not None and "resources" in sections:
+            check_clock(task, sections["target"], sections["resources"], troubles)
     problems += [_problem(where, trouble, text) for trouble in troubles]
     if problems:
         raise StudyFileError(problems)

@@ -9,14 +9,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny
 
-from lrstudy.catalog.task_parts import CLASSIFICATION_LOSSES
+from lrstudy.catalog.metric_kinds import metric_kind
+from lrstudy.catalog.task_parts import CLASSIFICATION_LOSSES, STREAMED
 from lrstudy.records import Phase
 from lrstudy.rules.budget import TrialBudget
 from lrstudy.rules.clocks import clock_of
 from lrstudy.rules.identity import deciding_part
 from lrstudy.rules.metrics import CLIPPED_SHARE, Metric, declared_metrics, metric_of
 from lrstudy.spec.function_task import FunctionTask
-from lrstudy.spec.searched_values import is_of_task
+from lrstudy.spec.hyperparameters import is_of_task
 from lrstudy.spec.space import Choices, Range, Space
 
 
@@ -63,6 +64,12 @@ def _metric_names(raw: Any) -> Any:
     return _tuple(raw)
 
 
+class Loader(_Section):
+    """A DataLoader that reads the rows batch by batch, instead of a tensor of all of them."""
+
+    workers: int = Field(default=2, ge=0, le=256)
+
+
 class TaskSpec(_Section):
     """The training task: data, model, loss, base optimizer and training length."""
 
@@ -76,6 +83,7 @@ class TaskSpec(_Section):
     validation: float = Field(default=0.2, gt=0, lt=1)
     test: float = Field(default=0.2, gt=0, lt=1)
     rows: int | None = Field(default=None, ge=2)
+    loader: Loader | None = None
     augment: Annotated[tuple[str, ...], BeforeValidator(_tuple)] = ()
     normalize: str | None = None
     precision: Literal["float32", "bf16", "fp16", "tf32", "float64"] = "float32"
@@ -89,6 +97,11 @@ class TaskSpec(_Section):
     metrics: Annotated[tuple[str, ...], BeforeValidator(_metric_names)] = ()
 
     @property
+    def streamed(self) -> bool:
+        """Return True if rows are read batch by batch."""
+        return self.loader is not None or self.dataset.name in STREAMED
+
+    @property
     def declared(self) -> dict[str, dict[str, Any]]:
         """The metrics that it measures beside the fixed ones, as a study declares them."""
         table: dict[str, dict[str, Any]] = {}
@@ -100,7 +113,8 @@ class TaskSpec(_Section):
                 table["ema_val_accuracy"] = {"goal": "max", "low": 0.0, "high": 1.0}
             if self.loss.name not in CLASSIFICATION_LOSSES:
                 table["ema_val_r2"] = {"goal": "max", "high": 1.0}
-        return table
+        kinds = filter(None, map(metric_kind, self.metrics))
+        return table | {kind.column: kind.declared for kind in kinds}
 
 
 class Budget(_Section):
@@ -130,6 +144,7 @@ class Target(_Section):
 
     metric: str = "val_accuracy"
     values: Annotated[tuple[float, ...] | None, BeforeValidator(_tuple)] = None
+    clock: Literal["epochs", "steps", "samples", "tokens", "seconds"] | None = None
     reference: str = ""
     margin: float = Field(default=0.05, gt=0, lt=1)
 
@@ -137,7 +152,8 @@ class Target(_Section):
 class Resources(_Section):
     """CPUs and GPUs of each trial, and the number that run at once (0: as many as the cluster holds).
 
-    ``gpus``: a trial trains on one GPU or a share of it, never on several.
+    ``workers``: the processes that train a trial together, each with ``cpus`` and ``gpus``; more than one
+    only for a user's training function. ``gpus``: a worker trains on one GPU or a share of it.
     ``lanes``: up to how many trials share one worker, trained side by side; ``auto``: as many as a fixed
     rule gives for the model and the shapes of a step; 0: each has its own.
     ``step``: how a training step is computed, call by call or as one captured graph (on a GPU).
@@ -145,6 +161,7 @@ class Resources(_Section):
 
     cpus: int = Field(default=1, ge=1)
     gpus: float = Field(default=0.0, ge=0, le=1)
+    workers: int = Field(default=1, ge=1)
     accelerator: str = ""
     max_concurrent: int = Field(default=0, ge=0)
     lanes: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"
@@ -187,7 +204,7 @@ class ScheduleSpec(_Section):
     """One schedule under study: its kind, the parameters that are fixed and the space of the others.
 
     The names of ``fixed`` and ``space`` are parameters of the schedule or, with a dot, values of the task
-    (``spec.searched_values``). A method has its own ``optimizer`` too; None: it trains with the task's.
+    (``spec.hyperparameters``). A method has its own ``optimizer`` too; None: it trains with the task's.
     """
 
     name: str
@@ -273,6 +290,11 @@ class Study(_Section):
     def clock(self) -> str:
         """The clock of the study, in which the length of a trial is counted (``rules.clocks``)."""
         return clock_of(dict(self.task))[0]
+
+    @property
+    def target_clock(self) -> str:
+        """The clock of targets and verdicts."""
+        return self.target.clock or self.clock
 
     @property
     def length(self) -> int:

@@ -6,6 +6,7 @@ import math
 from typing import Any, Final
 
 from lrstudy.catalog import REQUIRED, Component, Parameter
+from lrstudy.catalog.moved_options import MOVED_OPTIONS, refusal
 from lrstudy.catalog.schedule_kinds import SCHEDULES
 from lrstudy.spec.field_docs import FIELD_DOCS
 from lrstudy.spec.searched_values import TASK_KEYS
@@ -38,32 +39,30 @@ def schedules_schema() -> Schema:
 
 
 def methods_schema() -> Schema:
-    """Any names; ``schedule`` is the kind, and the name where it is left out."""
-    plain = schedules_schema()
-    chosen = [
-        {
-            "if": {"required": ["schedule"], "properties": {"schedule": {"const": name}}},
-            "then": {"$ref": f"#/$defs/schedule.{name}"},
+    """Any names with a schedule; a method that is called as a schedule needs none."""
+    kinds: dict[str, Schema] = {
+        name: {
+            "description": component.doc,
+            "not": {"required": ["kind"]},
+            "if": {"required": ["schedule"]},
+            "then": {"$ref": "#/$defs/method"},
+            "else": {"$ref": f"#/$defs/schedule.{name}"},
         }
-        for name in SCHEDULES
-    ]
-    kind = {"anyOf": [{"enum": list(SCHEDULES)}, {"type": "string", "pattern": OWN_PATTERN}]}
-    method: Schema = {
-        "type": "object",
-        "not": {"required": ["kind"]},
-        "properties": {"schedule": kind | {"description": FIELD_DOCS["methods.schedule"]}, **_method_keys()},
-        "allOf": chosen,
+        for name, component in SCHEDULES.items()
     }
-    own = plain["patternProperties"]
-    named = {name: method | {"description": known.doc} for name, known in SCHEDULES.items()}
     return {
         "type": "object",
         "description": FIELD_DOCS["methods"],
         "minProperties": 1,
-        "properties": named,
-        "patternProperties": own,
-        "additionalProperties": method | {"required": ["schedule"]},
+        "properties": kinds,
+        "patternProperties": {OWN_PATTERN: {"type": "object"}},
+        "additionalProperties": {"$ref": "#/$defs/method", "required": ["schedule"]},
     }
+
+
+def any_method_schema() -> Schema:
+    """A method with a schedule, which decides the other keys."""
+    return _by_kind("schedule", "kind", FIELD_DOCS["methods.schedule"])
 
 
 def search_schema() -> Schema:
@@ -89,22 +88,24 @@ def _method_keys() -> dict[str, Schema]:
 
 
 def any_schedule_schema() -> Schema:
-    """A schedule with a kind; the kind decides the other keys."""
-    kind = {
-        "anyOf": [{"enum": list(SCHEDULES)}, {"type": "string", "pattern": OWN_PATTERN}],
-        "description": FIELD_DOCS["schedules.kind"],
-    }
+    """A schedule with a kind, which decides the other keys."""
+    return _by_kind("kind", "schedule", FIELD_DOCS["schedules.kind"])
+
+
+def _by_kind(key: str, other: str, text: str) -> Schema:
+    """A table whose ``key`` names its kind; it may not have the ``other`` one."""
+    known = {"anyOf": [{"enum": list(SCHEDULES)}, {"type": "string", "pattern": OWN_PATTERN}]}
     chosen = [
         {
-            "if": {"required": ["kind"], "properties": {"kind": {"const": name}}},
+            "if": {"required": [key], "properties": {key: {"const": name}}},
             "then": {"$ref": f"#/$defs/schedule.{name}"},
         }
         for name in SCHEDULES
     ]
-    properties = {"kind": kind, **_method_keys()}
+    properties = {key: known | {"description": text}, **_method_keys()}
     return {
         "type": "object",
-        "not": {"required": ["schedule"]},
+        "not": {"required": [other]},
         "properties": properties,
         "allOf": chosen,
     }
@@ -115,6 +116,11 @@ def schedule_schema(component: Component) -> Schema:
     values = {
         parameter.name: _searchable(parameter) | doc_of(parameter) for parameter in component.parameters
     }
+    moves = {
+        name: {"$ref": f"#/$defs/moved.{name}", "description": FIELD_DOCS[f"schedules.{name}"]}
+        for name in MOVED_OPTIONS
+        if refusal(component, name) is None
+    }
     return {
         "type": "object",
         "description": " ".join(filter(None, (component.doc, component.source))),
@@ -124,8 +130,24 @@ def schedule_schema(component: Component) -> Schema:
             "kind": {"const": component.name},
             "schedule": {"const": component.name},
             **values,
+            **moves,
             **_method_keys(),
         },
+    }
+
+
+def moved_schema(option: Component) -> Schema:
+    """An option that moves beside the rate."""
+    keys = {
+        parameter.name.partition(".")[2]: _searchable(parameter) | doc_of(parameter)
+        for parameter in option.parameters
+    }
+    return {
+        "type": "object",
+        "description": f"{option.doc} It moves beside the rate.",
+        "additionalProperties": False,
+        "anyOf": [{"required": ["from"]}, {"required": ["to"]}],
+        "properties": keys,
     }
 
 

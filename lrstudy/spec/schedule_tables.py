@@ -7,15 +7,16 @@ The two are the same table. A method names its schedule by the key ``schedule``,
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
 from lrstudy.catalog import RANGE_TEST, Component
+from lrstudy.catalog.moved_options import MOVED_OPTIONS, find_parameter, flat_moves, move_problems
 from lrstudy.catalog.schedule_kinds import OWN, SCHEDULES
-from lrstudy.errors import all_known, did_you_mean
+from lrstudy.errors import NO_VALUE, all_known, did_you_mean
 from lrstudy.spec.function_task import FunctionTask
 from lrstudy.spec.models import ComponentField, ComponentSpec, RangeTest, ScheduleSpec, TaskSpec
 from lrstudy.spec.part_checks import OWN_NAME, check_part, require
@@ -115,7 +116,9 @@ class ScheduleReader:
             return None
         component = None if own else SCHEDULES[kind]
         before = len(troubles)
-        read = {k: self._value(key, k, v, component) for k, v in values.items() if k not in _KEYS}
+        read = {
+            k: self._value(key, k, v, component) for k, v in flat_moves(values, own=own) if k not in _KEYS
+        }
         if component is not None:
             require(key, component, values, troubles)
         optimizer = self._optimizer(key, values["optimizer"]) if "optimizer" in values else None
@@ -131,6 +134,7 @@ class ScheduleReader:
         space = {k: v for k, v in read.items() if isinstance(v, Range | Choices)}
         fixed = {k: v for k, v in read.items() if k not in space}
         troubles.extend(reference_troubles(key, space, fixed))
+        troubles.extend(_move_troubles(key, component, space, fixed))
         if len(troubles) > before:
             return None
         return ScheduleSpec(name=name, kind=kind, fixed=fixed, space=space, optimizer=optimizer)
@@ -165,13 +169,23 @@ class ScheduleReader:
         place = f"{key}.{name}"
         if raw == RANGE_TEST and _may_be_tested(name, component):
             return Range(self._sweep.low, self._sweep.high, log=True, tested=True)
-        if "." in name:
+        option = MOVED_OPTIONS.get(name.partition(".")[0])
+        if option is not None and component is not None and "." not in name:
+            message = "must be a table of what it moves from and to"
+            remedy = f"Write {name} = {{ from = …, to = … }}; a constant one belongs to [task] optimizer."
+            self._troubles.append(Trouble(place, message, remedy, raw))
+            return None
+        parameter = find_parameter(component or OWN, name)
+        if "." in name and parameter is None and option is not None:
+            hint = did_you_mean(name, [p.name for p in option.parameters])
+            self._troubles.append(Trouble(place, f"is not a key of {option.name!r}", hint, raw))
+            return None
+        if "." in name and parameter is None:
             remedy = "Write it in the table search of this schedule."
             self._troubles.append(Trouble(place, "is not a parameter of a schedule", remedy, raw))
             return None
-        parameter = (component or OWN).parameter(name)
         if component is not None and parameter is None:
-            known = [*(p.name for p in component.parameters), "optimizer", "search"]
+            known = [*(p.name for p in component.parameters), *MOVED_OPTIONS, "optimizer", "search"]
             hint = did_you_mean(name, known)
             self._troubles.append(Trouble(place, f"is not a parameter of {component.name!r}", hint, raw))
             return None
@@ -180,6 +194,17 @@ class ScheduleReader:
             self._troubles.extend(value)
             return None
         return value
+
+
+def _move_troubles(
+    key: str, component: Component | None, space: Mapping[str, Space], fixed: Mapping[str, Any]
+) -> Iterator[Trouble]:
+    # If only some configurations cycle the momentum, it moves twice in those.
+    cycled = space.get("cycle_momentum")
+    some = {"cycle_momentum": True} if isinstance(cycled, Choices) and True in cycled.values else {}
+    for problem in move_problems(component, {**fixed, **some}, searched=space):
+        value = None if problem.value is NO_VALUE else problem.value
+        yield Trouble(f"{key}.{problem.key}", problem.message, problem.remedy, value)
 
 
 def _may_be_tested(name: str, component: Component | None) -> bool:

@@ -13,9 +13,11 @@ from torch import nn
 from torch.optim import Optimizer
 
 from lrstudy.rules.seeding import derive_seed
+from lrstudy.tasks.loader_pipeline import LoaderPipeline
 from lrstudy.tasks.losses import Loss, build_loss
 from lrstudy.tasks.metric_sums import MetricSums
 from lrstudy.tasks.models import build_model
+from lrstudy.tasks.named_metrics import NamedMetrics
 from lrstudy.tasks.optimizers import build_optimizer
 from lrstudy.tasks.pipeline import Pipeline
 from lrstudy.tasks.precision import Precision, precision_of
@@ -65,6 +67,10 @@ class TrainingParts:
         """Return another optimizer over the same model, in its first state."""
         return build_optimizer(self.task.optimizer, self.model)
 
+    def new_metrics(self) -> NamedMetrics:
+        """Return the task's further metrics, for one pass over a split."""
+        return NamedMetrics(self.task.metrics, self.classes, self.task.loss.name, self.device)
+
     def new_sums(self) -> MetricSums:
         """Return empty sums for the metrics of one pass over a split."""
         return MetricSums(self.classes, self.device)
@@ -80,7 +86,8 @@ def assemble(
     breaks the contract.
     """
     seeds = Seeds() if seeds is None else seeds
-    pipeline = Pipeline(data, task, device)
+    kind = Pipeline if data.streams is None else LoaderPipeline
+    pipeline = kind(data, task, device)
     precision = precision_of(task, device)
     if seeds.dropout is not None:
         torch.manual_seed(seeds.dropout)

@@ -53,6 +53,20 @@ def test_a_best_value_at_an_edge_says_which_way_to_widen(best: float, words: str
     assert found.endswith(words)
 
 
+def test_a_searched_value_of_the_task_has_edges_too() -> None:
+    space = {
+        "optimizer.weight_decay": {"low": 1e-6, "high": 1e-2, "log": True},
+        "task.batch_size": [8, 16, 32, 64],
+    }
+    trials = [
+        ({"optimizer.weight_decay": decay, "task.batch_size": size}, value)
+        for decay, size, value in ((9e-3, 64, 0.9), (1e-5, 16, 0.6), (1e-4, 32, 0.5))
+    ]
+    decay, size = warnings(trials, space=space)
+    assert decay.startswith("fixed: the best optimizer.weight_decay (0.009) is at the high end of its space")
+    assert size.endswith("8 to 64. A better one may be beyond: add a higher choice.")
+
+
 def test_the_edge_of_a_logarithmic_space_is_judged_on_its_logarithm() -> None:
     # 0.03 is at 3% of 0.001 … 1 and at 49% of it on a logarithmic scale.
     assert warnings([({"lr": 0.03}, 0.9), ({"lr": 0.5}, 0.5)]) == []

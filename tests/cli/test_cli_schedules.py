@@ -62,6 +62,23 @@ def test_set_shows_the_curve_for_these_parameters() -> None:
     assert len(rows) == 11
 
 
+def test_what_moves_beside_the_rate_is_shown_with_its_curve() -> None:
+    shown = " ".join(done("cosine").split())
+    assert "beside the rate" in shown
+    assert "cannot move" not in shown
+    assert "cannot move under 'lipschitz'" in " ".join(done("lipschitz").split())
+    assert json.loads(done("cosine", "--json"))["beside"] == {"momentum": None, "weight_decay": None}
+    option = done("momentum")
+    assert all(f"momentum.{key}" in option for key in ("from", "to", "shape", "start", "end"))
+    assert json.loads(done("weight_decay", "--json"))["name"] == "weight_decay"
+    moves = [f"--set=weight_decay.{key}" for key in ("from=0.1", "to=0.02")]
+    curve = json.loads(done("fixed", *moves, "--epochs", "4", "--json"))["curve"]
+    assert curve["weight_decay"][::20] == pytest.approx([0.1, 0.08, 0.06, 0.04])
+    rows = [line.split() for line in done("fixed", *moves, "--epochs", "4").splitlines()]
+    assert rows[0] == ["epochs", "done", "rate", "weight_decay"]
+    assert rows[1] == ["0", "0.1", "0.1"]
+
+
 def test_one_s_own_schedule_has_a_curve() -> None:
     curve = json.loads(done(STEP_LR, "--set", "step_size=2", "--epochs", "4", "--json"))["curve"]
     assert curve["rates"][::20] == pytest.approx([0.1, 0.1, 0.01, 0.01])
@@ -77,7 +94,13 @@ def test_a_module_that_ends_its_process_is_refused(here: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["cosine", "--set", "restarts=2"], [STEP_LR, "--set", "step_size=3"], []]
+    "arguments",
+    [
+        ["cosine", "--set", "restarts=2"],
+        ["cosine", "--set=momentum.from=0.8", "--set=momentum.to=0.9"],
+        [STEP_LR, "--set", "step_size=3"],
+        [],
+    ],
 )
 @pytest.mark.parametrize("suffix", ["png", "svg"])
 def test_curves_are_drawn(arguments: list[str], suffix: str) -> None:
@@ -95,6 +118,9 @@ def test_curves_are_drawn(arguments: list[str], suffix: str) -> None:
         (["cyclic", "--set", "max_lr"], "has no key and value"),
         (["cyclic", "--set", "max_lr=1", "--set", "base_lr=2"], "must be below max_lr (1)"),
         (["fixed", "--set", "lr=range-test"], "must be a number"),
+        (["fixed", "--set", "momentum.to=0.9"], "momentum.from: is not given"),
+        (["fixed", "--set", "momentum.via=0.9"], "is not a part of a move"),
+        (["momentum", "--plot", "curve.png"], "has no curve without a schedule"),
         (["--set", "lr=1"], "belongs to one schedule"),
         (["fixed", "--plot", "curve.pdf"], "is neither .png nor .svg"),
         (["--plot", "nowhere/curve.png"], "is in a folder that does not exist"),

@@ -135,6 +135,29 @@ def test_a_momentum_that_the_schedule_moves_is_read_anew(
     assert len(captures) == 1
 
 
+@pytest.mark.parametrize("optimizer", [{"name": "sgd", "lr": 0.1}, MOMENTUM], ids=str)
+def test_a_rate_from_the_steps_own_loss_is_set_between_gradient_and_update(
+    data: TaskData, captures: list[int], optimizer: dict[str, Any]
+) -> None:
+    polyak = ("polyak", {"c": 2.0, "smoothing": 2.0})
+    for seed in (7, 8):
+        trial = training(study(optimizer=optimizer), data, polyak, seed)
+        assert trained(trial) == alone(data, polyak, seed, optimizer=optimizer)
+        assert trial.note is None
+        trial.close()
+    assert len(captures) == 1
+
+
+def test_a_moving_weight_decay_is_seen_by_a_captured_step(data: TaskData) -> None:
+    moving = ("fixed", {"lr": 0.1, "weight_decay.from": 0.1, "weight_decay.to": 0.0})
+    for optimizer in ({"name": "sgd", "lr": 0.1}, {"name": "adamw", "lr": 0.01}):
+        trial = training(study(optimizer=optimizer), data, moving)
+        assert trained(trial) == alone(data, moving, optimizer=optimizer)
+        assert trial.note is None or "call by call" in trial.note
+        assert trained(training(study(), data, ("fixed", {"lr": 0.1}))) != trained(trial)
+        trial.close()
+
+
 @pytest.mark.parametrize("optimizer", OPTIMIZERS[:3], ids=str)
 def test_float64_differs_by_its_rounding_alone(data: TaskData, optimizer: dict[str, Any]) -> None:
     task = {"optimizer": optimizer, "precision": "float64"}

@@ -71,7 +71,22 @@ SCHEDULES: list[tuple[str, dict[str, Any]]] = [
     ("cyclic", {"max_lr": 0.5, "base_ratio": 0.1, "cycle_epochs": 2}),
     ("lipschitz", {"measure": "hook"}),
     ("lipschitz", {"measure": "pass"}),
+    ("polyak", {"max_lr": 1.0, "smoothing": 2.0}),
+    ("cosine", {"lr": 0.1, "momentum.from": 0.5, "momentum.to": 0.9, "weight_decay.from": 0.01}),
 ]
+
+
+def test_a_rate_that_is_set_within_the_step_is_recorded_for_that_step(data: TaskData) -> None:
+    training = Training(study(), data, config("polyak", c=1.0, max_lr=5.0), CPU)
+    used: list[float] = []
+    training.optimizer.register_step_pre_hook(
+        lambda optimizer, args, options: used.append(optimizer.param_groups[0]["lr"])
+    )
+    record = next(training.run())
+    assert len(set(used)) > 1
+    assert (record.lr_min, record.lr_max) == (min(used), max(used))
+    assert record.lr == pytest.approx(sum(used) / len(used))
+    training.close()
 
 
 @pytest.mark.parametrize(("kind", "params"), SCHEDULES)
@@ -259,3 +274,21 @@ def test_a_trial_that_is_watched_ends_by_no_other_rule(data: TaskData) -> None:
     _, training = watched(data, last=999, epochs=2, divergence=0.001)
     assert len(list(training.run())) == 2
     assert training.outcome().status is Status.COMPLETED
+
+
+def test_a_rate_from_the_loss_sees_that_of_all_batches_of_a_step_before_clipping(data: TaskData) -> None:
+    training = Training(study(accumulate=2, clip_norm=0.05), data, config("polyak", c=1.0, max_lr=1e6), CPU)
+    found: list[tuple[float, float]] = []
+    before = training.schedule.before_step
+
+    def see(loss: torch.Tensor) -> None:
+        gradients = [p.grad for p in training.model.parameters() if p.grad is not None]
+        norm = float(torch.nn.utils.get_total_norm(gradients))
+        before(loss)
+        found.append((training.schedule.rate, float(loss) / norm**2))
+
+    training._step.before_update = see  # type: ignore[union-attr]
+    record = next(training.run())
+    assert len(found) == record.step
+    assert [rate for rate, _ in found] == pytest.approx([expected for _, expected in found], rel=1e-5)
+    training.close()

@@ -88,7 +88,10 @@ class Training:
             seen.append(self.rates)
             inputs, targets = self.batches[batch]
             self.schedule.optimizer.zero_grad()
-            nn.functional.cross_entropy(self.model(inputs), targets).backward()
+            loss = nn.functional.cross_entropy(self.model(inputs), targets)
+            loss.backward()
+            if self.schedule.needs_loss:
+                self.schedule.before_step(loss)
             self.schedule.optimizer.step()
             self.schedule.after_step()
             self.step += 1

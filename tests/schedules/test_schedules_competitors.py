@@ -20,6 +20,7 @@ PACKAGES = {
     "d-adaptation": ("dadaptation", "dadaptation"),
     "schedule-free": ("schedulefree", "schedulefree"),
     "dog": ("dog", "dog-optimizer"),
+    "adamg": ("pytorch_optimizer", "pytorch-optimizer"),
 }
 
 
@@ -89,6 +90,7 @@ def test_a_missing_extra_is_named(kind, monkeypatch) -> None:
         ("schedule-free", {}, "adam", "AdamWScheduleFree"),
         ("dog", {}, "sgd", "DoG"),
         ("dog", {"layerwise": True}, "adam", "LDoG"),
+        ("adamg", {}, "adam", "AdamG"),
     ],
 )
 def test_the_optimizer_is_replaced_and_weight_decay_kept(kind, params, base, expected, capsys) -> None:

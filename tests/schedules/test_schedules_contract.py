@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, MultiStepLR, SequentialLR
 
+from lrstudy.catalog.moved_options import refusal
 from lrstudy.catalog.schedule_kinds import SCHEDULES
 from lrstudy.schedules import ScheduleContext
 
@@ -49,6 +50,8 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "rex": ("rex", {"lr": 0.2}),
     "power": ("power", {"lr": 0.2, "hold": 0.3}),
     "plateau": ("plateau", {"lr": 0.2, "patience": 0}),
+    "polyak": ("polyak", {"max_lr": 0.5}),
+    "polyak, smooth": ("polyak", {"c": 2.0, "f_star": 0.1, "smoothing": 2.0}),
     "own class": ("torch.optim.lr_scheduler:StepLR", {"step_size": 2, "lr": 0.3}),
     "own class, by steps": (
         "torch.optim.lr_scheduler:OneCycleLR",
@@ -69,6 +72,7 @@ CASES |= {
     "lipschitz decay": ("lipschitz", {"time_decay": 0.1, "policy": "fixed"}),
 }
 INSTALLED = importlib.util.find_spec("prodigyopt") is not None
+MANY_INSTALLED = importlib.util.find_spec("pytorch_optimizer") is not None  # AdamG is one of them
 if INSTALLED:
     CASES |= {
         "prodigy": ("prodigy", {"d0": 1e-3}),
@@ -81,17 +85,42 @@ if INSTALLED:
         "dog by layers": ("dog", {"reps_rel": 1e-3, "layerwise": True}),
         "dog without average": ("dog", {"reps_rel": 1e-3, "average": False}),
     }
+if MANY_INSTALLED:
+    CASES |= {"adamg": ("adamg", {}), "adamg, annealed": ("adamg", {"lr": 0.3, "anneal": "cosine"})}
 CASES |= {
     f"{name}, warm-up": (kind, {**params, "warmup": 0.3})
     for name, (kind, params) in CASES.items()
     if "three_phase" not in params and kind != "dog"
+}
+MOVES = {
+    "momentum.from": 0.85,
+    "momentum.to": 0.95,
+    "weight_decay.from": 0.1,
+    "weight_decay.to": 0.001,
+    "weight_decay.shape": "exponential",
+    "weight_decay.end": 0.7,
+}
+CASES |= {
+    f"{name}, moved options": (
+        kind,
+        params
+        | {
+            key: value
+            for key, value in MOVES.items()
+            if refusal(SCHEDULES.get(kind), key.partition(".")[0]) is None
+        },
+    )
+    for name, (kind, params) in CASES.items()
+    if kind != "lipschitz" and not params.get("cycle_momentum") and not name.endswith("warm-up")
 }
 # torch's cyclic classes take rates, not ratios: one for all groups.
 EQUAL_RATES = {name for name in CASES if name.startswith(("own class, by steps", "own class, cyclic"))}
 # The competitors take over the groups, not their rates.
 COMPETITORS = {name for name, (kind, _) in CASES.items() if kind in SCHEDULES and SCHEDULES[kind].extra}
 EQUAL_RATES |= COMPETITORS
-MOVES_MOMENTUM = {name for name in CASES if "momentum" in name}
+MOVED = {name for name in CASES if "moved options" in name}
+MOVES_MOMENTUM = {name for name, (_, params) in CASES.items() if params.get("cycle_momentum")}
+FOR_SGD = {name for name, (kind, _) in CASES.items() if kind == "polyak"}
 
 every_case = pytest.mark.parametrize("case", CASES)
 
@@ -109,8 +138,9 @@ def same(one: Any, other: Any) -> bool:
 
 def test_every_built_in_schedule_is_in_the_suite() -> None:
     covered = {kind for kind, _ in CASES.values()}
+    missing = set() if MANY_INSTALLED else {"adamg"}
     installed = {name for name, component in SCHEDULES.items() if component.extra is None or INSTALLED}
-    assert installed <= covered
+    assert installed - missing <= covered
 
 
 @every_case
@@ -158,8 +188,10 @@ def test_saving_disturbs_nothing_and_a_saved_state_does_not_move_on(case, traini
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
-@pytest.mark.parametrize("case", sorted(CASES.keys() - MOVES_MOMENTUM - COMPETITORS))
+@pytest.mark.parametrize("case", sorted(CASES.keys() - MOVES_MOMENTUM - COMPETITORS - MOVED))
 def test_momentum_is_untouched(case, optimizer, training) -> None:
+    if optimizer != "sgd" and case in FOR_SGD:
+        pytest.skip("refuses every optimizer but SGD")
     work = training(*CASES[case], optimizer=optimizer)
     before = training("fixed", {}, optimizer=optimizer).momenta()
     for stop in range(work.total_steps + 1):
@@ -181,6 +213,29 @@ def test_momentum_moves_against_the_rate_when_asked(case, optimizer, training) -
     assert highest[1] == pytest.approx(0.7, abs=0.05)
     assert pairs[0][1] == pytest.approx(0.95)
     assert min(pair[1] for pair in pairs) == highest[1]
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+@pytest.mark.parametrize("case", sorted(MOVED))
+def test_options_move_beside_the_rate_which_stays_the_same(case, optimizer, training) -> None:
+    if optimizer != "sgd" and case in FOR_SGD:
+        pytest.skip("refuses every optimizer but SGD")
+    kind, params = CASES[case]
+    own = {name: value for name, value in params.items() if name not in MOVES}
+    alone = training(kind, own, optimizer=optimizer)
+    work = training(kind, params, optimizer=optimizer)
+    for step in range(work.total_steps):
+        if not SCHEDULES.get(kind) or not (SCHEDULES[kind].measured or SCHEDULES[kind].replaces_optimizer):
+            assert work.rates == alone.rates
+        groups = work.schedule.optimizer.param_groups
+        decay = 0.1 * 0.01 ** min(step / 12 / 0.7, 1.0)
+        assert [group["weight_decay"] for group in groups] == pytest.approx([decay, decay])
+        if "momentum.from" in params:
+            expected = 0.85 + 0.1 * step / 12
+            found = [m[0] if isinstance(m, tuple) else m for m in work.momenta()]
+            assert found == pytest.approx([expected, expected])
+        work.run(until=step + 1)
+        alone.run(until=step + 1)
 
 
 @every_case

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lrstudy.errors import StudyFileError, did_you_mean
-from lrstudy.spec import Choices, Range, load_study, parse_study
+from lrstudy.spec import Choices, Range, load_study, parse_study, restore_study
 
 GOOD = """
 name = "small"
@@ -123,6 +123,13 @@ def test_a_problem_names_file_line_key_value_and_remedy(tmp_path: Path) -> None:
         (("lr = 0.1", "lr = nan"), "schedules.step.lr"),
         (("lr = 0.1", "lrr = 0.1"), "schedules.step.lrr"),
         (("lr = 0.1", "lr = []"), "schedules.step.lr"),
+        (("lr = 0.1", "momentum = 0.9"), "schedules.step.momentum"),
+        (("lr = 0.1", "momentum = { from = 2 }"), "schedules.step.momentum.from"),
+        (("lr = 0.1", "momentum = { form = 0.5 }"), "schedules.step.momentum.form"),
+        (("lr = 0.1", "momentum = { start = 0.5 }"), "schedules.step.momentum"),
+        (("lr = 0.1", "weight_decay = { to = [] }"), "schedules.step.weight_decay.to"),
+        (("lipschitz]", "lipschitz]\nweight_decay = { to = 0.0 }"), "schedules.lipschitz.weight_decay"),
+        (("lr = 0.1", "weight_decay = { to = 1, start = 1.0 }"), "schedules.step.weight_decay.start"),
         (("log = true", "log = 1"), "schedules.fixed.lr.log"),
         (("low = 0.01,", ""), "schedules.fixed.lr"),
         (("low = 0.01,", "low = 0.0,"), "schedules.fixed.lr.low"),
@@ -138,6 +145,51 @@ def test_each_mistake_is_named_by_its_key(tmp_path: Path, change: tuple[str, str
     text = GOOD.replace(*change, 1)
     assert text != GOOD
     assert key in problems_of(tmp_path, text)
+
+
+def test_options_that_move_beside_the_rate_are_parameters_of_their_own(tmp_path: Path) -> None:
+    moves = "momentum = { from = 0.85, to = { low = 0.9, high = 0.99 } }\nweight_decay.to = [0.0, 0.1]"
+    study = load_study(write(tmp_path, GOOD.replace("lr = 0.1", f"lr = 0.1\n{moves}")))
+    step = study.schedule("step")
+    assert step.fixed == {"lr": 0.1, "momentum.from": 0.85}
+    assert step.space["momentum.to"] == Range(0.9, 0.99)
+    assert step.space["weight_decay.to"] == Choices((0.0, 0.1))
+    assert restore_study(study.to_json(), "store") == study
+
+
+def test_a_constant_in_place_of_a_move_is_sent_to_the_optimizer(tmp_path: Path) -> None:
+    with pytest.raises(
+        StudyFileError, match=r"must be a table.*a constant one belongs to \[task\] optimizer"
+    ):
+        load_study(write(tmp_path, GOOD.replace("lr = 0.1", "momentum = 0.9")))
+
+
+def test_a_cycled_momentum_does_not_move_otherwise(tmp_path: Path) -> None:
+    for cycled in ("true", "[true, false]"):
+        text = f"[schedules.cyclic]\ncycle_momentum = {cycled}\nmomentum = {{ to = 0.5 }}\n"
+        assert problems_of(tmp_path, GOOD + text) == {
+            "schedules.cyclic.momentum": "is moved by cycle_momentum already"
+        }
+
+
+def test_a_weight_decay_that_moves_needs_one_that_says_what_decays(tmp_path: Path) -> None:
+    moving = GOOD.replace("lr = 0.1", "lr = 0.1\nweight_decay = { from = 0.1, to = 0.0 }")
+    for decay, refused in (("", True), (", weight_decay = 0.1", False)):
+        optimizer = f'optimizer = {{ name = "sgd", weight_decay_on = "kernels"{decay} }}'
+        text = moving.replace("epochs = 2", f"epochs = 2\n{optimizer}")
+        if refused:
+            assert list(problems_of(tmp_path, text)) == ["task.optimizer.weight_decay"]
+        else:
+            load_study(write(tmp_path, text))
+
+
+def test_a_users_own_parameter_of_that_name_stays_theirs(tmp_path: Path) -> None:
+    own = '[schedules.own]\nkind = "a:b"\nmomentum = {}\n'
+    for value in ("0.9", "{ low = 0.5, high = 0.9 }"):
+        study = load_study(write(tmp_path, GOOD + own.format(value)))
+        assert "momentum" in {**study.schedule("own").fixed, **study.schedule("own").space}
+    study = load_study(write(tmp_path, GOOD + own.format("{ from = 0.5 }")))
+    assert study.schedule("own").fixed == {"momentum.from": 0.5}
 
 
 def test_a_misspelt_word_is_answered_with_the_right_one(tmp_path: Path) -> None:
@@ -317,3 +369,28 @@ def test_names_that_utf_8_does_not_have_are_refused(override: str, says: str) ->
     with pytest.raises(StudyFileError, match=says) as caught:
         parse_study(study, "here", [override])
     str(caught.value).encode("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["target.clock=tokens"], "is not counted by the built-in training"),
+        (["target.clock=seconds"], "cannot be compared in a study with lanes"),
+        (["target.clock=hours"], ""),
+    ],
+)
+def test_a_clock_that_the_training_does_not_count_is_refused(
+    tmp_path: Path, overrides: list[str], message: str
+) -> None:
+    assert message in problems_of(tmp_path, GOOD, *overrides)["target.clock"]
+
+
+def test_the_targets_clock_is_the_length_s_unless_it_is_named(tmp_path: Path) -> None:
+    path = write(tmp_path, GOOD)
+    study = load_study(path)
+    assert (study.clock, study.target_clock) == ("epochs", "epochs")
+    seconds = load_study(path, ["target.clock=seconds", "resources.lanes=0"])
+    assert (seconds.clock, seconds.target_clock) == ("epochs", "seconds")
+    # The same trials: only the report reads it.
+    assert seconds.spec_hash == study.spec_hash
+    assert restore_study(seconds.to_json(), "x").target.clock == "seconds"

@@ -9,10 +9,12 @@ import sys
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from store_samples import STARTED, study
+from store_samples import SPEC, STARTED, study
 
+from lrstudy.errors import StoreError
 from lrstudy.store import ScheduleInfo, StudyInfo
 
+TARGET = SPEC["target"]
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 
 
@@ -36,6 +38,34 @@ def test_what_a_report_asks_for() -> None:
         ScheduleInfo("lipschitz", "lipschitz", {}, {}),
         ScheduleInfo("fixed", "fixed", {"a": 1}, space),
     )
+
+
+def test_a_study_in_steps_is_judged_by_a_metric_that_it_declares() -> None:
+    metrics = {"bits": {"goal": "min", "low": 0.0, "high": None}, "f1": "max"}
+    task = {"steps": 500, "epochs": None, "metrics": metrics}
+    info = StudyInfo.from_json(study(spec={"task": task, "target": TARGET | {"metric": "bits"}}).to_json())
+    assert (info.clock, info.length) == ("steps", 500)
+    assert (info.metric.column, info.metric.low, info.metric.high) == ("bits", 0.0, math.inf)
+    assert not info.metric.higher_is_better
+    assert info.declared_metrics["f1"].higher_is_better
+    assert (study().clock, study().length) == ("epochs", 5)
+
+
+@pytest.mark.parametrize(
+    ("task", "key"),
+    [
+        ({}, "spec.task.epochs: is missing"),
+        ({"steps": 1.5}, "spec.task.steps: has the wrong type"),
+        ({"epochs": True}, "spec.task.epochs: has the wrong type"),
+        ({"epochs": 5, "metrics": ["f1"]}, "spec.task.metrics: is not a table of metrics"),
+        ({"epochs": 5, "metrics": {"f1": {"low": 0}}}, "spec.task.metrics: is not a table of metrics"),
+        ({"epochs": 5, "metrics": {"f1": "max"}}, "spec.target.metric: is not a known metric"),
+    ],
+)
+def test_a_task_without_a_length_or_its_metric_is_refused(task: dict[str, object], key: str) -> None:
+    text = study(spec={"task": task, "target": TARGET | {"metric": "bits"}}).to_json()
+    with pytest.raises(StoreError, match=key):
+        StudyInfo.from_json(text)
 
 
 def test_a_schedule_may_say_itself_what_is_fixed() -> None:

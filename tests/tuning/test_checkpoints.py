@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import os
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -164,6 +166,38 @@ def test_a_foreign_checkpoint_is_ignored(
     assert "another trial" in reader.notes[0]
     elsewhere = TrialCheckpoints(store, "changed", CONFIG, Faults())
     assert elsewhere.load() is None
+
+
+def test_a_checkpoint_of_an_earlier_format_is_ignored_with_a_note(
+    study: Study, data: TaskData, store: Location
+) -> None:
+    training, rows = trained(study, data, 2)
+    writer = keeper(store)
+    writer.save(training.state_dict(), rows, 1, STARTED)
+    (file,) = files(store)
+    content = torch.load(file, weights_only=True)
+    del content["format"]
+    content["rows"] = [list(row.values()) for row in content["rows"]]
+    file.unlink()
+    packed = io.BytesIO()
+    torch.save(content, packed)
+    digest = hashlib.sha256(packed.getvalue()).hexdigest()[:16]
+    (file.parent / f"epoch-00002-{digest}.pt").write_bytes(packed.getvalue())
+    reader = keeper(store)
+    assert reader.load() is None
+    assert "another version of lrstudy wrote it" in reader.notes[0]
+    assert reader.used, "it is removed when the trial is over"
+    reader.save(training.state_dict(), rows, 1, STARTED)
+    assert [path.name[:10] for path in files(store)] == ["evaluation"]
+
+
+def test_declared_metrics_and_unknown_clocks_are_kept(study: Study, data: TaskData, store: Location) -> None:
+    training, rows = trained(study, data, 1)
+    given = [replace(rows[0], metrics={"perplexity": 9.5, "f1": None}, epoch=None, tokens=4096)]
+    keeper(store).save(training.state_dict(), given, 1, STARTED)
+    saved = keeper(store).load()
+    assert saved is not None
+    assert list(saved.rows) == given
 
 
 class Evil:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,12 +13,15 @@ import tomllib
 from pathlib import Path
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from lrstudy.records import Phase, Status
 from lrstudy.spec import Study, parse_study
 from lrstudy.store import open_store
 from lrstudy.tuning import prepare
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "store"))
 
 pytestmark = pytest.mark.cluster
 
@@ -105,6 +109,22 @@ def test_short_trials_run_side_by_side(finished: Path) -> None:
 def test_nothing_but_the_store_is_left_in_the_folder(finished: Path) -> None:
     left = sorted(path.name for path in (finished / "small").iterdir() if not path.name.startswith("."))
     assert left == ["evaluations", "run.log", "study.json", "trials"]
+
+
+def test_a_run_of_schema_version_1_is_continued_to_the_same_values(finished: Path, tmp_path: Path) -> None:
+    from version_1 import as_version_1
+
+    place = as_version_1(Path(shutil.copytree(finished / "small", tmp_path / "small")))
+    for file in place.glob("trials/*.parquet"):
+        rows = pq.read_table(file)
+        ended = [name != "fixed-confirm-001" for name in rows["trial_id"].to_pylist()]
+        pq.write_table(rows.filter(ended), file)
+    run(study(), tmp_path)
+    pd.testing.assert_frame_equal(epochs(tmp_path), epochs(finished))
+    records = open_store(place).trial_records()
+    assert len({record.trial_id for record in records}) == len(records)
+    (again,) = (record for record in records if record.trial_id == "fixed-confirm-001")
+    assert (again.steps_run, again.length, again.epochs_run) == (3 * 18, 3, 3.0)
 
 
 def test_the_same_study_again_gives_the_same_curves_at_another_concurrency(

@@ -8,14 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lrstudy.analysis import analyse
 from lrstudy.catalog import Parameter
 from lrstudy.records import Phase
 from lrstudy.report.writing import write_report
 from lrstudy.spec import Range, Study, parse_study, restore_study
+from lrstudy.spec.hyperparameters import task_params
+from lrstudy.spec.searched_values import study_of_trial
 from lrstudy.store import Store, open_store
 from lrstudy.tuning import prepare
+from lrstudy.tuning.cluster.check_gpu_memory import largest_trials
 from lrstudy.tuning.driver.extend_range import Evaluated, widen
 from lrstudy.tuning.driver.suggestions import Search
 from lrstudy.tuning.repeat import repeat
@@ -37,7 +42,7 @@ extend_trials = 2
 values = [0.5]
 [search]
 "optimizer.weight_decay" = { low = 1e-6, high = 1e-2, log = true }
-"task.batch_size" = { low = 4, high = 48, log = true }
+"task.batch_size" = { low = 4, high = 48 }
 [schedules.lipschitz]
 [schedules.fixed]
 lr = { low = 0.01, high = 1.0, log = true }
@@ -122,6 +127,64 @@ def test_a_range_of_an_unknown_option_is_widened_without_bounds() -> None:
     }
     bounded = Parameter("depth", "int", "", low=0, high=5)
     assert widen(span, tried, lambda name: bounded, higher_is_better=True)["params.depth"].high == 5
+
+
+DECAYS = st.tuples(st.floats(1e-8, 1e-3), st.floats(1.5, 1e3)).map(
+    lambda ends: {"low": ends[0], "high": ends[0] * ends[1], "log": True}
+)
+WIDTHS = st.lists(st.integers(1, 9), max_size=2)
+SPACES = st.fixed_dictionaries(
+    {},
+    optional={
+        "optimizer.weight_decay": DECAYS,
+        "optimizer.momentum": st.lists(st.floats(0, 0.99), min_size=1, max_size=4, unique=True),
+        "task.batch_size": st.tuples(st.integers(1, 9), st.integers(10, 99)).map(
+            lambda ends: {"low": ends[0], "high": ends[1]}
+        ),
+        "model.widths": st.lists(
+            st.lists(st.integers(1, 9), max_size=2), min_size=1, max_size=3, unique_by=str
+        ),
+    },
+)
+
+
+@settings(max_examples=30, deadline=None)
+@given(SPACES, st.sampled_from(["random", "qmc", "tpe", "grid"]), st.integers(0, 3))
+def test_every_suggestion_is_in_its_space_and_the_same_from_a_store(
+    space: dict[str, Any], search: str, seed: int
+) -> None:
+    data = tomllib.loads(STUDY) | {"search": space, "seed": seed}
+    data["budget"] |= {"search": search, "extend": False}
+    spec = parse_study(data, "test")
+    stored = restore_study(json.loads(json.dumps(spec.to_json())), "store")
+    assert stored == spec
+    for schedule in spec.schedules:
+        first, again = (
+            Search(one, one.schedule(schedule.name), higher_is_better=True) for one in (spec, stored)
+        )
+        params = first.suggest(0, [])
+        assert again.suggest(0, []) == params
+        for name, span in schedule.space.items():
+            if isinstance(span, Range):
+                low, high = span.ends({})
+                assert low <= params[name] <= high
+            else:
+                assert params[name] in span.values
+        trial = study_of_trial(spec, schedule.name, params).built_in
+        assert trial.batch_size == params.get("task.batch_size", 16)
+        assert trial.model.options["widths"] == list(params.get("model.widths", [8]))
+        for name, value in task_params(params).items():
+            if name.startswith("optimizer."):
+                assert trial.optimizer.options[name.partition(".")[2]] == value
+
+
+def test_the_memory_that_trials_need_is_that_of_the_largest() -> None:
+    spec = parse_study(
+        tomllib.loads(STUDY.replace("[search]", '[search]\n"model.widths" = [[4], [64, 9]]')), "test"
+    )
+    found = {(one.built_in.optimizer.name, one.built_in.batch_size) for one in largest_trials(spec)}
+    assert found == {("sgd", 48), ("adamw", 48)}
+    assert all(one.built_in.model.options["widths"] == [64, 9] for one in largest_trials(spec))
 
 
 def test_the_plan_counts_as_many_trials_for_all() -> None:

@@ -43,6 +43,8 @@ def test_an_epoch_reaches_tensorboard_and_mlflow_once(tmp_path: Path) -> None:
     with sqlite3.connect(database) as tables:
         values = "SELECT step, value FROM metrics WHERE key = 'val_accuracy' ORDER BY step"
         assert tables.execute(values).fetchall() == [(1, 0.1), (2, 0.2)]
+        values = "SELECT value FROM metrics WHERE key = 'perplexity' ORDER BY step"
+        assert tables.execute(values).fetchall() == [(2.0,), (4.0,)], "a metric that the study declares"
         assert ("lr", "0.1") in tables.execute("SELECT key, value FROM params").fetchall()
         assert tables.execute("SELECT status, name FROM runs").fetchall() == [("FINISHED", "fixed-tune-000")]
     (events,) = (tmp_path / "run" / "tracking" / "fixed-tune-000").glob("events.out.tfevents.*")

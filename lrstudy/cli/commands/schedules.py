@@ -59,11 +59,28 @@ def _all(overrides: list[str], plot: Path | None, epochs: int, as_json: bool) ->
         show_schedules()
 
 
+def _option(name: str, overrides: list[str], plot: Path | None, as_json: bool) -> None:
+    from lrstudy.catalog.moved_options import MOVED_OPTIONS
+    from lrstudy.cli.views.schedules import option_data, show_option
+
+    if overrides or plot is not None:
+        remedy = f"Name a schedule: lrstudy schedules cosine --set {name}.from=… --set {name}.to=…"
+        raise InputError(Problem("command line", "NAME", "has no curve without a schedule", remedy, name))
+    if as_json:
+        typer.echo(json.dumps(option_data(MOVED_OPTIONS[name]), indent=2))
+    else:
+        show_option(name)
+
+
 def _one(name: str, overrides: list[str], plot: Path | None, epochs: int, as_json: bool) -> None:
+    from lrstudy.catalog.moved_options import MOVED_OPTIONS
     from lrstudy.catalog.schedule_kinds import SCHEDULES
     from lrstudy.cli.views.schedules import draw_curve, read_curve, schedule_data, show_rates, show_schedule
 
     own = ":" in name
+    if name in MOVED_OPTIONS:
+        _option(name, overrides, plot, as_json)
+        return
     if not own and name not in SCHEDULES:
         remedy = did_you_mean(name, sorted(SCHEDULES)) + " Your own: module:attribute."
         raise InputError(Problem("command line", "NAME", "is not a schedule", remedy, name))

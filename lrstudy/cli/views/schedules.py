@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from lrstudy.catalog import REQUIRED, Component
+from lrstudy.catalog.moved_options import MOVED_OPTIONS, flat_moves, refusal
 from lrstudy.catalog.schedule_kinds import SCHEDULES
 from lrstudy.cli.output import BLUE, console, figure_problems, save_figure
 from lrstudy.cli.terminal_table import names, numbers, table, words
@@ -16,6 +17,7 @@ from lrstudy.spec.overrides import apply_overrides
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from rich.table import Table
 
     from lrstudy.schedules import Curve
 
@@ -27,7 +29,9 @@ def show_schedules() -> None:
     """Print a line for each schedule."""
     rows = [(component.name, component.doc) for component in SCHEDULES.values()]
     console().print(table([names("schedule"), words("what it does")], rows))
-    console().print('\nOne with its parameters: lrstudy schedules NAME. Your own: "module:attribute".')
+    screen = console()
+    screen.print('\nOne with its parameters: lrstudy schedules NAME. Your own: "module:attribute".')
+    screen.print("Momentum and weight decay can move beside the rate: lrstudy schedules momentum.")
 
 
 def show_schedule(name: str) -> None:
@@ -36,23 +40,50 @@ def show_schedule(name: str) -> None:
     screen.print(f"{component.name}: {component.doc}", markup=False)
     if component.source:
         screen.print(f"source: {component.source}", markup=False)
+    data = schedule_data(component)
+    screen.print(_parameters(data["parameters"]))
+    rows = [(option, text or MOVED_OPTIONS[option].doc) for option, text in data["beside"].items()]
+    screen.print()
+    screen.print(table([names("beside the rate"), words("what moves, or why it does not")], rows))
+
+
+def show_option(name: str) -> None:
+    """Print an option that moves beside the rate, and a line for each of its parameters."""
+    option, screen = MOVED_OPTIONS[name], console()
+    screen.print(f"{option.name}: {option.doc} It moves beside the rate of a schedule.", markup=False)
+    screen.print(_parameters(option_data(option)["parameters"]))
+
+
+def _parameters(entries: Sequence[Mapping[str, Any]]) -> Table:
     rows = [
         (entry["name"], "–" if entry["default"] is None else str(entry["default"]), entry["doc"])
-        for entry in schedule_data(component)["parameters"]
+        for entry in entries
     ]
-    screen.print(table([names("parameter"), names("default"), words("what it is")], rows))
+    return table([names("parameter"), names("default"), words("what it is")], rows)
 
 
 def show_rates(rates: Curve) -> None:
-    """Print the rate at about ten steps, from the first to the last."""
+    """Print the rate, and what moves beside it, at about ten steps, from the first to the last."""
     last = len(rates.rates) - 1
     places = sorted({round(part * last / 10) for part in range(11)})
-    rows = [(f"{rates.epochs[place]:.4g}", f"{rates.rates[place]:.4g}") for place in places]
-    console().print(table([numbers("epochs done"), numbers("rate")], rows))
+    columns = [rates.epochs, rates.rates, *rates.options.values()]
+    rows = [tuple(f"{column[place]:.4g}" for column in columns) for place in places]
+    headers = [numbers(title) for title in ("epochs done", "rate", *rates.options)]
+    console().print(table(headers, rows))
 
 
 def schedule_data(component: Component) -> dict[str, Any]:
-    """Return a schedule with its parameters as plain data."""
+    """Return a schedule with its parameters as plain data.
+
+    ``beside`` has each option that may move beside the rate, with the reason if it may not here.
+    """
+    return option_data(component) | {
+        "beside": {option: refusal(component, option) for option in MOVED_OPTIONS}
+    }
+
+
+def option_data(component: Component) -> dict[str, Any]:
+    """Return a component with its parameters as plain data."""
     return {
         "name": component.name,
         "doc": component.doc,
@@ -102,7 +133,7 @@ def read_curve(kind: str, overrides: Sequence[str], epochs: int, plot: Path | No
                 raise InputError(problems)
         make_importable([Path.cwd()])
     with output_to_stderr():  # users' code may print
-        return curve(kind, params, epochs, STEPS_PER_EPOCH)
+        return curve(kind, dict(flat_moves(params, own=":" in kind)), epochs, STEPS_PER_EPOCH)
 
 
 def draw_curve(rates: Curve, path: Path) -> None:
@@ -110,10 +141,17 @@ def draw_curve(rates: Curve, path: Path) -> None:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 3.5), layout="constrained")
-    axes = figure.subplots()
-    _draw(axes, rates)
-    axes.set_xlabel("epochs")
-    axes.set_ylabel("learning rate")
+    down = 1 + len(rates.options)
+    figure.set_size_inches(7, 3.5 + 1.5 * len(rates.options))
+    heights = [2.0] + [1.0] * len(rates.options)
+    panels = figure.subplots(down, 1, sharex=True, squeeze=False, height_ratios=heights).flat
+    _draw(panels[0], rates)
+    panels[0].set_ylabel("learning rate")
+    for axes, (option, values) in zip(list(panels)[1:], rates.options.items(), strict=True):
+        axes.plot(rates.epochs, values, color=BLUE)
+        axes.set_ylabel(option.replace("_", " "))
+        axes.grid(alpha=0.25)
+    panels[down - 1].set_xlabel("epochs")
     save_figure(figure, "--plot", path)
 
 

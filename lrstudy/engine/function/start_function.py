@@ -15,7 +15,8 @@ from lrstudy.records import EvaluationRecord, Status
 from lrstudy.rules.outcome import Outcome, best_index, objective_of
 from lrstudy.rules.user_modules import UserCode, load
 from lrstudy.spec import FunctionTask, Study
-from lrstudy.spec.searched_values import function_params, schedule_params, study_of_trial
+from lrstudy.spec.hyperparameters import function_params, schedule_params
+from lrstudy.spec.searched_values import study_of_trial
 
 
 def start_function(study: Study, config: TrialConfig, device: torch.device) -> FunctionGroup:
@@ -24,7 +25,7 @@ def start_function(study: Study, config: TrialConfig, device: torch.device) -> F
     task = study.function
     assert task is not None
     function = load(train_code(task))
-    return FunctionGroup(function, settings_of(study, task, config, device), partial(_outcome, study))
+    return FunctionGroup(function, settings_of(study, task, config, device), partial(outcome_of, study))
 
 
 def train_code(task: FunctionTask) -> UserCode:
@@ -53,7 +54,8 @@ def settings_of(study: Study, task: FunctionTask, config: TrialConfig, device: t
     )
 
 
-def _outcome(study: Study, rows: Sequence[EvaluationRecord], reason: str | None) -> Outcome:
+def outcome_of(study: Study, rows: Sequence[EvaluationRecord], reason: str | None) -> Outcome:
+    """Return a trial's outcome from its evaluations and the reason why it diverged, if it did."""
     metric = study.metric
     measured = [metric.value(row.value(metric.column)) for row in rows]
     values = [math.nan if value is None else value for value in measured]

@@ -20,6 +20,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
+from lrstudy.catalog.moved_options import WEIGHT_DECAY, names_moved
 from lrstudy.catalog.schedule_kinds import SCHEDULES
 from lrstudy.engine.lanes.lane_group import LaneGroup
 from lrstudy.engine.lanes.lane_losses import StackedLoss
@@ -27,8 +28,8 @@ from lrstudy.engine.lanes.stacked_model import stack, unstackable
 from lrstudy.engine.trial import TrialConfig
 from lrstudy.records import EvaluationRecord, Phase
 from lrstudy.spec import Choices, Range, ScheduleSpec, Study
+from lrstudy.spec.hyperparameters import is_of_task
 from lrstudy.spec.models import TaskSpec
-from lrstudy.spec.searched_values import is_of_task
 from lrstudy.tasks import Seeds, TaskData, assemble
 from lrstudy.tasks.losses import Loss
 from lrstudy.tasks.pipeline import EVALUATION_ROWS, Pipeline
@@ -66,6 +67,8 @@ def unsupported(task: TaskSpec) -> str | None:
         "gradients are clipped (task.clip_norm)": task.clip_norm is not None,
         "the weights are averaged (task.ema)": task.ema is not None,
         "the model is compiled (task.compile)": task.compile,
+        "a DataLoader reads the rows (task.loader)": task.streamed,
+        "metrics are those of torchmetrics (task.metrics)": bool(task.metrics),
         "evaluations are not at the epochs' ends (task.evaluate_every)": task.evaluate_every is not None,
     }
     return next((reason for reason, holds in reasons.items() if holds), None)
@@ -158,11 +161,16 @@ def neighbours_matter(study: Study, data: TaskData) -> bool:
 
 
 def _kinds(study: Study) -> list[tuple[str, dict[str, Any]]]:
-    """Return a fixed rate, which changes every weight, and the schedules that use weights or activations."""
+    """Return a fixed rate, which changes every weight, and the schedules with arithmetic of a different kind.
+
+    They read weights, activations, losses or gradients, or move a weight decay that lanes then do not share.
+    """
     own = [
         schedule
         for schedule in study.schedules
-        if schedule.kind == "lipschitz" or SCHEDULES[schedule.kind].replaces_optimizer
+        if schedule.kind in ("lipschitz", "polyak")
+        or SCHEDULES[schedule.kind].replaces_optimizer
+        or WEIGHT_DECAY in names_moved([*schedule.fixed, *schedule.space])
     ]
     return [("fixed", {"lr": 0.05}), *((schedule.kind, _example_params(schedule)) for schedule in own)]
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.optim import Adam, AdamW, Optimizer
 
-from lrstudy.engine.lanes.optimizer_state import Column, StackedLanes
+from lrstudy.engine.lanes.optimizer_state import Column, StackedLanes, WeightDecay
 
 # Options of torch's Adam that change its update rule; they are not implemented here.
 _UNSUPPORTED: Final = ("amsgrad", "maximize", "capturable", "differentiable")
@@ -25,16 +25,16 @@ def is_plain_adam(optimizer: Optimizer) -> bool:
 class StackedAdam:
     """Updates stacked parameters, (lanes, numbers), as the lanes' own ``torch.optim.Adam`` would.
 
-    Rates and betas are read before every step from the lanes' optimizers, to which their schedules write.
-    Their state becomes views of the stacked state, so that it always equals that of a lane trained alone;
-    a lane's parameters share one step count.
+    Rates, betas and weight decays are read before every step from the lanes' optimizers, to which their
+    schedules write. Their state becomes views of the stacked state, so that it always equals that of a lane
+    trained alone; a lane's parameters share one step count.
     """
 
     def __init__(self, lanes: StackedLanes, optimizers: Sequence[Adam]) -> None:
         self._stacked, self._optimizers = lanes.numbers, optimizers
         self._groups = [optimizer.param_groups[0] for optimizer in optimizers]
         self._eps, self._decoupled = self._groups[0]["eps"], self._groups[0]["decoupled_weight_decay"]
-        self._decay = lanes.decay(optimizers[0])
+        self._decay = WeightDecay(lanes, optimizers)
         self._counts = self._adopt_counts(lanes.parameters)
         self._steps = [int(count) for count in self._counts.tolist()]
         self._m, _ = lanes.adopt("exp_avg", optimizers)
@@ -48,11 +48,12 @@ class StackedAdam:
         self._counts.add_(1)
         self._steps = [step + 1 for step in self._steps]
         rates = [float(group["lr"]) for group in self._groups]
-        if self._decay is not None:
+        decay = self._decay.current()
+        if decay is not None:
             if self._decoupled:
-                self._stacked.mul_(1 - self._column("lr", rates) * self._decay)
+                self._stacked.mul_(1 - self._column("lr", rates) * decay)
             else:
-                gradient = torch.addcmul(gradient, self._stacked, self._decay)
+                gradient = torch.addcmul(gradient, self._stacked, decay)
         betas = [group["betas"] for group in self._groups]
         beta2 = self._column("beta2", [b2 for _, b2 in betas])
         self._m.lerp_(gradient, self._column("1 - beta1", [1 - b1 for b1, _ in betas]))

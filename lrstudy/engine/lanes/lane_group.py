@@ -114,11 +114,18 @@ class LaneGroup:
             lane.close()
 
     def _stack(self, active: tuple[int, ...]) -> None:
-        self._stacked = tuple(sorted(active, key=lambda i: not steps_together(self.trainings[i].optimizer)))
+        together = {i for i in active if self._steps_together(self.trainings[i])}
+        self._stacked = tuple(sorted(active, key=lambda i: i not in together))
         lanes = [self.trainings[i] for i in self._stacked]
         self._model = stack([lane.model for lane in lanes])
         parameters: list[list[Tensor]] = [list(lane.model.parameters()) for lane in lanes]
-        self._steps = StackedSteps(self._model, [lane.optimizer for lane in lanes], parameters)
+        optimizers = [lane.optimizer for lane in lanes]
+        self._steps = StackedSteps(self._model, optimizers, parameters, len(together))
+
+    @staticmethod
+    def _steps_together(lane: Training) -> bool:
+        # A schedule that needs the loss also needs the gradients on the parameters.
+        return steps_together(lane.optimizer) and not lane.schedule.needs_loss
 
     def _train(self, lanes: Sequence[Training]) -> tuple[list[list[float]], list[dict[str, float]]]:
         for lane in lanes:
@@ -128,10 +135,15 @@ class LaneGroup:
         self._steps.begin()
         sums = StackedSums(self._losses, len(lanes), self._classes, self._device)
         rates: list[list[float]] = []
+        need_loss = [place for place, lane in enumerate(lanes) if lane.schedule.needs_loss]
         for inputs, targets in lanes[0].pipeline.stacked_batches([lane.order for lane in lanes]):
             rates.append([lane.schedule.rate for lane in lanes])
             outputs = self._model(inputs, training=True)
             self._model.backward(self._losses.gradient(outputs, targets))
+            for place in need_loss:  # each by itself: its bits then depend on no neighbour
+                (loss,) = self._losses(outputs[place : place + 1], targets[place : place + 1])
+                lanes[place].schedule.before_step(loss)
+                rates[-1][place] = lanes[place].schedule.rate
             self._steps.step()
             for lane in lanes:
                 lane.schedule.after_step()

@@ -8,15 +8,15 @@ import torch
 from torch import Tensor
 from torch.optim import SGD
 
-from lrstudy.engine.lanes.optimizer_state import Column, StackedLanes
+from lrstudy.engine.lanes.optimizer_state import Column, StackedLanes, WeightDecay
 
 
 class StackedSGD:
     """Updates stacked parameters, (lanes, numbers), as the lanes' own ``torch.optim.SGD`` would.
 
-    Rates and momenta are read before every step from the lanes' optimizers, to which their schedules write.
-    Their momentum buffers become views of the stacked ones, so that a lane's optimizer state always equals
-    that of a lane trained alone.
+    Rates, momenta and weight decays are read before every step from the lanes' optimizers, to which their
+    schedules write. Their momentum buffers become views of the stacked ones, so that a lane's optimizer state
+    always equals that of a lane trained alone.
     """
 
     def __init__(self, lanes: StackedLanes, optimizers: Sequence[SGD]) -> None:
@@ -25,7 +25,7 @@ class StackedSGD:
         self._groups = [optimizer.param_groups[0] for optimizer in optimizers]
         options = self._groups[0]
         self._dampening, self._nesterov = options["dampening"], options["nesterov"]
-        self._decay = lanes.decay(optimizers[0])
+        self._decay = WeightDecay(lanes, optimizers)
         self._rate, self._momentum = Column(stacked), Column(stacked)
         self._buffer: Tensor | None = None
         self._fresh = stacked.new_zeros(len(stacked), 1)
@@ -33,8 +33,9 @@ class StackedSGD:
     def step(self, gradient: Tensor) -> None:
         """Take one step of every lane. ``gradient`` is (lanes, numbers)."""
         # Notation of torch.optim.SGD: b ← μb + (1 − τ)g, then θ ← θ − γb (Nesterov: θ − γ(g + μb)).
-        if self._decay is not None:
-            gradient = torch.addcmul(gradient, self._stacked, self._decay)
+        decay = self._decay.current()
+        if decay is not None:
+            gradient = torch.addcmul(gradient, self._stacked, decay)
         momenta = [group["momentum"] for group in self._groups]
         if any(momenta):
             moved = self._with_momentum(gradient, self._momentum.holding(momenta))

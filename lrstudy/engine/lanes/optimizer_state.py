@@ -48,14 +48,41 @@ class StackedLanes:
                 state[name] = place
         return stacked, without
 
-    def decay(self, optimizer: Optimizer) -> Tensor | None:
-        """Return the weight decay of each number of a lane, (numbers,); None if all are 0."""
-        decays = {
-            id(parameter): group["weight_decay"]
-            for group in optimizer.param_groups
+    def places(self, optimizer: Optimizer) -> Tensor:
+        """Return the parameter group of each number of a lane, counted from 1; 0 for the padding."""
+        groups = {
+            id(parameter): place
+            for place, group in enumerate(optimizer.param_groups, start=1)
             for parameter in group["params"]
         }
-        if not any(decays.values()):
-            return None
-        parts = [self.numbers.new_full((p.numel(),), decays[id(p)]) for p in self.parameters[0]]
+        parts = [
+            torch.full((p.numel(),), groups[id(p)], device=self.numbers.device) for p in self.parameters[0]
+        ]
         return self._layout.row(parts)
+
+
+class WeightDecay:
+    """The weight decay of each number, rebuilt only when that of a group has changed, as a schedule may."""
+
+    def __init__(self, lanes: StackedLanes, optimizers: Sequence[Optimizer]) -> None:
+        self._like, self._places = lanes.numbers, lanes.places(optimizers[0])
+        self._groups = [group for optimizer in optimizers for group in optimizer.param_groups]
+        self._lanes = len(optimizers)
+        self._values: list[float] = []
+        self._tensor: Tensor | None = None
+
+    def current(self) -> Tensor | None:
+        """Return the decays, (numbers,) if all lanes have the same, else (lanes, numbers); None if all 0."""
+        values = [group["weight_decay"] for group in self._groups]
+        if values != self._values:
+            self._values, self._tensor = values, self._build(values)
+        return self._tensor
+
+    def _build(self, values: list[float]) -> Tensor | None:
+        if not any(values):
+            return None
+        table = torch.tensor(values, dtype=self._like.dtype).view(self._lanes, -1)
+        table = torch.cat([table.new_zeros(self._lanes, 1), table], 1).to(self._like.device)
+        if torch.equal(table, table[:1].expand_as(table)):
+            return table[0, self._places]
+        return table[:, self._places]

@@ -16,7 +16,7 @@ from lrstudy.engine.lanes.stacked_model import Stacked
 
 
 def steps_together(optimizer: Optimizer) -> bool:
-    """Return True if lanes with this optimizer take their steps together.
+    """Return True if lanes with this optimizer can take their steps together.
 
     Its groups may differ in their weight decay alone.
     """
@@ -31,14 +31,14 @@ def steps_together(optimizer: Optimizer) -> bool:
 class StackedSteps:
     """The optimizer steps of a stacked model, in which lanes whose optimizers step together come first.
 
-    ``parameters`` are the lanes' own, in the model's order. Call ``begin`` before each epoch.
+    ``parameters`` are the lanes' own, in the model's order; the first ``count`` lanes step together. Call
+    ``begin`` before each epoch.
     """
 
     def __init__(
-        self, model: Stacked, optimizers: Sequence[Optimizer], parameters: Sequence[list[Tensor]]
+        self, model: Stacked, optimizers: Sequence[Optimizer], parameters: Sequence[list[Tensor]], count: int
     ) -> None:
-        self._together = [optimizer for optimizer in optimizers if steps_together(optimizer)]
-        count = len(self._together)
+        self._together = list(optimizers[:count])
         self._model, self._count, self._others = model, count, list(optimizers[count:])
         self._stacked = _stack_optimizers(model, self._together, parameters[:count])
         self._gradients = [

@@ -24,10 +24,12 @@ from optuna.samplers import BaseSampler, GridSampler, QMCSampler, RandomSampler,
 from optuna.trial import TrialState, create_trial
 
 from lrstudy.catalog import Parameter
+from lrstudy.catalog.moved_options import find_parameter
 from lrstudy.catalog.schedule_kinds import SCHEDULES
 from lrstudy.rules.seeding import derive_seed
 from lrstudy.spec import ScheduleSpec, Space, Study
-from lrstudy.spec.searched_values import is_of_task, parameter_of
+from lrstudy.spec.hyperparameters import is_of_task
+from lrstudy.spec.searched_values import parameter_of
 from lrstudy.tuning.driver.extend_range import Evaluated, added_part, widen
 from lrstudy.tuning.driver.optuna_space import Coordinates
 
@@ -86,8 +88,7 @@ class Search:
     def _declared(self, name: str) -> Parameter | None:
         if is_of_task(name):
             return parameter_of(name, self._task, self._schedule.optimizer)
-        component = SCHEDULES.get(self._schedule.kind)
-        return None if component is None else component.parameter(name)
+        return find_parameter(SCHEDULES.get(self._schedule.kind), name)
 
     def _next_generation(self, first: int, history: Sequence[Evaluated]) -> list[dict[str, Any]]:
         history = history[: self.needed(first)]
