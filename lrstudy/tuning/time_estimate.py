@@ -58,7 +58,7 @@ def estimate_seconds(study: Study, data: TaskData, run: Store | None = None) -> 
             advice = f"measured here, a step alone takes {alone * 1e3:.2g} ms: resources.lanes = 0 is faster"
     if any(is_of_task(name) for schedule in study.schedules for name in schedule.space):
         basis += ", at the values of [task]"
-    at_once = _at_once(study)
+    at_once = trials_at_once(study)
     seconds = _START_SECONDS + study.all_trials * each / at_once
     done = f"{basis}, {at_once} at once"
     return Estimate(seconds, done, steps, each, data.description, choice, advice)
@@ -70,13 +70,18 @@ def estimate_function(study: Study, run: Store | None = None) -> Estimate:
     if each is None:
         basis = "no trial of it is recorded yet; lrstudy check measures some steps"
         return Estimate(None, basis, lanes=choose_lanes(study, None))
-    at_once = _at_once(study)
+    at_once = trials_at_once(study)
     seconds = _START_SECONDS + study.all_trials * each / at_once
     basis = f"{basis}, {at_once} at once"
     return Estimate(seconds, basis, trial_seconds=each, lanes=choose_lanes(study, None))
 
 
-def _at_once(study: Study) -> int:
+def whole_study_seconds(study: Study, trial_seconds: float) -> float:
+    """Return the seconds of a study whose trials take so long each, Ray's start included."""
+    return _START_SECONDS + study.all_trials * (trial_seconds + _TRIAL_SECONDS) / trials_at_once(study)
+
+
+def trials_at_once(study: Study) -> int:
     """Return the number of trials that this machine runs at once."""
     at_once = max(1, (os.cpu_count() or 1) // (study.resources.cpus * study.resources.workers))
     return min(at_once, study.resources.max_concurrent) if study.resources.max_concurrent else at_once

@@ -56,7 +56,12 @@ class Batches:
             yield batch
         if not self.seen:
             raise refusal("trial.steps: the loader gave no batch", "Give a loader with at least one batch.")
+        self.end_pass()
+
+    def end_pass(self) -> None:
+        """Count the pass; the rest of its batches, if any, is left."""
         self.passes, self.seen, self._current = self.passes + 1, 0, None
+        self._next = _END
 
     def has_more(self) -> bool:
         """Return True if the pass has another batch; draws it, and keeps the position before that."""

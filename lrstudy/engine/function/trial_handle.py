@@ -120,6 +120,9 @@ class Trial:
         for name, generator in generators_of(loader).items():
             self._generators[f"{len(self._kept.schedules)}.{name}"] = generator
         self._kept.schedules.append(built)
+        built.pass_length = self._steps.pass_length
+        if self._settings.on_schedule is not None:
+            self._settings.on_schedule(built)
         return built
 
     def keep(self, **objects: Any) -> None:
@@ -160,6 +163,9 @@ class Trial:
                 yield batch
                 if self._steps.updating:
                     self._after_step(batches)
+                    if self._steps.cuts_pass(self.step):
+                        batches.end_pass()
+                        break
                 if self._steps.over(self.step, None):
                     return
             self._steps.end_pass(self.step)
