@@ -81,12 +81,15 @@ def test_epochs_and_steps_give_the_same_speedups_verdicts_and_p_values(hits: lis
             assert other.ecdf.area == pytest.approx(one.ecdf.area)
 
 
-def test_the_same_tuning_costs_as_much_in_steps_as_in_epochs() -> None:
+@pytest.mark.parametrize("no_epochs", [True, False])
+def test_the_same_tuning_costs_as_much_in_steps_as_in_epochs(*, no_epochs: bool) -> None:
     sample = race({"fixed": [8, 8, 8], "fast": [4, 4, 4]})
     sample.spaces["fast"] = {"lr": {"low": 0.001, "high": 1.0, "log": True}}
     for number in range(3):
         sample.add("fast", rising(4 + number), phase="tune", params={"lr": 0.1 * (number + 1)})
-    prices = [analyse(one).schedules[1].price_of_target for one in (sample, in_steps(sample))]
+    prices = [
+        analyse(one).schedules[1].price_of_target for one in (sample, in_steps(sample, no_epochs=no_epochs))
+    ]
     assert prices[1].value == pytest.approx([STEPS * value for value in prices[0].value])
 
 
