@@ -27,11 +27,14 @@ def deciding_part(spec: Mapping[str, Any], *, range_tests: bool) -> dict[str, An
 
     Leaves out ``FREE_SECTIONS``, settings of the task that have their ``NEUTRAL`` value, the section on range
     tests unless a schedule asks for one, and the targets, the reference and the margin, which only the report
-    reads.
+    reads. Several workers for a trial do decide it: each trains on a part of the data.
     """
     part = {key: value for key, value in spec.items() if key not in FREE_SECTIONS}
     if isinstance(task := spec.get("task"), Mapping):
         part["task"] = deciding_task(task)
+    resources = spec.get("resources")
+    if isinstance(resources, Mapping) and resources.get("workers", 1) != 1:
+        part["workers"] = resources["workers"]
     target = spec.get("target")
     if isinstance(target, Mapping):
         part["target"] = {"metric": target.get("metric")}

@@ -18,11 +18,11 @@ FIELD_DOCS: Final[Mapping[str, str]] = {
         "space; shape: linear, cosine or exponential; start and end: fractions of the training."
     ),
     "schedules.weight_decay": "Weight decay that moves beside the rate, given like momentum.",
-    "task.dataset": 'A data set (also "image-folder", "tokens"), or your own "module:attribute"; more keys: options.',
+    "task.dataset": 'A data set, "image-folder", "tokens", or your own "module:name"; more keys: options.',
     "task.model": 'A model, "torchvision:NAME", or your own as "module:attribute"; further keys: options.',
     "schedules.optimizer": "An optimizer in place of the task's, for this schedule alone.",
     "schedules.search": "What this schedule searches besides its parameters, and values that it fixes.",
-    "methods": "The same tables under a name that says so: a schedule, an optimizer and a search of its own.",
+    "methods": "The same tables under a name that says so: a schedule with its own optimizer and search.",
     "methods.schedule": "The schedule, which a table of schedules calls kind; left out: the name.",
     "search": (
         "What every schedule searches besides its parameters: task.batch_size, options as optimizer.NAME, "

@@ -152,7 +152,8 @@ class Target(_Section):
 class Resources(_Section):
     """CPUs and GPUs of each trial, and the number that run at once (0: as many as the cluster holds).
 
-    ``gpus``: a trial trains on one GPU or a share of it, never on several.
+    ``workers``: the processes that train a trial together, each with ``cpus`` and ``gpus``; more than one
+    only for a user's training function. ``gpus``: a worker trains on one GPU or a share of it.
     ``lanes``: up to how many trials share one worker, trained side by side; ``auto``: as many as a fixed
     rule gives for the model and the shapes of a step; 0: each has its own.
     ``step``: how a training step is computed, call by call or as one captured graph (on a GPU).
@@ -160,6 +161,7 @@ class Resources(_Section):
 
     cpus: int = Field(default=1, ge=1)
     gpus: float = Field(default=0.0, ge=0, le=1)
+    workers: int = Field(default=1, ge=1)
     accelerator: str = ""
     max_concurrent: int = Field(default=0, ge=0)
     lanes: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"

@@ -57,9 +57,7 @@ class Repetition:
             return f"{self.trial}: {counted(self.recorded, 'evaluation')} repeated, every value as recorded"
         lines = [f"{self.trial}: differs from its record"]
         if self.recorded != self.repeated:
-            lines.append(
-                f"  recorded {counted(self.recorded, 'evaluation')}, repeated {self.repeated}"
-            )
+            lines.append(f"  recorded {counted(self.recorded, 'evaluation')}, repeated {self.repeated}")
         if self.first is not None:
             first = self.first
             values = f"{first.column} {first.recorded!r} is now {first.repeated!r}"
@@ -71,7 +69,7 @@ class Repetition:
 def repeat(store: Store, study: Study, trial_id: str, own: Sequence[Path] = ()) -> Repetition:
     """Train a recorded trial again for the recorded number of evaluations, and compare.
 
-    Raises ``InputError`` if the store has no such trial or none of its evaluations, or if its data or model have
+    Raises ``InputError`` if the store has no such trial or no evaluation of it, or if its data or model have
     changed.
     """
     records = {record.trial_id: record for record in store.trial_records()}

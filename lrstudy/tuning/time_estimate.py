@@ -78,7 +78,7 @@ def estimate_function(study: Study, run: Store | None = None) -> Estimate:
 
 def _at_once(study: Study) -> int:
     """Return the number of trials that this machine runs at once."""
-    at_once = max(1, (os.cpu_count() or 1) // study.resources.cpus)
+    at_once = max(1, (os.cpu_count() or 1) // (study.resources.cpus * study.resources.workers))
     return min(at_once, study.resources.max_concurrent) if study.resources.max_concurrent else at_once
 
 

@@ -18,9 +18,10 @@ from ray.exceptions import (
 from lrstudy.engine.trial import TrialConfig
 from lrstudy.records import Phase
 from lrstudy.spec import Faults
-from lrstudy.tuning.driver.retries import Retries, exclusive_request, loss_text
+from lrstudy.tuning.driver.retries import Retries, loss_text
 from lrstudy.tuning.fault import Fault, fault_of
 from lrstudy.tuning.job import Job
+from lrstudy.tuning.resource_request import exclusive_request
 
 JOB = Job(TrialConfig("fixed-tune-000", Phase.TUNE, "fixed", "fixed", {"lr": 0.1}, 3))
 

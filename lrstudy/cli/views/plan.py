@@ -59,8 +59,8 @@ def plan_of(study: Study, estimate: Estimate) -> dict[str, Any]:
         "steps_per_epoch": estimate.steps_per_epoch,
         "seconds": estimate.seconds,
         "estimate": estimate.basis,
-        "cpu_hours": _hours(study, estimate, study.resources.cpus),
-        "gpu_hours": _hours(study, estimate, study.resources.gpus),
+        "cpu_hours": _hours(study, estimate, study.resources.cpus * study.resources.workers),
+        "gpu_hours": _hours(study, estimate, study.resources.gpus * study.resources.workers),
         "lanes": _lanes(estimate),
         "detectable": _detectable(study),
     }
