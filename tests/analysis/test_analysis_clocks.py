@@ -103,6 +103,17 @@ def test_a_clock_that_the_command_names_replaces_the_study_s() -> None:
         assert fast.speedup.value == pytest.approx(25 / 12)
 
 
+def test_a_hit_after_the_shortest_run_has_ended_counts_as_a_miss_up_to_there() -> None:
+    sample = race({"fixed": [8, 8, 9], "slow": [4, 4, 6]})
+    for row in sample.epoch_rows:
+        row["train_seconds"] = 4.0 if row["schedule"] == "slow" else 2.0
+    summary = analyse(sample, clock="seconds")
+    assert summary.length == 20  # the reference's whole training; the other takes 40
+    slow = summary.schedules[1].reach[0]
+    assert (slow.hits, slow.mean_time.value) == (2, pytest.approx((16 + 16 + 20) / 3))
+    assert slow.ert == pytest.approx((16 + 16 + 20) / 2)
+
+
 def test_tokens_are_a_clock_where_every_evaluation_has_them() -> None:
     sample = race({"fixed": [8, 8, 9], "fast": [4, 4, 4]})
     for row in sample.epoch_rows:
