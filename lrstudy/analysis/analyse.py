@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -14,18 +13,18 @@ import numpy as np
 from lrstudy.analysis.aggregate import interquartile_mean
 from lrstudy.analysis.bands import levels_band
 from lrstudy.analysis.curves import curves_of
-from lrstudy.analysis.ecdf import ecdf_of
-from lrstudy.analysis.hits import hits_of
+from lrstudy.analysis.ecdf import ecdf_of, evaluation_times
 from lrstudy.analysis.intervals import Interval, mean_interval
 from lrstudy.analysis.ledger import price_of
 from lrstudy.analysis.pairing import pairs_of, restricted_over
 from lrstudy.analysis.stability import stability
-from lrstudy.analysis.summary import Levels, Reach, ScheduleSummary, Summary, TunedTrial, TuningCurve, Values
+from lrstudy.analysis.summary import Levels, Reach, ScheduleSummary, Summary, TunedTrial, Values
 from lrstudy.analysis.targets import choose_targets, ladder
 from lrstudy.analysis.time_to_target import Contest, reach_target
+from lrstudy.analysis.timing import timing_of
 from lrstudy.analysis.trial_table import Readable, Trial, read_columns
-from lrstudy.analysis.tried_configurations import Tried, configurations, ranked
-from lrstudy.analysis.tuning_cost import TunedTime, best_of_n, break_even, time_with_tuning
+from lrstudy.analysis.tried_configurations import ranked
+from lrstudy.analysis.tuned_price import best_value, hardest_of, price_of_target, with_break_even
 from lrstudy.analysis.warnings import study_warnings
 from lrstudy.records import Phase, Status
 from lrstudy.rules.metrics import Metric
@@ -47,7 +46,10 @@ class StudyLike(Protocol):
     reference: str
     margin: float
     schedules: tuple[Any, ...]
-    epochs: int
+    clock: str
+    length: int
+    target_clock: str
+    declared_metrics: dict[str, Metric]
     trials: int
     confirm_seeds: int
     lanes: int
@@ -64,40 +66,65 @@ class StoreLike(Readable, Protocol):
         """The store's ``StudyInfo``."""
 
 
-def analyse(store: StoreLike, *, targets: Sequence[float] | None = None, seed: int = 0) -> Summary:
+def analyse(
+    store: StoreLike,
+    *,
+    targets: Sequence[float] | None = None,
+    clock: str | None = None,
+    seed: int = 0,
+) -> Summary:
     """Compare a study's schedules.
 
-    ``targets`` replace the study's own. ``seed`` is that of the bootstraps: the same store and seed give
-    the same summary. A study that is still running is summarised as far as it is.
+    ``targets`` and ``clock`` replace the study's own. ``seed`` is that of the bootstraps: the same store and
+    seed give the same summary. A study that is still running is summarised as far as it is.
 
     Raises:
-        InputError: for a target outside the metric's range.
+        InputError: for a target outside the metric's range, and for a clock that some evaluation lacks.
     """
     study: StudyLike = store.study
     metric = study.metric
-    columns = read_columns(store, metric, shared=study.lanes > 0)
+    declared = study.declared_metrics
+    columns = read_columns(
+        store,
+        metric,
+        clock=study.clock,
+        declared=[one.column for one in declared.values()],
+        shared=study.lanes > 0,
+    )
     runs = {s.name: _measured(columns.of(s.name, Phase.CONFIRM)) for s in study.schedules}
     base = runs[study.reference]
     levels, rule = choose_targets(columns, base, metric, targets or study.targets)
-    contest = Contest(columns, metric, study.reference, runs, study.epochs, study.margin, CONFIDENCE, seed)
+    confirmed = [run for those in runs.values() for run in those]
+    timing = timing_of(study, columns, confirmed, clock)
+    contest = Contest(columns, metric, study.reference, runs, timing, study.margin, CONFIDENCE, seed)
     reached = [reach_target(contest, level) for level in levels]
-    steps = ladder(columns, base, metric)
+    rungs = ladder(columns, base, metric)
+    times = evaluation_times(columns, confirmed, timing)
     schedules = tuple(
-        _schedule(contest, info, [found[info.name] for found in reached], steps) for info in study.schedules
+        replace(
+            _schedule(contest, info, [found[info.name] for found in reached], rungs),
+            curves=curves_of(
+                columns, runs[info.name], metric, CONFIDENCE, clock=study.clock, declared=declared
+            ),
+            ecdf=ecdf_of(columns, runs[info.name], metric, rungs, timing, times),
+        )
+        for info in study.schedules
     )
     untuned = {info.name for info in study.schedules if not info.space}
-    schedules = _with_break_even(schedules, untuned, levels, metric)
+    schedules = with_break_even(schedules, untuned, levels, metric)
     # Recorded histories are all there is, also where one schedule has fewer seeds than another.
     planned = len(columns.trials) if "imported" in study.spec else _planned(study)
     complete = len(columns.trials) >= planned
     return Summary(
         name=study.name,
-        metric=metric.name,
-        higher_is_better=metric.higher_is_better,
+        metric=metric,
         reference=study.reference,
         targets=levels,
         target_rule=rule,
-        epochs=study.epochs,
+        clock=timing.clock,
+        length=_whole(timing.horizon),
+        trial_clock=study.clock,
+        trial_length=study.length,
         margin=study.margin,
         confidence=CONFIDENCE,
         seeds=study.confirm_seeds,
@@ -112,27 +139,29 @@ def analyse(store: StoreLike, *, targets: Sequence[float] | None = None, seed: i
         seed=seed,
         planned=planned,
         lanes=study.lanes,
+        moment=columns.moment,
+        declared=tuple(one for one in declared.values() if one.name != metric.name),
     )
 
 
 def _measured(trials: Sequence[Trial]) -> list[Trial]:
-    """Without the runs that left no epoch to judge, but with those that diverged before one ended."""
+    """Leave out the runs without an evaluation, except those that diverged before the first."""
     return [trial for trial in trials if trial.end > trial.begin or trial.status is Status.DIVERGED]
 
 
 def _schedule(
-    contest: Contest, info: Any, reached: Sequence[Reach], steps: Sequence[float]
+    contest: Contest, info: Any, reached: Sequence[Reach], rungs: Sequence[float]
 ) -> ScheduleSummary:
     columns, metric, name = contest.columns, contest.metric, info.name
     trials = [trial for trial in columns.trials if trial.schedule == name]
     tune = [trial for trial in trials if trial.phase is Phase.TUNE]
     confirm = [trial for trial in trials if trial.phase is Phase.CONFIRM]
     results = [trial for trial in confirm if trial.status is not Status.FAILED]
-    hardest = _hardest([reach.target for reach in reached], metric)
+    hardest = hardest_of([reach.target for reach in reached], metric)
     price = None
     if hardest is not None:
         tests = [trial for trial in trials if trial.phase is Phase.RANGE_TEST]
-        price = _price_of_target(contest, tests, tune, reached[hardest], searched=bool(info.space))
+        price = price_of_target(contest, tests, tune, reached[hardest], searched=bool(info.space))
     return ScheduleSummary(
         name=name,
         kind=info.kind,
@@ -145,16 +174,15 @@ def _schedule(
         best_val=_mean([trial.best_val for trial in results], metric),
         test=_mean([trial.test for trial in results], metric),
         reach=tuple(reached),
-        curves=curves_of(columns, contest.runs[name], metric.name, contest.confidence),
-        levels=_levels(contest, name, steps),
+        curves={},
+        levels=_levels(contest, name, rungs),
         trials=tuple(TunedTrial(t.trial_id, t.params, t.objective, t.status.value) for t in tune),
-        best_of=_best_of(tune, metric),
+        best_of=best_value(tune, metric, CONFIDENCE),
         price_of_target=price,
         price=price_of(columns, name),
         break_even=None,
         best_val_iqm=interquartile_mean(_known([trial.best_val for trial in results])),
         tuned=contest.tuned(name),
-        ecdf=ecdf_of(columns, contest.runs[name], metric, steps, contest.epochs),
         optimizer=None if info.optimizer is None else str(info.optimizer["name"]),
     )
 
@@ -175,96 +203,18 @@ def _winner_params(tune: Sequence[Trial], metric: Metric) -> dict[str, Any]:
     return tried[0].params if tried else {}
 
 
-def _levels(contest: Contest, name: str, steps: Sequence[float]) -> Levels | None:
-    if name == contest.reference or not steps:
+def _levels(contest: Contest, name: str, rungs: Sequence[float]) -> Levels | None:
+    if name == contest.reference or not rungs:
         return None
     pairs = pairs_of(contest.runs[contest.reference], contest.runs[name])
     if len(pairs[0]) < 2:
         return None
-    horizon = float(contest.epochs)
-    base, other = (restricted_over(contest.columns, t, contest.metric, steps, horizon) for t in pairs)
-    band = levels_band(base, other, horizon, 1.0, contest.seed, confidence=contest.confidence)
-    return Levels(tuple(steps), *(_values(values) for values in (band.ratio, band.low, band.high)))
-
-
-def _best_of(tune: Sequence[Trial], metric: Metric) -> TuningCurve | None:
-    values = [one.objective for one in configurations(tune)]
-    if not values:
-        return None
-    support = (
-        (metric.low, metric.high)
-        if math.isfinite(metric.low) and math.isfinite(metric.high)
-        else (None, None)
+    timing = contest.timing
+    base, other = (restricted_over(contest.columns, t, contest.metric, rungs, timing) for t in pairs)
+    band = levels_band(
+        base, other, timing.horizon, timing.resolution, contest.seed, confidence=contest.confidence
     )
-    found = best_of_n(values, metric.higher_is_better, CONFIDENCE, support=support)
-    return TuningCurve(found.n, found.expected, found.low, found.high) if found.n else None
-
-
-def _tuned_time(contest: Contest, tune: Sequence[Trial], reach: Reach) -> TunedTime | None:
-    tried = configurations([trial for trial in tune if trial.end > trial.begin])
-    if not tried:
-        return None
-    ert_epochs = math.inf if reach.ert_epochs is None else reach.ert_epochs
-    return time_with_tuning(
-        [_configuration_ert(contest, one, reach.target) for one in tried],
-        [float(sum(trial.epochs_run for trial in one.trials)) for one in tried],
-        ert_epochs if reach.runs else None,
-        objectives=[one.objective for one in tried],
-        higher_is_better=contest.metric.higher_is_better,
-        runs_per_trial=[len(one.trials) for one in tried],
-    )
-
-
-def _configuration_ert(contest: Contest, tried: Tried, target: float) -> float | None:
-    """Expected epochs to a target over a configuration's tuning trials; None when none of them hit."""
-    found = hits_of(contest.columns, tried.trials, contest.metric, target, "epochs", float(contest.epochs))
-    spent = [
-        time if hit else float(trial.epochs_run)
-        for trial, time, hit in zip(tried.trials, found.time, found.hit, strict=True)
-    ]
-    hits = int(found.hit.sum())
-    return math.fsum(spent) / hits if hits else None
-
-
-def _price_of_target(
-    contest: Contest, tests: Sequence[Trial], tune: Sequence[Trial], reach: Reach, *, searched: bool
-) -> TuningCurve | None:
-    found = _tuned_time(contest, tune, reach)
-    if found is None:
-        return None
-    # A schedule with nothing to search pays no tuning: its one trial is a run like any other.
-    if not searched:
-        return TuningCurve(found.n, found.time)
-    # A range test is paid before the first trial.
-    first = sum(trial.epochs_run for trial in tests)
-    return TuningCurve(found.n, tuple(None if total is None else total + first for total in found.total))
-
-
-def _with_break_even(
-    schedules: Sequence[ScheduleSummary], untuned: AbstractSet[str], levels: Sequence[float], metric: Metric
-) -> tuple[ScheduleSummary, ...]:
-    """Fill in from how many tuning trials on a schedule's price beats that of the best of the ``untuned``."""
-    hardest = _hardest(levels, metric)
-    if hardest is None:
-        return tuple(schedules)
-    times = [
-        time for s in schedules if s.name in untuned and (time := s.reach[hardest].ert_epochs) is not None
-    ]
-    if not times:
-        return tuple(schedules)
-    return tuple(
-        replace(s, break_even=break_even(min(times), s.price_of_target.value))
-        if s.name not in untuned and s.price_of_target is not None
-        else s
-        for s in schedules
-    )
-
-
-def _hardest(levels: Sequence[float], metric: Metric) -> int | None:
-    if not levels:
-        return None
-    best = max if metric.higher_is_better else min
-    return best(range(len(levels)), key=lambda place: levels[place])
+    return Levels(tuple(rungs), *(_values(values) for values in (band.ratio, band.low, band.high)))
 
 
 def _planned(study: StudyLike) -> int:
@@ -273,7 +223,7 @@ def _planned(study: StudyLike) -> int:
 
 def _task(study: StudyLike) -> str:
     task = study.spec["task"]
-    parts = [task.get(part) for part in ("dataset", "model", "optimizer")]
+    parts = [task.get(part) for part in ("train", "dataset", "model", "optimizer")]
     names = [str(part.get("name")) if isinstance(part, dict) else str(part) for part in parts if part]
     return ", ".join(names)
 
@@ -290,6 +240,11 @@ def _facts(study: StudyLike) -> tuple[tuple[str, str], ...]:
     if study.git_commit:
         facts.append(("commit", study.git_commit))
     return tuple(facts)
+
+
+def _whole(value: float) -> float:
+    """Return a whole number as ``int``."""
+    return int(value) if value.is_integer() else value
 
 
 def _values(values: Any) -> Values:

@@ -4,37 +4,86 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from lrstudy.analysis.intervals import t_quantile
 from lrstudy.analysis.summary import Curve, Values
 from lrstudy.analysis.trial_table import Array, Columns, Trial
-from lrstudy.rules.metrics import METRICS
+from lrstudy.rules.metrics import METRICS, Metric
 
 
-def curves_of(columns: Columns, trials: Sequence[Trial], metric: str, confidence: float) -> dict[str, Curve]:
-    """The metric and every other column that was measured, as curves over the epochs."""
+def curves_of(
+    columns: Columns,
+    trials: Sequence[Trial],
+    metric: Metric,
+    confidence: float,
+    *,
+    clock: str = "epochs",
+    declared: Mapping[str, Metric] | None = None,
+) -> dict[str, Curve]:
+    """Return the metric and every other column that was measured, as curves over the evaluations.
+
+    Runs that were evaluated at different times of the study's ``clock`` are interpolated linearly between
+    their evaluations. ``declared`` are metrics that the study declares.
+    """
     if not any(trial.end > trial.begin for trial in trials):
         return {}
-    times = {axis: _mean(_by_epoch(columns, trials, values)) for axis, values in columns.times.items()}
-    shown = {**columns.shown, metric: columns.value}
+    grid = _grid(columns, trials, clock)
+
+    def tabled(values: Array) -> Array:
+        return (
+            _by_evaluation(columns, trials, values)
+            if grid is None
+            else _on(grid, columns, trials, values, clock)
+        )
+
+    times = {axis: _mean(tabled(values)) for axis, values in columns.times.items()}
+    shown = {**columns.shown, metric.name: columns.value}
+    known = {**METRICS, **(declared or {}), metric.name: metric}
     found = {
-        name: _curve(_by_epoch(columns, trials, values), times, confidence, _support(name))
+        name: _curve(tabled(values), times, confidence, _support(known.get(name)))
         for name, values in shown.items()
     }
     return {name: curve for name, curve in found.items() if any(v is not None for v in curve.value)}
 
 
-def _support(name: str) -> tuple[float, float]:
-    """The range of a column's values: a metric's own; rates, constants and norms are not negative."""
-    metric = METRICS.get(name)
+def _support(metric: Metric | None) -> tuple[float, float]:
+    """Return the range of a column's values: a metric's own; rates, constants and norms are not negative."""
     return (0.0, math.inf) if metric is None else (metric.low, metric.high)
 
 
-def _by_epoch(columns: Columns, trials: Sequence[Trial], values: Array) -> Array:
-    """Shape (runs, epochs); NaN where a run has no such epoch or the value is not finite."""
+def _grid(columns: Columns, trials: Sequence[Trial], clock: str) -> Array | None:
+    """Return the times of all runs' evaluations; None where equal numbers mean equal times."""
+    times = columns.times.get(clock)
+    if times is None:
+        return None
+    at: dict[float, float] = {}
+    for trial in trials:
+        block = slice(trial.begin, trial.end)
+        for number, time in zip(columns.evaluation[block].tolist(), times[block].tolist(), strict=True):
+            if not math.isclose(at.setdefault(number, time), time, rel_tol=1e-9):
+                return np.unique(np.concatenate([times[one.begin : one.end] for one in trials]))
+    return None
+
+
+def _on(grid: Array, columns: Columns, trials: Sequence[Trial], values: Array, clock: str) -> Array:
+    """Shape (runs, times): interpolated linearly between a run's evaluations, NaN outside of them."""
+    rows = [
+        np.interp(grid, columns.times[clock][block], values[block], left=np.nan, right=np.nan)
+        if trial.end > trial.begin
+        else np.full(grid.size, np.nan)
+        for trial in trials
+        for block in [slice(trial.begin, trial.end)]
+    ]
+    table = np.stack(rows)
+    table[~np.isfinite(table)] = np.nan
+    return table
+
+
+def _by_evaluation(columns: Columns, trials: Sequence[Trial], values: Array) -> Array:
+    """Shape (runs, evaluations); NaN where a run has no such evaluation or the value is not finite."""
     last = max(int(columns.evaluation[trial.end - 1]) for trial in trials if trial.end > trial.begin)
     table = np.full((len(trials), last), np.nan)
     for row, trial in enumerate(trials):
@@ -65,7 +114,7 @@ def _curve(table: Array, times: dict[str, Array], confidence: float, support: tu
 
 def _mean(table: Array) -> Array:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # no run at all in an epoch: the mean is NaN
+        warnings.simplefilter("ignore", RuntimeWarning)  # no run at all at an evaluation: the mean is NaN
         mean: Array = np.nanmean(table, axis=0)
     return mean
 

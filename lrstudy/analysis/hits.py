@@ -1,4 +1,4 @@
-"""Epochs at which runs reach a level of the metric."""
+"""Times at which runs reach a level of the metric."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Hits:
 
 
 def first_hit(columns: Columns, trial: Trial, metric: Metric, target: float) -> int | None:
-    """The row of the first epoch that reaches the target, None if none does; NaN never does."""
+    """Return the row of the first evaluation that reaches the target, None if none does; NaN never does."""
     row = int(columns.first_reaching(target, higher_is_better=metric.higher_is_better)[trial.place])
     return row if row >= 0 else None
 
@@ -40,8 +40,8 @@ def hits_of(
 ) -> Hits:
     """The hits of runs along an axis, up to a horizon in its unit.
 
-    A run that diverged before its first epoch ended has no row: it spent the epochs that its trial says,
-    and nothing that was recorded along the other axes.
+    A run that diverged before its first evaluation has no row: it spent the epochs and steps that its trial
+    says, and nothing along the other axes.
     """
     times = columns.times[axis]
     places = np.fromiter((trial.place for trial in trials), np.int64, len(trials))
@@ -52,8 +52,7 @@ def hits_of(
     row = np.where(first >= 0, first, end - 1)
     at = np.zeros(len(trials))
     at[~empty] = times[row[~empty]]
-    if axis == "epochs":
-        at[empty] = [trial.epochs_run for trial in trials if trial.end == trial.begin]
+    at[empty] = [trial.ran(axis) for trial in trials if trial.end == trial.begin]
     hit = (first >= 0) & (at <= horizon)
     return Hits(
         hit=hit,

@@ -28,9 +28,10 @@ def _spent(columns: Columns, trials: Sequence[Trial]) -> Spent:
         return Spent()
     return Spent(
         trials=len(trials),
-        epochs=sum(trial.epochs_run for trial in trials),
+        epochs=_total_epochs(trials),
         steps=_count(columns, trials, "steps"),
         samples=_count(columns, trials, "samples"),
+        tokens=_count(columns, trials, "tokens"),
         seconds=_sum(columns.seconds["train_seconds"], trials),
         estimate_seconds=_sum(columns.seconds["estimate_seconds"], trials),
         eval_seconds=_sum(columns.seconds["eval_seconds"], trials),
@@ -61,6 +62,11 @@ def budget_warnings(
     return warnings
 
 
+def _total_epochs(trials: Sequence[Trial]) -> float | None:
+    known = [trial.epochs_run for trial in trials if trial.epochs_run is not None]
+    return sum(known) if len(known) == len(trials) else None
+
+
 def _count(columns: Columns, trials: Sequence[Trial], axis: str) -> int | None:
     if axis not in columns.times:
         return None
@@ -68,7 +74,7 @@ def _count(columns: Columns, trials: Sequence[Trial], axis: str) -> int | None:
 
 
 def _sum(values: Array, trials: Sequence[Trial]) -> float | None:
-    """The sum over the trials' epochs; None when one of them did not record it: a part is not the price."""
+    """Return the sum over the trials' evaluations; None where one lacks it: a part is not the price."""
     if not np.isfinite(values).any():
         return None
     total = float(sum(values[trial.begin : trial.end].sum() for trial in trials))

@@ -8,6 +8,7 @@ import numpy as np
 
 from lrstudy.analysis.hits import hits_of
 from lrstudy.analysis.speedup import Speedup, paired_speedup
+from lrstudy.analysis.timing import Timing
 from lrstudy.analysis.trial_table import Array, Columns, Trial
 from lrstudy.rules.metrics import Metric
 
@@ -50,21 +51,10 @@ def speedup_of(
 
 
 def restricted_over(
-    columns: Columns, trials: Sequence[Trial], metric: Metric, levels: Sequence[float], horizon: float
+    columns: Columns, trials: Sequence[Trial], metric: Metric, levels: Sequence[float], timing: Timing
 ) -> Array:
-    """Restricted hit epochs, shape (runs, levels)."""
-    found = [hits_of(columns, trials, metric, level, "epochs", horizon).restricted for level in levels]
+    """Return restricted hit times in the verdicts' clock, shape (runs, levels)."""
+    found = [
+        hits_of(columns, trials, metric, level, timing.clock, timing.horizon).restricted for level in levels
+    ]
     return np.stack(found, axis=1) if found else np.empty((len(trials), 0))
-
-
-def axis_horizon(columns: Columns, runs: Sequence[Trial], axis: str, epochs: int) -> float | None:
-    """The time up to which every run that used its whole epoch budget is known; None without such a run.
-
-    In epochs it is the budget, in other units the shortest of those runs.
-    """
-    if axis == "epochs":
-        return float(epochs)
-    if axis not in columns.times:
-        return None
-    whole = [trial.end - 1 for trial in runs if trial.end - trial.begin == epochs]
-    return float(min(columns.times[axis][row] for row in whole)) if whole else None

@@ -1,7 +1,7 @@
 """Results on one schedule, as frozen values: curves, times to target, tuning and cost.
 
-``None`` is "not known". Times of a run are counted along four axes: ``epochs``, ``steps``, ``samples`` and
-``seconds`` (training seconds, evaluation excluded).
+``None`` is "not known". Times of a run are counted along the axes of ``rules.clocks``, where ``seconds`` are
+training seconds, evaluation excluded.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ _UNKNOWN: Final = Interval(None, None, None)
 class Curve:
     """A quantity over the training, as the mean over confirm runs with its t-interval.
 
-    All tuples have one entry per epoch. ``times`` holds the same epochs counted along each axis that is
-    known; ``runs`` are the runs that measured a finite value in that epoch.
+    All tuples have one entry per evaluation. ``times`` holds these counted along each axis that is known;
+    ``runs`` are the numbers of runs with a finite value there.
     """
 
     times: Mapping[str, Values]
@@ -46,8 +46,8 @@ class Steps:
 class Times:
     """Time of the runs to a target along one axis, in its unit.
 
-    ``mean`` is the restricted mean with its interval, up to the whole budget (along axes other than epochs:
-    that of the schedule's shortest whole run); ``median`` None where less than half of the runs hit; ``ert``
+    ``mean`` is the restricted mean with its interval, up to the horizon (along axes other than the verdicts'
+    clock: the schedule's shortest whole run); ``median`` None where less than half of the runs hit; ``ert``
     the expected running time, None where none did.
     """
 
@@ -60,24 +60,25 @@ class Times:
 class Reach:
     """One target as reached by a schedule's confirm runs.
 
-    ``mean_epochs`` is the restricted mean up to the epoch budget with its interval; ``ert_*`` the expected
-    running time, None where no run hit. ``speedup`` compares restricted means (above 1: faster than the
-    reference); ``p_value`` is of its test after Holm over the study's schedules; ``seeds_needed`` would
-    decide an inconclusive verdict. ``shares`` are the shares of runs that have hit and ``times`` how long
-    they took, by axis. ``iqm_epochs`` is the interquartile mean of the hit epochs, None where a miss is in
-    the middle half. ``speedup_ert`` compares ERTs in epochs; ``sooner`` is the probability that a run of
-    the schedule reaches the target before one of the reference, a tie counting half. ``speedup_tuned``
-    is the speedup with an interval that also allows for another tuning with the same budget; a verdict of
-    faster or slower needs both intervals, and ``given_winners`` is what it would be without the second.
+    Times are in the verdicts' clock. ``mean_time`` is the restricted mean up to the horizon with its
+    interval; ``ert`` and ``ert_seconds`` the expected running time, None where no run hit. ``speedup``
+    compares restricted means (above 1: faster than the reference); ``p_value`` is of its test after Holm over
+    the study's schedules; ``seeds_needed`` would decide an inconclusive verdict. ``shares`` are the shares of
+    runs that have hit and ``times`` how long they took, by axis. ``iqm`` is the interquartile mean of the hit
+    times, None where a miss is in the middle half. ``speedup_ert`` compares ERTs; ``sooner`` is the
+    probability that a run of the schedule reaches the target before one of the reference, a tie counting
+    half. ``speedup_tuned`` is the speedup with an interval that also allows for another tuning with the same
+    budget; a verdict of faster or slower needs both intervals, and ``given_winners`` is what it would be
+    without the second.
     """
 
     target: float
     hits: int
     runs: int
     hit_rate: Interval
-    mean_epochs: Interval
-    median_epochs: float | None
-    ert_epochs: float | None
+    mean_time: Interval
+    median_time: float | None
+    ert: float | None
     ert_seconds: float | None
     speedup: Interval
     verdict: str
@@ -87,7 +88,7 @@ class Reach:
     note: str
     shares: Mapping[str, Steps]
     times: Mapping[str, Times] = field(default_factory=dict)
-    iqm_epochs: float | None = None
+    iqm: float | None = None
     speedup_ert: Interval = _UNKNOWN
     sooner: float | None = None
     speedup_tuned: Interval = _UNKNOWN
@@ -116,13 +117,13 @@ class Levels:
 
 @dataclass(frozen=True, slots=True)
 class Ecdf:
-    """The share of (run, level) pairs reached by each of ``epochs``, over a ladder of levels.
+    """The share of (run, level) pairs reached by each of ``times``, over a ladder of levels.
 
-    ``area`` is the mean share over the epochs: 1 for a schedule that reaches every level at once, 0 for one
-    that reaches none.
+    ``area`` is the mean share up to the horizon: 1 for a schedule that reaches every level at once, 0 for
+    one that reaches none.
     """
 
-    epochs: tuple[int, ...]
+    times: tuple[float, ...]
     share: tuple[float, ...]
     area: float
     levels: int
@@ -149,9 +150,10 @@ class Spent:
     """
 
     trials: int = 0
-    epochs: float = 0
+    epochs: float | None = 0
     steps: int | None = 0
     samples: int | None = 0
+    tokens: int | None = 0
     seconds: float | None = 0.0
     estimate_seconds: float | None = 0.0
     eval_seconds: float | None = 0.0

@@ -96,7 +96,7 @@ def _seeds(contest: Contest, target: float) -> list[tuple[int, int]]:
         if not pairs[0]:
             continue
         r, s = (
-            restricted_over(contest.columns, trials, contest.metric, [target], float(contest.epochs))[:, 0]
+            restricted_over(contest.columns, trials, contest.metric, [target], contest.timing)[:, 0]
             for trials in pairs
         )
         for trial, move in zip(pairs[0], np.abs(r / r.mean() - s / s.mean()), strict=True):

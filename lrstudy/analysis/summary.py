@@ -22,9 +22,9 @@ from lrstudy.analysis.results import (
     TuningCurve,
     Values,
 )
+from lrstudy.rules.metrics import Metric
 
 __all__ = [
-    "AXES",
     "SUMMARY_VERSION",
     "Curve",
     "Ecdf",
@@ -41,13 +41,12 @@ __all__ = [
     "Values",
 ]
 
-SUMMARY_VERSION: Final = 1
-AXES: Final = ("epochs", "steps", "samples", "seconds")
+SUMMARY_VERSION: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
 class ScheduleSummary:
-    """Everything about one schedule. ``curves`` are by column of the epochs table and by metric.
+    """Everything about one schedule. ``curves`` are by column of the evaluations table and by metric.
 
     ``optimizer`` is the name of a method's own optimizer, None where it trains with the task's.
 
@@ -83,18 +82,24 @@ class ScheduleSummary:
 class Summary:
     """A study's results. ``targets`` and each schedule's ``reach`` run in parallel.
 
+    ``clock`` is that of targets and verdicts, and ``length`` the time up to which runs are compared in it;
+    ``trial_length`` is the length of a trial in the study's own clock, ``trial_clock``.
+    ``moment`` is the word for the time of an evaluation: "epoch" where there is one at the end of each.
+    ``declared`` are the study's other metrics that have curves.
     ``planned`` are the trials of the whole study, over all schedules and phases. ``lanes`` is the
     largest number trained side by side in one process, 0 if each trained alone: with lanes no time is
     counted in seconds.
     """
 
     name: str
-    metric: str
-    higher_is_better: bool
+    metric: Metric
     reference: str
     targets: tuple[float, ...]
     target_rule: str
-    epochs: int
+    clock: str
+    length: float
+    trial_clock: str
+    trial_length: int
     margin: float
     confidence: float
     seeds: int
@@ -109,6 +114,14 @@ class Summary:
     seed: int = field(default=0)
     planned: int = 0
     lanes: int = 0
+    moment: str = "epoch"
+    declared: tuple[Metric, ...] = ()
+
+    @property
+    def hardest(self) -> int | None:
+        """The place of the hardest target, None where there is none."""
+        best = max if self.metric.higher_is_better else min
+        return best(range(len(self.targets)), key=lambda place: self.targets[place], default=None)
 
     @property
     def ended(self) -> int:
@@ -128,11 +141,12 @@ class Summary:
         data = {
             "schema_version": SUMMARY_VERSION,
             "study": self.name,
-            "metric": self.metric,
+            "metric": self.metric.name,
             "reference": self.reference,
             "targets": list(self.targets),
             "target_rule": self.target_rule,
-            "epochs": self.epochs,
+            "clock": self.clock,
+            "length": self.length,
             "margin": self.margin,
             "confidence": self.confidence,
             "complete": self.complete,
@@ -173,18 +187,16 @@ def _reach_json(reach: Reach) -> dict[str, Any]:
         "hits": reach.hits,
         "runs": reach.runs,
         "hit_rate": {"rate": reach.hit_rate.value, "low": reach.hit_rate.low, "high": reach.hit_rate.high},
-        "ert_epochs": reach.ert_epochs,
-        "median_epochs": reach.median_epochs,
-        "rmst_epochs": reach.mean_epochs.value,
-        "rmst_epochs_low": reach.mean_epochs.low,
-        "rmst_epochs_high": reach.mean_epochs.high,
+        "ert": reach.ert,
+        "median_time": reach.median_time,
+        "mean_time": _mean_json(reach.mean_time),
         "ert_seconds": reach.ert_seconds,
         "speedup": _ratio_json(reach.speedup),
         "speedup_over_tunings": _ratio_json(reach.speedup_tuned),
         "speedup_seconds": _ratio_json(reach.speedup_seconds),
         "speedup_ert": _ratio_json(reach.speedup_ert),
         "probability_sooner": reach.sooner,
-        "iqm_epochs": reach.iqm_epochs,
+        "iqm": reach.iqm,
         "p_value": reach.p_value,
         "verdict": reach.verdict,
         "verdict_given_winners": reach.given_winners or None,

@@ -12,7 +12,7 @@ from lrstudy.errors import InputError, Problem
 from lrstudy.records import Status
 from lrstudy.rules.metrics import Metric
 
-# Place of a derived target between the reference's typical first epoch and its typical best.
+# Place of a derived target between the reference's typical first evaluation and its typical best.
 FRACTIONS = (0.9, 0.98)
 LADDER = 41
 
@@ -23,10 +23,10 @@ GIVEN = "The targets are those of the study file or the command."
 def choose_targets(
     columns: Columns, reference: Sequence[Trial], metric: Metric, given: Sequence[float] | None
 ) -> tuple[tuple[float, ...], str]:
-    """The targets and the rule they come from.
+    """Return the targets and the rule they come from.
 
-    Without given ones: the levels 90% and 98% of the way from the median first epoch to the median best
-    epoch of the reference's confirm runs, in the metric's own unit, to four significant digits.
+    Without given ones: the levels 90% and 98% of the way from the median first evaluation to the median best
+    one of the reference's confirm runs, in the metric's own unit, to four significant digits.
 
     Raises:
         InputError: naming every given target outside the metric's range.
@@ -41,14 +41,14 @@ def choose_targets(
     levels = [_rounded(first + fraction * (best - first), best, metric) for fraction in FRACTIONS]
     shares = " and ".join(f"{fraction:.0%}" for fraction in FRACTIONS)
     rule = (
-        f"The targets are at {shares} of the way from the median first epoch ({first:.4g}) to the median "
-        f"best epoch ({best:.4g}) of the reference's confirm runs."
+        f"The targets are at {shares} of the way from the median first {columns.moment} ({first:.4g}) to the "
+        f"median best {columns.moment} ({best:.4g}) of the reference's confirm runs."
     )
     return tuple(dict.fromkeys(levels)), rule
 
 
 def ladder(columns: Columns, reference: Sequence[Trial], metric: Metric) -> tuple[float, ...]:
-    """Levels from the reference's median first epoch to its median best one, easiest first."""
+    """Return levels from the reference's median first evaluation to its median best one, easiest first."""
     ends = _way(columns, reference, metric)
     if ends is None or ends[0] == ends[1]:
         return ()

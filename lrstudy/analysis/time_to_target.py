@@ -12,10 +12,11 @@ from lrstudy.analysis.aggregate import interquartile_mean, probability_of_improv
 from lrstudy.analysis.ert import ert
 from lrstudy.analysis.hits import Hits, hits_of
 from lrstudy.analysis.intervals import Interval, holm, wilson
-from lrstudy.analysis.pairing import axis_horizon, pairs_of, speedup_of
+from lrstudy.analysis.pairing import pairs_of, speedup_of
 from lrstudy.analysis.speedup import Speedup, ert_ratio
 from lrstudy.analysis.summary import Reach, Steps, Times
 from lrstudy.analysis.survival import kaplan_meier, median_time, restricted_mean
+from lrstudy.analysis.timing import Timing
 from lrstudy.analysis.trial_table import Array, Columns, Trial
 from lrstudy.analysis.tried_configurations import ranked
 from lrstudy.analysis.tuning_luck import tuning_variance, with_tuning
@@ -35,7 +36,7 @@ class Contest:
     metric: Metric
     reference: str
     runs: dict[str, list[Trial]]
-    epochs: int
+    timing: Timing
     margin: float
     confidence: float
     seed: int
@@ -60,14 +61,14 @@ def reach_target(contest: Contest, target: float) -> dict[str, Reach]:
 
 
 def speedups_at(contest: Contest, target: float) -> dict[str, Speedup]:
-    """Every schedule but the reference against it, in epochs."""
+    """Compare every schedule but the reference with it, in the verdicts' clock."""
     base = contest.runs[contest.reference]
     variance = {name: _tuning_variance(contest, name, target) for name in contest.runs}
     found = {}
     for name in contest.runs:
         if name == contest.reference:
             continue
-        speedup = _speedup(contest, base, contest.runs[name], target, "epochs")
+        speedup = _speedup(contest, base, contest.runs[name], target, contest.timing.clock)
         paired = _paired_times(contest, contest.runs[name], target)
         luck = variance[contest.reference] + variance[name]
         found[name] = with_tuning(speedup, *paired, luck, contest.confidence)
@@ -76,8 +77,7 @@ def speedups_at(contest: Contest, target: float) -> dict[str, Speedup]:
 
 def _tuning_variance(contest: Contest, name: str, target: float) -> float:
     tune = contest.columns.of(name, Phase.TUNE)
-    horizon = float(contest.epochs)
-    return tuning_variance(contest.columns, tune, contest.runs[name], contest.metric, target, horizon)
+    return tuning_variance(contest.columns, tune, contest.runs[name], contest.metric, target, contest.timing)
 
 
 def verdicts_at(
@@ -88,7 +88,7 @@ def verdicts_at(
     ``given_winners``: on the tuned configurations as they are, without the luck of their tuning.
     """
     adjusted = _adjusted(speedups, given_winners=given_winners)
-    hits = {name: _hits(contest, runs, target, "epochs") for name, runs in contest.runs.items()}
+    hits = {name: _hits(contest, runs, target) for name, runs in contest.runs.items()}
     counts = {name: int(found.hit.sum()) for name, found in hits.items()}
     verdicts = {}
     for name, runs in contest.runs.items():
@@ -128,7 +128,7 @@ def _reach(
     given_winners: str,
 ) -> Reach:
     runs, base = contest.runs[name], contest.runs[contest.reference]
-    found = _hits(contest, runs, target, "epochs")
+    found = _hits(contest, runs, target)
     hits = int(found.hit.sum())
     times = _times(contest, runs, target)
     compared = speedup is not None
@@ -138,9 +138,9 @@ def _reach(
         hits=hits,
         runs=len(runs),
         hit_rate=wilson(hits, len(runs), contest.confidence) if runs else NOBODY,
-        mean_epochs=times["epochs"].mean if runs else NOBODY,
-        median_epochs=times["epochs"].median if runs else None,
-        ert_epochs=times["epochs"].ert if runs else None,
+        mean_time=times[contest.timing.clock].mean if runs else NOBODY,
+        median_time=times[contest.timing.clock].median if runs else None,
+        ert=times[contest.timing.clock].ert if runs else None,
         ert_seconds=times["seconds"].ert if "seconds" in times else None,
         speedup=_interval(speedup),
         verdict=verdict,
@@ -154,7 +154,7 @@ def _reach(
         note=_luck(contest, name) if luck else speedup.note if speedup is not None else "",
         shares=_shares(contest, runs, target),
         times=times,
-        iqm_epochs=_iqm(found),
+        iqm=_iqm(found),
         speedup_ert=_interval(_ert_ratio(contest, base, runs, target) if compared else None),
         sooner=_sooner(contest, base, runs, target) if compared else None,
         speedup_tuned=_over_tunings(speedup),
@@ -172,16 +172,18 @@ def _luck(contest: Contest, name: str) -> str:
     )
 
 
-def _hits(contest: Contest, runs: Sequence[Trial], target: float, axis: str) -> Hits:
-    """Return the hits of runs: in epochs within the budget, along another axis without a limit."""
-    horizon = float(contest.epochs) if axis == "epochs" else math.inf
+def _hits(contest: Contest, runs: Sequence[Trial], target: float, axis: str | None = None) -> Hits:
+    """Return the hits of runs: in the verdicts' clock up to the horizon, along other axes without a limit."""
+    timing = contest.timing
+    axis = axis or timing.clock
+    horizon = timing.horizon if axis == timing.clock else math.inf
     return hits_of(contest.columns, runs, contest.metric, target, axis, horizon)
 
 
 def _speedup(
     contest: Contest, base: Sequence[Trial], runs: Sequence[Trial], target: float, axis: str
 ) -> Speedup:
-    horizon = axis_horizon(contest.columns, [*base, *runs], axis, contest.epochs)
+    horizon = contest.timing.horizon_in(contest.columns, [*base, *runs], axis)
     if horizon is None:
         return Speedup(None, None, None, None, 0, f"Not every run recorded its {axis}.")
     return speedup_of(
@@ -192,18 +194,16 @@ def _speedup(
         target,
         axis=axis,
         horizon=horizon,
-        resolution=horizon / contest.epochs,
+        resolution=contest.timing.resolution_in(axis, horizon),
         seed=contest.seed,
         confidence=contest.confidence,
     )
 
 
 def _paired_times(contest: Contest, runs: Sequence[Trial], target: float) -> tuple[Array, Array]:
-    """Restricted epochs of the reference and of a schedule, over the seeds that both ran."""
+    """Return restricted times of the reference and of a schedule, over the seeds that both ran."""
     ours, theirs = pairs_of(contest.runs[contest.reference], runs)
-    return _hits(contest, ours, target, "epochs").restricted, _hits(
-        contest, theirs, target, "epochs"
-    ).restricted
+    return _hits(contest, ours, target).restricted, _hits(contest, theirs, target).restricted
 
 
 def _seeds_needed(contest: Contest, runs: Sequence[Trial], target: float, luck: float) -> int | None:
@@ -221,7 +221,7 @@ def _times(contest: Contest, runs: Sequence[Trial], target: float) -> dict[str, 
 
 
 def _time(contest: Contest, runs: Sequence[Trial], target: float, axis: str) -> Times:
-    horizon = axis_horizon(contest.columns, runs, axis, contest.epochs)
+    horizon = contest.timing.horizon_in(contest.columns, runs, axis)
     spent = _hits(contest, runs, target, axis)
     expected = ert(spent.spent, spent.hit)
     if horizon is None:
@@ -232,13 +232,13 @@ def _time(contest: Contest, runs: Sequence[Trial], target: float, axis: str) -> 
 
 
 def _iqm(found: Hits) -> float | None:
-    """Interquartile mean of the hit epochs, a miss being infinite; None when one is in the middle half."""
+    """Return the interquartile mean of the hit times, None when a miss is in the middle half."""
     middle = interquartile_mean(np.where(found.hit, found.time, np.inf))
     return middle if middle is not None and math.isfinite(middle) else None
 
 
 def _ert_ratio(contest: Contest, base: Sequence[Trial], runs: Sequence[Trial], target: float) -> Speedup:
-    ours, theirs = (_hits(contest, trials, target, "epochs") for trials in pairs_of(base, runs))
+    ours, theirs = (_hits(contest, trials, target) for trials in pairs_of(base, runs))
     return ert_ratio(
         ours.spent, ours.hit, theirs.spent, theirs.hit, seed=contest.seed, confidence=contest.confidence
     )
@@ -246,7 +246,7 @@ def _ert_ratio(contest: Contest, base: Sequence[Trial], runs: Sequence[Trial], t
 
 def _sooner(contest: Contest, base: Sequence[Trial], runs: Sequence[Trial], target: float) -> float | None:
     """Return the probability that a run of the schedule reaches the target before one of the reference."""
-    ours, theirs = (_hits(contest, trials, target, "epochs") for trials in (base, runs))
+    ours, theirs = (_hits(contest, trials, target) for trials in (base, runs))
     times = (np.where(found.hit, found.time, np.inf) for found in (ours, theirs))
     return probability_of_improvement(*times)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
@@ -18,10 +19,8 @@ from lrstudy.rules.outcome import learned
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
-# By the name of an axis: the column that holds its times.
-_TIMES: Final = {axis: COLUMN_OF[axis] for axis in ("epochs", "steps", "samples", "seconds")}
 _SECONDS: Final = ("train_seconds", "estimate_seconds", "eval_seconds")
-_COUNTED: Final = (*dict.fromkeys((*_TIMES.values(), *_SECONDS)),)
+_COUNTED: Final = (*dict.fromkeys((*COLUMN_OF.values(), *_SECONDS)),)
 _SHOWN: Final = (
     "lr",
     "train_loss",
@@ -50,7 +49,7 @@ class Trial:
 
     ``place`` is its own place among ``Columns.trials``; ``learned`` is by what share its training loss fell
     from the first evaluation to the last, None where fewer than two recorded it. ``epochs_run`` is the
-    number of evaluations where the epochs are not known.
+    number of evaluations where a study that is counted in epochs did not record them.
     """
 
     place: int
@@ -61,7 +60,8 @@ class Trial:
     status: Status
     params: dict[str, Any]
     evaluations_run: int
-    epochs_run: float
+    epochs_run: float | None
+    steps_run: int | None
     best_val: float | None
     best_evaluation: int | None
     objective: float | None
@@ -71,13 +71,18 @@ class Trial:
     begin: int
     end: int
 
+    def ran(self, clock: str) -> float:
+        """Return the length of the training by the trial's own row; 0 in a clock that it does not know."""
+        known = {"epochs": self.epochs_run, "steps": self.steps_run}.get(clock)
+        return 0 if known is None else known
+
 
 @dataclass(frozen=True)
 class Columns:
     """All trials that have a row, and the evaluations of those: float columns, null read as NaN.
 
     ``value`` is the study's metric, ``evaluation`` the number of each row in its trial; ``times`` maps each
-    axis that every evaluation recorded to its time, counted from the trial's start. ``partial`` are axes
+    clock that every evaluation recorded to its time, counted from the trial's start. ``partial`` are clocks
     that only some recorded: a sum over part of a run would pass for a shorter time, so they are not used.
     """
 
@@ -112,6 +117,12 @@ class Columns:
         first = rows[np.searchsorted(rows, begin)]
         return np.where((first < end) & ~diverged, first, -1).astype(np.int64)
 
+    @property
+    def moment(self) -> str:
+        """The word for the time of an evaluation: "epoch" where there is one at the end of each."""
+        epochs = self.times.get("epochs")
+        return "epoch" if epochs is not None and np.array_equal(epochs, self.evaluation) else "evaluation"
+
     def of(self, schedule: str, phase: Phase) -> list[Trial]:
         """The trials of a schedule and phase that gave a result, in the order of their ids."""
         return [
@@ -121,13 +132,22 @@ class Columns:
         ]
 
 
-def read_columns(store: Readable, metric: Metric, *, shared: bool = False) -> Columns:
+def read_columns(
+    store: Readable,
+    metric: Metric,
+    *,
+    clock: str = "epochs",
+    declared: Iterable[str] = (),
+    shared: bool = False,
+) -> Columns:
     """Read what the analysis needs, sorted by trial and evaluation.
 
-    ``shared``: trials were trained side by side. Their seconds are then shares of what their group took:
-    they add up to a price, but depend on the size of the group, and no time is counted in them.
+    ``clock`` is the study's; ``declared`` are columns of further metrics to show. ``shared``: trials were
+    trained side by side. Their seconds are then shares of what their group took: they add up to a price,
+    but depend on the size of the group, and no time is counted in them.
     """
-    wanted = ["trial_id", "evaluation", *_COUNTED, *dict.fromkeys([metric.column, *_SHOWN])]
+    shown = (*dict.fromkeys((*_SHOWN, *declared)),)
+    wanted = ["trial_id", "evaluation", *_COUNTED, *dict.fromkeys([metric.column, *shown])]
     table = store.evaluations(wanted)
     ids = table["trial_id"].combine_chunks().dictionary_encode()
     code = ids.indices.to_numpy(zero_copy_only=False).astype(np.int64)
@@ -138,8 +158,12 @@ def read_columns(store: Readable, metric: Metric, *, shared: bool = False) -> Co
     first = np.searchsorted(code, np.arange(len(ids.dictionary) + 1))
     blocks = {name: (int(first[i]), int(first[i + 1])) for i, name in enumerate(ids.dictionary.to_pylist())}
     stored = columns[metric.column]
-    times, partial = _times(columns, first[code] if len(code) else code)
+    times, partial = _times(columns, first[code] if len(code) else code, clock)
     trials = _trials(store.trials(), metric, blocks, columns["train_loss"])
+    if clock == "epochs":
+        trials = tuple(
+            t if t.epochs_run is not None else replace(t, epochs_run=t.evaluations_run) for t in trials
+        )
     if shared:
         times.pop("seconds", None)
         alone = (Phase.RANGE_TEST,)
@@ -149,19 +173,19 @@ def read_columns(store: Readable, metric: Metric, *, shared: bool = False) -> Co
         value=1.0 - stored if metric.complement else stored,
         evaluation=number,
         times=times,
-        shown={name: columns[name] for name in _SHOWN},
+        shown={name: columns[name] for name in shown},
         seconds={name: columns[name] for name in _SECONDS},
         partial=partial,
     )
 
 
-def _times(columns: dict[str, Array], begin: Index) -> tuple[dict[str, Array], tuple[str, ...]]:
-    """The axes that every evaluation recorded, and the names of those that only some did."""
+def _times(columns: dict[str, Array], begin: Index, clock: str) -> tuple[dict[str, Array], tuple[str, ...]]:
+    """Return the clocks that every evaluation recorded, and the names of those that only some did."""
     times: dict[str, Array] = {}
     partial = []
-    for axis, name in _TIMES.items():
+    for axis, name in COLUMN_OF.items():
         known = np.isfinite(columns[name])
-        if not known.any() and (len(known) or axis != "epochs"):
+        if not known.any() and (len(known) or axis != clock):
             continue
         if not known.all():
             partial.append(axis)
@@ -197,7 +221,8 @@ def _trial(
         status=Status(row["status"]),
         params=json.loads(row["params"] or "{}"),
         evaluations_run=evaluations,
-        epochs_run=evaluations if row["epochs_run"] is None else _whole(row["epochs_run"]),
+        epochs_run=None if row["epochs_run"] is None else _whole(row["epochs_run"]),
+        steps_run=row["steps_run"],
         best_val=row["best_val"],
         best_evaluation=row["best_evaluation"],
         objective=row["objective"],

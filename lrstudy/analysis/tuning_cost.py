@@ -138,7 +138,7 @@ class TunedTime:
 
 def time_with_tuning(
     tuning_times: Sequence[float | None],
-    epochs_per_trial: float | Sequence[float],
+    cost_per_trial: float | Sequence[float],
     confirm_ert: float | None,
     *,
     objectives: Sequence[float | None] | None = None,
@@ -157,7 +157,7 @@ def time_with_tuning(
 
     Args:
         tuning_times: shape (N,), time to target of each tuning trial; None, NaN or infinity is a miss.
-        epochs_per_trial: cost of a trial in the same unit (epochs, seconds, …): one for all, or shape (N,).
+        cost_per_trial: cost of a trial in the same unit (epochs, seconds, …): one for all, or shape (N,).
         confirm_ert: ERT of the winner over its confirm runs; infinity when none of them hit; None when
             there are none (its tuning run then counts instead).
         objectives: shape (N,), what the tuner selects by; None or NaN is the worst. Without it the trial
@@ -170,7 +170,7 @@ def time_with_tuning(
     """
     hit_time = np.array([math.inf if v is None or math.isnan(v) else float(v) for v in tuning_times])
     total = hit_time.size
-    costs = np.asarray(epochs_per_trial, dtype=float)
+    costs = np.asarray(cost_per_trial, dtype=float)
     if costs.ndim and costs.shape != hit_time.shape:
         raise ValueError(f"{total} tuning times but {costs.size} costs")
     if not (costs > 0).all():

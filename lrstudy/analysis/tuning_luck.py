@@ -19,6 +19,7 @@ from lrstudy.analysis.hits import hits_of
 from lrstudy.analysis.intervals import t_quantile, t_two_sided
 from lrstudy.analysis.resampling import TIE
 from lrstudy.analysis.speedup import Speedup, paired_variation
+from lrstudy.analysis.timing import Timing
 from lrstudy.analysis.trial_table import Columns, Trial
 from lrstudy.analysis.tried_configurations import ranked
 from lrstudy.rules.metrics import Metric
@@ -60,15 +61,15 @@ def tuning_variance(
     confirm: Sequence[Trial],
     metric: Metric,
     target: float,
-    horizon: float,
+    timing: Timing,
 ) -> float:
-    """``winner_variance`` of a schedule's epochs to a target, from its own tuning and confirm trials."""
+    """``winner_variance`` of a schedule's time to a target, from its own tuning and confirm trials."""
     drawn = ranked(tune, metric)
     if len(drawn) < 2:
         return 0.0
 
     def logs(trials: Sequence[Trial]) -> np.ndarray:
-        return np.log(hits_of(columns, trials, metric, target, "epochs", horizon).restricted)
+        return np.log(hits_of(columns, trials, metric, target, timing.clock, timing.horizon).restricted)
 
     between_runs = float(np.var(logs(confirm), ddof=1)) if len(confirm) > 1 else 0.0
     times = np.array([logs(configuration.trials).mean() for configuration in drawn])

@@ -26,12 +26,12 @@ class Profile:
 class Place:
     """A schedule in one study of a comparison: its ERT to that study's target, speedup and verdict.
 
-    ``epochs`` is None for a schedule that never reached the target or was not in the study (then ``present``
+    ``time`` is None for a schedule that never reached the target or was not in the study (then ``present``
     is False). ``fastest`` marks the study's shortest time.
     """
 
     present: bool
-    epochs: float | None
+    time: float | None
     hits: int
     runs: int
     speedup: Interval
@@ -41,12 +41,13 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class ComparedStudy:
-    """One study of a comparison; ``places`` in the order of the comparison's schedules."""
+    """One study of a comparison, timed in its ``clock``; ``places`` in the order of the schedules."""
 
     name: str
     goal: str
     reference: str
     places: tuple[Place, ...]
+    clock: str = "epochs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ class Comparison:
 
     def to_json(self) -> str:
         """``comparison.json``: names, places, profiles and scores as plain JSON data."""
-        data = {"schema_version": 1} | _finite(asdict(self))
+        data = {"schema_version": 2} | _finite(asdict(self))
         return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
@@ -84,15 +85,16 @@ def _finite(value: Any) -> Any:
 def compare(summaries: Sequence[Summary]) -> Comparison:
     """Compare studies, each at its hardest target, over all schedules by name.
 
-    The time of a schedule in a study is its ERT in epochs (time of all runs over hits; a miss if none hit),
-    and profiles and scores are AlgoPerf's (``analysis.profiles``). Raises ``ValueError`` for no summary.
+    The time of a schedule in a study is its ERT in the study's clock (time of all runs over hits; a miss if
+    none hit), and profiles and scores are AlgoPerf's (``analysis.profiles``). Raises ``ValueError`` for no
+    summary.
     """
     if not summaries:
         raise ValueError("at least one study is needed")
     names = tuple(dict.fromkeys(name for summary in summaries for name in summary.names))
     pairs = zip(summaries, _unique(summaries), strict=True)
     studies = tuple(_compared(summary, name, names) for summary, name in pairs)
-    times = [[math.inf if place.epochs is None else place.epochs for place in s.places] for s in studies]
+    times = [[math.inf if place.time is None else place.time for place in s.places] for s in studies]
     present = [[place.present for place in study.places] for study in studies]
     found = performance_profiles(times, took_part=present)
     ratios = tuple(float(ratio) for ratio in found.tau)
@@ -128,24 +130,21 @@ def _unique(summaries: Sequence[Summary]) -> list[str]:
 def _compared(summary: Summary, name: str, schedules: Sequence[str]) -> ComparedStudy:
     reached: dict[str, Reach] = {}
     goal = "no target yet"
-    if summary.targets:
-        best = max if summary.higher_is_better else min
-        hardest = summary.targets.index(best(summary.targets))
+    if (hardest := summary.hardest) is not None:
         reached = {schedule.name: schedule.reach[hardest] for schedule in summary.schedules}
         goal = f"{metric_words(summary.metric)} {level(summary.metric, summary.targets[hardest])}"
-    times = [reach.ert_epochs for reach in reached.values() if reach.ert_epochs is not None]
+    times = [reach.ert for reach in reached.values() if reach.ert is not None]
     first = min(times, default=None)
-    return ComparedStudy(
-        name, goal, summary.reference, tuple(_place(reached.get(s), first) for s in schedules)
-    )
+    places = tuple(_place(reached.get(s), first) for s in schedules)
+    return ComparedStudy(name, goal, summary.reference, places, summary.clock)
 
 
 def _place(reach: Reach | None, first: float | None) -> Place:
     if reach is None or not reach.runs:
         return Place(False, None, 0, 0, Interval(None, None, None), "", False)
     speedup = Interval(None, None, None) if reach.verdict == "never" else reach.speedup
-    fastest = reach.ert_epochs is not None and reach.ert_epochs == first
-    return Place(True, reach.ert_epochs, reach.hits, reach.runs, speedup, reach.verdict, fastest)
+    fastest = reach.ert is not None and reach.ert == first
+    return Place(True, reach.ert, reach.hits, reach.runs, speedup, reach.verdict, fastest)
 
 
 def _notes(summaries: Sequence[Summary], studies: Sequence[ComparedStudy]) -> list[str]:
@@ -156,7 +155,7 @@ def _notes(summaries: Sequence[Summary], studies: Sequence[ComparedStudy]) -> li
             notes.append(f"{study.name} is not complete{far}: its numbers can change.")
         if not any(place.present for place in study.places):
             notes.append(f"{study.name} has no confirm run with a target yet: it is left out.")
-        elif not any(place.epochs is not None for place in study.places):
+        elif not any(place.time is not None for place in study.places):
             notes.append(f"{study.name}: no schedule reached the target; it counts as unsolved for all.")
     ran = [study for study in studies if any(place.present for place in study.places)]
     if not all(place.present for study in ran for place in study.places):

@@ -37,7 +37,7 @@ _TABLE_DIGITS = 10
 def payload(figures: Sequence[Figure], names: Sequence[str], looks: Sequence[Look]) -> dict[str, Any]:
     """Everything the page's script needs, as JSON data."""
     pool = _Pool()
-    times = [time for time in TIMES if any(time in figure.times for figure in figures)]
+    times = list(dict.fromkeys(time for figure in figures for time in figure.times))
     return {
         "schedules": [
             {"name": name, "light": look.light, "dark": look.dark, "dash": look.dash, "marker": look.marker}

@@ -6,40 +6,51 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from lrstudy.rules.counting import three_digits
+from lrstudy.rules.clocks import UNIT_OF
+from lrstudy.rules.counting import counted, three_digits
 from lrstudy.rules.durations import measured_time
-from lrstudy.rules.metrics import METRICS
+from lrstudy.rules.metrics import Metric
 
 NO_VALUE: Final = "–"
 _METRIC_WORDS: Final = {"accuracy": "accuracy", "error": "error", "loss": "loss", "r2": "R²"}
 _SPLIT_WORDS: Final = {"val": "validation", "train": "training", "test": "test"}
 
 
-def metric_words(metric: str) -> str:
-    """A metric's name in words.
+def metric_words(metric: Metric) -> str:
+    """Return a metric's name in words; one that the study declares keeps its own unless it says the same.
 
-    >>> metric_words("val_accuracy")
+    >>> metric_words(METRICS["val_accuracy"])
     'validation accuracy'
     """
-    split, _, kind = metric.partition("_")
+    split, _, kind = metric.name.partition("_")
     if split not in _SPLIT_WORDS or kind not in _METRIC_WORDS:
-        return metric
+        return metric.name
     return f"{_SPLIT_WORDS[split]} {_METRIC_WORDS[kind]}"
 
 
-def is_share(metric: str) -> bool:
-    """Return True if the metric is a share of the examples, which is shown in percent."""
-    known = METRICS.get(metric)
-    return known is not None and (known.low, known.high) == (0.0, 1.0)
+def metric_title(metric: Metric) -> str:
+    """Return a metric's name in words as a title; a name of the study's own is not capitalised."""
+    words = metric_words(metric)
+    return words if words == metric.name else f"{words[:1].upper()}{words[1:]}"
 
 
-def level(metric: str, value: float) -> str:
+def time_words(clock: str) -> str:
+    """Return the name of a clock's times, as in "mean epochs" or "mean training time"."""
+    return "training time" if clock == "seconds" else clock
+
+
+def time_column(clock: str) -> str:
+    """Return the heading of a table's column of times."""
+    return UNIT_OF[clock] if clock in ("epochs", "steps") else clock
+
+
+def level(metric: Metric, value: float) -> str:
     """A level of the metric exactly as given, in percent for shares.
 
-    >>> level("val_accuracy", 0.975), level("val_loss", 0.25)
+    >>> level(METRICS["val_accuracy"], 0.975), level(METRICS["val_loss"], 0.25)
     ('97.5%', '0.25')
     """
-    if is_share(metric):
+    if metric.is_share:
         return f"{trim(100 * value, 10)}%"
     return trim(value, 10)
 
@@ -93,13 +104,55 @@ def number(value: float | None, low: float | None = None, high: float | None = N
     return f"{value:,.{decimals(low, high)}f}".replace("-", "−")
 
 
-def shown_epochs(value: float | None) -> str:
-    """A number of epochs that is a mean or a median, always with one decimal.
+def shown_time(clock: str, value: float | None) -> str:
+    """Return a time that is a mean or a median: epochs with one decimal, seconds with their unit.
 
-    >>> shown_epochs(16.8333), shown_epochs(17.0), shown_epochs(1234.5), shown_epochs(None)
-    ('16.8', '17.0', '1,234.5', '–')
+    >>> shown_time("epochs", 16.8333), shown_time("epochs", 1234.5), shown_time("steps", 1234.5)
+    ('16.8', '1,234.5', '1,234')
+    >>> shown_time("tokens", 12_345_678), shown_time("seconds", 150), shown_time("steps", None)
+    ('12.3M', '2.5 min', '–')
     """
-    return NO_VALUE if value is None or math.isnan(value) else f"{value:,.1f}"
+    if value is None or math.isnan(value):
+        return NO_VALUE
+    if clock == "seconds":
+        return measured_time(value)
+    return f"{value:,.1f}" if clock == "epochs" else count(value)
+
+
+def count(value: float) -> str:
+    """Return a number of steps, samples or tokens, millions and more with three digits.
+
+    >>> count(200), count(123456.7), count(3.21e6), count(4.5e9)
+    ('200', '123,457', '3.21M', '4.5B')
+    """
+    for limit, letter in ((1e12, "T"), (1e9, "B"), (1e6, "M")):
+        if abs(value) >= limit:
+            return f"{three_digits(value / limit)}{letter}"
+    return f"{value:,.0f}"
+
+
+def span(clock: str, value: float) -> str:
+    """Return a length of training with its unit.
+
+    >>> span("epochs", 30), span("steps", 20_000), span("tokens", 2.5e9), span("seconds", 90)
+    ('30 epochs', '20,000 steps', '2.5B tokens', '90 s of training')
+    """
+    if clock == "seconds":
+        return f"{measured_time(value)} of training"
+    if float(value).is_integer() and value < 1e6:
+        return counted(int(value), UNIT_OF[clock])
+    return f"{number(value) if clock == 'epochs' else count(value)} {clock}"
+
+
+def point(clock: str, value: float) -> str:
+    """Return a point in the training, to follow "at" or "by".
+
+    >>> point("epochs", 12.0), point("steps", 1200.0), point("samples", 38_400), point("seconds", 2.5)
+    ('epoch 12', 'step 1,200', '38,400 samples', '2.5 s of training')
+    """
+    if clock in ("epochs", "steps"):
+        return f"{UNIT_OF[clock]} {number(value) if clock == 'epochs' else count(value)}"
+    return span(clock, value)
 
 
 def interval(low: float | None, high: float | None, value: float | None = None) -> str:
@@ -120,13 +173,13 @@ def interval(low: float | None, high: float | None, value: float | None = None) 
     return f"{end(low)} to {end(high)}"
 
 
-def share(metric: str, value: float | None, low: float | None = None, high: float | None = None) -> str:
+def share(metric: Metric, value: float | None, low: float | None = None, high: float | None = None) -> str:
     """A value of the metric with its unit, rounded to what its interval supports.
 
-    >>> share("val_accuracy", 0.97342, 0.969, 0.978), share("val_loss", 0.12345)
+    >>> share(METRICS["val_accuracy"], 0.97342, 0.969, 0.978), share(METRICS["val_loss"], 0.12345)
     ('97.34%', '0.123')
     """
-    if value is None or math.isnan(value) or not is_share(metric):
+    if value is None or math.isnan(value) or not metric.is_share:
         return number(value, low, high)
     scaled = [None if x is None else 100 * x for x in (value, low, high)]
     if low is None or high is None or low == high:
@@ -134,15 +187,15 @@ def share(metric: str, value: float | None, low: float | None = None, high: floa
     return f"{number(*scaled)}%"
 
 
-def share_interval(metric: str, low: float | None, high: float | None) -> str:
+def share_interval(metric: Metric, low: float | None, high: float | None) -> str:
     """An interval of the metric with its unit.
 
-    >>> share_interval("val_accuracy", 0.969, 0.978), share_interval("val_loss", None, None)
+    >>> share_interval(METRICS["val_accuracy"], 0.969, 0.978), share_interval(METRICS["val_loss"], None, None)
     ('96.90 to 97.80%', '–')
     """
     if low is None or high is None:
         return NO_VALUE
-    if not is_share(metric):
+    if not metric.is_share:
         return interval(low, high)
     return f"{interval(100 * low, 100 * high)}%"
 

@@ -17,6 +17,7 @@ NEUTRAL: Final[Mapping[str, Any]] = {
     "compile": False,
     "evaluate_every": None,
     "metrics": {},
+    "loader": None,
 }
 _NO_VALUE: Final = object()
 
@@ -44,4 +45,6 @@ def deciding_part(spec: Mapping[str, Any], *, range_tests: bool) -> dict[str, An
 
 def deciding_task(task: Mapping[str, Any]) -> dict[str, Any]:
     """Return a resolved task without the settings that have their ``NEUTRAL`` value."""
-    return {key: value for key, value in task.items() if value != NEUTRAL.get(key, _NO_VALUE)}
+    part = {key: value for key, value in task.items() if value != NEUTRAL.get(key, _NO_VALUE)}
+    # The number of processes that read rows changes none of them.
+    return part | ({"loader": True} if "loader" in part else {})

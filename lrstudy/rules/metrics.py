@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
+
+# Names of metrics that are read in percent; a correlation or an F1 score in [0, 1] is not.
+_SHARES: Final = frozenset({"accuracy", "acc", "error", "err"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,13 @@ class Metric:
         if value is None or math.isnan(value):
             return False
         return value >= target if self.higher_is_better else value <= target
+
+    @property
+    def is_share(self) -> bool:
+        """Return True if it is a share of the examples, as an accuracy is: shown in percent."""
+        words = re.split(r"[^a-z0-9]+", self.name.lower())
+        named = any(word in _SHARES for word in words) or "top" in words
+        return named and (self.low, self.high) == (0.0, 1.0)
 
     @property
     def worst(self) -> float:

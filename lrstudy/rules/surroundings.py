@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from types import FrameType
 from typing import Any, Final
@@ -57,7 +57,7 @@ def process_kept() -> Iterator[None]:
         yield
 
 
-def _restore_filters(filters: list[Any]) -> None:
+def _restore_filters(filters: Sequence[Any]) -> None:
     if warnings.filters[:] != filters:
         warnings.filters[:] = filters  # type: ignore[index] # a list, which typeshed calls a sequence
         warnings.simplefilter("default", append=True)  # forgets what the changed filters have decided

@@ -15,7 +15,8 @@ from torch.optim import Optimizer
 from lrstudy.compat.torch import make_optimizer
 from lrstudy.schedules.protocol import ScheduleContext
 from lrstudy.spec import FunctionTask, ScheduleSpec, Study
-from lrstudy.spec.searched_values import study_of_trial, task_params
+from lrstudy.spec.hyperparameters import task_params
+from lrstudy.spec.searched_values import study_of_trial
 from lrstudy.tasks import Pipeline, TaskData
 from lrstudy.tasks.task_check import check_step
 
@@ -42,7 +43,7 @@ class _Parts:
 class Contexts:
     """The contexts of a study's configurations.
 
-    For a task that is not ``sound`` a linear model takes the place of its own.
+    For a task that is not ``sound`` a linear model takes the place of its model.
     """
 
     def __init__(self, study: Study, data: TaskData | None, *, sound: bool) -> None:

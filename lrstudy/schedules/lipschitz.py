@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from lrstudy.lipschitz import LipschitzLR
+from lrstudy.lipschitz.constants import NEEDS_TARGETS
 from lrstudy.schedules.curve_builder import warmup_length
 from lrstudy.schedules.protocol import Measurement, ScheduleContext
 from lrstudy.schedules.torch_schedule import DirectSchedule
@@ -46,7 +47,7 @@ class LipschitzSchedule(DirectSchedule):
             context.optimizer,
             context.model,
             loss=_loss(context),
-            batches=_Batches(context.batches, (context.steps_per_epoch - 1) * context.accumulate + 1),
+            batches=_batches(params["measure"], context),
             seed=context.seed,
             **options,
         )
@@ -79,6 +80,15 @@ def _loss(context: ScheduleContext) -> str | nn.Module:
     """Return the loss by name; smoothed labels have a constant that only the module tells."""
     smoothing = context.loss_options.get("label_smoothing")
     return nn.CrossEntropyLoss(label_smoothing=smoothing) if smoothing else context.loss_name
+
+
+def _batches(measure: str, context: ScheduleContext) -> _Batches | None:
+    """Return the training batches; None in a user's loop whose own passes tell all that is needed."""
+    loss = context.loss_name
+    squared = isinstance(loss, nn.MSELoss) if isinstance(loss, nn.Module) else loss in NEEDS_TARGETS
+    if context.own_loop and measure == "hook" and not squared:
+        return None
+    return _Batches(context.batches, (context.steps_per_epoch - 1) * context.accumulate + 1)
 
 
 class _Batches:

@@ -17,7 +17,7 @@ from lrstudy.schedules.protocol import ScheduleContext
 from lrstudy.schedules.samples import sample_configurations
 from lrstudy.schedules.schedule_registry import build_schedule
 from lrstudy.spec import Range, ScheduleSpec, Study
-from lrstudy.spec.searched_values import schedule_params
+from lrstudy.spec.hyperparameters import schedule_params
 from lrstudy.tasks import TaskData
 
 STEPS: Final = 100_000

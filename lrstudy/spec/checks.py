@@ -172,6 +172,22 @@ def default_metric(target: Target, raw: Any, task: TaskSpec | FunctionTask | Non
     return target.model_copy(update={"metric": next(iter(task.metrics))})
 
 
+def check_clock(
+    task: TaskSpec | FunctionTask, target: Target, resources: Resources, troubles: list[Trouble]
+) -> None:
+    """Check that the built-in training records the clock of the targets, and each trial by itself."""
+    if isinstance(task, FunctionTask):
+        return
+    if target.clock == "tokens":
+        message = "is not counted by the built-in training"
+        remedy = "Choose epochs, steps, samples or seconds."
+        troubles.append(Trouble("target.clock", message, remedy, target.clock))
+    if target.clock == "seconds" and resources.lanes != 0:
+        message = "cannot be compared in a study with lanes, whose trials share the time of a process"
+        remedy = "Set resources.lanes = 0, or choose epochs, steps or samples."
+        troubles.append(Trouble("target.clock", message, remedy, target.clock))
+
+
 def check_target(
     target: Target,
     schedules: Sequence[ScheduleSpec],

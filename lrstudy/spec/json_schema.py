@@ -21,6 +21,7 @@ from lrstudy.catalog.task_parts import (
     MODELS,
     NORMALIZATIONS,
     OPTIMIZERS,
+    STREAMED,
     TORCHVISION,
 )
 from lrstudy.catalog.torchvision_names import TORCHVISION_MODELS
@@ -110,7 +111,7 @@ def _special(section: str, field: str, plain: Schema) -> Schema:
     """Add what the field's own type does not say: the names that the catalog knows."""
     match section, field:
         case "task", "dataset":
-            return _part(DATASETS, own=True)
+            return _part({**DATASETS, **STREAMED}, own=True)
         case "task", "model":
             return _part(MODELS, own=True, others=[f"{TORCHVISION}{name}" for name in TORCHVISION_MODELS])
         case "task", "loss":

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 from lrstudy.errors import NO_VALUE, InputError, Problem, StudyFileError, did_you_mean
 from lrstudy.safe_text import can_be_encoded
 from lrstudy.spec.checks import (
+    check_clock,
     check_decay,
     check_metric_fits,
     check_pruner,
@@ -29,6 +30,7 @@ from lrstudy.spec.checks import (
     default_metric,
 )
 from lrstudy.spec.function_task import FunctionTask, check_function_task
+from lrstudy.spec.hyperparameters import is_of_task
 from lrstudy.spec.models import (
     Budget,
     Faults,
@@ -42,7 +44,6 @@ from lrstudy.spec.models import (
 )
 from lrstudy.spec.overrides import apply_overrides
 from lrstudy.spec.schedule_tables import ScheduleReader, schedule_tables
-from lrstudy.spec.searched_values import is_of_task
 from lrstudy.spec.space import Trouble
 from lrstudy.spec.validation_errors import section_problems
 
@@ -144,6 +145,8 @@ def parse_study(raw: Mapping[str, Any], where: str, overrides: Sequence[str] = (
         sections["target"] = check_target(sections["target"], schedules, names, troubles, task)
         if isinstance(task, TaskSpec):
             check_metric_fits(task, sections["target"], troubles)
+        if task is not None and "resources" in sections:
+            check_clock(task, sections["target"], sections["resources"], troubles)
     problems += [_problem(where, trouble, text) for trouble in troubles]
     if problems:
         raise StudyFileError(problems)

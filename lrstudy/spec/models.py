@@ -10,14 +10,14 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny
 
 from lrstudy.catalog.metric_kinds import metric_kind
-from lrstudy.catalog.task_parts import CLASSIFICATION_LOSSES
+from lrstudy.catalog.task_parts import CLASSIFICATION_LOSSES, STREAMED
 from lrstudy.records import Phase
 from lrstudy.rules.budget import TrialBudget
 from lrstudy.rules.clocks import clock_of
 from lrstudy.rules.identity import deciding_part
 from lrstudy.rules.metrics import CLIPPED_SHARE, Metric, declared_metrics, metric_of
 from lrstudy.spec.function_task import FunctionTask
-from lrstudy.spec.searched_values import is_of_task
+from lrstudy.spec.hyperparameters import is_of_task
 from lrstudy.spec.space import Choices, Range, Space
 
 
@@ -64,6 +64,12 @@ def _metric_names(raw: Any) -> Any:
     return _tuple(raw)
 
 
+class Loader(_Section):
+    """A DataLoader that reads the rows batch by batch, instead of a tensor of all of them."""
+
+    workers: int = Field(default=2, ge=0, le=256)
+
+
 class TaskSpec(_Section):
     """The training task: data, model, loss, base optimizer and training length."""
 
@@ -77,6 +83,7 @@ class TaskSpec(_Section):
     validation: float = Field(default=0.2, gt=0, lt=1)
     test: float = Field(default=0.2, gt=0, lt=1)
     rows: int | None = Field(default=None, ge=2)
+    loader: Loader | None = None
     augment: Annotated[tuple[str, ...], BeforeValidator(_tuple)] = ()
     normalize: str | None = None
     precision: Literal["float32", "bf16", "fp16", "tf32", "float64"] = "float32"
@@ -88,6 +95,11 @@ class TaskSpec(_Section):
     deterministic: bool = False
     divergence: float = Field(default=1e9, gt=0)
     metrics: Annotated[tuple[str, ...], BeforeValidator(_metric_names)] = ()
+
+    @property
+    def streamed(self) -> bool:
+        """Return True if rows are read batch by batch."""
+        return self.loader is not None or self.dataset.name in STREAMED
 
     @property
     def declared(self) -> dict[str, dict[str, Any]]:
@@ -132,6 +144,7 @@ class Target(_Section):
 
     metric: str = "val_accuracy"
     values: Annotated[tuple[float, ...] | None, BeforeValidator(_tuple)] = None
+    clock: Literal["epochs", "steps", "samples", "tokens", "seconds"] | None = None
     reference: str = ""
     margin: float = Field(default=0.05, gt=0, lt=1)
 
@@ -191,7 +204,7 @@ class ScheduleSpec(_Section):
     """One schedule under study: its kind, the parameters that are fixed and the space of the others.
 
     The names of ``fixed`` and ``space`` are parameters of the schedule or, with a dot, values of the task
-    (``spec.searched_values``). A method has its own ``optimizer`` too; None: it trains with the task's.
+    (``spec.hyperparameters``). A method has its own ``optimizer`` too; None: it trains with the task's.
     """
 
     name: str
@@ -277,6 +290,11 @@ class Study(_Section):
     def clock(self) -> str:
         """The clock of the study, in which the length of a trial is counted (``rules.clocks``)."""
         return clock_of(dict(self.task))[0]
+
+    @property
+    def target_clock(self) -> str:
+        """The clock of targets and verdicts."""
+        return self.target.clock or self.clock
 
     @property
     def length(self) -> int:

@@ -9,15 +9,9 @@ from typing import Any, Final
 
 from lrstudy.errors import did_you_mean
 from lrstudy.spec.function_task import FunctionTask
+from lrstudy.spec.hyperparameters import FUNCTION_OPTIONS, FUNCTION_PARAMS
 from lrstudy.spec.models import ComponentSpec, TaskSpec
-from lrstudy.spec.searched_values import (
-    FUNCTION_OPTIONS,
-    FUNCTION_PARAMS,
-    PARTS,
-    TASK_KEYS,
-    parameter_of,
-    part_of,
-)
+from lrstudy.spec.searched_values import SEARCHED_PARTS, TASK_KEYS, parameter_of, part_of
 from lrstudy.spec.space import Choices, Range, Space, Trouble, read_value
 
 _SAME_ROWS: Final = "it decides which rows a trial sees and is judged on, and those are the same for all"
@@ -121,9 +115,9 @@ class SearchReader:
             return self._name_for_function(key, given, raw)
         # The optimizer is at task.optimizer, and known as optimizer.
         place, _, option = given.removeprefix("task.").partition(".")
-        if place in PARTS and option and f"{place}.{option.partition('.')[0]}" not in _REASONS:
+        if place in SEARCHED_PARTS and option and f"{place}.{option.partition('.')[0]}" not in _REASONS:
             return self._name_of_option(key, place, option, raw, optimizer)
-        field = given.removeprefix("task.") if place not in PARTS else place
+        field = given.removeprefix("task.") if place not in SEARCHED_PARTS else place
         if given.startswith("task.") and field in TASK_KEYS:
             if getattr(self._task, field) is not None:
                 return given
@@ -135,7 +129,11 @@ class SearchReader:
         if close:
             self._refuse(key, "has no place in front", f"Write {' or '.join(map(repr, close))}.", raw)
         else:
-            full = f"{place}.{option.partition('.')[0]}" if place in PARTS and option else field.split(".")[0]
+            full = (
+                f"{place}.{option.partition('.')[0]}"
+                if place in SEARCHED_PARTS and option
+                else field.split(".")[0]
+            )
             self._refuse_field(key, full, given, raw, self._known(optimizer))
         return None
 
@@ -149,7 +147,7 @@ class SearchReader:
             return None
         part = part_of(place, self._task, optimizer)
         assert part is not None
-        component = PARTS[place].get(part.name)
+        component = SEARCHED_PARTS[place].get(part.name)
         if component is None or component.parameter(option) is not None:
             return f"{place}.{option}"
         known = [parameter.name for parameter in component.parameters]
@@ -185,7 +183,7 @@ class SearchReader:
         """Return the names of all values that can be searched, as far as the catalog knows them."""
         assert self._task is not None
         known = [f"task.{name}" for name in TASK_KEYS]
-        for place, components in PARTS.items():
+        for place, components in SEARCHED_PARTS.items():
             part = part_of(place, self._task, optimizer)
             component = None if part is None else components.get(part.name)
             options = component.parameters if component is not None else ()

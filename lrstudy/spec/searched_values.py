@@ -1,29 +1,22 @@
-"""The values that a study searches besides the parameters of its schedules.
-
-A hyperparameter without a dot is the schedule's (``lr``). One with a dot is a value of the task, named by its
-place: ``task.batch_size``, ``optimizer.weight_decay``, ``model.widths``; where the task is a user's own
-training function also ``task.options.NAME``, and ``params.NAME`` for what it reads from ``trial.params``.
-"""
+"""The values of a task that a study searches: their declarations, and their way into a trial's task."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from lrstudy.catalog import Component, Parameter
-from lrstudy.catalog.moved_options import names_moved
 from lrstudy.catalog.task_parts import LOSSES, MODELS, OPTIMIZERS
 from lrstudy.rules.values import as_lists
+from lrstudy.spec.function_task import FunctionTask
+from lrstudy.spec.hyperparameters import FUNCTION_OPTIONS, task_params
+from lrstudy.spec.models import ComponentSpec, Study, TaskSpec
 
-if TYPE_CHECKING:
-    from lrstudy.spec.function_task import FunctionTask
-    from lrstudy.spec.models import ComponentSpec, Study, TaskSpec
-
-    AnyTask: TypeAlias = TaskSpec | FunctionTask
+AnyTask: TypeAlias = TaskSpec | FunctionTask
 
 # The parts of a task whose options can be searched.
-PARTS: Final[Mapping[str, Mapping[str, Component]]] = MappingProxyType(
+SEARCHED_PARTS: Final[Mapping[str, Mapping[str, Component]]] = MappingProxyType(
     {"optimizer": OPTIMIZERS, "model": MODELS, "loss": LOSSES}
 )
 # The other keys of [task] that can be searched.
@@ -45,47 +38,6 @@ TASK_KEYS: Final[Mapping[str, Parameter]] = MappingProxyType(
         ),
     }
 )
-FUNCTION_OPTIONS: Final = "task.options."
-FUNCTION_PARAMS: Final = "params."
-
-
-def is_of_task(name: str) -> bool:
-    """Return True if a hyperparameter is a value of the task, not a parameter of the schedule.
-
-    ``momentum.from`` is the schedule's (``catalog.moved_options``).
-    """
-    return "." in name and not names_moved([name])
-
-
-def schedule_params(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the hyperparameters of a trial that belong to its schedule.
-
-    >>> schedule_params({"lr": 0.1, "optimizer.weight_decay": 1e-4})
-    {'lr': 0.1}
-    """
-    return {name: value for name, value in params.items() if not is_of_task(name)}
-
-
-def task_params(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the hyperparameters of a trial that are values of its task.
-
-    >>> task_params({"lr": 0.1, "optimizer.weight_decay": 1e-4})
-    {'optimizer.weight_decay': 0.0001}
-    """
-    return {name: value for name, value in params.items() if is_of_task(name)}
-
-
-def function_params(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the hyperparameters that a user's own training function reads from ``trial.params``.
-
-    >>> function_params({"lr": 0.1, "params.weight_decay": 1e-4, "task.options.width": 8})
-    {'weight_decay': 0.0001}
-    """
-    return {
-        name.removeprefix(FUNCTION_PARAMS): as_lists(value)
-        for name, value in params.items()
-        if name.startswith(FUNCTION_PARAMS)
-    }
 
 
 def study_of_trial(study: Study, schedule: str, params: Mapping[str, Any]) -> Study:
@@ -110,7 +62,7 @@ def study_of_method(study: Study, schedule: str) -> Study:
 
 def _with_value(task: AnyTask, name: str, value: Any) -> AnyTask:
     place, _, option = name.partition(".")
-    if place in PARTS:
+    if place in SEARCHED_PARTS:
         part: ComponentSpec = getattr(task, place)
         changed = part.model_copy(update={"options": {**part.options, option: value}})
         return task.model_copy(update={place: changed})
@@ -130,7 +82,7 @@ def parameter_of(name: str, task: AnyTask, optimizer: ComponentSpec | None = Non
     if place == "task":
         return TASK_KEYS.get(option)
     part = part_of(place, task, optimizer)
-    component = PARTS[place].get(part.name) if part is not None else None
+    component = SEARCHED_PARTS[place].get(part.name) if part is not None else None
     return None if component is None else component.parameter(option)
 
 
@@ -138,5 +90,5 @@ def part_of(place: str, task: AnyTask, optimizer: ComponentSpec | None) -> Compo
     """Return the part of the task that ``place`` names, the method's ``optimizer`` before the task's."""
     if place == "optimizer" and optimizer is not None:
         return optimizer
-    part: ComponentSpec | None = getattr(task, place, None) if place in PARTS else None
+    part: ComponentSpec | None = getattr(task, place, None) if place in SEARCHED_PARTS else None
     return part

@@ -114,6 +114,11 @@ class StudyInfo:
         return clock_of(self.spec["task"])[0]
 
     @property
+    def target_clock(self) -> str:
+        """The clock of targets and verdicts."""
+        return str(self.spec["target"].get("clock") or self.clock)
+
+    @property
     def length(self) -> int:
         """The length of a trial in the study's clock."""
         return clock_of(self.spec["task"])[1]

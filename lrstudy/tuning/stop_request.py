@@ -25,9 +25,10 @@ _REMOTE_SECONDS: Final = 5.0
 
 
 def request_stop(store: Location) -> bool:
-    """Request the study in this folder to stop; raises ``StoreError`` if the file cannot be written.
+    """Request the study in this folder to stop. Return True if that was requested before.
 
-    Returns True if this was requested before: then trials that cannot be saved lose their work.
+    After a second request, trials that cannot be saved lose their work. Raises ``StoreError`` if the file
+    cannot be written.
     """
     again = (store / _FILE).exists()
     content = repr(time.time()).encode() + (_URGENT if again else b"")

@@ -1,19 +1,20 @@
-"""A character language model of nanoGPT's kind, on the manual that every Python ships."""
+"""A character language model of nanoGPT's kind, trained on the manual that every Python ships."""
 
+import tempfile
 from pathlib import Path
 from pydoc_data import topics
-from tempfile import mkdtemp
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
+from torch.utils.data import DataLoader, Dataset, Subset
 
-LENGTH, WIDTH, BATCH = 64, 64, 32
+LENGTH, WIDTH, BATCH = 64, 64, 16
 
 
-class Blocks(torch.utils.data.Dataset):
-    """Blocks of LENGTH tokens, each with the tokens that follow."""
+class Blocks(Dataset):
+    """A memory-mapped file of tokens as blocks of LENGTH, each with the tokens that follow."""
 
     def __init__(self, file):
         self.tokens = np.memmap(file, dtype=np.uint16, mode="r")
@@ -26,8 +27,21 @@ class Blocks(torch.utils.data.Dataset):
         return block[:-1], block[1:]
 
 
+def make_data():
+    """Write the manual's characters to a file of tokens; every thirtieth block is for validation."""
+    text = "".join(topics.topics[key] for key in sorted(topics.topics)).encode("ascii", "replace")
+    file = Path(tempfile.gettempdir()) / "char-lm.bin"
+    if not file.exists():  # written whole: other trials may look for it at this moment
+        with tempfile.NamedTemporaryFile(dir=file.parent, delete=False) as part:
+            np.frombuffer(text, np.uint8).astype(np.uint16).tofile(part)
+        Path(part.name).replace(file)
+    blocks = Blocks(file)
+    held_out = range(0, len(blocks), 30)
+    return Subset(blocks, [i for i in range(len(blocks)) if i not in held_out]), Subset(blocks, held_out)
+
+
 class Model(nn.Module):
-    """A transformer of two layers; returns the logits of every next character."""
+    """A transformer of two layers: (m, LENGTH) tokens to (m, LENGTH, 128) logits of the next ones."""
 
     def __init__(self):
         super().__init__()
@@ -41,33 +55,24 @@ class Model(nn.Module):
         return self.head(self.layers(self.token(x) + self.position.weight, mask=self.mask, is_causal=True))
 
 
-def make_data():
-    """Write the text's bytes to two files of uint16 tokens; the last tenth of the text is for validation."""
-    text = "".join(topics.topics[key] for key in sorted(topics.topics)).encode("ascii", "replace")
-    folder, cut = Path(mkdtemp()), len(text) * 9 // 10
-    for name, part in (("train", text[:cut]), ("val", text[cut:])):
-        np.frombuffer(part, np.uint8).astype(np.uint16).tofile(folder / name)
-    return Blocks(folder / "train"), Blocks(folder / "val")
-
-
-def bits(model, batches):
+def bits(model, x, y):
     """Return the cross-entropy in bits per character."""
-    losses = [cross_entropy(model(x).flatten(0, 1), y.flatten()) for x, y in batches]
-    return torch.stack(losses).mean() / np.log(2)
+    return cross_entropy(model(x).flatten(0, 1), y.flatten()) / np.log(2)
 
 
 def train(trial):
     data, held_out = make_data()
+    loader = DataLoader(data, BATCH, shuffle=True, drop_last=True)
+    x_val, y_val = next(iter(DataLoader(held_out, len(held_out))))
     model = Model()
-    matrices = [p for p in model.parameters() if p.ndim > 1]
+    decayed = [p for p in model.parameters() if p.ndim > 1]
     others = [p for p in model.parameters() if p.ndim == 1]
-    groups = [{"params": matrices, "weight_decay": 0.1}, {"params": others, "weight_decay": 0.0}]
+    groups = [{"params": decayed, "weight_decay": 0.1}, {"params": others, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=trial.lr, betas=(0.9, 0.95))
-    loader = torch.utils.data.DataLoader(data, BATCH, shuffle=True, drop_last=True)
-    schedule = trial.schedule(optimizer, model=model, loader=loader)
+    schedule = trial.schedule(optimizer, model=model)
     trial.keep(model=model, optimizer=optimizer)
     for x, y in trial.steps(loader):
-        loss = cross_entropy(model(x).flatten(0, 1), y.flatten())
+        loss = bits(model, x, y)
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -75,5 +80,4 @@ def train(trial):
         schedule.step()
         if trial.due:
             with trial.evaluating(), torch.no_grad():
-                batches = torch.utils.data.DataLoader(held_out, 256)
-                trial.report(val_bits=bits(model, batches), train_loss=loss)
+                trial.report(val_bits=bits(model, x_val, y_val), train_loss=loss)

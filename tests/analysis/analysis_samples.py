@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from lrstudy.analysis.timing import Timing, timing_of
 from lrstudy.analysis.trial_table import Columns, read_columns
 from lrstudy.rules.metrics import METRICS
 from lrstudy.store import EVALUATIONS_SCHEMA, TRIALS_SCHEMA, StudyInfo
@@ -56,6 +57,10 @@ class Sample:
 
     def columns(self) -> Columns:
         return read_columns(self, METRICS[self.metric], shared=self.lanes > 0)
+
+    def timing(self, clock: str | None = None) -> Timing:
+        columns = self.columns()
+        return timing_of(self.study, columns, columns.trials, clock)
 
     def add(
         self,

@@ -26,9 +26,9 @@ def as_json(summary: Summary) -> Any:
 def test_times_to_target_worked_out_by_hand() -> None:
     reach = of(analyse(race({"fixed": [4, 6, 11]})), "fixed").reach[0]
     assert (reach.hits, reach.runs) == (2, 3)
-    assert reach.mean_epochs.value == pytest.approx((4 + 6 + 10) / 3)
-    assert reach.median_epochs == 6
-    assert reach.ert_epochs == pytest.approx((4 + 6 + 10) / 2)
+    assert reach.mean_time.value == pytest.approx((4 + 6 + 10) / 3)
+    assert reach.median_time == 6
+    assert reach.ert == pytest.approx((4 + 6 + 10) / 2)
     assert reach.ert_seconds == pytest.approx(2 * (4 + 6 + 10) / 2)
 
 
@@ -53,7 +53,7 @@ def test_ert_ratio_interquartile_mean_and_probability_of_being_sooner_by_hand() 
     # ERTs of (8 + 8 + 6 + 10) / 3 and (4 + 8 + 2 + 10) / 3.
     assert fast.speedup_ert.value == pytest.approx(32 / 24)
     assert fast.speedup_ert.low is not None
-    assert (fixed.iqm_epochs, fast.iqm_epochs) == (8, 6)
+    assert (fixed.iqm, fast.iqm) == (8, 6)
     # Sooner than the reference's 8, 8, 6 and never: 4 and 2 always; 8 draws with two eights and beats the
     # miss; a miss draws with the miss.
     assert fast.sooner == pytest.approx((4 + 4 + (1 + 2 * 0.5) + 0.5) / 16)
@@ -62,7 +62,7 @@ def test_ert_ratio_interquartile_mean_and_probability_of_being_sooner_by_hand() 
 
 def test_without_a_hit_there_is_no_interquartile_mean_and_no_ratio_of_erts() -> None:
     never = of(analyse(race({"fixed": [4, 6, 5], "never": [11, 11, 11]})), "never").reach[0]
-    assert (never.iqm_epochs, never.speedup_ert.value, never.sooner) == (None, None, 0)
+    assert (never.iqm, never.speedup_ert.value, never.sooner) == (None, None, 0)
     assert all(times.ert is None for times in never.times.values())
 
 
@@ -87,10 +87,10 @@ def test_the_fixed_names_of_the_json() -> None:
     assert set(names.split()) <= schedule.keys()
     assert schedule["best_val"].keys() == schedule["test"].keys() == {"mean", "low", "high"}
     way = schedule["targets"][0]
-    names = "target hits runs ert_epochs median_epochs rmst_epochs ert_seconds speedup verdict"
+    names = "target hits runs ert median_time mean_time ert_seconds speedup verdict"
     assert set(names.split()) <= way.keys()
     assert {"ratio", "low", "high"} == way["speedup"].keys()
-    assert (way["verdict"], way["ert_epochs"], way["ert_seconds"]) == ("never", None, None)
+    assert (way["verdict"], way["ert"], way["ert_seconds"]) == ("never", None, None)
     assert data["schedules"][0]["targets"][0]["verdict"] == "reference"
 
 
@@ -111,8 +111,8 @@ def test_a_diverged_run_counts_as_the_whole_budget_even_without_an_epoch() -> No
     summary = analyse(sample)
     reach = of(summary, "fixed").reach[0]
     assert (reach.hits, reach.runs) == (2, 3)
-    assert reach.mean_epochs.value == pytest.approx((4 + 6 + 10) / 3)
-    assert reach.ert_epochs == pytest.approx((4 + 6 + 1) / 2)
+    assert reach.mean_time.value == pytest.approx((4 + 6 + 10) / 3)
+    assert reach.ert == pytest.approx((4 + 6 + 1) / 2)
     assert "fixed: 1 of 3 confirm runs diverged; they count as never reaching a target." in summary.warnings
 
 
@@ -262,7 +262,7 @@ def test_only_a_schedule_with_nothing_to_search_is_an_untuned_rule(
     for seed, hit_at in enumerate((11, 11, 11, 9)):
         sample.add("other", rising(hit_at), seed=seed)
     summary = analyse(sample)
-    assert of(summary, "other").reach[0].ert_epochs == 39
+    assert of(summary, "other").reach[0].ert == 39
     assert of(summary, "fixed").break_even == expected
 
 

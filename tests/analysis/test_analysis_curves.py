@@ -8,11 +8,12 @@ from scipy import stats
 
 from lrstudy.analysis.curves import curves_of
 from lrstudy.analysis.summary import Curve
+from lrstudy.rules.metrics import METRICS
 
 
 def curves(sample: Sample) -> dict[str, Curve]:
     columns = sample.columns()
-    return curves_of(columns, columns.trials, sample.metric, 0.95)
+    return curves_of(columns, columns.trials, METRICS[sample.metric], 0.95)
 
 
 def three(*values: list[float | None], **more: object) -> Sample:

@@ -20,8 +20,8 @@ def small() -> Sample:
 
 def test_everything_spent_counts_failures_too() -> None:
     price = price_of(small().columns(), "fixed")
-    assert price.tune == Spent(2, 3, 300, 9600, 6.0, 1.5, 0.75, 120.0)
-    assert price.confirm == Spent(1, 3, 300, 9600, 6.0, 1.5, 0.75, 60.0)
+    assert price.tune == Spent(2, 3, 300, 9600, None, 6.0, 1.5, 0.75, 120.0)
+    assert price.confirm == Spent(1, 3, 300, 9600, None, 6.0, 1.5, 0.75, 60.0)
     assert price.range_test == Spent()
     found = price.to_json()
     assert (found["tune_epochs"], found["confirm_steps"], found["range_test_trials"]) == (3, 300, 0)
@@ -31,7 +31,7 @@ def test_everything_spent_counts_failures_too() -> None:
 def test_range_tests_are_counted_by_themselves() -> None:
     sample = Sample({"fixed": {"lr": "range-test"}}).add("fixed", [0.5, 0.6], phase="range-test")
     price = price_of(sample.columns(), "fixed")
-    assert price.range_test == Spent(1, 2, 200, 6400, 4.0, 1.0, 0.5, 60.0)
+    assert price.range_test == Spent(1, 2, 200, 6400, None, 4.0, 1.0, 0.5, 60.0)
     assert price.tune.trials == price.confirm.trials == 0
 
 
@@ -48,7 +48,7 @@ def test_a_range_test_takes_the_place_of_a_configuration_in_the_comparison_of_bu
 def test_trials_side_by_side_have_a_price_in_seconds_and_no_time_in_them() -> None:
     sample = Sample({"fixed": {}}, lanes=16).add("fixed", [0.5, 0.6]).add("fixed", [0.5], phase="range-test")
     price = price_of(sample.columns(), "fixed")
-    assert price.confirm == Spent(1, 2, 200, 6400, 4.0, 1.0, 0.5, None)
+    assert price.confirm == Spent(1, 2, 200, 6400, None, 4.0, 1.0, 0.5, None)
     assert price.range_test.device_seconds == 60.0, "it had its worker to itself"
     assert set(sample.columns().times) == {"epochs", "steps", "samples"}
 
@@ -56,7 +56,7 @@ def test_trials_side_by_side_have_a_price_in_seconds_and_no_time_in_them() -> No
 def test_what_was_not_recorded_is_unknown_and_not_free() -> None:
     columns = Sample({"fixed": {}}).add("fixed", [0.5, 0.6], imported=True).columns()
     price = price_of(columns, "fixed")
-    assert price.confirm == Spent(1, 2, None, None, None, None, None, None)
+    assert price.confirm == Spent(1, 2, None, None, None, None, None, None, None)
     assert price.to_json()["device_seconds"] is None
 
 

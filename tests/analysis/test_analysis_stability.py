@@ -82,4 +82,4 @@ def test_with_one_schedule_fewer_holm_corrects_for_one_fewer() -> None:
 def _contest(sample: Sample) -> Contest:
     columns = sample.columns()
     runs = {name: columns.of(name, Phase.CONFIRM) for name in sample.spaces}
-    return Contest(columns, METRICS["val_accuracy"], "fixed", runs, 10, 0.05, 0.95, 0)
+    return Contest(columns, METRICS["val_accuracy"], "fixed", runs, sample.timing(), 0.05, 0.95, 0)

@@ -103,4 +103,4 @@ def test_what_only_the_task_would_find_out_is_found_early(here: Path, change: st
 
 
 def test_schema_is_json(here: Path) -> None:
-    assert json.loads(invoke("schema").stdout)["required"] == ["name", "task", "schedules"]
+    assert json.loads(invoke("schema").stdout)["required"] == ["name", "task"]

@@ -102,7 +102,11 @@ BROKEN: dict[str, tuple[dict[str, str], str, str, str, str]] = {
         "needs plain momentum", "Give a momentum above 0",
     ),
     "resources: two GPUs": (
-        parts(), "[resources]\ngpus = 2", "resources.gpus", "a worker trains on one GPU", "workers = N",
+        parts(),
+        "[resources]\ngpus = 2",
+        "resources.gpus",
+        "a worker trains on one GPU",
+        "workers = N, gpus = 1",
     ),
     "resources: two workers": (
         parts(), "[resources]\nworkers = 2", "resources.workers = 2", "the built-in training has one process",

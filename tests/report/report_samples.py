@@ -24,6 +24,7 @@ from lrstudy.analysis.summary import (
     TuningCurve,
 )
 from lrstudy.report.comparison import ComparedStudy, Comparison, Place, Profile
+from lrstudy.rules.metrics import METRICS
 
 EPOCHS = 40
 _NONE = Interval(None, None, None)
@@ -45,12 +46,14 @@ def study(name: str = "digits", seeds: int = SEEDS) -> Summary:
     schedules = tuple(_schedule(index, seeds) for index in range(len(_PLAN)))
     return Summary(
         name=name,
-        metric="val_accuracy",
-        higher_is_better=True,
+        metric=METRICS["val_accuracy"],
         reference="fixed",
         targets=TARGETS,
         target_rule="Targets are the study's own.",
-        epochs=EPOCHS,
+        clock="epochs",
+        length=EPOCHS,
+        trial_clock="epochs",
+        trial_length=EPOCHS,
         margin=0.05,
         confidence=0.95,
         seeds=seeds,
@@ -82,7 +85,7 @@ def large(schedules: int, epochs: int, trials: int) -> Summary:
         )
         base = _schedule(2, SEEDS)
         made.append(replace(base, name=f"s{index}", curves=curves, trials=tuned))
-    return replace(study(), schedules=tuple(made), reference="s0", epochs=epochs)
+    return replace(study(), schedules=tuple(made), reference="s0", length=epochs)
 
 
 def comparison() -> Comparison:
@@ -198,9 +201,9 @@ def unreached() -> Summary:
                 replace(
                     reach,
                     hits=0,
-                    mean_epochs=Interval(float(EPOCHS), None, None),
-                    median_epochs=None,
-                    ert_epochs=None,
+                    mean_time=Interval(float(EPOCHS), None, None),
+                    median_time=None,
+                    ert=None,
                     ert_seconds=None,
                     speedup=_NONE,
                     speedup_seconds=_NONE,
@@ -258,10 +261,26 @@ def _schedule(index: int, seeds: int) -> ScheduleSummary:
         ),
         price=Price(
             tune=Spent(
-                trials, trials * 40, trials * 1440, None, trials * 0.9, 0.01 if measured else None, 0.2, None
+                trials,
+                trials * 40,
+                trials * 1440,
+                None,
+                None,
+                trials * 0.9,
+                0.01 if measured else None,
+                0.2,
+                None,
             ),
             confirm=Spent(
-                seeds, seeds * 40, seeds * 1440, None, seeds * 0.95, 0.01 if measured else None, 0.2, None
+                seeds,
+                seeds * 40,
+                seeds * 1440,
+                None,
+                None,
+                seeds * 0.95,
+                0.01 if measured else None,
+                0.2,
+                None,
             ),
         ),
         break_even=None,
@@ -324,9 +343,9 @@ def _reach(place: int, median: float, verdict: str, seeds: int) -> Reach:
         hits=hits,
         runs=seeds,
         hit_rate=Interval(hits / seeds, max(0.0, hits / seeds - 0.28), min(1.0, hits / seeds + 0.28)),
-        mean_epochs=_interval(float(EPOCHS) if never else median + 0.3, 0.8, seeds),
-        median_epochs=None if never else median,
-        ert_epochs=None if never else median + 0.3,
+        mean_time=_interval(float(EPOCHS) if never else median + 0.3, 0.8, seeds),
+        median_time=None if never else median,
+        ert=None if never else median + 0.3,
         ert_seconds=None if never else 0.021 * median,
         speedup=speedup,
         speedup_seconds=speedup,
@@ -345,9 +364,9 @@ def _unreached(target: float, runs: int, verdict: str) -> Reach:
         hits=0,
         runs=runs,
         hit_rate=Interval(0.0, 0.0, 0.28) if known else _NONE,
-        mean_epochs=Interval(float(EPOCHS), None, None) if known else _NONE,
-        median_epochs=None,
-        ert_epochs=None,
+        mean_time=Interval(float(EPOCHS), None, None) if known else _NONE,
+        median_time=None,
+        ert=None,
         ert_seconds=None,
         speedup=_NONE,
         verdict=verdict,

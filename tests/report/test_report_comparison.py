@@ -124,7 +124,7 @@ def test_comparison_of_one_running_study_is_possible(tmp_path):
 def test_a_study_without_runs_counts_for_nothing():
     empty = replace(samples.running(), name="empty")
     schedules = tuple(
-        replace(s, reach=tuple(replace(way, runs=0, hits=0, ert_epochs=None) for way in s.reach))
+        replace(s, reach=tuple(replace(way, runs=0, hits=0, ert=None) for way in s.reach))
         for s in empty.schedules
     )
     found = compare([samples.study(), replace(empty, schedules=schedules)])

@@ -11,6 +11,7 @@ from lrstudy.analysis.intervals import Interval
 from lrstudy.analysis.summary import Summary
 from lrstudy.report.sections.headline import headline, remarks
 from lrstudy.report.sections.page import study_page
+from lrstudy.rules.metrics import METRICS
 
 
 def changed(study, name, place, **values):
@@ -51,7 +52,7 @@ def test_headline_follows_the_verdict_not_the_ratio():
 
 
 def test_smaller_is_better_turns_the_hardest_target_around():
-    study = replace(samples.study(), metric="val_loss", higher_is_better=False, targets=(0.3, 0.2))
+    study = replace(samples.study(), metric=METRICS["val_loss"], targets=(0.3, 0.2))
     assert "reached 0.2 validation loss" in headline(study)
 
 
@@ -263,9 +264,9 @@ def test_epochs_have_one_decimal_in_every_column_whatever_their_interval():
         samples.study(),
         "step",
         1,
-        mean_epochs=Interval(16.8, 9.0, 24.0),
-        ert_epochs=16.8,
-        iqm_epochs=16.8,
+        mean_time=Interval(16.8, 9.0, 24.0),
+        ert=16.8,
+        iqm=16.8,
     )
     page = study_page(study)
     tables = [table for section in page.sections for table in section.tables]

@@ -13,13 +13,8 @@ from hypothesis import strategies as st
 from lrstudy.errors import StudyFileError
 from lrstudy.records import Phase
 from lrstudy.spec import Choices, Range, Study, parse_study, restore_study
-from lrstudy.spec.searched_values import (
-    function_params,
-    schedule_params,
-    study_of_method,
-    study_of_trial,
-    task_params,
-)
+from lrstudy.spec.hyperparameters import function_params, schedule_params, task_params
+from lrstudy.spec.searched_values import study_of_method, study_of_trial
 from lrstudy.store import StudyInfo
 
 STUDY = """
@@ -199,6 +194,62 @@ def test_an_unsound_method_is_refused_at_its_place(name: str) -> None:
     key, message, _ = refusal(DECAY, more)
     assert key == place
     assert words in message
+
+
+FUNCTION = """
+name = "f"
+[task]
+train = "mine:train"
+steps = 20
+metrics = { val_loss = "min" }
+options = { width = 4 }
+[search]
+SEARCH
+[schedules.fixed]
+lr = 0.1
+MORE
+"""
+FUNCTIONS_REFUSED = {
+    "rate": ("lr = [0.1]", "", "search.lr", "the rate is the schedule's"),
+    "rate of the task": ('"task.lr" = [0.1]', "", "search.task.lr", "the rate is the schedule's"),
+    "length": ('"task.steps" = [10, 20]', "", "search.task.steps", "the budget of a trial"),
+    "training": ('"task.train" = ["a:b"]', "", "search.task.train", "another training is another task"),
+    "batch size": (
+        '"task.batch_size" = [8, 16]', "", "search.task.batch_size", "not a value that the training function",
+    ),
+    "option of an optimizer": (
+        '"optimizer.momentum" = [0.5, 0.9]', "", "search.optimizer.momentum", "not a value that the training",
+    ),
+    "optimizer": (
+        "decay = [0.1, 0.2]", '[methods.m]\nschedule = "fixed"\noptimizer = "adam"', "methods.m.optimizer",
+        "the training function builds its optimizer",
+    ),
+}  # fmt: skip
+
+
+def function_study(search: str, more: str = "") -> Study:
+    text = FUNCTION.replace("SEARCH", search).replace("MORE", more)
+    return parse_study(tomllib.loads(text), "test", text=text)
+
+
+def test_a_function_gets_options_and_plain_names() -> None:
+    found = function_study('weight_decay = [0.0, 0.1]\n"task.options.width" = [4, 8]')
+    assert list(found.schedules[0].space) == ["params.weight_decay", "task.options.width"]
+    assert restore_study(json.loads(json.dumps(found.to_json())), "store") == found
+    trial = study_of_trial(found, "fixed", {"params.weight_decay": 0.1, "task.options.width": 8})
+    assert trial.function is not None
+    assert trial.function.options == {"width": 8}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS_REFUSED)
+def test_what_a_function_does_not_get_is_refused(name: str) -> None:
+    search, more, key, words = FUNCTIONS_REFUSED[name]
+    with pytest.raises(StudyFileError) as caught:
+        function_study(search, more)
+    (problem,) = caught.value.problems
+    assert problem.key == key
+    assert words in problem.message
+    assert problem.line is not None
 
 
 def test_a_shared_value_that_no_method_trains_with_is_refused() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
@@ -12,7 +13,7 @@ import torch
 from task_specs import make_task
 from torch import nn
 
-from lrstudy.errors import InputError, StudyFileError
+from lrstudy.errors import ContractError, InputError, StudyFileError
 from lrstudy.schedules import ScheduleContext, build_schedule
 from lrstudy.spec import ComponentSpec, TaskSpec
 from lrstudy.tasks import Seeds, TaskData, assemble, build_loss, build_optimizer, check_task, load_data
@@ -289,6 +290,18 @@ def test_a_part_that_breaks_its_contract_is_refused_before_a_study(name: str, ir
     part = "optimizer" if "optimizer" in keys else "loss"
     assert {problem.key.partition(".")[0] for problem in caught.value.problems} == {part}
     assert words in str(caught.value)
+
+
+@pytest.mark.skipif(find_spec("pytorch_optimizer") is not None, reason="it is installed")
+def test_the_collection_of_optimizers_is_named_where_it_is_missing(iris: TaskData) -> None:
+    with pytest.raises(ContractError, match=r"pip install 'lrstudy\[optimizers\]'"):
+        check_task(task(optimizer="pytorch_optimizer:Lion"), iris, "val_accuracy")
+
+
+@pytest.mark.parametrize("name", ["Lion", "SOAP", "ScheduleFreeAdamW"])
+def test_optimizers_of_the_collection_are_accepted_by_name(name: str, iris: TaskData) -> None:
+    pytest.importorskip("pytorch_optimizer")
+    check_task(task(optimizer={"name": f"pytorch_optimizer:{name}", "lr": 1e-3}), iris, "val_accuracy")
 
 
 def test_the_check_leaves_the_weights_as_they_were(iris: TaskData) -> None:

@@ -16,7 +16,8 @@ from lrstudy.catalog import Parameter
 from lrstudy.records import Phase
 from lrstudy.report.writing import write_report
 from lrstudy.spec import Range, Study, parse_study, restore_study
-from lrstudy.spec.searched_values import study_of_trial, task_params
+from lrstudy.spec.hyperparameters import task_params
+from lrstudy.spec.searched_values import study_of_trial
 from lrstudy.store import Store, open_store
 from lrstudy.tuning import prepare
 from lrstudy.tuning.cluster.check_gpu_memory import largest_trials

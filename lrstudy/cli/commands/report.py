@@ -9,6 +9,7 @@ import typer
 
 from lrstudy.cli.app import app
 from lrstudy.cli.options import RunArgument
+from lrstudy.rules.clocks import CLOCKS
 
 
 @app.command()
@@ -24,9 +25,16 @@ def report(
         list[float] | None,
         typer.Option(help="A level of the metric, in place of the study's targets; repeatable."),
     ] = None,
+    clock: Annotated[
+        str | None,
+        typer.Option(
+            metavar="CLOCK",
+            help=f"Clock of targets and verdicts, in place of the study's: {', '.join(CLOCKS)}.",
+        ),
+    ] = None,
 ) -> None:
     """Write the report of a run from its store; no study file, no Ray and no torch are needed."""
     from lrstudy.cli.output import console
     from lrstudy.cli.views.report import finish_report
 
-    finish_report(console(), run, output, targets=target)
+    finish_report(console(), run, output, targets=target, clock=clock)

@@ -49,6 +49,7 @@ def plan_of(study: Study, estimate: Estimate) -> dict[str, Any]:
         "search": study.budget.search,
         "at_most": study.budget.pruner != "none" or study.budget.extend,
         "metric": study.target.metric,
+        "target_clock": study.target_clock,
         "targets": list(study.target.values) if study.target.values else None,
         "reference": study.target.reference,
         "schedules": schedules,
@@ -119,7 +120,8 @@ def show_plan(console: Console, plan: dict[str, Any]) -> None:
     batch = f"batch {task['batch_size']}, " if "batch_size" in task else ""
     console.print(f"task      {parts}; {batch}{counted(plan['length'], _unit(plan))}")
     levels = ", ".join(f"{value:g}" for value in plan["targets"] or ()) or "derived from the reference"
-    console.print(f"target    {plan['metric']}: {levels}; reference: {escape(plan['reference'])}")
+    timed = "" if plan["target_clock"] == plan["clock"] else f", timed in {plan['target_clock']}"
+    console.print(f"target    {plan['metric']}: {levels}{timed}; reference: {escape(plan['reference'])}")
     console.print(f"search    {plan['search']}\n")
     columns = [
         names("schedule", longest=20),

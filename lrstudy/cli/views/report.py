@@ -26,6 +26,7 @@ def finish_report(
     run: str | PathLike[str] | Location,
     folder: Path | None,
     targets: list[float] | None = None,
+    clock: str | None = None,
 ) -> None:
     """Analyse a run, write its report into ``folder`` (default: ``report_folder``) and show the verdict."""
     from lrstudy.analysis import analyse
@@ -33,7 +34,7 @@ def finish_report(
     from lrstudy.store import open_store
 
     store = open_store(run)
-    summary = analyse(store, targets=targets)
+    summary = analyse(store, targets=targets, clock=clock)
     paths = write_report(summary, folder or report_folder(store.location, summary.name))
     show_verdict(console, summary)
     if not summary.complete:
@@ -64,26 +65,33 @@ def relative(folder: Path) -> Path:
 
 def show_verdict(console: Console, summary: Summary) -> None:
     """Print the verdicts: one table per target, one row per schedule."""
+    from lrstudy.report.text import time_words
+
     for index, target in enumerate(summary.targets):
         columns = [
             names("schedule", longest=20),
-            *map(numbers, ("hits", "epochs", "speedup", "95% interval")),
+            *map(numbers, ("hits", time_words(summary.clock), "speedup", "95% interval")),
             names("verdict"),
         ]
-        rows = [_verdict_row(schedule.name, schedule.reach[index]) for schedule in summary.schedules]
-        console.print(table(columns, rows, title=f"{summary.metric} {target:g}"))
+        rows = [
+            _verdict_row(summary.clock, schedule.name, schedule.reach[index])
+            for schedule in summary.schedules
+        ]
+        console.print(table(columns, rows, title=f"{summary.metric.name} {target:g}"))
         console.print()
     if any(_by_tuning(reach) for schedule in summary.schedules for reach in schedule.reach):
         console.print("* different as tuned; another tuning with the same budget might undo it\n")
     _show_warnings(console, summary.warnings)
 
 
-def _verdict_row(name: str, reach: Reach) -> tuple[str, ...]:
+def _verdict_row(clock: str, name: str, reach: Reach) -> tuple[str, ...]:
+    from lrstudy.report.text import shown_time
+
     low, high = reach.speedup.low, reach.speedup.high
     return (
         name,
         f"{reach.hits}/{reach.runs}",
-        _number(reach.mean_epochs.value, ".1f"),
+        shown_time(clock, reach.mean_time.value),
         _number(reach.speedup.value, ".2f"),
         "–" if low is None or high is None else f"{low:.2f} – {high:.2f}",
         reach.verdict + ("*" if _by_tuning(reach) else ""),

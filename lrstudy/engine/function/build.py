@@ -75,8 +75,8 @@ class _NoModel(nn.Module):
 def _pairs(loader: Iterable[Any] | None) -> Iterator[tuple[Tensor, Tensor]]:
     """Yield a pass over the user's loader for a schedule that measures; random states stay as they are."""
     if loader is None:
-        message = "the schedule measures in passes over the data, and trial.schedule was given no loader"
-        raise refusal(message, 'Pass loader=…, or use measure = "hook" in the study file.')
+        message = "the schedule needs the training's batches, and trial.schedule was given no loader"
+        raise refusal(message, "Pass it: trial.schedule(optimizer, model=model, loader=loader).")
     generators = generators_of(loader)
     before = save_random(generators)
     try:

@@ -21,7 +21,7 @@ from lrstudy.errors import Problem
 from lrstudy.records import EvaluationRecord
 from lrstudy.rules.outcome import Outcome
 from lrstudy.rules.surroundings import process_kept
-from lrstudy.rules.user_line import defining_line
+from lrstudy.rules.user_line import defining_line, line_of_thread
 
 # Between two pauses of a function that reports nothing: the caller may save or stop the trial there.
 _PAUSE_SECONDS: Final = 1.0
@@ -156,10 +156,9 @@ class FunctionGroup:
     def _check_end(self) -> None:
         """Raise ``ContractError`` if the function returned too early; note the threads that it left."""
         check_end(self._function, self._trial)
-        left = [each.name for each in set(threading.enumerate()) - self._before if not each.daemon]
-        if left:
-            names = ", ".join(sorted(left))
-            self._caller.notes.append(f"the training function returned, and left these threads: {names}")
+        for thread in set(threading.enumerate()) - self._before:
+            if place := line_of_thread(thread):
+                self._caller.notes.append(f"the training function returned and left a thread running{place}")
 
     def _start(self, state: State | None) -> None:
         self._trial.close()

@@ -42,6 +42,14 @@ class TrialSchedule(LRScheduler):
         self.last_epoch = self.steps
         self.schedule.after_step()
 
+    def before_step(self, loss: Tensor) -> None:
+        """Give a step's loss to a schedule whose rate depends on it (Polyak's); other schedules ignore it.
+
+        Call between ``loss.backward()`` and ``optimizer.step()``, before the gradients are clipped.
+        """
+        if self.schedule.needs_loss:
+            self.schedule.before_step(loss.detach())
+
     def get_lr(self) -> list[float | Tensor]:
         """Return the rates in effect, one per parameter group."""
         return list(_rates(self.optimizer))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
@@ -15,17 +15,33 @@ from lrstudy.engine.function.reports import refusal
 from lrstudy.safe_text import describe
 
 
+class Kept(Protocol):
+    """An object that a checkpoint can hold."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return its state, as tensors and plain data."""
+        ...
+
+    def load_state_dict(self, state_dict: dict[str, Any], /) -> Any:
+        """Continue from a state."""
+        ...
+
+
 class KeptObjects:
-    """Objects by name, each with ``state_dict`` and ``load_state_dict``; schedules are kept in any case."""
+    """Objects by name, each with ``state_dict`` and ``load_state_dict``; schedules are kept in any case.
+
+    ``whole`` is a framework's checkpoint, which holds everything else, the schedules included.
+    """
 
     def __init__(self) -> None:
         self._objects: dict[str, Any] = {}
+        self.whole: Kept | None = None
         self.schedules: list[TrialSchedule] = []
 
     @property
     def any(self) -> bool:
         """Return True if the function keeps something."""
-        return bool(self._objects)
+        return bool(self._objects) or self.whole is not None
 
     def add(self, objects: Mapping[str, Any]) -> None:
         """Keep these objects; raises ``ContractError`` for one that has no state to save."""
@@ -62,6 +78,8 @@ class KeptObjects:
 
     def state_dict(self) -> State:
         """Return all states. An optimizer that a schedule steers is kept with it."""
+        if self.whole is not None:
+            return {"whole": self.whole.state_dict()}
         kept = {id(each) for each in self._objects.values()}
         return {
             "objects": {name: each.state_dict() for name, each in self._objects.items()},
@@ -73,6 +91,9 @@ class KeptObjects:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore all states: the optimizers before the schedules, which read the rates there."""
+        if self.whole is not None:
+            self.whole.load_state_dict(state["whole"])
+            return
         saved = state["objects"]
         if saved.keys() != self._objects.keys() or len(state["schedules"]) != len(self.schedules):
             raise ValueError(

@@ -15,7 +15,8 @@ from lrstudy.records import EvaluationRecord, Status
 from lrstudy.rules.outcome import Outcome, best_index, objective_of
 from lrstudy.rules.user_modules import UserCode, load
 from lrstudy.spec import FunctionTask, Study
-from lrstudy.spec.searched_values import function_params, schedule_params, study_of_trial
+from lrstudy.spec.hyperparameters import function_params, schedule_params
+from lrstudy.spec.searched_values import study_of_trial
 
 
 def start_function(study: Study, config: TrialConfig, device: torch.device) -> FunctionGroup:

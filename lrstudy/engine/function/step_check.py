@@ -137,9 +137,21 @@ class StepCheck:
         assert self._settings.epochs is not None
         return passes is not None and passes >= self._settings.epochs
 
+    def own_loop_over(self, step: int) -> bool:
+        """Return True if a loop that is not ``trial.steps`` has trained the whole trial."""
+        return self.total is not None and step >= self.total
+
+    def own_period_ended(self, before: int, step: int) -> bool:
+        """Return True if an epoch ended between two reports of a loop that is not ``trial.steps``."""
+        return self.per_epoch is None or step // self.per_epoch > before // self.per_epoch
+
     def period_ended(self, step: int) -> bool:
-        """Return True if a schedule that moves by epochs moves after this step, in a trial given in steps."""
-        return self.per_epoch is not None and step % self.per_epoch == 0
+        """Return True if a schedule that moves by epochs moves after this step, in a trial given in steps.
+
+        Where an epoch has no known length, it moves after every evaluation that is due.
+        """
+        period = self.per_epoch or self._settings.evaluate_every
+        return period is not None and step % period == 0
 
     def end_pass(self, step: int) -> None:
         """Check that a pass had as many steps as the schedule was told, in a trial given in epochs."""
@@ -163,6 +175,9 @@ class StepCheck:
         if not rows.count_of_evaluations:
             message = "the function returned without a trial.report"
             raise refusal(message, "Report the declared metrics after each evaluation.")
+        if batches is None and epoch is None:
+            self._check_last_report(rows.last_step)
+            return
         passes = epoch if epoch is not None else None if batches is None else batches.passes
         if self.over(step, passes):
             return
@@ -172,6 +187,12 @@ class StepCheck:
         message = f"the function returned after {done} of {whole}"
         remedy = "Train to the end of trial.steps or trial.epochs: every trial gets the same length."
         raise refusal(message, remedy)
+
+    def _check_last_report(self, step: int) -> None:
+        if not self.own_loop_over(step):
+            message = f"the last trial.report is at step {step} of {self.total}"
+            remedy = "Train every trial to its whole length, and report after the last step too."
+            raise refusal(message, remedy)
 
     def epoch_at(self, step: int, epoch: int | None, batches: Batches | None) -> float | None:
         """Return the passes over the data at a report; None where the length of a pass is unknown."""

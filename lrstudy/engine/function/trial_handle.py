@@ -15,7 +15,7 @@ from lrstudy.engine.function.batches import Batches, rows_of
 from lrstudy.engine.function.build import build_trial_schedule, check_optimizer
 from lrstudy.engine.function.function_schedule import TrialSchedule
 from lrstudy.engine.function.interval_clock import IntervalClock
-from lrstudy.engine.function.kept_objects import KeptObjects
+from lrstudy.engine.function.kept_objects import Kept, KeptObjects
 from lrstudy.engine.function.random_states import State, generators_of, load_random, save_random
 from lrstudy.engine.function.rank_zero import from_rank_zero
 from lrstudy.engine.function.reports import diverged, read_report, refusal
@@ -230,13 +230,15 @@ class Trial:
         if self._batches is None:
             self.step = self._steps.of_own_loop(first)
         self._steps.check_report(self.step)
+        before = self._rows.last_step
         epoch = self._steps.epoch_at(self.step, self._epoch, self._batches)
         row = self._rows.take(self.step, epoch, report, first, self._clock.seconds())
         where = f"at step {self.step}"
         self.reason = diverged(report.values, self._settings.metric.name, self._settings.divergence, where)
         self._clock.reset()
-        if self._batches is None and self._epoch is None and not self.reason:
-            self._end_period(ended=self._steps.over(self.step, None))
+        own_period = self._steps.own_period_ended(before, self.step)
+        if self._batches is None and self._epoch is None and own_period and not self.reason:
+            self._end_period(ended=self._steps.own_loop_over(self.step))
         self._pause(row, safe=False)
         if self.reason is not None:
             self._over = True
@@ -245,6 +247,36 @@ class Trial:
     def log(self, text: str) -> None:
         """Add a line to the run's log, ``run.log``."""
         self._caller.note(str(text))
+
+    # -- a loop that a framework owns ---------------------------------------------------------------
+
+    @property
+    def settings(self) -> Settings:
+        """The trial's settings, for frameworks: its length, when to evaluate, and which metrics to report."""
+        return self._settings
+
+    def hand_over(self, checkpoint: Kept) -> None:
+        """Leave the loop to a framework, and restore a checkpoint.
+
+        ``checkpoint`` saves and restores all that the framework trains: models, optimizers, the schedule, the
+        data's position and the random states.
+        """
+        self._kept.whole = checkpoint
+        self._restored = True
+        if self._saved is not None:
+            self._restore(self._saved)
+
+    def begin(self) -> None:
+        """Begin a loop that is not ``steps``: its time counts from here."""
+        self._began = True
+        self._clock.skip()
+        for each in self._kept.schedules:
+            each.schedule.before_training()
+
+    def pause(self) -> None:
+        """Let the trial be saved here, if it is due: the framework's checkpoint must continue from here."""
+        self.step = self._kept.schedules[0].steps
+        self._pause_if_due()
 
     # -- for the caller -----------------------------------------------------------------------------
 
@@ -310,20 +342,23 @@ class Trial:
         self._began = self._restored = True
         saved = self._saved
         if saved is not None:
-            try:
-                self._kept.load_state_dict(saved["kept"])
-            except MISFITS as error:
-                self.misfit = Misfit(describe(error))
-                raise self.misfit from error
-            self.step, self._epoch = saved["step"], saved["epoch"]
-            self._rows.load_state_dict(saved["rows"])
-            self._steps.load_state_dict(saved["checks"])
-            load_random(saved["random"], self._generators)
-            self._clock.reset(*saved["seconds"])
+            self._restore(saved)
         else:
             self._clock.reset()
         for each in self._kept.schedules:
             each.schedule.before_training()
+
+    def _restore(self, saved: State) -> None:
+        try:
+            self._kept.load_state_dict(saved["kept"])
+        except MISFITS as error:
+            self.misfit = Misfit(describe(error))
+            raise self.misfit from error
+        self.step, self._epoch = saved["step"], saved["epoch"]
+        self._rows.load_state_dict(saved["rows"])
+        self._steps.load_state_dict(saved["checks"])
+        load_random(saved["random"], self._generators)
+        self._clock.reset(*saved["seconds"])
 
     def _begin_steps(self, loader: Iterable[Any], accumulate: int) -> Batches:
         first = not self._began or self._batches is None

@@ -28,8 +28,8 @@ from lrstudy.engine.lanes.stacked_model import stack, unstackable
 from lrstudy.engine.trial import TrialConfig
 from lrstudy.records import EvaluationRecord, Phase
 from lrstudy.spec import Choices, Range, ScheduleSpec, Study
+from lrstudy.spec.hyperparameters import is_of_task
 from lrstudy.spec.models import TaskSpec
-from lrstudy.spec.searched_values import is_of_task
 from lrstudy.tasks import Seeds, TaskData, assemble
 from lrstudy.tasks.losses import Loss
 from lrstudy.tasks.pipeline import EVALUATION_ROWS, Pipeline
@@ -67,6 +67,7 @@ def unsupported(task: TaskSpec) -> str | None:
         "gradients are clipped (task.clip_norm)": task.clip_norm is not None,
         "the weights are averaged (task.ema)": task.ema is not None,
         "the model is compiled (task.compile)": task.compile,
+        "a DataLoader reads the rows (task.loader)": task.streamed,
         "metrics are those of torchmetrics (task.metrics)": bool(task.metrics),
         "evaluations are not at the epochs' ends (task.evaluate_every)": task.evaluate_every is not None,
     }

@@ -90,7 +90,7 @@ def without_runs(study: Summary) -> str:
 def no_curves(study: Summary) -> str:
     """Return the sentence for confirm trials that all diverged or failed; empty if some gave a curve."""
     runs = sum(schedule.confirm_trials for schedule in study.schedules)
-    if runs and not any(with_curve(study, study.metric)):
+    if runs and not any(with_curve(study, study.metric.name)):
         return f"All {counted(runs, 'confirm trial')} diverged or failed before the metric was measured."
     return ""
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from lrstudy.analysis.summary import Levels, Summary
 from lrstudy.report.figures.common import by_name, measured, no_comparison
 from lrstudy.report.figures.model import STATIC, Axis, Figure, Line, Panel, Points, Rule, table
-from lrstudy.report.text import is_share, level, listed, metric_words, percent
+from lrstudy.report.text import level, listed, metric_words, percent
 from lrstudy.rules.counting import counted
 
 KEY = "speedup-by-target"
@@ -35,7 +35,7 @@ def speedup_by_target(study: Summary) -> Figure:
     targets = tuple(Rule("x", target) for target in study.targets)
     named = listed([level(study.metric, target) for target in study.targets])
     panel = f"Times as fast as {study.reference}" + (f" (dotted: {named})" if named else "")
-    x = Axis(f"target: {words}", percent=is_share(study.metric))
+    x = Axis(f"target: {words}", percent=study.metric.is_share)
     y = Axis(f"times as fast as {study.reference}", log=True, switch=True)
     rows = [
         [
@@ -54,7 +54,7 @@ def speedup_by_target(study: Summary) -> Figure:
         _takeaway(study, found),
         _reading(study),
         (Panel(panel, x, y, (Rule("y", 1.0), *targets, *marks)),),
-        table(["schedule", f"target ({study.metric})", "speedup", "low", "high"], rows),
+        table(["schedule", f"target ({study.metric.name})", "speedup", "low", "high"], rows),
     )
 
 

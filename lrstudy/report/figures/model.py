@@ -18,6 +18,7 @@ TIMES: Final[Mapping[str, str]] = {
     "epochs": "epochs",
     "steps": "optimizer steps",
     "samples": "training examples seen",
+    "tokens": "training tokens seen",
     "seconds": "training seconds",
 }
 STATIC: Final = ""  # the key of coordinates that no switch changes
@@ -150,10 +151,11 @@ class Figure:
     panels: tuple[Panel, ...] = ()
     table: Table = field(default_factory=lambda: Table((), ()))
     stacked: bool = False  # panels share their x axis and are stacked vertically
+    clock: str = "epochs"  # the way to count time that is shown first
 
     @property
     def times(self) -> tuple[str, ...]:
-        """The ways to count time that this figure can be switched between."""
+        """The ways to count time that this figure can be switched between, the first one shown first."""
         found = {
             time
             for panel in self.panels
@@ -161,7 +163,7 @@ class Figure:
             if isinstance(mark, Line | Dots)
             for time in mark.points
         }
-        return tuple(time for time in TIMES if time in found)
+        return tuple(time for time in dict.fromkeys((self.clock, *TIMES)) if time in found)
 
 
 def static(x: Sequence[float | None], y: Sequence[float | None]) -> dict[str, Points]:

@@ -16,7 +16,7 @@ from lrstudy.report.figures.common import (
     without_runs,
 )
 from lrstudy.report.figures.model import Axis, Figure, Panel, table
-from lrstudy.report.text import percent, trim
+from lrstudy.report.text import percent, time_column, trim
 
 KEY = "learning-rates"
 TITLE = "Learning-rate trajectories"
@@ -41,19 +41,20 @@ def learning_rates(study: Summary) -> Figure:
             columns[column] = items
             lines = curve_lines(items)
             y = Axis(axis, log=all_positive(items), switch=all_positive(items))
-            panels.append(Panel(title, Axis("epochs", time=True, switch=not panels), y, lines))
+            panels.append(Panel(title, Axis(study.clock, time=True, switch=not panels), y, lines))
     return Figure(
         KEY,
         TITLE,
         _takeaway(study, rates),
         _reading(study, with_constants=len(panels) > 1),
         tuple(panels),
-        table(["schedule", "epoch", *columns], _rows(rates, columns)),
+        table(["schedule", time_column(study.clock), *columns], _rows(study, rates, columns)),
         stacked=True,
+        clock=study.clock,
     )
 
 
-def _rows(rates: Sequence[CurveOf], columns: dict[str, list[CurveOf]]) -> list[list[object]]:
+def _rows(study: Summary, rates: Sequence[CurveOf], columns: dict[str, list[CurveOf]]) -> list[list[object]]:
     values = {
         (column, schedule.name): curve.value
         for column, items in columns.items()
@@ -61,10 +62,9 @@ def _rows(rates: Sequence[CurveOf], columns: dict[str, list[CurveOf]]) -> list[l
     }
     rows: list[list[object]] = []
     for _, schedule, curve in rates:
-        epochs = curve.times.get("epochs") or tuple(range(1, len(curve.value) + 1))
-        for at, epoch in enumerate(epochs):
+        for at, time in enumerate(curve.times[study.clock]):
             own = [values.get((column, schedule.name)) for column in columns]
-            rows.append([schedule.name, epoch, *(one[at] if one and at < len(one) else None for one in own)])
+            rows.append([schedule.name, time, *(one[at] if one and at < len(one) else None for one in own)])
     return rows
 
 
@@ -91,7 +91,10 @@ def _takeaway(study: Summary, rates: Sequence[CurveOf]) -> str:
 
 def _reading(study: Summary, *, with_constants: bool) -> str:
     bands = f"pointwise {percent(study.confidence)} bands"
-    text = f"Means over the confirm runs of each epoch's mean rate, with {bands}."
+    each = (
+        "each epoch's mean rate" if study.moment == "epoch" else "the mean rate since the evaluation before"
+    )
+    text = f"Means over the confirm runs of {each}, with {bands}."
     if with_constants:
         text += (
             " Below them are the values that set the Lipschitz rule's rate: Kz is the largest Frobenius norm "

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from lrstudy.analysis.summary import ScheduleSummary, Summary, TunedTrial
 from lrstudy.report.figures.common import measured, no_tuning_trials
 from lrstudy.report.figures.model import STATIC, Axis, Dots, Figure, Panel, Points, table
-from lrstudy.report.text import is_share, metric_words, trim
+from lrstudy.report.text import metric_words, trim
 from lrstudy.rules.counting import counted
 
 KEY = "rate-sensitivity"
@@ -38,7 +38,7 @@ def rate_sensitivity(study: Summary) -> Figure:
         Panel(
             f"{schedule.name}: {rate}",
             Axis(rate, log=True, switch=True, range=ends if rate != "scale" else None),
-            Axis(f"best {words}", percent=is_share(study.metric)),
+            Axis(f"best {words}", percent=study.metric.is_share),
             _marks(index, schedule, rate, edge),
         )
         for index, schedule, rate in searched
@@ -49,7 +49,7 @@ def rate_sensitivity(study: Summary) -> Figure:
         for trial in schedule.trials
         if rate in trial.params
     ]
-    columns = ["schedule", "trial", "parameter", "value", f"best {study.metric}", "status"]
+    columns = ["schedule", "trial", "parameter", "value", f"best {study.metric.name}", "status"]
     if not any(_kept(schedule, rate) for _, schedule, rate in searched):
         takeaway = "Every tuning trial of every schedule that searched a rate diverged or failed."
         return Figure(KEY, TITLE, takeaway, _reading(study), (), table(columns, rows))
@@ -81,7 +81,7 @@ def _edge(study: Summary, trials: Sequence[TunedTrial]) -> float:
     values = measured(trial.value for trial in trials if trial.status != "diverged")
     if not values:
         return 0.0
-    return min(values) if study.higher_is_better else max(values)
+    return min(values) if study.metric.higher_is_better else max(values)
 
 
 def _marks(index: int, schedule: ScheduleSummary, rate: str, edge: float) -> tuple[Dots, ...]:
@@ -161,13 +161,13 @@ def _close(study: Summary, trials: Sequence[TunedTrial]) -> list[TunedTrial]:
     values = measured(trial.value for trial in trials)
     if not values:
         return []
-    best = max(values) if study.higher_is_better else min(values)
-    slack = _CLOSE_POINTS if is_share(study.metric) else _CLOSE_PART * abs(best)
+    best = max(values) if study.metric.higher_is_better else min(values)
+    slack = _CLOSE_POINTS if study.metric.is_share else _CLOSE_PART * abs(best)
     return [trial for trial in trials if trial.value is not None and abs(trial.value - best) <= slack]
 
 
 def _closeness(study: Summary) -> str:
-    return "within 1 point of its best" if is_share(study.metric) else "within 5% of its best"
+    return "within 1 point of its best" if study.metric.is_share else "within 5% of its best"
 
 
 def _reading(study: Summary) -> str:

@@ -8,7 +8,7 @@ from lrstudy.analysis.intervals import Interval
 from lrstudy.analysis.summary import Reach, Summary
 from lrstudy.report.figures.common import by_name, measured, no_comparison
 from lrstudy.report.figures.model import Axis, Estimate, Figure, Panel, Rule, Zone, table
-from lrstudy.report.text import interval, level, metric_words, percent, ratio
+from lrstudy.report.text import interval, level, metric_words, percent, ratio, span, time_words
 from lrstudy.rules.counting import counted
 
 KEY = "speedup"
@@ -176,11 +176,12 @@ def _takeaway(study: Summary, by_target: Sequence[tuple[float, Sequence[_Row]]])
 
 
 def _reading(study: Summary) -> str:
+    budget = "the budget of " if study.clock == study.trial_clock else ""
     return (
-        "Each mark is the ratio of mean times to target, reference over schedule, counted in epochs up to "
-        f"the budget of {counted(study.epochs, 'epoch')} (restricted means): above 1 the schedule is "
-        f"faster. Thick lines are {percent(study.confidence)} intervals over paired seeds, given the winners "
-        "that tuning chose; thin lines also include the luck of that choice, and a verdict needs both. "
-        f"The grey zone (a difference below {percent(study.margin)}) counts as equivalent. An arrow marks an "
-        "interval without a limit."
+        "Each mark is the ratio of mean times to target, reference over schedule, counted in "
+        f"{time_words(study.clock)} up to {budget}{span(study.clock, study.length)} (restricted means): "
+        f"above 1 the schedule is faster. Thick lines are {percent(study.confidence)} intervals over paired "
+        "seeds, given the winners that tuning chose; thin lines also include the luck of that choice, and a "
+        f"verdict needs both. The grey zone (a difference below {percent(study.margin)}) counts as "
+        "equivalent. An arrow marks an interval without a limit."
     )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from lrstudy.analysis.summary import Reach, Steps, Summary
 from lrstudy.report.figures.common import measured, no_curves, reference_runs, runs_each, without_runs
 from lrstudy.report.figures.model import Axis, Figure, Line, Panel, Points, Rule, table
-from lrstudy.report.text import level, listed, metric_words, number, percent
+from lrstudy.report.text import level, listed, metric_title, metric_words, percent, point, span
 from lrstudy.rules.counting import counted
 
 KEY = "time-to-target"
@@ -30,15 +30,16 @@ def time_to_target(study: Summary) -> Figure:
                 rows += [[target, schedule.name, *row] for row in _rows(reach)]
         if marks:
             y = Axis("share of runs", percent=True, range=(-0.02, 1.04))
-            x = Axis("epochs", time=True, switch=True)
+            x = Axis(study.clock, time=True, switch=True)
             panels.append(Panel(_title(study, target), x, y, (*marks, Rule("y", 0.5))))
     columns = ["target", "schedule", "time counted in", "time", "share of runs", "low", "high"]
-    return Figure(KEY, TITLE, _takeaway(study), _reading(study), tuple(panels), table(columns, rows))
+    return Figure(
+        KEY, TITLE, _takeaway(study), _reading(study), tuple(panels), table(columns, rows), clock=study.clock
+    )
 
 
 def _title(study: Summary, target: float) -> str:
-    words = metric_words(study.metric)
-    return f"{words[:1].upper()}{words[1:]} {level(study.metric, target)}"
+    return f"{metric_title(study.metric)} {level(study.metric, target)}"
 
 
 def _ends(study: Summary, place: int) -> dict[str, float]:
@@ -47,7 +48,7 @@ def _ends(study: Summary, place: int) -> dict[str, float]:
     for schedule in study.schedules:
         reach = schedule.reach[place]
         missed = 0 < reach.hits < reach.runs
-        budget = schedule.curves[study.metric].times if study.metric in schedule.curves else {}
+        budget = curve.times if (curve := schedule.curves.get(study.metric.name)) else {}
         for time, steps in reach.shares.items():
             known = measured([*steps.times, *(budget.get(time, ()) if missed else ())])
             ends[time] = max([ends.get(time, 0.0), *known])
@@ -93,12 +94,12 @@ def _takeaway(study: Summary) -> str:
     if not reached:
         wanted = listed([level(study.metric, target) for target in study.targets], "or")
         return f"No run of any schedule reached {wanted} {metric_words(study.metric)} within its budget."
-    place = (max if study.higher_is_better else min)(reached, key=lambda at: study.targets[at])
+    place = (max if study.metric.higher_is_better else min)(reached, key=lambda at: study.targets[at])
     target = level(study.metric, study.targets[place])
     medians = {
         schedule.name: median
         for schedule in study.schedules
-        if (median := schedule.reach[place].median_epochs) is not None
+        if (median := schedule.reach[place].median_time) is not None
     }
     if not medians:
         runs = sum(schedule.reach[place].hits for schedule in study.schedules)
@@ -108,15 +109,17 @@ def _takeaway(study: Summary) -> str:
         )
     best = min(medians, key=lambda name: (medians[name], name != study.reference))
     if runs_each(study) <= 1:
-        text = f"The one run of {best} reached {target} first, at epoch {number(medians[best])}"
+        text = f"The one run of {best} reached {target} first, at {point(study.clock, medians[best])}"
         if best != study.reference and study.reference in medians:
-            text += f"; that of the reference {study.reference} at epoch {number(medians[study.reference])}"
+            text += (
+                f"; that of the reference {study.reference} at {point(study.clock, medians[study.reference])}"
+            )
         return f"{text}."
-    text = f"Half of the runs of {best} reached {target} by epoch {number(medians[best])}"
+    text = f"Half of the runs of {best} reached {target} by {point(study.clock, medians[best])}"
     if best != study.reference:
         if study.reference in medians:
-            when = number(medians[study.reference])
-            text += f"; half of those of the reference {study.reference} by epoch {when}"
+            when = point(study.clock, medians[study.reference])
+            text += f"; half of those of the reference {study.reference} by {when}"
         elif reference_runs(study):
             text += f"; fewer than half of those of the reference {study.reference} did"
     return f"{text}."
@@ -127,6 +130,6 @@ def _reading(study: Summary) -> str:
         "Each curve is the share of a schedule's confirm runs that have reached the target by that time "
         f"(one minus the Kaplan–Meier estimate); the band is its pointwise {percent(study.confidence)} "
         "interval. A run reaches a target at the first evaluation that shows it. Runs that do not reach it "
-        f"within {counted(study.epochs, 'epoch')}, and runs that diverged, keep a curve below 100%. The "
+        f"within {span(study.clock, study.length)}, and runs that diverged, keep a curve below 100%. The "
         "dotted line is at half of the runs. A schedule without a run that reached the target has no curve."
     )

@@ -8,7 +8,7 @@ from dataclasses import replace
 from lrstudy.analysis.summary import ScheduleSummary, Summary, TuningCurve
 from lrstudy.report.figures.common import measured, no_tuning_trials
 from lrstudy.report.figures.model import STATIC, Axis, Figure, Line, Panel, Points, Values, table
-from lrstudy.report.text import is_share, level, listed, metric_words, percent, shown_epochs
+from lrstudy.report.text import level, listed, metric_words, percent, shown_time, time_words
 from lrstudy.rules.counting import counted
 
 KEY = "tuning"
@@ -20,13 +20,13 @@ _CurveOf = Callable[[ScheduleSummary], TuningCurve | None]
 def tuning_curves(study: Summary) -> Figure:
     """Expected best value after n trials, and expected time to the target when n trials are tuned first."""
     words = metric_words(study.metric)
-    shares = is_share(study.metric)
-    x = Axis("tuning trials", switch=True)
+    shares = study.metric.is_share
+    x, unit = Axis("tuning trials", switch=True), study.clock
     parts: list[tuple[str, Axis, _CurveOf]] = [
         (f"Expected best {words} after n trials", Axis(f"best {words}", percent=shares), lambda s: s.best_of),
         (
-            f"Expected epochs to {level(study.metric, _hardest(study))}, tuning included",
-            Axis("total epochs", log=True, switch=True),
+            f"Expected {unit} to {level(study.metric, _hardest(study))}, tuning included",
+            Axis(f"total {unit}", log=True, switch=True),
             lambda s: s.price_of_target,
         ),
     ]
@@ -62,9 +62,7 @@ def _close_up(marks: Sequence[Line], y: Axis) -> tuple[float, float] | None:
 
 
 def _hardest(study: Summary) -> float:
-    if not study.targets:
-        return float("nan")
-    return (max if study.higher_is_better else min)(study.targets)
+    return float("nan") if study.hardest is None else study.targets[study.hardest]
 
 
 def _line(index: int, name: str, curve: TuningCurve) -> Line:
@@ -105,14 +103,12 @@ def _takeaway(study: Summary) -> str:
 
 
 def _against_untuned(study: Summary) -> str:
-    """Epochs to the hardest target, tuning included, against the best schedule that needs no tuning."""
-    if not study.targets or not study.complete:
+    """Compare the time to the hardest target, tuning included, with the best schedule without tuning."""
+    place = study.hardest
+    if place is None or not study.complete:
         return ""  # before tuning has ended, one trial does not mean that there is nothing to tune
-    place = study.targets.index(_hardest(study))
     times = {
-        s.name: ert
-        for s in study.schedules
-        if s.tune_trials <= 1 and (ert := s.reach[place].ert_epochs) is not None
+        s.name: ert for s in study.schedules if s.tune_trials <= 1 and (ert := s.reach[place].ert) is not None
     }
     tuned = [s for s in study.schedules if s.tune_trials > 1 and s.price_of_target is not None]
     if not times or not tuned:
@@ -122,10 +118,10 @@ def _against_untuned(study: Summary) -> str:
     paid = [f"{s.name} (with {counted(s.break_even, 'trial')})" for s in tuned if s.break_even is not None]
     who = listed(paid) if paid else "no tuned schedule"
     reach = "reach" if len(paid) > 1 else "reaches"
-    return (
-        f"Tuning included, {who} {reach} {goal} in fewer epochs than {best}, which needs no tuning and takes "
-        f"{shown_epochs(times[best])} epochs."
-    )
+    less = "less training time" if study.clock == "seconds" else f"fewer {study.clock}"
+    takes = shown_time(study.clock, times[best]) + ("" if study.clock == "seconds" else f" {study.clock}")
+    least = f"{best}, which needs no tuning and takes {takes}"
+    return f"Tuning included, {who} {reach} {goal} in {less} than {least}."
 
 
 def _still_rising(curve: TuningCurve) -> bool:
@@ -142,6 +138,6 @@ def _reading(study: Summary) -> str:
     return (
         f"Left: the expected {metric_words(study.metric)} of the best of n random draws from the tuning "
         f"trials, with its {percent(study.confidence)} band (cut off where it is very wide). Right: the "
-        "expected epochs until the target is reached, if n trials are tuned first and the best of them is "
-        "then trained. A schedule without a search space is a single point at one trial."
+        f"expected {time_words(study.clock)} until the target is reached, if n trials are tuned first and "
+        "the best of them is then trained. A schedule without a search space is a single point at one trial."
     )

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Final
 
-from lrstudy.report.comparison import Comparison, Place
+from lrstudy.report.comparison import ComparedStudy, Comparison, Place
 from lrstudy.report.figures.profiles import performance_profiles, speedups_by_study
 from lrstudy.report.page_model import Cell, Column, Group, NumberTable, Page, Section
 from lrstudy.report.sections.page import closing_line
-from lrstudy.report.text import NO_VALUE, listed, shown_epochs, trim
+from lrstudy.report.text import NO_VALUE, listed, shown_time, time_words, trim
 from lrstudy.rules.counting import counted
 
 # A headline names so many schedules and counts the others.
@@ -112,27 +113,34 @@ def wins_table(compared: Comparison) -> NumberTable:
 
 
 def times_table(compared: Comparison) -> NumberTable:
-    """Expected epochs to the target, a row for each study and a column for each schedule."""
+    """Return the expected times to the target, a row for each study and a column for each schedule."""
     columns = (
         Column("study", number=False),
         Column("target", number=False),
         *(Column(name) for name in compared.schedules),
     )
+    clocks = {study.clock for study in compared.studies}
     rows = tuple(
-        (Cell(study.name), Cell(study.goal), *(_time(place) for place in study.places))
+        (Cell(study.name), Cell(study.goal), *(_time(study, place, clocks) for place in study.places))
         for study in compared.studies
     )
+    words = time_words(compared.studies[0].clock) if len(clocks) == 1 else "time"
+    title = f"Expected {words} to the target (ERT)"
     note = (
-        "Epochs of all runs divided by the number of runs that reached the target; that number is shown if "
-        "not all did. A star marks the fastest; a dash, a schedule without a run in the study."
+        f"{words.capitalize()} of all runs divided by the number of runs that reached the target; "
+        "that number is shown if not all did. A star marks the fastest; a dash, a schedule without a run in "
+        "the study."
     )
-    return NumberTable("Times", columns, (Group("Expected epochs to the target (ERT)", rows),), (note,))
+    return NumberTable("Times", columns, (Group(title, rows),), (note,))
 
 
-def _time(place: Place) -> Cell:
+def _time(study: ComparedStudy, place: Place, clocks: Collection[str]) -> Cell:
     if not place.present:
         return Cell(NO_VALUE, number=True)
-    if place.epochs is None:
+    if place.time is None:
         return Cell("never", number=True)
-    text = f"{shown_epochs(place.epochs)}{' ★' if place.fastest else ''}"
+    text = shown_time(study.clock, place.time)
+    # A table of studies in different clocks says which.
+    text += f" {study.clock}" if len(clocks) > 1 and study.clock != "seconds" else ""
+    text += " ★" if place.fastest else ""
     return Cell(text, "" if place.hits == place.runs else f"{place.hits} of {place.runs}", number=True)

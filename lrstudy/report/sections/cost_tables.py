@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from lrstudy.analysis.intervals import Interval
 from lrstudy.analysis.summary import ScheduleSummary, Spent, Summary
 from lrstudy.report.page_model import Cell, Column, Group, NumberTable
 from lrstudy.report.text import NO_VALUE, duration, listed, metric_words, params, share, share_interval
+from lrstudy.rules.metrics import METRICS
 
 
 def winners_table(study: Summary) -> NumberTable:
-    """Each schedule's winner of the tuning, and its quality at its best epoch."""
+    """Each schedule's winner of the tuning, and its quality at its best evaluation."""
     words = metric_words(study.metric)
-    _, _, kind = study.metric.partition("_")
+    _, _, kind = study.metric.name.partition("_")
+    tested = _has_test(study)
     columns = (
         Column("schedule", number=False),
         Column(f"best {words}"),
-        Column(f"test {kind} at best epoch"),
+        *((Column(f"test {kind} at best {study.moment}"),) if tested else ()),
         Column("parameters", number=False),
         Column("tuning trials"),
         Column("diverged"),
@@ -23,10 +27,10 @@ def winners_table(study: Summary) -> NumberTable:
         Column("failed"),
     )
     rows = tuple(_winner_row(study, index, schedule) for index, schedule in enumerate(study.schedules))
+    only_there = "; the test split is evaluated only there" if tested else ""
     note = (
-        f"Means over confirm runs, each at the epoch of its best {words}; the test split is evaluated only "
-        "there. Diverged, pruned and failed count tuning and confirm trials; a failed trial raised an error "
-        "and is no result."
+        f"Means over confirm runs, each at the {study.moment} of its best {words}{only_there}. Diverged, "
+        "pruned and failed count tuning and confirm trials; a failed trial raised an error and is no result."
     )
     methods = [
         f"{schedule.name} is {schedule.kind} with {schedule.optimizer}"
@@ -37,11 +41,16 @@ def winners_table(study: Summary) -> NumberTable:
     return NumberTable("Winners", columns, (Group("", rows),), notes)
 
 
+def _has_test(study: Summary) -> bool:
+    """Return True if the metric has a twin on the test split; one that a study declares has none."""
+    return study.metric.test_column is not None or study.metric.column in METRICS
+
+
 def _winner_row(study: Summary, index: int, schedule: ScheduleSummary) -> tuple[Cell, ...]:
     return (
         Cell(schedule.name, schedule=index),
         _quality(study, schedule.best_val),
-        _quality(study, schedule.test),
+        *((_quality(study, schedule.test),) if _has_test(study) else ()),
         Cell(params(schedule.best_params)),
         *(
             Cell(f"{count:,}", number=True)
@@ -58,12 +67,18 @@ def _quality(study: Summary, found: Interval) -> Cell:
 
 def ledger_table(study: Summary) -> NumberTable:
     """Cost of finding and of confirming each winner, phase by phase."""
+    spent = [
+        s for each in study.schedules for s in (each.price.range_test, each.price.tune, each.price.confirm)
+    ]
+    counts = [
+        name
+        for name in ("epochs", "steps", "samples", "tokens")
+        if name in ("steps", "samples") or any(getattr(one, name) for one in spent)
+    ]
     columns = (
         Column("schedule", number=False),
         Column("trials"),
-        Column("epochs"),
-        Column("steps"),
-        Column("samples"),
+        *(Column(name) for name in counts),
         Column("training"),
         Column("of which estimating L"),
         Column("evaluation"),
@@ -78,7 +93,7 @@ def ledger_table(study: Summary) -> NumberTable:
         Group(
             title,
             tuple(
-                (Cell(study.schedules[index].name, schedule=index), *_spent_cells(spent))
+                (Cell(study.schedules[index].name, schedule=index), *_spent_cells(spent, counts))
                 for index, spent in enumerate(spents)
                 if spent.trials or title == "Tuning"
             ),
@@ -98,14 +113,19 @@ def ledger_table(study: Summary) -> NumberTable:
     return NumberTable("Ledger", columns, groups, tuple(notes))
 
 
-def _spent_cells(spent: Spent) -> tuple[Cell, ...]:
+def _spent_cells(spent: Spent, counts: Sequence[str]) -> tuple[Cell, ...]:
     texts = (
         f"{spent.trials:,}",
-        f"{spent.epochs:,}",
-        *(NO_VALUE if count is None else f"{count:,}" for count in (spent.steps, spent.samples)),
+        *(_count(getattr(spent, name)) for name in counts),
         duration(spent.seconds),
         duration(spent.estimate_seconds or None),
         duration(spent.eval_seconds),
         duration(spent.device_seconds),
     )
     return tuple(Cell(text, number=True) for text in texts)
+
+
+def _count(value: float | None) -> str:
+    if value is None:
+        return NO_VALUE
+    return f"{int(value):,}" if float(value).is_integer() else f"{value:,.1f}"

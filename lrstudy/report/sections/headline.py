@@ -7,7 +7,18 @@ from collections.abc import Sequence
 from lrstudy.analysis.intervals import Interval
 from lrstudy.analysis.summary import Reach, Summary
 from lrstudy.report.figures.common import by_name, no_comparison, reference_runs, runs_each
-from lrstudy.report.text import interval, level, listed, metric_words, number, percent, shown_epochs
+from lrstudy.report.text import (
+    interval,
+    level,
+    listed,
+    metric_words,
+    number,
+    percent,
+    point,
+    shown_time,
+    span,
+    time_words,
+)
 from lrstudy.rules.counting import counted
 
 # The rest of a sentence about the schedules with these verdicts.
@@ -29,9 +40,9 @@ def headline(study: Summary) -> str:
         if not done:
             return "No verdict yet: no trial has ended."
         return f"No verdict yet: {counted(done, 'tuning trial')} ended, and no confirm run has started."
-    if not study.targets:
+    if study.hardest is None:
         return f"No verdict yet. {no_comparison(study)}"
-    sentence = _verdict(study, _hardest(study))
+    sentence = _verdict(study, study.hardest)
     return sentence if study.complete else f"So far: {sentence}"
 
 
@@ -44,8 +55,7 @@ def remarks(study: Summary) -> tuple[str, ...]:
         sentences.append(f"The study is not complete{far}. Every number on this page can change.")
     if not runs or not study.targets:
         return tuple(sentences)
-    hardest = _hardest(study)
-    easier = [place for place in range(len(study.targets)) if place != hardest]
+    easier = [place for place in range(len(study.targets)) if place != study.hardest]
     sentences += [_verdict(study, place) for place in easier[-2:]]
     if runs_each(study) <= 1:
         sentences.append(
@@ -94,16 +104,13 @@ def _puzzling(study: Summary) -> bool:
 def conditions(study: Summary) -> tuple[str, ...]:
     """List the conditions of the study, in a few words each."""
     said = [study.task] if study.task else []
-    said.append(f"up to {counted(study.epochs, 'epoch')}")
+    said.append(f"up to {span(study.trial_clock, study.trial_length)}")
+    if study.clock != study.trial_clock:
+        said.append(f"speed counted in {time_words(study.clock)}")
     if any(schedule.tune_trials > 1 for schedule in study.schedules):
         said.append(f"{counted(study.tune_budget, 'tuning trial')} per schedule that has something to tune")
     said.append(f"{counted(study.seeds, 'fresh seed')} each" if study.seeds > 1 else "one run each")
     return tuple(said)
-
-
-def _hardest(study: Summary) -> int:
-    places = range(len(study.targets))
-    return (max if study.higher_is_better else min)(places, key=lambda place: study.targets[place])
 
 
 def _verdict(study: Summary, place: int) -> str:
@@ -116,7 +123,7 @@ def _verdict(study: Summary, place: int) -> str:
         return f"No confirm run that counts has ended: there is no result for {goal}."
     if not any(reach.hits for _, reach in ways):
         lost = sum(schedule.diverged for schedule in study.schedules)
-        text = f"No schedule reached {goal} within {counted(study.epochs, 'epoch')}"
+        text = f"No schedule reached {goal} within {span(study.clock, study.length)}"
         return f"{text} ({lost} of all tuning and confirm trials diverged)." if lost else f"{text}."
     if not reference_runs(study) and len(ways) > 1:
         hits = [
@@ -127,34 +134,30 @@ def _verdict(study: Summary, place: int) -> str:
     if len(ways) == 1:
         return _alone(study, goal, *ways[0])
     if runs_each(study) <= 1:
-        return _single_runs(goal, ways)
+        return _single_runs(study.clock, goal, ways)
     return _compared(study, goal, ways)
 
 
 def _alone(study: Summary, goal: str, name: str, reach: Reach) -> str:
     text = f"{name} reached {goal} in {reach.hits} of {counted(reach.runs, 'run')}"
-    if reach.mean_epochs.value is not None:
-        text += f", after {_mean(reach.mean_epochs)} epochs on average"
+    if reach.mean_time.value is not None:
+        text += f", after {_mean(study.clock, reach.mean_time)} on average"
     why = "it is the only schedule" if len(study.schedules) == 1 else "no other schedule has a run yet"
     return f"{text}; {why}, so there is nothing to compare it with."
 
 
-def _mean(mean: Interval) -> str:
-    text = shown_epochs(mean.value)
-    if mean.low is None or mean.high is None:
-        return text
-    return f"{text} ({shown_epochs(mean.low)} to {shown_epochs(mean.high)})"
+def _mean(clock: str, mean: Interval) -> str:
+    text = shown_time(clock, mean.value)
+    if mean.low is not None and mean.high is not None:
+        text += f" ({shown_time(clock, mean.low)} to {shown_time(clock, mean.high)})"
+    return text if clock == "seconds" else f"{text} {clock}"
 
 
-def _single_runs(goal: str, ways: Sequence[_Named]) -> str:
+def _single_runs(clock: str, goal: str, ways: Sequence[_Named]) -> str:
     reached = sorted(
-        (
-            (reach.median_epochs, name)
-            for name, reach in ways
-            if reach.hits and reach.median_epochs is not None
-        )
+        ((reach.median_time, name) for name, reach in ways if reach.hits and reach.median_time is not None)
     )
-    first = [f"{name} at epoch {epochs:g}" for epochs, name in reached[:3]]
+    first = [f"{name} at {point(clock, time)}" for time, name in reached[:3]]
     missed = [name for name, reach in ways if not reach.hits]
     text = (
         f"In one run each, {listed(first)} reached {goal}"

@@ -18,7 +18,9 @@ from lrstudy.report.text import (
     metric_words,
     percent,
     ratio,
-    shown_epochs,
+    shown_time,
+    span,
+    time_words,
 )
 from lrstudy.rules.counting import counted
 
@@ -44,16 +46,17 @@ _AS_TUNED = (
 
 def verdict_table(study: Summary) -> NumberTable:
     """A group of rows for each target, the fastest schedule first."""
+    unit, in_seconds = time_words(study.clock), study.clock == "seconds"
     columns = [
         Column("schedule", number=False),
         Column("verdict", number=False),
-        Column(f"times as fast as {study.reference}, in epochs"),
-        Column("in training time"),
+        Column(f"times as fast as {study.reference}, in {unit}"),
+        *(() if in_seconds else (Column("in training time"),)),
         Column("runs that reached it"),
-        Column("mean epochs, restricted"),
-        Column("median epochs"),
-        Column("ERT, epochs"),
-        Column("ERT, training time"),
+        Column(f"mean {unit}, restricted"),
+        Column(f"median {unit}"),
+        Column(f"ERT, {unit}"),
+        *(() if in_seconds else (Column("ERT, training time"),)),
     ]
     groups = tuple(_target_group(study, place) for place in reversed(range(len(study.targets))))
     return NumberTable("Verdicts", tuple(columns), groups, _verdict_notes(study))
@@ -61,27 +64,32 @@ def verdict_table(study: Summary) -> NumberTable:
 
 def _target_group(study: Summary, place: int) -> Group:
     ways = [(index, schedule.reach[place]) for index, schedule in enumerate(study.schedules)]
-    ways.sort(key=lambda way: (way[1].mean_epochs.value is None, way[1].mean_epochs.value or 0.0, way[0]))
+    ways.sort(key=lambda way: (way[1].mean_time.value is None, way[1].mean_time.value or 0.0, way[0]))
     title = f"{metric_words(study.metric)} {level(study.metric, study.targets[place])}"
     return Group(title, tuple(_verdict_row(study, index, reach) for index, reach in ways))
 
 
 def _verdict_row(study: Summary, index: int, reach: Reach) -> tuple[Cell, ...]:
-    name = Cell(study.names[index], schedule=index)
+    name, clock = Cell(study.names[index], schedule=index), study.clock
+    in_seconds = clock == "seconds"
     if not reach.runs:
-        return (name, Cell("no run yet"), *(Cell(NO_VALUE, number=True) for _ in range(7)))
+        return (
+            name,
+            Cell("no run yet"),
+            *(Cell(NO_VALUE, number=True) for _ in range(5 if in_seconds else 7)),
+        )
     said = _SIGNS.get(reach.verdict, reach.verdict)
     verdict = Cell(said, verdict=reach.verdict, range=_decided_by(study, index, reach))
     return (
         name,
         verdict,
         _ratio(shown_ratio(reach, reach.speedup)),
-        _ratio(shown_ratio(reach, reach.speedup_seconds)),
+        *(() if in_seconds else (_ratio(shown_ratio(reach, reach.speedup_seconds)),)),
         Cell(f"{reach.hits} of {reach.runs}", _rate_range(reach), number=True),
-        Cell(shown_epochs(reach.mean_epochs.value), _epochs_range(reach.mean_epochs), number=True),
-        Cell(_or_never(reach.median_epochs), number=True),
-        Cell(_or_never(reach.ert_epochs), number=True),
-        Cell(_training_time(reach), number=True),
+        Cell(shown_time(clock, reach.mean_time.value), _time_range(clock, reach.mean_time), number=True),
+        Cell(_or_never(clock, reach.median_time), number=True),
+        Cell(_or_never(clock, reach.ert), number=True),
+        *(() if in_seconds else (Cell(_training_time(reach), number=True),)),
     )
 
 
@@ -120,14 +128,14 @@ def _range(found: Interval) -> str:
     return "" if found.low is None and found.high is None else interval(found.low, found.high, found.value)
 
 
-def _epochs_range(found: Interval) -> str:
+def _time_range(clock: str, found: Interval) -> str:
     if found.low is None or found.high is None:
         return ""
-    return f"{shown_epochs(found.low)} to {shown_epochs(found.high)}"
+    return f"{shown_time(clock, found.low)} to {shown_time(clock, found.high)}"
 
 
-def _or_never(value: float | None) -> str:
-    return "never" if value is None or math.isinf(value) else shown_epochs(value)
+def _or_never(clock: str, value: float | None) -> str:
+    return "never" if value is None or math.isinf(value) else shown_time(clock, value)
 
 
 def _training_time(reach: Reach) -> str:
@@ -137,11 +145,11 @@ def _training_time(reach: Reach) -> str:
 
 def _verdict_notes(study: Summary) -> tuple[str, ...]:
     terms = (
-        f"Mean epochs, restricted: the mean time to the target, counting {counted(study.epochs, 'epoch')} "
-        "for a run that never reached it. ERT (expected running time): the time of all runs, divided by the "
-        "number that reached the target. Time is training time: it includes estimating the Lipschitz "
-        "constant and excludes evaluation. A run that diverged counts as never reaching a target, even if it "
-        "did so before."
+        f"Mean {time_words(study.clock)}, restricted: the mean time to the target, counting "
+        f"{span(study.clock, study.length)} for a run that never reached it. ERT (expected running time): "
+        "the time of all runs, divided by the number that reached the target. Time is training time: it "
+        "includes estimating the Lipschitz constant and excludes evaluation. A run that diverged counts as "
+        "never reaching a target, even if it did so before."
     )
     notes = [terms]
     if runs_each(study) > 1:
@@ -171,7 +179,7 @@ def measures_table(study: Summary) -> NumberTable:
         Column("schedule", number=False),
         Column(f"probability of being faster than {study.reference}"),
         Column("ratio of ERTs"),
-        Column("interquartile mean, epochs"),
+        Column(f"interquartile mean, {time_words(study.clock)}"),
     )
     groups = tuple(
         Group(
@@ -181,7 +189,7 @@ def measures_table(study: Summary) -> NumberTable:
                     Cell(schedule.name, schedule=index),
                     Cell(NO_VALUE if reach.sooner is None else percent(round(reach.sooner, 2)), number=True),
                     _ratio(shown_ratio(reach, reach.speedup_ert)),
-                    Cell(_or_dash(reach.iqm_epochs), number=True),
+                    Cell(_or_dash(study.clock, reach.iqm), number=True),
                 )
                 for index, schedule in enumerate(study.schedules)
                 for reach in [schedule.reach[place]]
@@ -199,5 +207,5 @@ def measures_table(study: Summary) -> NumberTable:
     return NumberTable("By other measures", columns, groups, (note,))
 
 
-def _or_dash(value: float | None) -> str:
-    return NO_VALUE if value is None or math.isinf(value) else shown_epochs(value)
+def _or_dash(clock: str, value: float | None) -> str:
+    return NO_VALUE if value is None or math.isinf(value) else shown_time(clock, value)

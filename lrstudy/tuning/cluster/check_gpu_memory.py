@@ -14,7 +14,8 @@ import torch
 from lrstudy.engine.step import build_step
 from lrstudy.errors import ClusterError, Problem
 from lrstudy.spec import Range, Resources, Study
-from lrstudy.spec.searched_values import study_of_trial, task_params
+from lrstudy.spec.hyperparameters import task_params
+from lrstudy.spec.searched_values import study_of_trial
 from lrstudy.tasks import TaskData, assemble
 
 # Bytes that a process uses on a GPU besides its tensors: the CUDA context and the loaded kernels.

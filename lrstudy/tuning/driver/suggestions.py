@@ -28,7 +28,8 @@ from lrstudy.catalog.moved_options import find_parameter
 from lrstudy.catalog.schedule_kinds import SCHEDULES
 from lrstudy.rules.seeding import derive_seed
 from lrstudy.spec import ScheduleSpec, Space, Study
-from lrstudy.spec.searched_values import is_of_task, parameter_of
+from lrstudy.spec.hyperparameters import is_of_task
+from lrstudy.spec.searched_values import parameter_of
 from lrstudy.tuning.driver.extend_range import Evaluated, added_part, widen
 from lrstudy.tuning.driver.optuna_space import Coordinates
 

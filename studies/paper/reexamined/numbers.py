@@ -137,9 +137,7 @@ def _task(store: Store) -> Task:
     summary = analyse(store, targets=levels)
     reach = {schedule.name: schedule.reach for schedule in summary.schedules}
     ways = tuple(
-        tuple(
-            Way(_epoch(reach[run.schedule][place].median_epochs), _held(run.accuracy, level)) for run in runs
-        )
+        tuple(Way(_epoch(reach[run.schedule][place].median_time), _held(run.accuracy, level)) for run in runs)
         for place, level in enumerate(levels)
     )
     return Task(store.study.name, title(dataset, model, optimizer), tuple(runs), levels, ways)

@@ -1,0 +1,96 @@
+"""The clock of a study's targets and verdicts, and how far and how finely runs are known in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lrstudy.analysis.trial_table import Columns, Trial
+from lrstudy.errors import InputError, Problem
+from lrstudy.records import Status
+from lrstudy.rules.clocks import CLOCKS
+
+# A length in fractional epochs is a sum of rounded parts.
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True)
+class Timing:
+    """The measure of times to target.
+
+    ``horizon`` is the time up to which runs are compared: the length of a trial or, in a clock other than
+    the study's, the time of the shortest run that trained to its end. ``resolution`` is the longest time
+    between two evaluations of a run. ``whole`` are the places of the trials that trained to their end.
+    """
+
+    clock: str
+    horizon: float
+    resolution: float
+    whole: frozenset[int]
+
+    def horizon_in(self, columns: Columns, runs: Sequence[Trial], axis: str) -> float | None:
+        """Return the time up to which all whole runs are known along an axis; None without such a run."""
+        if axis == self.clock:
+            return self.horizon
+        return None if axis not in columns.times else _shortest(columns, runs, axis, self.whole)
+
+    def resolution_in(self, axis: str, horizon: float) -> float:
+        """Return the time between two evaluations along an axis: the same part of its horizon."""
+        return self.resolution if axis == self.clock else horizon / (self.horizon / self.resolution)
+
+
+def timing_of(study: Any, columns: Columns, runs: Iterable[Trial], clock: str | None = None) -> Timing:
+    """Return the timing of a study's runs in ``clock``, by default the one that the study names.
+
+    Raises:
+        InputError: for an unknown clock, one that some evaluation lacks, and for seconds of lanes.
+    """
+    clock = clock or study.target_clock
+    _check(clock, study, columns)
+    runs = list(runs)
+    whole = _whole(study, columns)
+    if clock == study.clock:
+        horizon = float(study.length)
+    else:
+        ends = [float(columns.times[clock][run.end - 1]) for run in runs if run.end > run.begin]
+        shortest = _shortest(columns, runs, clock, whole)
+        horizon = max(ends, default=1.0) if shortest is None else shortest
+    gaps = [_longest_gap(columns, run, clock) for run in runs if run.end > run.begin]
+    return Timing(clock, horizon, min(max(gaps, default=1.0), horizon), whole)
+
+
+def _check(clock: str, study: Any, columns: Columns) -> None:
+    if clock not in CLOCKS:
+        remedy = f"Choose one of {', '.join(CLOCKS)}."
+        raise InputError(Problem("study.json", "target.clock", "is not a clock", remedy, clock))
+    if clock in columns.times:
+        return
+    others = sorted((one for one in columns.times if one != clock), key=lambda one: one != study.clock)
+    remedy = f"Choose another clock for the report: lrstudy report RUN --clock {others[0]}" if others else ""
+    if clock == "seconds" and study.lanes:
+        message = "cannot be compared: trials ran side by side (lanes) and shared the time of their process"
+        remedy = f"Set resources.lanes = 0 and run the study in another folder. {remedy}".strip()
+    else:
+        message = "is not recorded by every evaluation, so times to target are not known in it"
+        remedy = remedy or "Record it with each evaluation."
+    raise InputError(Problem("study.json", "target.clock", message, remedy, clock))
+
+
+def _whole(study: Any, columns: Columns) -> frozenset[int]:
+    times = columns.times.get(study.clock)
+    if times is None:
+        return frozenset(t.place for t in columns.trials if t.status is Status.COMPLETED and t.end > t.begin)
+    least = study.length * (1 - _ROUNDING)
+    return frozenset(t.place for t in columns.trials if t.end > t.begin and times[t.end - 1] >= least)
+
+
+def _shortest(columns: Columns, runs: Sequence[Trial], axis: str, whole: frozenset[int]) -> float | None:
+    ends = [float(columns.times[axis][run.end - 1]) for run in runs if run.place in whole]
+    return min(ends) if ends else None
+
+
+def _longest_gap(columns: Columns, run: Trial, clock: str) -> float:
+    return float(np.diff(columns.times[clock][run.begin : run.end], prepend=0.0).max())

@@ -1,0 +1,106 @@
+"""The cost of reaching the hardest target, tuning included, and from when on tuning pays."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import replace
+
+from lrstudy.analysis.hits import hits_of
+from lrstudy.analysis.summary import Reach, ScheduleSummary, TuningCurve
+from lrstudy.analysis.time_to_target import Contest
+from lrstudy.analysis.trial_table import Trial
+from lrstudy.analysis.tried_configurations import Tried, configurations
+from lrstudy.analysis.tuning_cost import TunedTime, best_of_n, break_even, time_with_tuning
+from lrstudy.rules.metrics import Metric
+
+
+def best_value(tune: Sequence[Trial], metric: Metric, confidence: float) -> TuningCurve | None:
+    """Return the expected best objective after 1, 2, … configurations; None where there is none."""
+    values = [one.objective for one in configurations(tune)]
+    if not values:
+        return None
+    support = (
+        (metric.low, metric.high)
+        if math.isfinite(metric.low) and math.isfinite(metric.high)
+        else (None, None)
+    )
+    found = best_of_n(values, metric.higher_is_better, confidence, support=support)
+    return TuningCurve(found.n, found.expected, found.low, found.high) if found.n else None
+
+
+def _tuned_time(contest: Contest, tune: Sequence[Trial], reach: Reach) -> TunedTime | None:
+    tried = configurations([trial for trial in tune if trial.end > trial.begin])
+    if not tried:
+        return None
+    expected = math.inf if reach.ert is None else reach.ert
+    return time_with_tuning(
+        [_configuration_ert(contest, one, reach.target) for one in tried],
+        [float(sum(_spent(contest, trial) for trial in one.trials)) for one in tried],
+        expected if reach.runs else None,
+        objectives=[one.objective for one in tried],
+        higher_is_better=contest.metric.higher_is_better,
+        runs_per_trial=[len(one.trials) for one in tried],
+    )
+
+
+def _configuration_ert(contest: Contest, tried: Tried, target: float) -> float | None:
+    """Return the expected time to a target over a configuration's tuning trials; None without a hit."""
+    timing = contest.timing
+    found = hits_of(contest.columns, tried.trials, contest.metric, target, timing.clock, timing.horizon)
+    spent = [
+        time if hit else _spent(contest, trial)
+        for trial, time, hit in zip(tried.trials, found.time, found.hit, strict=True)
+    ]
+    hits = int(found.hit.sum())
+    return math.fsum(spent) / hits if hits else None
+
+
+def _spent(contest: Contest, trial: Trial) -> float:
+    """Return the cost of a whole trial in the verdicts' clock."""
+    clock = contest.timing.clock
+    if (known := trial.ran(clock)) or trial.end == trial.begin:
+        return float(known)
+    return float(contest.columns.times[clock][trial.end - 1])
+
+
+def price_of_target(
+    contest: Contest, tests: Sequence[Trial], tune: Sequence[Trial], reach: Reach, *, searched: bool
+) -> TuningCurve | None:
+    """Return the expected time to a target after 1, 2, … trials of tuning; None without a trial."""
+    found = _tuned_time(contest, tune, reach)
+    if found is None:
+        return None
+    # A schedule with nothing to search pays no tuning: its one trial is a run like any other.
+    if not searched:
+        return TuningCurve(found.n, found.time)
+    # A range test is paid before the first trial.
+    first = sum(_spent(contest, trial) for trial in tests)
+    return TuningCurve(found.n, tuple(None if total is None else total + first for total in found.total))
+
+
+def with_break_even(
+    schedules: Sequence[ScheduleSummary], untuned: AbstractSet[str], levels: Sequence[float], metric: Metric
+) -> tuple[ScheduleSummary, ...]:
+    """Fill in from how many tuning trials on a schedule's price beats that of the best of the ``untuned``."""
+    hardest = hardest_of(levels, metric)
+    if hardest is None:
+        return tuple(schedules)
+    times = [time for s in schedules if s.name in untuned and (time := s.reach[hardest].ert) is not None]
+    if not times:
+        return tuple(schedules)
+    return tuple(
+        replace(s, break_even=break_even(min(times), s.price_of_target.value))
+        if s.name not in untuned and s.price_of_target is not None
+        else s
+        for s in schedules
+    )
+
+
+def hardest_of(levels: Sequence[float], metric: Metric) -> int | None:
+    """Return the place of the hardest level, None where there is none."""
+    if not levels:
+        return None
+    best = max if metric.higher_is_better else min
+    return best(range(len(levels)), key=lambda place: levels[place])
