@@ -81,12 +81,15 @@ def test_epochs_and_steps_give_the_same_speedups_verdicts_and_p_values(hits: lis
             assert other.ecdf.area == pytest.approx(one.ecdf.area)
 
 
-def test_the_same_tuning_costs_as_much_in_steps_as_in_epochs() -> None:
+@pytest.mark.parametrize("no_epochs", [True, False])
+def test_the_same_tuning_costs_as_much_in_steps_as_in_epochs(*, no_epochs: bool) -> None:
     sample = race({"fixed": [8, 8, 8], "fast": [4, 4, 4]})
     sample.spaces["fast"] = {"lr": {"low": 0.001, "high": 1.0, "log": True}}
     for number in range(3):
         sample.add("fast", rising(4 + number), phase="tune", params={"lr": 0.1 * (number + 1)})
-    prices = [analyse(one).schedules[1].price_of_target for one in (sample, in_steps(sample))]
+    prices = [
+        analyse(one).schedules[1].price_of_target for one in (sample, in_steps(sample, no_epochs=no_epochs))
+    ]
     assert prices[1].value == pytest.approx([STEPS * value for value in prices[0].value])
 
 
@@ -98,6 +101,17 @@ def test_a_clock_that_the_command_names_replaces_the_study_s() -> None:
         assert (summary.clock, summary.length, summary.trial_clock) == (clock, 10 * scale, "epochs")
         assert fast.mean_time.value == pytest.approx(4 * scale)
         assert fast.speedup.value == pytest.approx(25 / 12)
+
+
+def test_a_hit_after_the_shortest_run_has_ended_counts_as_a_miss_up_to_there() -> None:
+    sample = race({"fixed": [8, 8, 9], "slow": [4, 4, 6]})
+    for row in sample.epoch_rows:
+        row["train_seconds"] = 4.0 if row["schedule"] == "slow" else 2.0
+    summary = analyse(sample, clock="seconds")
+    assert summary.length == 20  # the reference's whole training; the other takes 40
+    slow = summary.schedules[1].reach[0]
+    assert (slow.hits, slow.mean_time.value) == (2, pytest.approx((16 + 16 + 20) / 3))
+    assert slow.ert == pytest.approx((16 + 16 + 20) / 2)
 
 
 def test_tokens_are_a_clock_where_every_evaluation_has_them() -> None:

@@ -9,6 +9,7 @@ import report_samples as samples
 
 from lrstudy.analysis.summary import Curve, Steps, Summary
 from lrstudy.report.comparison import compare
+from lrstudy.report.figures.model import TIMES
 from lrstudy.report.markdown import markdown
 from lrstudy.report.plotly_data import payload
 from lrstudy.report.sections.comparison_tables import times_table
@@ -16,7 +17,9 @@ from lrstudy.report.sections.headline import headline
 from lrstudy.report.sections.page import study_page
 from lrstudy.report.style import looks
 from lrstudy.report.text import level, metric_title, metric_words, share
+from lrstudy.rules.clocks import CLOCKS
 from lrstudy.rules.metrics import declared_metrics
+from lrstudy.spec.json_schema import study_schema
 
 SCALE = {"steps": 36, "samples": 1152, "tokens": 1_000_000, "seconds": 0.25}
 
@@ -58,6 +61,11 @@ def in_clock(clock: str, found: Summary | None = None) -> Summary:
         trial_length=1440,
         moment="evaluation",
     )
+
+
+def test_every_clock_can_be_asked_for_and_drawn() -> None:
+    assert set(TIMES) == set(CLOCKS)
+    assert set(study_schema()["properties"]["target"]["properties"]["clock"]["enum"]) == set(CLOCKS)
 
 
 @pytest.mark.parametrize("clock", SCALE)

@@ -37,7 +37,12 @@ def train(trial):
     loader = DataLoader(rows, 16 // trial.world_size, sampler=sampler)
     schedule = trial.schedule(optimizer, model, loader=loader)
     trial.keep(model=model, optimizer=optimizer)
+    first = True
     for x, y in trial.steps(loader):
+        if first and trial.rank == 0:
+            with KILLED.with_name("began").open("a") as file:
+                print(trial.step, file=file)
+        first = False
         loss = nn.functional.cross_entropy(model(x), y)
         optimizer.zero_grad()
         loss.backward()
@@ -91,6 +96,8 @@ def test_a_trial_that_loses_a_worker_continues_to_the_same_values(
     ended = run(tmp_path, "kill")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert (tmp_path / "killed").exists()
+    # The first attempt, the second from the checkpoint after step 6, and the confirm trial.
+    assert (tmp_path / "began").read_text().split() == ["1", "7", "1"]
     store = open_store(tmp_path / "ranks")
     records = sorted(store.trial_records(), key=lambda record: record.phase, reverse=True)
     assert [(record.phase, record.attempt) for record in records] == [(Phase.TUNE, 2), (Phase.CONFIRM, 1)]
