@@ -32,6 +32,8 @@ class Batches:
             remedy = "Pass what it was made from: a DataLoader, a list, or an object with __iter__."
             raise refusal(message, remedy)
         self.loader = loader
+        self.length = length_of(loader)
+        """The number of batches of the current pass; None if the loader does not know."""
         self.passes = self.seen = 0
         self._generators = generators_of(loader)
         self._begin: State | None = None
@@ -40,14 +42,10 @@ class Batches:
         self._mark: State | None = None
         self._restored = state
 
-    @property
-    def length(self) -> int | None:
-        """The number of batches of a pass; None if the loader does not know."""
-        return length_of(self.loader)
-
     def one_pass(self) -> Iterator[Any]:
         """Yield the rest of the current pass; counts it once it is over."""
         self._current = self._rest()
+        self.length = length_of(self.loader)
         while True:
             batch, self._next = self._next, _END
             if batch is _END and (batch := next(self._current, _END)) is _END:
@@ -129,7 +127,7 @@ def length_of(loader: Iterable[Any]) -> int | None:
 
 def rows_of(batch: Any) -> int | None:
     """Return the number of rows of a batch, the length of its first tensor; None if there is none."""
-    while isinstance(batch, Mapping | tuple | list) and batch:
+    while isinstance(batch, tuple | list | Mapping) and batch:
         batch = next(iter(batch.values())) if isinstance(batch, Mapping) else batch[0]
     shape = getattr(batch, "shape", None)
     return int(shape[0]) if shape is not None and len(shape) else None
