@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Any, Final
 
 from lrstudy.engine.function.reports import broken
-from lrstudy.engine.function.trial_handle import Misfit, Trial, TrialEnded
+from lrstudy.engine.function.trial_caller import Misfit, TrialEnded
+from lrstudy.engine.function.trial_handle import Trial
 from lrstudy.errors import ContractError
 from lrstudy.rules.user_line import defining_line
 from lrstudy.rules.user_modules import cause_of

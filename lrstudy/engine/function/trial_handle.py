@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import nn
@@ -21,34 +21,11 @@ from lrstudy.engine.function.rank_zero import from_rank_zero
 from lrstudy.engine.function.reports import diverged, read_report, refusal
 from lrstudy.engine.function.rows import Rows
 from lrstudy.engine.function.step_check import StepCheck
+from lrstudy.engine.function.trial_caller import Caller, Misfit, TrialEnded
 from lrstudy.engine.function.trial_settings import Settings
 from lrstudy.engine.group import MISFITS
 from lrstudy.records import EvaluationRecord
 from lrstudy.safe_text import describe
-
-
-class TrialEnded(BaseException):
-    """Raised in a user's function once its trial is over; ``except Exception`` does not catch it."""
-
-
-class Misfit(BaseException):
-    """Raised in a user's function whose objects a checkpoint does not fit: it is called again without one."""
-
-
-class Caller(Protocol):
-    """The side that runs the function: a worker's loop, or ``try_training``."""
-
-    def pause(self, row: EvaluationRecord | None, *, safe: bool) -> bool:
-        """Take an evaluation, or none; return True if the trial continues. ``safe``: it may be saved now."""
-        ...
-
-    def due(self) -> bool:
-        """Return True if the caller wants a pause: cheap, for it is asked between every two steps."""
-        ...
-
-    def note(self, text: str) -> None:
-        """Take a remark for the run's log."""
-        ...
 
 
 class Trial:
@@ -392,7 +369,9 @@ class Trial:
                 each.schedule.after_epoch(self._rows.latest)
 
     def _pause_if_due(self) -> None:
-        if self._rows.waiting or self._caller.due():
+        """Pause between two passes, unless the gradients of an unfinished step would be lost."""
+        in_step = self._batches is not None and not self._steps.updating
+        if not in_step and (self._rows.waiting or self._caller.due()):
             self._pause(None, safe=True)
 
     def _pause(self, row: EvaluationRecord | None, *, safe: bool) -> None:
