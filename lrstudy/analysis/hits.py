@@ -20,7 +20,7 @@ class Hits:
     ``time`` is the hit time, or for a run without a hit the time up to which that is known: the horizon for
     a diverged run (it never hits, even if it did before), its own end for one that was cut short.
     ``restricted`` is min(time, horizon), with the horizon for every run without a hit. ``spent`` is what the
-    run cost: up to its hit, or all of it.
+    run cost: up to its hit, or all of it up to the horizon.
     """
 
     hit: NDArray[np.bool_]
@@ -58,5 +58,5 @@ def hits_of(
         hit=hit,
         time=np.where(diverged, horizon, at),
         restricted=np.where(hit, at, horizon),
-        spent=at,
+        spent=np.minimum(at, horizon),
     )

@@ -48,7 +48,7 @@ def choose_targets(
 
 
 def ladder(columns: Columns, reference: Sequence[Trial], metric: Metric) -> tuple[float, ...]:
-    """Return levels from the reference's median first epoch to its median best one, easiest first."""
+    """Return levels from the reference's median first evaluation to its median best one, easiest first."""
     ends = _way(columns, reference, metric)
     if ends is None or ends[0] == ends[1]:
         return ()

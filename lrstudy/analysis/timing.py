@@ -68,7 +68,7 @@ def _check(clock: str, study: Any, columns: Columns) -> None:
         raise InputError(Problem("study.json", "target.clock", "is not a clock", remedy, clock))
     if clock in columns.times:
         return
-    others = [one for one in columns.times if one != clock]
+    others = sorted((one for one in columns.times if one != clock), key=lambda one: one != study.clock)
     remedy = f"Choose another clock for the report: lrstudy report RUN --clock {others[0]}" if others else ""
     if clock == "seconds" and study.lanes:
         message = "cannot be compared: trials ran side by side (lanes) and shared the time of their process"

@@ -26,7 +26,7 @@ def study_warnings(
         found += tuning_warnings(info.name, space, tune, confirm, contest.metric)
         found += _lost_run_warnings(schedule, contest)
         found += range_test_warnings(info.name, tests[info.name])
-        found += _hand_picked_warnings(study, info)
+        found += _hand_picked_warnings(study, info, schedule.best_params)
         if info.space and toss_up(tune, confirm, contest.metric):
             tossed.append(info.name)
     found += toss_up_warnings(tossed)
@@ -38,7 +38,7 @@ def study_warnings(
     return tuple(found)
 
 
-def _hand_picked_warnings(study: Any, info: Any) -> list[str]:
+def _hand_picked_warnings(study: Any, info: Any, winner: Mapping[str, Any]) -> list[str]:
     """Return a sentence on the first rate of the Lipschitz rule with momentum, unless it was searched.
 
     Its authors choose this rate (AdaMo's x) by hand for each network: tuning that no ledger counts.
@@ -46,7 +46,8 @@ def _hand_picked_warnings(study: Any, info: Any) -> list[str]:
     optimizer = info.optimizer or study.spec["task"].get("optimizer")
     if info.kind != "lipschitz" or not isinstance(optimizer, Mapping) or "initial_lr" in info.space:
         return []
-    rule = info.fixed.get("rule") or ("adamo" if optimizer.get("momentum") else None)
+    momentum = winner.get("optimizer.momentum", optimizer.get("momentum"))
+    rule = info.fixed.get("rule") or ("adamo" if momentum else None)
     if optimizer.get("name") != "sgd" or rule != "adamo":
         return []
     rate = info.fixed.get("initial_lr") or optimizer.get("lr")

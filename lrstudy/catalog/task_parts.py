@@ -44,6 +44,33 @@ DATASETS: Final = _mapping(
     Component("cifar100", "60,000 colour images, 32×32, 100 classes.", (), "torchvision"),
 )
 
+STREAMED: Final = _mapping(
+    Component(
+        "image-folder",
+        "Pictures in a folder per class, under train, validation and test or without; read batch by batch.",
+        (
+            Parameter("root", "text", "The folder", tunable=False),
+            Parameter("size", "int", "Width and height that pictures are scaled to, at least 1", 64, low=1),
+            _switch("grey", "Convert to grey"),
+        ),
+        "torchvision",
+    ),
+    Component(
+        "tokens",
+        "Files of uint16 tokens, cut into blocks; the targets are the next tokens. Read batch by batch.",
+        (
+            Parameter("train", "text", "The file of the training tokens", tunable=False),
+            Parameter("validation", "text", "That of the validation tokens", None, tunable=False),
+            Parameter("test", "text", "That of the test tokens", None, tunable=False),
+            Parameter("block", "int", "Tokens in a row, at least 1", 128, low=1, tunable=False),
+            Parameter("vocabulary", "int", "Number of different tokens", None, low=2, tunable=False),
+            Parameter("root", "text", "The folder of the files", None, tunable=False),
+        ),
+        "nanoGPT's format",
+    ),
+)
+"""Data sets whose rows are read batch by batch."""
+
 _WIDTHS: Final = Parameter(
     "widths", "ints", "Units of each hidden layer, at least 1", (128,), low=1, tunable=False
 )

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 import ray
-from ray.exceptions import RayActorError, RayTaskError
+from ray.exceptions import RayActorError, RayError, RayTaskError
 from ray.job_config import JobConfig
 
 TuneController = Any
@@ -45,6 +45,20 @@ its trial (which breaks relative paths), prints every error twice, and reports u
 
 PENDING_TRIALS: Final = "TUNE_MAX_PENDING_TRIALS_PG"
 """The environment variable for the number of trials that Tune holds ready; ``ray/tune/constants.py``."""
+
+TRAIN_ENVIRONMENT: Final[Mapping[str, str]] = {
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    # A lost node is noticed by its loss: another process for each trial would watch for its announcement.
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
+    "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",
+    # The time that a trial is longer than its training, on average half of it: 2 s by default.
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
+    "RAY_TRAIN_METRICS_ENABLED": "0",
+}
+"""Environment variables for a ``TorchTrainer``, most of them undocumented; Ray ignores one it does not know.
+
+``ray/train/v2/_internal/constants.py``.
+"""
 
 TALKATIVE_LOGGERS: Final = (
     "ray.dashboard.modules.dashboard_sdk",
@@ -97,6 +111,21 @@ def _losing(handler: Any) -> Callable[..., None]:
         handler(*first, exception=exception, **named)
 
     return handle
+
+
+def lost_worker(error: BaseException) -> RayError | None:
+    """Return Ray's error on a process that ``TorchTrainer.fit`` lost; None if none was lost.
+
+    ``error`` is what ``fit`` raised. ``worker_failures`` of a ``ray.train.WorkerGroupError`` is public; the
+    wrapper of a failed health check is not (``ray/train/v2/_internal/exceptions.py``). Where Ray renames its
+    attribute, None: the caller then has the errors that the other ranks report.
+    """
+    failures = getattr(error, "worker_failures", None) or {0: error}
+    for failure in failures.values():
+        cause = getattr(failure, "health_check_failure", failure)
+        if isinstance(cause, RayError) and not isinstance(cause, RayTaskError):
+            return cause
+    return None
 
 
 class _PathlessJob(JobConfig):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
 from typing import Any
 
 import torch
@@ -30,7 +29,7 @@ class EpochSteps:
         """Yield the batches of each step that is left in the epoch."""
         if self._rest is None:
             self._start = self._order.get_state()
-            self._rest = islice(self._pipeline.train_steps(self._order), self.done, None)
+            self._rest = self._pipeline.train_steps(self._order, self.done)
         for batches in self._rest:
             self.done += 1
             yield batches

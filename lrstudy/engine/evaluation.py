@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from lrstudy.rules.metrics import Metric
 from lrstudy.schedules import Schedule, WatchingSchedule
 from lrstudy.tasks import TrainingParts
+from lrstudy.tasks.model_outputs import logits_of
 from lrstudy.tasks.named_metrics import NamedMetrics
 from lrstudy.tasks.pipeline import SplitName
 
@@ -76,7 +77,7 @@ class Evaluations:
         sums, loss_function = parts.new_sums(), parts.loss.evaluated()
         for inputs, targets in parts.pipeline.batches(split):
             with parts.precision.autocast():
-                outputs = model(inputs)
+                outputs = logits_of(model(inputs))
                 loss = loss_function(outputs, targets)
             sums.update(loss, outputs, targets)
             if metrics is not None:

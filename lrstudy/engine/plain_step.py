@@ -11,10 +11,11 @@ from torch.optim import Optimizer
 
 from lrstudy.engine.gradient_clip import GradientClip
 from lrstudy.tasks import Precision
+from lrstudy.tasks.model_outputs import logits_of
 from lrstudy.tasks.pipeline import Batch
 
 
-def compile_for_trial(model: nn.Module) -> Callable[[Tensor], Tensor]:
+def compile_for_trial(model: nn.Module) -> Callable[[Tensor], Any]:
     """Return a model compiled with the hooks that are on it; what was compiled before is dropped.
 
     torch would reuse the code of an earlier trial's model, which may have had other hooks.
@@ -51,7 +52,7 @@ class PlainStep:
         before_update: Callable[[Tensor], None] | None = None,
     ) -> None:
         self.model, self.optimizer, self.before_update = model, optimizer, before_update
-        self._forward: Callable[[Tensor], Tensor] = compile_for_trial(model) if compiled else model
+        self._forward: Callable[[Tensor], Any] = compile_for_trial(model) if compiled else model
         self.clip = None if clip_norm is None else GradientClip(clip_norm, optimizer)
         self.scaler = torch.amp.GradScaler(precision.device_type) if precision.fp16 else None
         self._loss, self._precision = loss, precision
@@ -81,7 +82,7 @@ class PlainStep:
     def _add_gradient(self, inputs: Tensor, targets: Tensor, share: float = 1.0) -> tuple[Tensor, Tensor]:
         """Add ``share`` of a batch's gradient to ``grad``; return its whole loss and its outputs."""
         with self._precision.autocast():
-            outputs = self._forward(inputs)
+            outputs = logits_of(self._forward(inputs))
             loss = self._loss(outputs, targets)
         total = loss if share == 1.0 else loss * share
         (total if self.scaler is None else self.scaler.scale(total)).backward()

@@ -92,7 +92,7 @@ def plan_sweep(
     per_epoch = Pipeline(data, study.built_in, torch.device("cpu")).steps_per_epoch
     length = epochs or min(study.built_in.epochs, max(2, math.ceil(_STEPS / per_epoch)))
     # Evaluations within an epoch cost at most half of its training steps.
-    affordable = round(len(data.train.targets) / (2 * max(1, len(data.validation.targets))))
+    affordable = round(data.rows("train") / (2 * max(1, data.rows("validation"))))
     checks = max(1, min(_MOST_CHECKS, affordable))
     return SweepPlan(low, high, length, length * per_epoch, linear, checks)
 

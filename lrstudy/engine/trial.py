@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from lrstudy.engine.epoch_steps import EpochSteps
 from lrstudy.engine.evaluation import Evaluations
 from lrstudy.engine.plain_step import mean_loss
+from lrstudy.engine.schedule_context import context_of
 from lrstudy.engine.step import build_step
 from lrstudy.engine.stretch import Stretch
 from lrstudy.engine.weight_average import WeightAverage
@@ -26,7 +27,6 @@ from lrstudy.errors import Problem, StudyFileError
 from lrstudy.records import EvaluationRecord, Phase, Status
 from lrstudy.rules.metrics import CLIPPED_SHARE
 from lrstudy.rules.outcome import Outcome, best_index, divergence, objective_of
-from lrstudy.rules.seeding import derive_seed
 from lrstudy.schedules import (
     Schedule,
     ScheduleContext,
@@ -100,7 +100,7 @@ class Training:
         started = clock()
         params = schedule_params(config.params)
         build = partial(build_schedule, config.kind, params) if schedule is None else schedule
-        self.schedule = build(self._context())
+        self.schedule = build(context_of(study, self.parts, config.kind, config.seed))
         # A schedule may measure when it is built; that time counts towards the first epoch.
         self._setup_seconds = clock() - started
         average = None if self._average is None else self._average.model
@@ -120,27 +120,6 @@ class Training:
         self._latest: float | None = None  # the metric at the last evaluation
         self._best_state: dict[str, Tensor] | None = None
         self._diverged: str | None = None
-
-    def _context(self) -> ScheduleContext:
-        task = self._study.built_in
-        return ScheduleContext(
-            optimizer=self.parts.optimizer,
-            model=self.model,
-            loss_name=self.parts.loss.for_constants,
-            loss_options=dict(task.loss.options),
-            epochs=task.epochs,
-            steps_per_epoch=self.pipeline.steps_per_epoch,
-            batches=self._batches,
-            seed=derive_seed(self._config.seed, "schedule"),
-            higher_is_better=self._metric.higher_is_better,
-            accumulate=task.accumulate,
-        )
-
-    def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the training split for a schedule; a user-defined one gets copies: it may write into them."""
-        own = ":" in self._config.kind
-        for inputs, targets in self.pipeline.batches("train", self._study.built_in.batch_size):
-            yield (inputs.clone(), targets.clone()) if own else (inputs, targets)
 
     @property
     def epoch(self) -> int:

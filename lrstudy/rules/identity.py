@@ -17,6 +17,7 @@ NEUTRAL: Final[Mapping[str, Any]] = {
     "compile": False,
     "evaluate_every": None,
     "metrics": {},
+    "loader": None,
 }
 _NO_VALUE: Final = object()
 
@@ -26,11 +27,14 @@ def deciding_part(spec: Mapping[str, Any], *, range_tests: bool) -> dict[str, An
 
     Leaves out ``FREE_SECTIONS``, settings of the task that have their ``NEUTRAL`` value, the section on range
     tests unless a schedule asks for one, and the targets, the reference and the margin, which only the report
-    reads.
+    reads. Several workers for a trial do decide it: each trains on a part of the data.
     """
     part = {key: value for key, value in spec.items() if key not in FREE_SECTIONS}
     if isinstance(task := spec.get("task"), Mapping):
         part["task"] = deciding_task(task)
+    resources = spec.get("resources")
+    if isinstance(resources, Mapping) and resources.get("workers", 1) != 1:
+        part["workers"] = resources["workers"]
     target = spec.get("target")
     if isinstance(target, Mapping):
         part["target"] = {"metric": target.get("metric")}
@@ -41,4 +45,6 @@ def deciding_part(spec: Mapping[str, Any], *, range_tests: bool) -> dict[str, An
 
 def deciding_task(task: Mapping[str, Any]) -> dict[str, Any]:
     """Return a resolved task without the settings that have their ``NEUTRAL`` value."""
-    return {key: value for key, value in task.items() if value != NEUTRAL.get(key, _NO_VALUE)}
+    part = {key: value for key, value in task.items() if value != NEUTRAL.get(key, _NO_VALUE)}
+    # The number of processes that read rows changes none of them.
+    return part | ({"loader": True} if "loader" in part else {})

@@ -78,8 +78,8 @@ class ScheduleProgress:
 class Progress:
     """The progress of a study.
 
-    ``underway`` is, for each phase, the trials that have trained some epochs and not ended, and the trials'
-    worth of work that these epochs are.
+    ``underway`` is, for each phase, the trials that were evaluated and have not ended, and the trials' worth
+    of work that their training is.
     """
 
     schedules: tuple[ScheduleProgress, ...]

@@ -63,10 +63,22 @@ def check_task_fits(task: TaskSpec, resources: Resources, troubles: list[Trouble
         message = "is for GPUs only: a gradient scaler and float16 are of no use on a CPU"
         remedy = 'Set resources.gpus above 0, or use precision = "bf16".'
         troubles.append(Trouble("task.precision", message, remedy, task.precision))
+    if resources.workers > 1:
+        message = "is for your own training function: the built-in training has one process"
+        remedy = 'Leave it out, or train with [task] train = "module:function" and trial.prepare(model).'
+        troubles.append(Trouble("resources.workers", message, remedy, resources.workers))
     if task.compile and resources.step == "captured":
         message = 'does not go together with resources.step = "captured"'
         remedy = "Leave one of the two out."
         troubles.append(Trouble("task.compile", message, remedy, task.compile))
+
+
+def check_workers(resources: Resources, troubles: list[Trouble]) -> None:
+    """Check that several workers of a user's training each have a whole GPU, or none."""
+    if resources.workers > 1 and 0 < resources.gpus < 1:
+        message = f"is a share of a GPU, and resources.workers = {resources.workers}"
+        remedy = "Give gpus = 1: the workers of a trial cannot exchange gradients within one GPU."
+        troubles.append(Trouble("resources.gpus", message, remedy, resources.gpus))
 
 
 def _check_torchvision(model: ComponentSpec, troubles: list[Trouble]) -> None:

@@ -21,11 +21,13 @@ from lrstudy.catalog.task_parts import (
     MODELS,
     NORMALIZATIONS,
     OPTIMIZERS,
+    STREAMED,
     TORCHVISION,
 )
 from lrstudy.catalog.torchvision_names import TORCHVISION_MODELS
 from lrstudy.rules.metrics import METRICS
 from lrstudy.spec.field_docs import FIELD_DOCS
+from lrstudy.spec.function_task import FunctionTask
 from lrstudy.spec.load import SECTIONS
 from lrstudy.spec.part_checks import GROUPS
 from lrstudy.spec.schedule_schema import (
@@ -47,6 +49,13 @@ from lrstudy.spec.schedule_schema import (
 def study_schema() -> Schema:
     """The JSON Schema of a study file as plain data."""
     sections = {name: _section(name, model) for name, model in SECTIONS.items()}
+    sections["task"] = {
+        "type": "object",
+        "description": "The training: the built-in task, or with train the user's own function.",
+        "if": {"required": ["train"]},
+        "then": _section("function", FunctionTask),
+        "else": sections["task"],
+    }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "lrstudy study file",
@@ -54,6 +63,8 @@ def study_schema() -> Schema:
         "additionalProperties": False,
         "required": ["name", "task"],
         "anyOf": [{"required": ["schedules"]}, {"required": ["methods"]}],
+        "if": {"properties": {"task": {"required": ["train"]}}},
+        "else": {"properties": {"target": {"properties": {"metric": _built_in_metric()}}}},
         "properties": {
             "name": {
                 "type": "string",
@@ -102,6 +113,22 @@ def _section(name: str, model: type[BaseModel]) -> Schema:
     return section | ({"required": schema["required"]} if "required" in schema else {})
 
 
+def _built_in_metric() -> Schema:
+    return {"enum": [name for name in METRICS if name.startswith("val_")], "default": "val_accuracy"}
+
+
+def _declared_metric() -> Schema:
+    goal: Schema = {"enum": ["min", "max"]}
+    bound: Schema = {"type": "number"}
+    table: Schema = {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["goal"],
+        "properties": {"goal": goal, "low": bound, "high": bound},
+    }
+    return {"anyOf": [goal, table]}
+
+
 def _is_component(declared: Mapping[str, Any]) -> bool:
     return "ComponentSpec" in str(declared)
 
@@ -110,7 +137,7 @@ def _special(section: str, field: str, plain: Schema) -> Schema:
     """Add what the field's own type does not say: the names that the catalog knows."""
     match section, field:
         case "task", "dataset":
-            return _part(DATASETS, own=True)
+            return _part({**DATASETS, **STREAMED}, own=True)
         case "task", "model":
             return _part(MODELS, own=True, others=[f"{TORCHVISION}{name}" for name in TORCHVISION_MODELS])
         case "task", "loss":
@@ -123,7 +150,11 @@ def _special(section: str, field: str, plain: Schema) -> Schema:
         case "task", "normalize":
             return {"enum": list(NORMALIZATIONS)}
         case "target", "metric":
-            return {"enum": [name for name in METRICS if name.startswith("val_")], "default": "val_accuracy"}
+            return {"type": "string", "minLength": 1}
+        case "function", "train":
+            return {"type": "string", "pattern": OWN_PATTERN}
+        case "function", "metrics":
+            return {"type": "object", "minProperties": 1, "additionalProperties": _declared_metric()}
         case "target", "values":
             return {"type": "array", "minItems": 1, "items": {"type": "number"}}
     # TOML has no null: a field that may be left out is left out.

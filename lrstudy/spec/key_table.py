@@ -8,14 +8,19 @@ from __future__ import annotations
 import json
 from typing import Any, Literal, get_args, get_origin
 
+from pydantic import BaseModel
+
 from lrstudy.catalog.moved_options import MOVED_OPTIONS
 from lrstudy.spec.field_docs import FIELD_DOCS
+from lrstudy.spec.function_task import FunctionTask
 from lrstudy.spec.load import SECTIONS
 
 
 def key_tables() -> str:
     """Return one Markdown table for each section of a study file, with every key, default and meaning."""
-    return "\n".join([_top_level(), *(_section(name) for name in SECTIONS)])
+    sections = [_section(f"[{name}]", name, model) for name, model in SECTIONS.items()]
+    function = _section("[task]` with `train", "function", FunctionTask)
+    return "\n".join([_top_level(), sections[0], function, *sections[1:]])
 
 
 def _top_level() -> str:
@@ -30,8 +35,8 @@ def _top_level() -> str:
     return _table(rows)
 
 
-def _section(name: str) -> str:
-    fields = SECTIONS[name].model_fields
+def _section(title: str, name: str, model: type[BaseModel]) -> str:
+    fields = model.model_fields
     rows = [
         _row(
             key,
@@ -40,7 +45,7 @@ def _section(name: str) -> str:
         )
         for key, field in fields.items()
     ]
-    return f"**`[{name}]`**\n\n{_table(rows)}"
+    return f"**`{title}`**\n\n{_table(rows)}"
 
 
 def _table(rows: list[str]) -> str:

@@ -26,6 +26,7 @@ from lrstudy.spec.checks import (
     check_task,
     check_task_fits,
     check_tested,
+    check_workers,
     default_metric,
 )
 from lrstudy.spec.function_task import FunctionTask, check_function_task
@@ -125,6 +126,8 @@ def parse_study(raw: Mapping[str, Any], where: str, overrides: Sequence[str] = (
             check_task_fits(task, sections["resources"], troubles)
     elif task is not None:
         check_function_task(task, troubles)
+        if "resources" in sections:
+            check_workers(sections["resources"], troubles)
         if "budget" in sections:
             check_pruner(task, sections["budget"], troubles)
     if "target" in sections:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny
 
 from lrstudy.catalog.metric_kinds import metric_kind
-from lrstudy.catalog.task_parts import CLASSIFICATION_LOSSES
+from lrstudy.catalog.task_parts import CLASSIFICATION_LOSSES, STREAMED
 from lrstudy.records import Phase
 from lrstudy.rules.budget import TrialBudget
 from lrstudy.rules.clocks import clock_of
@@ -64,6 +64,12 @@ def _metric_names(raw: Any) -> Any:
     return _tuple(raw)
 
 
+class Loader(_Section):
+    """A DataLoader that reads the rows batch by batch, instead of a tensor of all of them."""
+
+    workers: int = Field(default=2, ge=0, le=256)
+
+
 class TaskSpec(_Section):
     """The training task: data, model, loss, base optimizer and training length."""
 
@@ -77,6 +83,7 @@ class TaskSpec(_Section):
     validation: float = Field(default=0.2, gt=0, lt=1)
     test: float = Field(default=0.2, gt=0, lt=1)
     rows: int | None = Field(default=None, ge=2)
+    loader: Loader | None = None
     augment: Annotated[tuple[str, ...], BeforeValidator(_tuple)] = ()
     normalize: str | None = None
     precision: Literal["float32", "bf16", "fp16", "tf32", "float64"] = "float32"
@@ -88,6 +95,11 @@ class TaskSpec(_Section):
     deterministic: bool = False
     divergence: float = Field(default=1e9, gt=0)
     metrics: Annotated[tuple[str, ...], BeforeValidator(_metric_names)] = ()
+
+    @property
+    def streamed(self) -> bool:
+        """Return True if rows are read batch by batch."""
+        return self.loader is not None or self.dataset.name in STREAMED
 
     @property
     def declared(self) -> dict[str, dict[str, Any]]:
@@ -140,7 +152,8 @@ class Target(_Section):
 class Resources(_Section):
     """CPUs and GPUs of each trial, and the number that run at once (0: as many as the cluster holds).
 
-    ``gpus``: a trial trains on one GPU or a share of it, never on several.
+    ``workers``: the processes that train a trial together, each with ``cpus`` and ``gpus``; more than one
+    only for a user's training function. ``gpus``: a worker trains on one GPU or a share of it.
     ``lanes``: up to how many trials share one worker, trained side by side; ``auto``: as many as a fixed
     rule gives for the model and the shapes of a step; 0: each has its own.
     ``step``: how a training step is computed, call by call or as one captured graph (on a GPU).
@@ -148,6 +161,7 @@ class Resources(_Section):
 
     cpus: int = Field(default=1, ge=1)
     gpus: float = Field(default=0.0, ge=0, le=1)
+    workers: int = Field(default=1, ge=1)
     accelerator: str = ""
     max_concurrent: int = Field(default=0, ge=0)
     lanes: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"
@@ -276,6 +290,11 @@ class Study(_Section):
     def clock(self) -> str:
         """The clock of the study, in which the length of a trial is counted (``rules.clocks``)."""
         return clock_of(dict(self.task))[0]
+
+    @property
+    def target_clock(self) -> str:
+        """The clock of targets and verdicts."""
+        return self.target.clock or self.clock
 
     @property
     def length(self) -> int:

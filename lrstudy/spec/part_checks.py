@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from lrstudy.catalog import REQUIRED, Component
-from lrstudy.catalog.task_parts import DATASETS, LOSSES, MODELS, OPTIMIZERS, TORCHVISION
+from lrstudy.catalog.task_parts import DATASETS, LOSSES, MODELS, OPTIMIZERS, STREAMED, TORCHVISION
 from lrstudy.errors import did_you_mean, with_article
 from lrstudy.spec.models import ComponentSpec
 from lrstudy.spec.space import Trouble
@@ -17,7 +17,7 @@ OWN_NAME: Final = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 """The name of users' own code, ``module:attribute``."""
 
 PARTS: Final[Mapping[str, Mapping[str, Component]]] = MappingProxyType(
-    {"dataset": DATASETS, "model": MODELS, "loss": LOSSES, "optimizer": OPTIMIZERS}
+    {"dataset": {**DATASETS, **STREAMED}, "model": MODELS, "loss": LOSSES, "optimizer": OPTIMIZERS}
 )
 GROUPS: Final = "groups"
 """The optimizer's option that divides the parameters."""

@@ -27,8 +27,8 @@ _TYPES = {
 # What a bound is for, where its number does not say it.
 _BOUNDS = {
     "resources.gpus": (
-        "must be at most 1: a trial trains on one GPU or a share of it",
-        "Give at most 1; several GPUs run several trials at once.",
+        "must be at most 1: a worker trains on one GPU or a share of it",
+        "Give at most 1, and for several GPUs in a trial of your own [task] train: workers = N, gpus = 1.",
     )
 }
 

@@ -124,11 +124,6 @@ class StudyInfo:
         return clock_of(self.spec["task"])[1]
 
     @property
-    def epochs(self) -> int:
-        """The number of epochs that a trial may train; ``KeyError`` for a study in another clock."""
-        return int(self.spec["task"]["epochs"])
-
-    @property
     def budget(self) -> TrialBudget:
         """The trials that every schedule may spend."""
         return TrialBudget.of(self.spec["budget"])

@@ -13,6 +13,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from lrstudy.rules.seeding import derive_seed
+from lrstudy.tasks.loader_pipeline import LoaderPipeline
 from lrstudy.tasks.losses import Loss, build_loss
 from lrstudy.tasks.metric_sums import MetricSums
 from lrstudy.tasks.models import build_model
@@ -85,7 +86,8 @@ def assemble(
     breaks the contract.
     """
     seeds = Seeds() if seeds is None else seeds
-    pipeline = Pipeline(data, task, device)
+    kind = Pipeline if data.streams is None else LoaderPipeline
+    pipeline = kind(data, task, device)
     precision = precision_of(task, device)
     if seeds.dropout is not None:
         torch.manual_seed(seeds.dropout)

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from lrstudy.catalog.task_parts import TORCHVISION
 from lrstudy.tasks.assembly import assemble
+from lrstudy.tasks.model_outputs import logits_of
 from lrstudy.tasks.task_data import TaskData
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ def data_fingerprint(data: TaskData) -> str:
     """Return a digest of every split's rows, their order, types and shapes."""
     found = hashlib.blake2b(digest_size=16)
     found.update(f"{data.classes} {data.image} {data.full_scale}".encode())
+    if data.streams is not None:  # of a stream, the first rows and the numbers of rows
+        found.update(f"{[data.rows(name) for name in data.splits]}".encode())
     for name, split in data.splits.items():
         for array in (split.inputs, split.targets):
             found.update(f"{name} {array.dtype.str} {array.shape}".encode())
@@ -52,7 +55,7 @@ def model_fingerprint(task: TaskSpec, data: TaskData) -> dict[str, list[float | 
     state = torch.default_generator.get_state()
     try:
         with torch.no_grad():
-            outputs = model(inputs)
+            outputs = logits_of(model(inputs))
     finally:
         torch.default_generator.set_state(state)
     weights = [value for value in model.state_dict().values() if isinstance(value, Tensor) and value.numel()]

@@ -16,6 +16,7 @@ from torch.nn import functional
 from lrstudy.catalog.task_parts import LOSSES
 from lrstudy.rules.user_modules import UserCode, call, load
 from lrstudy.rules.values import as_lists
+from lrstudy.tasks.model_outputs import as_rows
 from lrstudy.tasks.part_options import complete_options
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ class Loss(nn.Module):
     """A named loss: ``loss(outputs, targets)`` is a scalar.
 
     ``outputs`` (m, n) are logits or predictions; ``targets`` are class numbers (m,) for the losses of
-    classification and numbers (m, n) for the others.
+    classification and numbers (m, n) for the others. Of sequences, (m, time, n) and (m, time), each position
+    is a row.
     """
 
     def __init__(self, name: str, function: LossFunction, options: Mapping[str, Any]) -> None:
@@ -46,6 +48,8 @@ class Loss(nn.Module):
         """Return the loss of a batch, computed in float32 at least."""
         if outputs.dtype.itemsize < 4:  # under autocast; not every loss is on its list
             outputs = outputs.float()
+        if targets.dim() > 1:
+            outputs, targets = as_rows(outputs, targets)
         return self._function(outputs, targets, **self.options)
 
     def evaluated(self) -> Loss:

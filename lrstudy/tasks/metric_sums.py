@@ -23,7 +23,7 @@ class MetricSums:
 
     def __init__(self, classes: int | None, device: torch.device | str | int) -> None:
         self._classes = classes
-        self._rows = 0
+        self._rows, self._positions = 0, 1  # of a row
         self._device = torch.device(device)
         # Apple's GPUs have no float64.
         self._dtype = torch.float32 if self._device.type == "mps" else torch.float64
@@ -34,8 +34,16 @@ class MetricSums:
         self._moments: Tensor | None = None
 
     def update(self, loss: Tensor, outputs: Tensor, targets: Tensor) -> None:
-        """Count a batch: its mean ``loss``, ``outputs`` (m, n), ``targets`` (m,) or (m, n)."""
+        """Count a batch: its mean ``loss``, ``outputs`` (m, n), ``targets`` (m,) or (m, n).
+
+        Sequences have outputs (m, time, n) and class numbers (m, time).
+        """
         self._rows += len(targets)
+        if self._classes is not None and targets.dim() > 1:  # sequences: their outputs would take much memory
+            self._positions = targets[0].numel()
+            self._loss += loss.detach().to(self._dtype) * len(targets)
+            self._correct += (chosen_classes(outputs.detach()) == targets).sum()
+            return
         self._waiting.append((loss.detach(), outputs.detach(), targets))
         if len(self._waiting) == _TOGETHER:
             self._count()
@@ -75,7 +83,7 @@ class MetricSums:
         if self._classes is not None:
             # A row count beyond 2^53 is out of reach: float64 holds it exactly.
             loss, correct = torch.stack([self._loss, self._correct.to(self._dtype)]).tolist()
-            return {"loss": loss / rows, "accuracy": correct / rows}
+            return {"loss": loss / rows, "accuracy": correct / rows / self._positions}
         if self._moments is None:
             return {"loss": float("nan"), "r2": float("nan")}
         _, total, squares, squared_error = self._moments

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from lrstudy.errors import Problem
 from lrstudy.tasks.assembly import Seeds, TrainingParts, assemble
+from lrstudy.tasks.model_outputs import logits_of
 from lrstudy.tasks.task_data import TaskData
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def contract_problems(
     def look(model: nn.Module) -> _Snapshot:
         model.eval()
         with torch.no_grad():
-            outputs = model(inputs.clone())
+            outputs = logits_of(model(inputs.clone()))
         return _Snapshot(_state(model), outputs.detach().clone())
 
     def problem(message: str, remedy: str) -> Problem:
@@ -187,7 +188,7 @@ def _train(parts: TrainingParts, inputs: Tensor, targets: Tensor) -> Tensor:
     parts.model.train()
     optimizer = parts.new_optimizer()
     with parts.precision.autocast():
-        outputs: Tensor = parts.model(inputs.clone())
+        outputs: Tensor = logits_of(parts.model(inputs.clone()))
         loss = parts.loss(outputs, targets)
     loss.backward()
     optimizer.step()

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from lrstudy.catalog.metric_kinds import EXTRA, MetricKind, metric_kind
 from lrstudy.errors import Problem, StudyFileError
+from lrstudy.tasks.model_outputs import as_rows
 
 
 class NamedMetrics:
@@ -29,7 +30,7 @@ class NamedMetrics:
         """Count a batch: raw outputs (m, n) and targets (m,) or (m, n)."""
         if not self._metrics:
             return
-        given = outputs.detach()
+        given, targets = as_rows(outputs.detach(), targets)
         given = given.float() if given.dtype.itemsize < 4 else given
         if self._classes is not None:
             given = class_scores(given, self._loss)

@@ -62,11 +62,11 @@ def optimizer_problems(parts: TrainingParts) -> Iterator[Problem]:
     try:
         once, double = _stepped(parts, 1.0), _stepped(parts, 2.0)
     except Exception as error:  # noqa: BLE001 - whatever the user's code raises
-        message = f"fails in its first step: {cause_of(error)}"
+        message = f"fails in its first steps: {cause_of(error)}"
         yield problem(message, "Choose one whose step() takes no argument and fits the model's parameters.")
         return
     if not all(bool(torch.isfinite(value).all()) for value in once[1]):
-        yield problem("makes the weights NaN or infinite in its first step", "Give it a smaller lr.")
+        yield problem("makes the weights NaN or infinite in its first steps", "Give it a smaller lr.")
     elif all(torch.equal(one, two) for one, two in zip(once[1], double[1], strict=True)):
         yield problem("takes the same step whatever the lr in its groups: no schedule could change its rate")
     else:
@@ -74,9 +74,10 @@ def optimizer_problems(parts: TrainingParts) -> Iterator[Problem]:
 
 
 def _stepped(parts: TrainingParts, factor: float) -> tuple[Optimizer, list[Tensor]]:
-    """Return a new optimizer after a step at a multiple of its rate, and the weights that the step gave.
+    """Return a new optimizer after two steps at a multiple of its rate, and the weights that they gave.
 
-    The model's weights and gradients are as before.
+    Two, because some (SOAP) only prepare their state in the first. The model's weights and gradients are as
+    before.
     """
     parameters = list(parts.model.parameters())
     before = [value.detach().clone() for value in parameters]
@@ -84,7 +85,10 @@ def _stepped(parts: TrainingParts, factor: float) -> tuple[Optimizer, list[Tenso
     optimizer = parts.new_optimizer()
     for group in optimizer.param_groups:
         group["lr"] = group["lr"] * factor
-    optimizer.step()
+    for _ in range(2):
+        for value, gradient in zip(parameters, gradients, strict=True):
+            value.grad = None if gradient is None else gradient.clone()
+        optimizer.step()
     after = [value.detach().clone() for value in parameters]
     with torch.no_grad():
         for value, weight, gradient in zip(parameters, before, gradients, strict=True):

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, Literal
 from weakref import WeakKeyDictionary
 
@@ -82,13 +83,13 @@ class Pipeline:
     @property
     def batches_per_epoch(self) -> int:
         """Return the number of batches that ``train_batches`` gives."""
-        rows, size = len(self._data.train.targets), self._batch_size
+        rows, size = self._data.rows("train"), self._batch_size
         return rows // size + (1 if self._keeps_rest(rows) else 0)
 
     @property
     def rows_per_epoch(self) -> int:
         """Return the number of rows that these batches hold."""
-        rows = len(self._data.train.targets)
+        rows = self._data.rows("train")
         return rows if self._keeps_rest(rows) else rows - rows % self._batch_size
 
     def _keeps_rest(self, rows: int) -> bool:
@@ -96,10 +97,16 @@ class Pipeline:
         rest = rows % self._batch_size
         return rest > 1 or (rest == 1 and rows == 1)
 
-    def train_steps(self, generator: torch.Generator) -> Iterator[list[Batch]]:
-        """Yield ``train_batches``, as many at a time as make a training step; the last may be fewer."""
+    def train_steps(self, generator: torch.Generator, start: int = 0) -> Iterator[list[Batch]]:
+        """Yield ``train_batches``, as many at a time as make a training step; the last may be fewer.
+
+        The first ``start`` steps are left out.
+        """
+        yield from islice(self._in_steps(self.train_batches(generator)), start, None)
+
+    def _in_steps(self, batches: Iterable[Batch]) -> Iterator[list[Batch]]:
         step: list[Batch] = []
-        for batch in self.train_batches(generator):
+        for batch in batches:
             step.append(batch)
             if len(step) == self._accumulate:
                 yield step

@@ -15,6 +15,7 @@ from lrstudy.errors import ContractError, InputError, Problem, StudyFileError
 from lrstudy.rules.user_modules import cause_of
 from lrstudy.tasks.assembly import TrainingParts, assemble
 from lrstudy.tasks.model_contract import build_models, contract_problems
+from lrstudy.tasks.model_outputs import logits_of
 from lrstudy.tasks.own_parts_check import loss_problems, optimizer_problems
 from lrstudy.tasks.task_data import TaskData
 from lrstudy.tasks.value_checks import value_problems
@@ -43,7 +44,11 @@ def check_task(task: TaskSpec, data: TaskData, metric: str = "") -> None:
     try:
         parts = assemble(task, data, torch.device("cpu"))
         parts.new_metrics()
-        problems = list(value_problems(task, data, parts.pipeline)) if task.dataset.is_users_own else []
+        problems = (
+            list(value_problems(task, data, parts.pipeline))
+            if task.dataset.is_users_own and data.streams is None
+            else []
+        )
         problems += _problems(parts, data)
     finally:
         torch.default_generator.set_state(state)
@@ -155,8 +160,9 @@ def step_problems(parts: TrainingParts, inputs: Tensor, targets: Tensor) -> Iter
 
     try:
         with parts.precision.autocast():
-            outputs = parts.model(inputs.clone())
-            expected = (len(inputs), parts.pipeline.outputs)
+            outputs = logits_of(parts.model(inputs.clone()))
+            positions = targets.shape[1:] if parts.classes is not None else ()  # of sequences
+            expected = (len(inputs), *positions, parts.pipeline.outputs)
             if not isinstance(outputs, Tensor) or tuple(outputs.shape) != expected:
                 got = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
                 message = f"maps {tuple(inputs.shape)} to {got}, not to {expected}"

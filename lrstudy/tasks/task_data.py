@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from lrstudy.errors import Problem, StudyFileError
+from lrstudy.errors import ContractError, Problem, StudyFileError
 from lrstudy.rules.seeding import derive_seed
 from lrstudy.tasks.splits import Split
 
 if TYPE_CHECKING:
     from lrstudy.spec import TaskSpec
+    from lrstudy.tasks.item_streams import Streams
 
 SPLITS: Final = ("train", "validation", "test")
 
@@ -30,6 +31,9 @@ class TaskData:
     int64 (rows,) where there are ``classes``, else float32 (rows, outputs). A user's own inputs and targets
     may be float64. ``full_scale`` is what the normalisation ``scale`` divides by; None: the largest
     magnitude of the training split. Arrays may be read-only (they come out of Ray's object store).
+
+    With ``streams`` rows are read batch by batch, and the splits here hold the first of them alone. These may
+    be sequences: int64 inputs (rows, time) and targets (rows, time).
     """
 
     name: str
@@ -39,6 +43,13 @@ class TaskData:
     classes: int | None
     image: bool
     full_scale: float | None = None
+    streams: Streams | None = None
+
+    def rows(self, split: str) -> int:
+        """Return the number of rows of a split."""
+        if self.streams is not None:
+            return len(self.streams.splits[split])
+        return len(self.splits[split].targets)
 
     @property
     def splits(self) -> Mapping[str, Split]:
@@ -48,7 +59,7 @@ class TaskData:
     @property
     def description(self) -> str:
         """The numbers of rows, their shape, and the meaning given to the targets, in a line."""
-        rows = ", ".join(f"{len(split.targets):,} {name}" for name, split in self.splits.items())
+        rows = ", ".join(f"{self.rows(name):,} {name}" for name in self.splits)
         inputs = self.train.inputs
         shape = "×".join(str(side) for side in inputs.shape[1:])
         kind = "images" if self.image else "features"
@@ -62,6 +73,8 @@ class TaskData:
     @property
     def repeated_rows(self) -> str:
         """A sentence on validation and test rows that are training rows too; empty if none are."""
+        if self.streams is not None:
+            return ""
         known = set(_row_digests(self.train.inputs))
         counts = {
             name: sum(row in known for row in _row_digests(split.inputs))
@@ -87,6 +100,8 @@ def load_data(spec: TaskSpec, seed: int, root: Path | None = None) -> TaskData:
     """
     from lrstudy.tasks.datasets import load_raw
 
+    if spec.streamed:
+        return _streamed(spec, seed)
     raw = load_raw(spec.dataset, seed, root)
     train, validation, test = raw.train, raw.validation, raw.test
     split = _Splitter(seed, stratified=raw.classes is not None)
@@ -105,6 +120,27 @@ def load_data(spec: TaskSpec, seed: int, root: Path | None = None) -> TaskData:
         image=raw.image,
         full_scale=raw.full_scale,
     )
+
+
+def _streamed(spec: TaskSpec, seed: int) -> TaskData:
+    """Return the data of a task whose rows are read batch by batch, with the first rows of each split."""
+    from lrstudy.tasks.item_streams import Streams
+
+    streams = Streams(spec, seed)
+    train, validation, test = (_sample(streams, name) for name in SPLITS)
+    numbers = train.targets.dtype.kind == "f"
+    if not numbers and streams.classes is None:
+        remedy = 'Add "classes" to the mapping that is returned, or give the data set an attribute classes.'
+        message = "does not tell the number of its classes"
+        raise ContractError(Problem("task", "dataset", message, remedy, spec.dataset.name))
+    image = train.inputs.ndim == 4
+    classes = None if numbers else streams.classes
+    return TaskData(spec.dataset.name, train, validation, test, classes, image, streams=streams)
+
+
+def _sample(streams: Streams, split: str) -> Split:
+    inputs, targets = streams.sample(split)
+    return Split(inputs, targets.reshape(len(targets), -1) if targets.dtype.kind == "f" else targets)
 
 
 class _Splitter:

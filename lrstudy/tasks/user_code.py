@@ -77,6 +77,28 @@ def make_model(spec: ComponentSpec, input_shape: tuple[int, ...], outputs: int) 
     return model
 
 
+def make_items(spec: ComponentSpec, seed: int) -> dict[str, Any]:
+    """Return a user's own data sets by split, whose items are read batch by batch, and ``classes`` if given.
+
+    Raises ``ContractError`` for anything but data sets.
+    """
+    seed = derive_seed(seed, "dataset")
+    problems: list[Problem] = []
+
+    def complain(message: str, remedy: str) -> None:
+        problems.append(Problem("task", "dataset", message, remedy, spec.name))
+
+    made = _call("dataset", spec, {"seed": seed}, seed)
+    more = {}
+    if isinstance(made, Mapping) and "classes" in made:
+        more["classes"] = made["classes"]
+        made = {name: value for name, value in made.items() if name != "classes"}
+    found = {**by_split(made, complain), **more}
+    if problems:
+        raise ContractError(problems)
+    return found
+
+
 def make_data(spec: ComponentSpec, seed: int) -> RawData:
     """A user's own data set, called twice: it must give the same rows.
 

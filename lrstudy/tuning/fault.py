@@ -13,6 +13,8 @@ from lrstudy.safe_text import text_of
 _ALLOCATOR = ("can't allocate memory", "not enough memory")
 # Part of the message with which Ray reports that it killed a worker because its machine's memory ran out.
 _MEMORY_MONITOR = "running low on memory"
+# Parts of the messages of torch's process groups in a rank whose peer has ended.
+_PEER_ENDED = ("connection closed by peer", "connection reset by peer", "remote process exited")
 
 
 class Fault(StrEnum):
@@ -24,11 +26,28 @@ class Fault(StrEnum):
     STUCK = "stuck"
 
 
+class RankError(Exception):
+    """The error of one of the workers that train a trial together; ``text`` has its traceback."""
+
+    def __init__(self, rank: int, fault: Fault, text: str) -> None:
+        super().__init__(rank, fault, text)
+        self.fault, self.text = fault, f"in rank {rank}:\n{text}" if rank else text
+
+
+def fault_in_rank(error: BaseException) -> Fault:
+    """Return the kind of fault for an exception in one rank: the loss of another rank is its own loss too."""
+    if isinstance(error, RuntimeError) and any(words in text_of(error).lower() for words in _PEER_ENDED):
+        return Fault.LOST
+    return fault_of(error)
+
+
 def fault_of(error: BaseException | None) -> Fault:
     """Return the kind of fault for an exception that a trial raised, or that Ray raised for the trial."""
     if isinstance(error, RayTaskError):
         cause: BaseException | None = error.cause
         return fault_of(cause) if cause is not None else Fault.ERROR
+    if isinstance(error, RankError):
+        return error.fault
     if isinstance(error, MemoryError | torch.OutOfMemoryError | OutOfMemoryError):
         return Fault.MEMORY
     text = text_of(error).lower()

@@ -41,8 +41,8 @@ class Repetition:
     """The comparison of a repeated trial with its record; times are left out."""
 
     trial: str
-    epochs_recorded: int
-    epochs_repeated: int
+    recorded: int
+    repeated: int
     columns: int
     first: Difference | None
     largest_relative: float
@@ -50,16 +50,14 @@ class Repetition:
     @property
     def same(self) -> bool:
         """Return True if every recorded value was reproduced, bit by bit."""
-        return self.first is None and self.epochs_recorded == self.epochs_repeated
+        return self.first is None and self.recorded == self.repeated
 
     def __str__(self) -> str:
         if self.same:
-            return f"{self.trial}: {counted(self.epochs_recorded, 'epoch')} repeated, every value as recorded"
+            return f"{self.trial}: {counted(self.recorded, 'evaluation')} repeated, every value as recorded"
         lines = [f"{self.trial}: differs from its record"]
-        if self.epochs_recorded != self.epochs_repeated:
-            lines.append(
-                f"  recorded {counted(self.epochs_recorded, 'epoch')}, repeated {self.epochs_repeated}"
-            )
+        if self.recorded != self.repeated:
+            lines.append(f"  recorded {counted(self.recorded, 'evaluation')}, repeated {self.repeated}")
         if self.first is not None:
             first = self.first
             values = f"{first.column} {first.recorded!r} is now {first.repeated!r}"
@@ -69,9 +67,9 @@ class Repetition:
 
 
 def repeat(store: Store, study: Study, trial_id: str, own: Sequence[Path] = ()) -> Repetition:
-    """Train a recorded trial again for the recorded number of epochs, and compare.
+    """Train a recorded trial again for the recorded number of evaluations, and compare.
 
-    Raises ``InputError`` if the store has no such trial or none of its epochs, or if its data or model have
+    Raises ``InputError`` if the store has no such trial or no evaluation of it, or if its data or model have
     changed.
     """
     records = {record.trial_id: record for record in store.trial_records()}
@@ -81,8 +79,8 @@ def repeat(store: Store, study: Study, trial_id: str, own: Sequence[Path] = ()) 
         raise InputError(Problem(str(store.location), "TRIAL", "is no trial of this run", remedy, trial_id))
     before = [row for key, row in store.evaluation_records() if key.trial_id == trial_id]
     if not before:
-        remedy = "Choose a trial that has epochs: lrstudy query RUN lists them."
-        raise InputError(Problem(str(store.location), trial_id, "has no recorded epoch", remedy))
+        remedy = "Choose a trial that has evaluations: lrstudy query RUN lists them."
+        raise InputError(Problem(str(store.location), trial_id, "has no recorded evaluation", remedy))
     check_imports(study, own)
     make_importable(own)
     torch.set_num_threads(study.resources.cpus)
@@ -97,7 +95,7 @@ def repeat(store: Store, study: Study, trial_id: str, own: Sequence[Path] = ()) 
 def compare(
     trial_id: str, before: Sequence[EvaluationRecord], after: Sequence[EvaluationRecord]
 ) -> Repetition:
-    """Compare every measured value of two trainings, epoch by epoch."""
+    """Compare every measured value of two trainings, evaluation by evaluation."""
     columns = [name for name in before[0].values() if not name.endswith("_seconds")]
     first: Difference | None = None
     largest = 0.0
@@ -112,19 +110,19 @@ def compare(
 
 
 def _train(
-    study: Study, data: TaskData | None, record: TrialRecord, epochs: int, *, lanes: bool
+    study: Study, data: TaskData | None, record: TrialRecord, evaluations: int, *, lanes: bool
 ) -> list[EvaluationRecord]:
     kind = study.schedule(record.schedule).kind
     config = TrialConfig(
         record.trial_id, record.phase, record.schedule, kind, dict(record.params), record.seed
     )
-    tested = record.phase is Phase.RANGE_TEST  # trained to its end; other trials to the recorded epoch
+    tested = record.phase is Phase.RANGE_TEST  # trained to its end; other trials to the recorded evaluation
     group = start_group(study, data, [config], device_of(study), in_lanes=lanes and not tested)
     rows: list[EvaluationRecord] = []
     try:
         for pause in group.run():
             rows += pause.rows.values()
-            if len(rows) == epochs and not tested:
+            if len(rows) == evaluations and not tested:
                 break
     finally:
         group.close()

@@ -12,6 +12,7 @@ import torch
 
 from lrstudy.engine.lanes import LaneChoice, choose_lanes, seconds_per_step
 from lrstudy.engine.step import build_step
+from lrstudy.records import TrialRecord
 from lrstudy.rules.identity import deciding_task
 from lrstudy.spec import Study, TaskSpec
 from lrstudy.spec.hyperparameters import is_of_task
@@ -57,7 +58,7 @@ def estimate_seconds(study: Study, data: TaskData, run: Store | None = None) -> 
             advice = f"measured here, a step alone takes {alone * 1e3:.2g} ms: resources.lanes = 0 is faster"
     if any(is_of_task(name) for schedule in study.schedules for name in schedule.space):
         basis += ", at the values of [task]"
-    at_once = _at_once(study)
+    at_once = trials_at_once(study)
     seconds = _START_SECONDS + study.all_trials * each / at_once
     done = f"{basis}, {at_once} at once"
     return Estimate(seconds, done, steps, each, data.description, choice, advice)
@@ -67,15 +68,22 @@ def estimate_function(study: Study, run: Store | None = None) -> Estimate:
     """Estimate a study of a user's training function from the trials of an earlier run of the same task."""
     each, basis = (None, "") if run is None else _recorded(study, run)
     if each is None:
-        return Estimate(None, "no trial of it is recorded yet; lrstudy check measures some steps")
-    at_once = _at_once(study)
+        basis = "no trial of it is recorded yet; lrstudy check measures some steps"
+        return Estimate(None, basis, lanes=choose_lanes(study, None))
+    at_once = trials_at_once(study)
     seconds = _START_SECONDS + study.all_trials * each / at_once
-    return Estimate(seconds, f"{basis}, {at_once} at once", trial_seconds=each)
+    basis = f"{basis}, {at_once} at once"
+    return Estimate(seconds, basis, trial_seconds=each, lanes=choose_lanes(study, None))
 
 
-def _at_once(study: Study) -> int:
+def whole_study_seconds(study: Study, trial_seconds: float) -> float:
+    """Return the seconds of a study whose trials take so long each, Ray's start included."""
+    return _START_SECONDS + study.all_trials * (trial_seconds + _TRIAL_SECONDS) / trials_at_once(study)
+
+
+def trials_at_once(study: Study) -> int:
     """Return the number of trials that this machine runs at once."""
-    at_once = max(1, (os.cpu_count() or 1) // study.resources.cpus)
+    at_once = max(1, (os.cpu_count() or 1) // (study.resources.cpus * study.resources.workers))
     return min(at_once, study.resources.max_concurrent) if study.resources.max_concurrent else at_once
 
 
@@ -83,7 +91,7 @@ def _recorded(study: Study, run: Store) -> tuple[float | None, str]:
     """Return the mean seconds of the complete trials in a run of the same task, and a description."""
     if deciding_task(run.study.spec.get("task", {})) != deciding_task(study.to_json()["task"]):
         return None, ""
-    whole = [trial for trial in run.trial_records() if trial.epochs_run == study.built_in.epochs]
+    whole = [trial for trial in run.trial_records() if _done(trial, study.clock) == study.length]
     if not whole:
         return None, ""
     seconds = {trial.trial_id: (trial.ended_at - trial.started_at).total_seconds() for trial in whole}
@@ -95,12 +103,16 @@ def _recorded(study: Study, run: Store) -> tuple[float | None, str]:
     return statistics.fmean(seconds.values()), f"from {len(whole)} recorded trials"
 
 
+def _done(trial: TrialRecord, clock: str) -> float | None:
+    return trial.steps_run if clock == "steps" else trial.epochs_run
+
+
 def _evaluation_share(task: TaskSpec, data: TaskData, steps_per_epoch: int) -> float:
     """Return the seconds of evaluations per second of training steps."""
     evaluations = steps_per_epoch / (task.evaluate_every or steps_per_epoch)  # in an epoch
     models = 1 if task.ema is None else 2
     # A forward pass is about a third of a step.
-    return models * evaluations * len(data.validation.targets) / len(data.train.targets) / 3
+    return models * evaluations * data.rows("validation") / data.rows("train") / 3
 
 
 def _time_steps(study: Study, data: TaskData) -> float:

@@ -102,7 +102,18 @@ BROKEN: dict[str, tuple[dict[str, str], str, str, str, str]] = {
         "needs plain momentum", "Give a momentum above 0",
     ),
     "resources: two GPUs": (
-        parts(), "[resources]\ngpus = 2", "resources.gpus", "a trial trains on one GPU", "Give at most 1",
+        parts(),
+        "[resources]\ngpus = 2",
+        "resources.gpus",
+        "a worker trains on one GPU",
+        "workers = N, gpus = 1",
+    ),
+    "resources: two workers": (
+        parts(), "[resources]\nworkers = 2", "resources.workers = 2", "the built-in training has one process",
+        'train = "module:function"',
+    ),
+    "resources: no worker": (
+        parts(), "[resources]\nworkers = 0", "resources.workers = 0", "at least 1", "Give",
     ),
     "resources: lanes": (parts(), "[resources]\nlanes = -1", "resources.lanes", "at least 0", "Give"),
     "own: raises at import": (

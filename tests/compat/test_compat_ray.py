@@ -17,6 +17,8 @@ import ray
 from ray._private import parameter, ray_constants, services, utils
 from ray.air.execution._internal import RayActorManager
 from ray.exceptions import OutOfMemoryError, RayActorError, RayTaskError, TaskCancelledError
+from ray.train import WorkerGroupError
+from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError
 from ray.tune.execution.tune_controller import TrialRunnerWrapper, TuneController
 from ray.tune.experiment import Trial
 
@@ -25,10 +27,12 @@ from lrstudy.compat.ray import (
     ENVIRONMENT,
     PENDING_TRIALS,
     TALKATIVE_LOGGERS,
+    TRAIN_ENVIRONMENT,
     actor_of,
     expect_worker_losses,
     few_helpers,
     loopback_only,
+    lost_worker,
     own_session,
     start_local_ray,
 )
@@ -80,6 +84,18 @@ def test_a_tune_that_looks_different_is_left_alone() -> None:
     assert actor_of(SimpleNamespace()) is None
 
 
+# -- Train ----------------------------------------------------------------------------------------------
+
+
+def test_the_process_that_a_trainer_lost_is_known() -> None:
+    died = RayActorError(error_msg="killed")
+    failed = WorkerHealthCheckFailedError("A worker health check failed.", failure=died)
+    assert lost_worker(WorkerGroupError("", {0: RuntimeError("peer"), 1: failed})) is died
+    assert lost_worker(died) is died
+    assert lost_worker(WorkerGroupError("", {0: ValueError("the user's")})) is None
+    assert lost_worker(RayTaskError("run", "a traceback", ValueError("x"))) is None
+
+
 # -- names that are only texts ----------------------------------------------------------------------------
 
 
@@ -88,7 +104,7 @@ def test_every_environment_variable_is_one_that_ray_reads() -> None:
     sources = "".join(
         file.read_text(encoding="utf-8") for folder in folders for file in (RAY / folder).rglob("*.py")
     )
-    for name in (*ENVIRONMENT, PENDING_TRIALS):
+    for name in (*ENVIRONMENT, *TRAIN_ENVIRONMENT, PENDING_TRIALS):
         assert f'"{name}"' in sources, name
 
 

@@ -369,3 +369,28 @@ def test_names_that_utf_8_does_not_have_are_refused(override: str, says: str) ->
     with pytest.raises(StudyFileError, match=says) as caught:
         parse_study(study, "here", [override])
     str(caught.value).encode("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["target.clock=tokens"], "is not counted by the built-in training"),
+        (["target.clock=seconds"], "cannot be compared in a study with lanes"),
+        (["target.clock=hours"], ""),
+    ],
+)
+def test_a_clock_that_the_training_does_not_count_is_refused(
+    tmp_path: Path, overrides: list[str], message: str
+) -> None:
+    assert message in problems_of(tmp_path, GOOD, *overrides)["target.clock"]
+
+
+def test_the_targets_clock_is_the_length_s_unless_it_is_named(tmp_path: Path) -> None:
+    path = write(tmp_path, GOOD)
+    study = load_study(path)
+    assert (study.clock, study.target_clock) == ("epochs", "epochs")
+    seconds = load_study(path, ["target.clock=seconds", "resources.lanes=0"])
+    assert (seconds.clock, seconds.target_clock) == ("epochs", "seconds")
+    # The same trials: only the report reads it.
+    assert seconds.spec_hash == study.spec_hash
+    assert restore_study(seconds.to_json(), "x").target.clock == "seconds"

@@ -73,7 +73,7 @@ def test_a_keras_log_becomes_a_study(tmp_path: Path) -> None:
         (0.9, 0.7, None, None),
     ]
     study = store.study
-    assert (study.reference, study.epochs, study.trials, study.confirm_seeds) == ("cosine", 2, 0, 1)
+    assert (study.reference, study.length, study.trials, study.confirm_seeds) == ("cosine", 2, 0, 1)
     assert study.schedules[0].kind == "recorded"
 
 

@@ -31,7 +31,7 @@ def test_what_a_report_asks_for() -> None:
     assert info.metric.name == "val_accuracy"
     assert info.targets == [0.9]
     assert (info.reference, info.margin) == ("fixed", 0.1)
-    assert (info.epochs, info.trials, info.confirm_seeds, info.seed) == (5, 4, 2, 3)
+    assert (info.length, info.trials, info.confirm_seeds, info.seed) == (5, 4, 2, 3)
     assert info.created_at == STARTED
     space = {"lr": {"low": 0.001, "high": 3.0, "log": True}, "gamma": [0.1, 0.5]}
     assert info.schedules == (

@@ -116,6 +116,8 @@ def test_a_metric_that_is_not_asked_for_is_no_target() -> None:
 
 
 def test_a_missing_package_is_named_with_the_extra(data: TaskData, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith("torchmetrics.")]:
+        monkeypatch.delitem(sys.modules, name)  # of earlier tests
     monkeypatch.setitem(sys.modules, "torchmetrics", None)
     with pytest.raises(StudyFileError, match=r"pip install 'lrstudy\[metrics\]'"):
         check_task(study("macro-f1").task, data)

@@ -18,9 +18,11 @@ from ray.exceptions import (
 from lrstudy.engine.trial import TrialConfig
 from lrstudy.records import Phase
 from lrstudy.spec import Faults
-from lrstudy.tuning.driver.retries import Retries, exclusive_request, loss_text
-from lrstudy.tuning.fault import Fault, fault_of
+from lrstudy.tuning.driver.retries import Retries, loss_text
+from lrstudy.tuning.fault import Fault, RankError, fault_in_rank, fault_of
 from lrstudy.tuning.job import Job
+from lrstudy.tuning.resource_request import exclusive_request
+from lrstudy.tuning.worker.process import users_traceback
 
 JOB = Job(TrialConfig("fixed-tune-000", Phase.TUNE, "fixed", "fixed", {"lr": 0.1}, 3))
 
@@ -48,6 +50,17 @@ def task_error(cause: Exception) -> RayTaskError:
 )
 def test_what_an_exception_stands_for(error: Exception | None, fault: Fault) -> None:
     assert fault_of(error) is fault
+
+
+def test_a_rank_whose_peer_has_ended_is_lost_with_it() -> None:
+    assert (
+        fault_in_rank(RuntimeError("[pair.cc:561] Connection closed by peer [127.0.0.1]:1235")) is Fault.LOST
+    )
+    assert fault_in_rank(RuntimeError("shapes differ")) is Fault.ERROR
+    assert fault_in_rank(MemoryError()) is Fault.MEMORY
+    error = RankError(1, Fault.MEMORY, "a traceback")
+    assert fault_of(error) is Fault.MEMORY
+    assert users_traceback(error) == "in rank 1:\na traceback"
 
 
 def test_torch_says_on_a_cpu_that_memory_is_out() -> None:

@@ -25,7 +25,15 @@ TESTED = {"fixed": {"lr": "range-test"}, "wild": {"kind": "fixed", "lr": {"low":
 class Driver:
     """A searcher with what it asks."""
 
-    def __init__(self, folder: Path, lanes: int, workers: int = 1, limit: int = 0, **sections: Any) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        lanes: int,
+        workers: int = 1,
+        limit: int = 0,
+        own_groups: bool = False,
+        **sections: Any,
+    ) -> None:
         spec = study(**sections)
         self.workers, self.now = workers, 0.0
         self.controller, self.retries = Controller(spec), Retries(spec.faults)
@@ -36,6 +44,7 @@ class Driver:
             limit,
             lanes=lanes,
             workers=lambda: self.workers,
+            own_groups=own_groups,
             clock=lambda: self.now,
         )
         self.groups: dict[str, dict[str, Any]] = {}
@@ -71,6 +80,19 @@ def test_without_lanes_no_more_trials_run_than_the_study_allows(tmp_path: Path) 
     assert [len(driver.suggest(name)) for name in "abc"] == [1, 1, 0]
     driver.complete("a")
     assert [len(driver.suggest(name)) for name in "cd"] == [1, 0]
+
+
+@pytest.mark.parametrize(("fit", "limit", "most"), [(2, 0, 2), (3, 1, 1), (2, 5, 2), (0, 0, 1)])
+def test_no_more_trials_of_several_workers_run_than_fit_whole(
+    tmp_path: Path, fit: int, limit: int, most: int
+) -> None:
+    """Tune knows nothing of what they reserve; if none fits at the moment, one waits."""
+    driver = Driver(tmp_path, lanes=0, workers=fit, limit=limit, own_groups=True)
+    assert [len(driver.suggest(name)) for name in "abcd"] == [1] * most + [0] * (4 - most)
+    driver.complete("a")
+    driver.workers += 1  # a machine has joined
+    more = 1 if limit == 1 else 2 if fit else 1
+    assert [len(driver.suggest(name)) for name in "efg"] == [1] * more + [0] * (3 - more)
 
 
 def test_a_trial_that_starts_again_takes_its_own_place(tmp_path: Path) -> None:

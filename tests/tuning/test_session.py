@@ -81,3 +81,41 @@ def test_a_ray_that_cannot_be_left_hides_no_error(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(ray, "init", fail)
     monkeypatch.setattr(ray, "shutdown", stuck)
     assert "the cause" in told()
+
+
+CPUS_4, CPUS_3 = {"CPU": 4.0}, {"CPU": 3.0}
+GPUS_2 = {"CPU": 8.0, "GPU": 2.0}
+WORKERS = {
+    "as many as fit": (Resources(workers=4), [CPUS_4], None),
+    "on two machines": (Resources(workers=7), [CPUS_4, CPUS_3], None),
+    "one too many": (Resources(workers=5), [CPUS_4], "5 workers of 1 CPUs, and there is room for 4"),
+    "not in the rest of each machine": (
+        Resources(workers=3, cpus=2),
+        [CPUS_3, CPUS_3],
+        "3 workers of 2 CPUs, and there is room for 2",
+    ),
+    "GPUs decide": (
+        Resources(workers=3, gpus=1),
+        [GPUS_2],
+        "3 workers of 1 CPUs and 1 GPUs, and there is room for 2",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WORKERS)
+def test_a_trial_with_all_of_its_workers_must_fit(case: str) -> None:
+    resources, machines, message = WORKERS[case]
+    total = {name: sum(each.get(name, 0.0) for each in machines) for name in ("CPU", "GPU")}
+    nodes = [{"Alive": True, "Resources": each} for each in machines]
+    problems = session._missing_resources(resources, total, nodes)
+    assert len(problems) == (message is not None)
+    if message is not None:
+        assert problems[0].key == "resources.workers"
+        assert message in problems[0].message
+        assert "Lower resources.workers to at most" in problems[0].remedy
+
+
+def test_this_machine_is_checked_for_all_workers_before_ray_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    (problem,) = session.check_local(Resources(workers=2))
+    assert "a trial asks for 2 workers of 1 CPUs, and there is room for 1" in problem.message

@@ -200,4 +200,4 @@ def test_a_repetition_that_differs_names_the_first_value_and_the_largest_differe
     assert "first in epoch 2: val_accuracy 0.6 is now 0.9" in str(found)
     short = compare("t", before, before[:2])
     assert not short.same
-    assert "recorded 3 epochs, repeated 2" in str(short)
+    assert "recorded 3 evaluations, repeated 2" in str(short)

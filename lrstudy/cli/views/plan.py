@@ -49,6 +49,7 @@ def plan_of(study: Study, estimate: Estimate) -> dict[str, Any]:
         "search": study.budget.search,
         "at_most": study.budget.pruner != "none" or study.budget.extend,
         "metric": study.target.metric,
+        "target_clock": study.target_clock,
         "targets": list(study.target.values) if study.target.values else None,
         "reference": study.target.reference,
         "schedules": schedules,
@@ -58,8 +59,8 @@ def plan_of(study: Study, estimate: Estimate) -> dict[str, Any]:
         "steps_per_epoch": estimate.steps_per_epoch,
         "seconds": estimate.seconds,
         "estimate": estimate.basis,
-        "cpu_hours": _hours(study, estimate, study.resources.cpus),
-        "gpu_hours": _hours(study, estimate, study.resources.gpus),
+        "cpu_hours": _hours(study, estimate, study.resources.cpus * study.resources.workers),
+        "gpu_hours": _hours(study, estimate, study.resources.gpus * study.resources.workers),
         "lanes": _lanes(estimate),
         "detectable": _detectable(study),
     }
@@ -119,7 +120,8 @@ def show_plan(console: Console, plan: dict[str, Any]) -> None:
     batch = f"batch {task['batch_size']}, " if "batch_size" in task else ""
     console.print(f"task      {parts}; {batch}{counted(plan['length'], _unit(plan))}")
     levels = ", ".join(f"{value:g}" for value in plan["targets"] or ()) or "derived from the reference"
-    console.print(f"target    {plan['metric']}: {levels}; reference: {escape(plan['reference'])}")
+    timed = "" if plan["target_clock"] == plan["clock"] else f", timed in {plan['target_clock']}"
+    console.print(f"target    {plan['metric']}: {levels}{timed}; reference: {escape(plan['reference'])}")
     console.print(f"search    {plan['search']}\n")
     columns = [
         names("schedule", longest=20),

@@ -16,6 +16,7 @@ from lrstudy.engine.function.random_states import (
     generators_of,
     load_generators,
     load_random,
+    samplers_of,
     save_random,
 )
 from lrstudy.engine.function.reports import refusal
@@ -54,7 +55,12 @@ class Batches:
             yield batch
         if not self.seen:
             raise refusal("trial.steps: the loader gave no batch", "Give a loader with at least one batch.")
+        self.end_pass()
+
+    def end_pass(self) -> None:
+        """Count the pass; the rest of its batches, if any, is left."""
         self.passes, self.seen, self._current = self.passes + 1, 0, None
+        self._next = _END
 
     def has_more(self) -> bool:
         """Return True if the pass has another batch; draws it, and keeps the position before that."""
@@ -84,25 +90,32 @@ class Batches:
                 self.passes = restored["passes"]
                 load_generators(restored["now"], self._generators)
             self._begin = save_random(self._generators)
-            return iter(self.loader)
+            return self._iterate()
         batches = self._replay(restored)
         load_random(restored["now"], self._generators)
         self.passes, self.seen = restored["passes"], restored["seen"]
         return batches
 
     def _replay(self, restored: Mapping[str, Any]) -> Iterator[Any]:
-        self._begin, seen = restored["begin"], restored["seen"]
+        self._begin, seen, self.passes = restored["begin"], restored["seen"], restored["passes"]
         if restored["loader"] is not None and _is_stateful(self.loader):
             self.loader.load_state_dict(restored["loader"])  # type: ignore[attr-defined]
-            return iter(self.loader)
+            return self._iterate()
         if self._begin is not None:
             load_random(self._begin, self._generators)
-        batches = iter(self.loader)
+        batches = self._iterate()
         for _ in range(seen):
             if next(batches, _END) is _END:
                 message = f"trial.steps: the loader has fewer batches now than the {seen} of the checkpoint"
                 raise refusal(message, "Give the same data as when the trial began.")
         return batches
+
+    def _iterate(self) -> Iterator[Any]:
+        """Begin a pass. Samplers that shuffle by its number (torch's ``DistributedSampler``) are given it."""
+        for sampler in samplers_of(self.loader).values():
+            if callable(set_epoch := getattr(sampler, "set_epoch", None)):
+                set_epoch(self.passes)
+        return iter(self.loader)
 
 
 def length_of(loader: Iterable[Any]) -> int | None:

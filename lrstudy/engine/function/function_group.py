@@ -6,36 +6,27 @@ import queue
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import Any, Final
 
 import torch
 
+from lrstudy.engine.function.function_call import call, check_end, keep_warning
 from lrstudy.engine.function.interval_clock import Every
 from lrstudy.engine.function.random_states import seed_all
-from lrstudy.engine.function.reports import broken
-from lrstudy.engine.function.trial_handle import Misfit, Trial, TrialEnded
+from lrstudy.engine.function.trial_handle import Trial
 from lrstudy.engine.function.trial_settings import Settings
 from lrstudy.engine.group import LeftoverError, Pause
 from lrstudy.engine.trial import State
-from lrstudy.errors import ContractError, Problem
+from lrstudy.errors import Problem
 from lrstudy.records import EvaluationRecord
 from lrstudy.rules.outcome import Outcome
 from lrstudy.rules.surroundings import process_kept
-from lrstudy.rules.user_line import defining_line
-from lrstudy.rules.user_modules import cause_of
+from lrstudy.rules.user_line import defining_line, line_of_thread
 
 # Between two pauses of a function that reports nothing: the caller may save or stop the trial there.
 _PAUSE_SECONDS: Final = 1.0
 # A function that catches the end of its trial is waited for this long.
 _END_SECONDS: Final = 30.0
-_KEEPS_NOTHING: Final = (
-    "the training function keeps nothing (trial.keep): a trial that is interrupted starts again from step 1"
-)
-_RESTORES_NOTHING: Final = (
-    "the training function uses neither trial.steps nor trial.epochs, where trial.keep restores; "
-    "a trial that is interrupted starts again from step 1"
-)
 
 
 class _Caller:
@@ -141,9 +132,10 @@ class FunctionGroup:
     def notes(self, i: int) -> tuple[str, ...]:
         """Return what the function logged since the last call, and, once, a warning if it keeps nothing."""
         notes, self._caller.notes = self._caller.notes, []
-        if self._trial.trains and not self._trial.keeps and not self._warned:
+        warning = keep_warning(self._trial)
+        if warning is not None and not self._warned:
             self._warned = True
-            notes.append(_RESTORES_NOTHING if self._trial.keeps_in_vain else _KEEPS_NOTHING)
+            notes.append(warning)
         return tuple(notes)
 
     def close(self) -> None:
@@ -163,15 +155,10 @@ class FunctionGroup:
 
     def _check_end(self) -> None:
         """Raise ``ContractError`` if the function returned too early; note the threads that it left."""
-        if self._trial.reason is None:
-            try:
-                self._trial.check_end()
-            except ContractError as error:
-                raise _placed(error, defining_line(self._function)) from None
-        left = [each.name for each in set(threading.enumerate()) - self._before if not each.daemon]
-        if left:
-            names = ", ".join(sorted(left))
-            self._caller.notes.append(f"the training function returned, and left these threads: {names}")
+        check_end(self._function, self._trial)
+        for thread in set(threading.enumerate()) - self._before:
+            if place := line_of_thread(thread):
+                self._caller.notes.append(f"the training function returned and left a thread running{place}")
 
     def _start(self, state: State | None) -> None:
         self._trial.close()
@@ -187,22 +174,10 @@ class FunctionGroup:
             if self._caller.turn.get():
                 torch.set_num_threads(self._threads)  # an earlier trial's thread may have set another number
                 seed_all(trial.seed)
-                trial.enter()
-                self._function(trial)
-        except (TrialEnded, Misfit):
-            pass
-        except SystemExit as error:
-            problem = broken(f"the function ended the program: {cause_of(error)}", "Return from it instead.")
-            said = ContractError(problem)
+                call(self._function, trial)
         except BaseException as error:  # noqa: BLE001 - run raises it in the worker's thread
             said = error
-        trial.leave()
         self._caller.said.put(said)
-
-
-def _placed(error: ContractError, place: str) -> ContractError:
-    """Return the error with the line in each message."""
-    return ContractError([replace(problem, message=problem.message + place) for problem in error.problems])
 
 
 def row_values(row: EvaluationRecord) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -30,6 +30,10 @@ class TrialSchedule(LRScheduler):
         self.last_epoch = 0
         self.steps = self.updates = 0
         """Calls of ``step``, and steps that the optimizer took."""
+        self.pass_length: int | None = None
+        """The steps of a whole pass over the data, where they are known."""
+        self.after_step: list[Callable[[], None]] = []
+        """Called at the end of every ``step``."""
         self._used: list[float] = []
         self._hooks = [self.optimizer.register_step_post_hook(self._count)]
         if self.optimizer is not given:
@@ -41,6 +45,8 @@ class TrialSchedule(LRScheduler):
         self.steps += 1
         self.last_epoch = self.steps
         self.schedule.after_step()
+        for each in self.after_step:
+            each()
 
     def before_step(self, loss: Tensor) -> None:
         """Give a step's loss to a schedule whose rate depends on it (Polyak's); other schedules ignore it.

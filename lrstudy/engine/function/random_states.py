@@ -62,13 +62,19 @@ def load_generators(state: Mapping[str, Any], generators: Mapping[str, torch.Gen
 def generators_of(loader: object) -> dict[str, torch.Generator]:
     """Return the generators that a ``DataLoader`` and its samplers draw the order of the data from."""
     found: dict[str, torch.Generator] = {}
-    owners: dict[str, object] = {"loader": loader}
-    for name in ("sampler", "batch_sampler"):
-        owner = getattr(loader, name, None)
-        owners[name] = owner
-        owners[f"{name}.sampler"] = getattr(owner, "sampler", None)
-    for name, owner in owners.items():
+    for name, owner in {"loader": loader, **samplers_of(loader)}.items():
         generator = getattr(owner, "generator", None)
         if isinstance(generator, torch.Generator) and not any(generator is each for each in found.values()):
             found[name] = generator
+    return found
+
+
+def samplers_of(loader: object) -> dict[str, object]:
+    """Return the samplers of a ``DataLoader`` by attribute; no sampler twice."""
+    found: dict[str, object] = {}
+    for name in ("sampler", "batch_sampler"):
+        owner = getattr(loader, name, None)
+        for key, sampler in ((name, owner), (f"{name}.sampler", getattr(owner, "sampler", None))):
+            if sampler is not None and not any(sampler is each for each in found.values()):
+                found[key] = sampler
     return found

@@ -25,7 +25,7 @@ def start_function(study: Study, config: TrialConfig, device: torch.device) -> F
     task = study.function
     assert task is not None
     function = load(train_code(task))
-    return FunctionGroup(function, settings_of(study, task, config, device), partial(_outcome, study))
+    return FunctionGroup(function, settings_of(study, task, config, device), partial(outcome_of, study))
 
 
 def train_code(task: FunctionTask) -> UserCode:
@@ -54,7 +54,8 @@ def settings_of(study: Study, task: FunctionTask, config: TrialConfig, device: t
     )
 
 
-def _outcome(study: Study, rows: Sequence[EvaluationRecord], reason: str | None) -> Outcome:
+def outcome_of(study: Study, rows: Sequence[EvaluationRecord], reason: str | None) -> Outcome:
+    """Return a trial's outcome from its evaluations and the reason why it diverged, if it did."""
     metric = study.metric
     measured = [metric.value(row.value(metric.column)) for row in rows]
     values = [math.nan if value is None else value for value in measured]

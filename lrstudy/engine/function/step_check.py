@@ -28,6 +28,7 @@ class StepCheck:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self.per_epoch: int | None = settings.steps_per_epoch
+        self.pass_length = self.per_epoch  # of a whole pass, also where passes are cut
         self.updating = False
         self._accumulate = 1
         self._micro = 0  # batches of the current group
@@ -52,7 +53,9 @@ class StepCheck:
         if known is None and loader is not None:
             known = length_of(loader)
         if known is not None:
-            self.per_epoch = known
+            most = self._settings.pass_steps
+            self.pass_length = known
+            self.per_epoch = known if most is None else min(known, most)
         elif self._settings.epochs is not None and self.per_epoch is None:
             message = "trial.schedule does not know how many steps an epoch has"
             remedy = "Pass loader=… (one with a length), steps_per_epoch=…, or set [task] steps_per_epoch."
@@ -122,9 +125,13 @@ class StepCheck:
             return True
         if self._settings.epochs is None or batches is None:
             return False
-        if batches.length is None:
+        if batches.length is None or self._settings.pass_steps is not None:
             return step - self._pass_began == self.per_epoch
         return batches.seen == batches.length
+
+    def cuts_pass(self, step: int) -> bool:
+        """Return True if the pass ends here although the loader may have more batches."""
+        return self._settings.pass_steps is not None and step - self._pass_began >= self._settings.pass_steps
 
     def _due(self, step: int) -> bool:
         every = self._settings.evaluate_every

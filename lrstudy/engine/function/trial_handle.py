@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import nn
@@ -17,37 +17,15 @@ from lrstudy.engine.function.function_schedule import TrialSchedule
 from lrstudy.engine.function.interval_clock import IntervalClock
 from lrstudy.engine.function.kept_objects import Kept, KeptObjects
 from lrstudy.engine.function.random_states import State, generators_of, load_random, save_random
+from lrstudy.engine.function.rank_zero import from_rank_zero
 from lrstudy.engine.function.reports import diverged, read_report, refusal
 from lrstudy.engine.function.rows import Rows
 from lrstudy.engine.function.step_check import StepCheck
+from lrstudy.engine.function.trial_caller import Caller, Misfit, TrialEnded
 from lrstudy.engine.function.trial_settings import Settings
 from lrstudy.engine.group import MISFITS
 from lrstudy.records import EvaluationRecord
 from lrstudy.safe_text import describe
-
-
-class TrialEnded(BaseException):
-    """Raised in a user's function once its trial is over; ``except Exception`` does not catch it."""
-
-
-class Misfit(BaseException):
-    """Raised in a user's function whose objects a checkpoint does not fit: it is called again without one."""
-
-
-class Caller(Protocol):
-    """The side that runs the function: a worker's loop, or ``try_training``."""
-
-    def pause(self, row: EvaluationRecord | None, *, safe: bool) -> bool:
-        """Take an evaluation, or none; return True if the trial continues. ``safe``: it may be saved now."""
-        ...
-
-    def due(self) -> bool:
-        """Return True if the caller wants a pause: cheap, for it is asked between every two steps."""
-        ...
-
-    def note(self, text: str) -> None:
-        """Take a remark for the run's log."""
-        ...
 
 
 class Trial:
@@ -119,6 +97,9 @@ class Trial:
         for name, generator in generators_of(loader).items():
             self._generators[f"{len(self._kept.schedules)}.{name}"] = generator
         self._kept.schedules.append(built)
+        built.pass_length = self._steps.pass_length
+        if self._settings.on_schedule is not None:
+            self._settings.on_schedule(built)
         return built
 
     def keep(self, **objects: Any) -> None:
@@ -159,6 +140,9 @@ class Trial:
                 yield batch
                 if self._steps.updating:
                     self._after_step(batches)
+                    if self._steps.cuts_pass(self.step):
+                        batches.end_pass()
+                        break
                 if self._steps.over(self.step, None):
                     return
             self._steps.end_pass(self.step)
@@ -213,10 +197,13 @@ class Trial:
 
         Values are numbers or tensors of one element. ``samples`` and ``tokens`` are totals since the start
         of the trial; samples are counted from the batches if they are not given. The trial may end here.
+        With several workers every rank must call it, and rank 0's values count.
         Raises ``ContractError`` for other names, missing metrics and values that are no numbers.
         """
         self._check_over()
         report = read_report(metrics, self._settings.declared)
+        if self.world_size > 1:
+            report = from_rank_zero(report)
         self._began = True
         if not self._kept.schedules:
             raise refusal(
@@ -382,7 +369,9 @@ class Trial:
                 each.schedule.after_epoch(self._rows.latest)
 
     def _pause_if_due(self) -> None:
-        if self._rows.waiting or self._caller.due():
+        """Pause between two passes, unless the gradients of an unfinished step would be lost."""
+        in_step = self._batches is not None and not self._steps.updating
+        if not in_step and (self._rows.waiting or self._caller.due()):
             self._pause(None, safe=True)
 
     def _pause(self, row: EvaluationRecord | None, *, safe: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +17,8 @@ class Settings:
 
     ``schedule`` is the name in the study, ``kind`` and ``schedule_params`` what it is built from; ``params``
     are the other searched values. ``declared`` are the names of the metrics that every report gives; None:
-    any names.
+    any names. With ``pass_steps`` every pass over the data ends after so many optimizer steps, as in a short
+    trial that tries the function out; ``on_schedule`` is called with each schedule that the function makes.
     """
 
     seed: int
@@ -30,6 +31,8 @@ class Settings:
     epochs: int | None = None
     evaluate_every: int | None = None
     steps_per_epoch: int | None = None
+    pass_steps: int | None = None
+    on_schedule: Callable[[Any], None] | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     params: Mapping[str, Any] = field(default_factory=dict)
     lr: float = 0.1

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 
 from lrstudy.engine.function.random_states import seed_all
-from lrstudy.engine.function.trial_handle import Trial, TrialEnded
+from lrstudy.engine.function.trial_caller import TrialEnded
+from lrstudy.engine.function.trial_handle import Trial
 from lrstudy.engine.function.trial_settings import Settings
 from lrstudy.records import EvaluationRecord
 from lrstudy.rules.metrics import Metric

@@ -67,6 +67,7 @@ def unsupported(task: TaskSpec) -> str | None:
         "gradients are clipped (task.clip_norm)": task.clip_norm is not None,
         "the weights are averaged (task.ema)": task.ema is not None,
         "the model is compiled (task.compile)": task.compile,
+        "a DataLoader reads the rows (task.loader)": task.streamed,
         "metrics are those of torchmetrics (task.metrics)": bool(task.metrics),
         "evaluations are not at the epochs' ends (task.evaluate_every)": task.evaluate_every is not None,
     }

@@ -70,9 +70,15 @@ def _other_metrics(study: Summary, x: Axis) -> list[Panel]:
     for metric in study.declared:
         if metric.name != "train_loss" and (items := with_curve(study, metric.name)):
             share = metric.is_share
-            y = Axis(metric_words(metric), percent=share, switch=not share)
+            y = Axis(metric_words(metric), percent=share, switch=not share, log=_spans_decades(items))
             panels.append(Panel(metric_title(metric), x, y, curve_lines(items)))
     return panels[:_OTHERS]
+
+
+def _spans_decades(items: Sequence[CurveOf]) -> bool:
+    """Return True if the means are above zero and some are a hundred times others."""
+    values = measured(value for _, _, curve in items for value in curve.value)
+    return all_positive(items) and max(values) > 100 * min(values)
 
 
 def _share_range(items: Sequence[CurveOf]) -> tuple[float, float]:

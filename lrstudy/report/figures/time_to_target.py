@@ -126,10 +126,12 @@ def _takeaway(study: Summary) -> str:
 
 
 def _reading(study: Summary) -> str:
+    # In a clock other than the trials' own, runs end at different times, and each is drawn to its end.
+    within = f" within {span(study.clock, study.length)}" if study.clock == study.trial_clock else ""
     return (
         "Each curve is the share of a schedule's confirm runs that have reached the target by that time "
         f"(one minus the Kaplan–Meier estimate); the band is its pointwise {percent(study.confidence)} "
-        "interval. A run reaches a target at the first evaluation that shows it. Runs that do not reach it "
-        f"within {span(study.clock, study.length)}, and runs that diverged, keep a curve below 100%. The "
-        "dotted line is at half of the runs. A schedule without a run that reached the target has no curve."
+        "interval. A run reaches a target at the first evaluation that shows it. Runs that do not reach it"
+        f"{within}, and runs that diverged, keep a curve below 100%. The dotted line is at half of the "
+        "runs. A schedule without a run that reached the target has no curve."
     )

@@ -23,10 +23,9 @@ from lrstudy.errors import ClusterError, Problem, did_you_mean
 from lrstudy.spec import Resources
 from lrstudy.tuning.cluster.machine import check_machine, provide_token, temporary_folder
 from lrstudy.tuning.cluster.reaper import VARIABLE, reaper
+from lrstudy.tuning.resource_request import KIND, needs, worker_count
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-# The prefix of accelerator kinds among Ray's resources.
-_KIND: Final = "accelerator_type:"
 _REACH_SECONDS: Final = 10.0
 # A start that fails after this time has run into a timeout; the shortest of Ray's is 20 s.
 _SLOW_SECONDS: Final = 15.0
@@ -62,7 +61,7 @@ def ray_session(address: str | None, resources: Resources) -> Iterator[str]:
             available = _cluster_resources()
         except Exception as error:  # Ray raises a bare Exception, too
             raise ClusterError(_connection_problem(address, error, time.monotonic() - began)) from error
-        _raise_problems(_missing_resources(resources, available))
+        _raise_problems(_missing_resources(resources, available, _machines()))
         # With a searcher Tune keeps one trial pending. If trials are shorter than a worker's start, that one
         # is given to the first free worker, and a second worker is never started.
         os.environ.setdefault(PENDING_TRIALS, str(16 + int(available.get("CPU", 0))))
@@ -191,17 +190,21 @@ def _cluster_resources() -> dict[str, float]:
     return resources()
 
 
+def _machines() -> list[dict[str, Any]]:
+    nodes: Callable[[], list[dict[str, Any]]] = ray.nodes  # Ray does not annotate it
+    return nodes()
+
+
 def cluster_size() -> str:
     """Return a short description of the size of the running session's cluster."""
-    nodes: Callable[[], list[dict[str, Any]]] = ray.nodes  # Ray does not annotate it
-    alive = sum(bool(node["Alive"]) for node in nodes())
+    alive = sum(bool(node["Alive"]) for node in _machines())
     total = _cluster_resources()
     parts = [f"{alive} node{'s' if alive > 1 else ''}", f"{total.get('CPU', 0):g} CPUs"]
     return ", ".join([*parts, f"{total['GPU']:g} GPUs"] if total.get("GPU") else parts)
 
 
 def check_local(resources: Resources) -> list[Problem]:
-    """Return the resources that this machine lacks for a single trial.
+    """Return the resources that this machine lacks for a single trial, with all of its workers.
 
     The kind of accelerator is not checked: only Ray knows it.
     """
@@ -210,16 +213,14 @@ def check_local(resources: Resources) -> list[Problem]:
         import torch
 
         available["GPU"] = float(torch.cuda.device_count())
-    return _missing_resources(resources.model_copy(update={"accelerator": ""}), available)
+    here = resources.model_copy(update={"accelerator": ""})
+    return _missing_resources(here, available, [{"Alive": True, "Resources": available}])
 
 
-def needs(resources: Resources) -> dict[str, float]:
-    """Return the resources that Ray reserves for each trial; of a kind of accelerator, a nominal amount."""
-    amounts = {"CPU": float(resources.cpus), "GPU": float(resources.gpus)}
-    return amounts | ({_KIND + resources.accelerator: 0.001} if resources.accelerator else {})
-
-
-def _missing_resources(resources: Resources, available: Mapping[str, float]) -> list[Problem]:
+def _missing_resources(
+    resources: Resources, available: Mapping[str, float], machines: list[dict[str, Any]]
+) -> list[Problem]:
+    """Return the problems of a study on machines that have these resources in all."""
     problems = []
     for key, name, required in (("cpus", "CPU", resources.cpus), ("gpus", "GPU", resources.gpus)):
         total = available.get(name, 0.0)
@@ -228,11 +229,16 @@ def _missing_resources(resources: Resources, available: Mapping[str, float]) -> 
             remedy = f"Lower resources.{key} to at most {total:g}, or use a cluster that has more."
             problems.append(Problem("study", f"resources.{key}", message, remedy, required))
     kind = resources.accelerator
-    if kind and _KIND + kind not in available:
-        kinds = sorted(name.removeprefix(_KIND) for name in available if name.startswith(_KIND))
+    if kind and KIND + kind not in available:
+        kinds = sorted(name.removeprefix(KIND) for name in available if name.startswith(KIND))
         remedy = did_you_mean(kind, kinds) if kinds else "Leave it out, or use a cluster that has it."
         message = "no machine of the cluster has such an accelerator"
         problems.append(Problem("study", "resources.accelerator", message, remedy, kind))
+    if not problems and (fit := worker_count(needs(resources), machines)) < resources.workers:
+        each = f"{resources.cpus} CPUs" + (f" and {resources.gpus:g} GPUs" if resources.gpus else "")
+        message = f"a trial asks for {resources.workers} workers of {each}, and there is room for {fit}"
+        remedy = f"Lower resources.workers to at most {fit}, or use a cluster that has more."
+        problems.append(Problem("study", "resources.workers", message, remedy, resources.workers))
     return problems
 
 

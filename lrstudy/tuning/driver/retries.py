@@ -10,11 +10,9 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
 
 from lrstudy.records import Phase, Status, TrialRecord
 from lrstudy.safe_text import text_of
@@ -109,29 +107,6 @@ class Retries:
         causes = self._causes.get(job.config.trial_id, [])
         text = "\n".join(part for part in (error, _REMEDIES.get(fault, "")) if part)
         return text if len(causes) < 2 else "\n\n".join((text, "\n".join(causes)))
-
-
-def exclusive_request(request: Mapping[str, float], nodes: Iterable[Mapping[str, Any]]) -> dict[str, float]:
-    """Return a trial's resources, enlarged so that no other trial fits beside it.
-
-    They become whole GPUs and all CPUs of a node. ``nodes`` are Ray's; the node with the most CPUs among
-    those that can hold the trial decides.
-    """
-    gpus = math.ceil(request.get("GPU", 0.0))
-    enlarged = dict(request)
-    if gpus:
-        enlarged["GPU"] = gpus
-    able = [node["Resources"] for node in nodes if node["Alive"]]
-    able = [each for each in able if all(each.get(name, 0.0) >= least for name, least in enlarged.items())]
-    enlarged["CPU"] = max((each["CPU"] for each in able), default=request["CPU"])
-    return enlarged
-
-
-def worker_count(request: Mapping[str, float], nodes: Iterable[Mapping[str, Any]]) -> int:
-    """Return the number of such requests that all nodes can hold at once. ``nodes`` are Ray's."""
-    needed = {name: amount for name, amount in request.items() if amount > 0}
-    able = [node["Resources"] for node in nodes if node["Alive"]]
-    return sum(int(min(each.get(name, 0.0) / amount for name, amount in needed.items())) for each in able)
 
 
 def _line(fault: Fault, cause: str) -> str:

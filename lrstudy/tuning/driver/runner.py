@@ -22,16 +22,17 @@ from lrstudy.store import Location, StoreWriter
 from lrstudy.tasks import TaskData
 from lrstudy.tuning.cluster.check_gpu_memory import check_gpu_memory
 from lrstudy.tuning.cluster.check_nodes import check_nodes_write
-from lrstudy.tuning.cluster.session import needs, ray_session
+from lrstudy.tuning.cluster.session import ray_session
 from lrstudy.tuning.driver.asha import Pruner
 from lrstudy.tuning.driver.controller import Controller
 from lrstudy.tuning.driver.epoch_limit import EpochLimit
 from lrstudy.tuning.driver.oldest_first import OldestFirst
 from lrstudy.tuning.driver.recorder import Recorder
-from lrstudy.tuning.driver.retries import Retries, exclusive_request, worker_count
+from lrstudy.tuning.driver.retries import Retries
 from lrstudy.tuning.driver.searcher import StudySearcher
 from lrstudy.tuning.driver.stopper import StudyStopper
 from lrstudy.tuning.driver.trackers import Tracking
+from lrstudy.tuning.resource_request import BESIDE_WORKERS, exclusive_request, needs, worker_count
 from lrstudy.tuning.run_log import log_file, logged
 from lrstudy.tuning.same_task import check_worker
 from lrstudy.tuning.stop_request import StopRequest, withdraw_stop
@@ -199,6 +200,8 @@ class StudyRun:
         nodes: Callable[[], list[dict[str, Any]]] = ray.nodes  # Ray does not annotate it
 
         def per_trial(config: dict[str, Any]) -> tune.PlacementGroupFactory:
+            if resources.workers > 1:
+                return tune.PlacementGroupFactory([dict(BESIDE_WORKERS)])
             return tune.PlacementGroupFactory([exclusive_request(each, nodes()) if config["alone"] else each])
 
         searcher = StudySearcher(
@@ -207,7 +210,8 @@ class StudyRun:
             stop,
             resources.max_concurrent,
             lanes=lanes,
-            workers=lambda: worker_count(each, nodes()),
+            workers=lambda: worker_count(each, nodes()) // resources.workers,
+            own_groups=resources.workers > 1,
         )
 
         def lost(trial: Trial) -> None:

@@ -62,6 +62,7 @@ class RunningTrial:
             node="" if where is None else where.node,
             device="" if where is None else where.device,
             gpus=study.resources.gpus,
+            workers=study.resources.workers,
             attempt=self.attempt,
         )
 

@@ -26,7 +26,8 @@ class StudySearcher(Searcher):
     """Suggests groups of trials of any schedule and phase to Tune, for which a group is one trial.
 
     Without lanes (0) each trial is a group, suggested when Tune requests it: one is always ready when a
-    worker becomes free.
+    worker becomes free. With ``own_groups`` a trial reserves its resources itself, for several processes, and
+    Tune knows of none: then ``workers`` is the number of trials that all machines hold at once.
 
     With lanes a group has at most that many trials, and none is made before a worker is free: a group made
     earlier could be smaller. The trials that can start are distributed evenly between the free workers and
@@ -51,12 +52,14 @@ class StudySearcher(Searcher):
         *,
         lanes: int,
         workers: Callable[[], int],
+        own_groups: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__()
         self._controller, self._retries, self._stop = controller, retries, stop
         self._max_concurrent = max_concurrent
         self._lanes, self._workers, self._clock = lanes, workers, clock
+        self._own_groups = own_groups
         self._waiting: list[Job] = []
         self._ready: deque[dict[str, Any]] = deque()
         self._out: dict[str, float] = {}  # the time at which each group was suggested
@@ -91,10 +94,17 @@ class StudySearcher(Searcher):
         """Do nothing: see ``save``."""
 
     def _single_trial(self) -> dict[str, Any] | None:
-        full = 0 < self._max_concurrent <= self._controller.in_flight
+        full = 0 < self._most() <= self._controller.in_flight
         # A retried trial counts as in flight already.
         job = self._retries.next() if full else self._next()
         return None if job is None else group_config([job], in_lanes=False)
+
+    def _most(self) -> int:
+        """Return the most trials at once; 0: as many as Tune has room for."""
+        if not self._own_groups:
+            return self._max_concurrent
+        whole = max(1, self._workers())
+        return min(whole, self._max_concurrent) if self._max_concurrent else whole
 
     def _lane_group(self) -> dict[str, Any] | None:
         workers = max(1, self._workers())

@@ -18,6 +18,7 @@ from lrstudy.spec import Study
 from lrstudy.tuning.fault import Fault, fault_of
 from lrstudy.tuning.job import Job, in_lanes, jobs_of
 from lrstudy.tuning.messages import TrialMessage, WorkerReport
+from lrstudy.tuning.resource_request import needs
 from lrstudy.tuning.stop_request import StopRequest
 from lrstudy.tuning.worker.attempt import TrialAttempt
 from lrstudy.tuning.worker.process import (
@@ -140,13 +141,24 @@ class GroupLoop:
             attempt.open(study, self._payload.store)
         configs = [attempt.job.config for attempt in attempts]
         while True:
-            group = start_group(study, data, configs, device, in_lanes=self._in_lanes)
+            if study.resources.workers > 1:
+                group: TrialGroup = self._start_workers(study, attempts[0])
+            else:
+                group = start_group(study, data, configs, device, in_lanes=self._in_lanes)
             if self._load(group, attempts):
                 break
             group.close()  # a part of the checkpoint may have been loaded
         for attempt in attempts:
             attempt.resume()
         return study, group
+
+    def _start_workers(self, study: Study, attempt: TrialAttempt) -> TrialGroup:
+        from lrstudy.tuning.worker.workers_group import WorkersGroup
+
+        def on_device(name: str) -> None:
+            attempt.device = f"{study.resources.workers} × {name}"
+
+        return WorkersGroup(self._payload, study, attempt.job.config, needs(study.resources), on_device)
 
     def _load(self, group: TrialGroup, attempts: list[TrialAttempt]) -> bool:
         """Load the checkpoints; return True if all fit. The first that does not is discarded."""

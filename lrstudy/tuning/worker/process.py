@@ -18,6 +18,7 @@ from lrstudy.safe_text import safe_text, traceback_text
 from lrstudy.spec import Study
 from lrstudy.store import Location
 from lrstudy.tasks import TaskData
+from lrstudy.tuning.fault import RankError
 from lrstudy.tuning.worker.pruned_lanes import PrunedLanes
 
 _PACKAGE = str(Path(__file__).resolve().parents[2])
@@ -123,6 +124,8 @@ def device_name(device: torch.device) -> str:
 
 def users_traceback(error: BaseException) -> str:
     """Return the traceback below lrstudy's own frames; for an ``LrStudyError`` only its text."""
+    if isinstance(error, RankError):
+        return error.text
     if isinstance(error, RuntimeError) and isinstance(error.__cause__, StopIteration):
         error = error.__cause__  # Python wraps one that a generator raises, and a group's run is a generator
     return safe_text(str(error)) if isinstance(error, LrStudyError) else traceback_text(error, _PACKAGE)
