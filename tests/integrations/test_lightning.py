@@ -70,9 +70,9 @@ def training(seen: list[Module], **options: Any) -> Callable[[Trial], None]:
     metrics = options.pop("metrics", None)
 
     def train(trial: Trial) -> None:
-        model = Module(trial.lr, **options)
-        seen.append(model)
         callback = TrialCallback(trial, metrics=metrics)
+        model = Module(trial.lr, **options)  # draws after the trial was restored
+        seen.append(model)
         trainer = pl.Trainer(**callback.trainer_arguments(**trainer_options))
         loader = DataLoader(data(), BATCH, shuffle=True)
         trainer.fit(model, loader, DataLoader(data(), ROWS), ckpt_path=callback.ckpt_path)

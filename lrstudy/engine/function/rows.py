@@ -28,7 +28,7 @@ class Rows:
         self._given: dict[str, int] = {}  # the counts of the last report
 
     def count(self, rows: int | None, workers: int) -> None:
-        """Count a batch; one of unknown length makes the number of samples unknown."""
+        """Count a batch; one of unknown length makes the number of samples unknown, as does none at all."""
         self._samples = None if rows is None or self._samples is None else self._samples + rows * workers
 
     def take(
@@ -52,7 +52,7 @@ class Rows:
         return EvaluationRecord(
             evaluation=self.count_of_evaluations,
             step=step,
-            samples=self._samples if report.samples is None else report.samples,
+            samples=(self._samples or None) if report.samples is None else report.samples,
             tokens=report.tokens,
             epoch=epoch,
             train_seconds=seconds[0],

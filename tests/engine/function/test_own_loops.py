@@ -59,6 +59,10 @@ def test_a_trial_in_epochs_is_complete_after_its_last_step() -> None:
     assert [row.epoch for row in rows] == [1.0, 2.0]
 
 
+def test_samples_are_unknown_unless_they_are_reported() -> None:
+    assert {row.samples for row in tried(training(12, 6), steps=12)} == {None}
+
+
 def test_a_training_that_ends_early_is_refused() -> None:
     with pytest.raises(ContractError, match=r"the last trial\.report is at step 8 of 12"):
         tried(training(8, 4), steps=12, evaluate_every=4)
