@@ -19,6 +19,7 @@ _SPLIT_WORDS: Final = {"val": "validation", "train": "training", "test": "test"}
 def metric_words(metric: Metric) -> str:
     """Return a metric's name in words; one that the study declares keeps its own unless it says the same.
 
+    >>> from lrstudy.rules.metrics import METRICS
     >>> metric_words(METRICS["val_accuracy"])
     'validation accuracy'
     """
@@ -47,6 +48,7 @@ def time_column(clock: str) -> str:
 def level(metric: Metric, value: float) -> str:
     """A level of the metric exactly as given, in percent for shares.
 
+    >>> from lrstudy.rules.metrics import METRICS
     >>> level(METRICS["val_accuracy"], 0.975), level(METRICS["val_loss"], 0.25)
     ('97.5%', '0.25')
     """
@@ -176,6 +178,7 @@ def interval(low: float | None, high: float | None, value: float | None = None) 
 def share(metric: Metric, value: float | None, low: float | None = None, high: float | None = None) -> str:
     """A value of the metric with its unit, rounded to what its interval supports.
 
+    >>> from lrstudy.rules.metrics import METRICS
     >>> share(METRICS["val_accuracy"], 0.97342, 0.969, 0.978), share(METRICS["val_loss"], 0.12345)
     ('97.34%', '0.123')
     """
@@ -190,6 +193,7 @@ def share(metric: Metric, value: float | None, low: float | None = None, high: f
 def share_interval(metric: Metric, low: float | None, high: float | None) -> str:
     """An interval of the metric with its unit.
 
+    >>> from lrstudy.rules.metrics import METRICS
     >>> share_interval(METRICS["val_accuracy"], 0.969, 0.978), share_interval(METRICS["val_loss"], None, None)
     ('96.90 to 97.80%', '–')
     """

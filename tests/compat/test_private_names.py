@@ -24,7 +24,15 @@ ROOT = Path(lrstudy.__file__).parent
 UPSTREAM = ("torch", "torchvision", "ray")
 # Without an underscore, but no part of Ray's public interface.
 INTERNAL = ("ray.tune.execution", "ray.air.execution", "ray.train._internal", "ray.dashboard")
-PUBLIC = {"_asdict", "_replace", "_fields", "_make", "_getframe", "_exit"}  # of namedtuples, sys and os
+PUBLIC = {
+    "_asdict",
+    "_replace",
+    "_fields",
+    "_make",
+    "_getframe",
+    "_current_frames",
+    "_exit",
+}  # of namedtuples, sys and os
 TEXTS = re.compile(r"\b(torch|ray)(\.\w+)*\._\w+|" + "|".join(re.escape(name) for name in INTERNAL))
 OTHERS = {"_step"}  # W&B's column
 

@@ -30,7 +30,8 @@ def study(metric: str = "val_accuracy", epochs: int = 20, **budget: Any) -> Stud
 def row(epoch: int, accuracy: float) -> EvaluationRecord:
     zero = dict.fromkeys(("train_seconds", "estimate_seconds", "eval_seconds"), 0.0)
     rates = dict.fromkeys(("lr", "lr_min", "lr_max"), 0.1)
-    return EvaluationRecord(evaluation=epoch, step=epoch, **zero, **rates, val_accuracy=accuracy)
+    place = {"evaluation": epoch, "step": epoch, "epoch": float(epoch)}
+    return EvaluationRecord(**place, **zero, **rates, val_accuracy=accuracy)
 
 
 NOW = datetime.now(UTC)

