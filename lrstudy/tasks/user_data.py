@@ -92,7 +92,7 @@ def differing_item(value: Any, reading: Reading) -> str | None:
 def _unreadable(value: Any) -> tuple[str, str] | None:
     """The reason and the remedy for what is no sequence of rows."""
     if isinstance(value, IterableDataset):
-        remedy = "Return a map-style data set, with __len__ and __getitem__, or arrays."
+        remedy = "Return a map-style data set or arrays; or train a stream yourself ([task] train)."
         return ": a stream, whose rows cannot be counted, shuffled and split", remedy
     if isinstance(value, DataLoader):
         return "", "Return its data set, loader.dataset: rows are shuffled and batched here."
