@@ -81,7 +81,7 @@ class Streams:
         found = {name: items for name, items in made.items() if items is not None}
         for name, items in found.items():
             if isinstance(items, IterableDataset) or not hasattr(items, "__len__"):
-                remedy = "Return a map-style data set; a stream needs a training function of your own ([task] train)."
+                remedy = "Return a map-style data set, or train a stream yourself ([task] train)."
                 raise ContractError(self._problem(f"{name} has no length and no items by index", remedy))
         if self._task.rows is not None:
             found["train"] = self._part(found["train"], self._task.rows, "rows")[1]
