@@ -104,7 +104,7 @@ def train(trial):
 STUDY = """
 name = "own"
 [task]
-train = "mine:train"
+train = "killed_training:train"
 steps = {steps}
 evaluate_every = 10
 metrics = {{ val_loss = "min" }}
@@ -133,7 +133,7 @@ run_study(Path(sys.argv[1]), Path(sys.argv[2]))
 
 def write(folder: Path, module: str, *, trials: int, steps: int, faults: str = "") -> Path:
     folder.mkdir()
-    (folder / "mine.py").write_text(HEAD + module)
+    (folder / "killed_training.py").write_text(HEAD + module)
     file = folder / "own.toml"
     file.write_text(STUDY.format(trials=trials, steps=steps, faults=faults))
     return file

@@ -114,9 +114,9 @@ def test_a_built_in_task_is_checked_as_far_as_that_applies() -> None:
 
 
 def check_file(folder: Path, body: str, limit: float = 60) -> Any:
-    (folder / "mine.py").write_text(f"def train(trial):\n    {body}\n")
+    (folder / "checked_training.py").write_text(f"def train(trial):\n    {body}\n")
     file = folder / "checked.toml"
-    file.write_text(FILE.format(train="mine:train"))
+    file.write_text(FILE.format(train="checked_training:train"))
     return check_in_child(file, [], [folder], steps=6, limit=limit)
 
 
@@ -138,8 +138,8 @@ def test_a_function_that_ends_its_process_or_hangs_is_a_problem(tmp_path: Path, 
 @pytest.mark.slow
 def test_the_command_shows_the_checks_in_80_columns_and_exits_with_2_for_a_problem(tmp_path: Path) -> None:
     file = tmp_path / "checked.toml"
-    (tmp_path / "mine.py").write_text("def train(trial):\n    trial.report(val_loss=1.0)\n")
-    file.write_text(FILE.format(train="mine:train"))
+    (tmp_path / "checked_training.py").write_text("def train(trial):\n    trial.report(val_loss=1.0)\n")
+    file.write_text(FILE.format(train="checked_training:train"))
 
     def run(*words: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "lrstudy", "check", str(file), "--steps", "6", *words]
@@ -151,4 +151,4 @@ def test_the_command_shows_the_checks_in_80_columns_and_exits_with_2_for_a_probl
     assert all(len(line) <= 80 for line in shown.stdout.splitlines())
     found = json.loads(data.stdout)
     assert found["problems"] == 1
-    assert "mine.py, line 2" in found["checks"][0]["message"]
+    assert "checked_training.py, line 2" in found["checks"][0]["message"]
