@@ -198,9 +198,9 @@ def train_epochs(trial: Trial) -> None:
         trial.report(val_loss=evaluate(trial, model))
 
 
-def train_accumulating(trial: Trial) -> None:
+def train_accumulating(trial: Trial, loader: Any = None) -> None:
     """Two micro-batches for a step."""
-    loader = loader_of(batch_size=5)
+    loader = loader_of(batch_size=5) if loader is None else loader
     model, optimizer, schedule = parts_of(trial, loader, steps_per_epoch=3)
     for batch in trial.steps(loader, accumulate=2):
         (loss_of(model, batch) / 2).backward()
