@@ -81,11 +81,21 @@ def learned(losses: Sequence[float | None]) -> float | None:
 
 def pruned_after(study: Study, rows: Sequence[EvaluationRecord]) -> Outcome:
     """Return the outcome of a trial that a pruner ends after these evaluations."""
+    return outcome_after(study, rows, Status.PRUNED)
+
+
+def outcome_after(
+    study: Study, rows: Sequence[EvaluationRecord], status: Status, diverged: str | None = None
+) -> Outcome:
+    """Return the outcome of a trial with these evaluations; ``diverged`` is why the last one counts so."""
     metric = study.metric
     measured = (metric.value(row.value(metric.column)) for row in rows)
     values = [math.nan if value is None else value for value in measured]
+    if diverged is not None and values:
+        values[-1] = math.nan
     best = best_index(values, metric)
-    outcome = Outcome(Status.PRUNED, len(rows), objective=objective_of(study, values))
+    objective = None if diverged is not None else objective_of(study, values)
+    outcome = Outcome(status, len(rows), objective=objective, error=diverged)
     if best is not None:
         outcome.best_val, outcome.best_evaluation = values[best], best + 1
     return outcome

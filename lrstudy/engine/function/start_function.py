@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from functools import partial
 
@@ -12,7 +11,7 @@ from lrstudy.engine.function.function_group import FunctionGroup
 from lrstudy.engine.function.trial_settings import Settings
 from lrstudy.engine.trial import TrialConfig
 from lrstudy.records import EvaluationRecord, Status
-from lrstudy.rules.outcome import Outcome, best_index, objective_of
+from lrstudy.rules.outcome import Outcome, outcome_after
 from lrstudy.rules.user_modules import UserCode, load
 from lrstudy.spec import FunctionTask, Study
 from lrstudy.spec.hyperparameters import function_params, schedule_params
@@ -56,15 +55,5 @@ def settings_of(study: Study, task: FunctionTask, config: TrialConfig, device: t
 
 def outcome_of(study: Study, rows: Sequence[EvaluationRecord], reason: str | None) -> Outcome:
     """Return a trial's outcome from its evaluations and the reason why it diverged, if it did."""
-    metric = study.metric
-    measured = [metric.value(row.value(metric.column)) for row in rows]
-    values = [math.nan if value is None else value for value in measured]
-    if reason is not None and values:
-        values[-1] = math.nan
-    best = best_index(values, metric)
     status = Status.COMPLETED if reason is None else Status.DIVERGED
-    objective = None if reason is not None else objective_of(study, values)
-    outcome = Outcome(status, len(rows), objective=objective, error=reason)
-    if best is not None:
-        outcome.best_val, outcome.best_evaluation = values[best], best + 1
-    return outcome
+    return outcome_after(study, rows, status, reason)
