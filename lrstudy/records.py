@@ -14,10 +14,11 @@ from typing import Final
 
 
 class Phase(StrEnum):
-    """Purpose of a trial: to find a range, to search hyperparameters in it, or to measure a winner."""
+    """Purpose of a trial: to find a range, to search in it, to choose a winner, or to measure it."""
 
     RANGE_TEST = "range-test"  # a learning-rate range test, which sets the range that is searched
     TUNE = "tune"
+    SELECT = "select"  # the best configurations on further seeds, before one is the winner
     CONFIRM = "confirm"
 
 

@@ -57,6 +57,7 @@ class Trial:
     phase: Phase
     schedule: str
     seed: int
+    replicate: int
     status: Status
     params: dict[str, Any]
     evaluations_run: int
@@ -218,6 +219,7 @@ def _trial(
         phase=Phase(row["phase"]),
         schedule=row["schedule"],
         seed=row["seed"],
+        replicate=row["replicate"] or 1,
         status=Status(row["status"]),
         params=json.loads(row["params"] or "{}"),
         evaluations_run=evaluations,

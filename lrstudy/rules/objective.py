@@ -1,0 +1,67 @@
+"""The objective that tuning compares: a value of the metric, or the time to a target."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, cast
+
+from lrstudy.rules.arrival import Arrival
+from lrstudy.rules.metrics import Metric
+
+Kind = Literal["best", "final", "mean", "target"]
+TARGET: Final = "target"
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """A number per trial, from the metric's values at its evaluations.
+
+    ``best``, ``final`` and ``mean`` are values of the metric, in its own direction. ``target`` is the time to
+    the target of ``arrival`` in ``clock``: the smaller the better. A run that did not arrive counts as
+    ``length`` times 1 to 2, the more the further its best value is from the target, so that tuning can tell
+    the runs without a hit apart.
+    """
+
+    kind: Kind
+    metric: Metric
+    arrival: Arrival | None = None
+    clock: str = "epochs"
+    length: float = 0.0
+
+    @classmethod
+    def of(
+        cls, kind: str, metric: Metric, target: float | None, stay: int, clock: str, length: float
+    ) -> Objective:
+        """Return the objective that a study's settings name; without a target ``target`` is ``best``."""
+        if kind != TARGET or target is None:
+            return cls("best" if kind == TARGET else cast("Kind", kind), metric, None, clock, length)
+        return cls(TARGET, metric, Arrival(metric, target, stay), clock, length)
+
+    @property
+    def higher_is_better(self) -> bool:
+        """The direction of the objective."""
+        return self.arrival is None and self.metric.higher_is_better
+
+    def better(self, a: float, b: float) -> bool:
+        """Return True if ``a`` is strictly better than ``b``."""
+        return a > b if self.higher_is_better else a < b
+
+    def value(self, values: Sequence[float], times: Sequence[float]) -> float | None:
+        """Return the objective after these evaluations; None if nothing finite was measured.
+
+        ``values`` are the metric's, ``times`` those of the evaluations in ``clock``.
+        """
+        finite = [value for value in values if not math.isnan(value)]
+        if not finite:
+            return None
+        if self.arrival is not None:
+            row = self.arrival.row(values)
+            return times[row] if row is not None else self.length * (1.0 + self.arrival.gap(values))
+        match self.kind:
+            case "final":
+                return values[-1]
+            case "mean":
+                return math.fsum(values) / len(values)
+        return max(finite) if self.metric.higher_is_better else min(finite)
