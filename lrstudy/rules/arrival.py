@@ -53,7 +53,7 @@ class Arrival:
         return None
 
     def row_underway(self, values: Iterable[float]) -> int | None:
-        """Return the place at which the row that reaches up to the last value began; None if there is none."""
+        """Return the place at which the row that includes the last value began; None if it is in no row."""
         began: int | None = None
         for place, value in enumerate(values):
             if not self.metric.reaches(value, self.target):
