@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
+import pytest
+import torch
 
+from lrstudy.engine.lanes import choose_lanes
+from lrstudy.engine.start_group import start_group
+from lrstudy.records import Phase
+from lrstudy.rules.outcome import learned
 from lrstudy.spec import Study, parse_study
-from lrstudy.store import Location, open_store
+from lrstudy.store import Location, StoreWriter, TrialKey, open_location, open_store
+from lrstudy.tasks import load_data
 from lrstudy.tuning import prepare
+from lrstudy.tuning.cluster.provenance import study_info
+from lrstudy.tuning.driver.controller import Controller
+from lrstudy.tuning.driver.running_trials import RunningTrial
+from lrstudy.tuning.job import Job
+from lrstudy.tuning.start import make_importable
 
 # Sleeps in every training step, and does what the study's options say a broken machine would do.
 MODULE = """
@@ -116,6 +130,30 @@ def run_study(file: Path, out: Path, address: str | None = None) -> None:
         if not ready.run.done:
             ready.start(lambda: None)
         assert ready.run.done
+
+
+def run_without_ray(study: Study, folder: Path, search_path: Sequence[Path] = ()) -> None:
+    """Run a study in this process, one trial after the other: a run on Ray must have the same rows."""
+    make_importable(search_path)
+    data = None if study.function is not None else load_data(study.built_in, study.seed)
+    lanes = choose_lanes(study, data).lanes
+    controller = Controller(study)
+    info = replace(study_info(study), lanes=lanes)
+    with StoreWriter.create_or_open(open_location(folder), info) as writer, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SLOW_NET", "0")
+        while (config := controller.next()) is not None:
+            trial = RunningTrial(Job(config))
+            in_lanes = lanes > 0 and config.phase is not Phase.RANGE_TEST
+            group = start_group(study, data, [config], torch.device("cpu"), in_lanes=in_lanes)
+            try:
+                for pause in group.run():
+                    trial.add(list(pause.rows.values()))
+                record = trial.record(study, group.outcome(0), None)
+            finally:
+                group.close()
+            key = TrialKey(config.trial_id, Phase(config.phase), config.schedule, config.seed)
+            writer.append([(key, row) for row in trial.rows], [record])
+            controller.complete(record, learned([row.train_loss for row in trial.rows]))
 
 
 def measured(place: Path | Location) -> tuple[pd.DataFrame, pd.DataFrame]:
