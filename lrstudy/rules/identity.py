@@ -18,6 +18,7 @@ NEUTRAL: Final[Mapping[str, Any]] = {
     "evaluate_every": None,
     "metrics": {},
     "loader": None,
+    "columns": None,
 }
 _NO_VALUE: Final = object()
 

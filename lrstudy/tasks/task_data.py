@@ -102,7 +102,7 @@ def load_data(spec: TaskSpec, seed: int, root: Path | None = None) -> TaskData:
 
     if spec.streamed:
         return _streamed(spec, seed)
-    raw = load_raw(spec.dataset, seed, root)
+    raw = load_raw(spec.dataset, seed, root, spec.columns)
     train, validation, test = raw.train, raw.validation, raw.test
     split = _Splitter(seed, stratified=raw.classes is not None)
     if test is None:
