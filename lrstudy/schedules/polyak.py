@@ -90,5 +90,8 @@ class PolyakSchedule(ScheduleDefaults):
         for group, ratio in zip(self.optimizer.param_groups, self._groups.ratios, strict=True):
             gradients = [p.grad for p in group["params"] if p.grad is not None]
             if gradients:
-                total += ratio * get_total_norm(gradients).to(loss.device, accumulator(loss)) ** 2
+                norm = get_total_norm(gradients)
+                if callable(whole := getattr(norm, "full_tensor", None)):  # of gradients divided among ranks
+                    norm = whole()
+                total += ratio * norm.to(loss.device, accumulator(loss)) ** 2
         return total

@@ -28,6 +28,7 @@ SCHEDULES: dict[str, dict[str, Any]] = {
     "cosine": {"lr": 0.3},
     "plateau": {"lr": 0.3, "patience": 0, "factor": 0.5},
     "lipschitz": {"measure": "hook"},
+    "polyak": {"max_lr": 10.0, "c": 10.0},
 }
 
 
@@ -40,7 +41,8 @@ def data(seed: int) -> TensorDataset:
 def train(trial: Trial) -> None:
     """Train in double precision; the sampler shuffles by the trial's seed alone."""
     layers = [nn.Linear(5, 16), nn.ReLU(), nn.Dropout(trial.options.get("dropout", 0.0)), nn.Linear(16, 2)]
-    model = trial.prepare(nn.Sequential(*layers).double())
+    shard = {"whole": True, "layers": [nn.Linear], "": False}[trial.options.get("shard", "")]
+    model = trial.prepare(nn.Sequential(*layers).double(), shard=shard)
     optimizer = torch.optim.SGD(model.parameters(), lr=trial.lr, momentum=0.9)
     rows = data(0)
     sampler = DistributedSampler(rows, trial.world_size, trial.rank, seed=trial.seed)
@@ -52,6 +54,7 @@ def train(trial: Trial) -> None:
         loss = nn.functional.cross_entropy(model(x), y)
         optimizer.zero_grad()
         loss.backward()
+        schedule.before_step(loss)
         optimizer.step()
         schedule.step()
         if trial.due:
@@ -124,6 +127,9 @@ def run(rank: int, size: int) -> dict[str, Any]:
 
     for schedule in SCHEDULES:
         case(schedule, schedule)
+    for shard in ("whole", "layers"):
+        for schedule in ("cosine", "polyak"):
+            case(f"{schedule}, sharded: {shard}", schedule, shard=shard)
     case("rank 1 reports more", "plateau", off=1e3)
     case("rank 1 reports nan", off=math.nan)
     done["safe"] = case("dropout", dropout=0.5).safe
@@ -131,6 +137,11 @@ def run(rank: int, size: int) -> dict[str, Any]:
     packed = [saved.state]
     dist.broadcast_object_list(packed, src=0)  # as the checkpoint reaches every rank
     case("second half", state=packed[0], dropout=0.5)
+    case("sharded", dropout=0.5, shard="whole")
+    divided = [case("first half, sharded", dropout=0.5, shard="whole", save=4, end=4).state]
+    dist.broadcast_object_list(divided, src=0)
+    done["shapes"] = sorted(list(each.shape) for each in divided[0]["kept"]["objects"]["model"].values())
+    case("second half, sharded", state=divided[0], dropout=0.5, shard="layers")
     other = packed[0] | {"kept": packed[0]["kept"] | {"objects": {}}}
     done["misfit"] = case("restarted", state=other, dropout=0.5).notes
 

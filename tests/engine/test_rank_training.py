@@ -56,6 +56,21 @@ def test_two_workers_give_the_curve_of_one_at_equal_global_batch(ranks: list[Don
     assert ranks[1][schedule] == []  # rank 0 speaks for all
 
 
+@pytest.mark.parametrize("shard", ["whole", "layers"])
+@pytest.mark.parametrize("schedule", ["cosine", "polyak"])
+def test_divided_parameters_give_the_curve_of_copies(ranks: list[Done], schedule: str, shard: str) -> None:
+    for copies, divided in zip(ranks[0][schedule], ranks[0][f"{schedule}, sharded: {shard}"], strict=True):
+        assert divided == pytest.approx(copies, rel=1e-9)
+
+
+def test_a_checkpoint_of_divided_parameters_is_whole(ranks: list[Done]) -> None:
+    """It continues the trial, also where they are divided in another way."""
+    assert ranks[0]["shapes"] == sorted([[16, 5], [16], [2, 16], [2]])
+    assert ranks[0]["first half, sharded"] == ranks[0]["sharded"][:2]
+    for whole, continued in zip(ranks[0]["sharded"][2:], ranks[0]["second half, sharded"], strict=True):
+        assert continued == pytest.approx(whole, rel=1e-12)
+
+
 def test_what_rank_0_reports_holds_for_all(ranks: list[Done]) -> None:
     """With another metric on rank 1, its plateau schedule would set other rates there."""
     assert ranks[0]["rank 1 reports more"] == ranks[0]["plateau"]

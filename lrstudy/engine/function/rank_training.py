@@ -16,7 +16,7 @@ import torch.distributed as dist
 
 from lrstudy.engine.function.function_call import call, check_end, keep_warning
 from lrstudy.engine.function.random_states import seed_all
-from lrstudy.engine.function.rank_zero import from_rank_zero
+from lrstudy.engine.function.shared_values import from_rank_zero
 from lrstudy.engine.function.trial_handle import Trial
 from lrstudy.engine.function.trial_settings import Settings
 from lrstudy.engine.trial import State
