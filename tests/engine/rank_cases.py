@@ -9,6 +9,7 @@ import json
 import math
 import os
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
 from lrstudy.engine.function import Settings, Trial
 from lrstudy.engine.function.rank_training import Answer, train_rank
 from lrstudy.engine.trial import State
+from lrstudy.errors import ContractError
 from lrstudy.records import EvaluationRecord
 from lrstudy.rules.metrics import Metric
 
@@ -159,10 +161,44 @@ def run(rank: int, size: int) -> dict[str, Any]:
     def diverging(trial: Trial) -> None:
         train(_Nan(trial) if trial.rank == 0 else trial)  # type: ignore[arg-type]
 
+    for name, steps in UNEQUAL.items():
+        try:
+            train_rank(reporting(*steps[rank]), settings("cosine"), Desk(), None, rank=rank, world_size=size)
+        except ContractError as error:
+            done[name] = str(error)
+        if rank == 0 and steps[1][1]:
+            dist.barrier()  # rank 1 waits for it in mid-training
+
     desk = Desk()
     train_rank(diverging, settings("cosine"), desk, None, rank=rank, world_size=size)
     done["diverged"], done["reason"] = len(desk.rows), desk.reason
     return done
+
+
+# The steps after which each rank reports, and the one in which it waits for the other rank.
+UNEQUAL: dict[str, list[tuple[tuple[int, ...], int]]] = {
+    "other steps": [((2,), 0), ((3,), 0)],
+    "rank 0 alone": [((2,), 0), ((), 0)],
+    "rank 1 in a later step": [((2, 4), 0), ((2,), 5)],
+}
+
+
+def reporting(steps: Sequence[int], waits: int) -> Callable[[Trial], None]:
+    """Return a training whose ranks share their reports, after these steps, and a barrier."""
+
+    def train(trial: Trial) -> None:
+        layer = nn.Linear(1, 1)
+        optimizer = torch.optim.SGD(layer.parameters(), lr=trial.lr)
+        schedule = trial.schedule(optimizer, layer, steps_per_epoch=2)
+        for step in range(1, 2 * EPOCHS + 1):
+            optimizer.step()
+            schedule.step()
+            if step == waits:
+                dist.barrier()
+            if step in steps:
+                trial.report(val_loss=1.0)
+
+    return train
 
 
 class _Nan:

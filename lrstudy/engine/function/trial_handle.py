@@ -20,7 +20,6 @@ from lrstudy.engine.function.random_states import State, generators_of, load_ran
 from lrstudy.engine.function.reports import diverged, read_report, refusal
 from lrstudy.engine.function.rows import Rows
 from lrstudy.engine.function.sharding import Shard, on_workers
-from lrstudy.engine.function.shared_values import from_rank_zero
 from lrstudy.engine.function.step_check import StepCheck
 from lrstudy.engine.function.trial_caller import Caller, Misfit, TrialEnded
 from lrstudy.engine.function.trial_settings import Settings
@@ -202,8 +201,6 @@ class Trial:
         """
         self._check_over()
         report = read_report(metrics, self._settings.declared)
-        if self.world_size > 1:
-            report = from_rank_zero(report)
         self._began = True
         if not self._kept.schedules:
             raise refusal(
@@ -212,6 +209,7 @@ class Trial:
         first = self._kept.schedules[0]
         if self._batches is None:
             self.step = self._steps.of_own_loop(first)
+        report = self._caller.share(report, self.step)
         self._steps.check_report(self.step)
         before = self._rows.last_step
         epoch = self._steps.epoch_at(self.step, self._epoch, self._batches)
@@ -270,6 +268,12 @@ class Trial:
     def leave(self) -> None:
         """Note that the function has ended: a thread that it left behind ends at its next call."""
         self._over, self._owner = True, None
+
+    @property
+    def place(self) -> int:
+        """The step in progress; in a loop that is not ``steps``, the last that was taken."""
+        made = self._kept.schedules
+        return self.step if self._batches is not None or not made else made[0].steps
 
     @property
     def trains(self) -> bool:
