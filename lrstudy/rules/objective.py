@@ -12,6 +12,8 @@ from lrstudy.rules.metrics import Metric
 
 Kind = Literal["best", "final", "mean", "target"]
 TARGET: Final = "target"
+# The time of a run without an arrival where no length of a trial is known: longer than any run.
+_NEVER: Final = 1e12
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,8 @@ class Objective:
     ``best``, ``final`` and ``mean`` are values of the metric, in its own direction. ``target`` is the time to
     the target of ``arrival`` in ``clock``: the smaller the better. A run that did not arrive counts as
     ``length`` times 1 to 2, the more the further its best value is from the target, so that tuning can tell
-    the runs without a hit apart. ``length`` is that of a trial in ``clock``; None: that of the run itself.
+    the runs without a hit apart. ``length`` is that of a trial in ``clock``; None where that is not
+    known, or not the same for all trials: such a run then counts as longer than any.
     """
 
     kind: Kind
@@ -60,7 +63,7 @@ class Objective:
             row = self.arrival.row(values)
             if row is not None:
                 return times[row]
-            length = times[-1] if self.length is None else self.length
+            length = _NEVER if self.length is None else self.length
             return length * (1.0 + self.arrival.gap(values))
         match self.kind:
             case "final":

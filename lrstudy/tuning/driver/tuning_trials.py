@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -145,7 +146,10 @@ class TuningTrials:
             (one for one in self._tried.values() if not one.failed),
             key=lambda one: rank(one, self._objective),
         )
-        return tried[: self._study.budget.select]
+        different: dict[str, Configuration[TrialRecord]] = {}
+        for one in tried:  # a search may suggest the same choices twice
+            different.setdefault(json.dumps(one.params, sort_keys=True), one)
+        return list(different.values())[: self._study.budget.select]
 
     def _selected(self, place: int) -> Configuration[TrialRecord]:
         """Return a finalist with the trials of its selection in place of those that made it one."""
@@ -163,11 +167,16 @@ class TuningTrials:
         return self._start(Phase.TUNE, number, params, self._cap(known))
 
     def _cap(self, known: list[Configuration[TrialRecord]]) -> float | None:
-        """Return the best time to the primary target among the configurations that a suggestion may know."""
+        """Return the time from which a run of another configuration than those known cannot win; None: none.
+
+        Times of a configuration are averaged over its seeds: one run alone makes it lose from the best
+        mean times the number of seeds on. A known configuration that did not arrive is no cap: it is worth
+        at least the length of a trial.
+        """
         if self._study.goal.stop == "never" or self._objective.arrival is None:
             return None
-        # A configuration that did not arrive is worth more than the length of a trial: no cap.
-        return min((one.objective for one in known if one.objective is not None), default=None)
+        times = [one.objective for one in known if one.objective is not None]
+        return min(times) * self._repeats if times else None
 
     def _start(
         self, phase: Phase, number: int, params: Mapping[str, Any], cap: float | None = None
