@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -68,7 +67,7 @@ def play(
             configs.append(config)
         assert running, "nothing runs and nothing is left to start"
         config = running.pop(rng.randrange(len(running)))
-        records.append(replace(record(config, **outcome(config)), replicate=config.replicate))
+        records.append(record(config, **outcome(config)))
         controller.complete(records[-1])
     assert not running
     assert controller.next() is None
@@ -349,7 +348,7 @@ def test_more_replicates_are_planned_for_some_schedules_and_keep_what_is_there()
     more = []
     while (config := controller.next()) is not None:
         more.append(config)
-        controller.complete(replace(record(config, **luck(config)), replicate=config.replicate))
+        controller.complete(record(config, **luck(config)))
     assert controller.done
     assert {(c.schedule, c.replicate) for c in more} == {
         (s, r) for s in ("fixed", "lipschitz") for r in (3, 4)
