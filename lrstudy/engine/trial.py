@@ -119,7 +119,8 @@ class Training:
         self._training = False
         self._epoch = self._steps = self._samples = 0
         self._values: list[float] = []
-        self._times: list[float] = []  # of the evaluations, in the clock of the objective
+        self._clock_of_objective = study.goal.clock
+        self._times: list[float] = []  # of the evaluations, in that clock
         self._latest: float | None = None  # the metric at the last evaluation
         self._best_state: dict[str, Tensor] | None = None
         self._diverged: str | None = None
@@ -241,7 +242,7 @@ class Training:
         value = self._metric.value(record.value(self._metric.column))
         self._latest = value
         self._values.append(math.nan if value is None or self._diverged else value)
-        self._times.append(time_of(record, self._study.goal.clock))
+        self._times.append(time_of(record, self._clock_of_objective))
         if self._config.phase is Phase.CONFIRM and self._best_index() == len(self._values) - 1:
             self._best_state = {name: t.clone() for name, t in self._judged_model.state_dict().items()}
 

@@ -34,7 +34,8 @@ class Trial:
     ``seed`` is the trial's; the global random states of Python, numpy and torch are set from it before the
     function is called. ``device`` is where to train. ``options`` are ``[task] options`` of the study file.
     ``params`` are searched values that belong to no schedule. ``lr`` is a rate to build the optimizer with:
-    the schedule's own if it has one, else ``[task] lr``. ``rank`` and ``world_size`` count the workers of
+    the schedule's own if it has one, else ``[task] lr``. ``replicate`` counts the tunings of a schedule from
+    1, so that each can have a split of the data by itself. ``rank`` and ``world_size`` count the workers of
     this trial.
     """
 
@@ -49,6 +50,7 @@ class Trial:
     ) -> None:
         self._settings, self._caller, self._saved = settings, caller, state
         self.seed: int = settings.seed
+        self.replicate: int = settings.replicate
         self.device: torch.device = settings.device
         self.options: dict[str, Any] = dict(settings.options)
         self.params: dict[str, Any] = dict(settings.params)

@@ -89,11 +89,13 @@ def load(payload: Payload, replicate: int = 1) -> tuple[Study, TaskData | None]:
         _settle()
         torch.set_num_threads(_process.study.resources.cpus)
     if replicate != _process.replicate:
-        _process.split, _process.replicate = None, replicate  # the other split's memory is free first
-        if _process.data is not None:
+        _process.split, _process.replicate = None, 0  # the other split's memory is free first
+        if replicate == 1:
+            _process.split = _process.data
+        elif _process.data is not None:
             seed = replicate_seed(_process.study.seed, replicate)
-            one = replicate == 1
-            _process.split = _process.data if one else _process.data.resplit(_process.study.built_in, seed)
+            _process.split = _process.data.resplit(_process.study.built_in, seed)
+        _process.replicate = replicate
     return _process.study, _process.split
 
 
