@@ -85,7 +85,8 @@ class Summary:
     ``clock`` is that of targets and verdicts, and ``length`` the time up to which runs are compared in it;
     ``trial_length`` is the length of a trial in the study's own clock, ``trial_clock``.
     ``moment`` is the word for the time of an evaluation: "epoch" where there is one at the end of each.
-    ``declared`` are the study's other metrics that have curves.
+    ``declared`` are the study's other metrics that have curves. ``arrival`` is the rule by which a run counts
+    as having reached a target (``rules.arrival``).
     ``planned`` are the trials of the whole study, over all schedules and phases. ``lanes`` is the
     largest number trained side by side in one process, 0 if each trained alone: with lanes no time is
     counted in seconds.
@@ -116,6 +117,7 @@ class Summary:
     lanes: int = 0
     moment: str = "epoch"
     declared: tuple[Metric, ...] = ()
+    arrival: str = "first"
 
     @property
     def hardest(self) -> int | None:
@@ -145,6 +147,7 @@ class Summary:
             "reference": self.reference,
             "targets": list(self.targets),
             "target_rule": self.target_rule,
+            "arrival": self.arrival,
             "clock": self.clock,
             "length": self.length,
             "margin": self.margin,

@@ -123,6 +123,20 @@ def test_a_report_goes_into_the_run_unless_a_folder_is_given(
     assert "report: given/report.html" in told.output
 
 
+def test_a_rule_of_arrival_can_be_given_to_report_and_compare(run: Path) -> None:
+    told = CliRunner().invoke(app, ["report", str(run), "--arrival", "stay:3"], env={"COLUMNS": "80"})
+    assert told.exit_code == 0, told.output
+    assert "val_accuracy 0.9 for 3 evaluations in a row" in told.output
+    assert "at the first of 3 evaluations in a row" in (run / "report" / "report.md").read_text()
+    assert json.loads((run / "report" / "summary.json").read_text())["arrival"] == "stay:3"
+    told = CliRunner().invoke(app, ["compare", str(run), "--arrival", "stay:3", "--json"])
+    assert json.loads(told.output)["studies"][0]["goal"] == "validation accuracy 90% for 3 evaluations"
+    for command in ("report", "compare"):
+        refused = CliRunner().invoke(app, [command, str(run), "--arrival", "3"], env={"COLUMNS": "80"})
+        assert refused.exit_code == 2
+        assert "--arrival = '3': is not a rule of arrival" in " ".join(refused.stderr.split())
+
+
 def test_a_run_that_is_no_local_folder_is_reported_below_runs(tmp_path: Path) -> None:
     from pyarrow import fs
 
