@@ -15,7 +15,7 @@ from lrstudy.analysis.arrival_rules import arrival_of
 from lrstudy.analysis.bands import levels_band
 from lrstudy.analysis.curves import curves_of
 from lrstudy.analysis.ecdf import ecdf_of, evaluation_times
-from lrstudy.analysis.end_values import ends_of
+from lrstudy.analysis.end_values import compare_ends, ends_of
 from lrstudy.analysis.intervals import Interval, mean_interval
 from lrstudy.analysis.ledger import price_of
 from lrstudy.analysis.pairing import pairs_of, restricted_over
@@ -155,7 +155,7 @@ def analyse(
         moment=columns.moment,
         declared=tuple(one for one in declared.values() if one.name != metric.name),
         arrival=rule_of_arrival,
-        end=ends_of(contest, study),
+        end=ends_of(contest, study, compare_ends(contest)),
     )
 
 

@@ -131,33 +131,52 @@ def decide_end(
     return "inconclusive"
 
 
-def ends_of(contest: Contest, study: Any) -> Ends | None:
-    """Return every schedule's value at the end with its verdict; None without a confirm run."""
-    runs = contest.runs
-    if not any(runs.values()):
-        return None
-    margin = study.spec["target"].get("end_margin")
-    replicates = {run.replicate for run in runs[contest.reference]}
-    unit = REPLICATE if len(replicates) > 1 else SEED
+@dataclass(frozen=True)
+class EndComparisons:
+    """All schedules' values at the end by unit, and the comparison of each whose end is known.
+
+    ``unit`` is ``seed`` or ``replicate``; ``short`` are the numbers of runs without a known end.
+    """
+
+    unit: str
+    units: Mapping[str, Units]
+    short: Mapping[str, int]
+    differences: Mapping[str, EndDifference]
+
+    @property
+    def p_values(self) -> dict[str, float | None]:
+        """The p-values of the tests by schedule, uncorrected."""
+        return {name: one.p_value for name, one in self.differences.items()}
+
+
+def compare_ends(contest: Contest) -> EndComparisons:
+    """Compare every schedule with the reference, over replicates if there are several, else over seeds."""
+    runs, reference = contest.runs, contest.reference
+    unit = REPLICATE if len({run.replicate for run in runs[reference]}) > 1 else SEED
     units = {name: _units(contest, trials, unit) for name, trials in runs.items()}
     short = {name: _short(contest, trials) for name, trials in runs.items()}
-    compared = {
-        name: _against(contest, units[contest.reference], units[name])
+    differences = {
+        name: _against(contest, units[reference], units[name])
         for name in runs
-        if name != contest.reference and not short[name] and not short[contest.reference]
+        if name != reference and not short[name] and not short[reference]
     }
-    # The family of this correction: the schedules, at the full level.
-    adjusted = dict(zip(compared, holm([one.p_value for one in compared.values()]), strict=True))
-    return Ends(
-        clock=study.clock,
-        length=study.length,
-        margin=margin,
-        unit=unit,
-        values=tuple(
-            _end_value(contest, name, units, short, compared.get(name), adjusted.get(name), margin)
-            for name in runs
-        ),
-    )
+    return EndComparisons(unit, units, short, differences)
+
+
+def ends_of(
+    contest: Contest, study: Any, found: EndComparisons, adjusted: Mapping[str, float | None] | None = None
+) -> Ends | None:
+    """Return every schedule's value at the end with its verdict; None without a confirm run.
+
+    ``adjusted`` are the p-values after their correction; by default Holm's over the schedules alone.
+    """
+    if not any(contest.runs.values()):
+        return None
+    if adjusted is None:
+        adjusted = dict(zip(found.p_values, holm(list(found.p_values.values())), strict=True))
+    margin = study.spec["target"].get("end_margin")
+    values = tuple(_end_value(contest, found, name, adjusted.get(name), margin) for name in contest.runs)
+    return Ends(study.clock, study.length, margin, found.unit, values)
 
 
 def _units(contest: Contest, trials: Iterable[Trial], unit: str) -> Units:
@@ -191,32 +210,27 @@ def _against(contest: Contest, reference: Units, schedule: Units) -> EndDifferen
 
 
 def _end_value(
-    contest: Contest,
-    name: str,
-    units: Mapping[str, Units],
-    short: Mapping[str, int],
-    compared: EndDifference | None,
-    p_adjusted: float | None,
-    margin: float | None,
+    contest: Contest, found: EndComparisons, name: str, p_adjusted: float | None, margin: float | None
 ) -> EndValue:
-    metric = contest.metric
-    lost = {each: _lost(units[each]) for each in (name, contest.reference)}
-    means = _means(list(units[name].values()))
-    known = means[np.isfinite(means)] if not short[name] else means[:0]
+    metric, compared = contest.metric, found.differences.get(name)
+    lost = _lost(found.units[name])
+    means = _means(list(found.units[name].values()))
+    known = means[np.isfinite(means)] if not found.short[name] else means[:0]
     if name == contest.reference:
         verdict = REFERENCE
     elif compared is None:
         verdict = "unknown"
     else:
-        verdict = decide_end(compared, p_adjusted, metric, margin, lost=any(lost.values()))
+        some = lost + _lost(found.units[contest.reference]) > 0
+        verdict = decide_end(compared, p_adjusted, metric, margin, lost=some)
     return EndValue(
         value=mean_interval(known, contest.confidence, (metric.low, metric.high)),
         difference=_NONE if compared is None else compared.difference,
         p_value=p_adjusted,
         verdict=verdict,
-        runs=sum(map(len, units[name].values())),
-        diverged=lost[name],
-        short=short[name],
+        runs=sum(map(len, found.units[name].values())),
+        diverged=lost,
+        short=found.short[name],
         pairs=0 if compared is None else compared.pairs,
     )
 
