@@ -19,9 +19,10 @@ class Objective:
     """A number per trial, from the metric's values at its evaluations.
 
     ``best``, ``final`` and ``mean`` are values of the metric, in its own direction. ``target`` is the time to
-    the target of ``arrival`` in ``clock``: the smaller the better. A run that did not arrive counts as
-    ``length`` times 1 to 2, the more the further its best value is from the target, so that tuning can tell
-    the runs without a hit apart. ``length`` is that of a trial in ``clock``; None: that of the run itself.
+    the target of ``arrival`` in ``clock``, interpolated between two evaluations: the smaller the better. A
+    run that did not arrive counts as ``length`` times 1 to 2, the more the further its best value is from the
+    target, so that tuning can tell the runs without a hit apart. ``length`` is that of a trial in ``clock``;
+    None: that of the run itself.
     """
 
     kind: Kind
@@ -57,9 +58,8 @@ class Objective:
         if not finite:
             return None
         if self.arrival is not None:
-            row = self.arrival.row(values)
-            if row is not None:
-                return times[row]
+            if (row := self.arrival.row(values)) is not None:
+                return self._crossing(row, values, times)
             length = times[-1] if self.length is None else self.length
             return length * (1.0 + self.arrival.gap(values))
         match self.kind:
@@ -68,3 +68,14 @@ class Objective:
             case "mean":
                 return math.fsum(values) / len(values)
         return max(finite) if self.metric.higher_is_better else min(finite)
+
+    def _crossing(self, row: int, values: Sequence[float], times: Sequence[float]) -> float:
+        """Return the time at which the line through two evaluations crosses the target, ``row`` the later.
+
+        Evaluations are few: without it many configurations would be equally fast, and luck would choose.
+        """
+        if row == 0 or not math.isfinite(values[row - 1]):
+            return times[row]
+        assert self.arrival is not None
+        share = (self.arrival.target - values[row - 1]) / (values[row] - values[row - 1])
+        return times[row - 1] + share * (times[row] - times[row - 1])
