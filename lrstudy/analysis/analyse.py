@@ -19,6 +19,7 @@ from lrstudy.analysis.end_values import compare_ends, ends_of
 from lrstudy.analysis.intervals import Interval, mean_interval
 from lrstudy.analysis.ledger import price_of
 from lrstudy.analysis.pairing import pairs_of, restricted_over
+from lrstudy.analysis.rule_disagreements import arrival_warnings, verdicts_by_stay
 from lrstudy.analysis.stability import stability
 from lrstudy.analysis.summary import Levels, Reach, ScheduleSummary, Summary, TunedTrial, Values
 from lrstudy.analysis.targets import choose_targets, ladder
@@ -128,6 +129,15 @@ def analyse(
     # Recorded histories are all there is, also where one schedule has fewer seeds than another.
     planned = len(columns.trials) if "imported" in study.spec else _planned(study)
     complete = len(columns.trials) >= planned
+    end = ends_of(contest, study, compare_ends(contest))
+    verdicts = {
+        (level, name): reach.verdict
+        for level, each in zip(levels, reached, strict=True)
+        for name, reach in each.items()
+    }
+    disagreements = arrival_warnings(
+        levels, verdicts, verdicts_by_stay(contest, levels, study), end, tuple(runs), metric
+    )
     return Summary(
         name=study.name,
         metric=metric,
@@ -144,7 +154,7 @@ def analyse(
         tune_budget=study.trials,
         complete=complete,
         schedules=schedules,
-        warnings=study_warnings(study, contest, schedules, complete=complete),
+        warnings=(*disagreements, *study_warnings(study, contest, schedules, complete=complete)),
         stability=stability(contest, levels),
         task=_task(study),
         facts=_facts(study),
@@ -155,7 +165,7 @@ def analyse(
         moment=columns.moment,
         declared=tuple(one for one in declared.values() if one.name != metric.name),
         arrival=rule_of_arrival,
-        end=ends_of(contest, study, compare_ends(contest)),
+        end=end,
     )
 
 
