@@ -45,6 +45,22 @@ class Objective:
         """The direction of the objective."""
         return self.arrival is None and self.metric.higher_is_better
 
+    @property
+    def label(self) -> str:
+        """A heading for values of the objective: "best val_accuracy", "epochs to 0.95"."""
+        if self.arrival is not None:
+            return f"{self.clock} to {self.arrival.target:g}"
+        return f"{self.kind} {self.metric.name}"
+
+    def shown(self, value: float | None) -> str:
+        """Return a value of the objective as text; a dash for None, and a note for a run without a hit."""
+        if value is None:
+            return "–"
+        if self.arrival is None:
+            return f"{value:.4f}"
+        missed = self.length is not None and value >= self.length
+        return "not reached" if missed else f"{value:.3g}"
+
     def better(self, a: float, b: float) -> bool:
         """Return True if ``a`` is strictly better than ``b``."""
         return a > b if self.higher_is_better else a < b
