@@ -39,6 +39,11 @@ def lrstudy(folder: Path, *arguments: str) -> Result:
         return CliRunner().invoke(app, list(arguments))
 
 
+@pytest.fixture(autouse=True)
+def few_steps_are_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lrstudy.tuning.time_estimate._MEASURE_SECONDS", 0.05)  # for each plan
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("here")
