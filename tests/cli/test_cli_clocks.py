@@ -43,6 +43,8 @@ metrics = { perplexity = { goal = "min", low = 1 } }
 [budget]
 trials = 1
 confirm_seeds = 3
+[resources]
+max_concurrent = 1
 [target]
 values = [1.5]
 [schedules.fixed]
