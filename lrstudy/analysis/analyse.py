@@ -11,12 +11,15 @@ from typing import Any, Protocol
 import numpy as np
 
 from lrstudy.analysis.aggregate import interquartile_mean
+from lrstudy.analysis.arrival_rules import arrival_of
 from lrstudy.analysis.bands import levels_band
 from lrstudy.analysis.curves import curves_of
 from lrstudy.analysis.ecdf import ecdf_of, evaluation_times
+from lrstudy.analysis.end_values import compare_ends, ends_of
 from lrstudy.analysis.intervals import Interval, mean_interval
 from lrstudy.analysis.ledger import price_of
 from lrstudy.analysis.pairing import pairs_of, restricted_over
+from lrstudy.analysis.rule_disagreements import arrival_warnings, verdicts_by_stay
 from lrstudy.analysis.stability import stability
 from lrstudy.analysis.summary import Levels, Reach, ScheduleSummary, Summary, TunedTrial, Values
 from lrstudy.analysis.targets import choose_targets, ladder
@@ -27,6 +30,7 @@ from lrstudy.analysis.tried_configurations import ranked
 from lrstudy.analysis.tuned_price import best_value, hardest_of, price_of_target, with_break_even
 from lrstudy.analysis.warnings import study_warnings
 from lrstudy.records import Phase, Status
+from lrstudy.rules.arrival import stay_of
 from lrstudy.rules.goal import Goal
 from lrstudy.rules.metrics import Metric
 from lrstudy.rules.objective import Objective
@@ -74,25 +78,30 @@ def analyse(
     *,
     targets: Sequence[float] | None = None,
     clock: str | None = None,
+    arrival: str | None = None,
     seed: int = 0,
 ) -> Summary:
     """Compare a study's schedules.
 
-    ``targets`` and ``clock`` replace the study's own. ``seed`` is that of the bootstraps: the same store and
-    seed give the same summary. A study that is still running is summarised as far as it is.
+    ``targets``, ``clock`` and ``arrival`` (``first``, ``stay:3``) replace the study's own. ``seed`` is that
+    of the bootstraps: the same store and seed give the same summary. A study that is still running is
+    summarised as far as it is.
 
     Raises:
-        InputError: for a target outside the metric's range, and for a clock that some evaluation lacks.
+        InputError: for a target outside the metric's range, a clock that some evaluation lacks, and an
+            unknown rule of arrival.
     """
     study: StudyLike = store.study
     metric = study.metric
     declared = study.declared_metrics
+    rule_of_arrival = arrival_of(study, arrival)
     columns = read_columns(
         store,
         metric,
         clock=study.clock,
         declared=[one.column for one in declared.values()],
         shared=study.lanes > 0,
+        stay=stay_of(rule_of_arrival),
     )
     runs = {s.name: _measured(columns.of(s.name, Phase.CONFIRM)) for s in study.schedules}
     base = runs[study.reference]
@@ -120,6 +129,15 @@ def analyse(
     # Recorded histories are all there is, also where one schedule has fewer seeds than another.
     planned = len(columns.trials) if "imported" in study.spec else _planned(study)
     complete = len(columns.trials) >= planned
+    end = ends_of(contest, study, compare_ends(contest))
+    verdicts = {
+        (level, name): reach.verdict
+        for level, each in zip(levels, reached, strict=True)
+        for name, reach in each.items()
+    }
+    disagreements = arrival_warnings(
+        levels, verdicts, verdicts_by_stay(contest, levels, study), end, tuple(runs), metric
+    )
     return Summary(
         name=study.name,
         metric=metric,
@@ -136,7 +154,7 @@ def analyse(
         tune_budget=study.trials,
         complete=complete,
         schedules=schedules,
-        warnings=study_warnings(study, contest, schedules, complete=complete),
+        warnings=(*disagreements, *study_warnings(study, contest, schedules, complete=complete)),
         stability=stability(contest, levels),
         task=_task(study),
         facts=_facts(study),
@@ -146,6 +164,8 @@ def analyse(
         lanes=study.lanes,
         moment=columns.moment,
         declared=tuple(one for one in declared.values() if one.name != metric.name),
+        arrival=rule_of_arrival,
+        end=end,
     )
 
 

@@ -23,7 +23,6 @@ from lrstudy.engine.schedule_context import context_of
 from lrstudy.engine.step import build_step
 from lrstudy.engine.stretch import Stretch
 from lrstudy.engine.weight_average import WeightAverage
-from lrstudy.errors import Problem, StudyFileError
 from lrstudy.records import EvaluationRecord, Phase, Status
 from lrstudy.rules.clocks import time_of
 from lrstudy.rules.metrics import CLIPPED_SHARE
@@ -37,6 +36,7 @@ from lrstudy.spec import Study
 from lrstudy.spec.hyperparameters import schedule_params
 from lrstudy.spec.searched_values import study_of_trial
 from lrstudy.tasks import Seeds, TaskData, assemble
+from lrstudy.tasks.precision import check_precision
 
 State = dict[str, Any]
 
@@ -97,9 +97,7 @@ class Training:
         self.parts = assemble(study.built_in, data, device, Seeds.of_trial(config.seed))
         self.pipeline, self.model, self.order = self.parts.pipeline, self.parts.model, self.parts.order
         task = study.built_in
-        if task.precision == "fp16" and device.type == "cpu":
-            remedy = 'Use precision = "bf16" on a CPU.'
-            raise StudyFileError(Problem("task", "precision", "is for GPUs only", remedy, task.precision))
+        check_precision(task, device)
         self._average = None if task.ema is None else WeightAverage(self.model, task.ema)
         started = clock()
         params = schedule_params(config.params)
@@ -304,6 +302,8 @@ class Training:
             state["average"] = self._average.state_dict()
         if self._device.type == "cuda":
             state["cuda_rng"] = torch.cuda.get_rng_state(self._device)
+        elif self._device.type == "mps":
+            state["mps_rng"] = torch.mps.get_rng_state()
         return state
 
     def load_state_dict(self, state: State) -> None:
@@ -315,6 +315,8 @@ class Training:
         torch.set_rng_state(state["rng"].cpu())
         if self._device.type == "cuda" and "cuda_rng" in state:
             torch.cuda.set_rng_state(state["cuda_rng"].cpu(), self._device)
+        elif self._device.type == "mps" and "mps_rng" in state:
+            torch.mps.set_rng_state(state["mps_rng"].cpu())
         self._epoch, self._steps, self._samples = state["counters"]
         self._setup_seconds = state["setup_seconds"]
         self._values = list(state["values"])

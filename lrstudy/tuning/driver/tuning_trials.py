@@ -159,15 +159,25 @@ class TuningTrials:
 
     def _suggest(self, number: int) -> TrialConfig | None:
         index, tuned = number // self._repeats, self._phases[Phase.TUNE].records
-        needed = self._search.needed(index)
-        if any(earlier not in tuned for earlier in range(needed * self._repeats)):
+        needed, known = self._search.needed(index), self._known(index)
+        if any(earlier not in tuned for earlier in range(max(needed, known) * self._repeats)):
             return None
-        known = [self._tried[earlier] for earlier in range(needed)]
-        params = self._search.suggest(index, [_for_search(one) for one in known])
+        params = self._search.suggest(index, [_for_search(self._tried[one]) for one in range(needed)])
         return self._start(Phase.TUNE, number, params, self._cap(known))
 
-    def _cap(self, known: list[Configuration[TrialRecord]]) -> float | None:
-        """Return the time from which a run of another configuration than those known cannot win; None: none.
+    def _known(self, index: int) -> int:
+        """Return the number of first configurations that cap the time of configuration ``index``.
+
+        Those of all earlier generations, also where the search uses no results: fixed numbers, so that the
+        order in which trials end decides nothing.
+        """
+        if self._study.goal.stop == "never" or not self._spec.space:
+            return 0
+        size = self._study.budget.generation
+        return index // size * size
+
+    def _cap(self, count: int) -> float | None:
+        """Return the time from which a run cannot win against the first ``count`` configurations; None: none.
 
         Times of a configuration are averaged over its seeds: one run alone makes it lose from the best
         mean times the number of seeds on. A known configuration that did not arrive is no cap: it is worth
@@ -175,7 +185,9 @@ class TuningTrials:
         """
         if self._study.goal.stop == "never" or self._objective.arrival is None:
             return None
-        times = [one.objective for one in known if one.objective is not None]
+        times = [
+            one.objective for number in range(count) if (one := self._tried[number]).objective is not None
+        ]
         return min(times) * self._repeats if times else None
 
     def _start(

@@ -20,6 +20,7 @@ from lrstudy.spec import Study
 from lrstudy.store import Location
 from lrstudy.tasks import TaskData
 from lrstudy.tuning.fault import RankError
+from lrstudy.tuning.gpus import apple_gpu, training_device
 from lrstudy.tuning.worker.pruned_lanes import PrunedLanes
 
 _PACKAGE = str(Path(__file__).resolve().parents[2])
@@ -60,6 +61,8 @@ def free_memory() -> None:
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+    elif apple_gpu():
+        torch.mps.empty_cache()
 
 
 def end_process() -> None:
@@ -123,14 +126,14 @@ def _settle() -> None:
 
 def device_of(study: Study) -> torch.device:
     """Return the device on which this process trains a study's trials."""
-    if study.resources.gpus > 0 and torch.cuda.is_available():
-        return torch.device("cuda", 0)  # Ray makes only its assigned GPUs visible to a worker
-    return torch.device("cpu")
+    return training_device(study.resources.gpus)
 
 
 def device_name(device: torch.device) -> str:
     """Return the name of a device for a trial's record."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine() + " cpu"
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{platform.machine()} {device.type}"
 
 
 def users_traceback(error: BaseException) -> str:
