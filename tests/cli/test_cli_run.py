@@ -25,6 +25,7 @@ epochs = 4
 [budget]
 trials = 3
 confirm_seeds = 3
+objective = "best"
 [target]
 values = [0.8]
 [schedules.lipschitz]
@@ -155,6 +156,42 @@ def test_plan_says_what_is_spent_and_what_can_be_seen(tmp_path: Path) -> None:
     _, page = said("--set", "budget.pruner=asha")
     assert "at most 10 trials, 40 epochs" in page
     assert enough["cpu_hours"] * 3600 == pytest.approx(enough["seconds"] - 5)  # a core, less Ray's start
+
+
+def test_plan_counts_all_replicates_and_says_what_they_share(tmp_path: Path) -> None:
+    path = tmp_path / "tiny.toml"
+    path.write_text(STUDY)
+    (tmp_path / "splits.py").write_text(
+        "import numpy as np\nX, Y = np.random.default_rng(0).normal(size=(90, 64)), np.arange(90) % 3\n"
+        "def make():\n    return {name: (X[i:i + 30], Y[i:i + 30]) for i, name in"
+        " ((0, 'train'), (30, 'validation'), (60, 'test'))}\n"
+    )
+    design = ["budget.replicates=4", "budget.select=2", "budget.objective=target", "task.epochs=5"]
+    changes = [word for change in design for word in ("--set", change)]
+
+    def said(verb: str, *more: str) -> tuple[str, str]:
+        result = CliRunner().invoke(app, [verb, str(path), *changes, *more], env={"COLUMNS": "400"})
+        assert result.exit_code == 0, result.output
+        return result.stdout, result.stderr
+
+    plan = json.loads(said("plan", "--json")[0])
+    counts = [
+        [schedule[f"{phase}_trials"] for phase in ("tune", "select", "confirm")]
+        for schedule in plan["schedules"]
+    ]
+    assert counts == [[4, 0, 12], [12, 24, 12]]
+    assert (plan["trials"], plan["epochs"], plan["confirm_seeds"]) == (64, 320, 3)
+    page, _ = said("plan")
+    assert "at most 64 trials, 320 epochs" in page, "runs end at their target"
+    assert "4 tunings of each schedule, each on a split of the data by itself" in page
+    assert "every winner runs on the same 3 fresh seeds" in page
+    assert "share one split" not in said("validate")[1]
+    own = ("--set", 'task.dataset="splits:make"')
+    shared = "all replicates share one split"
+    assert f"4 tunings of each schedule; {shared}: the data have" in said("plan", *own)[0]
+    warning = said("validate", *own)[1]
+    assert warning.count(f"warning: {path}:4: task.dataset = 'splits:make': {shared}") == 1
+    assert shared not in said("validate", *own, "--set", "budget.replicates=1")[1]
 
 
 @pytest.mark.cluster
