@@ -27,7 +27,9 @@ from lrstudy.analysis.tried_configurations import ranked
 from lrstudy.analysis.tuned_price import best_value, hardest_of, price_of_target, with_break_even
 from lrstudy.analysis.warnings import study_warnings
 from lrstudy.records import Phase, Status
+from lrstudy.rules.goal import Goal
 from lrstudy.rules.metrics import Metric
+from lrstudy.rules.objective import Objective
 
 CONFIDENCE = 0.95
 
@@ -53,6 +55,7 @@ class StudyLike(Protocol):
     trials: int
     confirm_seeds: int
     lanes: int
+    goal: Goal
 
     def planned(self, schedule: Any) -> Mapping[Phase, int]:
         """Return the number of trials of each phase that a schedule gets."""
@@ -96,7 +99,9 @@ def analyse(
     levels, rule = choose_targets(columns, base, metric, targets or study.targets)
     confirmed = [run for those in runs.values() for run in those]
     timing = timing_of(study, columns, confirmed, clock)
-    contest = Contest(columns, metric, study.reference, runs, timing, study.margin, CONFIDENCE, seed)
+    contest = Contest(
+        columns, metric, study.goal.objective, study.reference, runs, timing, study.margin, CONFIDENCE, seed
+    )
     reached = [reach_target(contest, level) for level in levels]
     rungs = ladder(columns, base, metric)
     times = evaluation_times(columns, confirmed, timing)
@@ -170,14 +175,14 @@ def _schedule(
         pruned=sum(trial.status is Status.PRUNED for trial in [*tune, *confirm]),
         diverged=sum(trial.status is Status.DIVERGED for trial in [*tune, *confirm]),
         failed=sum(trial.status is Status.FAILED for trial in [*tune, *confirm]),
-        best_params=confirm[0].params if confirm else _winner_params(tune, metric),
+        best_params=confirm[0].params if confirm else _winner_params(tune, contest.objective),
         best_val=_mean([trial.best_val for trial in results], metric),
         test=_mean([trial.test for trial in results], metric),
         reach=tuple(reached),
         curves={},
         levels=_levels(contest, name, rungs),
         trials=tuple(TunedTrial(t.trial_id, t.params, t.objective, t.status.value) for t in tune),
-        best_of=best_value(tune, metric, CONFIDENCE),
+        best_of=best_value(tune, contest.objective, CONFIDENCE),
         price_of_target=price,
         price=price_of(columns, name),
         break_even=None,
@@ -198,8 +203,8 @@ def _mean(values: Sequence[float | None], metric: Metric) -> Interval:
     return mean_interval(measured, CONFIDENCE, (metric.low, metric.high))
 
 
-def _winner_params(tune: Sequence[Trial], metric: Metric) -> dict[str, Any]:
-    tried = [one for one in ranked(tune, metric) if one.objective is not None]
+def _winner_params(tune: Sequence[Trial], objective: Objective) -> dict[str, Any]:
+    tried = [one for one in ranked(tune, objective) if one.objective is not None]
     return tried[0].params if tried else {}
 
 

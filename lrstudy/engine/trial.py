@@ -25,8 +25,9 @@ from lrstudy.engine.stretch import Stretch
 from lrstudy.engine.weight_average import WeightAverage
 from lrstudy.errors import Problem, StudyFileError
 from lrstudy.records import EvaluationRecord, Phase, Status
+from lrstudy.rules.clocks import time_of
 from lrstudy.rules.metrics import CLIPPED_SHARE
-from lrstudy.rules.outcome import Outcome, best_index, divergence, objective_of
+from lrstudy.rules.outcome import Outcome, best_index, divergence
 from lrstudy.schedules import (
     Schedule,
     ScheduleContext,
@@ -45,7 +46,8 @@ class TrialConfig:
     """The configuration of one trial: its schedule, hyperparameters and seed.
 
     ``params`` are those of the schedule and, with a dot in the name, values of the task
-    (``spec.hyperparameters``).
+    (``spec.hyperparameters``). ``replicate`` (from 1) is the tuning of the schedule that it belongs to, and
+    ``cap`` the time to the primary target that it has to beat (``rules.early_stop``).
     """
 
     trial_id: str
@@ -54,6 +56,8 @@ class TrialConfig:
     kind: str
     params: Mapping[str, Any]
     seed: int
+    replicate: int = 1
+    cap: float | None = None
 
 
 def run_trial(
@@ -117,9 +121,11 @@ class Training:
         self._training = False
         self._epoch = self._steps = self._samples = 0
         self._values: list[float] = []
+        self._times: list[float] = []  # of the evaluations, in the clock of the objective
         self._latest: float | None = None  # the metric at the last evaluation
         self._best_state: dict[str, Tensor] | None = None
         self._diverged: str | None = None
+        self._ended = False
 
     @property
     def epoch(self) -> int:
@@ -135,7 +141,7 @@ class Training:
     def finished(self) -> bool:
         """Return True if the budget is used up, the trial has diverged or its schedule has ended it."""
         watching = self._evaluations.watching
-        ended = watching is not None and watching.ended
+        ended = self._ended or (watching is not None and watching.ended)
         return ended or self._diverged is not None or self._epoch >= self._study.built_in.epochs
 
     def run(self) -> Iterator[EvaluationRecord]:
@@ -237,6 +243,7 @@ class Training:
         value = self._metric.value(record.value(self._metric.column))
         self._latest = value
         self._values.append(math.nan if value is None or self._diverged else value)
+        self._times.append(time_of(record, self._study.goal.clock))
         if self._config.phase is Phase.CONFIRM and self._best_index() == len(self._values) - 1:
             self._best_state = {name: t.clone() for name, t in self._judged_model.state_dict().items()}
 
@@ -269,7 +276,11 @@ class Training:
     @property
     def objective(self) -> float | None:
         """The value that tuning compares, after the last epoch; None if nothing finite was measured."""
-        return None if self._diverged else objective_of(self._study, self._values)
+        return None if self._diverged else self._study.objective.value(self._values, self._times)
+
+    def end(self) -> None:
+        """End the training as if its budget were used up."""
+        self._ended = True
 
     def state_dict(self) -> State:
         """Return the whole state of the trial: tensors and plain numbers, lists and dicts."""
@@ -282,6 +293,7 @@ class Training:
             "counters": [self._epoch, self._steps, self._samples],
             "setup_seconds": self._setup_seconds,
             "values": list(self._values),
+            "times": list(self._times),
             "latest": self._latest,
             "best_state": self._best_state,
             "diverged": self._diverged,
@@ -305,6 +317,7 @@ class Training:
         self._epoch, self._steps, self._samples = state["counters"]
         self._setup_seconds = state["setup_seconds"]
         self._values = list(state["values"])
+        self._times = list(state.get("times", ()))  # a version without objectives in time kept none
         self._latest = state["latest"]
         self._best_state = state["best_state"]
         self._diverged = state["diverged"]

@@ -21,18 +21,18 @@ class Objective:
     ``best``, ``final`` and ``mean`` are values of the metric, in its own direction. ``target`` is the time to
     the target of ``arrival`` in ``clock``: the smaller the better. A run that did not arrive counts as
     ``length`` times 1 to 2, the more the further its best value is from the target, so that tuning can tell
-    the runs without a hit apart.
+    the runs without a hit apart. ``length`` is that of a trial in ``clock``; None: that of the run itself.
     """
 
     kind: Kind
     metric: Metric
     arrival: Arrival | None = None
     clock: str = "epochs"
-    length: float = 0.0
+    length: float | None = None
 
     @classmethod
     def of(
-        cls, kind: str, metric: Metric, target: float | None, stay: int, clock: str, length: float
+        cls, kind: str, metric: Metric, target: float | None, stay: int, clock: str, length: float | None
     ) -> Objective:
         """Return the objective that a study's settings name; without a target ``target`` is ``best``."""
         if kind != TARGET or target is None:
@@ -58,7 +58,10 @@ class Objective:
             return None
         if self.arrival is not None:
             row = self.arrival.row(values)
-            return times[row] if row is not None else self.length * (1.0 + self.arrival.gap(values))
+            if row is not None:
+                return times[row]
+            length = times[-1] if self.length is None else self.length
+            return length * (1.0 + self.arrival.gap(values))
         match self.kind:
             case "final":
                 return values[-1]

@@ -12,6 +12,7 @@ from lrstudy.errors import Problem, StoreError
 from lrstudy.records import Phase
 from lrstudy.rules.budget import TrialBudget
 from lrstudy.rules.clocks import clock_of
+from lrstudy.rules.goal import Goal
 from lrstudy.rules.metrics import Metric, declared_metrics, metric_of
 from lrstudy.store.checksums import JSON_KEY, ChecksumError, check_json, seal_json
 from lrstudy.store.table_schema import SCHEMA_VERSION, schema_of
@@ -122,6 +123,12 @@ class StudyInfo:
     def length(self) -> int:
         """The length of a trial in the study's clock."""
         return clock_of(self.spec["task"])[1]
+
+    @property
+    def goal(self) -> Goal:
+        """The levels that the study is judged by, and the objective of its tuning."""
+        target, budget = self.spec["target"], self.spec["budget"]
+        return Goal.of(target, budget, self.metric, self.clock, self.length)
 
     @property
     def budget(self) -> TrialBudget:

@@ -61,7 +61,7 @@ def worker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Worker:
 
         data = load_data(spec.task, spec.seed, None)
         monkeypatch.setattr("ray.tune.report", report)
-        monkeypatch.setattr(loop, "load", lambda _: (spec, data))
+        monkeypatch.setattr(loop, "load", lambda *_: (spec, data))
         in_lanes = len(jobs) > 1 if in_lanes is None else in_lanes
         try:
             loop.trainable(

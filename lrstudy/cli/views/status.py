@@ -76,7 +76,7 @@ def read_status(store: Store) -> RunStatus:
     return RunStatus(
         study=study.name,
         metric=study.metric.name,
-        schedules=progress_of(planned, store.trial_records(), study.metric, imported=study.imported),
+        schedules=progress_of(planned, store.trial_records(), study.goal.objective, imported=study.imported),
         writer=writer_of(store.location),
         seconds_per_trial=pace,
     )
