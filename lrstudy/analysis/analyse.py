@@ -12,15 +12,19 @@ import numpy as np
 
 from lrstudy.analysis.aggregate import interquartile_mean
 from lrstudy.analysis.bands import levels_band
+from lrstudy.analysis.contest import Contest
 from lrstudy.analysis.curves import curves_of
 from lrstudy.analysis.ecdf import ecdf_of, evaluation_times
+from lrstudy.analysis.families import Comparison, primary_of
 from lrstudy.analysis.intervals import Interval, mean_interval
+from lrstudy.analysis.judgement import compare, judge
 from lrstudy.analysis.ledger import price_of
+from lrstudy.analysis.looks import looks_of
 from lrstudy.analysis.pairing import pairs_of, restricted_over
 from lrstudy.analysis.stability import stability
 from lrstudy.analysis.summary import Levels, Reach, ScheduleSummary, Summary, TunedTrial, Values
 from lrstudy.analysis.targets import choose_targets, ladder
-from lrstudy.analysis.time_to_target import Contest, reach_target
+from lrstudy.analysis.time_to_target import reach_target
 from lrstudy.analysis.timing import timing_of
 from lrstudy.analysis.trial_table import Readable, Trial, read_columns
 from lrstudy.analysis.tried_configurations import ranked
@@ -100,9 +104,23 @@ def analyse(
     confirmed = [run for those in runs.values() for run in those]
     timing = timing_of(study, columns, confirmed, clock)
     contest = Contest(
-        columns, metric, study.goal.objective, study.reference, runs, timing, study.margin, CONFIDENCE, seed
+        columns,
+        metric,
+        study.goal.objective,
+        study.reference,
+        runs,
+        timing,
+        study.margin,
+        CONFIDENCE,
+        seed,
+        primary=primary_of(study.goal.primary, levels, higher_is_better=metric.higher_is_better),
+        looks=looks_of(study),
     )
-    reached = [reach_target(contest, level) for level in levels]
+    compared = {level: compare(contest, level) for level in levels}
+    # p-values of other questions, which share the study's error budget.
+    further: dict[Comparison, float | None] = {}
+    judgement = judge(contest, compared, further)
+    reached = [reach_target(contest, level, compared[level], judgement) for level in levels]
     rungs = ladder(columns, base, metric)
     times = evaluation_times(columns, confirmed, timing)
     schedules = tuple(
@@ -137,7 +155,7 @@ def analyse(
         complete=complete,
         schedules=schedules,
         warnings=study_warnings(study, contest, schedules, complete=complete),
-        stability=stability(contest, levels),
+        stability=stability(contest, compared, further),
         task=_task(study),
         facts=_facts(study),
         spec=json.dumps(study.spec, indent=2, ensure_ascii=False),

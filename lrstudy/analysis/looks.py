@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,17 @@ def planned_looks(first: int, most: int) -> tuple[int, ...]:
         looks.append(replicates)
         replicates *= 2
     return tuple(number for number in [*looks, most] if number >= FEWEST_REPLICATES)
+
+
+def looks_of(study: Any) -> tuple[int, ...]:
+    """Return the numbers of replicates at which a study is looked at; empty where its size is fixed.
+
+    ``study`` is a ``StudyInfo``. A study that was extended was looked at before it was.
+    """
+    budget = study.spec["budget"]
+    if budget.get("until") == "decided" and budget.get("most"):
+        return planned_looks(int(budget.get("replicates") or 1), int(budget["most"]))
+    return tuple(getattr(study, "looks", ()))
 
 
 def spent(level: float, looks: Sequence[int]) -> tuple[float, ...]:

@@ -77,10 +77,8 @@ def difference(table: Replicates, name: str) -> Difference | None:
     """Compare a schedule with the reference; None without a replicate of both.
 
     The variance of the differences is moderated: between their own (R - 1 degrees of freedom) and the mean
-    over the comparisons that have the same replicates, which counts as 8 more. With S comparisons of equal
-    variance that share the reference, the degrees of freedom of w·mean + (1 - w)·own are
-    (R - 1) / ((1 - w)²(1 - c) + c), c = 1/S + (1 - 1/S)/4. The variance is at least that of times which are
-    known to one evaluation only.
+    over the comparisons that have the same replicates, which counts as 8 more. It is at least that of times
+    which are known to one evaluation only.
     """
     differences = table.logs[:1] - table.logs[1:]
     own = table.names.index(name) - 1
@@ -94,12 +92,21 @@ def difference(table: Replicates, name: str) -> Difference | None:
     alike = differences[:, paired]
     alike = alike[np.isfinite(alike).all(axis=1)]
     weight = _PRIOR / (_PRIOR + count - 1)
-    common = 1 / len(alike) + _SHARED * (1 - 1 / len(alike))
-    variances = alike.var(axis=1, ddof=1)
-    variance = (1 - weight) * float(differences[own, paired].var(ddof=1)) + weight * float(variances.mean())
-    degrees = (count - 1) / ((1 - weight) ** 2 * (1 - common) + common)
+    mean = float(alike.var(axis=1, ddof=1).mean())
+    variance = (1 - weight) * float(differences[own, paired].var(ddof=1)) + weight * mean
     variance = max(variance, _rounding(table, own + 1, paired))
-    return Difference(effect, math.sqrt(variance / count), degrees, count)
+    return Difference(effect, math.sqrt(variance / count), degrees_of_freedom(count, len(alike)), count)
+
+
+def degrees_of_freedom(replicates: int, comparisons: int) -> float:
+    """Return the degrees of freedom of a moderated variance, w·mean + (1 - w)·own.
+
+    With S comparisons of equal variance that share the reference they are
+    (R - 1) / ((1 - w)²(1 - c) + c), c = 1/S + (1 - 1/S)/4.
+    """
+    own = (replicates - 1) / (_PRIOR + replicates - 1)
+    common = 1 / comparisons + _SHARED * (1 - 1 / comparisons)
+    return (replicates - 1) / (own**2 * (1 - common) + common)
 
 
 def _rounding(table: Replicates, row: int, paired: NDArray[np.bool_]) -> float:

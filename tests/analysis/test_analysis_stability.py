@@ -5,8 +5,8 @@ from __future__ import annotations
 from analysis_samples import Sample, race
 
 from lrstudy.analysis import analyse
+from lrstudy.analysis.contest import Contest
 from lrstudy.analysis.stability import _SEED, _seeds, _which
-from lrstudy.analysis.time_to_target import Contest
 from lrstudy.records import Phase
 from lrstudy.rules.metrics import METRICS
 from lrstudy.rules.objective import Objective

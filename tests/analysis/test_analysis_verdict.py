@@ -21,7 +21,7 @@ def verdict(
 ) -> str:
     ratio = None if low is None or high is None else math.sqrt(low * high)
     speedup = Speedup(ratio, low, high, p, 10)
-    return decide(speedup, p, hits=hits, reference_hits=reference_hits, margin=margin)
+    return decide(speedup, p, hits=hits, reference_hits=reference_hits, runs=10, margin=margin)
 
 
 def test_each_verdict() -> None:
@@ -146,3 +146,19 @@ def test_no_number_of_seeds_outweighs_the_luck_of_the_tuning() -> None:
     assert more is not None
     assert few < more
     assert seeds_to_decide(reference, schedule, 0.0, tuning_variance=0.04) is None
+
+
+def test_luck_that_is_known_with_few_degrees_of_freedom_needs_more_seeds() -> None:
+    rng = np.random.default_rng(0)
+    reference, schedule = rng.normal(12, 2, 10), rng.normal(9, 2, 10)
+    known = seeds_to_decide(reference, schedule, 0.05, tuning_variance=0.003)
+    unsure = seeds_to_decide(reference, schedule, 0.05, tuning_variance=0.003, tuning_degrees=6)
+    assert known is not None
+    assert unsure is not None
+    assert known < unsure
+
+
+def test_luck_of_the_tuning_keeps_equivalence_from_being_shown_by_seeds() -> None:
+    r = np.array([20.0, 22.0, 24.0, 26.0, 28.0])
+    assert seeds_to_decide(r, r[::-1], 0.2) is not None
+    assert seeds_to_decide(r, r[::-1], 0.2, tuning_variance=0.04) is None
