@@ -84,7 +84,7 @@ def test_every_key_that_decides_the_trials_is_told_with_both_values(
 @pytest.mark.parametrize(
     "paths",
     [
-        {"target__values": [0.5]},
+        {"target__margin": 0.2},
         {"resources__max_concurrent": 1},
         {"faults__error_retries": 2},
         {"logging__tensorboard": True},

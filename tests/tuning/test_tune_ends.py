@@ -11,7 +11,7 @@ from fault_studies import assert_same, read_study, run_study, write_study
 from ray.exceptions import OutOfMemoryError
 
 from lrstudy.errors import ClusterError
-from lrstudy.store import open_location
+from lrstudy.store import StoreWriter, StudyInfo, open_location
 from lrstudy.tuning import prepare
 from lrstudy.tuning.driver.recorder import Recorder
 from lrstudy.tuning.driver.runner import StudyRun
@@ -44,9 +44,10 @@ class Tuner:
 def test_tune_is_started_again_as_long_as_trials_come_to_their_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: list[int], goes_on: bool
 ) -> None:
-    run = StudyRun(read_study(write_study(tmp_path / "study")), [], {})
+    spec, here = read_study(write_study(tmp_path / "study")), open_location(tmp_path / "run")
+    with StoreWriter.create_or_open(here, StudyInfo("s", spec.to_json(), spec.spec_hash, 0)) as writer:
+        run = StudyRun(spec, writer, [], {})
     tuner = Tuner(run, monkeypatch, left)
-    here = open_location(tmp_path / "run")
     if goes_on:
         run._fit(cast("Any", tuner), cast("Any", tuner), here)
         assert tuner.lost == len(left)
