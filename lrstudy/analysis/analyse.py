@@ -19,8 +19,8 @@ from lrstudy.analysis.families import Comparison, primary_of
 from lrstudy.analysis.intervals import Interval, mean_interval
 from lrstudy.analysis.judgement import compare, judge
 from lrstudy.analysis.ledger import price_of
-from lrstudy.analysis.looks import looks_of
 from lrstudy.analysis.pairing import pairs_of, restricted_over
+from lrstudy.analysis.sequential_test import sizes_of
 from lrstudy.analysis.stability import stability
 from lrstudy.analysis.summary import Levels, Reach, ScheduleSummary, Summary, TunedTrial, Values
 from lrstudy.analysis.targets import choose_targets, ladder
@@ -114,7 +114,7 @@ def analyse(
         CONFIDENCE,
         seed,
         primary=primary_of(study.goal.primary, levels, higher_is_better=metric.higher_is_better),
-        looks=looks_of(study),
+        looks=sizes_of(study),
     )
     compared = {level: compare(contest, level) for level in levels}
     # p-values of other questions, which share the study's error budget.

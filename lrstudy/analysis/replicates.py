@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lrstudy.analysis.intervals import t_quantile, t_two_sided
-from lrstudy.analysis.looks import FEWEST_REPLICATES, overall_p
+from lrstudy.analysis.sequential_test import FEWEST_REPLICATES, overall_p
 from lrstudy.analysis.speedup import Speedup
 
 Array = NDArray[np.float64]

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from scipy import optimize, special
 
 from lrstudy.analysis.intervals import normal_quantile
+from lrstudy.rules.looks import look_sizes
 
 Array = NDArray[np.float64]
 
@@ -30,29 +31,19 @@ _GRID: Final = np.exp(np.linspace(math.log(1e-9), math.log(0.999), 120))
 _FAR: Final = 12.0
 
 
-def planned_looks(first: int, most: int) -> tuple[int, ...]:
-    """Return the numbers of replicates at which a study looks: ``first``, twice that, …, ``most``.
-
-    >>> planned_looks(4, 24), planned_looks(1, 4), planned_looks(8, 8)
-    ((4, 8, 16, 24), (2, 4), (8,))
-    """
-    looks = []
-    replicates = first
-    while replicates < most:
-        looks.append(replicates)
-        replicates *= 2
-    return tuple(number for number in [*looks, most] if number >= FEWEST_REPLICATES)
-
-
-def looks_of(study: Any) -> tuple[int, ...]:
+def sizes_of(study: Any) -> tuple[int, ...]:
     """Return the numbers of replicates at which a study is looked at; empty where its size is fixed.
 
     ``study`` is a ``StudyInfo``. A study that was extended was looked at before it was.
     """
     budget = study.spec["budget"]
-    if budget.get("until") == "decided" and budget.get("most"):
-        return planned_looks(int(budget.get("replicates") or 1), int(budget["most"]))
-    return tuple(getattr(study, "looks", ()))
+    if budget.get("until") == "decided":
+        first = int(budget.get("replicates") or 1)
+        sizes = look_sizes(first, int(budget.get("most") or first))
+    else:
+        taken = {look.replicates for look in study.taken_looks}
+        sizes = sorted(taken | {study.replicates(study.reference)}) if taken else []
+    return tuple(size for size in sizes if size >= FEWEST_REPLICATES)
 
 
 def spent(level: float, looks: Sequence[int]) -> tuple[float, ...]:

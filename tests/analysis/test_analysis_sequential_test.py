@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
+from analysis_samples import Sample
 from scipy import stats
 
-from lrstudy.analysis.looks import chance_to_decide, levels, overall_p, planned_looks
+from lrstudy.analysis.sequential_test import chance_to_decide, levels, overall_p, sizes_of
 
 
-def test_looks_double_up_to_the_most() -> None:
-    assert planned_looks(4, 32) == (4, 8, 16, 32)
-    assert planned_looks(3, 10) == (3, 6, 10)
-    assert planned_looks(8, 4) == (4,)
-    assert planned_looks(1, 8) == (2, 4, 8)  # one replicate shows no spread
+def test_a_study_of_fixed_size_has_no_looks_and_one_replicate_is_none() -> None:
+    def looks(**budget: Any) -> tuple[int, ...]:
+        sample = Sample({"fixed": {}}, targets=[0.9], budget=budget)
+        return sizes_of(sample.study)
+
+    assert looks(replicates=4) == ()
+    assert looks(replicates=4, until="decided", most=20) == (4, 8, 16, 20)
+    assert looks(replicates=1, until="decided", most=4) == (2, 4)
 
 
 def test_two_looks_agree_with_the_bivariate_normal() -> None:
