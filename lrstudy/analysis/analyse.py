@@ -11,10 +11,12 @@ from typing import Any, Protocol
 import numpy as np
 
 from lrstudy.analysis.aggregate import interquartile_mean
+from lrstudy.analysis.arrival_rules import arrival_of
 from lrstudy.analysis.bands import levels_band
 from lrstudy.analysis.contest import Contest
 from lrstudy.analysis.curves import curves_of
 from lrstudy.analysis.ecdf import ecdf_of, evaluation_times
+from lrstudy.analysis.end_values import ends_of
 from lrstudy.analysis.families import Comparison, primary_of
 from lrstudy.analysis.intervals import Interval, mean_interval
 from lrstudy.analysis.judgement import compare, judge
@@ -31,6 +33,7 @@ from lrstudy.analysis.tried_configurations import ranked
 from lrstudy.analysis.tuned_price import best_value, hardest_of, price_of_target, with_break_even
 from lrstudy.analysis.warnings import study_warnings
 from lrstudy.records import Phase, Status
+from lrstudy.rules.arrival import stay_of
 from lrstudy.rules.goal import Goal
 from lrstudy.rules.metrics import Metric
 from lrstudy.rules.objective import Objective
@@ -78,25 +81,30 @@ def analyse(
     *,
     targets: Sequence[float] | None = None,
     clock: str | None = None,
+    arrival: str | None = None,
     seed: int = 0,
 ) -> Summary:
     """Compare a study's schedules.
 
-    ``targets`` and ``clock`` replace the study's own. ``seed`` is that of the bootstraps: the same store and
-    seed give the same summary. A study that is still running is summarised as far as it is.
+    ``targets``, ``clock`` and ``arrival`` (``first``, ``stay:3``) replace the study's own. ``seed`` is that
+    of the bootstraps: the same store and seed give the same summary. A study that is still running is
+    summarised as far as it is.
 
     Raises:
-        InputError: for a target outside the metric's range, and for a clock that some evaluation lacks.
+        InputError: for a target outside the metric's range, a clock that some evaluation lacks, and an
+            unknown rule of arrival.
     """
     study: StudyLike = store.study
     metric = study.metric
     declared = study.declared_metrics
+    rule_of_arrival = arrival_of(study, arrival)
     columns = read_columns(
         store,
         metric,
         clock=study.clock,
         declared=[one.column for one in declared.values()],
         shared=study.lanes > 0,
+        stay=stay_of(rule_of_arrival),
     )
     runs = {s.name: _measured(columns.of(s.name, Phase.CONFIRM)) for s in study.schedules}
     base = runs[study.reference]
@@ -164,6 +172,8 @@ def analyse(
         lanes=study.lanes,
         moment=columns.moment,
         declared=tuple(one for one in declared.values() if one.name != metric.name),
+        arrival=rule_of_arrival,
+        end=ends_of(contest, study),
     )
 
 

@@ -12,6 +12,7 @@ from lrstudy.analysis.intervals import Interval
 from lrstudy.analysis.profiles import R_MAX, performance_profiles
 from lrstudy.analysis.summary import Reach, Summary
 from lrstudy.report.text import level, metric_words
+from lrstudy.rules.arrival import stay_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +134,8 @@ def _compared(summary: Summary, name: str, schedules: Sequence[str]) -> Compared
     if (hardest := summary.hardest) is not None:
         reached = {schedule.name: schedule.reach[hardest] for schedule in summary.schedules}
         goal = f"{metric_words(summary.metric)} {level(summary.metric, summary.targets[hardest])}"
+        if (stay := stay_of(summary.arrival)) > 1:
+            goal += f" for {stay} evaluations"
     times = [reach.ert for reach in reached.values() if reach.ert is not None]
     first = min(times, default=None)
     places = tuple(_place(reached.get(s), first) for s in schedules)

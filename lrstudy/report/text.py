@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from lrstudy.rules.arrival import stay_of
 from lrstudy.rules.clocks import UNIT_OF
 from lrstudy.rules.counting import counted, three_digits
 from lrstudy.rules.durations import measured_time
@@ -155,6 +156,16 @@ def point(clock: str, value: float) -> str:
     if clock in ("epochs", "steps"):
         return f"{UNIT_OF[clock]} {number(value) if clock == 'epochs' else count(value)}"
     return span(clock, value)
+
+
+def arrival_words(arrival: str) -> str:
+    """Return the rule of arrival as a condition of the study; empty for the first evaluation at the target.
+
+    >>> arrival_words("first"), arrival_words("stay:3")
+    ('', 'a target counts as reached at the first of 3 evaluations in a row')
+    """
+    stay = stay_of(arrival)
+    return "" if stay == 1 else f"a target counts as reached at the first of {stay} evaluations in a row"
 
 
 def interval(low: float | None, high: float | None, value: float | None = None) -> str:

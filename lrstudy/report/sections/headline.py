@@ -8,6 +8,7 @@ from lrstudy.analysis.intervals import Interval
 from lrstudy.analysis.summary import Reach, Summary
 from lrstudy.report.figures.common import by_name, no_comparison, reference_runs, runs_each
 from lrstudy.report.text import (
+    arrival_words,
     interval,
     level,
     listed,
@@ -107,6 +108,8 @@ def conditions(study: Summary) -> tuple[str, ...]:
     said.append(f"up to {span(study.trial_clock, study.trial_length)}")
     if study.clock != study.trial_clock:
         said.append(f"speed counted in {time_words(study.clock)}")
+    if study.targets and (rule := arrival_words(study.arrival)):
+        said.append(rule)
     if any(schedule.tune_trials > 1 for schedule in study.schedules):
         said.append(f"{counted(study.tune_budget, 'tuning trial')} per schedule that has something to tune")
     said.append(f"{counted(study.seeds, 'fresh seed')} each" if study.seeds > 1 else "one run each")
