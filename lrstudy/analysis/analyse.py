@@ -11,34 +11,28 @@ from typing import Any, Protocol
 import numpy as np
 
 from lrstudy.analysis.aggregate import interquartile_mean
-from lrstudy.analysis.arrival_rules import arrival_of
 from lrstudy.analysis.bands import levels_band
 from lrstudy.analysis.contest import Contest
 from lrstudy.analysis.curves import curves_of
 from lrstudy.analysis.ecdf import ecdf_of, evaluation_times
 from lrstudy.analysis.end_values import ends_of
-from lrstudy.analysis.families import Comparison, primary_of
 from lrstudy.analysis.intervals import Interval, mean_interval
 from lrstudy.analysis.judgement import compare, judge
 from lrstudy.analysis.ledger import price_of
 from lrstudy.analysis.pairing import pairs_of, restricted_over
-from lrstudy.analysis.sequential_test import sizes_of
 from lrstudy.analysis.stability import stability
+from lrstudy.analysis.study_contest import CONFIDENCE, StoreLike, contest_of
 from lrstudy.analysis.summary import Levels, Reach, ScheduleSummary, Summary, TunedTrial, Values
-from lrstudy.analysis.targets import choose_targets, ladder
+from lrstudy.analysis.targets import ladder
 from lrstudy.analysis.time_to_target import reach_target
-from lrstudy.analysis.timing import timing_of
-from lrstudy.analysis.trial_table import Readable, Trial, read_columns
+from lrstudy.analysis.trial_table import Trial
 from lrstudy.analysis.tried_configurations import ranked
 from lrstudy.analysis.tuned_price import best_value, hardest_of, price_of_target, with_break_even
 from lrstudy.analysis.warnings import study_warnings
 from lrstudy.records import Phase, Status
-from lrstudy.rules.arrival import stay_of
 from lrstudy.rules.goal import Goal
 from lrstudy.rules.metrics import Metric
 from lrstudy.rules.objective import Objective
-
-CONFIDENCE = 0.95
 
 
 class StudyLike(Protocol):
@@ -68,14 +62,6 @@ class StudyLike(Protocol):
         """Return the number of trials of each phase that a schedule gets."""
 
 
-class StoreLike(Readable, Protocol):
-    """The part of a ``Store`` that an analysis needs."""
-
-    @property
-    def study(self) -> Any:
-        """The store's ``StudyInfo``."""
-
-
 def analyse(
     store: StoreLike,
     *,
@@ -97,43 +83,20 @@ def analyse(
     study: StudyLike = store.study
     metric = study.metric
     declared = study.declared_metrics
-    rule_of_arrival = arrival_of(study, arrival)
-    columns = read_columns(
-        store,
-        metric,
-        clock=study.clock,
-        declared=[one.column for one in declared.values()],
-        shared=study.lanes > 0,
-        stay=stay_of(rule_of_arrival),
-    )
-    runs = {s.name: _measured(columns.of(s.name, Phase.CONFIRM)) for s in study.schedules}
+    found = contest_of(store, targets=targets, clock=clock, arrival=arrival, seed=seed)
+    contest, levels = found.contest, found.targets
+    columns, runs, timing = contest.columns, contest.runs, contest.timing
     base = runs[study.reference]
-    levels, rule = choose_targets(columns, base, metric, targets or study.targets)
     confirmed = [run for those in runs.values() for run in those]
-    timing = timing_of(study, columns, confirmed, clock)
-    contest = Contest(
-        columns,
-        metric,
-        study.goal.objective,
-        study.reference,
-        runs,
-        timing,
-        study.margin,
-        CONFIDENCE,
-        seed,
-        primary=primary_of(study.goal.primary, levels, higher_is_better=metric.higher_is_better),
-        looks=sizes_of(study),
-    )
     compared = {level: compare(contest, level) for level in levels}
-    # p-values of other questions, which share the study's error budget.
-    further: dict[Comparison, float | None] = {}
+    further = found.further
     judgement = judge(contest, compared, further)
     reached = [reach_target(contest, level, compared[level], judgement) for level in levels]
     rungs = ladder(columns, base, metric)
     times = evaluation_times(columns, confirmed, timing)
     schedules = tuple(
         replace(
-            _schedule(contest, info, [found[info.name] for found in reached], rungs),
+            _schedule(contest, info, [reach[info.name] for reach in reached], rungs),
             curves=curves_of(
                 columns, runs[info.name], metric, CONFIDENCE, clock=study.clock, declared=declared
             ),
@@ -151,7 +114,7 @@ def analyse(
         metric=metric,
         reference=study.reference,
         targets=levels,
-        target_rule=rule,
+        target_rule=found.target_rule,
         clock=timing.clock,
         length=_whole(timing.horizon),
         trial_clock=study.clock,
@@ -172,14 +135,9 @@ def analyse(
         lanes=study.lanes,
         moment=columns.moment,
         declared=tuple(one for one in declared.values() if one.name != metric.name),
-        arrival=rule_of_arrival,
+        arrival=found.arrival,
         end=ends_of(contest, study),
     )
-
-
-def _measured(trials: Sequence[Trial]) -> list[Trial]:
-    """Leave out the runs without an evaluation, except those that diverged before the first."""
-    return [trial for trial in trials if trial.end > trial.begin or trial.status is Status.DIVERGED]
 
 
 def _schedule(

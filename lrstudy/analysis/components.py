@@ -14,7 +14,7 @@ import numpy as np
 from scipy import special
 
 from lrstudy.analysis.contest import Contest
-from lrstudy.analysis.families import ALPHA, PRIMARY_SHARE
+from lrstudy.analysis.families import PRIMARY_LEVEL
 from lrstudy.analysis.intervals import t_quantile
 from lrstudy.analysis.judgement import luck_of
 from lrstudy.analysis.replicates import degrees_of_freedom
@@ -125,7 +125,7 @@ def power(
     replicates: int,
     seeds: int,
     comparisons: int = 1,
-    level: float = ALPHA * PRIMARY_SHARE,
+    level: float = PRIMARY_LEVEL,
 ) -> float:
     """Return the probability that a study finds a schedule that is ``ratio`` times as fast.
 
@@ -152,7 +152,7 @@ def replicates_to_decide(
     margin: float,
     *,
     comparisons: int = 1,
-    level: float = ALPHA * PRIMARY_SHARE,
+    level: float = PRIMARY_LEVEL,
 ) -> int | None:
     """Replicates in all that would decide with 80% power, if effect and variance stay as they are now.
 

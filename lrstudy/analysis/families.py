@@ -14,6 +14,7 @@ from lrstudy.analysis.intervals import holm
 
 ALPHA: Final = 0.05
 PRIMARY_SHARE: Final = 0.8
+PRIMARY_LEVEL: Final = ALPHA * PRIMARY_SHARE
 END: Final = "end"
 
 # A target, or END for the value at the end; and a schedule.

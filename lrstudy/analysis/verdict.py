@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike
 
-from lrstudy.analysis.families import ALPHA
+from lrstudy.analysis.families import ALPHA, PRIMARY_LEVEL
 from lrstudy.analysis.intervals import t_quantile
 from lrstudy.analysis.speedup import Speedup, paired_variation
 
@@ -51,7 +51,7 @@ def decide(
     return "inconclusive"
 
 
-def fewest_seeds(comparisons: int = 1, level: float = ALPHA) -> int:
+def fewest_seeds(comparisons: int = 1, level: float = PRIMARY_LEVEL) -> int:
     """Return the fewest pairs with which a sign-flip test reaches ``level`` after Holm over ``comparisons``.
 
     Its smallest p is 2 / 2^n, and Holm multiplies the smallest of k by k.
@@ -68,7 +68,7 @@ def seeds_to_decide(
     margin: float,
     *,
     comparisons: int = 1,
-    level: float = ALPHA,
+    level: float = PRIMARY_LEVEL,
     tuning_variance: float = 0.0,
     tuning_degrees: float = math.inf,
 ) -> int | None:
@@ -123,8 +123,8 @@ def _seeds_for(distance: float, cv: float, tail: float, variance: float, degrees
     return low
 
 
-def detectable_speedup(n: int, cv: float, comparisons: int = 1) -> float:
-    """The smallest true speedup that n paired seeds show at level 0.05 / comparisons with 80% power.
+def detectable_speedup(n: int, cv: float, comparisons: int = 1, level: float = PRIMARY_LEVEL) -> float:
+    """Return the smallest true speedup that n paired seeds show at level / comparisons with 80% power.
 
     exp((t_{n-1, 1 - alpha/2} + t_{n-1, 0.8}) cv / sqrt(n)), what ``seeds_to_decide`` asks n seeds for; its
     inverse is the detectable slowdown. Infinite for fewer than ``fewest_seeds``.
@@ -133,18 +133,19 @@ def detectable_speedup(n: int, cv: float, comparisons: int = 1) -> float:
         n: paired seeds.
         cv: ``paired_variation`` of the times, e.g. 0.3.
         comparisons: schedules compared with the reference.
+        level: of their family of tests.
 
     Raises:
         ValueError: for a negative cv.
 
     >>> round(detectable_speedup(10, 0.3, 4), 2), round(detectable_speedup(20, 0.3, 4), 2)
-    (1.46, 1.27)
+    (1.48, 1.28)
     """
     if not cv >= 0:
         raise ValueError(f"cv must not be negative, got {cv}")
-    if n < fewest_seeds(comparisons):
+    if n < fewest_seeds(comparisons, level):
         return math.inf
-    tail = ALPHA / (2 * max(1, comparisons))
+    tail = level / (2 * max(1, comparisons))
     width = t_quantile(1 - tail, n - 1) + t_quantile(POWER, n - 1)
     exponent = width * cv / math.sqrt(n)
     return math.exp(exponent) if exponent < 700 else math.inf
