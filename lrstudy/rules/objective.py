@@ -19,9 +19,10 @@ class Objective:
     """A number per trial, from the metric's values at its evaluations.
 
     ``best``, ``final`` and ``mean`` are values of the metric, in its own direction. ``target`` is the time to
-    the target of ``arrival`` in ``clock``: the smaller the better. A run that did not arrive counts as
-    ``length`` times 1 to 2, the more the further its best value is from the target, so that tuning can tell
-    the runs without a hit apart. ``length`` is that of a trial in ``clock``; None: that of the run itself.
+    the target of ``arrival`` in ``clock``, interpolated between two evaluations: the smaller the better. A
+    run that did not arrive counts as ``length`` times 1 to 2, the more the further its best value is from the
+    target, so that tuning can tell the runs without a hit apart. ``length`` is that of a trial in ``clock``;
+    None: that of the run itself.
     """
 
     kind: Kind
@@ -44,6 +45,22 @@ class Objective:
         """The direction of the objective."""
         return self.arrival is None and self.metric.higher_is_better
 
+    @property
+    def label(self) -> str:
+        """A heading for values of the objective: "best val_accuracy", "epochs to 0.95"."""
+        if self.arrival is not None:
+            return f"{self.clock} to {self.arrival.target:g}"
+        return f"{self.kind} {self.metric.name}"
+
+    def shown(self, value: float | None) -> str:
+        """Return a value of the objective as text; a dash for None, and a note for a run without a hit."""
+        if value is None:
+            return "–"
+        if self.arrival is None:
+            return f"{value:.4f}"
+        missed = self.length is not None and value >= self.length
+        return "not reached" if missed else f"{value:.3g}"
+
     def better(self, a: float, b: float) -> bool:
         """Return True if ``a`` is strictly better than ``b``."""
         return a > b if self.higher_is_better else a < b
@@ -57,9 +74,8 @@ class Objective:
         if not finite:
             return None
         if self.arrival is not None:
-            row = self.arrival.row(values)
-            if row is not None:
-                return times[row]
+            if (row := self.arrival.row(values)) is not None:
+                return self._crossing(row, values, times)
             length = times[-1] if self.length is None else self.length
             return length * (1.0 + self.arrival.gap(values))
         match self.kind:
@@ -68,3 +84,14 @@ class Objective:
             case "mean":
                 return math.fsum(values) / len(values)
         return max(finite) if self.metric.higher_is_better else min(finite)
+
+    def _crossing(self, row: int, values: Sequence[float], times: Sequence[float]) -> float:
+        """Return the time at which the line through two evaluations crosses the target, ``row`` the later.
+
+        Evaluations are few: without it many configurations would be equally fast, and luck would choose.
+        """
+        if row == 0 or not math.isfinite(values[row - 1]):
+            return times[row]
+        assert self.arrival is not None
+        share = (self.arrival.target - values[row - 1]) / (values[row] - values[row - 1])
+        return times[row - 1] + share * (times[row] - times[row - 1])

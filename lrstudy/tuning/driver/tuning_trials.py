@@ -155,17 +155,26 @@ class TuningTrials:
 
     def _suggest(self, number: int) -> TrialConfig | None:
         index, tuned = number // self._repeats, self._phases[Phase.TUNE].records
-        needed = self._search.needed(index)
-        if any(earlier not in tuned for earlier in range(needed * self._repeats)):
+        needed, known = self._search.needed(index), self._known(index)
+        if any(earlier not in tuned for earlier in range(max(needed, known) * self._repeats)):
             return None
-        known = [self._tried[earlier] for earlier in range(needed)]
-        params = self._search.suggest(index, [_for_search(one) for one in known])
+        params = self._search.suggest(index, [_for_search(self._tried[one]) for one in range(needed)])
         return self._start(Phase.TUNE, number, params, self._cap(known))
 
-    def _cap(self, known: list[Configuration[TrialRecord]]) -> float | None:
-        """Return the best time to the primary target among the configurations that a suggestion may know."""
-        if self._study.goal.stop == "never" or self._objective.arrival is None:
-            return None
+    def _known(self, index: int) -> int:
+        """Return the number of first configurations that cap the time of configuration ``index``.
+
+        Those of all earlier generations, also where the search uses no results: fixed numbers, so that the
+        order in which trials end decides nothing.
+        """
+        if self._study.goal.stop == "never" or not self._spec.space:
+            return 0
+        size = self._study.budget.generation
+        return index // size * size
+
+    def _cap(self, count: int) -> float | None:
+        """Return the best time to the primary target among this many first configurations."""
+        known = [self._tried[index] for index in range(count)]
         # A configuration that did not arrive is worth more than the length of a trial: no cap.
         return min((one.objective for one in known if one.objective is not None), default=None)
 
