@@ -15,11 +15,13 @@ from lrstudy.analysis.bands import levels_band
 from lrstudy.analysis.contest import Contest
 from lrstudy.analysis.curves import curves_of
 from lrstudy.analysis.ecdf import ecdf_of, evaluation_times
-from lrstudy.analysis.end_values import ends_of
+from lrstudy.analysis.end_values import compare_ends, end_questions, ends_of
+from lrstudy.analysis.families import END
 from lrstudy.analysis.intervals import Interval, mean_interval
 from lrstudy.analysis.judgement import compare, judge
 from lrstudy.analysis.ledger import price_of
 from lrstudy.analysis.pairing import pairs_of, restricted_over
+from lrstudy.analysis.rule_disagreements import arrival_warnings, verdicts_by_stay
 from lrstudy.analysis.stability import stability
 from lrstudy.analysis.study_contest import CONFIDENCE, StoreLike, contest_of
 from lrstudy.analysis.summary import Levels, Reach, ScheduleSummary, Summary, TunedTrial, Values
@@ -89,7 +91,9 @@ def analyse(
     base = runs[study.reference]
     confirmed = [run for those in runs.values() for run in those]
     compared = {level: compare(contest, level) for level in levels}
-    further = found.further
+    ends = compare_ends(contest)
+    end_p_values = end_questions(contest, ends)
+    further = {question: end_p_values.get(question) for question in found.further}
     judgement = judge(contest, compared, further)
     reached = [reach_target(contest, level, compared[level], judgement) for level in levels]
     rungs = ladder(columns, base, metric)
@@ -109,6 +113,9 @@ def analyse(
     # Recorded histories are all there is, also where one schedule has fewer seeds than another.
     planned = len(columns.trials) if "imported" in study.spec else _planned(study)
     complete = len(columns.trials) >= planned
+    end = ends_of(contest, study, ends, {name: judgement.adjusted.get((END, name)) for name in runs})
+    by_stay = verdicts_by_stay(contest, levels, further, study)
+    disagreements = arrival_warnings(levels, judgement.verdicts, by_stay, end, tuple(runs), metric)
     return Summary(
         name=study.name,
         metric=metric,
@@ -125,7 +132,7 @@ def analyse(
         tune_budget=study.trials,
         complete=complete,
         schedules=schedules,
-        warnings=study_warnings(study, contest, schedules, complete=complete),
+        warnings=(*disagreements, *study_warnings(study, contest, schedules, complete=complete)),
         stability=stability(contest, compared, further),
         task=_task(study),
         facts=_facts(study),
@@ -136,7 +143,7 @@ def analyse(
         moment=columns.moment,
         declared=tuple(one for one in declared.values() if one.name != metric.name),
         arrival=found.arrival,
-        end=ends_of(contest, study),
+        end=end,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -48,6 +48,18 @@ class Contest:
     def replicated(self) -> bool:
         """Return True if the study has more than one replicate: they are then the unit of inference."""
         return any(run.replicate > 1 for runs in self.runs.values() for run in runs)
+
+    def until(self, replicates: int) -> Contest:
+        """Return the contest of the first so many replicates."""
+        runs = {
+            name: [run for run in each if run.replicate <= replicates] for name, each in self.runs.items()
+        }
+        return replace(self, runs=runs)
+
+    def looks_of(self, name: str) -> tuple[int, ...]:
+        """Return the looks that a schedule has reached."""
+        latest = max((run.replicate for run in self.runs[name]), default=0)
+        return tuple(look for look in self.looks if look <= latest)
 
     def tuned(self, name: str) -> bool:
         """Return True if a schedule's winner was chosen among several configurations."""

@@ -11,11 +11,12 @@ import numpy as np
 from scipy import stats
 
 from lrstudy.analysis.contest import Contest
-from lrstudy.analysis.families import ALPHA
-from lrstudy.analysis.intervals import Interval, holm, mean_interval, t_two_sided
+from lrstudy.analysis.families import ALPHA, END, Comparison
+from lrstudy.analysis.intervals import Interval, mean_interval, t_two_sided
 from lrstudy.analysis.judgement import REFERENCE
 from lrstudy.analysis.resampling import TIE, sign_flip_p
 from lrstudy.analysis.results import Ends, EndValue
+from lrstudy.analysis.sequential_test import overall_p
 from lrstudy.analysis.trial_table import Array, Trial
 from lrstudy.records import Status
 from lrstudy.rules.metrics import Metric
@@ -132,33 +133,62 @@ def decide_end(
     return "inconclusive"
 
 
-def ends_of(contest: Contest, study: Any) -> Ends | None:
-    """Return every schedule's value at the end with its verdict; None without a confirm run."""
-    runs = contest.runs
-    if not any(runs.values()):
-        return None
-    margin = study.spec["target"].get("end_margin")
-    replicates = {run.replicate for run in runs[contest.reference]}
-    unit = REPLICATE if len(replicates) > 1 else SEED
+@dataclass(frozen=True)
+class EndComparisons:
+    """All schedules' values at the end by unit, and the comparison of each whose end is known.
+
+    ``unit`` is ``seed`` or ``replicate``; ``short`` are the numbers of runs without a known end.
+    """
+
+    unit: str
+    units: Mapping[str, Units]
+    short: Mapping[str, int]
+    differences: Mapping[str, EndDifference]
+
+    @property
+    def p_values(self) -> dict[str, float | None]:
+        """The p-values of the tests by schedule, uncorrected."""
+        return {name: one.p_value for name, one in self.differences.items()}
+
+
+def compare_ends(contest: Contest) -> EndComparisons:
+    """Compare every schedule with the reference, over replicates if there are several, else over seeds."""
+    runs, reference = contest.runs, contest.reference
+    unit = REPLICATE if len({run.replicate for run in runs[reference]}) > 1 else SEED
     units = {name: _units(contest, trials, unit) for name, trials in runs.items()}
     short = {name: _short(contest, trials) for name, trials in runs.items()}
-    compared = {
-        name: _against(contest, units[contest.reference], units[name])
+    differences = {
+        name: _against(contest, units[reference], units[name])
         for name in runs
-        if name != contest.reference and not short[name] and not short[contest.reference]
+        if name != reference and not short[name] and not short[reference]
     }
-    # The family of this correction: the schedules, at the full level.
-    adjusted = dict(zip(compared, holm([one.p_value for one in compared.values()]), strict=True))
-    return Ends(
-        clock=study.clock,
-        length=study.length,
-        margin=margin,
-        unit=unit,
-        values=tuple(
-            _end_value(contest, name, units, short, compared.get(name), adjusted.get(name), margin)
-            for name in runs
-        ),
-    )
+    return EndComparisons(unit, units, short, differences)
+
+
+def end_questions(contest: Contest, found: EndComparisons) -> dict[Comparison, float | None]:
+    """Return the p-values of the comparisons, with those of earlier looks at the study counted in."""
+    if not contest.replicated or len(contest.looks) < 2:
+        return {(END, name): p_value for name, p_value in found.p_values.items()}
+    seen = [compare_ends(contest.until(look)).p_values for look in contest.looks]
+    reached = {name: contest.looks_of(name) for name in found.p_values}
+    return {
+        (END, name): overall_p([each.get(name) for each in seen[: len(looks)]], contest.looks)
+        for name, looks in reached.items()
+    }
+
+
+def ends_of(
+    contest: Contest, study: Any, found: EndComparisons, adjusted: Mapping[str, float | None]
+) -> Ends | None:
+    """Return every schedule's value at the end with its verdict; None without a confirm run.
+
+    ``adjusted`` are the p-values after their correction.
+    """
+    if not any(contest.runs.values()):
+        return None
+    margin = study.spec["target"].get("end_margin")
+    values = tuple(_end_value(contest, found, name, adjusted.get(name), margin) for name in contest.runs)
+    return Ends(study.clock, study.length, margin, found.unit, values)
 
 
 def _units(contest: Contest, trials: Iterable[Trial], unit: str) -> Units:
@@ -192,32 +222,27 @@ def _against(contest: Contest, reference: Units, schedule: Units) -> EndDifferen
 
 
 def _end_value(
-    contest: Contest,
-    name: str,
-    units: Mapping[str, Units],
-    short: Mapping[str, int],
-    compared: EndDifference | None,
-    p_adjusted: float | None,
-    margin: float | None,
+    contest: Contest, found: EndComparisons, name: str, p_adjusted: float | None, margin: float | None
 ) -> EndValue:
-    metric = contest.metric
-    lost = {each: _lost(units[each]) for each in (name, contest.reference)}
-    means = _means(list(units[name].values()))
-    known = means[np.isfinite(means)] if not short[name] else means[:0]
+    metric, compared = contest.metric, found.differences.get(name)
+    lost = _lost(found.units[name])
+    means = _means(list(found.units[name].values()))
+    known = means[np.isfinite(means)] if not found.short[name] else means[:0]
     if name == contest.reference:
         verdict = REFERENCE
     elif compared is None:
         verdict = "unknown"
     else:
-        verdict = decide_end(compared, p_adjusted, metric, margin, lost=any(lost.values()))
+        some = lost + _lost(found.units[contest.reference]) > 0
+        verdict = decide_end(compared, p_adjusted, metric, margin, lost=some)
     return EndValue(
         value=mean_interval(known, contest.confidence, (metric.low, metric.high)),
         difference=_NONE if compared is None else compared.difference,
         p_value=p_adjusted,
         verdict=verdict,
-        runs=sum(map(len, units[name].values())),
-        diverged=lost[name],
-        short=short[name],
+        runs=sum(map(len, found.units[name].values())),
+        diverged=lost,
+        short=found.short[name],
         pairs=0 if compared is None else compared.pairs,
     )
 

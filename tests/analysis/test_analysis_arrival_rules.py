@@ -9,6 +9,7 @@ from analysis_samples import Sample, race
 
 from lrstudy.analysis import analyse
 from lrstudy.errors import InputError
+from lrstudy.store import StudyInfo
 
 
 def touching() -> Sample:
@@ -53,3 +54,84 @@ def test_a_study_without_a_rule_is_judged_by_the_first_evaluation() -> None:
 def test_a_text_that_is_no_rule_is_refused_with_the_rules(arrival: str) -> None:
     with pytest.raises(InputError, match=r"is not a rule of arrival.*stay:3"):
         analyse(touching(), arrival=arrival)
+
+
+def test_a_rule_that_stopped_runs_cannot_show_is_refused() -> None:
+    sample = Stopped(**vars(touching()))
+    assert analyse(sample, arrival="stay:2").arrival == "stay:2"
+    with pytest.raises(InputError, match=r"stay:4.*stopped after 3 evaluations in a row"):
+        analyse(sample, arrival="stay:4")
+
+
+class Stopped(Sample):
+    """A sample whose runs all end once they have stayed at the target for three evaluations."""
+
+    @property
+    def study(self) -> StudyInfo:
+        study = super().study
+        study.spec["target"]["arrival"] = "stay:3"
+        study.spec["budget"]["stop"] = "all"
+        return study
+
+
+def long_run(
+    hit_at: int, end: float = 0.95, touch: int | None = None, evaluations: int = 20
+) -> list[float | None]:
+    """A run at 0.95 from ``hit_at`` on and at ``touch``, else at 0.5; its last value is ``end``."""
+    values: list[float | None] = [
+        0.95 if place >= hit_at or place == touch else 0.5 for place in range(1, evaluations + 1)
+    ]
+    return [*values[:-1], end]
+
+
+def judged(runs: dict[str, list[list[float | None]]], **target: object) -> tuple[str, ...]:
+    """The warnings of a study of these confirm runs that speak of the rules of arrival."""
+    sample = Sample({name: {} for name in runs}, targets=[0.9], epochs_budget=20)
+    for name, each in runs.items():
+        for seed, values in enumerate(each):
+            sample.add(name, values, seed=seed)
+    return tuple(said for said in analyse(sample).warnings if "rules of arrival" in said)
+
+
+FIXED = [long_run(hit) for hit in (9, 10, 9, 10, 9, 10, 9, 10)]
+
+
+def test_rules_that_give_different_verdicts_are_named_with_both() -> None:
+    touching = [long_run(hit, touch=2) for hit in (10, 9, 10, 9, 10, 9, 10, 9)]
+    (said,) = judged({"fixed": FIXED, "cosine": touching})
+    assert said == (
+        "Target 0.9: the rules of arrival disagree. cosine is faster by the first evaluation at it and "
+        "inconclusive by 3 evaluations in a row."
+    )
+
+
+def test_rules_that_agree_give_no_warning() -> None:
+    assert judged({"fixed": FIXED, "cosine": [long_run(hit) for hit in (3, 4, 3, 4, 3, 4, 3, 4)]}) == ()
+
+
+def test_short_trials_are_not_judged_by_evaluations_in_a_row() -> None:
+    sample = race({"fixed": [9, 10, 9, 10, 9, 10, 9, 10], "fast": [2] * 8})
+    assert not [said for said in analyse(sample).warnings if "rules of arrival" in said]
+
+
+def test_a_schedule_that_is_at_the_target_at_the_end_only_is_named() -> None:
+    low = [long_run(hit, end=0.8 + hit / 1000) for hit in (9, 10, 9, 10, 9, 10, 9, 10)]
+    (said,) = judged({"fixed": low, "cosine": FIXED})
+    assert said == (
+        "Target 0.9: the rules of arrival disagree. cosine is inconclusive in time to it, but after 20 "
+        "epochs it is at it and the reference is not, in the mean."
+    )
+
+
+def test_a_fast_schedule_that_ends_below_the_target_is_named() -> None:
+    fast = [long_run(hit, end=0.8 + hit / 1000) for hit in (3, 4, 3, 4, 3, 4, 3, 4)]
+    (said,) = judged({"fixed": FIXED, "cosine": fast})
+    assert said.endswith(
+        "cosine is faster in time to it, but after 20 epochs the reference is at it and it is not, in the "
+        "mean."
+    )
+
+
+def test_a_mean_whose_interval_holds_the_target_is_on_neither_side() -> None:
+    wide = [long_run(hit, end=0.9 + (-1) ** hit * 0.05) for hit in (9, 10, 9, 10, 9, 10, 9, 10)]
+    assert judged({"fixed": FIXED, "cosine": wide}) == ()
