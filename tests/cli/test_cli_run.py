@@ -145,7 +145,7 @@ def test_plan_says_what_is_spent_and_what_can_be_seen(tmp_path: Path) -> None:
     assert "3 seeds can show no difference however large; 6 seeds can" in page
     assert few["gpu_hours"] == 0
     enough, page = said("--set", "budget.confirm_seeds=10", "--set", "resources.max_concurrent=1")
-    assert "find a speedup of 1.35× if they vary by 30%" in page
+    assert "find a speedup of 1.37× if they vary by 30%" in page
     assert "That holds given the winners: verdicts allow for the luck of tuning too" in page
     assert enough["lanes"]["lanes"] == 64
     assert f"up to 64 trials side by side in a worker ({enough['lanes']['reason']})" in page
