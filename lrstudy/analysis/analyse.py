@@ -12,6 +12,7 @@ import numpy as np
 
 from lrstudy.analysis.aggregate import interquartile_mean
 from lrstudy.analysis.bands import levels_band
+from lrstudy.analysis.components import components_of
 from lrstudy.analysis.contest import Contest
 from lrstudy.analysis.curves import curves_of
 from lrstudy.analysis.ecdf import ecdf_of, evaluation_times
@@ -20,6 +21,7 @@ from lrstudy.analysis.families import END
 from lrstudy.analysis.intervals import Interval, mean_interval
 from lrstudy.analysis.judgement import compare, judge
 from lrstudy.analysis.ledger import price_of
+from lrstudy.analysis.next_step import next_step_of
 from lrstudy.analysis.pairing import pairs_of, restricted_over
 from lrstudy.analysis.rule_disagreements import arrival_warnings, verdicts_by_stay
 from lrstudy.analysis.stability import stability
@@ -35,6 +37,7 @@ from lrstudy.records import Phase, Status
 from lrstudy.rules.goal import Goal
 from lrstudy.rules.metrics import Metric
 from lrstudy.rules.objective import Objective
+from lrstudy.store.location import open_location, study_folder
 
 
 class StudyLike(Protocol):
@@ -114,6 +117,11 @@ def analyse(
     planned = len(columns.trials) if "imported" in study.spec else _planned(study)
     complete = len(columns.trials) >= planned
     end = ends_of(contest, study, ends, {name: judgement.adjusted.get((END, name)) for name in runs})
+    primary = contest.primary
+    components = components_of(contest, primary) if primary is not None and confirmed else None
+    step = None
+    if complete and primary is not None and base:
+        step = next_step_of(contest, study, compared[primary], judgement, components)
     by_stay = verdicts_by_stay(contest, levels, further, study)
     disagreements = arrival_warnings(levels, judgement.verdicts, by_stay, end, tuple(runs), metric)
     return Summary(
@@ -144,6 +152,9 @@ def analyse(
         declared=tuple(one for one in declared.values() if one.name != metric.name),
         arrival=found.arrival,
         end=end,
+        components=components,
+        next_step=step,
+        run=str(study_folder(open_location("runs"), study.name)),
     )
 
 

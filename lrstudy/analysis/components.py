@@ -45,6 +45,15 @@ class Components:
             return None
         return 2 * (self.tuning + self.seed / seeds)
 
+    def to_json(self) -> dict[str, float | int | None]:
+        """Return the variances of the log time by source, under stable names."""
+        return {
+            "seed": self.seed,
+            "tuning": self.tuning,
+            "split": self.split,
+            "replicates": self.replicates,
+        }
+
     def sentence(self, seeds: int) -> str:
         """Say how large each part is, and what narrows a comparison; empty without an estimate.
 

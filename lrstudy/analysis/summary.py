@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from lrstudy.analysis.components import Components
 from lrstudy.analysis.intervals import Interval
+from lrstudy.analysis.next_step import NextStep
 from lrstudy.analysis.results import (
     Curve,
     Ecdf,
@@ -33,6 +35,7 @@ __all__ = [
     "EndValue",
     "Ends",
     "Levels",
+    "NextStep",
     "Price",
     "Reach",
     "ScheduleSummary",
@@ -93,7 +96,9 @@ class Summary:
     as having reached a target (``rules.arrival``). ``end`` compares the values at the end of the training.
     ``planned`` are the trials of the whole study, over all schedules and phases. ``lanes`` is the
     largest number trained side by side in one process, 0 if each trained alone: with lanes no time is
-    counted in seconds.
+    counted in seconds. ``components`` are the sources of variation of the times to the primary target, and
+    ``next_step`` is the extension of a finished study that would decide what is open there. ``run`` is the
+    folder of the run below the default ``--out``.
     """
 
     name: str
@@ -123,6 +128,15 @@ class Summary:
     declared: tuple[Metric, ...] = ()
     arrival: str = "first"
     end: Ends | None = None
+    components: Components | None = None
+    next_step: NextStep | None = None
+    run: str = ""
+
+    @property
+    def primary(self) -> int | None:
+        """The place of the target that carries the verdict, None where there is none."""
+        reach = self.schedules[0].reach if self.schedules else ()
+        return next((place for place, one in enumerate(reach) if one.primary), self.hardest)
 
     @property
     def hardest(self) -> int | None:
@@ -161,6 +175,10 @@ class Summary:
             "lanes": self.lanes,
             "schedules": [_schedule_json(schedule) for schedule in self.schedules],
             "end": _end_json(self),
+            "components": None if self.components is None else self.components.to_json(),
+            "next_step": None
+            if self.next_step is None
+            else self.next_step.to_json() | {"command": self.next_step.command(self.run)},
             "warnings": list(self.warnings),
             "stability": list(self.stability),
             "provenance": dict(self.facts),

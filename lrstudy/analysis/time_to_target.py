@@ -15,7 +15,7 @@ from lrstudy.analysis.ert import ert
 from lrstudy.analysis.families import ALPHA, shares
 from lrstudy.analysis.hits import Hits, hits_of
 from lrstudy.analysis.intervals import Interval, wilson
-from lrstudy.analysis.judgement import Judgement, luck_of, paired_times, speedups_along
+from lrstudy.analysis.judgement import Judgement, paired_times, speedups_along
 from lrstudy.analysis.pairing import pairs_of
 from lrstudy.analysis.replicates import difference
 from lrstudy.analysis.results import Reach, Steps, Times
@@ -88,25 +88,26 @@ def _luck(contest: Contest, name: str) -> str:
     tuned = [each for each in (contest.reference, name) if contest.tuned(each)]
     whose = "another tuning" if len(tuned) == 2 else f"another tuning of {tuned[0]}"
     return (
-        f"The two differ as tuned, but {whose} with the same budget could change the result. Run more tuning "
-        "trials, or several seeds for each, to decide."
+        f"The two differ as tuned, but {whose} with the same budget could change the result. Only more "
+        "tunings of each can decide (lrstudy extend RUN --replicates N)."
     )
 
 
 def _seeds_needed(
     contest: Contest, name: str, target: float, speedup: Speedup | None, level: float
 ) -> int | None:
-    """Return the seeds that would decide; None where replicates are the unit, or no seeds would."""
-    if contest.replicated or speedup is None:
+    """Return the seeds that would decide; None where no seeds would.
+
+    Seeds narrow what is known of configurations. Where one of the two was tuned, another tuning may find
+    another configuration, and the number of tunings decides.
+    """
+    if contest.replicated or speedup is None or any(map(contest.tuned, (contest.reference, name))):
         return None
-    luck = luck_of(contest, target) if speedup.tuning_variance else None
     return seeds_to_decide(
         *paired_times(contest, name, target),
         contest.margin,
         comparisons=len(contest.others),
         level=level,
-        tuning_variance=speedup.tuning_variance,
-        tuning_degrees=math.inf if luck is None else luck.degrees,
     )
 
 

@@ -69,23 +69,19 @@ def seeds_to_decide(
     *,
     comparisons: int = 1,
     level: float = PRIMARY_LEVEL,
-    tuning_variance: float = 0.0,
-    tuning_degrees: float = math.inf,
 ) -> int | None:
     """Return the seeds in all that would decide with 80% power, if ratio and spread stay as they are now.
 
     Decided means that an interval (at 1 - level / comparisons, Bonferroni in place of Holm) either excludes 1
     or is inside the margin: the smallest n with (t_{n-1, 1 - alpha/2} + t_{n-1, 0.8}) cv / sqrt(n) at most
     the distance of the log ratio to 1 or, inside the margin, to its nearer limit; and at least
-    ``fewest_seeds`` for the former. With a ``tuning_variance`` v, known with few degrees of freedom, the
-    error is sqrt(cv^2 / n + v), and t has those degrees: no number of seeds outweighs v.
+    ``fewest_seeds`` for the former. It holds for the two configurations, not for another tuning of them.
 
     Args:
         reference, schedule: shape (n,), restricted times paired by seed.
         margin: of equivalence.
         comparisons: schedules compared with the reference.
         level: of their family of tests.
-        tuning_variance: of the log ratio over tunings, both schedules' together (``tuning_luck``).
 
     Returns:
         None when it cannot be told (fewer than 2 pairs, no spread) or would take more than 10,000.
@@ -97,24 +93,22 @@ def seeds_to_decide(
     effect = abs(math.log(r.mean() / s.mean()))
     inside = -math.log1p(-margin) - effect if margin > 0 else 0.0
     tail = level / (2 * max(1, comparisons))
-    luck = (tuning_variance, tuning_degrees)
     needed = [
-        max(_seeds_for(effect, cv, tail, *luck), fewest_seeds(comparisons, level)),
-        _seeds_for(inside, cv, tail, *luck),
+        max(_seeds_for(effect, cv, tail), fewest_seeds(comparisons, level)),
+        _seeds_for(inside, cv, tail),
     ]
     fewest = min(needed)
     return fewest if fewest <= MAX_SEEDS else None
 
 
-def _seeds_for(distance: float, cv: float, tail: float, variance: float, degrees: float) -> int:
+def _seeds_for(distance: float, cv: float, tail: float) -> int:
     """Return the smallest n whose limits clear ``distance`` with 80% power; over MAX_SEEDS if none does."""
     if distance <= 0:
         return MAX_SEEDS + 1
 
     def clears(n: int) -> bool:
-        known = n - 1 if variance == 0 else min(n - 1, degrees)
-        width = t_quantile(1 - tail, known) + t_quantile(POWER, known)
-        return width * math.sqrt(cv**2 / n + variance) <= distance
+        width = t_quantile(1 - tail, n - 1) + t_quantile(POWER, n - 1)
+        return width * cv / math.sqrt(n) <= distance
 
     low, high = 2, MAX_SEEDS + 1  # the width shrinks with n: bisect
     while low < high:

@@ -36,6 +36,7 @@ class Sample:
     name: str = "sample"
     lanes: int = 0
     budget: dict[str, Any] = field(default_factory=dict)
+    looks: list[dict[str, Any]] = field(default_factory=list)
     target: dict[str, Any] = field(default_factory=dict)
     trial_rows: list[dict[str, Any]] = field(default_factory=list)
     epoch_rows: list[dict[str, Any]] = field(default_factory=list)
@@ -49,7 +50,7 @@ class Sample:
             | self.target,
             "schedules": {n: {"kind": n, "fixed": {}, "space": s} for n, s in self.spaces.items()},
         }
-        return StudyInfo(self.name, spec, "hash", 0, created_at=BEGIN, lanes=self.lanes)
+        return StudyInfo(self.name, spec, "hash", 0, created_at=BEGIN, lanes=self.lanes, looks=self.looks)
 
     def trials(self) -> Any:
         return pa.Table.from_pylist(self.trial_rows, schema=TRIALS_SCHEMA)

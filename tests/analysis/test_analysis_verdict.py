@@ -135,30 +135,3 @@ def test_detectable_speedup_at_the_ends() -> None:
     assert detectable_speedup(20, 0.3) < detectable_speedup(10, 0.3)
     with pytest.raises(ValueError, match="cv"):
         detectable_speedup(10, -1.0)
-
-
-def test_no_number_of_seeds_outweighs_the_luck_of_the_tuning() -> None:
-    rng = np.random.default_rng(0)
-    reference, schedule = rng.normal(12, 2, 10), rng.normal(9, 2, 10)
-    few = seeds_to_decide(reference, schedule, 0.05)
-    more = seeds_to_decide(reference, schedule, 0.05, tuning_variance=0.005)
-    assert few is not None
-    assert more is not None
-    assert few < more
-    assert seeds_to_decide(reference, schedule, 0.0, tuning_variance=0.04) is None
-
-
-def test_luck_that_is_known_with_few_degrees_of_freedom_needs_more_seeds() -> None:
-    rng = np.random.default_rng(0)
-    reference, schedule = rng.normal(12, 2, 10), rng.normal(9, 2, 10)
-    known = seeds_to_decide(reference, schedule, 0.05, tuning_variance=0.003)
-    unsure = seeds_to_decide(reference, schedule, 0.05, tuning_variance=0.003, tuning_degrees=6)
-    assert known is not None
-    assert unsure is not None
-    assert known < unsure
-
-
-def test_luck_of_the_tuning_keeps_equivalence_from_being_shown_by_seeds() -> None:
-    r = np.array([20.0, 22.0, 24.0, 26.0, 28.0])
-    assert seeds_to_decide(r, r[::-1], 0.2) is not None
-    assert seeds_to_decide(r, r[::-1], 0.2, tuning_variance=0.04) is None

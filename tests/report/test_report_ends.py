@@ -13,7 +13,7 @@ from lrstudy.cli.views.report import show_verdict
 from lrstudy.report import compare
 from lrstudy.report.sections.comparison_tables import comparison_page
 from lrstudy.report.sections.end_tables import end_sentence, end_table
-from lrstudy.report.sections.headline import conditions, remarks
+from lrstudy.report.sections.headline import conditions, headline, remarks
 from lrstudy.report.sections.page import study_page
 from lrstudy.report.sections.verdict_tables import verdict_table
 from lrstudy.rules.metrics import METRICS
@@ -128,9 +128,11 @@ def test_a_comparison_shows_the_differences_at_the_end():
     assert len(comparison_page(without).sections[0].tables) == 2
 
 
-def test_the_rule_of_arrival_is_a_condition_and_a_note():
+def test_the_rule_of_arrival_is_named_once_and_is_a_note():
     study = replace(samples.study(), arrival="stay:3")
-    assert "a target counts as reached at the first of 3 evaluations in a row" in conditions(study)
+    assert "reached 97% validation accuracy for 3 evaluations in a row" in headline(study)
+    single = replace(samples.study(seeds=1), arrival="stay:3")
+    assert "a target counts as reached at the first of 3 evaluations in a row" in conditions(single)
     assert any("3 evaluations in a row are at it" in note for note in verdict_table(study).notes)
     assert not any("in a row" in said for said in conditions(samples.study()))
     assert any("first evaluation at it" in note for note in verdict_table(samples.study()).notes)

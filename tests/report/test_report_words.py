@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 
 import pytest
 import report_samples as samples
+from rich.console import Console
 
 from lrstudy.analysis.intervals import Interval
-from lrstudy.analysis.summary import Summary
+from lrstudy.analysis.summary import NextStep, Summary
+from lrstudy.cli.views.report import show_verdict
 from lrstudy.report.sections.headline import headline, remarks
 from lrstudy.report.sections.page import study_page
 from lrstudy.rules.metrics import METRICS
@@ -30,8 +33,9 @@ def changed(study, name, place, **values):
 
 def test_headline_is_about_the_hardest_target_and_names_ratio_and_interval():
     assert headline(samples.study()) == (
-        "lipschitz-tuned reached 97% validation accuracy 1.83 times as fast as fixed (95% interval 1.47 to "
-        "2.20); lipschitz and step were inconclusive; cyclic never reached it."
+        "In trainings of 40 epochs, lipschitz-tuned reached 97% validation accuracy 1.83 times as fast as "
+        "fixed (95% interval 1.47 to 2.20, over 10 seeds); lipschitz and step were inconclusive; cyclic "
+        "never reached it."
     )
 
 
@@ -39,16 +43,14 @@ def test_easier_targets_stand_beside_the_headline():
     first = remarks(samples.study())[0]
     assert first == (
         "lipschitz-tuned (2.00×, 1.60 to 2.40) and lipschitz (1.50×, 1.20 to 1.80) reached 95% validation "
-        "accuracy faster than fixed; step was equivalent; cyclic was slower."
+        "accuracy faster than fixed (95% intervals, over 10 seeds); cyclic (0.67×, 0.53 to 0.80) was slower; "
+        "step was equivalent."
     )
 
 
 def test_headline_follows_the_verdict_not_the_ratio():
     study = changed(samples.study(), "lipschitz-tuned", 1, verdict="slower", speedup=Interval(0.5, 0.4, 0.6))
-    assert headline(study).startswith(
-        "No schedule was shown to reach 97% validation accuracy faster than fixed;"
-    )
-    assert "lipschitz-tuned was slower" in headline(study)
+    assert "lipschitz-tuned reached 97% validation accuracy 0.50 times as fast as fixed" in headline(study)
 
 
 def test_smaller_is_better_turns_the_hardest_target_around():
@@ -64,7 +66,10 @@ def test_smaller_is_better_turns_the_hardest_target_around():
         (samples.unreached(), "No schedule reached 97% validation accuracy within 40 epochs"),
         (samples.alone(), "it is the only schedule, so there is nothing to compare it with"),
         (samples.study(seeds=1), "too few runs for a verdict"),
-        (replace(samples.study(), complete=False), "So far: lipschitz-tuned reached"),
+        (
+            replace(samples.study(), complete=False),
+            "So far: In trainings of 40 epochs, lipschitz-tuned reached",
+        ),
     ],
 )
 def test_headline_when_there_is_no_full_verdict(study, words):
@@ -250,13 +255,68 @@ def test_verdict_that_seeds_cannot_decide_names_the_tuning_that_is_needed():
     assert decided_by(with_tuned(open_, "fixed"), "step") == said.format(" of fixed")
 
 
-def test_seeds_needed_hold_for_the_winners_as_tuned():
-    plain = samples.study()
-    assert decided_by(with_tuned(plain), "step") == "about 24 seeds needed"
-    tuned = with_tuned(plain, "step")
-    assert decided_by(tuned, "step") == "about 24 seeds needed, as tuned"
+def test_where_winners_were_tuned_more_tunings_are_needed_and_not_seeds():
+    open_ = changed(samples.study(), "step", 1, seeds_needed=None, replicates_needed=12)
+    tuned = with_tuned(open_, "step")
+    assert decided_by(tuned, "step") == "about 12 tunings needed"
     notes = study_page(tuned).sections[0].tables[0].notes
-    assert any("another tuning may find winners with another ratio" in note for note in notes)
+    assert any("More confirm seeds alone do not" in note for note in notes)
+
+
+def test_with_replicates_the_sentences_count_tunings_and_not_pairs_of_runs():
+    study = with_tuned(replicated(samples.study()), "fixed", "step", "cyclic", "lipschitz-tuned")
+    assert "(95% interval 1.47 to 2.20, over 8 tunings)" in headline(study)
+    said = " ".join([headline(study), *remarks(study)])
+    assert "8 replicates of the study" in said
+    assert "paired seed" not in said
+    figure = next(figure for figure in study_page(study).figures if figure.key == "speedup")
+    assert "over replicates" in figure.reading
+
+
+def replicated(study: Summary) -> Summary:
+    """The study with eight replicates of every schedule."""
+    schedules = (
+        replace(s, reach=tuple(replace(way, replicates=8) for way in s.reach)) for s in study.schedules
+    )
+    return replace(study, schedules=tuple(schedules))
+
+
+def test_the_primary_target_carries_the_headline_also_if_it_is_not_the_hardest():
+    study = samples.study()
+    for schedule in study.schedules:
+        study = changed(study, schedule.name, 0, primary=True)
+    assert "reached 95% validation accuracy" in headline(study)
+    assert remarks(study)[0].startswith("lipschitz-tuned reached 97%")
+
+
+STEP = NextStep(("step", "lipschitz"), "most", 16, 320, 9000.0, "epochs", {"step": 0.82, "lipschitz": 0.4})
+
+
+def test_the_next_step_is_the_second_sentence_with_its_command_cost_and_chance():
+    study = replace(samples.study(), next_step=STEP, run="runs/digits")
+    assert remarks(study)[0] == (
+        "To decide step and lipschitz: up to 16 tunings of each, lrstudy extend runs/digits --most 16 (at "
+        "most 320 trials and 9,000 epochs more; chance to decide as the data look now: 82% for step and 40% "
+        "for lipschitz)."
+    )
+    shown = io.StringIO()
+    show_verdict(Console(file=shown, width=80, color_system=None), study, "/far/digits")
+    assert "\nnext: lrstudy extend /far/digits --most 16\n" in shown.getvalue()
+    assert max(map(len, shown.getvalue().splitlines())) <= 80
+
+
+def test_one_tuning_of_each_is_told_to_be_run_again_with_more():
+    once = replace(STEP, what="replicates", value=8, one_tuning=True)
+    study = replace(samples.study(), next_step=once, run="runs/digits")
+    assert "again with more tunings: lrstudy extend runs/digits --replicates 8" in remarks(study)[0]
+
+
+def test_a_comparison_that_nothing_decides_is_said_to_be_one():
+    study = replace(samples.study(), next_step=replace(STEP, what=None, value=None))
+    assert remarks(study)[0].startswith(
+        "No extension is likely to decide step and lipschitz: with eight times"
+    )
+    assert "lrstudy extend" not in remarks(study)[0]
 
 
 def test_epochs_have_one_decimal_in_every_column_whatever_their_interval():

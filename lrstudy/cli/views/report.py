@@ -38,7 +38,8 @@ def finish_report(
     store = open_store(run)
     summary = analyse(store, targets=targets, clock=clock, arrival=arrival)
     paths = write_report(summary, folder or report_folder(store.location, summary.name))
-    show_verdict(console, summary)
+    place = str(store.location) if store.location.local is None else str(relative(store.location.local))
+    show_verdict(console, summary, place)
     if not summary.complete:
         console.print(f"{summary.ended} of {summary.planned} trials so far: every number can change")
     console.print(f"report: {paths.html}", markup=False, soft_wrap=True)
@@ -65,8 +66,11 @@ def relative(folder: Path) -> Path:
     return folder.relative_to(here) if folder.is_relative_to(here) else folder
 
 
-def show_verdict(console: Console, summary: Summary) -> None:
-    """Print the verdicts: one table per target, one row per schedule."""
+def show_verdict(console: Console, summary: Summary, run: str = "") -> None:
+    """Print the verdicts: one table per target, one row per schedule; then what decides more of them.
+
+    ``run`` is the run as the command line names it, by default the summary's.
+    """
     from lrstudy.report.text import time_words
 
     stay = stay_of(summary.arrival)
@@ -86,13 +90,16 @@ def show_verdict(console: Console, summary: Summary) -> None:
     if any(_by_tuning(reach) for schedule in summary.schedules for reach in schedule.reach):
         console.print("* different as tuned; another tuning with the same budget might undo it\n")
     _show_ends(console, summary)
+    _show_next_step(console, summary, run or summary.run)
     _show_warnings(console, summary.warnings)
 
 
 def _verdict_row(clock: str, name: str, reach: Reach) -> tuple[str, ...]:
     from lrstudy.report.text import shown_time
 
-    low, high = reach.speedup.low, reach.speedup.high
+    # The verdict is on the interval that allows for another tuning.
+    over = reach.speedup if reach.speedup_tuned.low is None else reach.speedup_tuned
+    low, high = over.low, over.high
     return (
         name,
         f"{reach.hits}/{reach.runs}",
@@ -130,6 +137,23 @@ def _show_ends(console: Console, summary: Summary) -> None:
     decided = any(value.verdict in ("better", "worse") for value in end.values)
     if decided and end.unit == "seed" and any(schedule.tuned for schedule in summary.schedules):
         console.print("better, worse: these configurations; another tuning might find others")
+    console.print()
+
+
+def _show_next_step(console: Console, summary: Summary, run: str) -> None:
+    """Print the command that would decide more, whole, with its cost and chance below it."""
+    from lrstudy.report.sections.next_step_words import cost_and_chance, next_step_sentence
+
+    step = summary.next_step
+    if step is None:
+        return
+    command = step.command(run)
+    if command is None:
+        console.print(next_step_sentence(summary, run), markup=False)
+    else:
+        one = "one tuning of each; run it again with more tunings" if step.one_tuning else "next"
+        console.print(f"{one}: {command}", markup=False, soft_wrap=True, highlight=False)
+        console.print(f"  {cost_and_chance(step)}", markup=False, highlight=False)
     console.print()
 
 

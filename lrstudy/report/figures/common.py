@@ -108,6 +108,11 @@ def runs_each(study: Summary) -> int:
     return max(counted_runs or [schedule.confirm_trials for schedule in study.schedules], default=0)
 
 
+def tunings(study: Summary) -> int:
+    """Return the largest number of replicates of any schedule."""
+    return max((reach.replicates for schedule in study.schedules for reach in schedule.reach), default=1)
+
+
 def reference_runs(study: Summary) -> int:
     """Return the number of confirm runs of the reference that count."""
     return max(

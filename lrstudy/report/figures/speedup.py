@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from lrstudy.analysis.intervals import Interval
 from lrstudy.analysis.summary import Reach, Summary
-from lrstudy.report.figures.common import by_name, measured, no_comparison
+from lrstudy.report.figures.common import by_name, measured, no_comparison, tunings
 from lrstudy.report.figures.model import Axis, Estimate, Figure, Panel, Rule, Zone, table
 from lrstudy.report.text import interval, level, metric_words, percent, ratio, span, time_words
 from lrstudy.rules.counting import counted
@@ -68,6 +68,7 @@ def speedup(study: Summary) -> Figure:
                 "p (Holm)",
                 "verdict",
                 "seeds that would decide",
+                "replicates that would decide",
             ],
             [[target, *_cells(row)] for target, rows in by_target for row in rows],
         ),
@@ -160,6 +161,7 @@ def _cells(row: _Row) -> list[object]:
         reach.p_value,
         reach.verdict,
         reach.seeds_needed,
+        reach.replicates_needed,
     ]
 
 
@@ -180,8 +182,18 @@ def _reading(study: Summary) -> str:
     return (
         "Each mark is the ratio of mean times to target, reference over schedule, counted in "
         f"{time_words(study.clock)} up to {budget}{span(study.clock, study.length)} (restricted means): "
-        f"above 1 the schedule is faster. Thick lines are {percent(study.confidence)} intervals over paired "
-        "seeds, given the winners that tuning chose; thin lines also include the luck of that choice, and a "
-        f"verdict needs both. The grey zone (a difference below {percent(study.margin)}) counts as "
-        "equivalent. An arrow marks an interval without a limit."
+        f"above 1 the schedule is faster. {_lines(study)} The grey zone (a difference below "
+        f"{percent(study.margin)}) counts as equivalent. An arrow marks an interval without a limit."
+    )
+
+
+def _lines(study: Summary) -> str:
+    intervals = f"{percent(study.confidence)} intervals"
+    if tunings(study) > 1:
+        return f"Lines are {intervals} over replicates, each with its own tuning and seeds."
+    if not any(schedule.tuned for schedule in study.schedules):
+        return f"Lines are {intervals} over paired seeds."
+    return (
+        f"Thick lines are {intervals} over paired seeds, given the winners that tuning chose; thin lines "
+        "also include the luck of that choice, and a verdict needs both."
     )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lrstudy.analysis.families import ALPHA, PRIMARY_LEVEL
 from lrstudy.analysis.intervals import Interval
 from lrstudy.analysis.summary import Reach, Summary
-from lrstudy.report.figures.common import by_name, no_comparison, reference_runs, runs_each
+from lrstudy.report.figures.common import by_name, no_comparison, reference_runs, runs_each, tunings
 from lrstudy.report.sections.end_tables import end_sentence
+from lrstudy.report.sections.next_step_words import next_step_sentence
 from lrstudy.report.text import (
     arrival_words,
     interval,
@@ -21,12 +23,13 @@ from lrstudy.report.text import (
     span,
     time_words,
 )
+from lrstudy.rules.arrival import stay_of
 from lrstudy.rules.counting import counted
 
 # The rest of a sentence about the schedules with these verdicts.
 _OTHERS = {
-    "equivalent": "{0} {was} equivalent",
     "slower": "{0} {was} slower",
+    "equivalent": "{0} {was} equivalent",
     "inconclusive": "{0} {was} inconclusive",
     "never": "{0} never reached it",
 }
@@ -35,21 +38,21 @@ _Named = tuple[str, Reach]
 
 
 def headline(study: Summary) -> str:
-    """Return the verdict at the study's hardest target, in one sentence."""
+    """Return the ruling at the study's primary target, in one sentence."""
     runs = sum(schedule.confirm_trials for schedule in study.schedules)
     if not runs:
         done = sum(schedule.tune_trials for schedule in study.schedules)
         if not done:
             return "No verdict yet: no trial has ended."
         return f"No verdict yet: {counted(done, 'tuning trial')} ended, and no confirm run has started."
-    if study.hardest is None:
+    if study.primary is None:
         return f"No verdict yet. {no_comparison(study)}"
-    sentence = _verdict(study, study.hardest)
+    sentence = _verdict(study, study.primary)
     return sentence if study.complete else f"So far: {sentence}"
 
 
 def remarks(study: Summary) -> tuple[str, ...]:
-    """Return sentences on the other targets' verdicts and on the runs behind the numbers."""
+    """Return sentences on what is next, on the other targets, and on the runs behind the numbers."""
     runs = sum(schedule.confirm_trials for schedule in study.schedules)
     sentences = []
     if not study.complete:
@@ -57,8 +60,10 @@ def remarks(study: Summary) -> tuple[str, ...]:
         sentences.append(f"The study is not complete{far}. Every number on this page can change.")
     if not runs or not study.targets:
         return (*sentences, *filter(None, [end_sentence(study)]))
-    easier = [place for place in range(len(study.targets)) if place != study.hardest]
-    sentences += [_verdict(study, place) for place in easier[-2:]]
+    if step := next_step_sentence(study, study.run):
+        sentences.append(step)
+    others = [place for place in range(len(study.targets)) if place != study.primary]
+    sentences += [_verdict(study, place) for place in others[-2:]]
     sentences += filter(None, [end_sentence(study)])
     if runs_each(study) <= 1:
         sentences.append(
@@ -71,10 +76,10 @@ def remarks(study: Summary) -> tuple[str, ...]:
         and any(way.hits for s in study.schedules for way in s.reach)
     ):
         sentences.append(
-            f"Intervals are {percent(study.confidence)} intervals over {_seeds(study)}. Verdicts are "
+            f"Intervals are {percent(study.confidence)} intervals over {_units(study)}. Verdicts are "
             f"corrected for comparing {counted(len(study.schedules) - 1, 'schedule')} with {study.reference} "
-            f"(Holm). A schedule is equivalent if its whole interval is within {percent(study.margin)} of "
-            "equal speed."
+            f"(Holm){_error_shares(study)}. A schedule is equivalent if its whole interval is within "
+            f"{percent(study.margin)} of equal speed."
         )
         if _puzzling(study):
             sentences.append(
@@ -85,11 +90,27 @@ def remarks(study: Summary) -> tuple[str, ...]:
     return tuple(sentences)
 
 
-def _seeds(study: Summary) -> str:
+def _units(study: Summary) -> str:
     """Return the number of pairs in words, or the largest of any schedule if they differ."""
+    replicates = {reach.replicates for schedule in study.schedules for reach in schedule.reach}
+    if max(replicates) > 1:
+        most = f"{max(replicates)} replicates of the study"
+        what = "tuned and run with its own seeds and, where the task allows, its own split of the data"
+        return f"{most if len(replicates) == 1 else f'up to {most}'}, each {what}"
     runs = {reach.runs for schedule in study.schedules for reach in schedule.reach}
     most = counted(runs_each(study), "paired seed")
     return most if len(runs) == 1 else f"up to {most}"
+
+
+def _error_shares(study: Summary) -> str:
+    """Return the part of the error that the primary target has, if others share it."""
+    if len(study.targets) < 2 or study.primary is None:
+        return ""
+    goal = level(study.metric, study.targets[study.primary])
+    return (
+        f", so that a false one has a chance of at most {percent(PRIMARY_LEVEL)} at the primary target, "
+        f"{goal}, and of {percent(ALPHA - PRIMARY_LEVEL)} in all other questions together"
+    )
 
 
 def _puzzling(study: Summary) -> bool:
@@ -107,23 +128,47 @@ def _puzzling(study: Summary) -> bool:
 def conditions(study: Summary) -> tuple[str, ...]:
     """List the conditions of the study, in a few words each."""
     said = [study.task] if study.task else []
-    said.append(f"up to {span(study.trial_clock, study.trial_length)}")
+    named = _names_rules(study)
+    if not named:
+        said.append(f"up to {span(study.trial_clock, study.trial_length)}")
     if study.clock != study.trial_clock:
         said.append(f"speed counted in {time_words(study.clock)}")
-    if study.targets and (rule := arrival_words(study.arrival)):
+    if study.targets and not named and (rule := arrival_words(study.arrival)):
         said.append(rule)
     if any(schedule.tune_trials > 1 for schedule in study.schedules):
-        said.append(f"{counted(study.tune_budget, 'tuning trial')} per schedule that has something to tune")
-    said.append(f"{counted(study.seeds, 'fresh seed')} each" if study.seeds > 1 else "one run each")
+        many = tunings(study)
+        if many > 1:
+            said.append(f"{many} tunings of each schedule that has something to tune")
+        per = "a tuning" if many > 1 else "per schedule that has something to tune"
+        said.append(f"{counted(study.tune_budget, 'tuning trial')} {per}")
+    winner = "for each winner" if tunings(study) > 1 else "each"
+    said.append(f"{counted(study.seeds, 'fresh seed')} {winner}" if study.seeds > 1 else f"one run {winner}")
     return tuple(said)
 
 
-def _verdict(study: Summary, place: int) -> str:
-    """Return one sentence on one target."""
-    goal = f"{level(study.metric, study.targets[place])} {metric_words(study.metric)}"
-    ways = [
+def _names_rules(study: Summary) -> bool:
+    """Return True if the headline names the length of a trial and the rule of arrival."""
+    return study.primary is not None and _is_compared(study, study.primary)
+
+
+def _ways(study: Summary, place: int) -> list[_Named]:
+    """Return the schedules that have runs, with their results at a target."""
+    return [
         (schedule.name, schedule.reach[place]) for schedule in study.schedules if schedule.reach[place].runs
     ]
+
+
+def _is_compared(study: Summary, place: int) -> bool:
+    """Return True if schedules are compared at a target, over several runs."""
+    ways = _ways(study, place)
+    hit = any(reach.hits for _, reach in ways)
+    return hit and len(ways) > 1 and bool(reference_runs(study)) and runs_each(study) > 1
+
+
+def _verdict(study: Summary, place: int) -> str:
+    """Return one sentence on one target; that on the primary names the length and the rule of arrival."""
+    goal = f"{level(study.metric, study.targets[place])} {metric_words(study.metric)}"
+    ways = _ways(study, place)
     if not ways:
         return f"No confirm run that counts has ended: there is no result for {goal}."
     if not any(reach.hits for _, reach in ways):
@@ -140,7 +185,13 @@ def _verdict(study: Summary, place: int) -> str:
         return _alone(study, goal, *ways[0])
     if runs_each(study) <= 1:
         return _single_runs(study.clock, goal, ways)
-    return _compared(study, goal, ways)
+    if place != study.primary:
+        return _compared(study, goal, ways)
+    stay = stay_of(study.arrival)
+    held = f" for {stay} evaluations in a row" if stay > 1 else ""
+    said = _compared(study, f"{goal}{held}", ways)
+    said = said if said.startswith(study.names) else f"{said[0].lower()}{said[1:]}"
+    return f"In trainings of {span(study.trial_clock, study.trial_length)}, {said}"
 
 
 def _alone(study: Summary, goal: str, name: str, reach: Reach) -> str:
@@ -177,14 +228,17 @@ def _compared(study: Summary, goal: str, ways: Sequence[_Named]) -> str:
     for name, reach in ways:
         if name != study.reference:
             groups.setdefault(reach.verdict, []).append((name, reach))
-    faster = sorted(groups.pop("faster", []), key=lambda way: -(way[1].speedup.value or 0.0))
-    if faster:
-        text = _faster(study, goal, faster)
+    # The most extreme first.
+    groups.get("faster", []).sort(key=lambda way: -(way[1].speedup.value or 0.0))
+    groups.get("slower", []).sort(key=lambda way: way[1].speedup.value or 0.0)
+    ruling = next((word for word in ("faster", "slower") if word in groups), None)
+    if ruling is None:
+        text = f"No schedule was shown to reach {goal} faster or slower than {study.reference}"
     else:
-        text = f"No schedule was shown to reach {goal} faster than {study.reference}"
+        text = _ruling(study, goal, ruling, groups.pop(ruling))
     rest = [
         said.format(
-            by_name([name for name, _ in groups[word]]), was="was" if len(groups[word]) == 1 else "were"
+            _named(groups[word], ratios=word == "slower"), was="was" if len(groups[word]) == 1 else "were"
         )
         for word, said in _OTHERS.items()
         if word in groups
@@ -192,28 +246,51 @@ def _compared(study: Summary, goal: str, ways: Sequence[_Named]) -> str:
     return f"{'; '.join([text, *rest])}."
 
 
-def _faster(study: Summary, goal: str, faster: Sequence[_Named]) -> str:
-    """List the schedules that were faster, the fastest first, each with its ratio and interval."""
-    first, reach = faster[0]
-    if len(faster) == 1 and reach.speedup.value is not None:
-        times = number(reach.speedup.value, reach.speedup.low, reach.speedup.high)
-        how = f"{times} times as fast as {study.reference}{_interval_words(study, reach.speedup)}"
+def _ruling(study: Summary, goal: str, word: str, ways: Sequence[_Named]) -> str:
+    """List the schedules with a verdict, the most extreme first, each with its ratio and interval."""
+    first, reach = ways[0]
+    if len(ways) == 1 and reach.speedup.value is not None:
+        over = shown_interval(reach)
+        times = number(reach.speedup.value, over.low, over.high)
+        how = f"{times} times as fast as {study.reference}{_interval_words(study, reach)}"
         return f"{first} reached {goal} {how}"
-    if len(faster) > 3:
-        named = f"{len(faster)} schedules, {_with_ratio(*faster[0])} first,"
-    else:
-        named = listed([_with_ratio(*way) for way in faster])
-    return f"{named} reached {goal} faster than {study.reference}"
+    return f"{_named(ways, ratios=True)} reached {goal} {word} than {study.reference}{_base(study, reach)}"
 
 
-def _interval_words(study: Summary, found: Interval) -> str:
+def _named(ways: Sequence[_Named], *, ratios: bool) -> str:
+    if not ratios:
+        return by_name([name for name, _ in ways])
+    if len(ways) > 3:
+        return f"{len(ways)} schedules, {_with_ratio(*ways[0])} first,"
+    return listed([_with_ratio(*way) for way in ways])
+
+
+def shown_interval(reach: Reach) -> Interval:
+    """Return the speedup with the interval that the verdict is on, which allows for another tuning."""
+    return reach.speedup if reach.speedup_tuned.low is None else reach.speedup_tuned
+
+
+def _interval_words(study: Summary, reach: Reach) -> str:
+    found = shown_interval(reach)
     if found.low is None and found.high is None:
         return ""
-    return f" ({percent(study.confidence)} interval {interval(found.low, found.high)})"
+    return f" ({percent(study.confidence)} interval {interval(found.low, found.high)}, {_over(study, reach)})"
+
+
+def _base(study: Summary, reach: Reach) -> str:
+    return f" ({percent(study.confidence)} intervals, {_over(study, reach)})"
+
+
+def _over(study: Summary, reach: Reach) -> str:
+    """Return the units of an interval in words."""
+    tuned = any(schedule.tuned for schedule in study.schedules)
+    if reach.replicates > 1:
+        return f"over {reach.replicates} {'tunings' if tuned else 'replicates'}"
+    return "of one tuning" if tuned else f"over {counted(reach.runs, 'seed')}"
 
 
 def _with_ratio(name: str, reach: Reach) -> str:
-    found = reach.speedup
+    found = shown_interval(reach)
     if found.value is None:
         return name
     if found.low is None and found.high is None:

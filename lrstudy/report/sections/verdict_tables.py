@@ -39,9 +39,10 @@ _SEEDS_NEEDED = (
     "Seeds needed: with about that many confirm seeds, 4 in 5 studies reach a verdict if the ratio and the "
     "spread between seeds stay as measured."
 )
-_AS_TUNED = (
-    " As tuned: for these winners, with the luck of tuning as estimated from this study's trials; another "
-    "tuning may find winners with another ratio."
+_TUNINGS_NEEDED = (
+    "{} needed: with about that many {} of each schedule in all, 4 in 5 studies reach a verdict if the ratio "
+    "and the spread stay as measured. More confirm seeds alone do not, where winners of different tunings "
+    "differ."
 )
 
 
@@ -108,9 +109,15 @@ def _decided_by(study: Summary, index: int, reach: Reach) -> str:
         over = reach.speedup_tuned
         ends = interval(over.low, over.high, over.value)
         return f"{reach.given_winners} as tuned; {ends} over tunings{of}"
+    if reach.replicates_needed is not None and reach.seeds_needed is None:
+        return f"about {reach.replicates_needed:,} {_replicates(study)} needed"
     if reach.seeds_needed is None:
         return f"more tuning{of} needed, not more seeds" if reach.speedup_tuned != reach.speedup else ""
-    return f"about {counted(reach.seeds_needed, 'seed')} needed{', as tuned' if tuned else ''}"
+    return f"about {counted(reach.seeds_needed, 'seed')} needed"
+
+
+def _replicates(study: Summary) -> str:
+    return "tunings" if any(schedule.tuned for schedule in study.schedules) else "replicates"
 
 
 def _compares(study: Summary, place: int, index: int) -> bool:
@@ -157,8 +164,11 @@ def _verdict_notes(study: Summary) -> tuple[str, ...]:
         notes.append(_arrival_note(study.arrival))
     if runs_each(study) > 1:
         notes.append(f"Second lines of numbers are {percent(study.confidence)} intervals.")
-    if any(reach.seeds_needed is not None for schedule in study.schedules for reach in schedule.reach):
-        notes.append(_SEEDS_NEEDED + (_AS_TUNED if any(s.tuned for s in study.schedules) else ""))
+    every = [reach for schedule in study.schedules for reach in schedule.reach]
+    if any(reach.seeds_needed is not None for reach in every):
+        notes.append(_SEEDS_NEEDED)
+    if any(reach.replicates_needed is not None and reach.seeds_needed is None for reach in every):
+        notes.append(_TUNINGS_NEEDED.format(_replicates(study).capitalize(), _replicates(study)))
     said: dict[str, dict[str, None]] = {}
     for schedule in study.schedules:
         for reach in schedule.reach:
