@@ -14,10 +14,11 @@ from typing import Final
 
 
 class Phase(StrEnum):
-    """Purpose of a trial: to find a range, to search hyperparameters in it, or to measure a winner."""
+    """Purpose of a trial: to find a range, to search in it, to choose a winner, or to measure it."""
 
     RANGE_TEST = "range-test"  # a learning-rate range test, which sets the range that is searched
     TUNE = "tune"
+    SELECT = "select"  # the best configurations on further seeds, before one is the winner
     CONFIRM = "confirm"
 
 
@@ -25,7 +26,7 @@ class Status(StrEnum):
     """State of a trial at its end."""
 
     COMPLETED = "completed"
-    PRUNED = "pruned"  # ended early by the study's pruner
+    PRUNED = "pruned"  # ended early: by the study's pruner, or because it could no longer win
     DIVERGED = "diverged"  # the loss became NaN, infinite or larger than the study's bound: a result
     FAILED = "failed"  # the code raised: not a result
 

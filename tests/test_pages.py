@@ -220,10 +220,17 @@ def test_the_readme_s_first_table_is_that_of_the_committed_report() -> None:
     stored = json.loads((ROOT / "reports/digits/summary.json").read_text(encoding="utf-8"))
     summary: Any = SimpleNamespace(**stored)
     summary.metric = METRICS[stored["metric"]]
+    summary.names = [schedule["name"] for schedule in stored["schedules"]]
     summary.schedules = [
-        SimpleNamespace(name=schedule["name"], reach=[reach_of(target) for target in schedule["targets"]])
+        SimpleNamespace(
+            name=schedule["name"],
+            tuned=schedule["tuned"],
+            reach=[reach_of(target) for target in schedule["targets"]],
+        )
         for schedule in stored["schedules"]
     ]
+    summary.arrival = stored.get("arrival", "first")
+    summary.end = ends_of(stored["end"]) if stored.get("end") else None
     said = io.StringIO()
     show_verdict(Console(file=said, width=110, color_system=None), summary)
     printed = [line.rstrip() for line in said.getvalue().splitlines()]
@@ -241,6 +248,22 @@ def reach_of(target: dict[str, Any]) -> SimpleNamespace:
         mean_time=SimpleNamespace(value=target["mean_time"]["mean"]),
         speedup=SimpleNamespace(value=speedup["ratio"], low=speedup["low"], high=speedup["high"]),
     )
+
+
+def ends_of(end: dict[str, Any]) -> SimpleNamespace:
+    def interval(found: dict[str, float | None]) -> SimpleNamespace:
+        return SimpleNamespace(value=found["mean"], low=found["low"], high=found["high"])
+
+    values = [
+        SimpleNamespace(
+            value=interval(one["value"]),
+            difference=interval(one["difference"]),
+            verdict=one["verdict"],
+            pairs=one["pairs"],
+        )
+        for one in end["schedules"]
+    ]
+    return SimpleNamespace(clock=end["clock"], length=end["length"], unit=end["paired_by"], values=values)
 
 
 def test_the_two_commands_are_lines_of_their_own() -> None:

@@ -11,12 +11,15 @@ from typing import Any, Protocol
 import numpy as np
 
 from lrstudy.analysis.aggregate import interquartile_mean
+from lrstudy.analysis.arrival_rules import arrival_of
 from lrstudy.analysis.bands import levels_band
 from lrstudy.analysis.curves import curves_of
 from lrstudy.analysis.ecdf import ecdf_of, evaluation_times
+from lrstudy.analysis.end_values import compare_ends, ends_of
 from lrstudy.analysis.intervals import Interval, mean_interval
 from lrstudy.analysis.ledger import price_of
 from lrstudy.analysis.pairing import pairs_of, restricted_over
+from lrstudy.analysis.rule_disagreements import arrival_warnings, verdicts_by_stay
 from lrstudy.analysis.stability import stability
 from lrstudy.analysis.summary import Levels, Reach, ScheduleSummary, Summary, TunedTrial, Values
 from lrstudy.analysis.targets import choose_targets, ladder
@@ -27,7 +30,10 @@ from lrstudy.analysis.tried_configurations import ranked
 from lrstudy.analysis.tuned_price import best_value, hardest_of, price_of_target, with_break_even
 from lrstudy.analysis.warnings import study_warnings
 from lrstudy.records import Phase, Status
+from lrstudy.rules.arrival import stay_of
+from lrstudy.rules.goal import Goal
 from lrstudy.rules.metrics import Metric
+from lrstudy.rules.objective import Objective
 
 CONFIDENCE = 0.95
 
@@ -53,6 +59,7 @@ class StudyLike(Protocol):
     trials: int
     confirm_seeds: int
     lanes: int
+    goal: Goal
 
     def planned(self, schedule: Any) -> Mapping[Phase, int]:
         """Return the number of trials of each phase that a schedule gets."""
@@ -71,32 +78,39 @@ def analyse(
     *,
     targets: Sequence[float] | None = None,
     clock: str | None = None,
+    arrival: str | None = None,
     seed: int = 0,
 ) -> Summary:
     """Compare a study's schedules.
 
-    ``targets`` and ``clock`` replace the study's own. ``seed`` is that of the bootstraps: the same store and
-    seed give the same summary. A study that is still running is summarised as far as it is.
+    ``targets``, ``clock`` and ``arrival`` (``first``, ``stay:3``) replace the study's own. ``seed`` is that
+    of the bootstraps: the same store and seed give the same summary. A study that is still running is
+    summarised as far as it is.
 
     Raises:
-        InputError: for a target outside the metric's range, and for a clock that some evaluation lacks.
+        InputError: for a target outside the metric's range, a clock that some evaluation lacks, and an
+            unknown rule of arrival.
     """
     study: StudyLike = store.study
     metric = study.metric
     declared = study.declared_metrics
+    rule_of_arrival = arrival_of(study, arrival)
     columns = read_columns(
         store,
         metric,
         clock=study.clock,
         declared=[one.column for one in declared.values()],
         shared=study.lanes > 0,
+        stay=stay_of(rule_of_arrival),
     )
     runs = {s.name: _measured(columns.of(s.name, Phase.CONFIRM)) for s in study.schedules}
     base = runs[study.reference]
     levels, rule = choose_targets(columns, base, metric, targets or study.targets)
     confirmed = [run for those in runs.values() for run in those]
     timing = timing_of(study, columns, confirmed, clock)
-    contest = Contest(columns, metric, study.reference, runs, timing, study.margin, CONFIDENCE, seed)
+    contest = Contest(
+        columns, metric, study.goal.objective, study.reference, runs, timing, study.margin, CONFIDENCE, seed
+    )
     reached = [reach_target(contest, level) for level in levels]
     rungs = ladder(columns, base, metric)
     times = evaluation_times(columns, confirmed, timing)
@@ -115,6 +129,15 @@ def analyse(
     # Recorded histories are all there is, also where one schedule has fewer seeds than another.
     planned = len(columns.trials) if "imported" in study.spec else _planned(study)
     complete = len(columns.trials) >= planned
+    end = ends_of(contest, study, compare_ends(contest))
+    verdicts = {
+        (level, name): reach.verdict
+        for level, each in zip(levels, reached, strict=True)
+        for name, reach in each.items()
+    }
+    disagreements = arrival_warnings(
+        levels, verdicts, verdicts_by_stay(contest, levels, study), end, tuple(runs), metric
+    )
     return Summary(
         name=study.name,
         metric=metric,
@@ -131,7 +154,7 @@ def analyse(
         tune_budget=study.trials,
         complete=complete,
         schedules=schedules,
-        warnings=study_warnings(study, contest, schedules, complete=complete),
+        warnings=(*disagreements, *study_warnings(study, contest, schedules, complete=complete)),
         stability=stability(contest, levels),
         task=_task(study),
         facts=_facts(study),
@@ -141,6 +164,8 @@ def analyse(
         lanes=study.lanes,
         moment=columns.moment,
         declared=tuple(one for one in declared.values() if one.name != metric.name),
+        arrival=rule_of_arrival,
+        end=end,
     )
 
 
@@ -170,14 +195,14 @@ def _schedule(
         pruned=sum(trial.status is Status.PRUNED for trial in [*tune, *confirm]),
         diverged=sum(trial.status is Status.DIVERGED for trial in [*tune, *confirm]),
         failed=sum(trial.status is Status.FAILED for trial in [*tune, *confirm]),
-        best_params=confirm[0].params if confirm else _winner_params(tune, metric),
+        best_params=confirm[0].params if confirm else _winner_params(tune, contest.objective),
         best_val=_mean([trial.best_val for trial in results], metric),
         test=_mean([trial.test for trial in results], metric),
         reach=tuple(reached),
         curves={},
         levels=_levels(contest, name, rungs),
         trials=tuple(TunedTrial(t.trial_id, t.params, t.objective, t.status.value) for t in tune),
-        best_of=best_value(tune, metric, CONFIDENCE),
+        best_of=best_value(tune, contest.objective, CONFIDENCE),
         price_of_target=price,
         price=price_of(columns, name),
         break_even=None,
@@ -198,8 +223,8 @@ def _mean(values: Sequence[float | None], metric: Metric) -> Interval:
     return mean_interval(measured, CONFIDENCE, (metric.low, metric.high))
 
 
-def _winner_params(tune: Sequence[Trial], metric: Metric) -> dict[str, Any]:
-    tried = [one for one in ranked(tune, metric) if one.objective is not None]
+def _winner_params(tune: Sequence[Trial], objective: Objective) -> dict[str, Any]:
+    tried = [one for one in ranked(tune, objective) if one.objective is not None]
     return tried[0].params if tried else {}
 
 

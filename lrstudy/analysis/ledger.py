@@ -17,7 +17,7 @@ def price_of(columns: Columns, schedule: str) -> Price:
     trials = [trial for trial in columns.trials if trial.schedule == schedule]
     by_phase = {phase: [trial for trial in trials if trial.phase is phase] for phase in Phase}
     return Price(
-        tune=_spent(columns, by_phase[Phase.TUNE]),
+        tune=_spent(columns, [*by_phase[Phase.TUNE], *by_phase[Phase.SELECT]]),
         confirm=_spent(columns, by_phase[Phase.CONFIRM]),
         range_test=_spent(columns, by_phase[Phase.RANGE_TEST]),
     )

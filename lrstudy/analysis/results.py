@@ -96,6 +96,58 @@ class Reach:
 
 
 @dataclass(frozen=True, slots=True)
+class EndValue:
+    """The metric at the end of a schedule's confirm runs.
+
+    ``value`` is the mean over the runs that have one; ``difference`` that minus the reference's, paired;
+    ``p_value`` is of its test after the correction over schedules. ``diverged`` of the ``runs`` have no value
+    and count as worse than every other; ``short`` ended before the whole length or without a value, so that
+    nothing is known of their end: the verdict is then ``unknown``.
+    """
+
+    value: Interval
+    difference: Interval
+    p_value: float | None
+    verdict: str
+    runs: int
+    diverged: int
+    short: int
+    pairs: int
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields under stable names."""
+        return {
+            "value": {"mean": self.value.value, "low": self.value.low, "high": self.value.high},
+            "difference": {
+                "mean": self.difference.value,
+                "low": self.difference.low,
+                "high": self.difference.high,
+            },
+            "p_value": self.p_value,
+            "verdict": self.verdict,
+            "runs": self.runs,
+            "diverged": self.diverged,
+            "short": self.short,
+            "pairs": self.pairs,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """The values at the end of all schedules, in their order, after the same ``length`` in ``clock``.
+
+    ``unit`` is the unit of the pairs: ``seed``, or ``replicate`` where a schedule was tuned several times.
+    ``margin`` is that of equivalence in the metric's unit, None where the study names none.
+    """
+
+    clock: str
+    length: float
+    margin: float | None
+    unit: str
+    values: tuple[EndValue, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class TunedTrial:
     """One tuning trial: its parameters, the objective it reached, how it ended."""
 

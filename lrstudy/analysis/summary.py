@@ -12,6 +12,8 @@ from lrstudy.analysis.intervals import Interval
 from lrstudy.analysis.results import (
     Curve,
     Ecdf,
+    Ends,
+    EndValue,
     Levels,
     Price,
     Reach,
@@ -28,6 +30,8 @@ __all__ = [
     "SUMMARY_VERSION",
     "Curve",
     "Ecdf",
+    "EndValue",
+    "Ends",
     "Levels",
     "Price",
     "Reach",
@@ -85,7 +89,8 @@ class Summary:
     ``clock`` is that of targets and verdicts, and ``length`` the time up to which runs are compared in it;
     ``trial_length`` is the length of a trial in the study's own clock, ``trial_clock``.
     ``moment`` is the word for the time of an evaluation: "epoch" where there is one at the end of each.
-    ``declared`` are the study's other metrics that have curves.
+    ``declared`` are the study's other metrics that have curves. ``arrival`` is the rule by which a run counts
+    as having reached a target (``rules.arrival``). ``end`` compares the values at the end of the training.
     ``planned`` are the trials of the whole study, over all schedules and phases. ``lanes`` is the
     largest number trained side by side in one process, 0 if each trained alone: with lanes no time is
     counted in seconds.
@@ -116,6 +121,8 @@ class Summary:
     lanes: int = 0
     moment: str = "epoch"
     declared: tuple[Metric, ...] = ()
+    arrival: str = "first"
+    end: Ends | None = None
 
     @property
     def hardest(self) -> int | None:
@@ -145,6 +152,7 @@ class Summary:
             "reference": self.reference,
             "targets": list(self.targets),
             "target_rule": self.target_rule,
+            "arrival": self.arrival,
             "clock": self.clock,
             "length": self.length,
             "margin": self.margin,
@@ -152,11 +160,27 @@ class Summary:
             "complete": self.complete,
             "lanes": self.lanes,
             "schedules": [_schedule_json(schedule) for schedule in self.schedules],
+            "end": _end_json(self),
             "warnings": list(self.warnings),
             "stability": list(self.stability),
             "provenance": dict(self.facts),
         }
         return json.dumps(_finite(data), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def _end_json(study: Summary) -> dict[str, Any] | None:
+    if study.end is None:
+        return None
+    return {
+        "clock": study.end.clock,
+        "length": study.end.length,
+        "margin": study.end.margin,
+        "paired_by": study.end.unit,
+        "schedules": [
+            {"name": name, **value.to_json()}
+            for name, value in zip(study.names, study.end.values, strict=True)
+        ],
+    }
 
 
 def _schedule_json(schedule: ScheduleSummary) -> dict[str, Any]:

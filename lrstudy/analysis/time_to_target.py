@@ -23,6 +23,7 @@ from lrstudy.analysis.tuning_luck import tuning_variance, with_tuning
 from lrstudy.analysis.verdict import decide, seeds_to_decide
 from lrstudy.records import Phase
 from lrstudy.rules.metrics import Metric
+from lrstudy.rules.objective import Objective
 
 NOBODY = Interval(None, None, None)
 REFERENCE = "reference"
@@ -34,6 +35,7 @@ class Contest:
 
     columns: Columns
     metric: Metric
+    objective: Objective
     reference: str
     runs: dict[str, list[Trial]]
     timing: Timing
@@ -43,7 +45,7 @@ class Contest:
 
     def tuned(self, name: str) -> bool:
         """Return True if a schedule's winner was chosen among several configurations."""
-        return len(ranked(self.columns.of(name, Phase.TUNE), self.metric)) > 1
+        return len(ranked(self.columns.of(name, Phase.TUNE), self.objective)) > 1
 
 
 def reach_target(contest: Contest, target: float) -> dict[str, Reach]:
@@ -77,7 +79,9 @@ def speedups_at(contest: Contest, target: float) -> dict[str, Speedup]:
 
 def _tuning_variance(contest: Contest, name: str, target: float) -> float:
     tune = contest.columns.of(name, Phase.TUNE)
-    return tuning_variance(contest.columns, tune, contest.runs[name], contest.metric, target, contest.timing)
+    return tuning_variance(
+        contest.columns, tune, contest.runs[name], contest.metric, contest.objective, target, contest.timing
+    )
 
 
 def verdicts_at(

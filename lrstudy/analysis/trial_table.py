@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 import pyarrow.compute as pc
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from lrstudy.records import Phase, Status
@@ -57,6 +58,7 @@ class Trial:
     phase: Phase
     schedule: str
     seed: int
+    replicate: int
     status: Status
     params: dict[str, Any]
     evaluations_run: int
@@ -84,6 +86,7 @@ class Columns:
     ``value`` is the study's metric, ``evaluation`` the number of each row in its trial; ``times`` maps each
     clock that every evaluation recorded to its time, counted from the trial's start. ``partial`` are clocks
     that only some recorded: a sum over part of a run would pass for a shorter time, so they are not used.
+    ``stay`` is the number of evaluations in a row that arrival at a level takes (``rules.arrival``).
     """
 
     trials: tuple[Trial, ...]
@@ -93,15 +96,18 @@ class Columns:
     shown: dict[str, Array]
     seconds: dict[str, Array]
     partial: tuple[str, ...] = ()
-    # Stability asks for the same few targets thousands of times.
-    _first: dict[tuple[float, bool], Index] = field(default_factory=dict, repr=False, compare=False)
+    stay: int = 1
+    # Stability asks for the same few targets thousands of times; columns of another ``stay`` share this.
+    _first: dict[tuple[float, bool, int], Index] = field(default_factory=dict, repr=False, compare=False)
 
     def first_reaching(self, target: float, *, higher_is_better: bool) -> Index:
-        """For each trial the row of its first evaluation at the target, -1 where there is none.
+        """Return for each trial the row of the evaluation at which it arrived at the target, -1 for none.
 
-        NaN never reaches a target, and a diverged trial never does, even if it did before.
+        That is the first of ``stay`` evaluations in a row at the target; a row that the trial's end cuts
+        short does not count. NaN never reaches a target, and a diverged trial never does, even if it did
+        before.
         """
-        key = (target, higher_is_better)
+        key = (target, higher_is_better, self.stay)
         if key not in self._first:
             self._first[key] = self._search(target, higher_is_better)
         return self._first[key]
@@ -109,13 +115,16 @@ class Columns:
     def _search(self, target: float, higher_is_better: bool) -> Index:
         # A comparison with NaN is false, which is what is wanted.
         reached = self.value >= target if higher_is_better else self.value <= target
+        if self.stay > 1:
+            reached = _rows_begun(reached, self.stay)
         # The number of rows is appended so that every search has an answer beyond its own block.
         rows = np.append(np.flatnonzero(reached), len(self.value))
         begin = np.array([trial.begin for trial in self.trials], dtype=np.int64)
         end = np.array([trial.end for trial in self.trials], dtype=np.int64)
         diverged = np.array([trial.status is Status.DIVERGED for trial in self.trials], dtype=bool)
         first = rows[np.searchsorted(rows, begin)]
-        return np.where((first < end) & ~diverged, first, -1).astype(np.int64)
+        # The first row of a block may begin so late that it ends in the next one; so do all later ones.
+        return np.where((first + self.stay <= end) & ~diverged, first, -1).astype(np.int64)
 
     @property
     def moment(self) -> str:
@@ -132,6 +141,14 @@ class Columns:
         ]
 
 
+def _rows_begun(reached: NDArray[np.bool_], stay: int) -> NDArray[np.bool_]:
+    """Return True at each place from which on ``stay`` places in a row are reached."""
+    begun = np.zeros_like(reached)
+    if len(reached) >= stay:
+        begun[: len(reached) - stay + 1] = sliding_window_view(reached, stay).all(axis=1)
+    return begun
+
+
 def read_columns(
     store: Readable,
     metric: Metric,
@@ -139,12 +156,13 @@ def read_columns(
     clock: str = "epochs",
     declared: Iterable[str] = (),
     shared: bool = False,
+    stay: int = 1,
 ) -> Columns:
-    """Read what the analysis needs, sorted by trial and evaluation.
+    """Read the columns of the analysis, sorted by trial and evaluation.
 
-    ``clock`` is the study's; ``declared`` are columns of further metrics to show. ``shared``: trials were
-    trained side by side. Their seconds are then shares of what their group took: they add up to a price,
-    but depend on the size of the group, and no time is counted in them.
+    ``clock`` is the study's; ``declared`` are columns of further metrics to show; ``stay`` is the rule of
+    arrival. ``shared``: trials were trained side by side. Their seconds are then shares of what their group
+    took: they add up to a price, but depend on the size of the group, and no time is counted in them.
     """
     shown = (*dict.fromkeys((*_SHOWN, *declared)),)
     wanted = ["trial_id", "evaluation", *_COUNTED, *dict.fromkeys([metric.column, *shown])]
@@ -176,6 +194,7 @@ def read_columns(
         shown={name: columns[name] for name in shown},
         seconds={name: columns[name] for name in _SECONDS},
         partial=partial,
+        stay=stay,
     )
 
 
@@ -218,6 +237,7 @@ def _trial(
         phase=Phase(row["phase"]),
         schedule=row["schedule"],
         seed=row["seed"],
+        replicate=row["replicate"] or 1,
         status=Status(row["status"]),
         params=json.loads(row["params"] or "{}"),
         evaluations_run=evaluations,

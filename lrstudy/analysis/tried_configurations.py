@@ -1,4 +1,4 @@
-"""The tuning trials of a schedule by configuration: those with equal hyperparameters are one draw."""
+"""The tuning trials of a schedule by configuration: within a tuning, equal hyperparameters are one draw."""
 
 from __future__ import annotations
 
@@ -9,21 +9,24 @@ from typing import TypeAlias
 from lrstudy.analysis.trial_table import Trial
 from lrstudy.records import Status
 from lrstudy.rules.configurations import Configuration, configuration
-from lrstudy.rules.metrics import Metric
+from lrstudy.rules.objective import Objective
 
 Tried: TypeAlias = Configuration[Trial]
 
 
 def configurations(trials: Sequence[Trial]) -> list[Tried]:
     """Return the configurations of those trials that did not fail, in the order of their first ids."""
-    groups: dict[str, list[Trial]] = {}
+    groups: dict[tuple[int, str], list[Trial]] = {}
     for trial in trials:
         if trial.status is not Status.FAILED:
-            groups.setdefault(json.dumps(trial.params, sort_keys=True), []).append(trial)
+            key = (trial.replicate, json.dumps(trial.params, sort_keys=True))
+            groups.setdefault(key, []).append(trial)
     ordered = sorted(groups.values(), key=lambda group: min(trial.trial_id for trial in group))
     return [configuration(number, group, lambda trial: trial.learned) for number, group in enumerate(ordered)]
 
 
-def ranked(trials: Sequence[Trial], metric: Metric) -> list[Tried]:
+def ranked(trials: Sequence[Trial], objective: Objective) -> list[Tried]:
     """Return the same, the better objective first; among equals as ``rules.configurations.rank`` does."""
-    return sorted(configurations(trials), key=lambda one: (one.cost(metric), one.best_evaluation, one.number))
+    return sorted(
+        configurations(trials), key=lambda one: (one.cost(objective), one.best_evaluation, one.number)
+    )

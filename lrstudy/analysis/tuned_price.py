@@ -14,19 +14,18 @@ from lrstudy.analysis.trial_table import Trial
 from lrstudy.analysis.tried_configurations import Tried, configurations
 from lrstudy.analysis.tuning_cost import TunedTime, best_of_n, break_even, time_with_tuning
 from lrstudy.rules.metrics import Metric
+from lrstudy.rules.objective import Objective
 
 
-def best_value(tune: Sequence[Trial], metric: Metric, confidence: float) -> TuningCurve | None:
+def best_value(tune: Sequence[Trial], objective: Objective, confidence: float) -> TuningCurve | None:
     """Return the expected best objective after 1, 2, … configurations; None where there is none."""
     values = [one.objective for one in configurations(tune)]
     if not values:
         return None
-    support = (
-        (metric.low, metric.high)
-        if math.isfinite(metric.low) and math.isfinite(metric.high)
-        else (None, None)
-    )
-    found = best_of_n(values, metric.higher_is_better, confidence, support=support)
+    metric = objective.metric
+    bounded = objective.arrival is None and math.isfinite(metric.low) and math.isfinite(metric.high)
+    support = (metric.low, metric.high) if bounded else (None, None)
+    found = best_of_n(values, objective.higher_is_better, confidence, support=support)
     return TuningCurve(found.n, found.expected, found.low, found.high) if found.n else None
 
 
@@ -40,7 +39,7 @@ def _tuned_time(contest: Contest, tune: Sequence[Trial], reach: Reach) -> TunedT
         [float(sum(_spent(contest, trial) for trial in one.trials)) for one in tried],
         expected if reach.runs else None,
         objectives=[one.objective for one in tried],
-        higher_is_better=contest.metric.higher_is_better,
+        higher_is_better=contest.objective.higher_is_better,
         runs_per_trial=[len(one.trials) for one in tried],
     )
 

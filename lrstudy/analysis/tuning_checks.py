@@ -10,7 +10,7 @@ import numpy as np
 
 from lrstudy.analysis.trial_table import Trial
 from lrstudy.analysis.tried_configurations import Tried, configurations, ranked
-from lrstudy.rules.metrics import Metric
+from lrstudy.rules.objective import Objective
 from lrstudy.rules.search_edges import (
     OUTER,
     End,
@@ -28,18 +28,18 @@ FEWEST_CHOICES = 4
 
 
 def tuning_warnings(
-    name: str, space: Mapping[str, Any], tune: Sequence[Trial], confirm: Sequence[Trial], metric: Metric
+    name: str, space: Mapping[str, Any], tune: Sequence[Trial], confirm: Sequence[Trial], objective: Objective
 ) -> list[str]:
     """Sentences on one schedule's tuning; none when there was nothing to search."""
-    tried = ranked(tune, metric)
+    tried = ranked(tune, objective)
     if not space or not tried or tried[0].objective is None:
         return []
     measured = [one for one in tried if one.objective is not None]
     falls = [one.learned for one in measured if one.learned is not None]
     if hardly_learned(falls):
         return [_idle(name, space, measured, max(falls))]
-    found = [*_edges(name, space, tried, _noise(confirm), metric), *_rising(name, tune, metric)]
-    return found + _winners_curse(name, tried[0], confirm, metric)
+    found = [*_edges(name, space, tried, _noise(confirm), objective), *_rising(name, tune, objective)]
+    return found + _winners_curse(name, tried[0], confirm, objective)
 
 
 def _idle(name: str, space: Mapping[str, Any], measured: Sequence[Tried], fall: float) -> str:
@@ -56,13 +56,13 @@ def _idle(name: str, space: Mapping[str, Any], measured: Sequence[Tried], fall: 
 
 
 def _noise(confirm: Sequence[Trial]) -> float:
-    """Standard deviation of the best value between runs of one configuration; 0 with fewer than three."""
-    values = [trial.best_val for trial in confirm if trial.best_val is not None]
+    """Standard deviation of the objective between runs of one configuration; 0 with fewer than three."""
+    values = [trial.objective for trial in confirm if trial.objective is not None]
     return float(np.std(values, ddof=1)) if len(values) >= 3 else 0.0
 
 
 def _edges(
-    name: str, space: Mapping[str, Any], tried: Sequence[Tried], noise: float, metric: Metric
+    name: str, space: Mapping[str, Any], tried: Sequence[Tried], noise: float, objective: Objective
 ) -> list[str]:
     """Return a warning for each parameter whose best value is at an end of its space, or near it.
 
@@ -78,8 +78,8 @@ def _edges(
         found = None if ends is None else _edge(span, ends, value, values)
         if ends is None or found is None:
             continue
-        tie = tried[0].cost(metric) + noise
-        equals = [one.params.get(parameter, value) for one in tried[1:] if one.cost(metric) < tie]
+        tie = tried[0].cost(objective) + noise
+        equals = [one.params.get(parameter, value) for one in tried[1:] if one.cost(objective) < tie]
         if any(_far(span, ends, value, other) for other in equals):
             continue
         edge, where = found
@@ -146,9 +146,9 @@ def _end(end: float | str, params: Mapping[str, Any]) -> Any:
     return params[end] if isinstance(end, str) else end
 
 
-def _rising(name: str, tune: Sequence[Trial], metric: Metric) -> list[str]:
+def _rising(name: str, tune: Sequence[Trial], objective: Objective) -> list[str]:
     """A sentence if the last quarter of the configurations still brought a tenth of the whole improvement."""
-    costs = np.array([cost for one in configurations(tune) if math.isfinite(cost := one.cost(metric))])
+    costs = np.array([cost for one in configurations(tune) if math.isfinite(cost := one.cost(objective))])
     if len(costs) < 8:
         return []
     best = np.minimum.accumulate(costs)
@@ -162,24 +162,26 @@ def _rising(name: str, tune: Sequence[Trial], metric: Metric) -> list[str]:
     ]
 
 
-def _winners_curse(name: str, best: Tried, confirm: Sequence[Trial], metric: Metric) -> list[str]:
+def _winners_curse(name: str, best: Tried, confirm: Sequence[Trial], objective: Objective) -> list[str]:
     """A sentence if the winner did clearly worse on fresh seeds than in the trials that made it win."""
-    values = [trial.best_val for trial in confirm if trial.best_val is not None]
-    if len(values) < 3 or best.best_val is None:
+    values = [trial.objective for trial in confirm if trial.objective is not None]
+    if len(values) < 3 or best.objective is None:
         return []
-    gap = best.best_val - float(np.mean(values))
-    gap = gap if metric.higher_is_better else -gap
+    gap = best.objective - float(np.mean(values))
+    gap = gap if objective.higher_is_better else -gap
     if gap <= 2 * float(np.std(values, ddof=1)) or gap <= 0:
         return []
-    tuned, confirmed = f"{best.best_val:.4g}", f"{np.mean(values):.4g}"
+    tuned, confirmed = f"{best.objective:.4g}", f"{np.mean(values):.4g}"
+    if objective.arrival is not None:
+        tuned, confirmed = f"the target after {tuned} {objective.clock}", f"{confirmed}"
     sentence = f"{name}: the winner reached {tuned} when it was tuned, its confirm runs {confirmed}"
     return [f"{sentence} on average: it won partly by luck."]
 
 
-def toss_up(tune: Sequence[Trial], confirm: Sequence[Trial], metric: Metric) -> bool:
+def toss_up(tune: Sequence[Trial], confirm: Sequence[Trial], objective: Objective) -> bool:
     """Return True if runner-up and winner differ by less than runs of the winner differ."""
     noise = _noise(confirm)
-    costs = [one.cost(metric) for one in ranked(tune, metric) if one.objective is not None]
+    costs = [one.cost(objective) for one in ranked(tune, objective) if one.objective is not None]
     return len(costs) > 1 and costs[1] - costs[0] < noise
 
 

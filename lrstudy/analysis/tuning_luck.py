@@ -23,6 +23,7 @@ from lrstudy.analysis.timing import Timing
 from lrstudy.analysis.trial_table import Columns, Trial
 from lrstudy.analysis.tried_configurations import ranked
 from lrstudy.rules.metrics import Metric
+from lrstudy.rules.objective import Objective
 
 
 def selection_probabilities(n: int) -> np.ndarray:
@@ -60,11 +61,12 @@ def tuning_variance(
     tune: Sequence[Trial],
     confirm: Sequence[Trial],
     metric: Metric,
+    objective: Objective,
     target: float,
     timing: Timing,
 ) -> float:
     """``winner_variance`` of a schedule's time to a target, from its own tuning and confirm trials."""
-    drawn = ranked(tune, metric)
+    drawn = ranked(tune, objective)
     if len(drawn) < 2:
         return 0.0
 

@@ -23,11 +23,11 @@ def study_warnings(
     for info, schedule in zip(study.schedules, schedules, strict=True):
         tune, confirm = (contest.columns.of(info.name, phase) for phase in (Phase.TUNE, Phase.CONFIRM))
         space = searched_space(info.space, tests[info.name])
-        found += tuning_warnings(info.name, space, tune, confirm, contest.metric)
+        found += tuning_warnings(info.name, space, tune, confirm, contest.objective)
         found += _lost_run_warnings(schedule, contest)
         found += range_test_warnings(info.name, tests[info.name])
         found += _hand_picked_warnings(study, info, schedule.best_params)
-        if info.space and toss_up(tune, confirm, contest.metric):
+        if info.space and toss_up(tune, confirm, contest.objective):
             tossed.append(info.name)
     found += toss_up_warnings(tossed)
     if complete:

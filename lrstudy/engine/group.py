@@ -33,8 +33,8 @@ class Pause:
 class TrialGroup(Protocol):
     """Trials in one process, numbered from 0.
 
-    At a pause of ``run`` the caller may save (``state``) or end (``drop``) any active trial, send the
-    records, or stop iterating. A trial has finished once it is neither active nor dropped: at a pause, or
+    At a pause of ``run`` the caller may save (``state``) or end (``drop``, ``finish``) any active trial, send
+    the records, or stop iterating. A trial has finished once it is neither active nor dropped: at a pause, or
     when ``run`` returns. ``close`` must be called in any case, and ends all active trials. An exception in
     the training propagates from ``run``; the group can then only be closed.
     """
@@ -62,6 +62,10 @@ class TrialGroup(Protocol):
 
     def drop(self, i: int) -> None:
         """Stop training a trial."""
+        ...
+
+    def finish(self, i: int) -> None:
+        """End a trial as if its budget were used up: it has finished, and has an outcome."""
         ...
 
     def outcome(self, i: int) -> Outcome:
@@ -116,6 +120,10 @@ class SoloGroup:
     def drop(self, i: int) -> None:
         """As in ``TrialGroup``."""
         self._dropped = True
+
+    def finish(self, i: int) -> None:
+        """As in ``TrialGroup``."""
+        self._training.end()
 
     def outcome(self, i: int) -> Outcome:
         """As in ``TrialGroup``."""

@@ -8,7 +8,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from lrstudy.records import EvaluationRecord, Phase, Status
-from lrstudy.rules.outcome import Outcome, best_index, divergence, objective_of
+from lrstudy.rules.clocks import time_of
+from lrstudy.rules.outcome import Outcome, best_index, divergence
 from lrstudy.spec import Study
 
 
@@ -19,6 +20,8 @@ class Judgement:
         self._study, self._metric = study, study.metric
         self._keeps = phase is Phase.CONFIRM
         self._values: list[float] = []
+        self._clock = study.goal.clock
+        self._times: list[float] = []  # of the evaluations, in the objective's clock
         self.latest: float | None = None
         """The metric at the last evaluation."""
         self.diverged: str | None = None
@@ -35,6 +38,7 @@ class Judgement:
         value = self._metric.value(record.value(self._metric.column))
         self.latest = value
         self._values.append(math.nan if value is None or self.diverged else value)
+        self._times.append(time_of(record, self._clock))
         if self._keeps and best_index(self._values, self._metric) == len(self._values) - 1:
             self.best_state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
 
@@ -49,12 +53,13 @@ class Judgement:
     @property
     def objective(self) -> float | None:
         """The value that tuning compares, after the last epoch; None if nothing finite was measured."""
-        return None if self.diverged else objective_of(self._study, self._values)
+        return None if self.diverged else self._study.objective.value(self._values, self._times)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the values, the weights and the reason."""
         return {
             "values": list(self._values),
+            "times": list(self._times),
             "latest": self.latest,
             "best_state": self.best_state,
             "diverged": self.diverged,
@@ -63,5 +68,6 @@ class Judgement:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from a saved state."""
         self._values = list(state["values"])
+        self._times = list(state.get("times", ()))  # a version without objectives in time kept none
         self.latest, self.best_state = state["latest"], state["best_state"]
         self.diverged = state["diverged"]

@@ -26,11 +26,7 @@ from lrstudy.engine.weight_average import WeightAverage
 from lrstudy.records import EvaluationRecord, Phase, Status
 from lrstudy.rules.metrics import CLIPPED_SHARE
 from lrstudy.rules.outcome import Outcome
-from lrstudy.schedules import (
-    Schedule,
-    ScheduleContext,
-    build_schedule,
-)
+from lrstudy.schedules import Schedule, ScheduleContext, build_schedule
 from lrstudy.spec import Study
 from lrstudy.spec.hyperparameters import schedule_params
 from lrstudy.spec.searched_values import study_of_trial
@@ -45,7 +41,8 @@ class TrialConfig:
     """The configuration of one trial: its schedule, hyperparameters and seed.
 
     ``params`` are those of the schedule and, with a dot in the name, values of the task
-    (``spec.hyperparameters``).
+    (``spec.hyperparameters``). ``replicate`` (from 1) is the tuning of the schedule that it belongs to, and
+    ``cap`` the time to the primary target that it has to beat (``rules.early_stop``).
     """
 
     trial_id: str
@@ -54,6 +51,8 @@ class TrialConfig:
     kind: str
     params: Mapping[str, Any]
     seed: int
+    replicate: int = 1
+    cap: float | None = None
 
 
 def run_trial(
@@ -115,6 +114,7 @@ class Training:
         self._training = False
         self._epoch = self._steps = self._samples = 0
         self._judgement = Judgement(study, config.phase)
+        self._ended = False
 
     @property
     def epoch(self) -> int:
@@ -130,7 +130,7 @@ class Training:
     def finished(self) -> bool:
         """Return True if the budget is used up, the trial has diverged or its schedule has ended it."""
         watching = self._evaluations.watching
-        ended = watching is not None and watching.ended
+        ended = self._ended or (watching is not None and watching.ended)
         return ended or self._judgement.diverged is not None or self._epoch >= self._study.built_in.epochs
 
     def run(self) -> Iterator[EvaluationRecord]:
@@ -250,6 +250,10 @@ class Training:
     def objective(self) -> float | None:
         """The value that tuning compares, after the last epoch; None if nothing finite was measured."""
         return self._judgement.objective
+
+    def end(self) -> None:
+        """End the training as if its budget were used up."""
+        self._ended = True
 
     def state_dict(self) -> State:
         """Return the whole state of the trial: tensors and plain numbers, lists and dicts."""

@@ -6,12 +6,16 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Final
 
 from lrstudy.analysis.intervals import Interval
 from lrstudy.analysis.profiles import R_MAX, performance_profiles
-from lrstudy.analysis.summary import Reach, Summary
+from lrstudy.analysis.summary import EndValue, Reach, Summary
 from lrstudy.report.text import level, metric_words
+from lrstudy.rules.arrival import stay_of
+from lrstudy.rules.metrics import METRICS, Metric
+
+NONE: Final = Interval(None, None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +31,8 @@ class Place:
     """A schedule in one study of a comparison: its ERT to that study's target, speedup and verdict.
 
     ``time`` is None for a schedule that never reached the target or was not in the study (then ``present``
-    is False). ``fastest`` marks the study's shortest time.
+    is False). ``fastest`` marks the study's shortest time. ``end`` is the verdict on its value at the end of
+    the training, empty if there is none, and ``end_difference`` that value minus the reference's.
     """
 
     present: bool
@@ -37,17 +42,23 @@ class Place:
     speedup: Interval
     verdict: str
     fastest: bool
+    end: str = ""
+    end_difference: Interval = NONE
 
 
 @dataclass(frozen=True, slots=True)
 class ComparedStudy:
-    """One study of a comparison, timed in its ``clock``; ``places`` in the order of the schedules."""
+    """One study of a comparison, timed in its ``clock``; ``places`` in the order of the schedules.
+
+    ``metric`` is that of the targets and of the values at the end.
+    """
 
     name: str
     goal: str
     reference: str
     places: tuple[Place, ...]
     clock: str = "epochs"
+    metric: Metric = METRICS["val_accuracy"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +81,8 @@ class Comparison:
     def to_json(self) -> str:
         """``comparison.json``: names, places, profiles and scores as plain JSON data."""
         data = {"schema_version": 2} | _finite(asdict(self))
+        for study, shown in zip(self.studies, data["studies"], strict=True):
+            shown["metric"] = study.metric.name
         return json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
@@ -133,18 +146,22 @@ def _compared(summary: Summary, name: str, schedules: Sequence[str]) -> Compared
     if (hardest := summary.hardest) is not None:
         reached = {schedule.name: schedule.reach[hardest] for schedule in summary.schedules}
         goal = f"{metric_words(summary.metric)} {level(summary.metric, summary.targets[hardest])}"
+        if (stay := stay_of(summary.arrival)) > 1:
+            goal += f" for {stay} evaluations"
     times = [reach.ert for reach in reached.values() if reach.ert is not None]
     first = min(times, default=None)
-    places = tuple(_place(reached.get(s), first) for s in schedules)
-    return ComparedStudy(name, goal, summary.reference, places, summary.clock)
+    ends = {} if summary.end is None else dict(zip(summary.names, summary.end.values, strict=True))
+    places = tuple(_place(reached.get(s), first, ends.get(s)) for s in schedules)
+    return ComparedStudy(name, goal, summary.reference, places, summary.clock, summary.metric)
 
 
-def _place(reach: Reach | None, first: float | None) -> Place:
+def _place(reach: Reach | None, first: float | None, end: EndValue | None) -> Place:
     if reach is None or not reach.runs:
-        return Place(False, None, 0, 0, Interval(None, None, None), "", False)
-    speedup = Interval(None, None, None) if reach.verdict == "never" else reach.speedup
+        return Place(False, None, 0, 0, NONE, "", False)
+    speedup = NONE if reach.verdict == "never" else reach.speedup
     fastest = reach.ert is not None and reach.ert == first
-    return Place(True, reach.ert, reach.hits, reach.runs, speedup, reach.verdict, fastest)
+    ends = ("", NONE) if end is None else (end.verdict, end.difference)
+    return Place(True, reach.ert, reach.hits, reach.runs, speedup, reach.verdict, fastest, *ends)
 
 
 def _notes(summaries: Sequence[Summary], studies: Sequence[ComparedStudy]) -> list[str]:

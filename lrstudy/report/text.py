@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from lrstudy.rules.arrival import stay_of
 from lrstudy.rules.clocks import UNIT_OF
 from lrstudy.rules.counting import counted, three_digits
 from lrstudy.rules.durations import measured_time
@@ -157,6 +158,16 @@ def point(clock: str, value: float) -> str:
     return span(clock, value)
 
 
+def arrival_words(arrival: str) -> str:
+    """Return the rule of arrival as a condition of the study; empty for the first evaluation at the target.
+
+    >>> arrival_words("first"), arrival_words("stay:3")
+    ('', 'a target counts as reached at the first of 3 evaluations in a row')
+    """
+    stay = stay_of(arrival)
+    return "" if stay == 1 else f"a target counts as reached at the first of {stay} evaluations in a row"
+
+
 def interval(low: float | None, high: float | None, value: float | None = None) -> str:
     """An interval, both ends with the decimals that its width supports.
 
@@ -202,6 +213,42 @@ def share_interval(metric: Metric, low: float | None, high: float | None) -> str
     if not metric.is_share:
         return interval(low, high)
     return f"{interval(100 * low, 100 * high)}%"
+
+
+def change_unit(metric: Metric) -> str:
+    """Return the unit of a difference of two values of the metric: points for shares, else none.
+
+    >>> from lrstudy.rules.metrics import METRICS
+    >>> change_unit(METRICS["val_accuracy"]), change_unit(METRICS["val_loss"])
+    (' points', '')
+    """
+    return " points" if metric.is_share else ""
+
+
+def change(metric: Metric, value: float | None, low: float | None = None, high: float | None = None) -> str:
+    """Return a difference of two values of the metric with its sign, in ``change_unit``.
+
+    >>> from lrstudy.rules.metrics import METRICS
+    >>> change(METRICS["val_accuracy"], 0.0187, 0.012, 0.026), change(METRICS["val_loss"], -0.1234)
+    ('+1.9', '−0.123')
+    """
+    if value is None:
+        return NO_VALUE
+    scale = 100 if metric.is_share else 1
+    scaled = [None if x is None else scale * x for x in (value, low, high)]
+    text = number(*scaled).replace("-", "−")
+    return f"+{text}" if value > 0 else text
+
+
+def change_interval(metric: Metric, low: float | None, high: float | None) -> str:
+    """Return the interval of a difference of two values of the metric, in ``change_unit``.
+
+    >>> from lrstudy.rules.metrics import METRICS
+    >>> change_interval(METRICS["val_accuracy"], -0.012, 0.026)
+    '−1.2 to 2.6'
+    """
+    scale = 100 if metric.is_share else 1
+    return NO_VALUE if low is None or high is None else interval(scale * low, scale * high)
 
 
 def ratio(value: float | None, low: float | None = None, high: float | None = None) -> str:

@@ -34,6 +34,12 @@ def clock_of(task: Mapping[str, Any]) -> tuple[str, int]:
     return "epochs", int(task["epochs"])
 
 
+def time_of(row: EvaluationRecord, clock: str) -> float:
+    """Return the time of an evaluation in a clock other than ``seconds``; 0 where it is not known."""
+    value = getattr(row, COLUMN_OF[clock])
+    return 0.0 if value is None else float(value)
+
+
 def share_done(row: EvaluationRecord, clock: str, length: int) -> float:
     """Return the part of a trial that is done at an evaluation; 0 where its clock is unknown."""
     at = row.step if clock == "steps" else row.epoch

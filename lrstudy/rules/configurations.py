@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 from lrstudy.records import Status
-from lrstudy.rules.metrics import Metric
+from lrstudy.rules.objective import Objective
 
 
 class TuningTrial(Protocol):
@@ -73,11 +73,11 @@ class Configuration(Generic[T]):
         """The mean of the best values of its trials; None where one has none."""
         return _mean([trial.best_val for trial in self.trials])
 
-    def cost(self, metric: Metric) -> float:
+    def cost(self, objective: Objective) -> float:
         """Return its objective as something to keep small; infinite where there is none."""
         if self.objective is None:
             return math.inf
-        return -self.objective if metric.higher_is_better else self.objective
+        return -self.objective if objective.higher_is_better else self.objective
 
 
 def configuration(number: int, trials: Sequence[T], learned: Callable[[T], float | None]) -> Configuration[T]:
@@ -95,14 +95,14 @@ def configuration(number: int, trials: Sequence[T], learned: Callable[[T], float
     )
 
 
-def rank(tried: Configuration[Any], metric: Metric) -> tuple[float, ...]:
+def rank(tried: Configuration[Any], objective: Objective) -> tuple[float, ...]:
     """Return a sort key, the better first: the better objective, then fewer evaluations, then the earlier.
 
     Those that diverged come last, among them first the one that lasted longest.
     """
     if tried.objective is None:
         return (1.0, 0.0, -tried.evaluations_run, tried.number)
-    return (0.0, tried.cost(metric), tried.best_evaluation, tried.number)
+    return (0.0, tried.cost(objective), tried.best_evaluation, tried.number)
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

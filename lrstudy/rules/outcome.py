@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lrstudy.records import EvaluationRecord, Status
+from lrstudy.rules.clocks import time_of
 from lrstudy.rules.metrics import Metric
 
 if TYPE_CHECKING:
@@ -53,20 +54,6 @@ def divergence(record: EvaluationRecord, bound: float) -> str | None:
     return None
 
 
-def objective_of(study: Study, values: Sequence[float]) -> float | None:
-    """Return the value that tuning compares after these evaluations; None if nothing finite was measured."""
-    best = best_index(values, study.metric)
-    if best is None:
-        return None
-    match study.budget.objective:
-        case "best":
-            return values[best]
-        case "final":
-            return values[-1]
-        case "mean":
-            return math.fsum(values) / len(values)
-
-
 def learned(losses: Sequence[float | None]) -> float | None:
     """Return the share by which the training loss fell from the first value to the last, None where unknown.
 
@@ -94,7 +81,9 @@ def outcome_after(
     if diverged is not None and values:
         values[-1] = math.nan
     best = best_index(values, metric)
-    objective = None if diverged is not None else objective_of(study, values)
+    goal = study.goal
+    times = [time_of(row, goal.clock) for row in rows]
+    objective = None if diverged is not None else goal.objective.value(values, times)
     outcome = Outcome(status, len(rows), objective=objective, error=diverged)
     if best is not None:
         outcome.best_val, outcome.best_evaluation = values[best], best + 1

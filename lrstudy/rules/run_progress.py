@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from lrstudy.records import Phase, Status, TrialRecord
-from lrstudy.rules.metrics import Metric
+from lrstudy.rules.objective import Objective
 
 
 @dataclass(slots=True)
@@ -24,6 +24,8 @@ class ScheduleProgress:
     best: float | None = None
     range_tests: int = 0
     range_tests_planned: int = 0
+    select: int = 0
+    select_planned: int = 0
 
     @classmethod
     def of(cls, schedule: str, planned: Mapping[Phase, int]) -> ScheduleProgress:
@@ -33,40 +35,51 @@ class ScheduleProgress:
             planned[Phase.TUNE],
             planned[Phase.CONFIRM],
             range_tests_planned=planned[Phase.RANGE_TEST],
+            select_planned=planned.get(Phase.SELECT, 0),
         )
+
+    def plan(self, planned: Mapping[Phase, int]) -> None:
+        """Add trials to those planned."""
+        self.range_tests_planned += planned[Phase.RANGE_TEST]
+        self.tune_planned += planned[Phase.TUNE]
+        self.select_planned += planned.get(Phase.SELECT, 0)
+        self.confirm_planned += planned[Phase.CONFIRM]
 
     def add(self, record: TrialRecord) -> None:
         """Count a trial that has ended."""
         self.range_tests += record.phase is Phase.RANGE_TEST
         self.tune += record.phase is Phase.TUNE
+        self.select += record.phase is Phase.SELECT
         self.confirm += record.phase is Phase.CONFIRM
         self.pruned += record.status is Status.PRUNED
         self.diverged += record.status is Status.DIVERGED
         self.failed += record.status is Status.FAILED
 
-    def compare(self, value: float, metric: Metric) -> None:
-        """Keep a value as the best if it is better."""
-        self.best = value if self.best is None or metric.better(value, self.best) else self.best
+    def compare(self, value: float, objective: Objective) -> None:
+        """Keep a value of the objective as the best if it is better."""
+        self.best = value if self.best is None or objective.better(value, self.best) else self.best
 
     @property
     def phases(self) -> dict[Phase, tuple[int, int]]:
-        """Trials ended and trials planned of each phase; no range test where none is planned."""
+        """Trials ended and trials planned of each phase; no range test or selection where none is planned."""
         tests = {Phase.RANGE_TEST: (self.range_tests, self.range_tests_planned)}
+        select = {Phase.SELECT: (self.select, self.select_planned)}
         return {
             **(tests if self.range_tests_planned else {}),
             Phase.TUNE: (self.tune, self.tune_planned),
+            **(select if self.select_planned else {}),
             Phase.CONFIRM: (self.confirm, self.confirm_planned),
         }
 
     @property
     def done(self) -> int:
         """Trials that have ended."""
-        return self.range_tests + self.tune + self.confirm
+        return self.range_tests + self.tune + self.select + self.confirm
 
     @property
     def planned(self) -> int:
         """Trials of the whole study."""
-        return self.range_tests_planned + self.tune_planned + self.confirm_planned
+        return self.range_tests_planned + self.tune_planned + self.select_planned + self.confirm_planned
 
     @property
     def lost(self) -> int:
@@ -109,7 +122,7 @@ class Progress:
 def progress_of(
     planned: Mapping[str, Mapping[Phase, int]],
     records: Iterable[TrialRecord],
-    metric: Metric,
+    objective: Objective,
     *,
     imported: bool = False,
 ) -> tuple[ScheduleProgress, ...]:
@@ -123,7 +136,7 @@ def progress_of(
         row = rows[record.schedule]
         row.add(record)
         if (record.phase is Phase.TUNE or imported) and record.objective is not None:
-            row.compare(record.objective, metric)
+            row.compare(record.objective, objective)
     for row in rows.values() if imported else ():
         row.confirm_planned = row.confirm
     return tuple(rows.values())

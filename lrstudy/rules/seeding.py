@@ -18,3 +18,11 @@ def derive_seed(seed: int, *purpose: str | int) -> int:
     """
     text = "\x1f".join([str(seed), *(f"{type(part).__name__}:{part}" for part in purpose)])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") >> 1
+
+
+def replicate_seed(seed: int, replicate: int) -> int:
+    """Return the root seed of a replicate (from 1): the study's own for the first.
+
+    Everything in a replicate follows from it as from the seed of a study with one replicate.
+    """
+    return seed if replicate == 1 else derive_seed(seed, "replicate", replicate)

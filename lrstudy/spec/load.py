@@ -46,6 +46,7 @@ from lrstudy.spec.overrides import apply_overrides
 from lrstudy.spec.schedule_tables import ScheduleReader, schedule_tables
 from lrstudy.spec.space import Trouble
 from lrstudy.spec.validation_errors import section_problems
+from lrstudy.spec.verdict_settings import complete_budget, complete_target
 
 # The tables of a study file but for the schedules, each with its model.
 SECTIONS: Mapping[str, type[BaseModel]] = {
@@ -56,6 +57,11 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "faults": Faults,
     "logging": Logging,
     "range_test": RangeTest,
+}
+# What a store of a version without these settings was run with.
+BEFORE_REPLICATES: Mapping[str, Mapping[str, Any]] = {
+    "budget": {"common_seed": False, "stop": "never"},
+    "target": {"arrival": "first"},
 }
 _TOP_LEVEL = ("name", "seed", *SECTIONS, "schedules", "methods", "search")
 
@@ -143,10 +149,13 @@ def parse_study(raw: Mapping[str, Any], where: str, overrides: Sequence[str] = (
     if "target" in sections:
         names = [table.name for table in tables]
         sections["target"] = check_target(sections["target"], schedules, names, troubles, task)
+        sections["target"] = complete_target(sections["target"], task, troubles)
         if isinstance(task, TaskSpec):
             check_metric_fits(task, sections["target"], troubles)
         if task is not None and "resources" in sections:
             check_clock(task, sections["target"], sections["resources"], troubles)
+    if "budget" in sections:
+        sections["budget"] = complete_budget(sections["budget"], sections.get("target"), troubles)
     problems += [_problem(where, trouble, text) for trouble in troubles]
     if problems:
         raise StudyFileError(problems)
@@ -157,6 +166,8 @@ def parse_study(raw: Mapping[str, Any], where: str, overrides: Sequence[str] = (
 def restore_study(stored: Mapping[str, Any], where: str) -> Study:
     """The study that ``Study.to_json`` wrote down; raises ``StudyFileError`` where it fits no longer."""
     data = {key: _without_null(value) for key, value in stored.items() if key in _TOP_LEVEL}
+    for section, settings in BEFORE_REPLICATES.items():
+        data[section] = {**settings, **data.get(section, {})}
     data["schedules"] = {name: _restored(entry) for name, entry in stored.get("schedules", {}).items()}
     return parse_study(data, where)
 

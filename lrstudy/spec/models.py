@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny
 
@@ -14,11 +14,15 @@ from lrstudy.catalog.task_parts import CLASSIFICATION_LOSSES, STREAMED
 from lrstudy.records import Phase
 from lrstudy.rules.budget import TrialBudget
 from lrstudy.rules.clocks import clock_of
+from lrstudy.rules.goal import Goal
 from lrstudy.rules.identity import deciding_part
 from lrstudy.rules.metrics import CLIPPED_SHARE, Metric, declared_metrics, metric_of
+from lrstudy.rules.objective import Objective
 from lrstudy.spec.function_task import FunctionTask
 from lrstudy.spec.hyperparameters import is_of_task
 from lrstudy.spec.space import Choices, Range, Space
+
+MOST_REPLICATES: Final = 10_000
 
 
 class _Section(BaseModel):
@@ -121,33 +125,54 @@ class TaskSpec(_Section):
 class Budget(_Section):
     """The budget of every schedule, the same for all.
 
-    ``trials`` configurations are tried, each on ``tune_seeds`` seeds. The ``asha`` pruner asks after
-    ``grace_epochs`` epochs and then at ``reduction`` times as many, again and again, which trials continue.
-    ``extend`` adds ``extend_trials`` configurations, before each generation of which a range whose end
-    holds the best value so far is widened.
+    A schedule is tuned ``replicates`` times, each time with its own search, seeds and split of the data.
+    ``trials`` configurations are tried, each on ``tune_seeds`` seeds; the best ``select`` of them run on
+    ``select_seeds`` further ones, and the winner on ``confirm_seeds``. With ``until = "decided"`` the
+    replicates of undecided schedules are doubled, again and again, up to ``most``.
+
+    A trial with the objective ``target`` is worth its time to the primary target. ``stop`` says which
+    runs end once they have reached all targets.
+
+    The ``asha`` pruner asks after ``grace_epochs`` epochs and then at ``reduction`` times as many, again and
+    again, which trials continue. ``extend`` adds ``extend_trials`` configurations, before each generation of
+    which a range whose end holds the best value so far is widened.
     """
 
+    replicates: int = Field(default=1, ge=1, le=MOST_REPLICATES)
+    until: Literal["spent", "decided"] = "spent"
+    most: int | None = Field(default=None, ge=2, le=MOST_REPLICATES)
     trials: int = Field(default=16, ge=1)
     confirm_seeds: int = Field(default=10, ge=1)
     search: Literal["tpe", "random", "qmc", "grid"] = "tpe"
     tune_seeds: int = Field(default=1, ge=1)
+    common_seed: bool = True
+    select: int = Field(default=0, ge=0)
+    select_seeds: int = Field(default=3, ge=1)
     pruner: Literal["none", "asha"] = "none"
     grace_epochs: int = Field(default=1, ge=1)
     reduction: int = Field(default=3, ge=2)
-    objective: Literal["best", "final", "mean"] = "best"
+    objective: Literal["target", "best", "final", "mean"] | None = None
+    stop: Literal["never", "tune", "all"] | None = None
     generation: int = Field(default=4, ge=1)
     extend: bool = False
     extend_trials: int = Field(default=8, ge=1)
 
 
 class Target(_Section):
-    """The levels of the validation metric that count as converged, and the schedule to compare with."""
+    """The levels of the validation metric that count as converged, and the schedule to compare with.
+
+    ``primary`` is the level that the study is to decide. A run has reached a level by the rule ``arrival``
+    (``rules.arrival``). ``end_margin``: values at the end within it count as equivalent.
+    """
 
     metric: str = "val_accuracy"
     values: Annotated[tuple[float, ...] | None, BeforeValidator(_tuple)] = None
+    primary: float | None = None
+    arrival: str | None = None
     clock: Literal["epochs", "steps", "samples", "tokens", "seconds"] | None = None
     reference: str = ""
     margin: float = Field(default=0.05, gt=0, lt=1)
+    end_margin: float | None = Field(default=None, gt=0, allow_inf_nan=False)
 
 
 class Resources(_Section):
@@ -303,6 +328,18 @@ class Study(_Section):
         return clock_of(dict(self.task))[1]
 
     @property
+    def goal(self) -> Goal:
+        """The levels that the study is judged by, and the objective of its tuning."""
+        return Goal.of(
+            self.target.model_dump(), self.budget.model_dump(), self.metric, self.clock, self.length
+        )
+
+    @property
+    def objective(self) -> Objective:
+        """The objective that tuning compares."""
+        return self.goal.objective
+
+    @property
     def trial_budget(self) -> TrialBudget:
         """The trials that every schedule may spend."""
         return TrialBudget.of(dict(self.budget))
@@ -312,7 +349,7 @@ class Study(_Section):
         return self.trial_budget.planned(searched=bool(schedule.space), range_tests=schedule.range_tests)
 
     def tune_trials(self, schedule: ScheduleSpec) -> int:
-        """Return the number of tuning trials of a schedule."""
+        """Return the number of tuning trials of a schedule, over all replicates."""
         return self.planned(schedule)[Phase.TUNE]
 
     def tune_seeds(self, schedule: ScheduleSpec) -> int:

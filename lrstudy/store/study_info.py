@@ -12,6 +12,8 @@ from lrstudy.errors import Problem, StoreError
 from lrstudy.records import Phase
 from lrstudy.rules.budget import TrialBudget
 from lrstudy.rules.clocks import clock_of
+from lrstudy.rules.goal import Goal
+from lrstudy.rules.looks import Look, looks_of, replicates_of
 from lrstudy.rules.metrics import Metric, declared_metrics, metric_of
 from lrstudy.store.checksums import JSON_KEY, ChecksumError, check_json, seal_json
 from lrstudy.store.table_schema import SCHEMA_VERSION, schema_of
@@ -52,7 +54,8 @@ class StudyInfo:
     are package versions by name; ``hardware`` describes the machines, as plain JSON data.
     ``lanes`` is how many trials at most were trained side by side in a worker (0: each alone), and
     ``lanes_reason`` why: decided at the start, kept on continuation. ``fingerprints`` tell the data
-    (and a user's own model) that it was started with from others; older stores have none.
+    (and a user's own model) that it was started with from others; older stores have none. ``looks`` are those
+    at a study that is run until it is decided (``rules.looks``).
     """
 
     name: str
@@ -67,6 +70,16 @@ class StudyInfo:
     lanes: int = 0
     lanes_reason: str = ""
     fingerprints: dict[str, Any] = field(default_factory=dict)
+    looks: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def taken_looks(self) -> tuple[Look, ...]:
+        """The looks that the study has taken."""
+        return looks_of(self.looks)
+
+    def replicates(self, schedule: str) -> int:
+        """Return the number of tunings that a schedule has, or will have."""
+        return replicates_of(self.budget.replicates, self.taken_looks, schedule, self.reference)
 
     @property
     def metric(self) -> Metric:
@@ -124,6 +137,12 @@ class StudyInfo:
         return clock_of(self.spec["task"])[1]
 
     @property
+    def goal(self) -> Goal:
+        """The levels that the study is judged by, and the objective of its tuning."""
+        target, budget = self.spec["target"], self.spec["budget"]
+        return Goal.of(target, budget, self.metric, self.clock, self.length)
+
+    @property
     def budget(self) -> TrialBudget:
         """The trials that every schedule may spend."""
         return TrialBudget.of(self.spec["budget"])
@@ -145,7 +164,11 @@ class StudyInfo:
 
     def planned(self, schedule: ScheduleInfo) -> dict[Phase, int]:
         """Return the number of trials of each phase for a schedule."""
-        return self.budget.planned(searched=bool(schedule.space), range_tests=schedule.range_tests)
+        return self.budget.planned(
+            searched=bool(schedule.space),
+            range_tests=schedule.range_tests,
+            replicates=self.replicates(schedule.name),
+        )
 
     def to_json(self) -> str:
         """The text of ``study.json``."""
@@ -254,6 +277,10 @@ def _deeper_faults(data: Mapping[str, Any]) -> list[tuple[str, str]]:
     lanes = data.get("lanes", 0)
     if not isinstance(lanes, int) or isinstance(lanes, bool) or lanes < 0:
         faults.append(("lanes", "must be a whole number from 0"))
+    try:
+        looks_of(data.get("looks", []))
+    except (AttributeError, KeyError, TypeError, ValueError):
+        faults.append(("looks", "is not a list of looks"))
     if not isinstance(data.get("fingerprints", {}), dict):
         faults.append(("fingerprints", "has the wrong type"))
     try:

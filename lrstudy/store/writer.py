@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from lrstudy.errors import Problem, StoreError
 from lrstudy.records import EvaluationRecord, TrialRecord
+from lrstudy.rules.looks import Look
 from lrstudy.store.changes import changes_between, listed_changes
 from lrstudy.store.chunks import CHUNK_ROWS, ChunkWriter, keep_rows
 from lrstudy.store.leftovers import clear_leftovers
@@ -140,6 +141,12 @@ class StoreWriter:
         self._evaluations.enqueue(evaluations)
         self._trials.enqueue(trials)
         self.flush()
+
+    def note_looks(self, looks: Sequence[Look]) -> None:
+        """Keep the looks at the study so far in ``study.json``."""
+        self.study = replace(self.study, looks=[look.to_json() for look in looks])
+        self._lock.check()
+        (self.location / STUDY_FILE).write(self.study.to_json().encode())
 
     def flush(self) -> None:
         """Write what waits. Evaluations first: a trial's row says that its evaluations are all there."""

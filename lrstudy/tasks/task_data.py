@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from lrstudy.errors import ContractError, Problem, StudyFileError
 from lrstudy.rules.seeding import derive_seed
-from lrstudy.tasks.splits import Split
+from lrstudy.tasks.splits import RawData, Split
 
 if TYPE_CHECKING:
     from lrstudy.spec import TaskSpec
@@ -34,6 +34,9 @@ class TaskData:
 
     With ``streams`` rows are read batch by batch, and the splits here hold the first of them alone. These may
     be sequences: int64 inputs (rows, time) and targets (rows, time).
+
+    ``raw`` is the data set before it was split, for ``resplit``; None where no other split will be needed, or
+    where there is none.
     """
 
     name: str
@@ -44,6 +47,14 @@ class TaskData:
     image: bool
     full_scale: float | None = None
     streams: Streams | None = None
+    raw: RawData | None = None
+
+    def resplit(self, spec: TaskSpec, seed: int) -> TaskData:
+        """Return the same data set split by another seed, as ``load_data`` does; itself if it has no ``raw``.
+
+        The data set is that of the study's seed: a user's own function is not called again.
+        """
+        return self if self.raw is None else _split_data(self.raw, spec, seed, keep_raw=True)
 
     def rows(self, split: str) -> int:
         """Return the number of rows of a split."""
@@ -89,20 +100,26 @@ class TaskData:
         return f"inputs that the training split holds too: {', '.join(told)}" if told else ""
 
 
-def load_data(spec: TaskSpec, seed: int, root: Path | None = None) -> TaskData:
+def load_data(spec: TaskSpec, seed: int, root: Path | None = None, *, keep_raw: bool = False) -> TaskData:
     """Load a task's data set and split it; the same spec and seed always give the same rows.
 
     ``seed`` is the study's. Validation rows are carved from the training set; a data set's own test
     set is kept whole, from another data set ``spec.test`` of its rows are set aside first. With
     ``spec.rows`` only that many training rows (validation included) are used. Classes keep their shares
-    in every split. Raises ``DataError`` for a data set that is missing or damaged, ``ContractError`` for
-    a user's own that breaks the contract, ``StudyFileError`` for sizes that cannot be had.
+    in every split. ``keep_raw`` keeps what ``TaskData.resplit`` needs.
+
+    Raises ``DataError`` for a data set that is missing or damaged, ``ContractError`` for a user's own that
+    breaks the contract, ``StudyFileError`` for sizes that cannot be had.
     """
     from lrstudy.tasks.datasets import load_raw
 
     if spec.streamed:
         return _streamed(spec, seed)
-    raw = load_raw(spec.dataset, seed, root, spec.columns)
+    return _split_data(load_raw(spec.dataset, seed, root, spec.columns), spec, seed, keep_raw=keep_raw)
+
+
+def _split_data(raw: RawData, spec: TaskSpec, seed: int, *, keep_raw: bool) -> TaskData:
+    drawn = raw.test is None or raw.validation is None or spec.rows is not None
     train, validation, test = raw.train, raw.validation, raw.test
     split = _Splitter(seed, stratified=raw.classes is not None)
     if test is None:
@@ -119,6 +136,7 @@ def load_data(spec: TaskSpec, seed: int, root: Path | None = None) -> TaskData:
         classes=raw.classes,
         image=raw.image,
         full_scale=raw.full_scale,
+        raw=raw if keep_raw and drawn else None,
     )
 
 

@@ -15,6 +15,7 @@ from lrstudy.engine.trial import TrialConfig
 from lrstudy.errors import InputError, Problem, did_you_mean
 from lrstudy.records import EvaluationRecord, Phase, TrialRecord, when
 from lrstudy.rules.counting import counted
+from lrstudy.rules.seeding import replicate_seed
 from lrstudy.spec import Study
 from lrstudy.store import Store
 from lrstudy.tasks import TaskData, load_data
@@ -84,10 +85,12 @@ def repeat(store: Store, study: Study, trial_id: str, own: Sequence[Path] = ()) 
     check_imports(study, own)
     make_importable(own)
     torch.set_num_threads(study.resources.cpus)
-    data = None if study.function is not None else load_data(study.built_in, study.seed, None)
+    data = None if study.function is not None else load_data(study.built_in, study.seed, None, keep_raw=True)
     now = fingerprints(study, data)
     if problems := differences(study, store.study.fingerprints, now, str(store.location)):
         raise InputError(problems)
+    if data is not None:
+        data = data.resplit(study.built_in, replicate_seed(study.seed, record.replicate))
     before.sort(key=lambda row: row.evaluation)
     return compare(trial_id, before, _train(study, data, record, len(before), lanes=store.study.lanes > 0))
 
@@ -114,7 +117,13 @@ def _train(
 ) -> list[EvaluationRecord]:
     kind = study.schedule(record.schedule).kind
     config = TrialConfig(
-        record.trial_id, record.phase, record.schedule, kind, dict(record.params), record.seed
+        record.trial_id,
+        record.phase,
+        record.schedule,
+        kind,
+        dict(record.params),
+        record.seed,
+        record.replicate,
     )
     tested = record.phase is Phase.RANGE_TEST  # trained to its end; other trials to the recorded evaluation
     group = start_group(study, data, [config], device_of(study), in_lanes=lanes and not tested)

@@ -43,7 +43,6 @@ class Prepared:
     lanes_note: str
     data_note: str
     _data: TaskData | None
-    _writer: StoreWriter
     _address: str | None
     _session: str | None
     _search_path: tuple[str, ...]
@@ -52,7 +51,6 @@ class Prepared:
         """Run every trial that has no record."""
         self.run.run(
             self._data,
-            self._writer,
             address=self._address,
             session=self._session,
             search_path=self._search_path,
@@ -124,10 +122,10 @@ def prepare(
         writer = stack.enter_context(StoreWriter.create_or_open(place, info, forget=forget))
         withdraw_stop(place, before=opened)  # an earlier run's; later requests are for this run
         store = open_store(place)
-        run = StudyRun(study, store.trial_records(), _evaluations(study, store))
+        run = StudyRun(study, writer, store.trial_records(), _evaluations(study, store))
         run.clean_up(place)  # a kill may have come after the last row and before this
         note = _lanes_note(study, writer.study, begins=begins)
-        yield Prepared(run, place, note, _data_note(study, data), data, writer, address, session, folders)
+        yield Prepared(run, place, note, _data_note(study, data), data, address, session, folders)
 
 
 def _lanes_note(study: Study, stored: StudyInfo, *, begins: bool) -> str:

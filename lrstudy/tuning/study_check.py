@@ -102,7 +102,8 @@ def check_study(study: Study, imported: ChildImport, data_root: Path | None = No
         schedules = check_schedules(study, None, sound=not problems)
         return Checked(None, (*problems, *schedules.problems), tuple(schedules.warnings))
     try:
-        data = load_data(study.built_in, study.seed, data_root)
+        several = study.budget.replicates > 1
+        data = load_data(study.built_in, study.seed, data_root, keep_raw=several)
     except InputError as error:
         problems += error.problems
         missing = error.problems if isinstance(error, MissingDataError) else ()

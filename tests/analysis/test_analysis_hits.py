@@ -1,6 +1,8 @@
-"""When a run reaches a target, along every time axis, and what a run without a hit counts as."""
+"""Times at which runs reach a target along every time axis, and the count of a run without a hit."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lrstudy.analysis.hits import first_hit, hits_of
+from lrstudy.analysis.trial_table import Columns
+from lrstudy.rules.arrival import Arrival
 from lrstudy.rules.metrics import METRICS
 
 ACCURACY = METRICS["val_accuracy"]
@@ -116,3 +120,56 @@ def test_recorded_histories_have_epochs_and_nothing_else() -> None:
 def test_agrees_with_the_metric_read_one_epoch_at_a_time(values: list[float | None], target: float) -> None:
     expected = next((e for e, v in enumerate(values, start=1) if ACCURACY.reaches(v, target)), None)
     assert hit_epoch(one(values), target) == expected
+
+
+def staying(sample: Sample, stay: int) -> Columns:
+    return replace(sample.columns(), stay=stay)
+
+
+def test_a_run_arrives_at_the_first_of_the_evaluations_in_a_row() -> None:
+    columns = staying(one([0.95, 0.4, 0.95, 0.95, 0.95, 0.4]), 3)
+    assert first_hit(columns, columns.trials[0], ACCURACY, 0.9) == 2
+
+
+def test_a_row_that_the_end_of_the_run_cuts_short_is_no_arrival() -> None:
+    sample = one([0.4, 0.95, 0.95]).add("fixed", [0.95, 0.95, 0.95], seed=1)
+    columns = staying(sample, 3)
+    assert [first_hit(columns, trial, ACCURACY, 0.9) for trial in columns.trials] == [None, 3]
+
+
+def test_a_row_counts_only_if_all_of_it_is_within_the_horizon() -> None:
+    columns = staying(race({"fixed": [4, 3]}), 3)
+    found = hits_of(columns, columns.trials, ACCURACY, 0.9, "epochs", 5)
+    assert found.hit.tolist() == [False, True]
+    assert found.restricted.tolist() == [5, 3]
+    assert found.spent.tolist() == [5, 3]
+    assert found.time[0] >= 5
+
+
+def test_columns_of_another_rule_share_no_answer() -> None:
+    columns = one([0.95, 0.4, 0.95, 0.95]).columns()
+    trial = columns.trials[0]
+    rows = [first_hit(replace(columns, stay=stay), trial, ACCURACY, 0.9) for stay in (1, 2, 1, 3)]
+    assert rows == [0, 2, 0, None]
+
+
+VALUES = st.lists(
+    st.one_of(st.none(), st.sampled_from([0.4, 0.9, 0.95]), st.just(NAN)), min_size=1, max_size=9
+)
+
+
+@given(
+    st.lists(VALUES, min_size=1, max_size=4), st.integers(1, 4), st.sampled_from(["val_accuracy", "val_loss"])
+)
+def test_every_trial_arrives_where_the_rule_says(
+    runs: list[list[float | None]], stay: int, name: str
+) -> None:
+    sample = Sample({"fixed": {}}, metric=name)
+    for seed, values in enumerate(runs):
+        sample.add("fixed", values, seed=seed)
+    columns = staying(sample, stay)
+    arrival = Arrival(METRICS[name], 0.9, stay)
+    for trial, values in zip(columns.trials, runs, strict=True):
+        row = first_hit(columns, trial, METRICS[name], 0.9)
+        expected = arrival.row([NAN if value is None else value for value in values])
+        assert (None if row is None else row - trial.begin) == expected

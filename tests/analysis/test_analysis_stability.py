@@ -9,6 +9,7 @@ from lrstudy.analysis.stability import _SEED, _seeds, _which
 from lrstudy.analysis.time_to_target import Contest
 from lrstudy.records import Phase
 from lrstudy.rules.metrics import METRICS
+from lrstudy.rules.objective import Objective
 
 STEADY = [6, 7, 8, 6, 7, 8, 6, 7, 8, 6]
 
@@ -82,4 +83,6 @@ def test_with_one_schedule_fewer_holm_corrects_for_one_fewer() -> None:
 def _contest(sample: Sample) -> Contest:
     columns = sample.columns()
     runs = {name: columns.of(name, Phase.CONFIRM) for name in sample.spaces}
-    return Contest(columns, METRICS["val_accuracy"], "fixed", runs, sample.timing(), 0.05, 0.95, 0)
+    metric = METRICS["val_accuracy"]
+    objective = Objective("best", metric)
+    return Contest(columns, metric, objective, "fixed", runs, sample.timing(), 0.05, 0.95, 0)

@@ -10,6 +10,7 @@ from analysis_samples import LR, Sample
 from lrstudy.analysis.tuning_checks import toss_up, toss_up_warnings, tuning_warnings
 from lrstudy.records import Phase
 from lrstudy.rules.metrics import METRICS
+from lrstudy.rules.objective import Objective
 
 GRID = [0.003, 0.01, 0.03, 0.1, 0.3, 0.9]
 
@@ -29,7 +30,7 @@ def warnings(
         sample.add("fixed", [value], seed=seed)
     columns = sample.columns()
     phases = [columns.of("fixed", phase) for phase in (Phase.TUNE, Phase.CONFIRM)]
-    return tuning_warnings("fixed", space, *phases, METRICS[metric])
+    return tuning_warnings("fixed", space, *phases, Objective("best", METRICS[metric]))
 
 
 def tuned(values: list[float | None], lrs: list[float] = GRID) -> list[tuple[dict[str, Any], float | None]]:
@@ -128,7 +129,7 @@ def tossed(values: list[float | None], lrs: list[float], confirm: tuple[float, .
         sample.add("fixed", [result], seed=seed)
     columns = sample.columns()
     phases = [columns.of("fixed", phase) for phase in (Phase.TUNE, Phase.CONFIRM)]
-    return toss_up(*phases, METRICS["val_accuracy"])
+    return toss_up(*phases, Objective("best", METRICS["val_accuracy"]))
 
 
 def test_a_winner_within_the_seeds_noise_of_the_runner_up_is_a_toss_up() -> None:
@@ -198,7 +199,7 @@ def idle(falls: list[float], values: list[float]) -> list[str]:
         sample.epoch_rows[-2]["train_loss"], sample.epoch_rows[-1]["train_loss"] = 2.0, 2.0 * (1 - fall)
     columns = sample.columns()
     phases = [columns.of("fixed", phase) for phase in (Phase.TUNE, Phase.CONFIRM)]
-    return tuning_warnings("fixed", {"lr": LR}, *phases, METRICS["val_accuracy"])
+    return tuning_warnings("fixed", {"lr": LR}, *phases, Objective("best", METRICS["val_accuracy"]))
 
 
 def test_where_nothing_was_learned_the_training_loss_says_which_way_to_widen() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import re
@@ -13,6 +14,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from scipy import stats
 from typer.testing import CliRunner
 
 import lrstudy.cli.commands  # noqa: F401 - registers the commands
@@ -121,6 +123,40 @@ def test_a_report_goes_into_the_run_unless_a_folder_is_given(
     assert list(elsewhere.iterdir()) == []
     told = CliRunner().invoke(app, ["report", str(whole), "--out", "given"])
     assert "report: given/report.html" in told.output
+
+
+def test_a_rule_of_arrival_can_be_given_to_report_and_compare(run: Path) -> None:
+    told = CliRunner().invoke(app, ["report", str(run), "--arrival", "stay:3"], env={"COLUMNS": "80"})
+    assert told.exit_code == 0, told.output
+    assert "val_accuracy 0.9 for 3 evaluations in a row" in told.output
+    assert "at the first of 3 evaluations in a row" in (run / "report" / "report.md").read_text()
+    assert json.loads((run / "report" / "summary.json").read_text())["arrival"] == "stay:3"
+    told = CliRunner().invoke(app, ["compare", str(run), "--arrival", "stay:3", "--json"])
+    assert json.loads(told.output)["studies"][0]["goal"] == "validation accuracy 90% for 3 evaluations"
+    for command in ("report", "compare"):
+        refused = CliRunner().invoke(app, [command, str(run), "--arrival", "3"], env={"COLUMNS": "80"})
+        assert refused.exit_code == 2
+        assert "--arrival = '3': is not a rule of arrival" in " ".join(refused.stderr.split())
+
+
+def test_values_at_the_end_of_recorded_histories_equal_an_independent_computation(run: Path) -> None:
+    ends: dict[str, list[float]] = {}
+    with Path("h.csv").open(newline="") as file:
+        for row in csv.DictReader(file):
+            if row["epoch"] == "12":
+                ends.setdefault(row["schedule"], []).append(float(row["val_accuracy"]))
+    assert CliRunner().invoke(app, ["report", str(run)]).exit_code == 0
+    found = json.loads((run / "report" / "summary.json").read_text())["end"]
+    assert (found["clock"], found["length"]) == ("epochs", 12)
+    tests = {name: stats.ttest_rel(values, ends["fixed"]) for name, values in ends.items()}
+    smallest = min(tests[name].pvalue for name in tests if name != "fixed")
+    compared = [one for one in found["schedules"] if one["name"] != "fixed"]
+    assert min(one["p_value"] for one in compared) == pytest.approx(3 * smallest)
+    for one in compared:
+        limits = tests[one["name"]].confidence_interval(0.95)
+        expected = (limits.low, limits.high)
+        assert (one["difference"]["low"], one["difference"]["high"]) == pytest.approx(expected)
+        assert one["verdict"] == ("better" if one["p_value"] <= 0.05 else "inconclusive")
 
 
 def test_a_run_that_is_no_local_folder_is_reported_below_runs(tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ from lrstudy.analysis.intervals import Interval
 from lrstudy.analysis.summary import (
     Curve,
     Ecdf,
+    Ends,
+    EndValue,
     Levels,
     Price,
     Reach,
@@ -65,7 +67,20 @@ def study(name: str = "digits", seeds: int = SEEDS) -> Summary:
         task="mlp on digits, SGD, batch 32",
         facts=(("seed", "0"), ("hardware", "2 CPU cores"), ("torch", "2.15.0")),
         spec='{\n  "name": "digits"\n}',
+        end=ends(seeds),
     )
+
+
+def ends(seeds: int = SEEDS) -> Ends:
+    """Values at the end: one verdict of each kind."""
+    verdicts = ("better", "inconclusive", "reference", "equivalent", "worse")
+    values = []
+    for plan, verdict in zip(_PLAN, verdicts, strict=True):
+        difference = _NONE if verdict == "reference" else _interval(plan[3] - 0.983, 0.0008, seeds)
+        word = verdict if seeds > 1 or verdict == "reference" else "inconclusive"
+        mean = _interval(plan[3], 0.003, seeds)
+        values.append(EndValue(mean, difference, 0.03 if seeds > 1 else None, word, seeds, 0, 0, seeds))
+    return Ends("epochs", EPOCHS, 0.005, "seed", tuple(values))
 
 
 def large(schedules: int, epochs: int, trials: int) -> Summary:
@@ -85,7 +100,7 @@ def large(schedules: int, epochs: int, trials: int) -> Summary:
         )
         base = _schedule(2, SEEDS)
         made.append(replace(base, name=f"s{index}", curves=curves, trials=tuned))
-    return replace(study(), schedules=tuple(made), reference="s0", length=epochs)
+    return replace(study(), schedules=tuple(made), reference="s0", length=epochs, end=None)
 
 
 def comparison() -> Comparison:
@@ -157,7 +172,7 @@ def running() -> Summary:
         )
         for s in found.schedules
     )
-    return replace(found, schedules=schedules, complete=False, stability=(), warnings=())
+    return replace(found, schedules=schedules, complete=False, stability=(), warnings=(), end=None)
 
 
 def diverged() -> Summary:
@@ -180,13 +195,28 @@ def diverged() -> Summary:
         )
         for s in found.schedules
     )
-    return replace(found, schedules=schedules, stability=())
+    lost_ends = tuple(
+        EndValue(
+            _NONE,
+            _NONE,
+            None,
+            one.verdict if one.verdict == "reference" else "inconclusive",
+            SEEDS,
+            SEEDS,
+            0,
+            SEEDS,
+        )
+        for one in ends().values
+    )
+    return replace(found, schedules=schedules, stability=(), end=replace(ends(), values=lost_ends))
 
 
 def alone() -> Summary:
     """A study of the reference schedule only."""
     found = study()
-    return replace(found, schedules=tuple(s for s in found.schedules if s.name == "fixed"), stability=())
+    end = replace(ends(), values=ends().values[2:3])
+    fixed = tuple(s for s in found.schedules if s.name == "fixed")
+    return replace(found, schedules=fixed, stability=(), end=end)
 
 
 def unreached() -> Summary:

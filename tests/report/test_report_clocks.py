@@ -57,6 +57,7 @@ def in_clock(clock: str, found: Summary | None = None) -> Summary:
         schedules=schedules,
         clock=clock,
         length=length,
+        end=None if found.end is None else replace(found.end, clock="steps", length=1440),
         trial_clock="steps",
         trial_length=1440,
         moment="evaluation",

@@ -87,7 +87,7 @@ def test_comparison_of_summaries_takes_each_study_at_its_hardest_target():
 
 
 def test_a_study_that_a_schedule_was_not_in_is_no_miss_of_it():
-    one = samples.study()
+    one = replace(samples.study(), end=None)
     other = replace(one, name="other", schedules=one.schedules[:3])
     found = compare([one, other])
     alone = compare([one])

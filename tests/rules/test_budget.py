@@ -56,4 +56,18 @@ def test_trials_follow_from_the_budget_and_a_range_test_takes_the_place_of_a_con
 
 def test_a_store_of_recorded_histories_has_no_tuning_trials() -> None:
     imported = TrialBudget.of({"trials": 0, "confirm_seeds": 5})
-    assert imported.planned(searched=False) == {Phase.RANGE_TEST: 0, Phase.TUNE: 0, Phase.CONFIRM: 5}
+    assert imported.planned(searched=False) == {
+        Phase.RANGE_TEST: 0,
+        Phase.TUNE: 0,
+        Phase.SELECT: 0,
+        Phase.CONFIRM: 5,
+    }
+
+
+def test_each_replicate_has_the_whole_budget_and_a_selection_only_where_there_is_a_search() -> None:
+    spec = study(replicates=4, select=2, select_seeds=5)
+    lipschitz, fixed, cyclic = (spec.planned(schedule) for schedule in spec.schedules)
+    assert list(lipschitz.values()) == [0, 4, 0, 12]
+    assert list(fixed.values()) == [0, 24, 40, 12]
+    assert list(cyclic.values()) == [4, 20, 40, 12]
+    assert StudyInfo("s", spec.to_json(), "", 0).planned(spec.schedules[1]) == fixed

@@ -235,7 +235,12 @@ def test_the_hash_knows_what_decides_the_trials(tmp_path: Path) -> None:
     assert load_study(path, ["task.batch_size=16"]).spec_hash != base
     assert load_study(path, ["resources.max_concurrent=1"]).spec_hash == base
     assert load_study(path, ["faults.error_retries=2"]).spec_hash == base
-    assert load_study(path, ["target.values=[0.8]"]).spec_hash == base
+    # Tuned for the time to a target, trials depend on it.
+    assert load_study(path, ["target.values=[0.8]"]).spec_hash != base
+    best = load_study(path, ["budget.objective=best"]).spec_hash
+    assert load_study(path, ["budget.objective=best", "target.values=[0.8]"]).spec_hash == best
+    assert load_study(path, ["budget.replicates=2"]).spec_hash != base
+    assert load_study(path, ["budget.replicates=1", "budget.select_seeds=9"]).spec_hash == base
 
 
 def test_a_resolved_study_reads_back_as_itself(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from lrstudy.records import EvaluationRecord, Phase, Status, TrialRecord
 from lrstudy.rules.rungs import rungs
 from lrstudy.spec import Study, parse_study
-from lrstudy.tuning.driver.asha import Arrival, Pruner
+from lrstudy.tuning.driver.asha import AtRung, Pruner
 
 
 def study(metric: str = "val_accuracy", epochs: int = 20, **budget: Any) -> Study:
@@ -61,44 +61,44 @@ def test_rungs_are_powers_of_the_reduction_and_never_the_last_epoch(
 @pytest.mark.parametrize("order", [(0, 1, 2, 3, 4, 5), (5, 4, 3, 2, 1, 0)])
 def test_those_that_come_together_are_compared_with_each_other(order: tuple[int, ...]) -> None:
     values = (0.1, 0.9, 0.5, 0.2, 0.8, 0.3)
-    arrivals = [Arrival("a", f"t{i}", 1, values[i]) for i in order]
-    assert Pruner(study()).stopped([*arrivals, Arrival("b", "u0", 1, 0.0)]) == {"t0", "t2", "t3", "t5"}
+    arrivals = [AtRung(("a", 1), f"t{i}", 1, values[i]) for i in order]
+    assert Pruner(study()).stopped([*arrivals, AtRung(("b", 1), "u0", 1, 0.0)]) == {"t0", "t2", "t3", "t5"}
 
 
 def test_the_best_third_goes_on_and_the_first_always_does() -> None:
     pruner = Pruner(study())
     values = [0.5, 0.4, 0.6, 0.3, 0.7, 0.65, 0.8]
-    stopped = [pruner.stops("a", f"t{n}", 1, value) for n, value in enumerate(values)]
+    stopped = [pruner.stops(("a", 1), f"t{n}", 1, value) for n, value in enumerate(values)]
     # After 1 to 5 trials one may go on, after 6 two.
     assert stopped == [False, True, False, True, False, False, False]
 
 
 def test_of_a_loss_the_smaller_goes_on() -> None:
     pruner = Pruner(study("val_loss"))
-    assert not pruner.stops("a", "t0", 1, 0.5)
-    assert pruner.stops("a", "t1", 1, 0.6)
-    assert not pruner.stops("a", "t2", 1, 0.4)
+    assert not pruner.stops(("a", 1), "t0", 1, 0.5)
+    assert pruner.stops(("a", 1), "t1", 1, 0.6)
+    assert not pruner.stops(("a", 1), "t2", 1, 0.4)
 
 
 def test_schedules_and_rungs_are_never_compared_with_each_other() -> None:
     pruner = Pruner(study())
-    assert not pruner.stops("a", "t0", 1, 0.9)
-    assert not pruner.stops("b", "t0", 1, 0.1)
-    assert not pruner.stops("a", "t1", 3, 0.1)
+    assert not pruner.stops(("a", 1), "t0", 1, 0.9)
+    assert not pruner.stops(("b", 1), "t0", 1, 0.1)
+    assert not pruner.stops(("a", 1), "t1", 3, 0.1)
 
 
 def test_a_trial_without_a_finite_value_goes_on_only_where_no_other_has_one() -> None:
     pruner = Pruner(study())
-    assert not pruner.stops("a", "t0", 1, 0.1)
-    assert pruner.stops("a", "t1", 1, None)
+    assert not pruner.stops(("a", 1), "t0", 1, 0.1)
+    assert pruner.stops(("a", 1), "t1", 1, None)
 
 
 def test_a_resume_remembers_the_rungs_of_tuning_trials_alone() -> None:
     rows = [row(epoch, 0.1 * epoch) for epoch in range(1, 5)]
     pruner = Pruner(study())
     pruner.restore(RECORD, rows)
-    assert pruner.stops("a", "new", 1, 0.05)
-    assert pruner.stops("a", "new", 3, 0.25)
-    assert not pruner.stops("a", "new", 9, 0.01), "the trial never came to the third rung"
+    assert pruner.stops(("a", 1), "new", 1, 0.05)
+    assert pruner.stops(("a", 1), "new", 3, 0.25)
+    assert not pruner.stops(("a", 1), "new", 9, 0.01), "the trial never came to the third rung"
     pruner.restore(replace(RECORD, phase=Phase.CONFIRM, schedule="b"), rows)
-    assert not pruner.stops("b", "new", 1, 0.05)
+    assert not pruner.stops(("b", 1), "new", 1, 0.05)

@@ -11,7 +11,6 @@ import pytest
 
 from lrstudy.engine.trial import TrialConfig
 from lrstudy.records import Phase, Status, TrialRecord
-from lrstudy.rules.metrics import METRICS
 from lrstudy.rules.run_progress import Progress, progress_of
 from lrstudy.spec import Study, parse_study
 from lrstudy.tuning.driver.controller import Controller
@@ -41,6 +40,7 @@ def record(config: TrialConfig, **changes: Any) -> TrialRecord:
         phase=config.phase,
         schedule=config.schedule,
         seed=config.seed,
+        replicate=config.replicate,
         params=dict(config.params),
         status=Status.COMPLETED,
         error=None,
@@ -170,7 +170,8 @@ def test_on_two_seeds_the_better_mean_wins_and_not_the_luckiest_trial() -> None:
     seen.sort(key=lambda config: config.trial_id)
     assert [seen[0].params, seen[2].params] == [seen[1].params, seen[3].params]
     assert seen[0].params != seen[2].params
-    assert len({config.seed for config in seen}) == 4
+    assert [config.seed for config in seen[:2]] == [config.seed for config in seen[2:]]
+    assert seen[0].seed != seen[1].seed
     winner = controller.winner("fixed")
     assert winner is not None
     assert winner.params == seen[2].params
@@ -198,7 +199,7 @@ def test_the_driver_and_a_reader_of_the_store_count_the_same() -> None:
         records.append(replace(ran, objective=None) if status is Status.DIVERGED else ran)
         controller.complete(records[-1])
         driver = tuple(controller.progress(schedule.name) for schedule in spec.schedules)
-        best = [replace(row, best=None) for row in progress_of(planned, records, METRICS["val_accuracy"])]
+        best = [replace(row, best=None) for row in progress_of(planned, records, spec.objective)]
         assert [replace(row, best=None) for row in driver] == best
     whole = Progress(driver)
     assert whole.finished == whole.planned == controller.remaining + spec.all_trials

@@ -36,7 +36,7 @@ COORDINATES = Coordinates(study().schedules[0].space, {})
 
 
 def searcher(spec: Study) -> Search:
-    return Search(spec, spec.schedules[0], higher_is_better=True)
+    return Search(spec, spec.schedules[0], spec.seed)
 
 
 def objective(params: dict[str, Any]) -> float:

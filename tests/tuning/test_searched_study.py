@@ -38,6 +38,7 @@ trials = 3
 confirm_seeds = 1
 extend = true
 extend_trials = 2
+objective = "best"
 [target]
 values = [0.5]
 [search]
@@ -109,7 +110,7 @@ def history(values: list[tuple[float, int]], best: int) -> list[Evaluated]:
 
 
 def test_a_searched_range_is_widened_within_the_bounds_of_its_option() -> None:
-    search = Search(study(), study().schedule("lipschitz"), higher_is_better=True)
+    search = Search(study(), study().schedule("lipschitz"), 0)
     tried = history([(1e-6, 4), (1e-4, 8), (1e-2, 48)], best=0)
     space: dict[str, Any] = search.space_after(tried)
     assert (space["task.batch_size"].low, space["task.batch_size"].high) == (1, 48)
@@ -159,9 +160,7 @@ def test_every_suggestion_is_in_its_space_and_the_same_from_a_store(
     stored = restore_study(json.loads(json.dumps(spec.to_json())), "store")
     assert stored == spec
     for schedule in spec.schedules:
-        first, again = (
-            Search(one, one.schedule(schedule.name), higher_is_better=True) for one in (spec, stored)
-        )
+        first, again = (Search(one, one.schedule(schedule.name), 0) for one in (spec, stored))
         params = first.suggest(0, [])
         assert again.suggest(0, []) == params
         for name, span in schedule.space.items():

@@ -26,6 +26,14 @@ def compare(
     reports: Annotated[
         Path, typer.Option(metavar="DIR", help="Folder of the comparison: DIR/comparison/.")
     ] = Path(),
+    arrival: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RULE",
+            help="Rule of arrival at a target, in place of each study's: first, or stay:N for N evaluations "
+            "in a row.",
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compare several studies: the fastest schedule of each, performance profiles, speedups."""
@@ -33,7 +41,7 @@ def compare(
     from lrstudy.cli.views.compare import compare_runs, show_wins
     from lrstudy.report import write_comparison
 
-    compared = compare_runs(runs)
+    compared = compare_runs(runs, arrival=arrival)
     paths = write_comparison(compared, reports / "comparison")
     if as_json:
         typer.echo(compared.to_json(), nl=False)

@@ -32,9 +32,17 @@ def report(
             help=f"Clock of targets and verdicts, in place of the study's: {', '.join(CLOCKS)}.",
         ),
     ] = None,
+    arrival: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RULE",
+            help="Rule of arrival at a target, in place of the study's: first, or stay:N for N evaluations "
+            "in a row.",
+        ),
+    ] = None,
 ) -> None:
     """Write the report of a run from its store; no study file, no Ray and no torch are needed."""
     from lrstudy.cli.output import console
     from lrstudy.cli.views.report import finish_report
 
-    finish_report(console(), run, output, targets=target, clock=clock)
+    finish_report(console(), run, output, targets=target, clock=clock, arrival=arrival)

@@ -20,15 +20,15 @@ _HEADINGS: Final = (
 )  # fmt: skip
 
 
-def compare_runs(runs: Sequence[str]) -> Comparison:
-    """Analyse every run and compare them.
+def compare_runs(runs: Sequence[str], *, arrival: str | None = None) -> Comparison:
+    """Analyse every run and compare them; ``arrival`` replaces each study's rule of arrival.
 
     Raises ``InputError`` with the problems of every run that cannot be used, or is given twice.
     """
     from lrstudy.analysis import analyse
     from lrstudy.report import compare
 
-    return compare([analyse(store) for store in _stores(runs)])
+    return compare([analyse(store, arrival=arrival) for store in _stores(runs)])
 
 
 def _stores(runs: Sequence[str]) -> list[Store]:

@@ -17,6 +17,7 @@ from lrstudy.rules.counting import counted
 from lrstudy.rules.durations import waiting_time
 
 if TYPE_CHECKING:
+    from lrstudy.rules.objective import Objective
     from lrstudy.rules.run_progress import Progress
 
 # Off a terminal at most one line in this time: people read logs too.
@@ -71,18 +72,19 @@ def _underway(progress: Progress) -> str:
     return f", {(progress.worth - progress.finished) / trials:.0%} of {trials} more,"
 
 
-def progress_page(progress: Progress, clock: Clock, metric: str) -> Group:
+def progress_page(progress: Progress, clock: Clock, objective: Objective) -> Group:
     """Return a row per schedule (trials of each phase, best tuning value, trials lost) and the time."""
+    shown = (Phase.TUNE, Phase.SELECT, Phase.CONFIRM)
+    phases = [phase for phase in shown if any(phase in one.phases for one in progress.schedules)]
     columns = [
         names("schedule", longest=24),
-        *(numbers(head, wrap=True) for head in ("tune", "confirm", f"best {metric}", "lost")),
+        *(numbers(head, wrap=True) for head in (*phases, objective.label, "lost")),
     ]
     rows = [
         (
             schedule.schedule,
-            _counts(schedule.phases[Phase.TUNE]),
-            _counts(schedule.phases[Phase.CONFIRM]),
-            "–" if schedule.best is None else f"{schedule.best:.4f}",
+            *(_counts(schedule.phases.get(phase, (0, 0))) for phase in phases),
+            objective.shown(schedule.best),
             str(schedule.lost) if schedule.lost else "",
         )
         for schedule in progress.schedules
@@ -92,7 +94,7 @@ def progress_page(progress: Progress, clock: Clock, metric: str) -> Group:
 
 @contextmanager
 def show_progress(
-    console: Console, snapshot: Callable[[], Progress], metric: str, *, quiet: bool
+    console: Console, snapshot: Callable[[], Progress], objective: Objective, *, quiet: bool
 ) -> Iterator[Callable[[], None]]:
     """Show a study's progress while the block runs; yields the function to call after each change."""
     clock = Clock(snapshot())
@@ -102,7 +104,7 @@ def show_progress(
         with Live(
             console=console,
             refresh_per_second=4,
-            get_renderable=lambda: progress_page(snapshot(), clock, metric),
+            get_renderable=lambda: progress_page(snapshot(), clock, objective),
         ):
             yield lambda: None
     else:

@@ -12,6 +12,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from lrstudy.cli.terminal_table import names, numbers, table
+from lrstudy.rules.arrival import stay_of
 
 if TYPE_CHECKING:
     from lrstudy.analysis import Summary
@@ -27,6 +28,7 @@ def finish_report(
     folder: Path | None,
     targets: list[float] | None = None,
     clock: str | None = None,
+    arrival: str | None = None,
 ) -> None:
     """Analyse a run, write its report into ``folder`` (default: ``report_folder``) and show the verdict."""
     from lrstudy.analysis import analyse
@@ -34,7 +36,7 @@ def finish_report(
     from lrstudy.store import open_store
 
     store = open_store(run)
-    summary = analyse(store, targets=targets, clock=clock)
+    summary = analyse(store, targets=targets, clock=clock, arrival=arrival)
     paths = write_report(summary, folder or report_folder(store.location, summary.name))
     show_verdict(console, summary)
     if not summary.complete:
@@ -67,6 +69,8 @@ def show_verdict(console: Console, summary: Summary) -> None:
     """Print the verdicts: one table per target, one row per schedule."""
     from lrstudy.report.text import time_words
 
+    stay = stay_of(summary.arrival)
+    held = f" for {stay} evaluations in a row" if stay > 1 else ""
     for index, target in enumerate(summary.targets):
         columns = [
             names("schedule", longest=20),
@@ -77,10 +81,11 @@ def show_verdict(console: Console, summary: Summary) -> None:
             _verdict_row(summary.clock, schedule.name, schedule.reach[index])
             for schedule in summary.schedules
         ]
-        console.print(table(columns, rows, title=f"{summary.metric.name} {target:g}"))
+        console.print(table(columns, rows, title=f"{summary.metric.name} {target:g}{held}"))
         console.print()
     if any(_by_tuning(reach) for schedule in summary.schedules for reach in schedule.reach):
         console.print("* different as tuned; another tuning with the same budget might undo it\n")
+    _show_ends(console, summary)
     _show_warnings(console, summary.warnings)
 
 
@@ -96,6 +101,36 @@ def _verdict_row(clock: str, name: str, reach: Reach) -> tuple[str, ...]:
         "–" if low is None or high is None else f"{low:.2f} – {high:.2f}",
         reach.verdict + ("*" if _by_tuning(reach) else ""),
     )
+
+
+def _show_ends(console: Console, summary: Summary) -> None:
+    """Print the values at the end as a table, unless there is no other schedule whose end is known."""
+    from lrstudy.report.text import change, change_interval, change_unit, share, span
+
+    end, metric = summary.end, summary.metric
+    if end is None or not any(value.pairs for value in end.values):
+        return
+    columns = [
+        names("schedule", longest=20),
+        *map(numbers, ("mean", f"difference{change_unit(metric)}", "95% interval")),
+        names("verdict"),
+    ]
+    rows = [
+        (
+            name,
+            share(metric, value.value.value, value.value.low, value.value.high),
+            change(metric, value.difference.value, value.difference.low, value.difference.high),
+            change_interval(metric, value.difference.low, value.difference.high),
+            value.verdict,
+        )
+        for name, value in zip(summary.names, end.values, strict=True)
+    ]
+    title = f"{metric.name} after {span(end.clock, end.length)}"
+    console.print(table(columns, rows, title=title))
+    decided = any(value.verdict in ("better", "worse") for value in end.values)
+    if decided and end.unit == "seed" and any(schedule.tuned for schedule in summary.schedules):
+        console.print("better, worse: these configurations; another tuning might find others")
+    console.print()
 
 
 def _show_warnings(console: Console, warnings: Sequence[str]) -> None:

@@ -60,11 +60,11 @@ def run_study(
         for note in () if options.quiet else filter(None, (ready.data_note, ready.lanes_note)):
             messages().print(note, markup=False)
         if not ready.run.done:
-            metric = study.target.metric
+            objective = study.objective
             with (
                 draining(ready.location) as interrupts,
                 ray_watched(lambda name: _end_without_ray(name, ready, options, interrupts)),
-                show_progress(screen, ready.run.progress, metric, quiet=options.quiet) as on_change,
+                show_progress(screen, ready.run.progress, objective, quiet=options.quiet) as on_change,
             ):
                 try:
                     ready.start(on_change)

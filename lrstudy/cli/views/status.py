@@ -11,11 +11,14 @@ from rich.live import Live
 from rich.text import Text
 
 from lrstudy.cli.terminal_table import names, numbers, table
+from lrstudy.records import Phase
 from lrstudy.rules.counting import counted
 from lrstudy.rules.durations import waiting_time
+from lrstudy.rules.objective import Objective
 from lrstudy.rules.run_progress import ScheduleProgress, progress_of
 from lrstudy.store import Store, open_store, writer_of
 
+SHOWN: Final = (Phase.TUNE, Phase.SELECT, Phase.CONFIRM)
 WATCH_SECONDS: Final = 2.0
 # The pace is that of the latest trials: a run may have been idle for hours before them.
 _LATEST: Final = 20
@@ -27,6 +30,7 @@ class RunStatus:
 
     study: str
     metric: str
+    objective: Objective
     schedules: tuple[ScheduleProgress, ...]
     writer: str | None
     seconds_per_trial: float | None
@@ -58,6 +62,7 @@ class RunStatus:
         return {
             "study": self.study,
             "metric": self.metric,
+            "objective": self.objective.label,
             "done": self.done,
             "planned": self.planned,
             "writer": self.writer,
@@ -76,7 +81,8 @@ def read_status(store: Store) -> RunStatus:
     return RunStatus(
         study=study.name,
         metric=study.metric.name,
-        schedules=progress_of(planned, store.trial_records(), study.metric, imported=study.imported),
+        objective=study.goal.objective,
+        schedules=progress_of(planned, store.trial_records(), study.goal.objective, imported=study.imported),
         writer=writer_of(store.location),
         seconds_per_trial=pace,
     )
@@ -91,16 +97,16 @@ def status_page(status: RunStatus) -> Group:
         head += f"; {status.writer} runs it"
     causes = ("pruned", "diverged", "failed")
     lost = [name for name in causes if any(getattr(row, name) for row in status.schedules)]
+    phases = [phase for phase in SHOWN if any(phase in row.phases for row in status.schedules)]
     columns = [
         names("schedule", longest=24),
-        *(numbers(head, wrap=True) for head in ("tune", "confirm", f"best {status.metric}", *lost)),
+        *(numbers(head, wrap=True) for head in (*phases, status.objective.label, *lost)),
     ]
     rows = [
         (
             row.schedule,
-            f"{row.tune}/{row.tune_planned}",
-            f"{row.confirm}/{row.confirm_planned}",
-            "–" if row.best is None else f"{row.best:.4f}",
+            *("{}/{}".format(*row.phases.get(phase, (0, 0))) for phase in phases),
+            status.objective.shown(row.best),
             *(str(getattr(row, name) or "") for name in lost),
         )
         for row in status.schedules

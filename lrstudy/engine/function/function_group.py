@@ -80,7 +80,7 @@ class FunctionGroup:
         self._trial = Trial(settings, self._caller)
         self._rows: list[EvaluationRecord] = []
         self._thread: threading.Thread | None = None
-        self._returned = self._dropped = self._warned = False
+        self._returned = self._finished = self._dropped = self._warned = False
         self._state: State | None = None
         self._threads = torch.get_num_threads()
         self._before = set(threading.enumerate())
@@ -90,7 +90,8 @@ class FunctionGroup:
     @property
     def active(self) -> tuple[int, ...]:
         """As in ``TrialGroup``."""
-        return () if self._returned or self._dropped or self._trial.reason is not None else (0,)
+        ended = self._returned or self._finished or self._dropped
+        return () if ended or self._trial.reason is not None else (0,)
 
     def run(self) -> Iterator[Pause]:
         """Run the function; yield at its reports, and between batches about once a second."""
@@ -128,6 +129,10 @@ class FunctionGroup:
     def drop(self, i: int) -> None:
         """As in ``TrialGroup``."""
         self._dropped = True
+
+    def finish(self, i: int) -> None:
+        """As in ``TrialGroup``."""
+        self._finished = True
 
     def outcome(self, i: int) -> Outcome:
         """As in ``TrialGroup``; the test split is the function's own affair."""

@@ -26,7 +26,8 @@ class Trial(TrialState):
     ``seed`` is the trial's; the global random states of Python, numpy and torch are set from it before the
     function is called. ``device`` is where to train. ``options`` are ``[task] options`` of the study file.
     ``params`` are searched values that belong to no schedule. ``lr`` is a rate to build the optimizer with:
-    the schedule's own if it has one, else ``[task] lr``. ``rank`` and ``world_size`` count the workers of
+    the schedule's own if it has one, else ``[task] lr``. ``replicate`` counts the tunings of a schedule from
+    1, so that each can have a split of the data by itself. ``rank`` and ``world_size`` count the workers of
     this trial.
     """
 

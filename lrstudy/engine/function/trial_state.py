@@ -36,6 +36,7 @@ class TrialState:
     ) -> None:
         self._settings, self._caller, self._saved = settings, caller, state
         self.seed: int = settings.seed
+        self.replicate: int = settings.replicate
         self.device: torch.device = settings.device
         self.options: dict[str, Any] = dict(settings.options)
         self.params: dict[str, Any] = dict(settings.params)

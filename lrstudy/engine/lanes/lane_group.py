@@ -52,6 +52,10 @@ class LaneGroup:
         """Stop training a lane; the others are stacked again before the next epoch."""
         self._dropped.add(i)
 
+    def finish(self, i: int) -> None:
+        """End a lane as if its budget were used up; the others are stacked again before the next epoch."""
+        self.trainings[i].end()
+
     def run(self) -> Iterator[Pause]:
         """Train epoch by epoch until no lane is active."""
         while self.active:

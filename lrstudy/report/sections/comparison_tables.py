@@ -10,7 +10,16 @@ from lrstudy.report.comparison import ComparedStudy, Comparison, Place
 from lrstudy.report.figures.profiles import performance_profiles, speedups_by_study
 from lrstudy.report.page_model import Cell, Column, Group, NumberTable, Page, Section
 from lrstudy.report.sections.page import closing_line
-from lrstudy.report.text import NO_VALUE, listed, shown_time, time_words, trim
+from lrstudy.report.text import (
+    NO_VALUE,
+    change,
+    change_unit,
+    listed,
+    metric_words,
+    shown_time,
+    time_words,
+    trim,
+)
 from lrstudy.rules.counting import counted
 
 # A headline names so many schedules and counts the others.
@@ -20,7 +29,11 @@ _NAMED: Final = 3
 def comparison_page(compared: Comparison, made_at: datetime | None = None) -> Page:
     """Return the page of a comparison: wins and times first, then profiles and speedups."""
     sections = (
-        Section("wins", "Wins and times", tables=(wins_table(compared), times_table(compared))),
+        Section(
+            "wins",
+            "Wins and times",
+            tables=(wins_table(compared), times_table(compared), *ends_table(compared)),
+        ),
         Section(
             "evidence",
             "Over all studies",
@@ -144,3 +157,35 @@ def _time(study: ComparedStudy, place: Place, clocks: Collection[str]) -> Cell:
     text += f" {study.clock}" if len(clocks) > 1 and study.clock != "seconds" else ""
     text += " ★" if place.fastest else ""
     return Cell(text, "" if place.hits == place.runs else f"{place.hits} of {place.runs}", number=True)
+
+
+def ends_table(compared: Comparison) -> tuple[NumberTable, ...]:
+    """Return the differences at the end of the training; none if no study has a known end."""
+    if not any(place.end_difference.value is not None for s in compared.studies for place in s.places):
+        return ()
+    columns = (
+        Column("study", number=False),
+        Column("metric", number=False),
+        *(Column(name) for name in compared.schedules),
+    )
+    rows = tuple(
+        (Cell(study.name), Cell(_end_metric(study)), *(_end(study, place) for place in study.places))
+        for study in compared.studies
+    )
+    note = (
+        "The value at the end of the training minus that of the study's reference, with the verdict of the "
+        "study's own report; unknown where runs ended before, as runs do that are stopped at their target."
+    )
+    return (NumberTable("Ends", columns, (Group("Value at the end against the reference", rows),), (note,)),)
+
+
+def _end_metric(study: ComparedStudy) -> str:
+    unit = change_unit(study.metric)
+    return f"{metric_words(study.metric)},{unit}" if unit else metric_words(study.metric)
+
+
+def _end(study: ComparedStudy, place: Place) -> Cell:
+    found = place.end_difference
+    if found.value is None:
+        return Cell("unknown" if place.end == "unknown" else NO_VALUE, number=True)
+    return Cell(change(study.metric, found.value, found.low, found.high), place.end, number=True)

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from lrstudy.analysis.intervals import Interval
 from lrstudy.analysis.summary import Reach, Summary
 from lrstudy.report.figures.common import by_name, no_comparison, reference_runs, runs_each
+from lrstudy.report.sections.end_tables import end_sentence
 from lrstudy.report.text import (
+    arrival_words,
     interval,
     level,
     listed,
@@ -54,9 +56,10 @@ def remarks(study: Summary) -> tuple[str, ...]:
         far = f": {study.ended} of {study.planned} trials so far" if study.planned else ""
         sentences.append(f"The study is not complete{far}. Every number on this page can change.")
     if not runs or not study.targets:
-        return tuple(sentences)
+        return (*sentences, *filter(None, [end_sentence(study)]))
     easier = [place for place in range(len(study.targets)) if place != study.hardest]
     sentences += [_verdict(study, place) for place in easier[-2:]]
+    sentences += filter(None, [end_sentence(study)])
     if runs_each(study) <= 1:
         sentences.append(
             "Each schedule has one confirm run: no interval can be given, and no schedule is called faster "
@@ -107,6 +110,8 @@ def conditions(study: Summary) -> tuple[str, ...]:
     said.append(f"up to {span(study.trial_clock, study.trial_length)}")
     if study.clock != study.trial_clock:
         said.append(f"speed counted in {time_words(study.clock)}")
+    if study.targets and (rule := arrival_words(study.arrival)):
+        said.append(rule)
     if any(schedule.tune_trials > 1 for schedule in study.schedules):
         said.append(f"{counted(study.tune_budget, 'tuning trial')} per schedule that has something to tune")
     said.append(f"{counted(study.seeds, 'fresh seed')} each" if study.seeds > 1 else "one run each")

@@ -22,6 +22,7 @@ from lrstudy.report.text import (
     span,
     time_words,
 )
+from lrstudy.rules.arrival import stay_of
 from lrstudy.rules.counting import counted
 
 _SIGNS = {
@@ -152,6 +153,8 @@ def _verdict_notes(study: Summary) -> tuple[str, ...]:
         "never reaching a target, even if it did so before."
     )
     notes = [terms]
+    if study.targets:
+        notes.append(_arrival_note(study.arrival))
     if runs_each(study) > 1:
         notes.append(f"Second lines of numbers are {percent(study.confidence)} intervals.")
     if any(reach.seeds_needed is not None for schedule in study.schedules for reach in schedule.reach):
@@ -171,6 +174,17 @@ def _verdict_notes(study: Summary) -> tuple[str, ...]:
             "resources.lanes = 0 to compare them."
         )
     return tuple(notes)
+
+
+def _arrival_note(arrival: str) -> str:
+    stay = stay_of(arrival)
+    if stay == 1:
+        return "A run reaches a target at its first evaluation at it, even if later ones are below it."
+    return (
+        f"A run reaches a target if {stay} evaluations in a row are at it, at the first of them. A single "
+        "evaluation can be at a target by chance: of the runs on scikit-learn's digits that touch 97%, two "
+        "thirds are below it at the next evaluation."
+    )
 
 
 def measures_table(study: Summary) -> NumberTable:

@@ -24,23 +24,23 @@ from lrstudy.spec import Study
 
 
 @dataclass(frozen=True, slots=True)
-class Arrival:
-    """A trial that reaches a rung, and its objective so far."""
+class AtRung:
+    """A trial that reaches a rung, and its objective so far; ``tuning`` is its schedule and replicate."""
 
-    schedule: str
+    tuning: tuple[str, int]
     trial_id: str
     rung: int
     objective: float | None
 
 
 class Pruner:
-    """The rungs of every schedule; stops no trial unless the study's pruner is ``asha``."""
+    """The rungs of every tuning; stops no trial unless the study's pruner is ``asha``."""
 
     def __init__(self, study: Study) -> None:
         self._study = study
-        self._higher_is_better = study.metric.higher_is_better
+        self._higher_is_better = study.objective.higher_is_better
         self._rungs = rungs(study)
-        self._costs: dict[tuple[str, int], dict[str, float]] = {}
+        self._costs: dict[tuple[tuple[str, int], int], dict[str, float]] = {}
 
     def restore(self, trial: TrialRecord, rows: Sequence[EvaluationRecord]) -> None:
         """Add a finished tuning trial to the rungs that it reached."""
@@ -50,25 +50,25 @@ class Pruner:
             rung = None if now is None else rung_reached(self._study, self._rungs, now, before)
             if rung is not None:
                 value = pruned_after(self._study, rows[:end]).objective
-                self.stops(trial.schedule, trial.trial_id, rung, value)
+                self.stops((trial.schedule, trial.replicate), trial.trial_id, rung, value)
 
-    def stops(self, schedule: str, trial_id: str, rung: int, objective: float | None) -> bool:
+    def stops(self, tuning: tuple[str, int], trial_id: str, rung: int, objective: float | None) -> bool:
         """Return True if a trial that reaches a rung with this objective ends there."""
-        return bool(self.stopped([Arrival(schedule, trial_id, rung, objective)]))
+        return bool(self.stopped([AtRung(tuning, trial_id, rung, objective)]))
 
-    def stopped(self, arrivals: Sequence[Arrival]) -> set[str]:
+    def stopped(self, arrivals: Sequence[AtRung]) -> set[str]:
         """Return the ids of the trials that end at their rungs, of those that reach them at the same time."""
         for arrival in arrivals:
             self._rung(arrival)[arrival.trial_id] = self._cost(arrival.objective)
         return {arrival.trial_id for arrival in arrivals if self._falls_behind(arrival)}
 
-    def _falls_behind(self, arrival: Arrival) -> bool:
+    def _falls_behind(self, arrival: AtRung) -> bool:
         costs = self._rung(arrival)
         kept = max(1, len(costs) // self._study.budget.reduction)
         return costs[arrival.trial_id] > sorted(costs.values())[kept - 1]
 
-    def _rung(self, arrival: Arrival) -> dict[str, float]:
-        return self._costs.setdefault((arrival.schedule, arrival.rung), {})
+    def _rung(self, arrival: AtRung) -> dict[str, float]:
+        return self._costs.setdefault((arrival.tuning, arrival.rung), {})
 
     def _cost(self, objective: float | None) -> float:
         if objective is None:

@@ -117,11 +117,16 @@ def _line(fault: Fault, cause: str) -> str:
 def to_retry(records: Iterable[TrialRecord]) -> list[str]:
     """Return the ids of the trials to run again once the cause of failures is fixed.
 
-    These are all failed trials and, for a schedule with failed tuning trials, its confirm runs too, because
-    they depend on the winning configuration.
+    These are all failed trials and, for a tuning with failed trials, its later runs too: the selection among
+    its best configurations, and the confirm runs of the winner.
     """
     kept = list(records)
     failed = [record for record in kept if record.status is Status.FAILED]
-    reopened = {record.schedule for record in failed if record.phase is not Phase.CONFIRM}
-    also = [r for r in kept if r.phase is Phase.CONFIRM and r.schedule in reopened]
-    return sorted({record.trial_id for record in [*failed, *also]})
+    again = {record.trial_id for record in failed}
+    for earlier, later in (
+        ((Phase.RANGE_TEST, Phase.TUNE), (Phase.SELECT, Phase.CONFIRM)),
+        ((Phase.SELECT,), (Phase.CONFIRM,)),
+    ):
+        reopened = {(record.schedule, record.replicate) for record in failed if record.phase in earlier}
+        again |= {r.trial_id for r in kept if r.phase in later and (r.schedule, r.replicate) in reopened}
+    return sorted(again)

@@ -29,6 +29,7 @@ from lrstudy.tuning.driver.epoch_limit import EpochLimit
 from lrstudy.tuning.driver.oldest_first import OldestFirst
 from lrstudy.tuning.driver.recorder import Recorder
 from lrstudy.tuning.driver.retries import Retries
+from lrstudy.tuning.driver.rounds import Rounds
 from lrstudy.tuning.driver.searcher import StudySearcher
 from lrstudy.tuning.driver.stopper import StudyStopper
 from lrstudy.tuning.driver.trackers import Tracking
@@ -52,15 +53,19 @@ _ENDS: Final = 3
 class StudyRun:
     """One study and its progress.
 
-    ``finished`` are the records that the store already holds, ``rows`` their epochs by trial id; ``run``
-    runs the other trials and returns when no trial is missing, or when it was interrupted (then ``done`` is
-    False).
+    ``writer`` is its store's, ``finished`` are the records that the store already holds, ``rows`` their
+    epochs by trial id; ``run`` runs the other trials and returns when no trial is missing, or when it was
+    interrupted (then ``done`` is False).
     """
 
     def __init__(
-        self, study: Study, finished: Sequence[TrialRecord], rows: Mapping[str, Sequence[EvaluationRecord]]
+        self,
+        study: Study,
+        writer: StoreWriter,
+        finished: Sequence[TrialRecord],
+        rows: Mapping[str, Sequence[EvaluationRecord]],
     ) -> None:
-        self._study = study
+        self._study, self._writer = study, writer
         falls = {trial: learned([row.train_loss for row in epochs]) for trial, epochs in rows.items()}
         self._controller = Controller(study, finished, falls)
         every = (row.train_seconds + row.eval_seconds for epochs in rows.values() for row in epochs)
@@ -69,6 +74,8 @@ class StudyRun:
         self._pruner = Pruner(study)
         for record in finished:
             self._pruner.restore(record, rows.get(record.trial_id, []))
+        self._rounds = Rounds(study, self._controller, writer)
+        self._rounds.look()  # a kill may have come between a round's last trial and its look
 
     @property
     def done(self) -> bool:
@@ -94,7 +101,6 @@ class StudyRun:
     def run(
         self,
         data: TaskData | None,
-        writer: StoreWriter,
         *,
         address: str | None = None,
         session: str | None = None,
@@ -108,6 +114,7 @@ class StudyRun:
         Raises ``ClusterError`` before the first trial, or ``StoreError`` if rows can no longer be written;
         the rows written until then are complete.
         """
+        writer = self._writer
         # In this order: Ray's start removes earlier handlers from its loggers.
         connection = ray_session(address, self._study.resources) if session is None else nullcontext(session)
         with connection as folder, logged(writer.location):
@@ -140,7 +147,7 @@ class StudyRun:
             try:
                 remove_ended(writer.location, self._controller.ended)
                 self._fit(
-                    lambda: self._tuner(payload, recorder, retries, stop, scratch, writer.study.lanes),
+                    lambda: self._tuner(payload, recorder, retries, stop, scratch),
                     recorder,
                     writer.location,
                 )
@@ -179,6 +186,11 @@ class StudyRun:
             else:
                 return
 
+    def _next_round(self, recorder: Recorder) -> bool:
+        """Return True if a look at the finished round adds trials; not if its rows could not be written."""
+        recorder.flush()
+        return recorder.error is None and self._rounds.look()
+
     def clean_up(self, store: Location) -> None:
         """Remove the files that only a resume needs from the store's folder, once the study is done."""
         if self.done:
@@ -192,7 +204,6 @@ class StudyRun:
         retries: Retries,
         stop: StopRequest,
         scratch: Location,
-        lanes: int,
     ) -> tune.Tuner:
         resources = self._study.resources
         each = needs(resources)
@@ -209,9 +220,10 @@ class StudyRun:
             retries,
             stop,
             resources.max_concurrent,
-            lanes=lanes,
+            lanes=self._writer.study.lanes,
             workers=lambda: worker_count(each, nodes()) // resources.workers,
             own_groups=resources.workers > 1,
+            more=lambda: self._next_round(recorder),
         )
 
         def lost(trial: Trial) -> None:

@@ -42,6 +42,7 @@ class RunningTrial:
             phase=Phase(config.phase),
             schedule=config.schedule,
             seed=config.seed,
+            replicate=config.replicate,
             params={**config.params, **outcome.found},
             status=outcome.status,
             error=outcome.error,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, cast
 
 from ray.tune.search import Searcher
@@ -39,6 +39,11 @@ class StudySearcher(Searcher):
     So the clock decides which trials are neighbours. They change no bit of each other's results: if they
     could, ``choose_lanes`` gives no lanes, or warns a study that sets them.
 
+    Trials in lanes share their rows: those of different replicates, which split the data differently, are in
+    different groups.
+
+    Once all planned trials have ended, ``more`` may plan others (``until = "decided"``).
+
     Results do not pass through the searcher: the recorder writes them to the store first and then informs the
     controller, so that every trial that counts as done is on disk.
     """
@@ -53,13 +58,14 @@ class StudySearcher(Searcher):
         lanes: int,
         workers: Callable[[], int],
         own_groups: bool = False,
+        more: Callable[[], bool] = lambda: False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__()
         self._controller, self._retries, self._stop = controller, retries, stop
         self._max_concurrent = max_concurrent
         self._lanes, self._workers, self._clock = lanes, workers, clock
-        self._own_groups = own_groups
+        self._own_groups, self._more = own_groups, more
         self._waiting: list[Job] = []
         self._ready: deque[dict[str, Any]] = deque()
         self._out: dict[str, float] = {}  # the time at which each group was suggested
@@ -71,7 +77,7 @@ class StudySearcher(Searcher):
 
     def suggest(self, trial_id: str) -> dict[str, Any] | None:
         """Return the config of the next group, None if there is none yet, ``FINISHED`` after the last."""
-        if self._controller.done or self._stop.requested:
+        if self._stop.requested or (self._controller.done and not self._more()):
             # Ray's annotation lacks the value that its documentation requires here.
             return cast("dict[str, Any]", Searcher.FINISHED)
         group = self._lane_group() if self._lanes else self._single_trial()
@@ -129,8 +135,7 @@ class StudySearcher(Searcher):
                 jobs.append(job)
         if not jobs or (len(jobs) < min(self._lanes, _SMALL) and self._ending(_SOON, 2 - _SOON)):
             return
-        groups = min(shares, len(jobs))
-        shared = [jobs[first::groups] for first in range(groups)]
+        shared = shared_out(jobs, shares, self._lanes)
         self._ready += [group_config(group, in_lanes=True) for group in shared[:free]]
         self._waiting = [job for group in shared[free:] for job in group]
 
@@ -148,3 +153,23 @@ class StudySearcher(Searcher):
             return again
         config = self._controller.next()
         return None if config is None else self._retries.hand_out(Job(config))
+
+
+def shared_out(jobs: Sequence[Job], shares: int, most: int) -> list[list[Job]]:
+    """Return groups of at most ``most`` trials of one replicate each, at least ``shares`` where there can be.
+
+    Those of a replicate are of equal size, so that workers end at about the same time. Earlier replicates
+    come first.
+    """
+    replicates: dict[int, list[Job]] = {}
+    for job in jobs:
+        replicates.setdefault(job.config.replicate, []).append(job)
+    parts = {replicate: -(-len(group) // most) for replicate, group in replicates.items()}
+    while sum(parts.values()) < min(shares, len(jobs)):
+        largest = max(parts, key=lambda replicate: len(replicates[replicate]) / parts[replicate])
+        parts[largest] += 1
+    return [
+        replicates[replicate][first :: parts[replicate]]
+        for replicate in sorted(replicates)
+        for first in range(parts[replicate])
+    ]

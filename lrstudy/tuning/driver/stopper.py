@@ -7,7 +7,7 @@ from typing import Any
 from ray.tune import Stopper
 from ray.tune.stopper import NoopStopper
 
-from lrstudy.tuning.driver.asha import Arrival, Pruner
+from lrstudy.tuning.driver.asha import AtRung, Pruner
 from lrstudy.tuning.driver.recorder import Recorder
 from lrstudy.tuning.job import jobs_of
 from lrstudy.tuning.messages import Rung, WorkerReport
@@ -38,10 +38,11 @@ class StudyStopper(Stopper):
         if not report.sees_stop and self._stop.requested:
             self._recorder.stop(trial_id)
             return True
-        schedules = {job.config.trial_id: job.config.schedule for job in jobs_of(result["config"])}
+        jobs = {job.config.trial_id: job.config for job in jobs_of(result["config"])}
+        tunings = {name: (config.schedule, config.replicate) for name, config in jobs.items()}
         pruned = self._pruner.stopped(
             [
-                Arrival(schedules[message.trial_id], message.trial_id, rung.epoch, rung.objective)
+                AtRung(tunings[message.trial_id], message.trial_id, rung.epoch, rung.objective)
                 for message in report.messages
                 if isinstance(rung := message.event, Rung)
             ]
@@ -49,7 +50,7 @@ class StudyStopper(Stopper):
         if not pruned:
             return False
         self._recorder.prune(pruned)
-        if len(schedules) == 1:
+        if len(jobs) == 1:
             return True
         if self._pruned_lanes is not None:
             self._pruned |= pruned

@@ -35,12 +35,12 @@ from lrstudy.tuning.driver.optuna_space import Coordinates
 
 
 class Search:
-    """The suggestions for one schedule of a study."""
+    """The suggestions for one schedule of a study; ``seed`` is the replicate's root seed."""
 
-    def __init__(self, study: Study, schedule: ScheduleSpec, *, higher_is_better: bool) -> None:
+    def __init__(self, study: Study, schedule: ScheduleSpec, seed: int) -> None:
         self._budget, self._task, self._schedule = study.budget, study.task, schedule
-        self._seed = derive_seed(study.seed, "search", schedule.name)
-        self._higher_is_better = higher_is_better
+        self._seed = derive_seed(seed, "search", schedule.name)
+        self._higher_is_better = study.objective.higher_is_better
         self._trials = study.first_configurations(schedule)
         self._suggested: list[dict[str, Any]] = []
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import platform
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 import ray
 
 from lrstudy.engine.trial import State
-from lrstudy.records import EvaluationRecord, Status
+from lrstudy.records import EvaluationRecord, Phase, Status
+from lrstudy.rules.early_stop import EarlyStop
 from lrstudy.rules.outcome import Outcome, pruned_after
 from lrstudy.safe_text import safe_text
 from lrstudy.spec import Study
@@ -40,6 +41,8 @@ class TrialAttempt:
     _notes: list[str] = field(default_factory=list)
     _sent: int = 0
     _event: Rung | Ended | None = None
+    _early: EarlyStop | None = None
+    _status: Status | None = None
 
     @property
     def trial_id(self) -> str:
@@ -57,6 +60,8 @@ class TrialAttempt:
             any_pause=study.function is not None or study.built_in.evaluate_every is not None,
         )
         self.saved = self.checkpoints.load()
+        config = self.job.config
+        self._early = EarlyStop.of(study, Phase(config.phase), config.cap)
 
     def resume(self) -> None:
         """Continue from ``saved``, if there is one; all its epochs are sent: the driver may have none."""
@@ -83,6 +88,11 @@ class TrialAttempt:
             self._sent = min(self._sent, len(self.history))
         self.history.append(row)
 
+    def ends_early(self) -> bool:
+        """Return True if the trial ends with its last evaluation, before its budget is used up."""
+        self._status = None if self._early is None else self._early.after(self.history)
+        return self._status is not None
+
     def note(self, *notes: str) -> None:
         """Keep remarks for the run's log."""
         self._notes += notes
@@ -98,6 +108,8 @@ class TrialAttempt:
 
     def end(self, outcome: Outcome, fault: Fault | None = None) -> None:
         """End the attempt; the next message reports it."""
+        if fault is None and outcome.status is Status.COMPLETED and self._status is not None:
+            outcome = replace(outcome, status=self._status)
         used = self.checkpoints is not None and self.checkpoints.used
         self._event = Ended(outcome, self._about(), fault, used)
         self.ended = True

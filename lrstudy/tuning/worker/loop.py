@@ -117,6 +117,8 @@ class GroupLoop:
             for pause in group.run():
                 for i, row in pause.rows.items():
                     attempts[i].add(row)
+                    if i in group.active and attempts[i].ends_early():
+                        group.finish(i)
                 for i in group.active:
                     attempts[i].note(*group.notes(i))
                 self._end_finished(group, attempts)
@@ -134,7 +136,8 @@ class GroupLoop:
 
     def _start(self, attempts: list[TrialAttempt]) -> tuple[Study, TrialGroup]:
         """Return the study and a group of these trials, each with its checkpoint loaded if that fits."""
-        study, data = load(self._payload)
+        (replicate,) = {attempt.job.config.replicate for attempt in attempts}
+        study, data = load(self._payload, replicate)
         device = device_of(study)
         for attempt in attempts:
             attempt.device = device_name(device)

@@ -14,6 +14,7 @@ import ray
 import torch
 
 from lrstudy.errors import LrStudyError
+from lrstudy.rules.seeding import replicate_seed
 from lrstudy.safe_text import safe_text, traceback_text
 from lrstudy.spec import Study
 from lrstudy.store import Location
@@ -48,6 +49,8 @@ class _Process:
     key: str = ""
     study: Study | None = None
     data: TaskData | None = None
+    replicate: int = 1
+    split: TaskData | None = None  # the data as that replicate splits them
 
 
 _process = _Process()
@@ -72,20 +75,28 @@ def has_loaded(payload: Payload) -> bool:
     return _process.key == payload.key and _process.study is not None
 
 
-def load(payload: Payload) -> tuple[Study, TaskData | None]:
-    """Return the study and its data, kept in this process from one trial to the next.
+def load(payload: Payload, replicate: int = 1) -> tuple[Study, TaskData | None]:
+    """Return the study and its data as a replicate splits them, kept from one trial to the next.
 
     A user's training function has no data here: it loads its own.
     """
     if _process.key != payload.key or _process.study is None:
         sys.path += [folder for folder in payload.search_path if folder not in sys.path]
         _process.study, _process.data = ray.get(payload.shared[0])
-        _process.key = payload.key
+        _process.key, _process.replicate, _process.split = payload.key, 1, _process.data
         _print_anything()
         _warm_up()
         _settle()
         torch.set_num_threads(_process.study.resources.cpus)
-    return _process.study, _process.data
+    if replicate != _process.replicate:
+        _process.split, _process.replicate = None, 0  # the other split's memory is free first
+        if replicate == 1:
+            _process.split = _process.data
+        elif _process.data is not None:
+            seed = replicate_seed(_process.study.seed, replicate)
+            _process.split = _process.data.resplit(_process.study.built_in, seed)
+        _process.replicate = replicate
+    return _process.study, _process.split
 
 
 def _print_anything() -> None:

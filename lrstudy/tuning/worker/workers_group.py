@@ -73,12 +73,13 @@ class WorkersGroup:
         self._state: State | None = None
         self._pause: RankPause | None = None
         self._reason: str | None = None
-        self._returned = self._dropped = False
+        self._returned = self._finished = self._dropped = False
 
     @property
     def active(self) -> tuple[int, ...]:
         """As in ``TrialGroup``."""
-        return () if self._returned or self._dropped or self._reason is not None else (0,)
+        ended = self._returned or self._finished or self._dropped
+        return () if ended or self._reason is not None else (0,)
 
     def run(self) -> Iterator[Pause]:
         """Start the processes; yield at the reports of rank 0 and at the safe pause after each."""
@@ -122,6 +123,10 @@ class WorkersGroup:
     def drop(self, i: int) -> None:
         """As in ``TrialGroup``."""
         self._dropped = True
+
+    def finish(self, i: int) -> None:
+        """As in ``TrialGroup``."""
+        self._finished = True
 
     def outcome(self, i: int) -> Outcome:
         """As in ``TrialGroup``; the test split is the function's own affair."""

@@ -1,0 +1,248 @@
+"""The trials of one tuning: a schedule in one replicate, from its range test to its winner's confirm runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from lrstudy.engine.trial import TrialConfig
+from lrstudy.records import Phase, TrialRecord
+from lrstudy.rules.configurations import Configuration, configuration, rank
+from lrstudy.rules.run_progress import ScheduleProgress
+from lrstudy.rules.seeding import derive_seed, replicate_seed
+from lrstudy.rules.trial_ids import trial_id, trial_number
+from lrstudy.spec import ScheduleSpec, Study
+from lrstudy.tuning.driver.extend_range import Evaluated
+from lrstudy.tuning.driver.suggestions import Search
+
+
+class _PhaseTrials:
+    """The trials of one phase by number: those that were handed out and those with a record."""
+
+    def __init__(self, planned: int) -> None:
+        self.planned = planned
+        self.records: dict[int, TrialRecord] = {}
+        self._started: set[int] = set()
+        self._first = 0  # no smaller number is missing
+
+    def start(self, number: int) -> None:
+        """Note that a trial was handed out."""
+        self._started.add(number)
+
+    def end(self, number: int, record: TrialRecord) -> None:
+        """Add a record; the trial may have been handed out by an earlier driver."""
+        self._started.add(number)
+        self.records[number] = record
+
+    def missing(self) -> int | None:
+        """Return the smallest planned number that was not handed out, or None."""
+        while self._first in self._started:
+            self._first += 1
+        return self._first if self._first < self.planned else None
+
+    @property
+    def ended(self) -> bool:
+        """Return True if every planned trial has a record."""
+        return len(self.records) >= self.planned
+
+    @property
+    def running(self) -> int:
+        """The number of trials that were handed out and have no record."""
+        return len(self._started) - len(self.records)
+
+
+class TuningTrials:
+    """One schedule in one replicate. ``progress`` is that of the schedule over all of its replicates.
+
+    All seeds follow from the replicate's root seed and not from the schedule: trial n of every schedule
+    starts from the same weights and gets the data in the same order, so that comparisons are paired.
+    """
+
+    def __init__(self, study: Study, spec: ScheduleSpec, replicate: int, progress: ScheduleProgress) -> None:
+        self._study, self._spec, self._replicate, self._progress = study, spec, replicate, progress
+        self._objective = study.objective
+        self._root = replicate_seed(study.seed, replicate)
+        self._search = Search(study, spec, self._root)
+        self._repeats = study.tune_seeds(spec)  # seeds per configuration
+        planned = study.trial_budget.planned(
+            searched=bool(spec.space), range_tests=spec.range_tests, replicates=1
+        )
+        progress.plan(planned)
+        self._phases = {phase: _PhaseTrials(planned[phase]) for phase in Phase}
+        self._learned: dict[str, float | None] = {}
+        self._tried: dict[int, Configuration[TrialRecord]] = {}
+        self._best: Configuration[TrialRecord] | None = None  # of those that did not fail
+
+    @property
+    def records(self) -> Iterator[TrialRecord]:
+        """The records of all ended trials."""
+        return (record for trials in self._phases.values() for record in trials.records.values())
+
+    @property
+    def in_flight(self) -> int:
+        """The number of trials that were handed out and have no record."""
+        return sum(trials.running for trials in self._phases.values())
+
+    @property
+    def handed_out(self) -> bool:
+        """Return True if every trial of the tuning was handed out."""
+        return all(trials.missing() is None for trials in self._phases.values())
+
+    @property
+    def winner(self) -> Configuration[TrialRecord] | None:
+        """The best configuration after the search and the selection; None before, or if all failed."""
+        if not self._phases[Phase.TUNE].ended:
+            return None
+        if not self._finalists:
+            return self._best
+        if not self._phases[Phase.SELECT].ended:
+            return None
+        places = range(len(self._finalists))
+        selected = [one for place in places if not (one := self._selected(place)).failed]
+        return min(selected, key=lambda one: rank(one, self._objective), default=self._best)
+
+    def next(self) -> TrialConfig | None:
+        """Return the next trial to run; None while it depends on running trials, and after the last."""
+        tests = self._phases[Phase.RANGE_TEST]
+        if not tests.ended:
+            return None if tests.missing() is None else self._start(Phase.RANGE_TEST, 0, {})
+        if (number := self._phases[Phase.TUNE].missing()) is not None:
+            return self._suggest(number)
+        if not self._phases[Phase.TUNE].ended:
+            return None
+        if (number := self._phases[Phase.SELECT].missing()) is not None:
+            finalist = self._finalists[number // self._study.budget.select_seeds]
+            return self._start(Phase.SELECT, number, dict(finalist.params))
+        number = self._phases[Phase.CONFIRM].missing()
+        winner = None if number is None else self.winner
+        if number is None or winner is None:
+            return None
+        return self._start(Phase.CONFIRM, number, dict(winner.params))
+
+    def take_back(self, record: TrialRecord, learned: float | None) -> bool:
+        """Take the record of a trial; ``learned`` is the share by which its training loss fell.
+
+        Returns True if others may depend on it.
+        """
+        number, phase = trial_number(record.trial_id), record.phase
+        trials = self._phases[phase]
+        if number not in trials.records:
+            self._progress.add(record)
+        trials.end(number, record)
+        self._learned[record.trial_id] = learned
+        if phase is Phase.RANGE_TEST:
+            self._narrow(record)
+        elif phase is Phase.TUNE:
+            self._evaluate(number // self._repeats)
+        return phase is not Phase.CONFIRM
+
+    @property
+    def _finalists(self) -> list[Configuration[TrialRecord]]:
+        """The configurations of the selection, the best first; known once the search has ended."""
+        if not self._phases[Phase.SELECT].planned:
+            return []
+        tried = sorted(
+            (one for one in self._tried.values() if not one.failed),
+            key=lambda one: rank(one, self._objective),
+        )
+        different: dict[str, Configuration[TrialRecord]] = {}
+        for one in tried:  # a search may suggest the same choices twice
+            different.setdefault(json.dumps(one.params, sort_keys=True), one)
+        return list(different.values())[: self._study.budget.select]
+
+    def _selected(self, place: int) -> Configuration[TrialRecord]:
+        """Return a finalist with the trials of its selection in place of those that made it one."""
+        seeds = self._study.budget.select_seeds
+        records = [self._phases[Phase.SELECT].records[place * seeds + seed] for seed in range(seeds)]
+        return configuration(place, records, lambda record: self._learned.get(record.trial_id))
+
+    def _suggest(self, number: int) -> TrialConfig | None:
+        index, tuned = number // self._repeats, self._phases[Phase.TUNE].records
+        needed, known = self._search.needed(index), self._known(index)
+        if any(earlier not in tuned for earlier in range(max(needed, known) * self._repeats)):
+            return None
+        params = self._search.suggest(index, [_for_search(self._tried[one]) for one in range(needed)])
+        return self._start(Phase.TUNE, number, params, self._cap(known))
+
+    def _known(self, index: int) -> int:
+        """Return the number of first configurations that cap the time of configuration ``index``.
+
+        Those of all earlier generations, also where the search uses no results: fixed numbers, so that the
+        order in which trials end decides nothing.
+        """
+        if self._study.goal.stop == "never" or not self._spec.space:
+            return 0
+        size = self._study.budget.generation
+        return index // size * size
+
+    def _cap(self, count: int) -> float | None:
+        """Return the time from which a run cannot win against the first ``count`` configurations; None: none.
+
+        Times of a configuration are averaged over its seeds: one run alone makes it lose from the best
+        mean times the number of seeds on. A known configuration that did not arrive is no cap: it is worth
+        at least the length of a trial.
+        """
+        if self._study.goal.stop == "never" or self._objective.arrival is None:
+            return None
+        times = [
+            one.objective for number in range(count) if (one := self._tried[number]).objective is not None
+        ]
+        return min(times) * self._repeats if times else None
+
+    def _start(
+        self, phase: Phase, number: int, params: Mapping[str, Any], cap: float | None = None
+    ) -> TrialConfig:
+        self._phases[phase].start(number)
+        name = trial_id(self._spec.name, phase, number, self._replicate)
+        seed = derive_seed(self._root, phase.value, self._seed_place(phase, number))
+        return TrialConfig(
+            name, phase, self._spec.name, self._spec.kind, dict(params), seed, self._replicate, cap
+        )
+
+    def _seed_place(self, phase: Phase, number: int) -> int:
+        """Return the number of a trial's seed in its phase: configurations that are compared share them."""
+        if phase is Phase.TUNE and self._study.budget.common_seed:
+            return number % self._repeats
+        return number % self._study.budget.select_seeds if phase is Phase.SELECT else number
+
+    def _evaluate(self, index: int) -> None:
+        """Add a configuration once every trial of it has a record."""
+        tuned = self._phases[Phase.TUNE].records
+        trials = range(index * self._repeats, (index + 1) * self._repeats)
+        if any(trial not in tuned for trial in trials):
+            return
+        records = [tuned[trial] for trial in trials]
+        tried = configuration(index, records, lambda record: self._learned.get(record.trial_id))
+        self._tried[index] = tried
+        if not tried.failed and (
+            self._best is None or rank(tried, self._objective) < rank(self._best, self._objective)
+        ):
+            self._best = tried
+            if tried.objective is not None:
+                self._progress.compare(tried.objective, self._objective)
+        if self._phases[Phase.TUNE].ended:
+            self._drop_what_cannot_run()
+
+    def _drop_what_cannot_run(self) -> None:
+        """Plan fewer runs where configurations failed: there may be fewer finalists, or no winner."""
+        select, confirm = self._phases[Phase.SELECT], self._phases[Phase.CONFIRM]
+        if select.planned:
+            runs = len(self._finalists) * self._study.budget.select_seeds
+            self._progress.select_planned -= select.planned - runs
+            select.planned = runs
+        if self._best is None:
+            self._progress.confirm_planned -= confirm.planned
+            confirm.planned = 0
+
+    def _narrow(self, record: TrialRecord) -> None:
+        low, high = record.params.get("min_lr"), record.params.get("max_lr")
+        if isinstance(low, float) and isinstance(high, float):
+            # A failed test has no bounds: the search then has the whole range of the test.
+            self._spec = self._spec.narrowed(low, high)
+            self._search = Search(self._study, self._spec, self._root)
+
+
+def _for_search(tried: Configuration[TrialRecord]) -> Evaluated:
+    """Return a configuration in the form that the search takes."""
+    return Evaluated(tried.params, tried.objective, failed=tried.failed, learned=tried.learned)
