@@ -10,7 +10,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 import lrstudy.cli.commands
 from lrstudy.cli import app
@@ -34,16 +34,23 @@ lr = { low = 0.01, high = 1.0, log = true }
 """
 
 
-def lrstudy(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "lrstudy", *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+def lrstudy(folder: Path, *arguments: str) -> Result:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        return CliRunner().invoke(app, list(arguments))
+
+
+@pytest.fixture(autouse=True)
+def few_steps_are_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lrstudy.tuning.time_estimate._MEASURE_SECONDS", 0.05)  # for each plan
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("here")
     (folder / "tiny.toml").write_text(STUDY)
-    done = lrstudy(folder, "run", "tiny.toml")
+    command = [sys.executable, "-m", "lrstudy", "run", "tiny.toml"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     assert "runs/tiny/report/report.html" in done.stdout
     assert "10 of 10 trials" in done.stdout or "trials in" in done.stdout
@@ -73,14 +80,14 @@ def test_run_leaves_a_store_and_a_report(folder: Path) -> None:
 def test_a_second_run_trains_nothing_and_says_the_same(folder: Path) -> None:
     before = (folder / "runs" / "tiny" / "report" / "summary.json").read_bytes()
     again = lrstudy(folder, "run", "tiny.toml", "--quiet")
-    assert again.returncode == 0, again.stderr
+    assert again.exit_code == 0, again.output
     assert (folder / "runs" / "tiny" / "report" / "summary.json").read_bytes() == before
 
 
 @pytest.mark.cluster
 def test_another_study_in_the_folder_is_refused(folder: Path) -> None:
     other = lrstudy(folder, "run", "tiny.toml", "--set", "seed=5")
-    assert other.returncode == 2
+    assert other.exit_code == 2
     assert "belongs to the study" in other.stderr
     assert "Traceback" not in other.stderr
 
@@ -138,7 +145,7 @@ def test_plan_says_what_is_spent_and_what_can_be_seen(tmp_path: Path) -> None:
     assert "3 seeds can show no difference however large; 6 seeds can" in page
     assert few["gpu_hours"] == 0
     enough, page = said("--set", "budget.confirm_seeds=10", "--set", "resources.max_concurrent=1")
-    assert "find a speedup of 1.35× if they vary by 30%" in page
+    assert "find a speedup of 1.37× if they vary by 30%" in page
     assert "That holds given the winners: verdicts allow for the luck of tuning too" in page
     assert enough["lanes"]["lanes"] == 64
     assert f"up to 64 trials side by side in a worker ({enough['lanes']['reason']})" in page
