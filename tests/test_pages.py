@@ -22,6 +22,7 @@ import yaml
 from rich.console import Console
 
 import lrstudy.cli.commands  # noqa: F401 - registers the commands
+from lrstudy.analysis.summary import NextStep
 from lrstudy.cli import app
 from lrstudy.cli.views.report import show_verdict
 from lrstudy.rules.metrics import METRICS
@@ -230,6 +231,9 @@ def test_the_readme_s_first_table_is_that_of_the_committed_report() -> None:
         for schedule in stored["schedules"]
     ]
     summary.arrival = stored.get("arrival", "first")
+    summary.run = "runs/digits"
+    step = stored.get("next_step")
+    summary.next_step = None if step is None else next_step(step)
     summary.end = ends_of(stored["end"]) if stored.get("end") else None
     said = io.StringIO()
     show_verdict(Console(file=said, width=110, color_system=None), summary)
@@ -240,6 +244,8 @@ def test_the_readme_s_first_table_is_that_of_the_committed_report() -> None:
 
 def reach_of(target: dict[str, Any]) -> SimpleNamespace:
     speedup = target["speedup"]
+    # A report of an older version shows the interval given the winners.
+    tuned = target["speedup_over_tunings"] if "replicates" in target else {"low": None, "high": None}
     return SimpleNamespace(
         hits=target["hits"],
         runs=target["runs"],
@@ -247,7 +253,13 @@ def reach_of(target: dict[str, Any]) -> SimpleNamespace:
         given_winners=target["verdict_given_winners"],
         mean_time=SimpleNamespace(value=target["mean_time"]["mean"]),
         speedup=SimpleNamespace(value=speedup["ratio"], low=speedup["low"], high=speedup["high"]),
+        speedup_tuned=SimpleNamespace(low=tuned["low"], high=tuned["high"]),
     )
+
+
+def next_step(step: dict[str, Any]) -> NextStep:
+    names = {"what": step["extend"], "clock": "epochs", "time": step["epochs"], "open": tuple(step["open"])}
+    return NextStep(**names, **{key: step[key] for key in ("value", "trials", "chances", "one_tuning")})
 
 
 def ends_of(end: dict[str, Any]) -> SimpleNamespace:

@@ -63,6 +63,7 @@ class NextStep:
             "trials": self.trials,
             self.clock: self.time,
             "chances": dict(self.chances),
+            "one_tuning": self.one_tuning,
         }
 
 

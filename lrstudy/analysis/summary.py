@@ -96,9 +96,10 @@ class Summary:
     as having reached a target (``rules.arrival``). ``end`` compares the values at the end of the training.
     ``planned`` are the trials of the whole study, over all schedules and phases. ``lanes`` is the
     largest number trained side by side in one process, 0 if each trained alone: with lanes no time is
-    counted in seconds. ``components`` are the sources of variation of the times to the primary target, and
-    ``next_step`` is the extension of a finished study that would decide what is open there. ``run`` is the
-    folder of the run below the default ``--out``.
+    counted in seconds. ``components`` are the sources of variation in the time to the primary target, None
+    without one, and ``confirm_replicates`` the replicates of the reference; ``seeds`` are those of each.
+    ``next_step`` is the extension of a finished study that would decide what is open at the primary target.
+    ``run`` is the folder of the run below the default ``--out``.
     """
 
     name: str
@@ -129,8 +130,14 @@ class Summary:
     arrival: str = "first"
     end: Ends | None = None
     components: Components | None = None
+    confirm_replicates: int = 1
     next_step: NextStep | None = None
     run: str = ""
+
+    @property
+    def variation(self) -> str:
+        """The sources of variation in the times to the primary target in words; empty if unknown."""
+        return "" if self.components is None else self.components.sentence(self.seeds)
 
     @property
     def primary(self) -> int | None:
@@ -175,7 +182,9 @@ class Summary:
             "lanes": self.lanes,
             "schedules": [_schedule_json(schedule) for schedule in self.schedules],
             "end": _end_json(self),
+            "replicates": self.confirm_replicates,
             "components": None if self.components is None else self.components.to_json(),
+            "variation": self.variation,
             "next_step": None
             if self.next_step is None
             else self.next_step.to_json() | {"command": self.next_step.command(self.run)},

@@ -129,7 +129,7 @@ def test_a_rule_of_arrival_can_be_given_to_report_and_compare(run: Path) -> None
     told = CliRunner().invoke(app, ["report", str(run), "--arrival", "stay:3"], env={"COLUMNS": "80"})
     assert told.exit_code == 0, told.output
     assert "val_accuracy 0.9 for 3 evaluations in a row" in told.output
-    assert "at the first of 3 evaluations in a row" in (run / "report" / "report.md").read_text()
+    assert "for 3 evaluations in a row" in (run / "report" / "report.md").read_text()
     assert json.loads((run / "report" / "summary.json").read_text())["arrival"] == "stay:3"
     told = CliRunner().invoke(app, ["compare", str(run), "--arrival", "stay:3", "--json"])
     assert json.loads(told.output)["studies"][0]["goal"] == "validation accuracy 90% for 3 evaluations"
