@@ -27,7 +27,7 @@ class Trial(TrialState):
     function is called. ``device`` is where to train. ``options`` are ``[task] options`` of the study file.
     ``params`` are searched values that belong to no schedule. ``lr`` is a rate to build the optimizer with:
     the schedule's own if it has one, else ``[task] lr``. ``replicate`` counts the tunings of a schedule from
-    1, so that each can have a split of the data by itself. ``rank`` and ``world_size`` count the workers of
+    1, so that each can split the data in another way. ``rank`` and ``world_size`` count the workers of
     this trial.
     """
 
