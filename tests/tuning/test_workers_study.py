@@ -67,7 +67,7 @@ options = {{ fault = "{fault}" }}
 [budget]
 trials = 1
 confirm_seeds = 1
-stop = "none"
+stop = "never"
 [target]
 values = [0.3]
 [resources]
