@@ -92,3 +92,14 @@ def test_the_summary_tells_other_programs_the_replicates() -> None:
     assert target["verdict"] == "inconclusive"
     assert target["replicates_needed"] > 8
     assert target["seeds_needed"] is None
+
+
+def test_the_summary_says_what_makes_times_vary() -> None:
+    summary = analyse(study({"fixed": FIXED, "unsure": UNSURE}))
+    assert summary.confirm_replicates == 8
+    assert summary.components is not None
+    assert summary.variation == summary.components.sentence(3)
+    told = json.loads(summary.to_json())
+    assert told["replicates"] == 8
+    assert told["components"]["tuning"] == pytest.approx(summary.components.tuning)
+    assert "between seeds" in told["variation"]
