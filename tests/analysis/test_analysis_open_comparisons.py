@@ -10,7 +10,7 @@ from analysis_samples import Sample, rising
 from scipy import stats
 
 from lrstudy.analysis import analyse
-from lrstudy.analysis.rounds import open_schedules
+from lrstudy.analysis.open_comparisons import open_schedules
 
 DECIDED = {"until": "decided", "replicates": 4, "most": 16}
 FIXED = [[14, 15], [11, 13], [15, 16], [12, 12], [13, 15], [14, 12], [16, 14], [12, 15]]
