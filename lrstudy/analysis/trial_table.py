@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
@@ -195,6 +195,16 @@ def read_columns(
         seconds={name: columns[name] for name in _SECONDS},
         partial=partial,
         stay=stay,
+    )
+
+
+def without(columns: Columns, trial_ids: Collection[str]) -> Columns:
+    """Return the columns without these trials; their evaluations stay, and belong to none."""
+    if not trial_ids:
+        return columns
+    kept = (trial for trial in columns.trials if trial.trial_id not in trial_ids)
+    return replace(
+        columns, trials=tuple(replace(trial, place=place) for place, trial in enumerate(kept)), _first={}
     )
 
 

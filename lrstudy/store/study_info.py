@@ -55,7 +55,8 @@ class StudyInfo:
     ``lanes`` is how many trials at most were trained side by side in a worker (0: each alone), and
     ``lanes_reason`` why: decided at the start, kept on continuation. ``fingerprints`` tell the data
     (and a user's own model) that it was started with from others; older stores have none. ``looks`` are those
-    at a study that is run until it is decided (``rules.looks``).
+    at a study that is run until it is decided, or that was extended (``rules.looks``). ``history`` has an
+    entry for each extension (``store.extended_info``).
     """
 
     name: str
@@ -71,6 +72,20 @@ class StudyInfo:
     lanes_reason: str = ""
     fingerprints: dict[str, Any] = field(default_factory=dict)
     looks: list[dict[str, Any]] = field(default_factory=list)
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def spec_hashes(self) -> tuple[str, ...]:
+        """The digests of the study before each extension and now: its files carry any of them."""
+        return (*(entry["spec_hash"][0] for entry in self.history), self.spec_hash)
+
+    @property
+    def first_numbers(self) -> dict[Phase, int]:
+        """The numbers from which runs after a reopened search are counted; empty if none was reopened."""
+        numbers: dict[str, int] = next(
+            (entry["numbers"] for entry in reversed(self.history) if entry.get("numbers")), {}
+        )
+        return {Phase(name): number for name, number in numbers.items()}
 
     @property
     def taken_looks(self) -> tuple[Look, ...]:
@@ -281,6 +296,8 @@ def _deeper_faults(data: Mapping[str, Any]) -> list[tuple[str, str]]:
         looks_of(data.get("looks", []))
     except (AttributeError, KeyError, TypeError, ValueError):
         faults.append(("looks", "is not a list of looks"))
+    if not _is_history(data.get("history", [])):
+        faults.append(("history", "is not a list of extensions"))
     if not isinstance(data.get("fingerprints", {}), dict):
         faults.append(("fingerprints", "has the wrong type"))
     try:
@@ -288,6 +305,21 @@ def _deeper_faults(data: Mapping[str, Any]) -> list[tuple[str, str]]:
     except ValueError:
         faults.append(("created_at", "is not a time"))
     return faults
+
+
+def _is_history(history: Any) -> bool:
+    """Return True if it is a list of extensions."""
+    phases = {phase.value for phase in Phase}
+    return isinstance(history, list) and all(
+        isinstance(entry, dict)
+        and isinstance(entry.get("changes"), dict)
+        and isinstance(hashes := entry.get("spec_hash"), list)
+        and [*map(type, hashes)] == [str, str]
+        and isinstance(numbers := entry.get("numbers", {}), dict)
+        and numbers.keys() <= phases
+        and all(isinstance(number, int) for number in numbers.values())
+        for entry in history
+    )
 
 
 def _length_faults(task: Mapping[str, Any]) -> list[tuple[str, str]]:
