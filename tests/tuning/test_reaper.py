@@ -165,6 +165,6 @@ def test_a_second_signal_stops_at_once_without_a_trace(folder: Path, word: str) 
     study.process.terminate()
     code, said = study.end()
     assert code == 130, said
-    assert said.startswith("stopping: running epochs end first"), said
+    assert said.startswith("stopping: running trials end after their next evaluation"), said
     assert "Traceback" not in said
     assert "SIGTERM received" not in said, "a stack of C++"
