@@ -13,9 +13,9 @@ import pyarrow.compute as pc
 
 from lrstudy.errors import Problem, StoreError
 from lrstudy.records import EvaluationRecord, TrialRecord
-from lrstudy.rules.extension import Extended
+from lrstudy.rules.extension import Extended, extend_commands
 from lrstudy.rules.looks import Look
-from lrstudy.store.changes import changes_between, listed_changes
+from lrstudy.store.changes import changes_between, extension_between, listed_changes
 from lrstudy.store.chunks import CHUNK_ROWS, ChunkWriter, keep_rows
 from lrstudy.store.extended_info import extended_info
 from lrstudy.store.leftovers import clear_leftovers
@@ -83,11 +83,17 @@ class StoreWriter:
 
     @staticmethod
     def check(
-        location: str | PathLike[str] | Location, study: StudyInfo, extended: Extended | None = None
+        location: str | PathLike[str] | Location,
+        study: StudyInfo,
+        extended: Extended | None = None,
+        study_file: str = "",
     ) -> None:
-        """Raise the ``StoreError`` that ``create_or_open`` would, as far as can be told without writing."""
+        """Raise the ``StoreError`` that ``create_or_open`` would, as far as can be told without writing.
+
+        ``study_file`` is where ``study`` was read, for the remedy.
+        """
         folder = open_location(location)
-        _refuse_other_study(folder, study, extended)
+        _refuse_other_study(folder, study, extended, study_file)
         folder.check_writable()
 
     @classmethod
@@ -251,7 +257,7 @@ def _covered(rows: Any, ended: Any, limits: Mapping[str, int]) -> Any:
 
 
 def _refuse_other_study(
-    folder: Location, study: StudyInfo, extended: Extended | None = None
+    folder: Location, study: StudyInfo, extended: Extended | None = None, study_file: str = ""
 ) -> StudyInfo | None:
     """Return what ``study.json`` says, None where there is no store; ``StoreError`` for another study's."""
     names = folder.names()
@@ -266,10 +272,10 @@ def _refuse_other_study(
     wanted = study.spec_hash if extended is None else extended.spec_hash
     if (before.name, before.spec_hash) == (study.name, wanted):
         return before
-    raise StoreError(Problem(str(folder), "", *_difference(folder, before, study)))
+    raise StoreError(Problem(str(folder), "", *_difference(folder, before, study, study_file)))
 
 
-def _difference(folder: Location, before: StudyInfo, study: StudyInfo) -> tuple[str, str]:
+def _difference(folder: Location, before: StudyInfo, study: StudyInfo, study_file: str) -> tuple[str, str]:
     """A message on how the study of a store and the one to be written there differ, and the remedy."""
     if before.imported or study.imported:
         message = (
@@ -283,6 +289,9 @@ def _difference(folder: Location, before: StudyInfo, study: StudyInfo) -> tuple[
         by = before.versions.get("lrstudy", "another version")
         what = f"no key differs, but lrstudy {by} wrote it and counted other keys"
     message = f"belongs to the study {before.name!r} as it was; {what}"
+    if parts := extension_between(before, study, study_file):
+        command = extend_commands(str(folder), parts)
+        return message, f"To add what is missing to this run, whose trials stay as they are: {command}"
     remedy = (
         "Trials of two versions are never mixed. To run the changed study too, choose another --out or "
         f"another name; to continue the run as it began, undo the change or: lrstudy resume {folder}"

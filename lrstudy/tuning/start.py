@@ -70,6 +70,7 @@ def prepare(
     also_written: Sequence[Path] = (),
     forget: Collection[str] = (),
     extended: Extended | None = None,
+    study_file: str = "",
 ) -> Iterator[Prepared]:
     """Check data, model, machine and folders, then open the store for the duration of the block.
 
@@ -78,8 +79,8 @@ def prepare(
 
     ``out`` is the parent of the study's folder; a ``Location`` is the study's folder itself. The trials to
     ``forget`` are run again. ``extended``: ``study`` is the extension of the one that has a run there; the
-    run's ``study.json`` is rewritten after all checks. ``also_written`` are folders that will be written when
-    the study is over, such as its report's.
+    run's ``study.json`` is rewritten after all checks. ``study_file`` is where ``study`` was read.
+    ``also_written`` are folders that will be written when the study is over, such as its report's.
 
     Raises ``InputError`` with the problems of all checks.
     """
@@ -113,11 +114,11 @@ def prepare(
         info = study_info(study, digests)
         problems += check_tracking(study, place)
         if problems or lacks_data:
-            collect(problems, lambda: StoreWriter.check(place, info, extended))
+            collect(problems, lambda: StoreWriter.check(place, info, extended, study_file))
             raise InputError(problems)
         if not begins:
             # First, so that another study's store is reported as such.
-            StoreWriter.check(place, info, extended)
+            StoreWriter.check(place, info, extended, study_file)
             check_continues(study, place, info, forget)
             if extended is not None:
                 _check_lanes(study, place, data)

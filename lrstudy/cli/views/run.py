@@ -50,11 +50,12 @@ def run_study(
     own: Sequence[Path],
     forget: Collection[str] = (),
     extended: Extended | None = None,
+    study_file: str = "",
 ) -> None:
     """Run what is missing, then write the report and show the verdict.
 
-    ``out``, ``forget`` and ``extended`` are those of ``prepare``; ``own`` are the folders of users' own
-    modules. Raises ``StudyStoppedError`` if the study ends early, ``typer.Exit`` if trials failed.
+    ``own`` are the folders of users' own modules; the other arguments are those of ``prepare``. Raises
+    ``StudyStoppedError`` if the study ends early, ``typer.Exit`` if trials failed.
     """
     screen = console()
     run = out if isinstance(out, Location) else study_folder(open_location(out), study.name)
@@ -67,6 +68,7 @@ def run_study(
         also_written=[folder],
         forget=forget,
         extended=extended,
+        study_file=study_file,
     ) as ready:
         pressed = False
         for note in () if options.quiet else filter(None, (ready.data_note, ready.lanes_note)):
