@@ -98,9 +98,9 @@ class TuningTrials:
         return self._start(Phase.CONFIRM, place, dict(winner.params))
 
     def take_back(self, record: TrialRecord, learned: float | None) -> bool:
-        """Take the record of a trial; ``learned`` is the share by which its training loss fell.
+        """Take the record of a trial; return True if others may depend on it.
 
-        Returns True if others may depend on it.
+        ``learned`` is the share by which its training loss fell.
         """
         number, phase = trial_number(record.trial_id), record.phase
         trials = self._phases[phase]
@@ -153,16 +153,17 @@ class TuningTrials:
     def _cap(self, count: int) -> float | None:
         """Return the time from which a run cannot win against the first ``count`` configurations; None: none.
 
-        Times of a configuration are averaged over its seeds: one run alone makes it lose from the best
-        mean times the number of seeds on. A known configuration that did not arrive is no cap: it is worth
-        at least the length of a trial.
+        With a selection, from which its configuration cannot be a finalist. Times of a configuration are
+        averaged over its seeds: one run alone makes it lose from the other's mean times their number on. A
+        configuration that did not arrive is no cap: it is worth at least the length of a trial.
         """
         if self._study.goal.stop == "never" or self._objective.arrival is None:
             return None
-        times = [
-            one.objective for number in range(count) if (one := self._tried[number]).objective is not None
-        ]
-        return min(times) * self._repeats if times else None
+        finalists = max(1, self._study.budget.select)
+        known = (self._tried[number] for number in range(count))
+        best = finalists_of(known, finalists, self._objective)
+        last = best[finalists - 1].objective if len(best) >= finalists else None
+        return None if last is None else last * self._repeats
 
     def _start(
         self, phase: Phase, place: int, params: Mapping[str, Any], cap: float | None = None
