@@ -208,6 +208,23 @@ def without(columns: Columns, trial_ids: Collection[str]) -> Columns:
     )
 
 
+def with_best(columns: Columns, metric: Metric) -> Columns:
+    """Return the columns with each trial's best value by this metric: its row has that of the tuned one."""
+    return replace(
+        columns, trials=tuple(_with_best(columns, trial, metric) for trial in columns.trials), _first={}
+    )
+
+
+def _with_best(columns: Columns, trial: Trial, metric: Metric) -> Trial:
+    values = columns.value[trial.begin : trial.end]
+    if not np.isfinite(values).any() or trial.status is Status.DIVERGED:
+        return replace(trial, best_val=None, best_evaluation=None)
+    best = int((np.nanargmax if metric.higher_is_better else np.nanargmin)(values))
+    return replace(
+        trial, best_val=float(values[best]), best_evaluation=int(columns.evaluation[trial.begin + best])
+    )
+
+
 def _times(columns: dict[str, Array], begin: Index, clock: str) -> tuple[dict[str, Array], tuple[str, ...]]:
     """Return the clocks that every evaluation recorded, and the names of those that only some did."""
     times: dict[str, Array] = {}

@@ -42,6 +42,7 @@ def extended_info(
         spec_hash=now.spec_hash,
         looks=[look.to_json() for look in looks],
         history=[*before.history, entry],
+        judged=before.judged if (metric := extended.extension.metric) is None else {"metric": metric},
     )
 
 

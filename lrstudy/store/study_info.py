@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -56,7 +56,8 @@ class StudyInfo:
     ``lanes_reason`` why: decided at the start, kept on continuation. ``fingerprints`` tell the data
     (and a user's own model) that it was started with from others; older stores have none. ``looks`` are those
     at a study that is run until it is decided, or that was extended (``rules.looks``). ``history`` has an
-    entry for each extension (``store.extended_info``).
+    entry for each extension (``store.extended_info``). ``judged`` names the ``metric`` that the study is
+    judged by, if that is no longer the one that it was tuned for.
     """
 
     name: str
@@ -73,6 +74,7 @@ class StudyInfo:
     fingerprints: dict[str, Any] = field(default_factory=dict)
     looks: list[dict[str, Any]] = field(default_factory=list)
     history: list[dict[str, Any]] = field(default_factory=list)
+    judged: dict[str, Any] = field(default_factory=dict)
 
     @property
     def spec_hashes(self) -> tuple[str, ...]:
@@ -99,6 +101,11 @@ class StudyInfo:
     @property
     def metric(self) -> Metric:
         """The metric that the study is judged by."""
+        return metric_of(self.judged["metric"], self.declared_metrics) if self.judged else self.tuned_metric
+
+    @property
+    def tuned_metric(self) -> Metric:
+        """The metric that configurations are compared by, in which targets are given."""
         return metric_of(self.spec["target"]["metric"], self.declared_metrics)
 
     @property
@@ -113,7 +120,7 @@ class StudyInfo:
     @property
     def targets(self) -> list[float] | None:
         """The levels of the metric that count as converged; None where the report is to choose them."""
-        values = self.spec["target"].get("values")
+        values = self.goal.targets
         return list(values) if values else None
 
     @property
@@ -155,7 +162,9 @@ class StudyInfo:
     def goal(self) -> Goal:
         """The levels that the study is judged by, and the objective of its tuning."""
         target, budget = self.spec["target"], self.spec["budget"]
-        return Goal.of(target, budget, self.metric, self.clock, self.length)
+        goal = Goal.of(target, budget, self.tuned_metric, self.clock, self.length)
+        # Targets of another metric say nothing of this one.
+        return replace(goal, metric=self.metric, targets=None, primary=None) if self.judged else goal
 
     @property
     def budget(self) -> TrialBudget:
@@ -284,6 +293,11 @@ def _deeper_faults(data: Mapping[str, Any]) -> list[tuple[str, str]]:
     except (AttributeError, TypeError, ValueError):
         faults.append(("spec.task.metrics", "is not a table of metrics"))
     faults += _length_faults(spec["task"])
+    try:
+        if judged := data.get("judged", {}):
+            metric_of(judged["metric"], declared_metrics(spec["task"].get("metrics") or {}))
+    except (AttributeError, KeyError, TypeError, ValueError):
+        faults.append(("judged", "names no known metric"))
     if spec["target"]["reference"] not in spec["schedules"]:
         faults.append(("spec.target.reference", "is not one of the schedules"))
     for name, entry in spec["schedules"].items():

@@ -59,6 +59,7 @@ def lrstudy(*words: str) -> Result:
         ("--epochs 4", "Start a second run"),
         ("--schedule none=tiny.toml", "has no schedule 'none'"),
         ("--most 8", "leaves nothing to decide by"),
+        ("--metric val_loss", "is not recorded by every evaluation"),
         ("--confirm-seeds 4", "gives other rows now"),
     ],
 )

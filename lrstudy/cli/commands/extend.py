@@ -45,6 +45,9 @@ def extend(
     epochs: Annotated[
         _Number, typer.Option(metavar="N", min=1, help="Refused: no trial would stay; says what to do.")
     ] = None,
+    metric: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Judge by another recorded metric; nothing is trained.")
+    ] = None,
     reports: ReportsOption = None,
     address: AddressOption = None,
     modules: ModulesOption = None,
@@ -61,6 +64,6 @@ def extend(
     from lrstudy.rules.extension import Extension
 
     extension = Extension(
-        confirm_seeds, replicates, most, trials, select_seeds, tuple(schedule or ()), epochs
+        confirm_seeds, replicates, most, trials, select_seeds, tuple(schedule or ()), epochs, metric
     )
     extend_run(run, extension, RunOptions(reports, address, quiet), (*(modules or []), Path.cwd()))

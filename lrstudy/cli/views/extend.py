@@ -11,6 +11,7 @@ from lrstudy.errors import InputError, Problem
 from lrstudy.rules.counting import counted
 from lrstudy.rules.extension import Extended, Extension, changed_keys
 from lrstudy.spec.extend_study import extend_study
+from lrstudy.store.judged_metric import check_judged
 
 
 def extend_run(run: str, extension: Extension, options: RunOptions, own: Sequence[Path]) -> None:
@@ -22,8 +23,12 @@ def extend_run(run: str, extension: Extension, options: RunOptions, own: Sequenc
         remedy = "Give at least one option, for example --confirm-seeds 20 or --replicates 8."
         raise InputError(Problem("command line", "", "says nothing to extend the run by", remedy))
     store, study = stored_study(run)
+    if extension.metric is not None:
+        check_judged(store, extension.metric)
     now = extend_study(study, extension, run)
     changes = changed_keys(study.to_json(), now.to_json())
+    if extension.metric is not None:
+        changes["judged.metric"] = [store.study.metric.name, extension.metric]
     if not options.quiet:
         said = "; ".join(_change(key, *values) for key, values in changes.items())
         more = now.all_trials - study.all_trials
