@@ -26,7 +26,7 @@ class Status(StrEnum):
     """State of a trial at its end."""
 
     COMPLETED = "completed"
-    PRUNED = "pruned"  # ended early by the study's pruner
+    PRUNED = "pruned"  # ended early: by the study's pruner, or because it could no longer win
     DIVERGED = "diverged"  # the loss became NaN, infinite or larger than the study's bound: a result
     FAILED = "failed"  # the code raised: not a result
 

@@ -67,7 +67,10 @@ def draining(run: Location) -> Iterator[list[int]]:
             raise KeyboardInterrupt from error
         # The handler may interrupt another write to the same stream.
         with suppress(OSError, RuntimeError):
-            typer.echo("stopping: running epochs end first; Ctrl-C again stops at once", err=True)
+            typer.echo(
+                "stopping: running trials end after their next evaluation; Ctrl-C again stops at once",
+                err=True,
+            )
 
     with _handled(on_signal):
         yield seen

@@ -27,6 +27,8 @@ ENVIRONMENT: Final[Mapping[str, str]] = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     # SIGTERM would print a stack of C++ and end the driver at once.
     "RAY_DISABLE_FAILURE_SIGNAL_HANDLER": "1",
+    # Tune's workers have environment variables of their own: none of those started ahead would be used.
+    "RAY_prestart_worker_first_driver": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     # Ctrl-C is the command line's: Tune's handler ends trials in the middle of an epoch.
@@ -39,8 +41,9 @@ ENVIRONMENT: Final[Mapping[str, str]] = {
 """Environment variables for a session, most of them undocumented; Ray ignores one that it does not know.
 
 Without them Tune writes a JSON, a CSV and a TensorBoard file per trial, moves each worker into a folder for
-its trial (which breaks relative paths), prints every error twice, and reports usage to a server.
-``ray/tune/constants.py``, ``ray/_private/ray_constants.py``.
+its trial (which breaks relative paths), prints every error twice, and reports usage to a server; and Ray
+starts a worker for each core that stays idle. ``ray/tune/constants.py``, ``ray/_private/ray_constants.py``;
+a name in small letters is the raylet's.
 """
 
 PENDING_TRIALS: Final = "TUNE_MAX_PENDING_TRIALS_PG"
@@ -73,6 +76,8 @@ Named after their modules. Where one moves, its messages are printed.
 _LOOPBACK: Final = "127.0.0.1"
 # What Tune's manager of actors calls when an actor could not start, and when one of its tasks failed.
 _HANDLERS: Final = ("_actor_start_failed", "_actor_task_failed")
+# What starts the server of the dashboard.
+_START_SERVER: Final = "start_api_server"
 # What a process of Ray calls on Linux between fork and exec, to end with the driver.
 _BEFORE_EXEC: Final = "set_kill_on_parent_death_linux"
 
@@ -153,7 +158,7 @@ def start_local_ray(**options: Any) -> Any:
     """Start Ray on this machine, as ``ray.init`` with ``options`` does, for this driver alone.
 
     What it starts listens on the loopback address only, gets no signals of the driver's terminal, and leaves
-    out two processes that nothing here needs. Each of the three holds as far as Ray has its private names.
+    out three processes that nothing here needs. Each of the three holds as far as Ray has its private names.
     """
     # "local": a leftover file of a dead cluster must not be joined by accident.
     with loopback_only(), few_helpers(), own_session():
@@ -193,12 +198,19 @@ def loopback_only() -> Iterator[None]:
 
 @contextmanager
 def few_helpers() -> Iterator[None]:
-    """Let Ray start in the block without two processes that nothing here needs.
+    """Let Ray start in the block without three processes that nothing here needs.
 
-    They cost a second of two cores. One would send workers' output to the driver, which does not want it; the
-    other would start and stop machines. ``ray/_private/parameter.py``; there is no public switch. Where Ray
-    has no such switch at all, both are started.
+    They cost two seconds of a core. One would send workers' output to the driver, which does not want it; one
+    would start and stop machines; and one, for which Ray's start waits, serves a dashboard and reports usage.
+    ``ray/_private/parameter.py``, ``ray/_private/services.py``; there is no public switch. Where Ray has no
+    such switch at all, they are started.
     """
+    with _without_server(), _without_monitors():
+        yield
+
+
+@contextmanager
+def _without_monitors() -> Iterator[None]:
     parameter = _private("parameter")
     usual = getattr(parameter, "RayParams", None)
     if usual is None:
@@ -208,6 +220,20 @@ def few_helpers() -> Iterator[None]:
     off = {"include_log_monitor": False, "no_monitor": True}
     less = functools.partial(usual, **{key: off[key] for key in off if key in known})
     with _replaced(parameter, "RayParams", less):
+        yield
+
+
+@contextmanager
+def _without_server() -> Iterator[None]:
+    services = _private("services")
+    if not hasattr(services, _START_SERVER):
+        yield
+        return
+
+    def none(*_given: Any, **_named: Any) -> tuple[None, None]:
+        return None, None  # no address, no process
+
+    with _replaced(services, _START_SERVER, none):
         yield
 
 

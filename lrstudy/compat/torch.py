@@ -222,6 +222,19 @@ def backward_number() -> int:
     return -1 if number is None else int(number())
 
 
+def default_store() -> Any:
+    """Return the key-value store of torch's default process group, None without one.
+
+    ``torch/distributed/distributed_c10d.py``. Where it is renamed, ranks that report at different steps wait
+    for each other until a limit ends their trial.
+    """
+    found = getattr(sys.modules.get("torch.distributed.distributed_c10d"), "_get_default_store", None)
+    try:
+        return None if found is None else found()
+    except ValueError:  # there is no process group
+        return None
+
+
 # torch's own optimizers use these: one operation on many tensors, in a few kernels. There is no public name.
 # torch/_torch_docs.py lists them; where one is missing, it is done tensor by tensor, with the same result.
 

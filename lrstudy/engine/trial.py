@@ -23,7 +23,6 @@ from lrstudy.engine.schedule_context import context_of
 from lrstudy.engine.step import build_step
 from lrstudy.engine.stretch import Stretch
 from lrstudy.engine.weight_average import WeightAverage
-from lrstudy.errors import Problem, StudyFileError
 from lrstudy.records import EvaluationRecord, Phase, Status
 from lrstudy.rules.clocks import time_of
 from lrstudy.rules.metrics import CLIPPED_SHARE
@@ -37,6 +36,7 @@ from lrstudy.spec import Study
 from lrstudy.spec.hyperparameters import schedule_params
 from lrstudy.spec.searched_values import study_of_trial
 from lrstudy.tasks import Seeds, TaskData, assemble
+from lrstudy.tasks.precision import check_precision
 
 State = dict[str, Any]
 
@@ -97,9 +97,7 @@ class Training:
         self.parts = assemble(study.built_in, data, device, Seeds.of_trial(config.seed))
         self.pipeline, self.model, self.order = self.parts.pipeline, self.parts.model, self.parts.order
         task = study.built_in
-        if task.precision == "fp16" and device.type == "cpu":
-            remedy = 'Use precision = "bf16" on a CPU.'
-            raise StudyFileError(Problem("task", "precision", "is for GPUs only", remedy, task.precision))
+        check_precision(task, device)
         self._average = None if task.ema is None else WeightAverage(self.model, task.ema)
         started = clock()
         params = schedule_params(config.params)
@@ -121,7 +119,8 @@ class Training:
         self._training = False
         self._epoch = self._steps = self._samples = 0
         self._values: list[float] = []
-        self._times: list[float] = []  # of the evaluations, in the clock of the objective
+        self._clock_of_objective = study.goal.clock
+        self._times: list[float] = []  # of the evaluations, in that clock
         self._latest: float | None = None  # the metric at the last evaluation
         self._best_state: dict[str, Tensor] | None = None
         self._diverged: str | None = None
@@ -243,7 +242,7 @@ class Training:
         value = self._metric.value(record.value(self._metric.column))
         self._latest = value
         self._values.append(math.nan if value is None or self._diverged else value)
-        self._times.append(time_of(record, self._study.goal.clock))
+        self._times.append(time_of(record, self._clock_of_objective))
         if self._config.phase is Phase.CONFIRM and self._best_index() == len(self._values) - 1:
             self._best_state = {name: t.clone() for name, t in self._judged_model.state_dict().items()}
 
@@ -303,6 +302,8 @@ class Training:
             state["average"] = self._average.state_dict()
         if self._device.type == "cuda":
             state["cuda_rng"] = torch.cuda.get_rng_state(self._device)
+        elif self._device.type == "mps":
+            state["mps_rng"] = torch.mps.get_rng_state()
         return state
 
     def load_state_dict(self, state: State) -> None:
@@ -314,6 +315,8 @@ class Training:
         torch.set_rng_state(state["rng"].cpu())
         if self._device.type == "cuda" and "cuda_rng" in state:
             torch.cuda.set_rng_state(state["cuda_rng"].cpu(), self._device)
+        elif self._device.type == "mps" and "mps_rng" in state:
+            torch.mps.set_rng_state(state["mps_rng"].cpu())
         self._epoch, self._steps, self._samples = state["counters"]
         self._setup_seconds = state["setup_seconds"]
         self._values = list(state["values"])

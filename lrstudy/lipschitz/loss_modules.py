@@ -137,7 +137,7 @@ def _cross_entropy(
             IGNORED_REMEDY,
         )
     smoothing = float(loss.label_smoothing)
-    weight = None if loss.weight is None else loss.weight.detach().double().cpu()
+    weight = None if loss.weight is None else loss.weight.detach().cpu().double()
     if weight is not None and float(weight.min()) <= 0 and not (shape.summed and float(weight.min()) == 0):
         complaints.add(
             "loss",
@@ -184,7 +184,7 @@ def _binary_cross_entropy(loss: nn.BCEWithLogitsLoss, shape: LossShape, complain
     for weight, least in ((loss.pos_weight, 1.0), (loss.weight, 0.0)):
         if weight is None:
             continue
-        weight = weight.detach().double().cpu()
+        weight = weight.detach().cpu().double()
         if not bool((weight >= 0).all()):
             complaints.add("loss", loss, "has a negative weight", "Use weights of at least 0.")
         # Of any other shape than one number per output: the largest, which bounds them all.

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from lrstudy.lipschitz.step_count import accumulator
+
 _TIMES: Final = 3
 
 
@@ -40,7 +42,7 @@ class PerBatchCheck:
             return
         if self._inputs is None:
             return
-        self._sums.append(float(self._inputs.detach().double().square().sum()))
+        self._sums.append(float(self._inputs.detach().to(accumulator(self._inputs)).square().sum()))
         self._inputs = None
         last = self._sums[-_TIMES:]
         if len(last) == _TIMES and max(last) - min(last) > 1e-9 * max(last):

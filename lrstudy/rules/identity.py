@@ -18,6 +18,7 @@ NEUTRAL: Final[Mapping[str, Any]] = {
     "evaluate_every": None,
     "metrics": {},
     "loader": None,
+    "columns": None,
 }
 # The same of a budget.
 NEUTRAL_BUDGET: Final[Mapping[str, Any]] = {

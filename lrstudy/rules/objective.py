@@ -12,6 +12,8 @@ from lrstudy.rules.metrics import Metric
 
 Kind = Literal["best", "final", "mean", "target"]
 TARGET: Final = "target"
+# The time of a run without an arrival where no length of a trial is known: longer than any run.
+_NEVER: Final = 1e12
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,7 @@ class Objective:
     the target of ``arrival`` in ``clock``, interpolated between two evaluations: the smaller the better. A
     run that did not arrive counts as ``length`` times 1 to 2, the more the further its best value is from the
     target, so that tuning can tell the runs without a hit apart. ``length`` is that of a trial in ``clock``;
-    None: that of the run itself.
+    None where that is not known, or not the same for all trials: such a run then counts as longer than any.
     """
 
     kind: Kind
@@ -76,7 +78,7 @@ class Objective:
         if self.arrival is not None:
             if (row := self.arrival.row(values)) is not None:
                 return self._crossing(row, values, times)
-            length = times[-1] if self.length is None else self.length
+            length = _NEVER if self.length is None else self.length
             return length * (1.0 + self.arrival.gap(values))
         match self.kind:
             case "final":

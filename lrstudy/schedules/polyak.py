@@ -12,6 +12,7 @@ from torch.nn.utils import get_total_norm
 from torch.optim import SGD
 
 from lrstudy.errors import Problem, SchedulerError
+from lrstudy.lipschitz.step_count import accumulator
 from lrstudy.schedules.curve_builder import Warmup, warmup_length
 from lrstudy.schedules.param_groups import Groups
 from lrstudy.schedules.protocol import ScheduleContext, ScheduleDefaults
@@ -47,7 +48,7 @@ class PolyakSchedule(ScheduleDefaults):
     def before_step(self, loss: Tensor) -> None:
         """Set the rate of the step to be made now; reading the loss and the norm synchronises a GPU."""
         limit = self._limit if self._growth is None or self._step == 0 else self._limit * self._growth
-        value, squared = torch.stack([loss.detach().double(), self._squared_norm(loss)]).tolist()
+        value, squared = torch.stack([loss.detach().to(accumulator(loss)), self._squared_norm(loss)]).tolist()
         rate = max(value - self._f_star, 0.0) / (self._c * squared) if squared else limit
         rate = limit if math.isnan(rate) else min(rate, limit)
         if self._growth is not None and rate > 0.0:  # at a rate of 0 the limit would stay at 0
@@ -85,9 +86,12 @@ class PolyakSchedule(ScheduleDefaults):
         self._groups.set_rate(state["rate"])
 
     def _squared_norm(self, loss: Tensor) -> Tensor:
-        total = torch.zeros((), dtype=torch.float64, device=loss.device)
+        total = torch.zeros((), dtype=accumulator(loss), device=loss.device)
         for group, ratio in zip(self.optimizer.param_groups, self._groups.ratios, strict=True):
             gradients = [p.grad for p in group["params"] if p.grad is not None]
             if gradients:
-                total += ratio * get_total_norm(gradients).to(loss.device, torch.float64) ** 2
+                norm = get_total_norm(gradients)
+                if callable(whole := getattr(norm, "full_tensor", None)):  # of gradients divided among ranks
+                    norm = whole()
+                total += ratio * norm.to(loss.device, accumulator(loss)) ** 2
         return total

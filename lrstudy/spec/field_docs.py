@@ -41,6 +41,7 @@ FIELD_DOCS: Final[Mapping[str, str]] = {
     "task.test": "Share for the final test, if the data set has no test set.",
     "task.rows": "Use only this many rows of the training set; left out: all.",
     "task.loader": "Read rows batch by batch, with so many processes: { workers = 2 }; left out: in memory.",
+    "task.columns": 'Where items are mappings, the names of input and target: ["image", "label"].',
     "task.augment": 'For training images, in order: "flip", "shift:0.1", "crop:4", "rotate:15", "zoom:0.1".',
     "task.normalize": "Scaling of inputs, computed on the training split; left out: the data set's default.",
     "task.precision": "The number format of the training; fp16 (with a gradient scaler) needs a GPU.",

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Literal, get_args, get_origin
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
@@ -57,6 +58,8 @@ def _row(key: str, default: str, text: str) -> str:
 
 
 def _choices(annotation: Any) -> str:
+    if get_origin(annotation) in (Union, UnionType):  # a choice that may be left out
+        annotation = get_args(annotation)[0]
     if get_origin(annotation) is not Literal:
         return ""
     return f" One of {', '.join(f'`{choice}`' for choice in get_args(annotation))}."

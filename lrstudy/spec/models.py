@@ -88,6 +88,7 @@ class TaskSpec(_Section):
     test: float = Field(default=0.2, gt=0, lt=1)
     rows: int | None = Field(default=None, ge=2)
     loader: Loader | None = None
+    columns: Annotated[tuple[str, str] | None, BeforeValidator(_tuple)] = None
     augment: Annotated[tuple[str, ...], BeforeValidator(_tuple)] = ()
     normalize: str | None = None
     precision: Literal["float32", "bf16", "fp16", "tf32", "float64"] = "float32"

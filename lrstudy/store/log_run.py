@@ -75,7 +75,7 @@ def settle(run: Run, *, has_seeds: bool) -> list[Problem]:
     if problems:
         return problems
     if not run.epochs:
-        return [Problem(run.where, "", f"{run} has no measurement", "Give a row per epoch")]
+        return [Problem(run.where, "", f"{run} has no measurement", "Give a row per epoch or evaluation")]
     groups = by_epoch(run.places, run.epochs)
     for _, rows in groups:
         if len(rows) > 1:

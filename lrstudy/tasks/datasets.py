@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     from lrstudy.spec import ComponentSpec
 
 
-def load_raw(spec: ComponentSpec, seed: int, root: Path | None) -> RawData:
+def load_raw(
+    spec: ComponentSpec, seed: int, root: Path | None, columns: tuple[str, str] | None = None
+) -> RawData:
     """The data set that ``spec`` names, as it is. Raises ``DataError`` if it is missing or damaged."""
     if ":" in spec.name:
         from lrstudy.tasks.user_code import make_data
 
-        return make_data(spec, seed)
+        return make_data(spec, seed, columns)
     component, _ = complete_options("dataset", spec.name, spec.options, DATASETS)
     if component.name in ARCHIVES:
         return load_archive(component.name, root)

@@ -33,7 +33,7 @@ def data_fingerprint(data: TaskData) -> str:
     found = hashlib.blake2b(digest_size=16)
     found.update(f"{data.classes} {data.image} {data.full_scale}".encode())
     if data.streams is not None:  # of a stream, the first rows and the numbers of rows
-        found.update(f"{[data.rows(name) for name in data.splits]}".encode())
+        found.update(f"{[data.rows(name) for name in data.splits]}{data.streams.divided}".encode())
     for name, split in data.splits.items():
         for array in (split.inputs, split.targets):
             found.update(f"{name} {array.dtype.str} {array.shape}".encode())

@@ -5,21 +5,22 @@ Each process makes its own data sets: only their description travels to the work
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.utils.data import Dataset, IterableDataset, Sampler, Subset, get_worker_info
+from torch.utils.data import Dataset, IterableDataset, Subset
 
 from lrstudy.errors import ContractError, DataError, Problem
 from lrstudy.rules.seeding import derive_seed
 from lrstudy.rules.surroundings import random_states_kept
 from lrstudy.rules.user_modules import cause_of
+from lrstudy.tasks.item_columns import ItemError, Pairs
+from lrstudy.tasks.iterable_streams import ItemStream
 
 if TYPE_CHECKING:
     from lrstudy.spec import TaskSpec
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 # Items that are read for the checks, and for the data's fingerprint.
 SAMPLE: Final = 64
 CLASSES: Final = "classes"
+
+Pair = tuple[NDArray[Any], NDArray[Any]]
 
 
 class Streams:
@@ -39,7 +42,7 @@ class Streams:
 
     @property
     def splits(self) -> dict[str, Any]:
-        """The map-style data sets of (input, target) pairs."""
+        """The data sets of (input, target) pairs: map-style ones, and ``ItemStream``s of iterable ones."""
         return self._make()[0]
 
     @property
@@ -47,14 +50,38 @@ class Streams:
         """The number of classes, None for a regression."""
         return self._make()[1]
 
-    def sample(self, split: str) -> tuple[NDArray[Any], NDArray[Any]]:
+    @property
+    def divided(self) -> str:
+        """The number of workers, where it decides the order of the items: between those of an iterable."""
+        workers = 0 if self._task.loader is None else self._task.loader.workers
+        streams = any(isinstance(items, ItemStream) for items in self.splits.values())
+        return f" by {workers}" if streams and workers > 1 else ""
+
+    def sample(self, split: str) -> Pair:
         """Return the first items of a split as arrays."""
         items = self.splits[split]
+        arrays = self._first(split, items)
+        if isinstance(items, ItemStream) and not _same(arrays, self._first(split, items)):
+            remedy = (
+                "Begin again in each __iter__, and draw from the random states of Python, numpy or torch, "
+                "which are set before it."
+            )
+            raise ContractError(self._problem(f"{split} differs when it is read again", remedy))
+        return arrays
+
+    def _first(self, split: str, items: Any) -> Pair:
         try:
             with random_states_kept(0):
-                pairs = [items[index] for index in range(min(SAMPLE, len(items)))]
+                if isinstance(items, ItemStream):
+                    pairs = list(islice(items.begin(0), min(SAMPLE, len(items))))
+                else:
+                    pairs = [items[index] for index in range(min(SAMPLE, len(items)))]
             inputs, targets = zip(*pairs, strict=True)
             arrays = [np.stack([np.asarray(value) for value in part]) for part in (inputs, targets)]
+        except ItemError as error:
+            message = f"{split}: an item {error.message}, not an (input, target) pair"
+            value = self._task.columns if error.key == "columns" else self._task.dataset.name
+            raise ContractError(Problem("task", error.key, message, error.remedy, value)) from error
         except Exception as error:
             message = f"{split}: the first items do not become a batch: {cause_of(error)}"
             remedy = "Give (input, target) pairs of tensors of one shape."
@@ -78,18 +105,39 @@ class Streams:
 
     def _divided(self, made: Mapping[str, Any]) -> dict[str, Any]:
         """Return all three splits; those that are missing are taken from the training split, by the seed."""
-        found = {name: items for name, items in made.items() if items is not None}
-        for name, items in found.items():
-            if isinstance(items, IterableDataset) or not hasattr(items, "__len__"):
-                remedy = "Return a map-style data set, or train a stream yourself ([task] train)."
-                raise ContractError(self._problem(f"{name} has no length and no items by index", remedy))
-        if self._task.rows is not None:
+        found = {name: self._named(name, items) for name, items in made.items() if items is not None}
+        if isinstance(found["train"], ItemStream):
+            for name in ("validation", "test"):
+                if name not in found:
+                    remedy = 'Return a mapping of "train", "validation" and "test".'
+                    raise ContractError(self._problem(f"train is a stream, and there is no {name}", remedy))
+        elif self._task.rows is not None:
             found["train"] = self._part(found["train"], self._task.rows, "rows")[1]
         for name, share in (("test", self._task.test), ("validation", self._task.validation)):
             if name not in found:
                 size = max(1, round(share * len(found["train"])))
                 found["train"], found[name] = self._part(found["train"], size, name)
         return {name: found[name] for name in ("train", "validation", "test")}
+
+    def _named(self, split: str, items: Any) -> Any:
+        """Return a split whose number of items is known; raises ``ContractError`` for another."""
+        stream = isinstance(items, IterableDataset)
+        rows = self._task.rows if stream and split == "train" else None
+        length = _length(items)
+        if rows is None and length is None:
+            remedy = "Give it __len__" + (
+                ", or set [task] rows, the number of items that an epoch reads."
+                if stream and split == "train"
+                else ", or return a map-style data set: list(items), say."
+            )
+            raise ContractError(self._problem(f"{split} has no length", remedy))
+        if rows is not None and length is not None and rows > length:
+            message = f"is more than the {length} items of a pass over train"
+            raise ContractError(Problem("task", "rows", message, "Give fewer, or leave rows out.", rows))
+        columns = self._task.columns
+        if stream:
+            return ItemStream(items, None if rows == length else rows, columns)
+        return Pairs(items, columns) if self._task.dataset.is_users_own else items
 
     def _part(self, items: Any, size: int, key: str) -> tuple[Subset[Any], Subset[Any]]:
         if size >= len(items) + (key == "rows"):
@@ -113,7 +161,27 @@ def _users(task: TaskSpec, seed: int) -> dict[str, Any]:
     if CLASSES not in made and hasattr(made["train"], CLASSES):
         named = made["train"].classes
         made[CLASSES] = named if isinstance(named, int) else len(named)
+    if CLASSES not in made and task.columns is not None:
+        made[CLASSES] = _named_classes(made["train"], task.columns[1])
     return made
+
+
+def _named_classes(items: Any, column: str) -> int | None:
+    """Return the number of classes of a column with names for them (Hugging Face's ``ClassLabel``)."""
+    features = getattr(items, "features", None)
+    named = features.get(column) if isinstance(features, Mapping) else None
+    return getattr(named, "num_classes", None)
+
+
+def _length(items: Any) -> int | None:
+    try:
+        return len(items)
+    except (TypeError, NotImplementedError):
+        return None
+
+
+def _same(one: Pair, other: Pair) -> bool:
+    return all(np.array_equal(a, b, equal_nan=a.dtype.kind == "f") for a, b in zip(one, other, strict=True))
 
 
 class TokenBlocks(Dataset[tuple[torch.Tensor, torch.Tensor]]):
@@ -198,36 +266,3 @@ def _image_folder(task: TaskSpec, folder: Path) -> dict[str, Any]:
             remedy = "Give each split a folder for every class."
             raise DataError(Problem("task", "dataset.root", message, remedy, str(root)))
     return {**found, CLASSES: len(classes)}
-
-
-class SeededItems(Dataset[Any]):
-    """Items by (index, seed): what an item draws at random depends on these alone, in any process."""
-
-    def __init__(self, items: Any) -> None:
-        self._items = items
-
-    def __getitem__(self, key: tuple[int, int]) -> Any:
-        index, seed = key
-        own = get_worker_info() is not None  # a worker process has no other use for its random states
-        kept: AbstractContextManager[None] = nullcontext() if own else random_states_kept()
-        with kept:
-            mixed = derive_seed(seed, "item", index)
-            torch.default_generator.manual_seed(mixed)
-            random.seed(mixed)
-            np.random.seed(mixed % 2**32)  # noqa: NPY002 - users' transforms draw from it
-            return self._items[index]
-
-
-class Order(Sampler[tuple[int, int]]):
-    """The items of a pass, each with the pass's seed; set ``indices`` and ``seed`` before each."""
-
-    def __init__(self) -> None:
-        self.indices: list[int] = []
-        self.seed = 0
-
-    def __iter__(self) -> Iterator[tuple[int, int]]:
-        seed = self.seed
-        return ((index, seed) for index in self.indices)
-
-    def __len__(self) -> int:
-        return len(self.indices)

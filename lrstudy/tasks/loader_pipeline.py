@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from lrstudy.errors import Problem, StudyFileError
 from lrstudy.rules.seeding import derive_seed
 from lrstudy.tasks.augment import Augmenter
-from lrstudy.tasks.item_streams import Order, SeededItems
+from lrstudy.tasks.data_loaders import ItemLoader, StreamLoader
+from lrstudy.tasks.iterable_streams import ItemStream
 from lrstudy.tasks.pipeline import EVALUATION_ROWS, Batch, Pipeline, SplitName, outputs_of
 from lrstudy.tasks.task_data import TaskData
 
@@ -46,7 +46,7 @@ class LoaderPipeline(Pipeline):
         self._dtype = torch.float64 if task.precision == "float64" else torch.float32
         self._scale = 1 / 255 if task.normalize != "none" else 1.0
         self._channels_last = task.channels_last and data.image
-        self._loaders: dict[tuple[str, int, int, str], _Loader] = {}
+        self._loaders: dict[tuple[str, int, int, str], ItemLoader | StreamLoader] = {}
         self._workers = 0 if task.loader is None else task.loader.workers
         self.input_shape: tuple[int, ...] = tuple(data.train.inputs.shape[1:])
         self.outputs = outputs_of(data, task.loss.name)
@@ -65,11 +65,9 @@ class LoaderPipeline(Pipeline):
 
     def _train(self, generator: torch.Generator, start: int) -> Iterator[Batch]:
         drawn = torch.randint(_LARGEST_SEED, (), generator=generator, device=generator.device)
-        seed, rows = int(drawn), self._data.rows("train")
-        order = torch.randperm(rows, generator=torch.Generator().manual_seed(seed))
-        indices = order[start * self._batch_size : self.rows_per_epoch].tolist()
-        loader = self._loader("train", self._batch_size, self._workers, "shuffled")
-        for number, (inputs, targets) in enumerate(self._read(loader, indices, seed), start=start):
+        loader, seed = self._loader("train", self._batch_size, self._workers, "shuffled"), int(drawn)
+        rows = loader.shuffled(seed, start * self._batch_size, self.rows_per_epoch)
+        for number, (inputs, targets) in enumerate(rows, start=start):
             moved, wanted = inputs.to(self._device), targets.to(self._device)
             if self._augment is not None:
                 own = torch.Generator(self._device).manual_seed(derive_seed(seed, "augment", number))
@@ -80,17 +78,18 @@ class LoaderPipeline(Pipeline):
         """Yield a whole split in order; with ``size`` rows at a time, read in this process."""
         rows = max(self._batch_size, EVALUATION_ROWS if self._data.image else self._batch_size)
         loader = self._loader(split, size or rows, self._workers if size is None else 0, "in order")
-        for inputs, targets in self._read(loader, list(range(self._data.rows(split))), 0):
+        for inputs, targets in loader.in_order():
             yield self._ready(inputs.to(self._device)), self._wanted(targets.to(self._device))
 
-    def _read(self, loader: _Loader, indices: list[int], seed: int) -> Iterator[Batch]:
-        loader.order.indices, loader.order.seed = indices, seed
-        yield from loader.loader
-
-    def _loader(self, split: str, size: int, workers: int, use: str) -> _Loader:
+    def _loader(self, split: str, size: int, workers: int, use: str) -> ItemLoader | StreamLoader:
         key = (split, size, workers, use)
         if key not in self._loaders:
-            self._loaders[key] = _Loader(self._data, split, size, workers)
+            assert self._data.streams is not None
+            items = self._data.streams.splits[split]
+            if isinstance(items, ItemStream):
+                self._loaders[key] = StreamLoader(items, size, workers, split, self._data.name)
+            else:
+                self._loaders[key] = ItemLoader(items, size, workers)
         return self._loaders[key]
 
     def _ready(self, inputs: Tensor) -> Tensor:
@@ -106,19 +105,3 @@ class LoaderPipeline(Pipeline):
         if self._data.classes is not None:
             return targets.long()
         return targets.to(self._dtype).reshape(len(targets), math.prod(targets.shape[1:]))
-
-
-class _Loader:
-    """A DataLoader of a split, whose order is set before each pass."""
-
-    def __init__(self, data: TaskData, split: str, size: int, workers: int) -> None:
-        assert data.streams is not None
-        self.order = Order()
-        self.loader: DataLoader[Any] = DataLoader(
-            SeededItems(data.streams.splits[split]),
-            batch_size=size,
-            sampler=self.order,
-            num_workers=workers,
-            persistent_workers=workers > 0,
-            generator=torch.Generator(),  # the loader draws nothing from the trial's random state
-        )

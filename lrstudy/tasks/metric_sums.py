@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from lrstudy.tasks.precision import has_float64
+
 # Batches counted together: small tensors cost their overhead once, and what waits stays small.
 _TOGETHER = 64
 
@@ -25,8 +27,7 @@ class MetricSums:
         self._classes = classes
         self._rows, self._positions = 0, 1  # of a row
         self._device = torch.device(device)
-        # Apple's GPUs have no float64.
-        self._dtype = torch.float32 if self._device.type == "mps" else torch.float64
+        self._dtype = torch.float64 if has_float64(self._device) else torch.float32
         self._loss = torch.zeros((), device=self._device, dtype=self._dtype)
         self._correct = torch.zeros((), device=self._device, dtype=torch.int64)
         self._waiting: list[tuple[Tensor, Tensor, Tensor]] = []

@@ -22,6 +22,7 @@ from torch import Tensor
 from lrstudy.errors import Problem, StudyFileError
 from lrstudy.tasks.augment import Augmenter
 from lrstudy.tasks.normalize import normalization_of, statistics
+from lrstudy.tasks.precision import has_float64
 from lrstudy.tasks.task_data import TaskData
 
 if TYPE_CHECKING:
@@ -70,6 +71,12 @@ class Pipeline:
         # A user's model may write into its input, and the kept tensors are for all trials of a process.
         self._copies = task.model.is_users_own or task.loss.is_users_own
         self._channels_last = task.channels_last and data.image
+        # Apple's GPUs have no float64: such rows are normalised on the CPU.
+        self._host = torch.device("cpu") if self._wide and not has_float64(device) else device
+        if self._augment is not None and self._host != device:
+            message = "takes float64 images, which Apple's GPUs do not hold"
+            remedy = "Give uint8 or float32 images, or resources.gpus = 0."
+            raise StudyFileError(Problem("task", "augment", message, remedy, list(task.augment)))
         self._normalization = normalization_of(task.normalize, data)
         self._shift, self._factor = self._cached("statistics", self._statistics)
         self.input_shape: tuple[int, ...] = tuple(data.train.inputs.shape[1:])
@@ -198,7 +205,8 @@ class Pipeline:
             inputs = self._cached(f"{split} inputs", lambda: _on_device(source.inputs, self._device), "raw")
             return _Resident(inputs, targets, normalized=False)
         ready = self._cached(
-            f"{split} normalized", lambda: self._normalize(_on_device(source.inputs, self._device))
+            f"{split} normalized",
+            lambda: self._normalize(_on_device(source.inputs, self._host)).to(self._device),
         )
         return _Resident(ready, targets, normalized=True)
 
@@ -212,7 +220,7 @@ class Pipeline:
         shift, factor = (
             None
             if values is None
-            else torch.from_numpy(values[0] if values.ndim else values).to(dtype).to(self._device)
+            else torch.from_numpy(values[0] if values.ndim else values).to(dtype).to(self._host)
             for values in found
         )
         return shift, factor
@@ -242,4 +250,7 @@ def _on_device(array: NDArray[Any], device: torch.device) -> Tensor:
     """The array as a tensor; on a CPU it shares the array's memory, and nothing here writes to it."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-        return torch.from_numpy(array).to(device)
+        tensor = torch.from_numpy(array)
+    if tensor.dtype == torch.float64 and not has_float64(device):
+        tensor = tensor.float()
+    return tensor.to(device)

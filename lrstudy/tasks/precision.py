@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from lrstudy.errors import Problem, StudyFileError
+
 if TYPE_CHECKING:
     from lrstudy.spec import TaskSpec
 
@@ -45,6 +47,24 @@ class Precision:
 def _autocast(device_type: str, dtype: torch.dtype) -> Iterator[None]:
     with torch.autocast(device_type, dtype=dtype):
         yield
+
+
+def has_float64(device: torch.device) -> bool:
+    """Return True if the device computes in float64: all but Apple's GPUs do."""
+    return device.type != "mps"
+
+
+def check_precision(task: TaskSpec, device: torch.device) -> None:
+    """Raise ``StudyFileError`` for a number format that the device does not train in."""
+    if task.precision == "fp16" and device.type == "cpu":
+        message, remedy = "is for GPUs only", 'Use precision = "bf16" on a CPU.'
+    elif task.precision == "fp16" and device.type == "mps":
+        message, remedy = "is for CUDA GPUs only", 'Use precision = "bf16".'
+    elif task.precision == "float64" and not has_float64(device):
+        message, remedy = "does not exist on Apple's GPUs", 'Use "float32", or resources.gpus = 0.'
+    else:
+        return
+    raise StudyFileError(Problem("task", "precision", message, remedy, task.precision))
 
 
 def precision_of(task: TaskSpec, device: torch.device) -> Precision:

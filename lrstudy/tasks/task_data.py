@@ -115,7 +115,7 @@ def load_data(spec: TaskSpec, seed: int, root: Path | None = None, *, keep_raw: 
 
     if spec.streamed:
         return _streamed(spec, seed)
-    return _split_data(load_raw(spec.dataset, seed, root), spec, seed, keep_raw=keep_raw)
+    return _split_data(load_raw(spec.dataset, seed, root, spec.columns), spec, seed, keep_raw=keep_raw)
 
 
 def _split_data(raw: RawData, spec: TaskSpec, seed: int, *, keep_raw: bool) -> TaskData:

@@ -4,8 +4,10 @@ A data set: ``make_data(**options)``, with a ``seed`` too if it takes one, retur
 a mapping of ``"train"``, and if there are any ``"validation"`` and ``"test"``, to such pairs. Inputs are
 uint8 or floating point, one row per example; images are (rows, channels, height, width). Targets are
 class numbers from 0 without gaps (any integer type), or floating point for a regression. numpy arrays, torch
-tensors and map-style torch data sets of pairs all do. Called again it must return the same rows, and an item
-must be the same at every read: rows are read once for the whole study.
+tensors and map-style torch data sets of pairs all do, also of mappings of which ``[task] columns`` names two
+(Hugging Face's ``datasets.Dataset``). Called again it must return the same rows, and an item must be the same
+at every read: rows are read once for the whole study. With ``[task] loader`` they are read batch by batch
+instead, and iterable torch data sets do too.
 
 A model: ``make_model(**options)``, with ``input_shape`` (of one row), ``outputs`` or torchvision's
 ``num_classes`` too if it takes them, returns a ``torch.nn.Module`` that maps (m, *input_shape) to
@@ -26,6 +28,7 @@ from lrstudy.rules.seeding import derive_seed
 from lrstudy.rules.surroundings import surroundings_kept
 from lrstudy.rules.user_modules import UserCode, call, load
 from lrstudy.tasks.data_contract import as_raw, check_pair, check_together
+from lrstudy.tasks.item_columns import Columns
 from lrstudy.tasks.user_data import Complain, Pair, Reading, by_split, differing_item, read_split
 
 if TYPE_CHECKING:
@@ -99,10 +102,11 @@ def make_items(spec: ComponentSpec, seed: int) -> dict[str, Any]:
     return found
 
 
-def make_data(spec: ComponentSpec, seed: int) -> RawData:
+def make_data(spec: ComponentSpec, seed: int, columns: Columns = None) -> RawData:
     """A user's own data set, called twice: it must give the same rows.
 
-    Raises ``ContractError`` with everything that is wrong with it.
+    ``columns`` name input and target in items that are mappings. Raises ``ContractError`` with everything
+    that is wrong with it.
     """
     seed = derive_seed(seed, "dataset")
     problems: list[Problem] = []
@@ -114,36 +118,40 @@ def make_data(spec: ComponentSpec, seed: int) -> RawData:
         return by_split(_call("dataset", spec, {"seed": seed}, seed), complain)
 
     with surroundings_kept():  # one block: it puts random states back, and items would be drawn alike again
-        pairs, readings = _read(made(), complain)
+        pairs, readings = _read(made(), complain, columns)
         if not problems:
             check_together(pairs, complain)
         if not problems:
-            _check_repeats(readings, made(), complain)
+            _check_repeats(readings, made(), complain, columns)
     if problems:
         raise ContractError(problems)
     return as_raw(pairs)
 
 
-def _read(values: Mapping[str, Any], complain: Complain) -> tuple[dict[str, Pair], dict[str, Reading]]:
+def _read(
+    values: Mapping[str, Any], complain: Complain, columns: Columns
+) -> tuple[dict[str, Pair], dict[str, Reading]]:
     """The splits as checked arrays and as they were read; items are read a second time."""
     pairs: dict[str, Pair] = {}
     readings: dict[str, Reading] = {}
     for name, value in values.items():
-        reading = read_split(name, value, complain)
+        reading = read_split(name, value, complain, columns)
         pair = None if reading is None else check_pair(name, reading.pair, complain)
         if reading is None or pair is None:
             continue
         pairs[name], readings[name] = pair, reading
-        if (text := differing_item(value, reading)) is not None:
+        if (text := differing_item(value, reading, columns)) is not None:
             complain(f"{name} differs between two reads: {text}", _FROZEN)
     return pairs, readings
 
 
-def _check_repeats(readings: Mapping[str, Reading], again: Mapping[str, Any], complain: Complain) -> None:
+def _check_repeats(
+    readings: Mapping[str, Reading], again: Mapping[str, Any], complain: Complain, columns: Columns
+) -> None:
     """Collect the problems of a data set that gives other rows when called again: no run could resume."""
     if readings.keys() != again.keys():
         complain(f"has the splits {list(again)} when it is called again, not {list(readings)}", _SEED)
         return
     for name, reading in readings.items():
-        if (text := reading.differs(again[name])) is not None:
+        if (text := reading.differs(again[name], columns)) is not None:
             complain(f"gives another {name} split when it is called again: {text}", _SEED)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, IterableDataset
 
 from lrstudy.rules.user_modules import cause_of
+from lrstudy.tasks.item_columns import Columns, ItemError, pair_of
 
 SPLITS: Final = ("train", "validation", "test")
 # So many items of a map-style data set are read a second time: an augmentation that changes one in fifty
@@ -30,10 +31,10 @@ class Reading:
     pair: Pair
     digest: str | None
 
-    def differs(self, value: Any) -> str | None:
+    def differs(self, value: Any, named: Columns = None) -> str | None:
         """Return how ``value``, read now, differs from what was read before; None if it does not."""
         if self.digest is None:
-            return _differing_item(value, self.pair)
+            return _differing_item(value, self.pair, named)
         problems: list[str] = []
         again = read_split("the split", value, lambda message, _: problems.append(message))
         if again is None:
@@ -52,8 +53,11 @@ def by_split(made: Any, complain: Complain) -> Mapping[str, Any]:
     return {name: made[name] for name in SPLITS if made.get(name) is not None}
 
 
-def read_split(split: str, value: Any, complain: Complain) -> Reading | None:
-    """Read one split; complains of what cannot be read and then returns None."""
+def read_split(split: str, value: Any, complain: Complain, named: Columns = None) -> Reading | None:
+    """Read one split; complains of what cannot be read and then returns None.
+
+    ``named`` are the columns of input and target in items that are mappings.
+    """
     items = False
     columns: Sequence[Any] | None
     if isinstance(value, tuple | list) and len(value) == 2:
@@ -62,7 +66,7 @@ def read_split(split: str, value: Any, complain: Complain) -> Reading | None:
         complain(f"{split} is a {type(value).__name__}{reason[0]}", reason[1])
         return None
     else:
-        items, columns = True, _read_items(split, value, complain)
+        items, columns = True, _read_items(split, value, complain, named)
     if columns is None:
         return None
     if (text := _misaligned(columns)) is not None:
@@ -81,19 +85,19 @@ def read_split(split: str, value: Any, complain: Complain) -> Reading | None:
     return Reading((inputs, targets), None if items else _digest(inputs, targets))
 
 
-def differing_item(value: Any, reading: Reading) -> str | None:
+def differing_item(value: Any, reading: Reading, named: Columns = None) -> str | None:
     """Return how a map-style data set read again differs from its ``reading``; None if it does not.
 
     Nothing is seeded in between: an item that draws from any random state differs.
     """
-    return None if reading.digest is not None else _differing_item(value, reading.pair)
+    return None if reading.digest is not None else _differing_item(value, reading.pair, named)
 
 
 def _unreadable(value: Any) -> tuple[str, str] | None:
     """The reason and the remedy for what is no sequence of rows."""
     if isinstance(value, IterableDataset):
-        remedy = "Return a map-style data set or arrays; or train a stream yourself ([task] train)."
-        return ": a stream, whose rows cannot be counted, shuffled and split", remedy
+        remedy = "Read it batch by batch: [task] loader = { workers = 1 }. Or return a map-style data set."
+        return ": a stream, whose items have no numbers", remedy
     if isinstance(value, DataLoader):
         return "", "Return its data set, loader.dataset: rows are shuffled and batched here."
     if not hasattr(value, "__getitem__"):
@@ -103,21 +107,20 @@ def _unreadable(value: Any) -> tuple[str, str] | None:
     return None
 
 
-def _read_items(split: str, items: Any, complain: Complain) -> list[list[NDArray[Any]]] | None:
+def _read_items(
+    split: str, items: Any, complain: Complain, named: Columns
+) -> list[list[NDArray[Any]]] | None:
     """The columns of a map-style data set. Items are copied: the next read may refill their memory."""
     columns: list[list[NDArray[Any]]] = [[], []]
     index = -1
     try:
         for index in range(len(items)):
-            row = items[index]
-            if not isinstance(row, tuple | list) or len(row) != 2:
-                message = (
-                    f"is not a sequence of (input, target) pairs: item {index} is a {type(row).__name__}"
-                )
-                complain(f"{split} {message}", "Return (inputs, targets).")
-                return None
-            for column, value in zip(columns, row, strict=True):
+            for column, value in zip(columns, pair_of(items[index], named), strict=True):
                 column.append(_array(value).copy())
+    except ItemError as error:
+        message = f"is not a sequence of (input, target) pairs: item {index} {error.message}"
+        complain(f"{split} {message}", error.remedy)
+        return None
     except Exception as error:  # noqa: BLE001 - reading runs the user's code
         place = "its length" if index < 0 else f"item {index}"
         message = f"{split}: reading {place} raised {cause_of(error)}"
@@ -129,13 +132,15 @@ def _read_items(split: str, items: Any, complain: Complain) -> list[list[NDArray
     return columns
 
 
-def _differing_item(value: Any, pair: Pair) -> str | None:
+def _differing_item(value: Any, pair: Pair, named: Columns) -> str | None:
     try:
         if len(value) != len(pair[1]):
             return f"it has {len(value)} items instead of {len(pair[1])}"
         count = min(len(value), _READ_AGAIN)
         for index in np.unique(np.linspace(0, len(value) - 1, count).astype(int)).tolist():
-            for name, found, before in zip(("input", "target"), value[index], pair, strict=True):
+            for name, found, before in zip(
+                ("input", "target"), pair_of(value[index], named), pair, strict=True
+            ):
                 if not np.array_equal(_array(found), before[index], equal_nan=before.dtype.kind == "f"):
                     return f"the {name} of item {index} differed at the second read"
     except Exception as error:  # noqa: BLE001 - reading runs the user's code

@@ -80,13 +80,13 @@ def check_here(study: str, overrides: Sequence[str], steps: int, log: int) -> No
 
     from lrstudy.spec import load_study
     from lrstudy.tasks import load_data
+    from lrstudy.tuning.gpus import training_device
     from lrstudy.tuning.time_estimate import estimate_seconds, whole_study_seconds
     from lrstudy.tuning.training_check import TrainingCheck
 
     spec = load_study(Path(study), overrides)
     torch.set_num_threads(spec.resources.cpus)
-    on_gpu = spec.resources.gpus > 0 and torch.cuda.is_available()
-    device = torch.device("cuda", 0) if on_gpu else torch.device("cpu")
+    device = training_device(spec.resources.gpus)
     data = None if spec.function is not None else load_data(spec.built_in, spec.seed, None)
     check = TrainingCheck(spec, data, device, steps)
     check.run()

@@ -24,7 +24,8 @@ from lrstudy.tuning.worker.checkpoints import FOLDER
 # The times that a model is built in a worker before the study is refused, where the worker is killed.
 _ATTEMPTS: Final = 3
 _RESTORE: Final = (
-    "Restore it (files, code, seeds, package versions), or choose another --out to start a new run."
+    "Restore it (files, code, seeds, package versions, the workers of a stream), or choose another --out to "
+    "start a new run."
 )
 
 

@@ -1,6 +1,6 @@
 """A request to stop, which is a file in the run's folder: the driver and every worker that sees it stop.
 
-A worker ends its trial after the running epoch, with a checkpoint; the driver starts no more trials and ends
+A worker ends its trial after the next evaluation, with a checkpoint; the driver starts no more trials, ends
 after the last one. A trial that cannot be saved trains to its end, unless the request is made twice. The file
 is the whole protocol, so that any shell on any machine can make the request.
 """

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+import lrstudy
 from lrstudy.catalog import REQUIRED
 from lrstudy.catalog.schedule_kinds import SCHEDULES
+from lrstudy.spec import load_study
 
 EVERY = [(kind, parameter) for kind, component in SCHEDULES.items() for parameter in component.parameters]
 
@@ -52,3 +56,8 @@ def test_the_cyclic_schedule_leaves_momentum_alone_by_default() -> None:
         parameter = SCHEDULES[kind].parameter("cycle_momentum")
         assert parameter is not None
         assert parameter.default is False
+
+
+def test_the_study_of_all_schedules_has_every_kind() -> None:
+    study = load_study(Path(lrstudy.__file__).parents[1] / "studies" / "all-schedules.toml")
+    assert {schedule.kind for schedule in study.schedules} == set(SCHEDULES)

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import ray
-from ray._private import parameter, ray_constants, services, utils
+from ray._private import node, parameter, ray_constants, services, utils
 from ray.air.execution._internal import RayActorManager
 from ray.exceptions import OutOfMemoryError, RayActorError, RayTaskError, TaskCancelledError
 from ray.train import WorkerGroupError
@@ -104,8 +104,12 @@ def test_every_environment_variable_is_one_that_ray_reads() -> None:
     sources = "".join(
         file.read_text(encoding="utf-8") for folder in folders for file in (RAY / folder).rglob("*.py")
     )
+    raylet = (RAY / "core/src/ray/raylet/raylet").read_bytes()
     for name in (*ENVIRONMENT, *TRAIN_ENVIRONMENT, PENDING_TRIALS):
-        assert f'"{name}"' in sources, name
+        if name.isupper():
+            assert f'"{name}"' in sources, name
+        else:
+            assert name.removeprefix("RAY_").encode() in raylet, name
 
 
 def test_every_talkative_logger_is_a_modules() -> None:
@@ -116,12 +120,15 @@ def test_every_talkative_logger_is_a_modules() -> None:
 # -- the start of Ray's processes ---------------------------------------------------------------------------
 
 
-def test_ray_starts_without_the_two_helpers_in_the_block_only() -> None:
-    usual = parameter.RayParams
+def test_ray_starts_without_the_three_helpers_in_the_block_only() -> None:
+    usual, server = parameter.RayParams, services.start_api_server
+    assert "services.start_api_server(" in inspect.getsource(node.Node.start_api_server)
     with few_helpers():
+        assert services.start_api_server(False, raise_on_failure=False) == (None, None)
         made = parameter.RayParams()
         assert (made.include_log_monitor, made.no_monitor) == (False, True)
     assert parameter.RayParams is usual
+    assert services.start_api_server is server
     assert (usual().include_log_monitor, usual().no_monitor) != (False, True)
 
 

@@ -9,10 +9,12 @@ import sys
 import warnings
 import weakref
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import torch.distributed as dist
 from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 from torch.optim.lr_scheduler import LRScheduler, SequentialLR, StepLR
@@ -22,6 +24,7 @@ from lrstudy.compat.torch import (
     NESTED_STATES,
     backward_number,
     count_as_stepped,
+    default_store,
     foreach_add,
     foreach_add_,
     foreach_mul_,
@@ -322,6 +325,18 @@ def test_a_gradient_scaler_tells_a_fused_optimizer_to_skip(gradient: float, skip
     scaler.step(optimizer)
     assert found == [skipped]
     assert skipped_by_scaler(SGD([parameter], lr=0.1)) is None
+
+
+def test_the_store_of_a_process_group_is_known(tmp_path: Path) -> None:
+    assert default_store() is None
+    dist.init_process_group("gloo", init_method=f"file://{tmp_path / 'group'}", rank=0, world_size=1)
+    try:
+        store = default_store()
+        assert store is not None
+        store.set("key", "value")
+        assert store.get("key") == b"value"
+    finally:
+        dist.destroy_process_group()
 
 
 # -- several tensors at once ------------------------------------------------------------------------------

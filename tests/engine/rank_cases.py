@@ -9,6 +9,7 @@ import json
 import math
 import os
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
 from lrstudy.engine.function import Settings, Trial
 from lrstudy.engine.function.rank_training import Answer, train_rank
 from lrstudy.engine.trial import State
+from lrstudy.errors import ContractError
 from lrstudy.records import EvaluationRecord
 from lrstudy.rules.metrics import Metric
 
@@ -28,6 +30,7 @@ SCHEDULES: dict[str, dict[str, Any]] = {
     "cosine": {"lr": 0.3},
     "plateau": {"lr": 0.3, "patience": 0, "factor": 0.5},
     "lipschitz": {"measure": "hook"},
+    "polyak": {"max_lr": 10.0, "c": 10.0},
 }
 
 
@@ -40,7 +43,8 @@ def data(seed: int) -> TensorDataset:
 def train(trial: Trial) -> None:
     """Train in double precision; the sampler shuffles by the trial's seed alone."""
     layers = [nn.Linear(5, 16), nn.ReLU(), nn.Dropout(trial.options.get("dropout", 0.0)), nn.Linear(16, 2)]
-    model = trial.prepare(nn.Sequential(*layers).double())
+    shard = {"whole": True, "layers": [nn.Linear], "": False}[trial.options.get("shard", "")]
+    model = trial.prepare(nn.Sequential(*layers).double(), shard=shard)
     optimizer = torch.optim.SGD(model.parameters(), lr=trial.lr, momentum=0.9)
     rows = data(0)
     sampler = DistributedSampler(rows, trial.world_size, trial.rank, seed=trial.seed)
@@ -52,6 +56,7 @@ def train(trial: Trial) -> None:
         loss = nn.functional.cross_entropy(model(x), y)
         optimizer.zero_grad()
         loss.backward()
+        schedule.before_step(loss)
         optimizer.step()
         schedule.step()
         if trial.due:
@@ -124,6 +129,9 @@ def run(rank: int, size: int) -> dict[str, Any]:
 
     for schedule in SCHEDULES:
         case(schedule, schedule)
+    for shard in ("whole", "layers"):
+        for schedule in ("cosine", "polyak"):
+            case(f"{schedule}, sharded: {shard}", schedule, shard=shard)
     case("rank 1 reports more", "plateau", off=1e3)
     case("rank 1 reports nan", off=math.nan)
     done["safe"] = case("dropout", dropout=0.5).safe
@@ -131,6 +139,11 @@ def run(rank: int, size: int) -> dict[str, Any]:
     packed = [saved.state]
     dist.broadcast_object_list(packed, src=0)  # as the checkpoint reaches every rank
     case("second half", state=packed[0], dropout=0.5)
+    case("sharded", dropout=0.5, shard="whole")
+    divided = [case("first half, sharded", dropout=0.5, shard="whole", save=4, end=4).state]
+    dist.broadcast_object_list(divided, src=0)
+    done["shapes"] = sorted(list(each.shape) for each in divided[0]["kept"]["objects"]["model"].values())
+    case("second half, sharded", state=divided[0], dropout=0.5, shard="layers")
     other = packed[0] | {"kept": packed[0]["kept"] | {"objects": {}}}
     done["misfit"] = case("restarted", state=other, dropout=0.5).notes
 
@@ -148,10 +161,44 @@ def run(rank: int, size: int) -> dict[str, Any]:
     def diverging(trial: Trial) -> None:
         train(_Nan(trial) if trial.rank == 0 else trial)  # type: ignore[arg-type]
 
+    for name, steps in UNEQUAL.items():
+        try:
+            train_rank(reporting(*steps[rank]), settings("cosine"), Desk(), None, rank=rank, world_size=size)
+        except ContractError as error:
+            done[name] = str(error)
+        if rank == 0 and steps[1][1]:
+            dist.barrier()  # rank 1 waits for it in mid-training
+
     desk = Desk()
     train_rank(diverging, settings("cosine"), desk, None, rank=rank, world_size=size)
     done["diverged"], done["reason"] = len(desk.rows), desk.reason
     return done
+
+
+# The steps after which each rank reports, and the one in which it waits for the other rank.
+UNEQUAL: dict[str, list[tuple[tuple[int, ...], int]]] = {
+    "other steps": [((2,), 0), ((3,), 0)],
+    "rank 0 alone": [((2,), 0), ((), 0)],
+    "rank 1 in a later step": [((2, 4), 0), ((2,), 5)],
+}
+
+
+def reporting(steps: Sequence[int], waits: int) -> Callable[[Trial], None]:
+    """Return a training whose ranks share their reports, after these steps, and a barrier."""
+
+    def train(trial: Trial) -> None:
+        layer = nn.Linear(1, 1)
+        optimizer = torch.optim.SGD(layer.parameters(), lr=trial.lr)
+        schedule = trial.schedule(optimizer, layer, steps_per_epoch=2)
+        for step in range(1, 2 * EPOCHS + 1):
+            optimizer.step()
+            schedule.step()
+            if step == waits:
+                dist.barrier()
+            if step in steps:
+                trial.report(val_loss=1.0)
+
+    return train
 
 
 class _Nan:

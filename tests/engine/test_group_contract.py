@@ -17,7 +17,7 @@ from lrstudy.engine.function import Trial
 from lrstudy.engine.group import MISFITS, TrialGroup
 from lrstudy.engine.start_group import start_group
 from lrstudy.engine.trial import TrialConfig
-from lrstudy.records import Phase, Status
+from lrstudy.records import EvaluationRecord, Phase, Status
 from lrstudy.spec import parse_study
 from lrstudy.tasks import Pipeline, load_data
 
@@ -85,14 +85,17 @@ def group_kind(request: pytest.FixtureRequest) -> Kind:
 Rows = dict[int, list[dict[str, Any]]]
 
 
+def row_values(record: EvaluationRecord) -> dict[str, Any]:
+    return {k: v for k, v in asdict(record).items() if not k.endswith("_seconds")}
+
+
 def train(group: TrialGroup, drop: dict[int, int] | None = None) -> Rows:
     """Run to the end; ``drop`` gives trials the number of rows after which they are dropped."""
     rows: Rows = {}
     try:
         for pause in group.run():
             for i, record in pause.rows.items():
-                values = {k: v for k, v in asdict(record).items() if not k.endswith("_seconds")}
-                rows.setdefault(i, []).append(values)
+                rows.setdefault(i, []).append(row_values(record))
                 if drop is not None and drop.get(i) == len(rows[i]):
                     group.drop(i)
         assert group.active == ()
@@ -160,6 +163,28 @@ def test_a_dropped_trial_trains_no_further_and_the_others_do_as_before(group_kin
     rows = train(group_kind.make(), drop={first: 2})
     assert rows.pop(first) == near(whole.pop(first)[:2])
     assert rows == {i: near(others) for i, others in whole.items()}
+
+
+def test_a_trial_that_is_finished_early_has_an_outcome_and_the_others_train_as_before(
+    group_kind: Kind,
+) -> None:
+    whole, group = train(group_kind.make()), group_kind.make()
+    rows: Rows = {}
+    try:
+        for pause in group.run():
+            for i, record in pause.rows.items():
+                rows.setdefault(i, []).append(row_values(record))
+                if i == 0 and len(rows[0]) == 2:
+                    group.finish(0)
+                    assert 0 not in group.active
+        outcomes = [group.outcome(i) for i in range(group_kind.trials)]
+    finally:
+        group.close()
+    assert (outcomes[0].status, outcomes[0].evaluations) == (Status.COMPLETED, 2)
+    assert rows == {i: near(others[: 4 if i else 2]) for i, others in whole.items()}
+    if outcomes[-1].test:
+        assert outcomes[0].test.keys() == outcomes[-1].test.keys()
+    assert [outcome.evaluations for outcome in outcomes[1:]] == [4] * (group_kind.trials - 1)
 
 
 def test_a_group_whose_trials_are_all_dropped_ends(group_kind: Kind) -> None:

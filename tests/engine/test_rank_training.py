@@ -56,6 +56,31 @@ def test_two_workers_give_the_curve_of_one_at_equal_global_batch(ranks: list[Don
     assert ranks[1][schedule] == []  # rank 0 speaks for all
 
 
+@pytest.mark.parametrize("shard", ["whole", "layers"])
+@pytest.mark.parametrize("schedule", ["cosine", "polyak"])
+def test_divided_parameters_give_the_curve_of_copies(ranks: list[Done], schedule: str, shard: str) -> None:
+    for copies, divided in zip(ranks[0][schedule], ranks[0][f"{schedule}, sharded: {shard}"], strict=True):
+        assert divided == pytest.approx(copies, rel=1e-9)
+
+
+def test_a_checkpoint_of_divided_parameters_is_whole(ranks: list[Done]) -> None:
+    """It continues the trial, also where they are divided in another way."""
+    assert ranks[0]["shapes"] == sorted([[16, 5], [16], [2, 16], [2]])
+    assert ranks[0]["first half, sharded"] == ranks[0]["sharded"][:2]
+    for whole, continued in zip(ranks[0]["sharded"][2:], ranks[0]["second half, sharded"], strict=True):
+        assert continued == pytest.approx(whole, rel=1e-12)
+
+
+def test_ranks_that_do_not_report_alike_are_told_at_once(ranks: list[Done]) -> None:
+    one, other = (done["other steps"] for done in ranks)
+    assert "rank 0 makes report 1 at step 2, and rank 1 makes it at step 3" in one
+    assert "rank 1 makes report 1 at step 3, and rank 0 makes it at step 2" in other
+    assert "report 1 at step 2, and rank 1 has returned, with 0 reports" in ranks[0]["rank 0 alone"]
+    assert "returned without a trial.report" in ranks[1]["rank 0 alone"]
+    assert "report 2 at step 4, and rank 1 is in step 5, with 1 reports" in ranks[0]["rank 1 in a later step"]
+    assert "not under `if trial.rank == 0`" in one
+
+
 def test_what_rank_0_reports_holds_for_all(ranks: list[Done]) -> None:
     """With another metric on rank 1, its plateau schedule would set other rates there."""
     assert ranks[0]["rank 1 reports more"] == ranks[0]["plateau"]

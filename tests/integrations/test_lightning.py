@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
+from framework_trials import BATCH, ROWS, continued, cosine_rates, rows
 from torch import nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, TensorDataset
 
 from lrstudy import try_training
-from lrstudy.engine.function import FunctionGroup, Settings, Trial
+from lrstudy.engine.function import Trial
 from lrstudy.errors import ContractError
-from lrstudy.records import EvaluationRecord, Status
-from lrstudy.rules.metrics import Metric
-from lrstudy.rules.outcome import Outcome
+from lrstudy.records import EvaluationRecord
 
 pytest.importorskip("lightning", reason="needs pip install 'lrstudy[lightning]'")
 with warnings.catch_warnings(action="ignore"):  # of what it imports
@@ -27,7 +26,6 @@ with warnings.catch_warnings(action="ignore"):  # of what it imports
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
-ROWS, BATCH = 96, 8  # twelve steps of an epoch
 METRICS = {"val_loss": "min"}
 
 
@@ -60,9 +58,7 @@ class Module(pl.LightningModule):
 
 
 def data() -> TensorDataset:
-    generator = torch.Generator().manual_seed(1)
-    inputs = torch.randn(ROWS, 4, generator=generator)
-    return TensorDataset(inputs, (inputs[:, 0] > 0).long() + (inputs[:, 1] > 0).long())
+    return TensorDataset(*rows())
 
 
 def training(seen: list[Module], **options: Any) -> Callable[[Trial], None]:
@@ -83,45 +79,44 @@ def training(seen: list[Module], **options: Any) -> Callable[[Trial], None]:
 def tried(schedule: Any = "cosine", **options: Any) -> tuple[list[EvaluationRecord], Module]:
     seen: list[Module] = []
     lengths = {name: options.pop(name) for name in ("steps", "epochs", "evaluate_every") if name in options}
-    rows = try_training(training(seen, **options), schedule, metrics=METRICS, show=False, **lengths)
-    return rows, seen[0]
+    records = try_training(training(seen, **options), schedule, metrics=METRICS, show=False, **lengths)
+    return records, seen[0]
 
 
 def test_the_rate_of_every_step_is_the_schedule_s() -> None:
-    rows, model = tried({"kind": "cosine", "lr": 0.2}, steps=30, evaluate_every=10)
-    expected = [0.1 * (1 + torch.tensor(step / 30 * torch.pi).cos().item()) for step in range(30)]
-    assert model.rates == pytest.approx(expected, rel=1e-4)
-    assert [row.step for row in rows] == [10, 20, 30]
-    assert all(row.train_loss is not None and row.val_loss is not None for row in rows)
+    records, model = tried({"kind": "cosine", "lr": 0.2}, steps=30, evaluate_every=10)
+    assert model.rates == pytest.approx(cosine_rates(0.2, 30), rel=1e-4)
+    assert [row.step for row in records] == [10, 20, 30]
+    assert all(row.train_loss is not None and row.val_loss is not None for row in records)
 
 
 def test_the_last_step_is_evaluated_wherever_the_last_evaluation_was() -> None:
-    rows, model = tried(steps=25, evaluate_every=10)
-    assert [row.step for row in rows] == [10, 20, 25]
+    records, model = tried(steps=25, evaluate_every=10)
+    assert [row.step for row in records] == [10, 20, 25]
     assert len(model.rates) == 25
 
 
 def test_epochs_are_counted_in_passes_over_the_loader() -> None:
-    rows, _ = tried(epochs=3)
-    assert [(row.step, row.epoch) for row in rows] == [(12, 1.0), (24, 2.0), (36, 3.0)]
+    records, _ = tried(epochs=3)
+    assert [(row.step, row.epoch) for row in records] == [(12, 1.0), (24, 2.0), (36, 3.0)]
 
 
 def test_accumulated_batches_make_one_step() -> None:
-    rows, model = tried(steps=12, evaluate_every=4, trainer={"accumulate_grad_batches": 3})
-    assert [row.step for row in rows] == [4, 8, 12]
+    records, model = tried(steps=12, evaluate_every=4, trainer={"accumulate_grad_batches": 3})
+    assert [row.step for row in records] == [4, 8, 12]
     assert len(model.rates) == 36
 
 
 @pytest.mark.parametrize("schedule", ["lipschitz", "prodigy"])
 def test_a_rule_that_measures_and_one_that_brings_an_optimizer_set_their_rates(schedule: str) -> None:
     pytest.importorskip("prodigyopt")
-    rows, _ = tried(schedule, steps=24, evaluate_every=12)
-    assert rows[0].lr != rows[1].lr
+    records, _ = tried(schedule, steps=24, evaluate_every=12)
+    assert records[0].lr != records[1].lr
 
 
 def test_a_metric_may_be_logged_under_another_name() -> None:
-    rows, _ = tried(steps=12, evaluate_every=6, log_as="val/loss", metrics={"val_loss": "val/loss"})
-    assert all(row.val_loss is not None for row in rows)
+    records, _ = tried(steps=12, evaluate_every=6, log_as="val/loss", metrics={"val_loss": "val/loss"})
+    assert all(row.val_loss is not None for row in records)
 
 
 def test_a_declared_metric_that_is_not_logged_is_refused() -> None:
@@ -134,39 +129,8 @@ def test_a_module_with_a_scheduler_of_its_own_is_refused() -> None:
         tried(steps=12, schedulers=True)
 
 
-def group() -> FunctionGroup:
-    settings = Settings(
-        seed=3,
-        schedule="cosine",
-        kind="cosine",
-        schedule_params={"lr": 0.3},
-        metric=Metric("val_loss", "val_loss", False, 0.0, float("inf"), None),
-        declared=("val_loss",),
-        epochs=4,
-    )
-    return FunctionGroup(training([]), settings, lambda rows, _: Outcome(Status.COMPLETED, len(rows)))
-
-
-def losses(rows: list[EvaluationRecord]) -> list[tuple[int, float | None, float | None, float]]:
-    return [(row.step, row.val_loss, row.train_loss, row.lr) for row in rows]
-
-
-def run(trial: FunctionGroup, states: list[Any]) -> Iterator[EvaluationRecord]:
-    try:
-        for pause in trial.run():
-            yield from pause.rows.values()
-            if (state := trial.state(0)) is not None:
-                states.append(state)
-    finally:
-        trial.close()
-
-
 def test_an_interrupted_trial_continues_bit_by_bit_from_the_end_of_an_epoch() -> None:
-    states: list[Any] = []
-    whole = losses(list(run(group(), states)))
+    whole, rests, checkpoints = continued(training([]), "val_loss", (1, 2), epochs=4)
     assert len(whole) == 4
-    assert len(states) >= 3
-    for done in (1, 2):
-        resumed = group()
-        resumed.load(0, states[done - 1])
-        assert losses(list(run(resumed, []))) == whole[done:]
+    assert checkpoints >= 3
+    assert rests == [whole[1:], whole[2:]]

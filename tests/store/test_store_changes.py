@@ -21,7 +21,7 @@ CONTENT: dict[str, Any] = {
         "batch_size": 32,
         "epochs": 8,
     },
-    "budget": {"trials": 4, "confirm_seeds": 3},
+    "budget": {"trials": 4, "confirm_seeds": 3, "objective": "best"},
     "target": {"metric": "val_accuracy", "values": [0.9], "reference": "fixed"},
     "schedules": {"fixed": {"lr": 0.1}, "step": {"lr": {"low": 0.01, "high": 1.0, "log": True}}},
 }
@@ -95,6 +95,23 @@ def test_what_may_change_between_two_runs_is_no_difference(paths: dict[str, Any]
     before, now = info(CONTENT), info(changed(**paths))
     assert before.spec_hash == now.spec_hash
     assert changes_between(before, now) == []
+
+
+def test_targets_that_tuning_depends_on_are_told() -> None:
+    timed = {"budget__objective": "target"}
+    before, now = info(changed(**timed)), info(changed(**timed, target__values=[0.5, 0.9]))
+    assert before.spec_hash != now.spec_hash
+    assert changes_between(before, now) == ["target.values: [0.9] → [0.5, 0.9]"]
+
+
+def test_a_run_of_a_version_without_replicates_is_told_what_a_new_one_does_differently() -> None:
+    spec = info(changed(budget__objective=None)).spec
+    stored = json.loads(json.dumps(spec))
+    stored["budget"] = {"trials": 4, "confirm_seeds": 3, "objective": "best"}
+    told = changes_between(StudyInfo("s", stored, "old", 0), StudyInfo("s", spec, "new", 0))
+    assert 'budget.objective: "best" → "target"' in told
+    assert "budget.common_seed: not given → true" in told
+    assert not [line for line in told if "replicates" in line or "select" in line or "until" in line]
 
 
 def test_a_range_test_that_a_schedule_asks_for_counts_with_its_settings() -> None:

@@ -11,10 +11,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from task_specs import make_task
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from lrstudy.errors import StudyFileError
-from lrstudy.tasks import Pipeline, Split, TaskData
+from lrstudy.tasks import Pipeline, Split, TaskData, metric_sums
 from lrstudy.tasks import pipeline as module
+from lrstudy.tasks.precision import check_precision
 
 CPU = torch.device("cpu")
 
@@ -172,3 +174,35 @@ def test_outputs_fit_the_loss(image_data, table_data, task) -> None:
 def test_tables_cannot_be_augmented(table_data, task) -> None:
     with pytest.raises(StudyFileError, match="holds no images"):
         Pipeline(table_data(), task(augment=["flip"]), CPU)
+
+
+class _NoFloat64(TorchDispatchMode):
+    """Refuses float64 on the device that stands in for one without it."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        made = func(*args, **(kwargs or {}))
+        assert not (isinstance(made, torch.Tensor) and made.is_meta and made.dtype == torch.float64), func
+        return made
+
+
+def test_a_device_without_float64_is_given_none(task, monkeypatch) -> None:
+    def has_float64(device: torch.device) -> bool:
+        return device.type != "meta"
+
+    monkeypatch.setattr(module, "has_float64", has_float64)
+    monkeypatch.setattr(metric_sums, "has_float64", has_float64)
+    rows = np.random.default_rng(0).normal(1e6, 1, (40, 3))
+    split = Split(rows, rows[:, :1])
+    data = TaskData("wide", split, split, split, classes=None, image=False)
+    with _NoFloat64():
+        made = Pipeline(data, task(loss="mse", normalize="standardize"), torch.device("meta"))
+        (inputs, targets) = next(iter(made.batches("validation")))
+        sums = metric_sums.MetricSums(None, "meta")
+        sums.update(inputs.sum(), inputs[:, :1], targets)
+    assert inputs.dtype == targets.dtype == torch.float32
+
+
+def test_float64_is_refused_where_the_device_has_none(task) -> None:
+    check_precision(task(precision="float64"), CPU)
+    with pytest.raises(StudyFileError, match="does not exist on Apple's GPUs"):
+        check_precision(task(precision="float64"), torch.device("mps"))

@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
+import pytest
+import torch
 
+from lrstudy.engine.lanes import choose_lanes
+from lrstudy.engine.start_group import start_group
+from lrstudy.records import Phase, Status
+from lrstudy.rules.outcome import Outcome, learned
 from lrstudy.spec import Study, parse_study
-from lrstudy.store import Location, open_store
+from lrstudy.store import Location, StoreWriter, TrialKey, open_location, open_store
+from lrstudy.tasks import load_data
 from lrstudy.tuning import prepare
+from lrstudy.tuning.cluster.provenance import study_info
+from lrstudy.tuning.driver.controller import Controller
+from lrstudy.tuning.driver.running_trials import RunningTrial
+from lrstudy.tuning.job import Job
+from lrstudy.tuning.start import make_importable
 
 # Sleeps in every training step, and does what the study's options say a broken machine would do.
 MODULE = """
@@ -118,20 +132,55 @@ def run_study(file: Path, out: Path, address: str | None = None) -> None:
         assert ready.run.done
 
 
-def measured(place: Path | Location) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """All that two runs of one study must agree in: the rows of both tables, without clocks and places."""
+def run_without_ray(study: Study, folder: Path, search_path: Sequence[Path] = ()) -> None:
+    """Run a study in this process, one trial after the other: a run on Ray must have the same rows."""
+    make_importable(search_path)
+    data = None if study.function is not None else load_data(study.built_in, study.seed)
+    lanes = choose_lanes(study, data).lanes
+    controller = Controller(study)
+    info = replace(study_info(study), lanes=lanes)
+    with (
+        StoreWriter.create_or_open(open_location(folder), info) as writer,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setenv("SLOW_NET", "0")
+        while (config := controller.next()) is not None:
+            trial = RunningTrial(Job(config))
+            in_lanes = lanes > 0 and config.phase is not Phase.RANGE_TEST
+            group = start_group(study, data, [config], torch.device("cpu"), in_lanes=in_lanes)
+            try:
+                for pause in group.run():
+                    trial.add(list(pause.rows.values()))
+                outcome = group.outcome(0)
+            except Exception as error:  # noqa: BLE001 - users' code may raise anything
+                outcome = Outcome(Status.FAILED, len(trial.rows), error=str(error))
+            finally:
+                group.close()
+            record = trial.record(study, outcome, None)
+            key = TrialKey(config.trial_id, Phase(config.phase), config.schedule, config.seed)
+            writer.append([(key, row) for row in trial.rows], [record])
+            controller.complete(record, learned([row.train_loss for row in trial.rows]))
+
+
+def measured(place: Path | Location, schedules: Sequence[str] = ()) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return all that two runs of one study must agree in: both tables' rows, without clocks and places."""
     store = open_store(place)
     trials = store.pandas("trials").drop(columns=["started_at", "ended_at", "node", "device", "attempt"])
     epochs = store.pandas("evaluations")
     epochs = epochs.drop(columns=[name for name in epochs if name.endswith("_seconds")])
+    if schedules:
+        trials, epochs = (table[table.schedule.isin(schedules)] for table in (trials, epochs))
     return (
         trials.sort_values("trial_id").reset_index(drop=True),
         epochs.sort_values(["trial_id", "epoch"]).reset_index(drop=True),
     )
 
 
-def assert_same(one: Path | Location, other: Path | Location) -> None:
-    """Raise ``AssertionError`` unless two stores hold the same rows, every metric bit by bit."""
-    for left, right in zip(measured(one), measured(other), strict=True):
+def assert_same(one: Path | Location, other: Path | Location, schedules: Sequence[str] = ()) -> None:
+    """Raise ``AssertionError`` unless two stores hold the same rows, every metric bit by bit.
+
+    With ``schedules``, only their rows are compared.
+    """
+    for left, right in zip(measured(one, schedules), measured(other, schedules), strict=True):
         pd.testing.assert_frame_equal(left, right, check_exact=True)
         assert not left.duplicated([c for c in ("trial_id", "epoch") if c in left]).any()

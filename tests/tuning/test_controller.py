@@ -11,7 +11,6 @@ import pytest
 
 from lrstudy.engine.trial import TrialConfig
 from lrstudy.records import Phase, Status, TrialRecord
-from lrstudy.rules.metrics import METRICS
 from lrstudy.rules.run_progress import Progress, progress_of
 from lrstudy.spec import Study, parse_study
 from lrstudy.tuning.driver.controller import Controller
@@ -41,6 +40,7 @@ def record(config: TrialConfig, **changes: Any) -> TrialRecord:
         phase=config.phase,
         schedule=config.schedule,
         seed=config.seed,
+        replicate=config.replicate,
         params=dict(config.params),
         status=Status.COMPLETED,
         error=None,
@@ -199,7 +199,7 @@ def test_the_driver_and_a_reader_of_the_store_count_the_same() -> None:
         records.append(replace(ran, objective=None) if status is Status.DIVERGED else ran)
         controller.complete(records[-1])
         driver = tuple(controller.progress(schedule.name) for schedule in spec.schedules)
-        best = [replace(row, best=None) for row in progress_of(planned, records, METRICS["val_accuracy"])]
+        best = [replace(row, best=None) for row in progress_of(planned, records, spec.objective)]
         assert [replace(row, best=None) for row in driver] == best
     whole = Progress(driver)
     assert whole.finished == whole.planned == controller.remaining + spec.all_trials

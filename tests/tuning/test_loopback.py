@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -45,3 +46,7 @@ def test_ray_on_this_machine_listens_on_the_loopback_address_and_has_no_dashboar
         commands = [Path(f"/proc/{pid}/cmdline").read_text() for pid in family(os.getpid())]
         assert any("raylet" in command for command in commands)
         assert not any(name in command for command in commands for name in ("log_monitor", "monitor.py"))
+        assert not any("dashboard/dashboard.py" in command for command in commands)
+        time.sleep(1)
+        commands = [Path(f"/proc/{pid}/cmdline").read_text() for pid in family(os.getpid())]
+        assert not any("ray::IDLE" in command for command in commands), "a worker that no trial will use"

@@ -160,7 +160,7 @@ def test_a_signal_to_all_the_driver_started_lets_epochs_end(folder: Path, word: 
     os.killpg(study.process.pid, number)
     code, said = study.end()
     assert (code, said.count("\n")) == (130, 2), said
-    assert said.startswith("stopping: running epochs end first"), said
+    assert said.startswith("stopping: running trials end after their next evaluation"), said
     assert "to continue: lrstudy resume runs/slow" in said
     assert list(study.out.glob("checkpoints/*/*.pt")), "running trials go on from here"
 

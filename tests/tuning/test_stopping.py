@@ -133,7 +133,7 @@ def test_interrupted_broken_mended_stopped_and_resumed_a_study_is_as_if_nothing_
     first.wait_for(out, checkpoints)
     os.killpg(first.process.pid, signal.SIGINT)
     code, said = first.end()
-    assert (code, "stopping: running epochs end first" in said) == (130, True), said
+    assert (code, "stopping: running trials end after their next evaluation" in said) == (130, True), said
     assert "to continue: lrstudy resume runs/slow" in said
     assert "Traceback" not in said
     assert list(out.glob(checkpoints)), "the running trials go on from here"
@@ -150,7 +150,10 @@ def test_interrupted_broken_mended_stopped_and_resumed_a_study_is_as_if_nothing_
     mended = Command(tmp_path, "retry", "runs/slow")
     mended.wait_for(out, checkpoints)
     told = CliRunner().invoke(app, ["stop", str(out)])
-    assert (told.exit_code, told.stdout) == (0, "asked to stop: running epochs end first\n")
+    assert (told.exit_code, told.stdout) == (
+        0,
+        "asked to stop: running trials end after their next evaluation\n",
+    )
     code, said = mended.end()
     assert code == 3, said
     told = CliRunner().invoke(app, ["stop", str(out)])

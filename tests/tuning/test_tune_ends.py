@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from fault_studies import assert_same, read_study, run_study, write_study
+from fault_studies import assert_same, read_study, run_without_ray, write_study
 from ray.exceptions import OutOfMemoryError
 
 from lrstudy.errors import ClusterError
@@ -64,7 +64,7 @@ def test_a_study_over_which_tune_ended_has_the_same_rows(
     # One trial at a time: of several the driver could not tell whose error it is, and would blame none.
     resources = "[resources]\nlanes = 0\nmax_concurrent = 1\n"
     file = write_study(tmp_path / "study", epochs=4, trials=3, seeds=2, more=resources)
-    run_study(file, tmp_path / "whole")
+    run_without_ray(read_study(file), tmp_path / "whole", [file.parent])
     results, heard = 0, Recorder.on_trial_result
 
     def broken(self: Recorder, *given: Any, **named: Any) -> None:
@@ -83,4 +83,4 @@ def test_a_study_over_which_tune_ended_has_the_same_rows(
         assert ready.run.done
     assert results > 5
     assert "Tune ended" in caplog.text
-    assert_same(tmp_path / "whole" / "slow", tmp_path / "ended" / "slow")
+    assert_same(tmp_path / "whole", tmp_path / "ended" / "slow")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -249,6 +250,83 @@ def test_whatever_a_trial_raises_is_its_outcome(
     end = end_of(messages)
     assert (end.outcome.status, end.outcome.evaluations, end.fault) == (Status.FAILED, 1, fault)
     assert (end.outcome.error or "").splitlines()[-1] == says
+
+
+def timed(target: float, stop: str = "all", arrival: str = "first") -> Study:
+    """Six epochs, judged by the time to a target."""
+    budget = {"trials": 4, "confirm_seeds": 3, "search": "random", "objective": "target", "stop": stop}
+    return study(
+        task=study().to_json()["task"] | {"epochs": 6},
+        budget=budget,
+        target={"values": [target], "reference": "fixed", "arrival": arrival},
+    )
+
+
+def accuracies(messages: list[TrialMessage]) -> list[float]:
+    return [row["val_accuracy"] for row in rows_of(messages)]
+
+
+@pytest.mark.parametrize("rates", [THREE, THREE[:1]], ids=["lanes", "plain"])
+def test_runs_end_with_their_last_target_and_have_the_rows_and_the_test_of_that_time(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch, rates: tuple[float, ...]
+) -> None:
+    whole = worker(timed(0.5, "never"), jobs(*rates, phase=Phase.CONFIRM))
+    first = accuracies(whole["f-tune-000"])
+    assert first[0] < first[1] < first[2]
+    spec = timed(first[1])
+    ended = worker(spec, jobs(*rates, phase=Phase.CONFIRM))
+    for trial, messages in ended.items():
+        wanted, outcome = accuracies(whole[trial]), end_of(messages).outcome
+        length = next((k for k, value in enumerate(wanted, 1) if value >= first[1]), 6)
+        assert accuracies(messages) == pytest.approx(wanted[:length])
+        assert (outcome.status, outcome.evaluations) == (Status.COMPLETED, length)
+        assert outcome.best_val == max(accuracies(messages))
+        assert outcome.test["accuracy"] > 0
+    assert end_of(ended["f-tune-000"]).outcome.evaluations == 2
+    assert end_of(ended["f-tune-000"]).outcome.objective == 2
+    # At the end of a whole run that would be the weights of its best epoch.
+    at_best = end_of(whole["f-tune-000"]).outcome
+    assert end_of(ended["f-tune-000"]).outcome.test != at_best.test
+    # Resumed from a checkpoint before the end, also where the target takes several evaluations in a row.
+    staying = timed(first[1], arrival="stay:2")
+    uninterrupted = worker(staying, jobs(*rates, phase=Phase.CONFIRM))
+    ask_to_stop(monkeypatch, False, False, True)
+    stopped = worker(staying, jobs(*rates, phase=Phase.CONFIRM))
+    assert len(accuracies(stopped["f-tune-000"])) == 2
+    ask_to_stop(monkeypatch, False)
+    again = worker(staying, jobs(*rates, phase=Phase.CONFIRM))
+    for trial, messages in uninterrupted.items():
+        assert rows_of(again[trial]) == rows_of(messages)
+        assert end_of(again[trial]).outcome == end_of(messages).outcome
+    assert end_of(again["f-tune-000"]).outcome.evaluations == 3
+    assert end_of(again["f-tune-000"]).attempt.number == 2
+
+
+@pytest.mark.parametrize("rates", [THREE, THREE[:1]], ids=["lanes", "plain"])
+def test_a_tuning_run_that_can_no_longer_win_is_pruned_and_counts_as_one_without_an_arrival(
+    worker: Worker, rates: tuple[float, ...]
+) -> None:
+    capped = [Job(replace(job.config, cap=3.0 if i == 0 else None)) for i, job in enumerate(jobs(*rates))]
+    ended = worker(timed(0.999, "tune"), capped)
+    whole = worker(timed(0.999, "never"), jobs(*rates))
+    for trial, messages in ended.items():
+        length = 3 if trial == "f-tune-000" else 6
+        outcome = end_of(messages).outcome
+        assert outcome.status is (Status.PRUNED if length == 3 else Status.COMPLETED)
+        assert outcome.evaluations == length
+        assert accuracies(messages) == pytest.approx(accuracies(whole[trial])[:length])
+        assert outcome.objective is not None
+        assert 6 < outcome.objective < 12
+    assert end_of(whole["f-tune-000"]).outcome.status is Status.COMPLETED
+
+
+def test_a_function_with_its_own_loop_ends_with_its_target_too(function_worker: Worker) -> None:
+    target = {"metric": "val_loss", "values": [1e9], "arrival": "stay:2"}
+    spec = study(target=target, budget={"objective": "target", "stop": "all"})
+    (messages,) = function_worker(spec, jobs(0.1)).values()
+    assert end_of(messages).outcome.status is Status.COMPLETED
+    assert len(losses(messages)) == 2
+    assert notes_of(messages) == ()
 
 
 def train_unkept(trial: Trial) -> None:

@@ -15,7 +15,9 @@ def import_(
     files: Annotated[
         list[str],
         typer.Argument(
-            metavar="FILE...", help="CSV, Parquet or JSON files with a row per epoch.", show_default=False
+            metavar="FILE...",
+            help="CSV, Parquet or JSON files with a row per epoch or evaluation.",
+            show_default=False,
         ),
     ],
     out: OutOption = "runs",

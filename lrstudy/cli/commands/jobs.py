@@ -55,7 +55,8 @@ def logs(
 def stop(job: _Name, address: ServerOption) -> None:
     """End a job at once; submit the study again to continue from its checkpoints.
 
-    ``lrstudy stop RUN`` is gentler, if the run's folder can be reached from here: running epochs end first.
+    ``lrstudy stop RUN`` is gentler, if the run's folder can be reached from here: running trials end after
+    their next evaluation.
     """
     from lrstudy.tuning.cluster.job_client import JobServer
 

@@ -26,8 +26,8 @@ def run(
 ) -> None:
     """Tune every schedule, re-run the winners on fresh seeds, write the report. Run it again to resume.
 
-    Ctrl-C lets running epochs end, keeps all results and prints the command to continue; pressed twice it
-    stops at once.
+    Ctrl-C ends trials after their next evaluation, keeps all results and prints the command to continue;
+    pressed twice it stops at once.
     """
     from lrstudy.cli.views.run import RunOptions, run_study
     from lrstudy.spec import load_study

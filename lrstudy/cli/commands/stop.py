@@ -13,10 +13,11 @@ _UNSAVED = "a training function that keeps nothing (trial.keep) trains to the en
 
 @app.command()
 def stop(run: RunArgument) -> None:
-    """Stop a running study after its running epochs; its exit code is 3. lrstudy resume continues it.
+    """Stop a running study after the next evaluations; its exit code is 3. lrstudy resume continues it.
 
-    A training function is stopped after its running step. One that keeps nothing cannot be saved and trains
-    to the end of its trial; a second stop ends it, and its work is lost.
+    A training function is stopped after its running step, with several workers after its next report. One
+    that keeps nothing cannot be saved and trains to the end of its trial; a second stop ends it, and its work
+    is lost.
     """
     from lrstudy.store import open_store, writer_of
     from lrstudy.tuning.stop_request import request_stop
@@ -28,7 +29,7 @@ def stop(run: RunArgument) -> None:
         raise StoreError(Problem(run, "", "no study is running here", remedy))
     again = request_stop(location)
     if "train" not in store.study.spec.get("task", {}):
-        typer.echo("asked to stop: running epochs end first")
+        typer.echo("asked to stop: running trials end after their next evaluation")
     elif again:
         typer.echo("asked to stop now: trials that keep nothing lose their work")
     else:

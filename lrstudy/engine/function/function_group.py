@@ -13,6 +13,7 @@ import torch
 from lrstudy.engine.function.function_call import call, check_end, keep_warning
 from lrstudy.engine.function.interval_clock import Every
 from lrstudy.engine.function.random_states import seed_all
+from lrstudy.engine.function.reports import Report
 from lrstudy.engine.function.trial_handle import Trial
 from lrstudy.engine.function.trial_settings import Settings
 from lrstudy.engine.group import LeftoverError, Pause
@@ -48,6 +49,9 @@ class _Caller:
 
     def due(self) -> bool:
         return self._every.over()
+
+    def share(self, report: Report, step: int) -> Report:
+        return report
 
     def note(self, text: str) -> None:
         self.notes.append(text)

@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from lrstudy.engine.function.reports import refusal
+from lrstudy.engine.function.shared_values import mean_over_ranks
 from lrstudy.schedules import Schedule
 
 
@@ -30,6 +31,8 @@ class TrialSchedule(LRScheduler):
         self.last_epoch = 0
         self.steps = self.updates = 0
         """Calls of ``step``, and steps that the optimizer took."""
+        self.world_size = 1
+        """The workers of the trial: each has the loss of its part of a batch."""
         self.pass_length: int | None = None
         """The steps of a whole pass over the data, where they are known."""
         self.after_step: list[Callable[[], None]] = []
@@ -54,7 +57,8 @@ class TrialSchedule(LRScheduler):
         Call between ``loss.backward()`` and ``optimizer.step()``, before the gradients are clipped.
         """
         if self.schedule.needs_loss:
-            self.schedule.before_step(loss.detach())
+            loss = loss.detach()
+            self.schedule.before_step(loss if self.world_size == 1 else mean_over_ranks(loss))
 
     def get_lr(self) -> list[float | Tensor]:
         """Return the rates in effect, one per parameter group."""

@@ -12,6 +12,7 @@ import torch
 from lrstudy.engine.function.function_schedule import TrialSchedule
 from lrstudy.engine.function.random_states import State
 from lrstudy.engine.function.reports import refusal
+from lrstudy.engine.function.sharding import for_rank, whole
 from lrstudy.safe_text import describe
 
 
@@ -77,14 +78,18 @@ class KeptObjects:
                 raise refusal(message, remedy)
 
     def state_dict(self) -> State:
-        """Return all states. An optimizer that a schedule steers is kept with it."""
+        """Return all states. An optimizer that a schedule steers is kept with it.
+
+        Of a trial with several workers all ranks must call it; divided tensors are whole on rank 0.
+        """
         if self.whole is not None:
             return {"whole": self.whole.state_dict()}
         kept = {id(each) for each in self._objects.values()}
         return {
-            "objects": {name: each.state_dict() for name, each in self._objects.items()},
+            "objects": {name: whole(each.state_dict()) for name, each in self._objects.items()},
             "optimizers": [
-                None if id(each.optimizer) in kept else each.optimizer.state_dict() for each in self.schedules
+                None if id(each.optimizer) in kept else whole(each.optimizer.state_dict())
+                for each in self.schedules
             ],
             "schedules": [each.state_dict() for each in self.schedules],
         }
@@ -100,10 +105,10 @@ class KeptObjects:
                 f"it holds {', '.join(saved) or 'nothing'}, and the function keeps other objects"
             )
         for name, kept in self._objects.items():
-            kept.load_state_dict(saved[name])
+            kept.load_state_dict(for_rank(saved[name], kept))
         for schedule, optimizer in zip(self.schedules, state["optimizers"], strict=True):
             if optimizer is not None:
-                schedule.optimizer.load_state_dict(optimizer)
+                schedule.optimizer.load_state_dict(for_rank(optimizer, schedule.optimizer))
         for schedule, position in zip(self.schedules, state["schedules"], strict=True):
             schedule.load_state_dict(position)
 

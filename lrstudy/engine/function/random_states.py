@@ -30,6 +30,8 @@ def save_random(generators: Mapping[str, torch.Generator] | None = None) -> Stat
     }
     if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         state["cuda"] = torch.cuda.get_rng_state_all()
+    if torch.backends.mps.is_available():
+        state["mps"] = torch.mps.get_rng_state()
     if (numpy := sys.modules.get("numpy")) is not None:
         name, keys, position, has_gauss, cached = numpy.random.get_state()
         state["numpy"] = [name, torch.from_numpy(keys.astype("int64")), position, has_gauss, cached]
@@ -43,6 +45,8 @@ def load_random(state: Mapping[str, Any], generators: Mapping[str, torch.Generat
     torch.set_rng_state(state["torch"].cpu())
     if "cuda" in state and torch.cuda.is_available():
         torch.cuda.set_rng_state_all([each.cpu() for each in state["cuda"]])
+    if "mps" in state and torch.backends.mps.is_available():
+        torch.mps.set_rng_state(state["mps"].cpu())
     if "numpy" in state:
         import numpy
 

@@ -16,7 +16,9 @@ import torch.distributed as dist
 
 from lrstudy.engine.function.function_call import call, check_end, keep_warning
 from lrstudy.engine.function.random_states import seed_all
-from lrstudy.engine.function.rank_zero import from_rank_zero
+from lrstudy.engine.function.rank_meeting import Meeting
+from lrstudy.engine.function.reports import Report
+from lrstudy.engine.function.shared_values import from_rank_zero
 from lrstudy.engine.function.trial_handle import Trial
 from lrstudy.engine.function.trial_settings import Settings
 from lrstudy.engine.trial import State
@@ -63,6 +65,7 @@ class RankCaller:
         self.trial: Trial | None = None
         self.ended = False
         """True once the group has ended the trial."""
+        self.meeting: Meeting | None = None
         self._warned = False
 
     def pause(self, row: EvaluationRecord | None, *, safe: bool) -> bool:
@@ -88,6 +91,16 @@ class RankCaller:
         """Return True if a pause is due between two steps: never, for ranks pause after reports alone."""
         return False
 
+    def place(self) -> int:
+        """Return the step of the trial, for the other ranks."""
+        return 0 if self.trial is None else self.trial.place
+
+    def share(self, report: Report, step: int) -> Report:
+        """Return rank 0's report, once all ranks are at their report of this step."""
+        assert self.meeting is not None
+        self.meeting.report(step)
+        return from_rank_zero(report)
+
     def note(self, text: str) -> None:
         """Hand over a line for the run's log, with the rank's number."""
         self._desk.note(text if self._rank == 0 else f"rank {self._rank}: {text}")
@@ -110,14 +123,18 @@ def train_rank(
         caller = RankCaller(desk, rank)
         trial = Trial(settings, caller, _for_rank(state, rank), rank=rank, world_size=world_size)
         caller.trial = trial
+        caller.meeting = Meeting(rank, world_size, caller.place)
+        returned = False
         seed_all(rank_seed(settings.seed, rank))
         try:
             call(function, trial)
+            returned = True
             if trial.misfit is None:
                 if not caller.ended:
                     check_end(function, trial)
                 return
         finally:
+            caller.meeting.end(returned=returned)
             trial.close()
         if rank == 0:
             desk.restart(str(trial.misfit))

@@ -36,6 +36,7 @@ def settings_of(study: Study, task: FunctionTask, config: TrialConfig, device: t
     """Return what the function is given in this trial."""
     return Settings(
         seed=config.seed,
+        replicate=config.replicate,
         schedule=config.schedule,
         kind=config.kind,
         schedule_params=schedule_params(config.params),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from lrstudy.engine.function.reports import Report
 from lrstudy.records import EvaluationRecord
 
 
@@ -24,6 +25,10 @@ class Caller(Protocol):
 
     def due(self) -> bool:
         """Return True if the caller wants a pause: cheap, for it is asked between every two steps."""
+        ...
+
+    def share(self, report: Report, step: int) -> Report:
+        """Return the report that counts at this step: of several workers, rank 0's."""
         ...
 
     def note(self, text: str) -> None:

@@ -17,9 +17,9 @@ from lrstudy.engine.function.function_schedule import TrialSchedule
 from lrstudy.engine.function.interval_clock import IntervalClock
 from lrstudy.engine.function.kept_objects import Kept, KeptObjects
 from lrstudy.engine.function.random_states import State, generators_of, load_random, save_random
-from lrstudy.engine.function.rank_zero import from_rank_zero
 from lrstudy.engine.function.reports import diverged, read_report, refusal
 from lrstudy.engine.function.rows import Rows
+from lrstudy.engine.function.sharding import Shard, on_workers
 from lrstudy.engine.function.step_check import StepCheck
 from lrstudy.engine.function.trial_caller import Caller, Misfit, TrialEnded
 from lrstudy.engine.function.trial_settings import Settings
@@ -34,7 +34,8 @@ class Trial:
     ``seed`` is the trial's; the global random states of Python, numpy and torch are set from it before the
     function is called. ``device`` is where to train. ``options`` are ``[task] options`` of the study file.
     ``params`` are searched values that belong to no schedule. ``lr`` is a rate to build the optimizer with:
-    the schedule's own if it has one, else ``[task] lr``. ``rank`` and ``world_size`` count the workers of
+    the schedule's own if it has one, else ``[task] lr``. ``replicate`` counts the tunings of a schedule from
+    1, so that each can have a split of the data by itself. ``rank`` and ``world_size`` count the workers of
     this trial.
     """
 
@@ -49,6 +50,7 @@ class Trial:
     ) -> None:
         self._settings, self._caller, self._saved = settings, caller, state
         self.seed: int = settings.seed
+        self.replicate: int = settings.replicate
         self.device: torch.device = settings.device
         self.options: dict[str, Any] = dict(settings.options)
         self.params: dict[str, Any] = dict(settings.params)
@@ -97,7 +99,7 @@ class Trial:
         for name, generator in generators_of(loader).items():
             self._generators[f"{len(self._kept.schedules)}.{name}"] = generator
         self._kept.schedules.append(built)
-        built.pass_length = self._steps.pass_length
+        built.pass_length, built.world_size = self._steps.pass_length, self.world_size
         if self._settings.on_schedule is not None:
             self._settings.on_schedule(built)
         return built
@@ -113,15 +115,14 @@ class Trial:
             raise refusal("trial.keep was called after the training began", "Call it before trial.steps.")
         self._kept.add(objects)
 
-    def prepare(self, model: nn.Module) -> nn.Module:
-        """Return the model on the trial's device, wrapped for several workers where there are several."""
-        model = model.to(self.device)
-        if self.world_size == 1:
-            return model
-        from torch.nn.parallel import DistributedDataParallel
+    def prepare(self, model: nn.Module, *, shard: Shard = False) -> nn.Module:
+        """Return the model on the trial's device, for several workers where there are several.
 
-        on_gpu = self.device.type == "cuda"
-        return DistributedDataParallel(model, device_ids=[self.device.index or 0] if on_gpu else None)
+        Each worker has a copy (DDP), with ``shard`` a part of every parameter (FSDP2): True, or the classes
+        of modules whose parameters are put together one module at a time.
+        """
+        model = model.to(self.device)
+        return model if self.world_size == 1 else on_workers(model, self.device, shard)
 
     # -- the training -------------------------------------------------------------------------------
 
@@ -202,8 +203,6 @@ class Trial:
         """
         self._check_over()
         report = read_report(metrics, self._settings.declared)
-        if self.world_size > 1:
-            report = from_rank_zero(report)
         self._began = True
         if not self._kept.schedules:
             raise refusal(
@@ -212,6 +211,7 @@ class Trial:
         first = self._kept.schedules[0]
         if self._batches is None:
             self.step = self._steps.of_own_loop(first)
+        report = self._caller.share(report, self.step)
         self._steps.check_report(self.step)
         before = self._rows.last_step
         epoch = self._steps.epoch_at(self.step, self._epoch, self._batches)
@@ -270,6 +270,12 @@ class Trial:
     def leave(self) -> None:
         """Note that the function has ended: a thread that it left behind ends at its next call."""
         self._over, self._owner = True, None
+
+    @property
+    def place(self) -> int:
+        """The step in progress; in a loop that is not ``steps``, the last that was taken."""
+        made = self._kept.schedules
+        return self.step if self._batches is not None or not made else made[0].steps
 
     @property
     def trains(self) -> bool:

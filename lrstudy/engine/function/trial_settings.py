@@ -15,10 +15,11 @@ from lrstudy.rules.metrics import Metric
 class Settings:
     """The settings of a trial. Exactly one of ``steps`` and ``epochs`` is its length.
 
-    ``schedule`` is the name in the study, ``kind`` and ``schedule_params`` what it is built from; ``params``
-    are the other searched values. ``declared`` are the names of the metrics that every report gives; None:
-    any names. With ``pass_steps`` every pass over the data ends after so many optimizer steps, as in a short
-    trial that tries the function out; ``on_schedule`` is called with each schedule that the function makes.
+    ``replicate`` (from 1) is the tuning that the trial belongs to. ``schedule`` is the name in the study,
+    ``kind`` and ``schedule_params`` what it is built from; ``params`` are the other searched values.
+    ``declared`` are the names of the metrics that every report gives; None: any names. With ``pass_steps``
+    every pass over the data ends after so many optimizer steps, as in a short trial that tries the function
+    out; ``on_schedule`` is called with each schedule that the function makes.
     """
 
     seed: int
@@ -27,6 +28,7 @@ class Settings:
     schedule_params: Mapping[str, Any]
     metric: Metric
     declared: tuple[str, ...] | None
+    replicate: int = 1
     steps: int | None = None
     epochs: int | None = None
     evaluate_every: int | None = None

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from lrstudy.engine.function.random_states import seed_all
+from lrstudy.engine.function.reports import Report
 from lrstudy.engine.function.trial_caller import TrialEnded
 from lrstudy.engine.function.trial_handle import Trial
 from lrstudy.engine.function.trial_settings import Settings
@@ -31,6 +32,9 @@ class _Printer:
 
     def due(self) -> bool:
         return False
+
+    def share(self, report: Report, step: int) -> Report:
+        return report
 
     def note(self, text: str) -> None:
         print(text, flush=True)

@@ -12,7 +12,7 @@ from lrstudy.store.log_formats.table import refusal
 
 # A log of ten million rows is smaller; a device or a decompression bomb is not.
 _LARGEST: Final = 1 << 30
-_CSV: Final = "Give a CSV or Parquet file with one row per epoch"
+_CSV: Final = "Give a CSV or Parquet file with one row per epoch or evaluation"
 _UNPACK: Final = "Unpack it first"
 _KINDS: Final = (
     (b"PK\x03\x04", "is a ZIP archive or a spreadsheet", "Unpack it, or save the sheet as CSV"),
@@ -67,7 +67,7 @@ def as_text(where: str, content: bytes, suffix: str) -> str:
     if kind is not None:
         raise refusal(where, *kind)
     if _EVENTS in content[:64]:
-        remedy = "Export its scalars as a table with a row per epoch and a column per metric"
+        remedy = "Export its scalars as a table with a row per epoch or evaluation and a column per metric"
         raise refusal(where, "is a TensorBoard event file", remedy)
     if suffix in (".parquet", ".pq"):
         raise refusal(where, "is not a Parquet file, although its name says so", _CSV)

@@ -58,7 +58,7 @@ def read_delimited(where: str, text: str) -> LogTable:
         rows.append([None if cell in _NULLS else cell for cell in row])
         lines.append(line)
     if not rows:
-        raise refusal(where, "has no rows", "Give a file with one row per epoch")
+        raise refusal(where, "has no rows", "Give a file with one row per epoch or evaluation")
     columns = {name: list(cells) for name, cells in zip(names, zip(*rows, strict=True), strict=True)}
     return LogTable(where, columns, lines, is_text=True, headers=headers, notes=notes)
 
@@ -86,7 +86,9 @@ def _find_header(where: str, text: str) -> _Header:
             first = first or (number, line)
     if first is None:
         raise refusal(
-            where, "cannot be read (it is empty)", "Give a CSV or Parquet file with one row per epoch"
+            where,
+            "cannot be read (it is empty)",
+            "Give a CSV or Parquet file with one row per epoch or evaluation",
         )
     separator = forced or max(_SEPARATORS, key=lambda each: len(_split(first[1], each)))
     fields = _split(first[1], separator)

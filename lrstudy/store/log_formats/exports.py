@@ -7,7 +7,7 @@ from typing import Final
 
 from lrstudy.store.log_formats.table import refusal
 
-_TABLE: Final = "a table with a row per epoch and a column per metric (epoch, val_accuracy, …)"
+_TABLE: Final = "a table with a row per epoch or evaluation and a column per metric (epoch, val_accuracy, …)"
 _KEYS: Final = frozenset(("metric", "metric_name", "key", "tag", "name"))
 
 

@@ -33,7 +33,7 @@ def read_json(where: str, text: str) -> LogTable:
     if not isinstance(content, list) or not all(isinstance(row, dict) for row in content):
         raise refusal(where, "is JSON, but no log", _SHAPES)
     if not content:
-        raise refusal(where, "has no rows", "Give a file with one row per epoch")
+        raise refusal(where, "has no rows", "Give a file with one row per epoch or evaluation")
     rows = [dict(_flat(row)) for row in content]
     keys = list(dict.fromkeys(key for row in rows for key in row))
     names = column_names(where, keys)

@@ -23,9 +23,11 @@ def read_parquet(where: str, content: bytes) -> LogTable:
     except (OSError, pa.ArrowException, UnicodeDecodeError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         message = f"cannot be read ({printable(reason)})"
-        raise refusal(where, message, "Give a CSV or Parquet file with one row per epoch") from error
+        raise refusal(
+            where, message, "Give a CSV or Parquet file with one row per epoch or evaluation"
+        ) from error
     if table.num_rows == 0:
-        raise refusal(where, "has no rows", "Give a file with one row per epoch")
+        raise refusal(where, "has no rows", "Give a file with one row per epoch or evaluation")
     return LogTable(where, columns, list(range(2, table.num_rows + 2)), foreign=foreign)
 
 

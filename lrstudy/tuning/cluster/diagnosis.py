@@ -87,6 +87,8 @@ def _accelerator() -> CheckResult:
     if torch.cuda.is_available():
         names = [torch.cuda.get_device_name(place) for place in range(torch.cuda.device_count())]
         return CheckResult("GPU", "ok", f"{', '.join(names)}; CUDA {torch.version.cuda}")
+    if torch.backends.mps.is_available():
+        return CheckResult("GPU", "ok", "Apple's, through torch's MPS; trials use it with resources.gpus")
     if shutil.which("nvidia-smi"):
         remedy = "Compare nvidia-smi's driver with torch.version.cuda; install the torch that fits it."
         return CheckResult("GPU", "fault", "a driver is installed, but torch does not see a GPU", remedy)

@@ -14,6 +14,7 @@ import torch
 from lrstudy import __version__
 from lrstudy.spec import Study
 from lrstudy.store import StudyInfo
+from lrstudy.tuning.gpus import apple_gpu
 
 _PACKAGES = ("torch", "torchvision", "ray", "optuna", "numpy", "scikit-learn", "pyarrow")
 
@@ -58,6 +59,7 @@ def _git(*arguments: str) -> str:
 
 def _hardware() -> dict[str, Any]:
     gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    gpus += [f"{platform.machine()} mps"] if apple_gpu() else []
     return {"cpu": _cpu_name(), "cpus": os.cpu_count(), "gpus": gpus, "system": platform.system()}
 
 

@@ -57,7 +57,7 @@ def ray_session(address: str | None, resources: Resources) -> Iterator[str]:
         try:
             _reach(address)
             with _signals_kept():
-                folder = _connect(address, mark)
+                folder = _connect(address, mark, resources.gpus)
             available = _cluster_resources()
         except Exception as error:  # Ray raises a bare Exception, too
             raise ClusterError(_connection_problem(address, error, time.monotonic() - began)) from error
@@ -124,7 +124,7 @@ def _reach(address: str | None) -> None:
         pass
 
 
-def _connect(address: str | None, mark: str) -> str:
+def _connect(address: str | None, mark: str, gpus: float) -> str:
     # The output of workers stays in Ray's files; later log records of this process are for the run's log.
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if not _runs_from_checkout():
@@ -134,9 +134,19 @@ def _connect(address: str | None, mark: str) -> str:
         session = ray.init(address=address, **quiet)
     else:
         provide_token()
+        quiet |= _uncounted_gpu(gpus)
         with _marked(mark):
             session = start_local_ray(**quiet)
     return str(session.address_info["session_dir"])
+
+
+def _uncounted_gpu(gpus: float) -> dict[str, Any]:
+    """Return the option that tells Ray of an Apple GPU, if a study asks for GPUs."""
+    if gpus == 0:
+        return {}  # without torch's import
+    from lrstudy.tuning.gpus import apple_gpu
+
+    return {"num_gpus": 1} if apple_gpu() else {}
 
 
 def _runs_from_checkout() -> bool:
@@ -210,9 +220,13 @@ def check_local(resources: Resources) -> list[Problem]:
     """
     available = {"CPU": float(os.cpu_count() or 1), "GPU": 0.0}
     if resources.gpus > 0:
-        import torch
+        from lrstudy.tuning.gpus import apple_gpu, gpu_count
 
-        available["GPU"] = float(torch.cuda.device_count())
+        available["GPU"] = float(gpu_count())
+        if resources.workers > 1 and apple_gpu():
+            message = "are not trained together on an Apple GPU"
+            remedy = "Set resources.workers = 1, or resources.gpus = 0."
+            return [Problem("study", "resources.workers", message, remedy, resources.workers)]
     here = resources.model_copy(update={"accelerator": ""})
     return _missing_resources(here, available, [{"Alive": True, "Resources": available}])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -145,7 +146,10 @@ class TuningTrials:
             (one for one in self._tried.values() if not one.failed),
             key=lambda one: rank(one, self._objective),
         )
-        return tried[: self._study.budget.select]
+        different: dict[str, Configuration[TrialRecord]] = {}
+        for one in tried:  # a search may suggest the same choices twice
+            different.setdefault(json.dumps(one.params, sort_keys=True), one)
+        return list(different.values())[: self._study.budget.select]
 
     def _selected(self, place: int) -> Configuration[TrialRecord]:
         """Return a finalist with the trials of its selection in place of those that made it one."""
@@ -173,10 +177,18 @@ class TuningTrials:
         return index // size * size
 
     def _cap(self, count: int) -> float | None:
-        """Return the best time to the primary target among this many first configurations."""
-        known = [self._tried[index] for index in range(count)]
-        # A configuration that did not arrive is worth more than the length of a trial: no cap.
-        return min((one.objective for one in known if one.objective is not None), default=None)
+        """Return the time from which a run cannot win against the first ``count`` configurations; None: none.
+
+        Times of a configuration are averaged over its seeds: one run alone makes it lose from the best
+        mean times the number of seeds on. A known configuration that did not arrive is no cap: it is worth
+        at least the length of a trial.
+        """
+        if self._study.goal.stop == "never" or self._objective.arrival is None:
+            return None
+        times = [
+            one.objective for number in range(count) if (one := self._tried[number]).objective is not None
+        ]
+        return min(times) * self._repeats if times else None
 
     def _start(
         self, phase: Phase, number: int, params: Mapping[str, Any], cap: float | None = None

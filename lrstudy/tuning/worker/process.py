@@ -20,6 +20,7 @@ from lrstudy.spec import Study
 from lrstudy.store import Location
 from lrstudy.tasks import TaskData
 from lrstudy.tuning.fault import RankError
+from lrstudy.tuning.gpus import apple_gpu, training_device
 from lrstudy.tuning.worker.pruned_lanes import PrunedLanes
 
 _PACKAGE = str(Path(__file__).resolve().parents[2])
@@ -60,6 +61,8 @@ def free_memory() -> None:
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+    elif apple_gpu():
+        torch.mps.empty_cache()
 
 
 def end_process() -> None:
@@ -86,11 +89,13 @@ def load(payload: Payload, replicate: int = 1) -> tuple[Study, TaskData | None]:
         _settle()
         torch.set_num_threads(_process.study.resources.cpus)
     if replicate != _process.replicate:
-        _process.split, _process.replicate = None, replicate  # the other split's memory is free first
-        if _process.data is not None:
+        _process.split, _process.replicate = None, 0  # the other split's memory is free first
+        if replicate == 1:
+            _process.split = _process.data
+        elif _process.data is not None:
             seed = replicate_seed(_process.study.seed, replicate)
-            one = replicate == 1
-            _process.split = _process.data if one else _process.data.resplit(_process.study.built_in, seed)
+            _process.split = _process.data.resplit(_process.study.built_in, seed)
+        _process.replicate = replicate
     return _process.study, _process.split
 
 
@@ -121,14 +126,14 @@ def _settle() -> None:
 
 def device_of(study: Study) -> torch.device:
     """Return the device on which this process trains a study's trials."""
-    if study.resources.gpus > 0 and torch.cuda.is_available():
-        return torch.device("cuda", 0)  # Ray makes only its assigned GPUs visible to a worker
-    return torch.device("cpu")
+    return training_device(study.resources.gpus)
 
 
 def device_name(device: torch.device) -> str:
     """Return the name of a device for a trial's record."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine() + " cpu"
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{platform.machine()} {device.type}"
 
 
 def users_traceback(error: BaseException) -> str:

@@ -1,10 +1,11 @@
-"""Rank 0's values on every rank of a trial that several processes train together."""
+"""Values that all ranks of a trial share: rank 0's, or the mean of theirs."""
 
 from __future__ import annotations
 
 from typing import TypeVar
 
 import torch.distributed as dist
+from torch import Tensor
 
 _Value = TypeVar("_Value")
 
@@ -14,3 +15,10 @@ def from_rank_zero(value: _Value) -> _Value:
     values = [value]
     dist.broadcast_object_list(values, src=0)
     return values[0]
+
+
+def mean_over_ranks(value: Tensor) -> Tensor:
+    """Return the mean of the ranks' values on every rank; all ranks must call it."""
+    total = value.clone()
+    dist.all_reduce(total)
+    return total / dist.get_world_size()
