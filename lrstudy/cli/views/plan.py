@@ -34,7 +34,7 @@ def plan_of(study: Study, estimate: Estimate) -> dict[str, Any]:
                 "tune_trials": tune,
                 "confirm_trials": confirm,
                 # A range test is no longer than a trial.
-                study.clock: (tests + tune + confirm) * study.length,
+                study.clock: (tests + tune + confirm) * study.length_of(schedule.name),
                 "space": {name: describe(space) for name, space in schedule.space.items()},
                 "fixed": dict(schedule.fixed),
                 "optimizer": None if schedule.optimizer is None else schedule.optimizer.name,
