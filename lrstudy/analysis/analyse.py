@@ -11,31 +11,30 @@ from typing import Any, Protocol
 import numpy as np
 
 from lrstudy.analysis.aggregate import interquartile_mean
-from lrstudy.analysis.arrival_rules import arrival_of
 from lrstudy.analysis.bands import levels_band
+from lrstudy.analysis.contest import Contest
 from lrstudy.analysis.curves import curves_of
 from lrstudy.analysis.ecdf import ecdf_of, evaluation_times
-from lrstudy.analysis.end_values import compare_ends, ends_of
+from lrstudy.analysis.end_values import compare_ends, end_questions, ends_of
+from lrstudy.analysis.families import END
 from lrstudy.analysis.intervals import Interval, mean_interval
+from lrstudy.analysis.judgement import compare, judge
 from lrstudy.analysis.ledger import price_of
 from lrstudy.analysis.pairing import pairs_of, restricted_over
 from lrstudy.analysis.rule_disagreements import arrival_warnings, verdicts_by_stay
 from lrstudy.analysis.stability import stability
+from lrstudy.analysis.study_contest import CONFIDENCE, StoreLike, contest_of
 from lrstudy.analysis.summary import Levels, Reach, ScheduleSummary, Summary, TunedTrial, Values
-from lrstudy.analysis.targets import choose_targets, ladder
-from lrstudy.analysis.time_to_target import Contest, reach_target
-from lrstudy.analysis.timing import timing_of
-from lrstudy.analysis.trial_table import Readable, Trial, read_columns
+from lrstudy.analysis.targets import ladder
+from lrstudy.analysis.time_to_target import reach_target
+from lrstudy.analysis.trial_table import Trial
 from lrstudy.analysis.tried_configurations import ranked
 from lrstudy.analysis.tuned_price import best_value, hardest_of, price_of_target, with_break_even
 from lrstudy.analysis.warnings import study_warnings
 from lrstudy.records import Phase, Status
-from lrstudy.rules.arrival import stay_of
 from lrstudy.rules.goal import Goal
 from lrstudy.rules.metrics import Metric
 from lrstudy.rules.objective import Objective
-
-CONFIDENCE = 0.95
 
 
 class StudyLike(Protocol):
@@ -65,14 +64,6 @@ class StudyLike(Protocol):
         """Return the number of trials of each phase that a schedule gets."""
 
 
-class StoreLike(Readable, Protocol):
-    """The part of a ``Store`` that an analysis needs."""
-
-    @property
-    def study(self) -> Any:
-        """The store's ``StudyInfo``."""
-
-
 def analyse(
     store: StoreLike,
     *,
@@ -94,29 +85,22 @@ def analyse(
     study: StudyLike = store.study
     metric = study.metric
     declared = study.declared_metrics
-    rule_of_arrival = arrival_of(study, arrival)
-    columns = read_columns(
-        store,
-        metric,
-        clock=study.clock,
-        declared=[one.column for one in declared.values()],
-        shared=study.lanes > 0,
-        stay=stay_of(rule_of_arrival),
-    )
-    runs = {s.name: _measured(columns.of(s.name, Phase.CONFIRM)) for s in study.schedules}
+    found = contest_of(store, targets=targets, clock=clock, arrival=arrival, seed=seed)
+    contest, levels = found.contest, found.targets
+    columns, runs, timing = contest.columns, contest.runs, contest.timing
     base = runs[study.reference]
-    levels, rule = choose_targets(columns, base, metric, targets or study.targets)
     confirmed = [run for those in runs.values() for run in those]
-    timing = timing_of(study, columns, confirmed, clock)
-    contest = Contest(
-        columns, metric, study.goal.objective, study.reference, runs, timing, study.margin, CONFIDENCE, seed
-    )
-    reached = [reach_target(contest, level) for level in levels]
+    compared = {level: compare(contest, level) for level in levels}
+    ends = compare_ends(contest)
+    end_p_values = end_questions(contest, ends)
+    further = {question: end_p_values.get(question) for question in found.further}
+    judgement = judge(contest, compared, further)
+    reached = [reach_target(contest, level, compared[level], judgement) for level in levels]
     rungs = ladder(columns, base, metric)
     times = evaluation_times(columns, confirmed, timing)
     schedules = tuple(
         replace(
-            _schedule(contest, info, [found[info.name] for found in reached], rungs),
+            _schedule(contest, info, [reach[info.name] for reach in reached], rungs),
             curves=curves_of(
                 columns, runs[info.name], metric, CONFIDENCE, clock=study.clock, declared=declared
             ),
@@ -129,21 +113,15 @@ def analyse(
     # Recorded histories are all there is, also where one schedule has fewer seeds than another.
     planned = len(columns.trials) if "imported" in study.spec else _planned(study)
     complete = len(columns.trials) >= planned
-    end = ends_of(contest, study, compare_ends(contest))
-    verdicts = {
-        (level, name): reach.verdict
-        for level, each in zip(levels, reached, strict=True)
-        for name, reach in each.items()
-    }
-    disagreements = arrival_warnings(
-        levels, verdicts, verdicts_by_stay(contest, levels, study), end, tuple(runs), metric
-    )
+    end = ends_of(contest, study, ends, {name: judgement.adjusted.get((END, name)) for name in runs})
+    by_stay = verdicts_by_stay(contest, levels, further, study)
+    disagreements = arrival_warnings(levels, judgement.verdicts, by_stay, end, tuple(runs), metric)
     return Summary(
         name=study.name,
         metric=metric,
         reference=study.reference,
         targets=levels,
-        target_rule=rule,
+        target_rule=found.target_rule,
         clock=timing.clock,
         length=_whole(timing.horizon),
         trial_clock=study.clock,
@@ -155,7 +133,7 @@ def analyse(
         complete=complete,
         schedules=schedules,
         warnings=(*disagreements, *study_warnings(study, contest, schedules, complete=complete)),
-        stability=stability(contest, levels),
+        stability=stability(contest, compared, further),
         task=_task(study),
         facts=_facts(study),
         spec=json.dumps(study.spec, indent=2, ensure_ascii=False),
@@ -164,14 +142,9 @@ def analyse(
         lanes=study.lanes,
         moment=columns.moment,
         declared=tuple(one for one in declared.values() if one.name != metric.name),
-        arrival=rule_of_arrival,
+        arrival=found.arrival,
         end=end,
     )
-
-
-def _measured(trials: Sequence[Trial]) -> list[Trial]:
-    """Leave out the runs without an evaluation, except those that diverged before the first."""
-    return [trial for trial in trials if trial.end > trial.begin or trial.status is Status.DIVERGED]
 
 
 def _schedule(

@@ -10,12 +10,14 @@ from typing import Any, Final
 import numpy as np
 from scipy import stats
 
-from lrstudy.analysis.intervals import Interval, holm, mean_interval, t_two_sided
+from lrstudy.analysis.contest import Contest
+from lrstudy.analysis.families import ALPHA, END, Comparison
+from lrstudy.analysis.intervals import Interval, mean_interval, t_two_sided
+from lrstudy.analysis.judgement import REFERENCE
 from lrstudy.analysis.resampling import TIE, sign_flip_p
 from lrstudy.analysis.results import Ends, EndValue
-from lrstudy.analysis.time_to_target import REFERENCE, Contest
+from lrstudy.analysis.sequential_test import overall_p
 from lrstudy.analysis.trial_table import Array, Trial
-from lrstudy.analysis.verdict import ALPHA
 from lrstudy.records import Status
 from lrstudy.rules.metrics import Metric
 
@@ -163,17 +165,27 @@ def compare_ends(contest: Contest) -> EndComparisons:
     return EndComparisons(unit, units, short, differences)
 
 
+def end_questions(contest: Contest, found: EndComparisons) -> dict[Comparison, float | None]:
+    """Return the p-values of the comparisons, with those of earlier looks at the study counted in."""
+    if not contest.replicated or len(contest.looks) < 2:
+        return {(END, name): p_value for name, p_value in found.p_values.items()}
+    seen = [compare_ends(contest.until(look)).p_values for look in contest.looks]
+    reached = {name: contest.looks_of(name) for name in found.p_values}
+    return {
+        (END, name): overall_p([each.get(name) for each in seen[: len(looks)]], contest.looks)
+        for name, looks in reached.items()
+    }
+
+
 def ends_of(
-    contest: Contest, study: Any, found: EndComparisons, adjusted: Mapping[str, float | None] | None = None
+    contest: Contest, study: Any, found: EndComparisons, adjusted: Mapping[str, float | None]
 ) -> Ends | None:
     """Return every schedule's value at the end with its verdict; None without a confirm run.
 
-    ``adjusted`` are the p-values after their correction; by default Holm's over the schedules alone.
+    ``adjusted`` are the p-values after their correction.
     """
     if not any(contest.runs.values()):
         return None
-    if adjusted is None:
-        adjusted = dict(zip(found.p_values, holm(list(found.p_values.values())), strict=True))
     margin = study.spec["target"].get("end_margin")
     values = tuple(_end_value(contest, found, name, adjusted.get(name), margin) for name in contest.runs)
     return Ends(study.clock, study.length, margin, found.unit, values)

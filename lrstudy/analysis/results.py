@@ -62,14 +62,16 @@ class Reach:
 
     Times are in the verdicts' clock. ``mean_time`` is the restricted mean up to the horizon with its
     interval; ``ert`` and ``ert_seconds`` the expected running time, None where no run hit. ``speedup``
-    compares restricted means (above 1: faster than the reference); ``p_value`` is of its test after Holm over
-    the study's schedules; ``seeds_needed`` would decide an inconclusive verdict. ``shares`` are the shares of
+    compares restricted means (above 1: faster than the reference); ``p_value`` is of its test, adjusted for
+    all tests of the study (``families``); ``seeds_needed`` or ``replicates_needed`` would decide an
+    inconclusive verdict. ``shares`` are the shares of
     runs that have hit and ``times`` how long they took, by axis. ``iqm`` is the interquartile mean of the hit
     times, None where a miss is in the middle half. ``speedup_ert`` compares ERTs; ``sooner`` is the
     probability that a run of the schedule reaches the target before one of the reference, a tie counting
     half. ``speedup_tuned`` is the speedup with an interval that also allows for another tuning with the same
-    budget; a verdict of faster or slower needs both intervals, and ``given_winners`` is what it would be
-    without the second.
+    budget: the verdict is on it, and ``given_winners`` is the verdict on the winners as they are. With
+    several ``replicates`` of the tuning both intervals are the same. ``primary``: this target carries the
+    study's verdict.
     """
 
     target: float
@@ -93,6 +95,9 @@ class Reach:
     sooner: float | None = None
     speedup_tuned: Interval = _UNKNOWN
     given_winners: str = ""
+    replicates: int = 1
+    replicates_needed: int | None = None
+    primary: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,20 +6,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+from lrstudy.analysis.contest import Contest
+from lrstudy.analysis.families import Comparison
 from lrstudy.analysis.intervals import Interval
+from lrstudy.analysis.judgement import REFERENCE, compare, judge
 from lrstudy.analysis.results import Ends, EndValue
-from lrstudy.analysis.time_to_target import REFERENCE, Contest, speedups_at, verdicts_at
 from lrstudy.rules.goal import MANY_EVALUATIONS
 from lrstudy.rules.metrics import Metric
 
-# By target and schedule.
-Verdicts = Mapping[tuple[float, str], str]
+Verdicts = Mapping[Comparison, str]
 # The rules that are compared: the numbers of evaluations in a row.
 _STAYS: Final = (1, 3)
 _WORDS: Final = {"never": "never there"}
 
 
-def verdicts_by_stay(contest: Contest, targets: Sequence[float], study: Any) -> dict[int, Verdicts]:
+def verdicts_by_stay(
+    contest: Contest, targets: Sequence[float], further: Mapping[Comparison, float | None], study: Any
+) -> dict[int, Verdicts]:
     """Return the verdicts by evaluations in a row: of the first at the target, and of three in a row.
 
     Empty where a trial has too few evaluations for the latter, or its runs were stopped before.
@@ -28,16 +31,14 @@ def verdicts_by_stay(contest: Contest, targets: Sequence[float], study: Any) -> 
     most = max((run.end - run.begin for runs in contest.runs.values() for run in runs), default=0)
     if most < MANY_EVALUATIONS or (study.goal.stop == "all" and study.goal.stay < max(_STAYS)):
         return {}
-    return {stay: _verdicts(contest, targets, stay) for stay in sorted({*_STAYS, own})}
+    return {stay: _verdicts(contest, targets, further, stay) for stay in sorted({*_STAYS, own})}
 
 
-def _verdicts(contest: Contest, targets: Sequence[float], stay: int) -> Verdicts:
+def _verdicts(
+    contest: Contest, targets: Sequence[float], further: Mapping[Comparison, float | None], stay: int
+) -> Verdicts:
     other = replace(contest, columns=replace(contest.columns, stay=stay))
-    return {
-        (target, name): verdict
-        for target in targets
-        for name, verdict in verdicts_at(other, target, speedups_at(other, target)).items()
-    }
+    return judge(other, {target: compare(other, target) for target in targets}, further).verdicts
 
 
 def arrival_warnings(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -26,11 +26,13 @@ _NEARER = 0.7
 class Speedup:
     """Reference time over schedule time: above 1 the schedule is faster.
 
+    Over seeds, or over replicates of the study, which hold the luck of the tuning.
+
     Attributes:
         ratio: the estimate; None without a pair (or, of ERTs, when the schedule never hits).
         low, high: confidence limits; None where the data give none, ``note`` says why.
         p_value: two-sided, of equal restricted means (``_p_value``); None where there is none.
-        pairs: seeds that both schedules ran.
+        pairs: seeds, or replicates, that both schedules ran.
         note: what a reader must know, as a sentence; empty when nothing is special.
         tuning_variance: of the log ratio, over tunings with the same budget; 0 where nothing was searched.
         tuned_low, tuned_high, tuning_p: the same when the tuning, too, might have ended otherwise
@@ -47,6 +49,15 @@ class Speedup:
     tuned_low: float | None = None
     tuned_high: float | None = None
     tuning_p: float | None = None
+
+    @property
+    def over_tunings(self) -> Speedup:
+        """The same with the interval over tunings, and the larger p of both tests: a verdict needs both."""
+        if self.tuned_low is None:
+            return self
+        known = [p for p in (self.p_value, self.tuning_p) if p is not None]
+        p_value = max(known) if self.p_value is not None else None
+        return replace(self, low=self.tuned_low, high=self.tuned_high, p_value=p_value)
 
 
 def paired_variation(reference: ArrayLike, schedule: ArrayLike) -> float | None:

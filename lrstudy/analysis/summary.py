@@ -225,6 +225,9 @@ def _reach_json(reach: Reach) -> dict[str, Any]:
         "verdict": reach.verdict,
         "verdict_given_winners": reach.given_winners or None,
         "seeds_needed": reach.seeds_needed,
+        "primary": reach.primary,
+        "replicates": reach.replicates,
+        "replicates_needed": reach.replicates_needed,
         "note": reach.note,
         "times": {axis: _times_json(times) for axis, times in reach.times.items()},
     }

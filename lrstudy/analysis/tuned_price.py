@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
+from lrstudy.analysis.contest import Contest
 from lrstudy.analysis.hits import hits_of
 from lrstudy.analysis.summary import Reach, ScheduleSummary, TuningCurve
-from lrstudy.analysis.time_to_target import Contest
 from lrstudy.analysis.trial_table import Trial
 from lrstudy.analysis.tried_configurations import Tried, configurations
 from lrstudy.analysis.tuning_cost import TunedTime, best_of_n, break_even, time_with_tuning

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -22,6 +23,7 @@ from lrstudy.analysis.speedup import Speedup, paired_variation
 from lrstudy.analysis.timing import Timing
 from lrstudy.analysis.trial_table import Columns, Trial
 from lrstudy.analysis.tried_configurations import ranked
+from lrstudy.records import Status
 from lrstudy.rules.metrics import Metric
 from lrstudy.rules.objective import Objective
 
@@ -56,7 +58,37 @@ def winner_variance(log_times: ArrayLike, run_variances: ArrayLike) -> float:
     return max(0.0, spread - noise)
 
 
-def tuning_variance(
+@dataclass(frozen=True, slots=True)
+class TuningLuck:
+    """Variance of a winner's log time over tunings, the same for all tuned schedules of a study.
+
+    One tuning tells little of it: about one degree of freedom, and an estimate of exactly 0 in 26 to 54% of
+    tunings. So the mean over schedules counts, with one further schedule whose variance is half of that
+    between runs of a winner (measured over many tunings it was 0.2 to 1 of it).
+    """
+
+    variance: float
+    degrees: float
+
+
+_PRIOR_SHARE: Final = 0.5
+
+
+def pooled_luck(estimates: Sequence[tuple[float, float]]) -> TuningLuck | None:
+    """Return the luck of a study's tunings; None where nothing was tuned.
+
+    ``estimates`` are the ``winner_variance`` of each tuned schedule and the variance of the log time between
+    runs of its winner.
+    """
+    if not estimates:
+        return None
+    variances, between_runs = np.array(estimates, dtype=float).T
+    degrees = len(estimates) + 1
+    prior = _PRIOR_SHARE * float(between_runs.mean())
+    return TuningLuck((float(variances.sum()) + prior) / degrees, degrees)
+
+
+def tuning_variances(
     columns: Columns,
     tune: Sequence[Trial],
     confirm: Sequence[Trial],
@@ -64,45 +96,64 @@ def tuning_variance(
     objective: Objective,
     target: float,
     timing: Timing,
-) -> float:
-    """``winner_variance`` of a schedule's time to a target, from its own tuning and confirm trials."""
+) -> tuple[float, float] | None:
+    """Return what ``pooled_luck`` needs of a schedule, from its own tuning and confirm trials.
+
+    None where no winner was chosen. A tuning run that was ended early counts with the time that it ran: its
+    time to the target is known to be longer.
+    """
     drawn = ranked(tune, objective)
     if len(drawn) < 2:
-        return 0.0
+        return None
 
     def logs(trials: Sequence[Trial]) -> np.ndarray:
-        return np.log(hits_of(columns, trials, metric, target, timing.clock, timing.horizon).restricted)
+        found = hits_of(columns, trials, metric, target, timing.clock, timing.horizon)
+        cut = np.array([trial.status is Status.PRUNED for trial in trials], dtype=bool)
+        known = np.where(cut & ~found.hit & (found.time > 0), found.time, found.restricted)
+        return np.log(np.minimum(known, timing.horizon))
 
+    # A phase of selection may have chosen another than the first.
+    winner = confirm[0].params if confirm else drawn[0].params
+    drawn.sort(key=lambda configuration: configuration.params != winner)
     between_runs = float(np.var(logs(confirm), ddof=1)) if len(confirm) > 1 else 0.0
     times = np.array([logs(configuration.trials).mean() for configuration in drawn])
     variances = np.array([between_runs / len(configuration.trials) for configuration in drawn])
-    if len(confirm) > 1 and confirm[0].params == drawn[0].params:
+    if len(confirm) > 1 and winner == drawn[0].params:
         # The winner's own tuning runs were lucky ones: that is why it won. Its confirm runs know better.
         times[0], variances[0] = logs(confirm).mean(), between_runs / len(confirm)
-    return winner_variance(times, variances)
+    return winner_variance(times, variances), between_runs
 
 
 def with_tuning(
-    speedup: Speedup, reference: ArrayLike, schedule: ArrayLike, variance: float, confidence: float
+    speedup: Speedup,
+    reference: ArrayLike,
+    schedule: ArrayLike,
+    luck: TuningLuck,
+    tuned: int,
+    confidence: float,
 ) -> Speedup:
-    """A speedup whose ``tuned_low``, ``tuned_high`` and ``tuning_p`` also allow for another tuning.
+    """A speedup whose ``tuned_low``, ``tuned_high`` and ``tuning_p``, which allow for another tuning.
 
-    A t-interval of the log ratio as in ``paired_speedup``, its squared error larger by ``variance`` (the
-    sum of both schedules' ``tuning_variance``), and never narrower than the interval given the winners.
+    A t-interval of the log ratio as in ``paired_speedup``, its squared error larger by the variance of
+    ``luck`` for each of the two that was ``tuned`` (1 or 2), with degrees of freedom by Satterthwaite; never
+    narrower than the interval given the winners.
 
     Args:
         reference, schedule: shape (n,), restricted times paired by seed.
     """
     r, s = np.asarray(reference, dtype=float), np.asarray(schedule, dtype=float)
+    variance = tuned * luck.variance
     if speedup.ratio is None or speedup.low is None or speedup.high is None or variance <= TIE:
         return speedup
-    error = math.sqrt((paired_variation(r, s) or 0.0) ** 2 / r.size + variance)
+    seeds = (paired_variation(r, s) or 0.0) ** 2 / r.size
+    degrees = (seeds + variance) ** 2 / (seeds**2 / (r.size - 1) + variance**2 / luck.degrees)
+    error = math.sqrt(seeds + variance)
     effect = math.log(speedup.ratio)
-    half = t_quantile(0.5 + confidence / 2, r.size - 1) * error
+    half = t_quantile(0.5 + confidence / 2, degrees) * error
     return replace(
         speedup,
         tuning_variance=variance,
         tuned_low=min(speedup.low, math.exp(effect - half)),
         tuned_high=max(speedup.high, math.exp(effect + half)),
-        tuning_p=t_two_sided(effect / error, r.size - 1),
+        tuning_p=t_two_sided(effect / error, degrees),
     )

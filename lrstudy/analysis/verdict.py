@@ -8,23 +8,23 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike
 
+from lrstudy.analysis.families import ALPHA, PRIMARY_LEVEL
 from lrstudy.analysis.intervals import t_quantile
 from lrstudy.analysis.speedup import Speedup, paired_variation
 
-ALPHA: Final = 0.05
 POWER: Final = 0.8
 MAX_SEEDS: Final = 10_000
 
 
 def decide(
-    speedup: Speedup, p_adjusted: float | None, *, hits: int, reference_hits: int, margin: float
+    speedup: Speedup, p_adjusted: float | None, *, hits: int, reference_hits: int, runs: int, margin: float
 ) -> str:
-    """The verdict on a schedule against the reference, by the first rule that applies.
+    """Return the verdict on a schedule against the reference, by the first rule that applies.
 
     1. ``never``: no run of the schedule hit.
     2. ``inconclusive``: there is no interval.
     3. ``equivalent``: the whole interval is in [1 - margin, 1 / (1 - margin)] (the same limits if
-       the other is called the reference) and both hit in at least half of the pairs. It comes before
+       the other is called the reference) and both hit in at least half of the ``runs``. It comes before
        faster and slower: a difference known to be inside the margin is one that was declared not to
        matter. Where most runs miss, both restricted means sit at the horizon and their ratio near 1
        says nothing, therefore the second condition.
@@ -40,7 +40,7 @@ def decide(
         return "never"
     if speedup.ratio is None or speedup.low is None or speedup.high is None:
         return "inconclusive"
-    mostly_hit = 2 * min(hits, reference_hits) >= speedup.pairs
+    mostly_hit = 2 * min(hits, reference_hits) >= runs
     if mostly_hit and speedup.low >= 1 - margin and speedup.high <= 1 / (1 - margin):
         return "equivalent"
     if p_adjusted is not None and p_adjusted <= ALPHA:
@@ -51,15 +51,15 @@ def decide(
     return "inconclusive"
 
 
-def fewest_seeds(comparisons: int = 1) -> int:
-    """The fewest pairs with which a sign-flip test can reach 0.05 after Holm over ``comparisons``.
+def fewest_seeds(comparisons: int = 1, level: float = PRIMARY_LEVEL) -> int:
+    """Return the fewest pairs with which a sign-flip test reaches ``level`` after Holm over ``comparisons``.
 
     Its smallest p is 2 / 2^n, and Holm multiplies the smallest of k by k.
 
     >>> fewest_seeds(1), fewest_seeds(4)
     (6, 8)
     """
-    return 1 + math.ceil(math.log2(max(1, comparisons) / ALPHA))
+    return 1 + math.ceil(math.log2(max(1, comparisons) / level))
 
 
 def seeds_to_decide(
@@ -68,20 +68,23 @@ def seeds_to_decide(
     margin: float,
     *,
     comparisons: int = 1,
+    level: float = PRIMARY_LEVEL,
     tuning_variance: float = 0.0,
+    tuning_degrees: float = math.inf,
 ) -> int | None:
-    """Seeds in all that would decide with 80% power, if ratio and spread stay as they are now.
+    """Return the seeds in all that would decide with 80% power, if ratio and spread stay as they are now.
 
-    Decided means that an interval (at level 1 - 0.05 / comparisons, Bonferroni in place of Holm) either
-    excludes 1 or is inside the margin: the smallest n with
-    (t_{n-1, 1 - alpha/2} + t_{n-1, 0.8}) cv / sqrt(n) at most the distance of the log ratio to 1 or, inside
-    the margin, to its nearer limit; and at least ``fewest_seeds`` for the former. With a
-    ``tuning_variance`` v the former's error is sqrt(cv^2 / n + v): no number of seeds outweighs it.
+    Decided means that an interval (at 1 - level / comparisons, Bonferroni in place of Holm) either excludes 1
+    or is inside the margin: the smallest n with (t_{n-1, 1 - alpha/2} + t_{n-1, 0.8}) cv / sqrt(n) at most
+    the distance of the log ratio to 1 or, inside the margin, to its nearer limit; and at least
+    ``fewest_seeds`` for the former. With a ``tuning_variance`` v, known with few degrees of freedom, the
+    error is sqrt(cv^2 / n + v), and t has those degrees: no number of seeds outweighs v.
 
     Args:
         reference, schedule: shape (n,), restricted times paired by seed.
         margin: of equivalence.
         comparisons: schedules compared with the reference.
+        level: of their family of tests.
         tuning_variance: of the log ratio over tunings, both schedules' together (``tuning_luck``).
 
     Returns:
@@ -93,22 +96,24 @@ def seeds_to_decide(
         return None
     effect = abs(math.log(r.mean() / s.mean()))
     inside = -math.log1p(-margin) - effect if margin > 0 else 0.0
-    tail = ALPHA / (2 * max(1, comparisons))
+    tail = level / (2 * max(1, comparisons))
+    luck = (tuning_variance, tuning_degrees)
     needed = [
-        max(_seeds_for(effect, cv, tail, tuning_variance), fewest_seeds(comparisons)),
-        _seeds_for(inside, cv, tail),
+        max(_seeds_for(effect, cv, tail, *luck), fewest_seeds(comparisons, level)),
+        _seeds_for(inside, cv, tail, *luck),
     ]
     fewest = min(needed)
     return fewest if fewest <= MAX_SEEDS else None
 
 
-def _seeds_for(distance: float, cv: float, tail: float, variance: float = 0.0) -> int:
-    """Smallest n at which limits at ``distance`` are cleared with 80% power; more than MAX_SEEDS if none."""
+def _seeds_for(distance: float, cv: float, tail: float, variance: float, degrees: float) -> int:
+    """Return the smallest n whose limits clear ``distance`` with 80% power; over MAX_SEEDS if none does."""
     if distance <= 0:
         return MAX_SEEDS + 1
 
     def clears(n: int) -> bool:
-        width = t_quantile(1 - tail, n - 1) + t_quantile(POWER, n - 1)
+        known = n - 1 if variance == 0 else min(n - 1, degrees)
+        width = t_quantile(1 - tail, known) + t_quantile(POWER, known)
         return width * math.sqrt(cv**2 / n + variance) <= distance
 
     low, high = 2, MAX_SEEDS + 1  # the width shrinks with n: bisect
@@ -118,8 +123,8 @@ def _seeds_for(distance: float, cv: float, tail: float, variance: float = 0.0) -
     return low
 
 
-def detectable_speedup(n: int, cv: float, comparisons: int = 1) -> float:
-    """The smallest true speedup that n paired seeds show at level 0.05 / comparisons with 80% power.
+def detectable_speedup(n: int, cv: float, comparisons: int = 1, level: float = PRIMARY_LEVEL) -> float:
+    """Return the smallest true speedup that n paired seeds show at level / comparisons with 80% power.
 
     exp((t_{n-1, 1 - alpha/2} + t_{n-1, 0.8}) cv / sqrt(n)), what ``seeds_to_decide`` asks n seeds for; its
     inverse is the detectable slowdown. Infinite for fewer than ``fewest_seeds``.
@@ -128,18 +133,19 @@ def detectable_speedup(n: int, cv: float, comparisons: int = 1) -> float:
         n: paired seeds.
         cv: ``paired_variation`` of the times, e.g. 0.3.
         comparisons: schedules compared with the reference.
+        level: of their family of tests.
 
     Raises:
         ValueError: for a negative cv.
 
     >>> round(detectable_speedup(10, 0.3, 4), 2), round(detectable_speedup(20, 0.3, 4), 2)
-    (1.46, 1.27)
+    (1.48, 1.28)
     """
     if not cv >= 0:
         raise ValueError(f"cv must not be negative, got {cv}")
-    if n < fewest_seeds(comparisons):
+    if n < fewest_seeds(comparisons, level):
         return math.inf
-    tail = ALPHA / (2 * max(1, comparisons))
+    tail = level / (2 * max(1, comparisons))
     width = t_quantile(1 - tail, n - 1) + t_quantile(POWER, n - 1)
     exponent = width * cv / math.sqrt(n)
     return math.exp(exponent) if exponent < 700 else math.inf

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lrstudy.analysis.contest import Contest
 from lrstudy.analysis.ledger import budget_warnings
 from lrstudy.analysis.range_tests import range_test_warnings, range_tests_of, searched_space
 from lrstudy.analysis.summary import ScheduleSummary
-from lrstudy.analysis.time_to_target import Contest
 from lrstudy.analysis.tuning_checks import toss_up, toss_up_warnings, tuning_warnings
 from lrstudy.records import Phase, Status
 

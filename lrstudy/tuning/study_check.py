@@ -110,7 +110,24 @@ def check_study(study: Study, imported: ChildImport, data_root: Path | None = No
     if data is not None:
         collect(problems, lambda: check_task(study.built_in, data, study.target.metric))
     schedules = check_schedules(study, data, sound=not problems)
-    return Checked(data, (*problems, *schedules.problems), tuple(schedules.warnings), missing)
+    warnings = (*schedules.warnings, *_split_warnings(study, data))
+    return Checked(data, (*problems, *schedules.problems), warnings, missing)
+
+
+def why_one_split(study: Study, data: TaskData | None) -> str:
+    """Return why all replicates of a study share one split of these data; empty if they do not."""
+    if study.budget.replicates == 1 or data is None or data.raw is not None:
+        return ""
+    own = "the data have validation and test rows of their own"
+    return own if data.streams is None else "the rows are read batch by batch"
+
+
+def _split_warnings(study: Study, data: TaskData | None) -> Iterator[Problem]:
+    """Yield a warning if the verdict holds for one split only, although there are several tunings."""
+    if reason := why_one_split(study, data):
+        message = f"all replicates share one split: {reason}"
+        remedy = "For a verdict that holds for other splits too, let lrstudy split one set of rows."
+        yield Problem("task", "dataset", message, remedy, study.built_in.dataset.name)
 
 
 def collect(problems: list[Problem], step: Callable[[], _T]) -> _T | None:

@@ -12,7 +12,9 @@ import pyarrow as pa
 
 from lrstudy.analysis.timing import Timing, timing_of
 from lrstudy.analysis.trial_table import Columns, read_columns
+from lrstudy.records import Phase
 from lrstudy.rules.metrics import METRICS
+from lrstudy.rules.trial_ids import trial_id
 from lrstudy.store import EVALUATIONS_SCHEMA, TRIALS_SCHEMA, StudyInfo
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -33,6 +35,8 @@ class Sample:
     confirm_seeds: int = 3
     name: str = "sample"
     lanes: int = 0
+    budget: dict[str, Any] = field(default_factory=dict)
+    target: dict[str, Any] = field(default_factory=dict)
     trial_rows: list[dict[str, Any]] = field(default_factory=list)
     epoch_rows: list[dict[str, Any]] = field(default_factory=list)
 
@@ -40,8 +44,9 @@ class Sample:
     def study(self) -> StudyInfo:
         spec = {
             "task": {"dataset": "digits", "model": "mlp", "epochs": self.epochs_budget},
-            "budget": {"trials": self.trials_budget, "confirm_seeds": self.confirm_seeds},
-            "target": {"metric": self.metric, "values": self.targets, "reference": self.reference},
+            "budget": {"trials": self.trials_budget, "confirm_seeds": self.confirm_seeds} | self.budget,
+            "target": {"metric": self.metric, "values": self.targets, "reference": self.reference}
+            | self.target,
             "schedules": {n: {"kind": n, "fixed": {}, "space": s} for n, s in self.spaces.items()},
         }
         return StudyInfo(self.name, spec, "hash", 0, created_at=BEGIN, lanes=self.lanes)
@@ -72,6 +77,7 @@ class Sample:
         status: str = "completed",
         params: dict[str, Any] | None = None,
         imported: bool = False,
+        replicate: int = 1,
         seconds: float | None = 2.0,
         epochs: list[int] | None = None,
         **more: Any,
@@ -82,10 +88,11 @@ class Sample:
         best = (max if metric.higher_is_better else min)(finite, default=None)
         number = sum(r["schedule"] == schedule and r["phase"] == phase for r in self.trial_rows)
         key = {
-            "trial_id": f"{schedule}-{phase}-{number:03d}",
+            "trial_id": trial_id(schedule, Phase(phase), number, replicate),
             "phase": phase,
             "schedule": schedule,
             "seed": seed,
+            "replicate": replicate,
         }
         clock = {} if imported else {"started_at": BEGIN, "ended_at": BEGIN + timedelta(seconds=60)}
         row = {

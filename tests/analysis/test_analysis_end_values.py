@@ -22,7 +22,7 @@ ENDS = {
     "fixed": [0.951, 0.962, 0.948, 0.957, 0.953, 0.960],
     "cosine": [0.972, 0.975, 0.969, 0.977, 0.971, 0.979],
     "step": [0.955, 0.958, 0.951, 0.956, 0.957, 0.955],
-    "cyclic": [0.949, 0.961, 0.947, 0.954, 0.952, 0.957],
+    "cyclic": [0.947, 0.958, 0.945, 0.953, 0.949, 0.955],
 }
 
 
@@ -59,11 +59,11 @@ def by_name(sample: Sample) -> dict[str, EndValue]:
 
 
 def holm_by_hand(p_values: dict[str, float]) -> dict[str, float]:
-    """Holm's rule written a second time: sequentially rejective, as adjusted p-values."""
+    """Holm's rule written a second time, at the fifth of the error that the value at the end has."""
     ordered = sorted(p_values, key=lambda name: p_values[name])
     count = len(ordered)
     return {
-        name: min(1.0, max((count - k) * p_values[ordered[k]] for k in range(place + 1)))
+        name: min(1.0, max((count - k) * p_values[ordered[k]] for k in range(place + 1)) / 0.2)
         for place, name in enumerate(ordered)
     }
 
@@ -94,7 +94,7 @@ def test_a_smaller_loss_is_better_and_its_difference_keeps_its_sign() -> None:
 def test_replicates_are_compared_by_their_means() -> None:
     rng = np.random.default_rng(5)
     values = {name: rng.normal(centre, 0.004, (5, 3)) for name, centre in (("fixed", 0.94), ("cosine", 0.95))}
-    sample = Sample({name: {} for name in values}, epochs_budget=4)
+    sample = Sample({name: {} for name in values}, targets=[0.9], epochs_budget=4)
     for name, table in values.items():
         for (replicate, seed), value in np.ndenumerate(table):
             sample.add(name, [0.5, 0.5, 0.5, value], seed=10 * replicate + seed, replicate=replicate + 1)
@@ -103,7 +103,7 @@ def test_replicates_are_compared_by_their_means() -> None:
     assert summary.end.unit == "replicate"
     end = summary.end.values[1]
     test = stats.ttest_1samp(values["cosine"].mean(axis=1) - values["fixed"].mean(axis=1), 0)
-    assert end.p_value == pytest.approx(test.pvalue)
+    assert end.p_value == pytest.approx(test.pvalue / 0.2)
     limits = test.confidence_interval(0.95)
     assert (end.difference.low, end.difference.high) == pytest.approx((limits.low, limits.high))
     assert (end.pairs, end.runs) == (5, 15)

@@ -10,7 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lrstudy.analysis.speedup import Speedup, paired_speedup
-from lrstudy.analysis.tuning_luck import selection_probabilities, winner_variance, with_tuning
+from lrstudy.analysis.tuning_luck import (
+    TuningLuck,
+    pooled_luck,
+    selection_probabilities,
+    winner_variance,
+    with_tuning,
+)
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, 16])
@@ -61,12 +67,14 @@ def compared(reference: list[float], schedule: list[float]) -> Speedup:
     )
 
 
+LUCK = TuningLuck(variance=0.02, degrees=6)
 REFERENCE, SCHEDULE = [12.0, 13, 14, 12, 13, 15, 12, 14], [9.0, 10, 10, 9, 11, 11, 9, 10]
 
 
 def test_without_tuning_nothing_changes() -> None:
     found = compared(REFERENCE, SCHEDULE)
-    assert with_tuning(found, REFERENCE, SCHEDULE, 0.0, 0.95) is found
+    assert with_tuning(found, REFERENCE, SCHEDULE, LUCK, 0, 0.95) is found
+    assert found.over_tunings is found
 
 
 def test_luck_of_the_tuning_widens_the_interval_and_raises_p() -> None:
@@ -75,7 +83,7 @@ def test_luck_of_the_tuning_widens_the_interval_and_raises_p() -> None:
     assert found.low is not None
     assert found.high is not None
     assert found.low > 1
-    tuned = with_tuning(found, REFERENCE, SCHEDULE, 0.04, 0.95)
+    tuned = with_tuning(found, REFERENCE, SCHEDULE, LUCK, 2, 0.95)
     assert tuned.tuned_low is not None
     assert tuned.tuned_high is not None
     assert tuned.tuning_p is not None
@@ -85,7 +93,7 @@ def test_luck_of_the_tuning_widens_the_interval_and_raises_p() -> None:
 
 def test_a_difference_far_beyond_the_luck_stays() -> None:
     slow = [3 * time for time in SCHEDULE]
-    tuned = with_tuning(compared(slow, SCHEDULE), slow, SCHEDULE, 0.04, 0.95)
+    tuned = with_tuning(compared(slow, SCHEDULE), slow, SCHEDULE, LUCK, 2, 0.95)
     assert tuned.tuning_p is not None
     assert tuned.tuned_low is not None
     assert tuned.tuning_p < 0.01
@@ -93,9 +101,45 @@ def test_a_difference_far_beyond_the_luck_stays() -> None:
 
 
 def test_the_interval_is_the_same_whichever_is_the_reference() -> None:
-    one = with_tuning(compared(REFERENCE, SCHEDULE), REFERENCE, SCHEDULE, 0.04, 0.95)
-    other = with_tuning(compared(SCHEDULE, REFERENCE), SCHEDULE, REFERENCE, 0.04, 0.95)
+    one = with_tuning(compared(REFERENCE, SCHEDULE), REFERENCE, SCHEDULE, LUCK, 2, 0.95)
+    other = with_tuning(compared(SCHEDULE, REFERENCE), SCHEDULE, REFERENCE, LUCK, 2, 0.95)
     assert one.tuned_low is not None
     assert other.tuned_high is not None
     assert one.tuned_low == pytest.approx(1 / other.tuned_high)
     assert one.tuning_p == pytest.approx(other.tuning_p)
+
+
+def test_the_luck_of_one_schedule_counts_half_of_that_of_two() -> None:
+    found = compared(REFERENCE, SCHEDULE)
+    one, two = (with_tuning(found, REFERENCE, SCHEDULE, LUCK, tuned, 0.95) for tuned in (1, 2))
+    assert two.tuning_variance == pytest.approx(2 * one.tuning_variance)
+    assert one.tuning_p is not None
+    assert two.tuning_p is not None
+    assert one.tuning_p < two.tuning_p
+
+
+def test_luck_known_from_few_tunings_leaves_fewer_degrees_of_freedom() -> None:
+    found = compared(REFERENCE, SCHEDULE)
+    few, many = (
+        with_tuning(found, REFERENCE, SCHEDULE, TuningLuck(0.02, degrees), 2, 0.95) for degrees in (2, 1e9)
+    )
+    assert few.tuned_low is not None
+    assert many.tuned_low is not None
+    assert few.tuned_low < many.tuned_low
+
+
+def test_the_verdict_is_on_the_interval_over_tunings() -> None:
+    found = with_tuning(compared(REFERENCE, SCHEDULE), REFERENCE, SCHEDULE, LUCK, 2, 0.95)
+    assert (found.over_tunings.low, found.over_tunings.high) == (found.tuned_low, found.tuned_high)
+    assert found.over_tunings.p_value == found.tuning_p
+
+
+def test_pooled_luck_is_the_mean_with_one_schedule_of_half_the_spread_between_runs() -> None:
+    assert pooled_luck([]) is None
+    # (0.06 + 0.0 + 0.5 * 0.1) / 3: two tunings that showed no luck at all still leave some.
+    luck = pooled_luck([(0.06, 0.08), (0.0, 0.12)])
+    assert luck is not None
+    assert (luck.variance, luck.degrees) == (pytest.approx(0.11 / 3), 3)
+    nothing_seen = pooled_luck([(0.0, 0.08)])
+    assert nothing_seen is not None
+    assert nothing_seen.variance == pytest.approx(0.02)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -45,6 +43,8 @@ metrics = { perplexity = { goal = "min", low = 1 } }
 [budget]
 trials = 1
 confirm_seeds = 3
+[resources]
+max_concurrent = 1
 [target]
 values = [1.5]
 [schedules.fixed]
@@ -68,12 +68,10 @@ def test_a_study_in_steps_is_reported_and_compared_in_steps(
     (tmp_path / "words_training.py").write_text(TRAIN)
     (tmp_path / "words.toml").write_text(STUDY)
     assert "timed in" not in lrstudy("plan", "words.toml")
-    command = [sys.executable, "-m", "lrstudy", "run", "words.toml", "--quiet"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "perplexity 1.5" in done.stdout
-    assert "steps" in done.stdout
-    assert "epochs" not in done.stdout
+    said = lrstudy("run", "words.toml", "--quiet")
+    assert "perplexity 1.5" in said
+    assert "steps" in said
+    assert "epochs" not in said
     summary = json.loads(Path("runs/words/report/summary.json").read_text())
     assert (summary["metric"], summary["clock"], summary["length"]) == ("perplexity", "steps", 40)
     fixed, cosine = (schedule["targets"][0] for schedule in summary["schedules"])

@@ -179,7 +179,7 @@ def test_a_study_runs_among_modules_that_hide_pythons_own_and_without_a_home(tmp
         "RAY_ADDRESS": "127.0.0.1:1",
         "http_proxy": "http://127.0.0.1:1",
     }
-    code, said = shell("$L run s.toml > /dev/full", tmp_path, **hostile)
+    code, said = shell("$L run s.toml --set resources.max_concurrent=1 > /dev/full", tmp_path, **hostile)
     assert (code, FULL in said) == (2, True), said
     assert "Traceback" not in said
     assert (tmp_path / "runs" / "small" / "report" / "report.html").exists()

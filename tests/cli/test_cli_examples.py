@@ -15,7 +15,9 @@ ROOT = Path(__file__).parents[2]
 @pytest.mark.cluster
 def test_the_example_of_an_own_task_runs(tmp_path: Path) -> None:
     study = ROOT / "studies" / "examples" / "own-task.toml"
-    command = [sys.executable, "-m", "lrstudy", "run", str(study), "--quiet"]
+    fewer = ["--set", "budget.trials=2", "--set", "budget.confirm_seeds=2", "--set", "task.epochs=3"]
+    fewer += ["--set", "resources.max_concurrent=1"]
+    command = [sys.executable, "-m", "lrstudy", "run", str(study), "--quiet", *fewer]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     summary = json.loads((tmp_path / "runs" / "own-task" / "report" / "summary.json").read_text())

@@ -10,7 +10,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 import lrstudy.cli.commands
 from lrstudy.cli import app
@@ -25,6 +25,7 @@ epochs = 4
 [budget]
 trials = 3
 confirm_seeds = 3
+objective = "best"
 [target]
 values = [0.8]
 [schedules.lipschitz]
@@ -33,16 +34,23 @@ lr = { low = 0.01, high = 1.0, log = true }
 """
 
 
-def lrstudy(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "lrstudy", *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+def lrstudy(folder: Path, *arguments: str) -> Result:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        return CliRunner().invoke(app, list(arguments))
+
+
+@pytest.fixture(autouse=True)
+def few_steps_are_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lrstudy.tuning.time_estimate._MEASURE_SECONDS", 0.05)  # for each plan
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("here")
     (folder / "tiny.toml").write_text(STUDY)
-    done = lrstudy(folder, "run", "tiny.toml")
+    command = [sys.executable, "-m", "lrstudy", "run", "tiny.toml"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     assert "runs/tiny/report/report.html" in done.stdout
     assert "10 of 10 trials" in done.stdout or "trials in" in done.stdout
@@ -72,14 +80,14 @@ def test_run_leaves_a_store_and_a_report(folder: Path) -> None:
 def test_a_second_run_trains_nothing_and_says_the_same(folder: Path) -> None:
     before = (folder / "runs" / "tiny" / "report" / "summary.json").read_bytes()
     again = lrstudy(folder, "run", "tiny.toml", "--quiet")
-    assert again.returncode == 0, again.stderr
+    assert again.exit_code == 0, again.output
     assert (folder / "runs" / "tiny" / "report" / "summary.json").read_bytes() == before
 
 
 @pytest.mark.cluster
 def test_another_study_in_the_folder_is_refused(folder: Path) -> None:
     other = lrstudy(folder, "run", "tiny.toml", "--set", "seed=5")
-    assert other.returncode == 2
+    assert other.exit_code == 2
     assert "belongs to the study" in other.stderr
     assert "Traceback" not in other.stderr
 
@@ -137,7 +145,7 @@ def test_plan_says_what_is_spent_and_what_can_be_seen(tmp_path: Path) -> None:
     assert "3 seeds can show no difference however large; 6 seeds can" in page
     assert few["gpu_hours"] == 0
     enough, page = said("--set", "budget.confirm_seeds=10", "--set", "resources.max_concurrent=1")
-    assert "find a speedup of 1.35× if they vary by 30%" in page
+    assert "find a speedup of 1.37× if they vary by 30%" in page
     assert "That holds given the winners: verdicts allow for the luck of tuning too" in page
     assert enough["lanes"]["lanes"] == 64
     assert f"up to 64 trials side by side in a worker ({enough['lanes']['reason']})" in page
@@ -148,6 +156,42 @@ def test_plan_says_what_is_spent_and_what_can_be_seen(tmp_path: Path) -> None:
     _, page = said("--set", "budget.pruner=asha")
     assert "at most 10 trials, 40 epochs" in page
     assert enough["cpu_hours"] * 3600 == pytest.approx(enough["seconds"] - 5)  # a core, less Ray's start
+
+
+def test_plan_counts_all_replicates_and_says_what_they_share(tmp_path: Path) -> None:
+    path = tmp_path / "tiny.toml"
+    path.write_text(STUDY)
+    (tmp_path / "splits.py").write_text(
+        "import numpy as np\nX, Y = np.random.default_rng(0).normal(size=(90, 64)), np.arange(90) % 3\n"
+        "def make():\n    return {name: (X[i:i + 30], Y[i:i + 30]) for i, name in"
+        " ((0, 'train'), (30, 'validation'), (60, 'test'))}\n"
+    )
+    design = ["budget.replicates=4", "budget.select=2", "budget.objective=target", "task.epochs=5"]
+    changes = [word for change in design for word in ("--set", change)]
+
+    def said(verb: str, *more: str) -> tuple[str, str]:
+        result = CliRunner().invoke(app, [verb, str(path), *changes, *more], env={"COLUMNS": "400"})
+        assert result.exit_code == 0, result.output
+        return result.stdout, result.stderr
+
+    plan = json.loads(said("plan", "--json")[0])
+    counts = [
+        [schedule[f"{phase}_trials"] for phase in ("tune", "select", "confirm")]
+        for schedule in plan["schedules"]
+    ]
+    assert counts == [[4, 0, 12], [12, 24, 12]]
+    assert (plan["trials"], plan["epochs"], plan["confirm_seeds"]) == (64, 320, 3)
+    page, _ = said("plan")
+    assert "at most 64 trials, 320 epochs" in page, "runs end at their target"
+    assert "4 tunings of each schedule, each on a split of the data by itself" in page
+    assert "every winner runs on the same 3 fresh seeds" in page
+    assert "share one split" not in said("validate")[1]
+    own = ("--set", 'task.dataset="splits:make"')
+    shared = "all replicates share one split"
+    assert f"4 tunings of each schedule; {shared}: the data have" in said("plan", *own)[0]
+    warning = said("validate", *own)[1]
+    assert warning.count(f"warning: {path}:4: task.dataset = 'splits:make': {shared}") == 1
+    assert shared not in said("validate", *own, "--set", "budget.replicates=1")[1]
 
 
 @pytest.mark.cluster

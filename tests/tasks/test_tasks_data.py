@@ -15,6 +15,7 @@ from lrstudy.tasks import load_data
 from lrstudy.tasks.archives import ARCHIVES
 from lrstudy.tasks.datasets import SHIPPED as LOADERS
 from lrstudy.tasks.describe import SHAPES
+from lrstudy.tasks.splits import RawData
 
 SHIPPED = {"digits": 1797, "iris": 150, "wine": 178, "breast-cancer": 569, "diabetes": 442}
 
@@ -100,3 +101,36 @@ def test_sizes_that_leave_a_split_empty_are_refused(task) -> None:
 def test_an_unknown_data_set_gets_a_suggestion(task) -> None:
     with pytest.raises(StudyFileError, match="Did you mean 'digits'"):
         load_data(task(dataset="digts"), 0)
+
+
+def _equal(one, other) -> bool:
+    return all(
+        np.array_equal(getattr(one.splits[name], part), getattr(other.splits[name], part))
+        for name in one.splits
+        for part in ("inputs", "targets")
+    )
+
+
+@pytest.mark.parametrize("keys", [{}, {"dataset": "wine"}, {"dataset": "diabetes", "rows": 200}], ids=str)
+def test_data_are_split_again_as_the_study_of_the_other_seed_splits_them(keys, task) -> None:
+    spec = task(**keys)
+    one, other = load_data(spec, 3, keep_raw=True), load_data(spec, 11)
+    again = one.resplit(spec, 11)
+    assert _equal(again, other)
+    assert not _equal(again, one)
+    assert _equal(again.resplit(spec, 3), one), "as often as there are replicates"
+    assert (again.name, again.classes, again.image) == (one.name, one.classes, one.image)
+
+
+def test_data_without_anything_to_draw_are_the_same_in_every_replicate(task, monkeypatch) -> None:
+    parts = load_data(task(), 3)
+    raw = RawData(parts.train, parts.classes, parts.image, test=parts.test, validation=parts.validation)
+    monkeypatch.setattr("lrstudy.tasks.datasets.load_raw", lambda *_: raw)
+    own = load_data(task(), 3, keep_raw=True)
+    assert own.resplit(task(), 11) is own
+    assert own.raw is None, "nothing is kept, or sent to workers, in vain"
+    fewer = load_data(task(rows=100), 3, keep_raw=True)
+    drawn = fewer.resplit(task(rows=100), 11)
+    assert not _equal(drawn, fewer)
+    assert np.array_equal(drawn.validation.inputs, parts.validation.inputs)
+    assert load_data(task(), 3).raw is None

@@ -119,7 +119,9 @@ def ray_nodes(
     # A process that has once started Ray by itself talks to every later cluster with its own token, and a
     # cluster without one cannot answer it: its actors are lost without a cause.
     mode = os.environ.get("RAY_AUTH_MODE", "disabled")
-    environment = {"RAY_AUTH_MODE": mode, **(environment or {})}
+    # Tune uses no worker that was started ahead.
+    ahead = {"RAY_prestart_worker_first_driver": "0"}
+    environment = {"RAY_AUTH_MODE": mode, **ahead, **(environment or {})}
     nodes = RayNodes(Path(tempfile.mkdtemp(prefix="ray-")), environment, dashboard, cpus, *more)
     try:
         for _ in range(further):

@@ -63,7 +63,11 @@ class Driver:
     def kill(self) -> None:
         self.child.kill()
         self.child.wait()
-        wait_until(lambda: not running(self.word, "environ"), "nothing is left", 60)
+        try:
+            wait_until(lambda: not running(self.word, "environ"), "nothing is left", 60)
+        finally:
+            for pid in running(self.word, "environ"):
+                os.kill(pid, signal.SIGKILL)
 
 
 def test_kills_leave_no_process_and_no_trace_in_any_metric(tmp_path: Path) -> None:

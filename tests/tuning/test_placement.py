@@ -47,13 +47,15 @@ def test_four_trials_share_a_gpu_and_no_more(tmp_path: Path, monkeypatch: pytest
     monkeypatch.delitem(sys.modules, "slow_net", raising=False)
     monkeypatch.setattr(sys, "path", [each for each in sys.path if not Path(each, "slow_net.py").exists()])
     trials = 6 * GPUS
-    more = '[resources]\ngpus = 0.25\naccelerator = "T4"\nstep = "captured"\n'
-    file = write_study(tmp_path / "study", epochs=4, trials=trials, seeds=4, more=more)
+    resources = '[resources]\ngpus = 0.25\naccelerator = "T4"\nstep = "captured"\n'
+    file = write_study(tmp_path / "study", epochs=4, trials=trials, seeds=4, more=resources)
     (file.parent / "slow_net.py").write_text(MODULE)
     file.write_text(file.read_text().replace(", seconds = 0.01", ""))
     study = read_study(file)
     with ray_nodes(
-        dashboard=False, more=[f"--num-gpus={GPUS}", '--resources={"accelerator_type:T4": 1}'], cpus=64
+        dashboard=False,
+        more=[f"--num-gpus={GPUS}", '--resources={"accelerator_type:T4": 1}'],
+        cpus=4 * GPUS + 1,
     ) as nodes:
         other = study.model_copy(
             update={"resources": study.resources.model_copy(update={"accelerator": "A100"})}

@@ -66,7 +66,8 @@ def test_a_session_that_was_closed_is_no_loss(tmp_path: Path, monkeypatch: pytes
 
 @pytest.mark.cluster
 def test_a_study_whose_ray_is_killed_says_how_to_continue(tmp_path: Path) -> None:
-    study = write_study(tmp_path, seconds=0.02, epochs=16, trials=2, seeds=1)
+    one_at_a_time = "[resources]\nmax_concurrent = 1\n"
+    study = write_study(tmp_path, seconds=0.02, epochs=16, trials=2, seeds=1, more=one_at_a_time)
     command = [sys.executable, "-m", "lrstudy", "run", str(study), "--out", str(tmp_path / "runs")]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=tmp_path) as driver:
         pid = _child(driver, "gcs_server")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
-import pandas as pd
 import pytest
+from fault_studies import assert_same, run_without_ray
 
 from lrstudy.analysis import Summary, analyse
 from lrstudy.records import Phase, Status
@@ -35,6 +35,8 @@ confirm_seeds = 2
 lr = {{ low = 1e-5, high = 1e-3, log = true }}
 """
 
+WIDENED = LOW.format(more="extend = true\nextend_trials = 12")
+
 PRUNED = """
 [budget]
 trials = 6
@@ -48,6 +50,8 @@ lr = { low = 1e-3, high = 1.0, log = true }
 cycle_epochs = 2
 max_lr = { low = 1e-2, high = 1.0, log = true }
 base_lr = { low = 1e-4, high = "max_lr", log = true }
+[resources]
+max_concurrent = 1  # so that each run prunes the same trials
 """
 
 
@@ -62,25 +66,20 @@ def run(study: Study, out: Path) -> Path:
     return out / "options"
 
 
-def tuned(store: Path) -> dict[str, object]:
-    records = open_store(store).trial_records()
-    return {r.trial_id: dict(r.params) for r in records if r.phase is Phase.TUNE}
-
-
 def edges(summary: Summary) -> list[str]:
     return [warning for warning in summary.warnings if " its high" in warning or " its low" in warning]
 
 
 @pytest.fixture(scope="module")
 def widened(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    study = read(LOW.format(more="extend = true\nextend_trials = 12"))
-    return run(study, tmp_path_factory.mktemp("widened"))
+    return run(read(WIDENED), tmp_path_factory.mktemp("widened"))
 
 
 def test_a_space_that_leaves_out_the_good_rates_is_flagged_and_once_extended_it_is_not(
     widened: Path, tmp_path: Path
 ) -> None:
-    narrow = analyse(open_store(run(read(LOW.format(more="")), tmp_path)))
+    run_without_ray(read(LOW.format(more="")), tmp_path / "narrow")
+    narrow = analyse(open_store(tmp_path / "narrow"))
     wide = analyse(open_store(widened))
     (flag,) = edges(narrow)
     assert flag.startswith("fixed: hardly learned")
@@ -96,8 +95,8 @@ def test_a_space_that_leaves_out_the_good_rates_is_flagged_and_once_extended_it_
 def test_tpe_and_its_extension_suggest_the_same_one_by_one_and_two_at_once(
     widened: Path, tmp_path: Path
 ) -> None:
-    text = LOW.format(more="extend = true\nextend_trials = 12") + "[resources]\nmax_concurrent = 1\n"
-    assert tuned(run(read(text), tmp_path)) == tuned(widened)
+    run_without_ray(read(WIDENED), tmp_path)
+    assert_same(tmp_path, widened)
 
 
 @pytest.fixture(scope="module")
@@ -142,17 +141,11 @@ def test_a_rate_below_another_is_so_in_every_trial(pruned: Path) -> None:
 
 
 def test_resuming_a_pruned_study_prunes_what_it_would_have(pruned: Path, tmp_path: Path) -> None:
-    one = PRUNED + "[resources]\nmax_concurrent = 1\n"
-    whole = run(read(one), tmp_path / "whole")
-    with prepare(read(one), str(tmp_path / "part")) as ready:
-        seen = []
+    with prepare(read(PRUNED), str(tmp_path)) as ready:
+        seen: list[None] = []
         with pytest.raises(KeyboardInterrupt):
             ready.start(lambda: stop_after(seen, 9))
-    frames = []
-    for place in (whole, run(read(one), tmp_path / "part")):
-        trials = open_store(place).pandas("trials").sort_values("trial_id").reset_index(drop=True)
-        frames.append(trials[["trial_id", "params", "status", "evaluations_run", "objective"]])
-    pd.testing.assert_frame_equal(*frames)
+    assert_same(run(read(PRUNED), tmp_path), pruned)
 
 
 def stop_after(seen: list[None], count: int) -> None:

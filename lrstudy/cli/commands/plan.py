@@ -32,6 +32,7 @@ def plan(
     from lrstudy.rules.surroundings import output_to_stderr
     from lrstudy.spec import load_study
     from lrstudy.tuning.start import make_importable
+    from lrstudy.tuning.study_check import why_one_split
     from lrstudy.tuning.time_estimate import Estimate, estimate_function, estimate_seconds
 
     spec = load_study(study, set_ or [])
@@ -46,7 +47,7 @@ def plan(
             estimate = Estimate(None, str(checked.missing[0]).rstrip("."))
         else:
             estimate = estimate_seconds(spec, checked.data, _earlier(spec, out))
-    planned: dict[str, Any] = plan_of(spec, estimate)
+    planned: dict[str, Any] = plan_of(spec, estimate, why_one_split(spec, checked.data))
     if as_json:
         typer.echo(json.dumps(planned, indent=2))
     else:

@@ -10,6 +10,7 @@ from rich.markup import escape
 
 from lrstudy.analysis import detectable_speedup, fewest_seeds
 from lrstudy.cli.terminal_table import line, names, numbers, table, words
+from lrstudy.records import Phase
 from lrstudy.rules.counting import counted
 from lrstudy.rules.durations import waiting_time
 from lrstudy.spec import Range, Space, Study
@@ -20,21 +21,24 @@ VARIATIONS: Final = (0.3, 0.6)
 _PARTS = ("dataset", "model", "loss", "optimizer")
 
 
-def plan_of(study: Study, estimate: Estimate) -> dict[str, Any]:
-    """Return everything that ``lrstudy plan`` shows, as plain data."""
+def plan_of(study: Study, estimate: Estimate, one_split: str = "") -> dict[str, Any]:
+    """Return everything that ``lrstudy plan`` shows, as plain data.
+
+    ``one_split`` is why all replicates share one split of the data; empty if they do not.
+    """
     schedules: list[dict[str, Any]] = []
     for schedule in study.schedules:
-        tune, confirm = study.tune_trials(schedule), study.budget.confirm_seeds
-        tests = schedule.range_tests
+        trials = study.planned(schedule)
         schedules.append(
             {
                 "name": schedule.name,
                 "kind": schedule.kind,
-                "range_tests": tests,
-                "tune_trials": tune,
-                "confirm_trials": confirm,
+                "range_tests": trials[Phase.RANGE_TEST],
+                "tune_trials": trials[Phase.TUNE],
+                "select_trials": trials[Phase.SELECT],
+                "confirm_trials": trials[Phase.CONFIRM],
                 # A range test is no longer than a trial.
-                study.clock: (tests + tune + confirm) * study.length_of(schedule.name),
+                study.clock: sum(trials.values()) * study.length_of(schedule.name),
                 "space": {name: describe(space) for name, space in schedule.space.items()},
                 "fixed": dict(schedule.fixed),
                 "optimizer": None if schedule.optimizer is None else schedule.optimizer.name,
@@ -47,13 +51,16 @@ def plan_of(study: Study, estimate: Estimate) -> dict[str, Any]:
         "clock": study.clock,
         "length": study.length,
         "search": study.budget.search,
-        "at_most": study.budget.pruner != "none" or study.budget.extend,
+        "replicates": study.budget.replicates,
+        "one_split": one_split or None,
+        "confirm_seeds": study.budget.confirm_seeds,
+        "at_most": study.budget.pruner != "none" or study.budget.extend or study.budget.stop != "never",
         "metric": study.target.metric,
         "target_clock": study.target_clock,
         "targets": list(study.target.values) if study.target.values else None,
         "reference": study.target.reference,
         "schedules": schedules,
-        "trials": sum(s["range_tests"] + s["tune_trials"] + s["confirm_trials"] for s in schedules),
+        "trials": study.all_trials,
         study.clock: sum(s[study.clock] for s in schedules),
         "data": estimate.data or None,
         "steps_per_epoch": estimate.steps_per_epoch,
@@ -125,10 +132,10 @@ def show_plan(console: Console, plan: dict[str, Any]) -> None:
     console.print(f"search    {plan['search']}\n")
     columns = [
         names("schedule", longest=20),
-        *map(numbers, ("tune", "confirm", plan["clock"])),
+        *map(numbers, (*_phases(plan), plan["clock"])),
         words("searched"),
     ]
-    console.print(table(columns, [_schedule_row(each, plan["clock"]) for each in plan["schedules"]]))
+    console.print(table(columns, [_schedule_row(each, plan) for each in plan["schedules"]]))
     for schedule in plan["schedules"]:
         if schedule["optimizer"] is not None:
             console.print(f"\n{escape(schedule['name'])}: {schedule['kind']} with {schedule['optimizer']}")
@@ -152,17 +159,23 @@ def _unit(plan: dict[str, Any]) -> str:
     return str(plan["clock"]).removesuffix("s")
 
 
-def _schedule_row(schedule: dict[str, Any], clock: str) -> tuple[str, ...]:
+def _phases(plan: dict[str, Any]) -> list[str]:
+    """Return the phases that the table of schedules shows; the selection only where there is one."""
+    selects = any(schedule["select_trials"] for schedule in plan["schedules"])
+    return ["tune", *(["select"] if selects else []), "confirm"]
+
+
+def _schedule_row(schedule: dict[str, Any], plan: dict[str, Any]) -> tuple[str, ...]:
     space = "\n".join(f"{name} {text}" for name, text in schedule["space"].items())
-    counts = [str(schedule[key]) for key in ("tune_trials", "confirm_trials", clock)]
+    counts = [str(schedule[key]) for key in (*(f"{name}_trials" for name in _phases(plan)), plan["clock"])]
     return (schedule["name"], *counts, space or "nothing to tune")
 
 
 def _budget(plan: dict[str, Any]) -> str:
     """Return the budget of each schedule, and the names of those that have nothing to search.
 
-    It is an upper bound with a pruner, which ends trials early, and with an extension of the search, which
-    runs only if a best value is at the end of its range.
+    It is an upper bound where trials end early (a pruner, or ``budget.stop``), and with an extension of the
+    search, which runs only if a best value is at the end of its range.
     """
     searched = [schedule for schedule in plan["schedules"] if schedule["space"]]
     idle = [schedule["name"] for schedule in plan["schedules"] if not schedule["space"]]
@@ -172,15 +185,27 @@ def _budget(plan: dict[str, Any]) -> str:
     most = "at most " if plan["at_most"] else ""
     said = [f"{most}{counted(plan['trials'], 'trial')}, {counted(plan[plan['clock']], unit)}"]
     if searched:
-        trials = max(schedule["range_tests"] + schedule["tune_trials"] for schedule in searched)
+        phases = ("range_tests", "tune_trials", "select_trials")
+        trials = max(sum(schedule[phase] for phase in phases) for schedule in searched)
         cost = f"{counted(trials, 'trial')}, {counted(trials * length, unit)}"
         cost = f"{cost}, {counted(trials * length * steps, 'step')}" if steps else cost
         said.append(f"{'all' if not idle else 'those searched'} tune for the same: {most}{cost}")
     if idle:
         said.append(f"nothing to tune: {', '.join(idle)}")
-    confirm = plan["schedules"][0]["confirm_trials"]
-    said.append(f"every winner runs on the same {counted(confirm, 'fresh seed')}")
+    if plan["replicates"] > 1:
+        said.append(_tunings(plan))
+    said.append(f"every winner runs on the same {counted(plan['confirm_seeds'], 'fresh seed')}")
     return "; ".join(said)
+
+
+def _tunings(plan: dict[str, Any]) -> str:
+    """Return the number of tunings, and the data that each is on."""
+    tunings = f"{plan['replicates']} tunings of each schedule"
+    if plan["one_split"]:
+        return f"{tunings}; all replicates share one split: {plan['one_split']}"
+    if "train" in plan["task"]:
+        return f"{tunings}; the function splits its data itself (trial.replicate)"
+    return f"{tunings}, each on a split of the data by itself"
 
 
 def _time(plan: dict[str, Any]) -> str:
@@ -202,7 +227,7 @@ def _lanes_line(plan: dict[str, Any]) -> str:
 
 def _power(plan: dict[str, Any]) -> str:
     """Return the smallest difference that the planned seeds can show, and the limits of that statement."""
-    seeds, power = plan["schedules"][0]["confirm_trials"], plan["detectable"]
+    seeds, power = plan["confirm_seeds"], plan["detectable"]
     others = power["comparisons"]
     if len(plan["schedules"]) == 1:
         return "no comparison: there is one schedule"
