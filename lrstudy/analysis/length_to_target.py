@@ -40,14 +40,17 @@ class LengthToTarget:
 class LengthRatio:
     """The reference's length to the target over a schedule's: above 1, the schedule needs a shorter training.
 
-    ``p_value`` is two-sided, of a ratio of 1, uncorrected: below 0.05 where the 95% interval excludes 1.
-    ``units`` are the seeds or replicates that both have; ``note`` says why there is no ratio.
+    Where one of the two does not reach the target at the end of any length, the ratio has no value, but may
+    have the limit on its known side. ``p_value`` is two-sided, of a ratio of 1, uncorrected: below 0.05 where
+    the 95% interval excludes 1. ``shorter``: the test speaks for the schedule. ``units`` are the seeds or
+    replicates that both have; ``note`` says what is not known of the ratio.
     """
 
     ratio: Interval
     p_value: float | None
     units: int
     note: str = ""
+    shorter: bool | None = None
 
 
 _NONE: Final = Interval(None, None, None)
@@ -92,7 +95,7 @@ def lengths_to(target: float, lengths: Sequence[float], fitted: Array, metric: M
     before_log, before = np.full(len(fitted), math.nan), np.full(len(fitted), math.nan)
     for place, length in enumerate(lengths):
         value, log = sign * fitted[:, place], math.log(length)
-        with np.errstate(invalid="ignore", divide="ignore"):
+        with np.errstate(all="ignore"):  # it is read only where this length is the first that reaches it
             share = (sign * target - before) / (value - before)
             between = np.exp(before_log + share * (log - before_log))
         hit = np.isinf(found) & (value >= sign * target)
@@ -172,25 +175,29 @@ class _Question:
             values.append(float(at[0]))
             bounds += [name] if self._at_most(float(at[0]), fitted[0]) else []
         missed = [name for name, value in zip(names, values, strict=True) if not math.isfinite(value)]
-        if missed or len(bounds) == 2:
-            why = (
-                f"{' and '.join(missed)} did not reach the target at the end of any length."
-                if missed
-                else "Both reach the target at the end of the shortest length: which is faster is not known."
-            )
-            return LengthRatio(_NONE, None, len(shared), why)
-        ratio = values[0] / values[1]
+        if len(missed) == 2 or len(bounds) == 2:
+            end = "the end of any length." if missed else "the end of the shortest length: no ratio is known."
+            said = "Neither of the two reaches" if missed else "Both reach"
+            return LengthRatio(_NONE, None, len(shared), f"{said} the target at {end}")
+        note = f"{bounds[0]} reaches the target at the end of the shortest length already." if bounds else ""
+        if missed:
+            note = f"{missed[0]} does not reach the target at the end of any length."
+        value = None if missed else values[0] / values[1]
         if len(shared) < 2:
-            return LengthRatio(Interval(ratio, None, None), None, 1, "One unit gives no interval.")
+            return LengthRatio(Interval(value, None, None), None, 1, note or "One unit gives no interval.")
         weights = bootstrap_weights(len(shared), self.seed)
         base, other = (self._read(table, weights)[2] for table in tables)
         with np.errstate(invalid="ignore"):
             ratios = base / other
         ratios = np.where(np.isnan(ratios), 1.0, ratios)  # neither reaches it in a resample: no difference
-        note = f"{bounds[0]} reaches the target at the end of the shortest length already." if bounds else ""
-        return LengthRatio(
-            self._limits(ratio, ratios, len(shared)), _p_value(ratios, len(shared)), len(shared), note
-        )
+        shorter = bool((ratios > 1).sum() > (ratios < 1).sum())
+        if missed:  # the longest length is a bound of the other
+            ratios = np.minimum(base, self.lengths[-1]) / np.minimum(other, self.lengths[-1])
+        limits = self._limits(value, ratios, len(shared))
+        if missed:
+            limits = Interval(None, limits.low, None) if shorter else Interval(None, None, limits.high)
+        p_value = _p_value(base, other, len(shared))
+        return LengthRatio(limits, p_value, len(shared), note, shorter)
 
     def _table(self, units: Iterable[Mapping[float, Sequence[float]]]) -> Table:
         rows = []
@@ -219,7 +226,7 @@ class _Question:
         known = [length for length, mean in zip(self.lengths, fitted, strict=True) if math.isfinite(mean)]
         return bool(known) and math.isclose(value, known[0])
 
-    def _limits(self, value: float, draws: Array, units: int) -> Interval:
+    def _limits(self, value: float | None, draws: Array, units: int) -> Interval:
         tail = expanded_tail(units, self.confidence)
         low, high = np.quantile(draws, [tail, 1 - tail], method="inverted_cdf")
         return Interval(value, _finite(low), _finite(high))
@@ -238,8 +245,10 @@ def _values(row: Array) -> tuple[float | None, ...]:
     return tuple(_finite(value) for value in row)
 
 
-def _p_value(ratios: Array, units: int) -> float:
-    """Return the two-sided p that belongs to the expanded interval: 0.05 where its limit is 1."""
-    below = (np.sum(ratios < 1) + np.sum(ratios == 1) / 2 + 0.5) / (RESAMPLES + 1)
+def _p_value(reference: Array, schedule: Array, units: int) -> float:
+    """Return the two-sided p that belongs to the expanded interval of a ratio: 0.05 where its limit is 1."""
+    slower = np.sum(reference < schedule)
+    ties = np.sum(reference == schedule)  # infinite ones among them
+    below = (slower + ties / 2 + 0.5) / (RESAMPLES + 1)
     normal = float(special.ndtri(below))
     return t_two_sided(normal * math.sqrt((units - 1) / units), units - 1)

@@ -62,9 +62,26 @@ def test_a_target_beyond_the_longest_and_one_within_the_shortest_are_said() -> N
     assert found["fixed"].length.value is None
     assert (found["fast"].length.value, found["fast"].at_most) == (10, True)
     assert ratios["fast"].ratio.value is None
-    assert ratios["fast"].note == "fixed did not reach the target at the end of any length."
+    assert ratios["fast"].note == "fixed does not reach the target at the end of any length."
     _, both = length_to_target(ends, "quick", 0.95, ACCURACY, seed=0)
     assert both["fast"].note.startswith("Both reach the target at the end of the shortest length")
+    _, neither = length_to_target(ends, "fixed", 0.995, ACCURACY, seed=0)
+    assert neither["fast"].note.startswith("Neither of the two reaches the target")
+
+
+def test_a_reference_that_never_ends_there_is_slower_than_one_that_does() -> None:
+    ends = {"fixed": spread(0.90, 0.01, 1), "cosine": spread(0.93, 0.02, 2)}
+    _, ratios = length_to_target(ends, "fixed", 0.96, ACCURACY, seed=0)
+    found = ratios["cosine"]
+    assert found.ratio.value is found.ratio.high is None
+    assert found.ratio.low is not None
+    assert 1 < found.ratio.low < 40 / 20
+    assert found.shorter
+    assert found.p_value is not None
+    assert found.p_value < 0.02
+    _, turned = length_to_target(ends, "cosine", 0.96, ACCURACY, seed=0)
+    assert turned["fixed"].ratio.low is None
+    assert turned["fixed"].shorter is False
 
 
 def spread(centre: float, rise: float, seed: int, count: int = 8) -> Ends:
