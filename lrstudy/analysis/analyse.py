@@ -11,8 +11,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from lrstudy.analysis.aggregate import interquartile_mean
-from lrstudy.analysis.bands import levels_band
+from lrstudy.analysis.bands import levels_band, replicated_band
 from lrstudy.analysis.by_length import by_length, compare_lengths, length_questions
+from lrstudy.analysis.clusters import unit_means
+from lrstudy.analysis.components import components_of
 from lrstudy.analysis.contest import Contest
 from lrstudy.analysis.curves import curves_of
 from lrstudy.analysis.ecdf import ecdf_of, evaluation_times
@@ -150,6 +152,8 @@ def analyse(
         end=end,
         by_length=by_length(contest, study, lengths, judgement.adjusted),
         shorter_trials=sum(trial.schedule not in runs for trial in columns.trials),
+        components=components_of(contest, contest.primary) if isinstance(contest.primary, float) else None,
+        confirm_replicates=len({run.replicate for run in base}),
     )
 
 
@@ -175,8 +179,8 @@ def _schedule(
         diverged=sum(trial.status is Status.DIVERGED for trial in [*tune, *confirm]),
         failed=sum(trial.status is Status.FAILED for trial in [*tune, *confirm]),
         best_params=confirm[0].params if confirm else _winner_params(tune, contest.objective),
-        best_val=_mean([trial.best_val for trial in results], metric),
-        test=_mean([trial.test for trial in results], metric),
+        best_val=_mean([(trial, trial.best_val) for trial in results], metric),
+        test=_mean([(trial, trial.test) for trial in results], metric),
         reach=tuple(reached),
         curves={},
         levels=_levels(contest, name, rungs),
@@ -195,11 +199,13 @@ def _known(values: Sequence[float | None]) -> list[float]:
     return [value for value in values if value is not None and math.isfinite(value)]
 
 
-def _mean(values: Sequence[float | None], metric: Metric) -> Interval:
-    measured = _known(values)
+def _mean(values: Sequence[tuple[Trial, float | None]], metric: Metric) -> Interval:
+    """Return the mean over runs, or over replicates where there are several."""
+    measured = [(trial, value) for trial, value in values if value is not None and math.isfinite(value)]
     if not measured:
         return Interval(None, None, None)
-    return mean_interval(measured, CONFIDENCE, (metric.low, metric.high))
+    units = unit_means([value for _, value in measured], [trial.replicate for trial, _ in measured])
+    return mean_interval(units, CONFIDENCE, (metric.low, metric.high))
 
 
 def _winner_params(tune: Sequence[Trial], objective: Objective) -> dict[str, Any]:
@@ -214,10 +220,15 @@ def _levels(contest: Contest, name: str, rungs: Sequence[float]) -> Levels | Non
     if len(pairs[0]) < 2:
         return None
     timing = contest.timing
-    base, other = (restricted_over(contest.columns, t, contest.metric, rungs, timing) for t in pairs)
-    band = levels_band(
-        base, other, timing.horizon, timing.resolution, contest.seed, confidence=contest.confidence
-    )
+    if contest.replicated:
+        two = replace(contest, runs={each: contest.runs[each] for each in (contest.reference, name)})
+        tables = [two.replicates(level, timing.clock, timing.horizon) for level in rungs]
+        band = replicated_band(tables, contest.seed, confidence=contest.confidence)
+    else:
+        base, other = (restricted_over(contest.columns, t, contest.metric, rungs, timing) for t in pairs)
+        band = levels_band(
+            base, other, timing.horizon, timing.resolution, contest.seed, confidence=contest.confidence
+        )
     return Levels(tuple(rungs), *(_values(values) for values in (band.ratio, band.low, band.high)))
 
 

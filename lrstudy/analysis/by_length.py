@@ -17,6 +17,7 @@ from lrstudy.analysis.length_to_target import Ends, LengthRatio, LengthToTarget,
 from lrstudy.analysis.results import ByLength, LengthVerdict
 from lrstudy.analysis.trial_table import Trial
 from lrstudy.records import Phase, Status
+from lrstudy.rules.counting import counted
 
 _NONE: Final = Interval(None, None, None)
 # The question of the shortest length for a target, among those that share the study's error.
@@ -69,9 +70,14 @@ def by_length(
     if not compared:
         return None
     lengths = sorted({study.length, *(info.length for info in study.schedules if info.length is not None)})
+    ends = _ends(contest, study)
+    lost = {
+        name: sum(math.isnan(end) for unit in units.values() for runs in unit.values() for end in runs)
+        for name, units in ends.items()
+    }
     verdicts = tuple(
         tuple(
-            _verdict(found[name], ratios.get(name), adjusted.get((question(target), name)))
+            _verdict(found[name], ratios.get(name), adjusted.get((question(target), name)), lost[name])
             for name in contest.runs
         )
         for target, (found, ratios) in compared.items()
@@ -79,7 +85,9 @@ def by_length(
     return ByLength(study.clock, tuple(float(length) for length in lengths), _unit(contest), verdicts)
 
 
-def _verdict(found: LengthToTarget, ratio: LengthRatio | None, p_adjusted: float | None) -> LengthVerdict:
+def _verdict(
+    found: LengthToTarget, ratio: LengthRatio | None, p_adjusted: float | None, lost: int
+) -> LengthVerdict:
     if ratio is None:
         verdict = REFERENCE
     elif not any(mean is not None for mean in found.means):
@@ -95,8 +103,13 @@ def _verdict(found: LengthToTarget, ratio: LengthRatio | None, p_adjusted: float
         ratio=_NONE if ratio is None else ratio.ratio,
         p_value=p_adjusted,
         verdict=verdict,
-        note="" if ratio is None else ratio.note,
+        note=" ".join(filter(None, [_lost(lost), "" if ratio is None else ratio.note])),
     )
+
+
+def _lost(runs: int) -> str:
+    what = f"{counted(runs, 'run')} diverged, which {'counts' if runs == 1 else 'count'}"
+    return f"{what} as the worst end of any run." if runs else ""
 
 
 def _decided(ratio: LengthRatio, p_adjusted: float | None) -> str:

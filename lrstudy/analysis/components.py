@@ -7,7 +7,7 @@ therefore cancels; seeds and tunings are their own.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Final
 
 import numpy as np
@@ -44,6 +44,10 @@ class Components:
         if self.seed is None or self.tuning is None:
             return None
         return 2 * (self.tuning + self.seed / seeds)
+
+    def to_json(self) -> dict[str, float | int | None]:
+        """Return the variances under stable names, and the replicates that they are from."""
+        return asdict(self)
 
     def sentence(self, seeds: int) -> str:
         """Say how large each part is, and what narrows a comparison; empty without an estimate.

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from lrstudy.analysis.clusters import unit_means
 from lrstudy.analysis.intervals import t_quantile
 from lrstudy.analysis.summary import Curve, Values
 from lrstudy.analysis.trial_table import Array, Columns, Trial
@@ -42,8 +43,9 @@ def curves_of(
     times = {axis: _mean(tabled(values)) for axis, values in columns.times.items()}
     shown = {**columns.shown, metric.name: columns.value}
     known = {**METRICS, **(declared or {}), metric.name: metric}
+    replicates = [trial.replicate for trial in trials]
     found = {
-        name: _curve(tabled(values), times, confidence, _support(known.get(name)))
+        name: _curve(tabled(values), replicates, times, confidence, _support(known.get(name)))
         for name, values in shown.items()
     }
     return {name: curve for name, curve in found.items() if any(v is not None for v in curve.value)}
@@ -93,16 +95,27 @@ def _by_evaluation(columns: Columns, trials: Sequence[Trial], values: Array) -> 
     return table
 
 
-def _curve(table: Array, times: dict[str, Array], confidence: float, support: tuple[float, float]) -> Curve:
+def _curve(
+    table: Array,
+    replicates: Sequence[int],
+    times: dict[str, Array],
+    confidence: float,
+    support: tuple[float, float],
+) -> Curve:
     runs = np.isfinite(table).sum(axis=0)
+    # The interval is over independent values: replicates, where there are several.
+    table = unit_means(table, replicates)
+    units = np.isfinite(table).sum(axis=0)
     mean = _mean(table)
     with warnings.catch_warnings():
         warnings.simplefilter(
             "ignore", RuntimeWarning
-        )  # fewer than two runs: no spread, which is said by NaN
-        spread = np.nanstd(table, axis=0, ddof=1) / np.sqrt(runs)
-    quantiles = {int(n): t_quantile((1 + confidence) / 2, int(n) - 1) if n > 1 else np.nan for n in set(runs)}
-    half = spread * np.array([quantiles[int(n)] for n in runs])
+        )  # fewer than two values: no spread, which is said by NaN
+        spread = np.nanstd(table, axis=0, ddof=1) / np.sqrt(units)
+    quantiles = {
+        int(n): t_quantile((1 + confidence) / 2, int(n) - 1) if n > 1 else np.nan for n in set(units)
+    }
+    half = spread * np.array([quantiles[int(n)] for n in units])
     return Curve(
         times={axis: _values(values) for axis, values in times.items()},
         value=_values(mean),

@@ -1,4 +1,4 @@
-"""Value of the metric at the end of the training: schedules compared at equal length, in its own unit."""
+"""Values of the metric at the end of the training, compared at equal length in the metric's unit."""
 
 from __future__ import annotations
 

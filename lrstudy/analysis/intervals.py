@@ -39,8 +39,8 @@ def t_two_sided(statistic: float, degrees: float) -> float:
     return float(2 * special.stdtr(degrees, -abs(statistic)))
 
 
-def wilson(successes: int, n: int, confidence: float = 0.95) -> Interval:
-    """Wilson's score interval for a proportion (Wilson 1927, eq. for p1, p2).
+def wilson(successes: float, n: float, confidence: float = 0.95) -> Interval:
+    """Return Wilson's score interval for a proportion (Wilson 1927, eq. for p1, p2).
 
     Unlike the Wald interval it is never empty at 0 or n successes. No trials: every field is None.
 

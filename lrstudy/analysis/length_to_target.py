@@ -118,7 +118,7 @@ def length_to_target(
 
     Limits come from a bootstrap over the units: a resample takes a unit with all lengths and, for ratios, of
     both schedules, and is read at expanded levels (``resampling.expanded_tail``). A run that diverged counts
-    as the worst end of the metric's range or, where it has none, the worst value of any run.
+    as the worst value of any run: no mean would survive the worst end of the metric's range.
 
     Args:
         ends: the values at the end of each schedule's runs; units of the same number are paired.
@@ -132,9 +132,6 @@ def length_to_target(
 
 
 def _worst(ends: Mapping[str, Ends], metric: Metric) -> float:
-    end = metric.low if metric.higher_is_better else metric.high
-    if math.isfinite(end):
-        return end
     values = [v for units in ends.values() for unit in units.values() for runs in unit.values() for v in runs]
     finite = [value for value in values if math.isfinite(value)]
     return (min if metric.higher_is_better else max)(finite, default=math.nan)

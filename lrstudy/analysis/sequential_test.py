@@ -55,6 +55,7 @@ def spent(level: float, looks: Sequence[int]) -> tuple[float, ...]:
     return tuple(level * replicates / looks[-1] for replicates in looks)
 
 
+@lru_cache(maxsize=1024)
 def levels(looks: tuple[int, ...], level: float) -> tuple[float, ...]:
     """Return the two-sided level of the test at each look that keeps ``level`` over all of them.
 

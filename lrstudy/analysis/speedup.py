@@ -200,18 +200,19 @@ def ert_ratio(
     seed: int,
     confidence: float = 0.95,
 ) -> Speedup:
-    """Ratio of ERTs, reference over schedule, with an expanded percentile interval over paired seeds.
+    """Return the ratio of ERTs, reference over schedule, with an expanded percentile interval over pairs.
 
     A resample without a hit has an infinite ERT, and its ratio is 0 or infinite; a limit that falls there
     is open: 0 below, None above. No test comes with it (``p_value`` is None).
 
     Args:
-        reference_spent, schedule_spent: shape (n,), time spent by each run, hit or not, paired by seed.
-        reference_hits, schedule_hits: shape (n,).
+        reference_spent, schedule_spent: shape (n,), time spent by each run, hit or not, paired by seed; or
+            the sums over the runs of each replicate.
+        reference_hits, schedule_hits: shape (n,), 1 where the run hit; or the numbers of hits.
         seed: of the bootstrap.
     """
     r, s = np.asarray(reference_spent, dtype=float), np.asarray(schedule_spent, dtype=float)
-    r_hit, s_hit = np.asarray(reference_hits, dtype=bool), np.asarray(schedule_hits, dtype=bool)
+    r_hit, s_hit = np.asarray(reference_hits, dtype=float), np.asarray(schedule_hits, dtype=float)
     if not r.shape == s.shape == r_hit.shape == s_hit.shape:
         raise ValueError("reference, schedule and their hits must be paired by seed")
     n = r.size
@@ -222,7 +223,7 @@ def ert_ratio(
         return Speedup(None, None, None, None, n, f"No run of {who} reached the target: its ERT is infinite.")
     ratio = float(r.sum() / r_hit.sum() / (s.sum() / s_hit.sum()))
     if n == 1:
-        return Speedup(ratio, None, None, None, 1, "One seed gives no interval.")
+        return Speedup(ratio, None, None, None, 1, "One pair gives no interval.")
     weights = bootstrap_weights(n, seed)
     with np.errstate(divide="ignore", invalid="ignore"):
         # Hits multiplied crosswise: no hit of the reference is inf, none of the schedule 0, neither NaN.

@@ -89,7 +89,7 @@ def _which(kind: str, what: Sequence[str], tried: int) -> str:
 def _variants(
     contest: Contest, compared: Compared, further: Mapping[Comparison, float | None]
 ) -> Iterator[Variant]:
-    """Yield every change with its verdicts: for each target those of its own."""
+    """Yield every change with its verdicts, target by target."""
     kind = _REPLICATE if contest.replicated else _SEED
     seen: dict[int, tuple[Contest, Compared]] = {}
     for target in compared:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from lrstudy.analysis.components import Components
 from lrstudy.analysis.intervals import Interval
 from lrstudy.analysis.results import (
     ByLength,
@@ -99,7 +100,8 @@ class Summary:
     ``trial_length``.
     ``planned`` are the trials of the whole study, over all schedules and phases. ``lanes`` is the
     largest number trained side by side in one process, 0 if each trained alone: with lanes no time is
-    counted in seconds.
+    counted in seconds. ``components`` are the sources of variation in the time to the primary target, None
+    without one, and ``confirm_replicates`` the replicates of the reference; ``seeds`` are those of each.
     """
 
     name: str
@@ -131,6 +133,13 @@ class Summary:
     end: Ends | None = None
     by_length: ByLength | None = None
     shorter_trials: int = 0
+    components: Components | None = None
+    confirm_replicates: int = 1
+
+    @property
+    def variation(self) -> str:
+        """What makes times to the primary target vary, and what narrows a comparison; empty if unknown."""
+        return "" if self.components is None else self.components.sentence(self.seeds)
 
     @property
     def hardest(self) -> int | None:
@@ -170,6 +179,9 @@ class Summary:
             "schedules": [_schedule_json(schedule) for schedule in self.schedules],
             "end": _end_json(self),
             "by_length": _lengths_json(self),
+            "replicates": self.confirm_replicates,
+            "components": None if self.components is None else self.components.to_json(),
+            "variation": self.variation,
             "warnings": list(self.warnings),
             "stability": list(self.stability),
             "provenance": dict(self.facts),

@@ -9,12 +9,13 @@ from dataclasses import replace
 import numpy as np
 
 from lrstudy.analysis.aggregate import interquartile_mean, probability_of_improvement
+from lrstudy.analysis.clusters import hit_rate, over_replicates, several, unit_means, unit_sums
 from lrstudy.analysis.components import replicates_to_decide
 from lrstudy.analysis.contest import Contest
 from lrstudy.analysis.ert import ert
 from lrstudy.analysis.families import ALPHA, shares
 from lrstudy.analysis.hits import Hits, hits_of
-from lrstudy.analysis.intervals import Interval, wilson
+from lrstudy.analysis.intervals import Interval, mean_interval
 from lrstudy.analysis.judgement import Judgement, luck_of, paired_times, speedups_along
 from lrstudy.analysis.pairing import pairs_of
 from lrstudy.analysis.replicates import difference
@@ -59,7 +60,7 @@ def _reach(
         target=target,
         hits=hits,
         runs=len(runs),
-        hit_rate=wilson(hits, len(runs), contest.confidence) if runs else NOBODY,
+        hit_rate=hit_rate(found.hit, _replicates(runs), contest.confidence) if runs else NOBODY,
         mean_time=times[contest.timing.clock].mean if runs else NOBODY,
         median_time=times[contest.timing.clock].median if runs else None,
         ert=times[contest.timing.clock].ert if runs else None,
@@ -147,6 +148,9 @@ def _time(contest: Contest, runs: Sequence[Trial], target: float, axis: str) -> 
         return Times(NOBODY, None, expected)
     found = hits_of(contest.columns, runs, contest.metric, target, axis, horizon)
     mean = restricted_mean(found.time, found.hit, horizon, contest.confidence)
+    if several(_replicates(runs)):
+        units = unit_means(found.restricted, _replicates(runs))
+        mean = mean_interval(units, contest.confidence, (0.0, horizon))
     return Times(mean, median_time(found.time, found.hit), expected)
 
 
@@ -157,10 +161,18 @@ def _iqm(found: Hits) -> float | None:
 
 
 def _ert_ratio(contest: Contest, base: Sequence[Trial], runs: Sequence[Trial], target: float) -> Speedup:
-    ours, theirs = (contest.hits(trials, target) for trials in pairs_of(base, runs))
-    return ert_ratio(
-        ours.spent, ours.hit, theirs.spent, theirs.hit, seed=contest.seed, confidence=contest.confidence
-    )
+    pairs = pairs_of(base, runs)
+    sums = [
+        unit_sums(values, _replicates(trials))
+        for trials in pairs
+        for found in [contest.hits(trials, target)]
+        for values in (found.spent, found.hit)
+    ]
+    return ert_ratio(*sums, seed=contest.seed, confidence=contest.confidence)
+
+
+def _replicates(runs: Sequence[Trial]) -> list[int]:
+    return [run.replicate for run in runs]
 
 
 def _sooner(contest: Contest, base: Sequence[Trial], runs: Sequence[Trial], target: float) -> float | None:
@@ -178,7 +190,13 @@ def _shares(contest: Contest, runs: Sequence[Trial], target: float) -> dict[str,
         if not ends or not all(np.isfinite(ends)):
             continue
         found = hits_of(contest.columns, runs, contest.metric, target, axis, max(ends))
-        km = kaplan_meier(found.time, found.hit, contest.confidence)
+        km = over_replicates(
+            kaplan_meier(found.time, found.hit, contest.confidence),
+            found.time,
+            found.hit,
+            _replicates(runs),
+            contest.confidence,
+        )
         shares[axis] = Steps(
             times=tuple(float(t) for t in km.times),
             share=tuple(float(1 - s) for s in km.survival),

@@ -27,7 +27,7 @@ ENVIRONMENT: Final[Mapping[str, str]] = {
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     # SIGTERM would print a stack of C++ and end the driver at once.
     "RAY_DISABLE_FAILURE_SIGNAL_HANDLER": "1",
-    # Tune's workers have environment variables of their own: none of those started ahead would be used.
+    # Tune sets environment variables for its workers: none of those started ahead would be used.
     "RAY_prestart_worker_first_driver": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",

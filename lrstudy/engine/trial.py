@@ -6,7 +6,6 @@ repeats bit by bit, alone or beside others, interrupted or not.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,24 +13,20 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from lrstudy.engine.epoch_steps import EpochSteps
 from lrstudy.engine.evaluation import Evaluations
+from lrstudy.engine.judgement import Judgement
 from lrstudy.engine.plain_step import mean_loss
 from lrstudy.engine.schedule_context import context_of
 from lrstudy.engine.step import build_step
 from lrstudy.engine.stretch import Stretch
 from lrstudy.engine.weight_average import WeightAverage
 from lrstudy.records import EvaluationRecord, Phase, Status
-from lrstudy.rules.clocks import time_of
 from lrstudy.rules.metrics import CLIPPED_SHARE
-from lrstudy.rules.outcome import Outcome, best_index, divergence
-from lrstudy.schedules import (
-    Schedule,
-    ScheduleContext,
-    build_schedule,
-)
+from lrstudy.rules.outcome import Outcome
+from lrstudy.schedules import Schedule, ScheduleContext, build_schedule
 from lrstudy.spec import Study
 from lrstudy.spec.hyperparameters import schedule_params
 from lrstudy.spec.searched_values import study_of_trial
@@ -118,12 +113,7 @@ class Training:
         self._place = EpochSteps(self.pipeline, self.order)
         self._training = False
         self._epoch = self._steps = self._samples = 0
-        self._values: list[float] = []
-        self._clock_of_objective = study.goal.clock
-        self._times: list[float] = []  # of the evaluations, in that clock
-        self._latest: float | None = None  # the metric at the last evaluation
-        self._best_state: dict[str, Tensor] | None = None
-        self._diverged: str | None = None
+        self._judgement = Judgement(study, config.phase)
         self._ended = False
 
     @property
@@ -141,7 +131,7 @@ class Training:
         """Return True if the budget is used up, the trial has diverged or its schedule has ended it."""
         watching = self._evaluations.watching
         ended = self._ended or (watching is not None and watching.ended)
-        return ended or self._diverged is not None or self._epoch >= self._study.built_in.epochs
+        return ended or self._judgement.diverged is not None or self._epoch >= self._study.built_in.epochs
 
     def run(self) -> Iterator[EvaluationRecord]:
         """Train to the end; yield a record after every epoch."""
@@ -180,20 +170,21 @@ class Training:
         if self._step.clip is not None:
             metrics[CLIPPED_SHARE] = self._step.clip.take_share()
         record = stretch.record(
-            evaluation=len(self._values) + 1,
+            evaluation=len(self._judgement) + 1,
             step=self._steps,
             samples=self._samples,
             epoch=float(self._epoch) if epoch_ends else self._samples / self.pipeline.rows_per_epoch,
             setup_seconds=self._setup_seconds,
             metrics=metrics,
         )
-        self._judge(record)
+        may_diverge = self._evaluations.watching is None
+        self._judgement.take(record, self._judged_model, may_diverge=may_diverge)
         self._setup_seconds = 0.0
         if epoch_ends:
             self._place.begin_epoch()
         if epoch_ends and not self.finished:
             started = self._clock()
-            self.schedule.after_epoch(self._latest)
+            self.schedule.after_epoch(self._judgement.latest)
             self._setup_seconds = self._clock() - started
         self._training = False
         return record
@@ -224,7 +215,7 @@ class Training:
                     return rates, sums.result()
             self._epoch += 1
             self._place.begin_epoch()
-            self.schedule.after_epoch(self._latest)
+            self.schedule.after_epoch(self._judgement.latest)
 
     @property
     def _evaluation_due(self) -> bool:
@@ -235,25 +226,11 @@ class Training:
         total = self._study.built_in.epochs * self.pipeline.steps_per_epoch
         return self._steps % every == 0 or self._steps >= total
 
-    def _judge(self, record: EvaluationRecord) -> None:
-        """Check an evaluation for divergence, and keep its metric and, if it is the best, the weights."""
-        if self._evaluations.watching is None:
-            self._diverged = divergence(record, self._study.built_in.divergence)
-        value = self._metric.value(record.value(self._metric.column))
-        self._latest = value
-        self._values.append(math.nan if value is None or self._diverged else value)
-        self._times.append(time_of(record, self._clock_of_objective))
-        if self._config.phase is Phase.CONFIRM and self._best_index() == len(self._values) - 1:
-            self._best_state = {name: t.clone() for name, t in self._judged_model.state_dict().items()}
-
     @property
     def _judged_model(self) -> nn.Module:
         """The model whose evaluation the study is judged by: the trained one, or its average."""
         averaged = self._average is not None and self._metric.column.startswith("ema_")
         return self._average.model if averaged and self._average is not None else self.model
-
-    def _best_index(self) -> int | None:
-        return best_index(self._values, self._metric)
 
     def outcome(self) -> Outcome:
         """Return the trial's outcome; for a confirm trial, measure the test split at its best epoch.
@@ -261,21 +238,18 @@ class Training:
         Call once, when ``finished`` (or when a pruner ended the trial: its caller then sets the status).
         """
         if self._evaluations.watching is not None:
-            return self._evaluations.watching.outcome(len(self._values))
-        best = self._best_index()
-        status = Status.DIVERGED if self._diverged else Status.COMPLETED
-        outcome = Outcome(status, len(self._values), objective=self.objective, error=self._diverged)
-        if best is not None:
-            outcome.best_val, outcome.best_evaluation = self._values[best], best + 1
-        if self._best_state is not None and status is not Status.DIVERGED:
-            self.model.load_state_dict(self._best_state)
+            return self._evaluations.watching.outcome(len(self._judgement))
+        outcome = self._judgement.outcome()
+        best_state = self._judgement.best_state
+        if best_state is not None and outcome.status is not Status.DIVERGED:
+            self.model.load_state_dict(best_state)
             outcome.test = self._evaluations.measure("test")
         return outcome
 
     @property
     def objective(self) -> float | None:
         """The value that tuning compares, after the last epoch; None if nothing finite was measured."""
-        return None if self._diverged else self._study.objective.value(self._values, self._times)
+        return self._judgement.objective
 
     def end(self) -> None:
         """End the training as if its budget were used up."""
@@ -291,11 +265,7 @@ class Training:
             "rng": torch.get_rng_state(),
             "counters": [self._epoch, self._steps, self._samples],
             "setup_seconds": self._setup_seconds,
-            "values": list(self._values),
-            "times": list(self._times),
-            "latest": self._latest,
-            "best_state": self._best_state,
-            "diverged": self._diverged,
+            **self._judgement.state_dict(),
             "step": self._step.state_dict(),
         }
         if self._average is not None:
@@ -319,11 +289,7 @@ class Training:
             torch.mps.set_rng_state(state["mps_rng"].cpu())
         self._epoch, self._steps, self._samples = state["counters"]
         self._setup_seconds = state["setup_seconds"]
-        self._values = list(state["values"])
-        self._times = list(state.get("times", ()))  # a version without objectives in time kept none
-        self._latest = state["latest"]
-        self._best_state = state["best_state"]
-        self._diverged = state["diverged"]
+        self._judgement.load_state_dict(state)
         self._step.load_state_dict(state.get("step", {}))
         if self._average is not None:
             self._average.load_state_dict(state["average"])

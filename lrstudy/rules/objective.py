@@ -20,11 +20,12 @@ _NEVER: Final = 1e12
 class Objective:
     """A number per trial, from the metric's values at its evaluations.
 
-    ``best``, ``final`` and ``mean`` are values of the metric, in its own direction. ``target`` is the time to
-    the target of ``arrival`` in ``clock``, interpolated between two evaluations: the smaller the better. A
-    run that did not arrive counts as ``length`` times 1 to 2, the more the further its best value is from the
-    target, so that tuning can tell the runs without a hit apart. ``length`` is that of a trial in ``clock``;
-    None where that is not known, or not the same for all trials: such a run then counts as longer than any.
+    ``best``, ``final`` and ``mean`` are values of the metric, in the metric's direction. ``target`` is the
+    time to the target of ``arrival`` in ``clock``, interpolated between two evaluations: the smaller the
+    better. A run that did not arrive counts as ``length`` times 1 to 2, the more the further its best value
+    is from the target, so that tuning can tell the runs without a hit apart. ``length`` is that of a trial in
+    ``clock``; None where that is not known, or not the same for all trials: such a run then counts as longer
+    than any.
     """
 
     kind: Kind
@@ -44,7 +45,7 @@ class Objective:
 
     @property
     def higher_is_better(self) -> bool:
-        """The direction of the objective."""
+        """Return True if a larger objective is better; of times the smaller is."""
         return self.arrival is None and self.metric.higher_is_better
 
     @property

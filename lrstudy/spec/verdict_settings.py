@@ -1,4 +1,4 @@
-"""What a study is tuned for and judged by: checks of the settings, and defaults that depend on others."""
+"""The settings of tuning and of verdicts: their checks, and defaults that depend on other settings."""
 
 from __future__ import annotations
 

@@ -20,11 +20,19 @@ def target(stay: int = 1, length: float | None = 5.0, **changes: Any) -> Objecti
     return Objective.of("target", changes.get("metric", ACCURACY), 0.8, stay, "epochs", length)
 
 
-def test_the_objective_is_the_time_of_arrival() -> None:
-    values = [0.5, 0.8, 0.7, 0.9, 0.9]
-    assert target().value(values, TIMES) == 2
-    assert target(stay=2).value(values, TIMES) == 4
-    assert target(stay=2).value(values, [10.0, 20.0, 30.0, 40.0, 50.0]) == 40
+def test_the_objective_is_the_time_at_which_the_line_between_two_evaluations_crosses_the_target() -> None:
+    values = [0.5, 0.9, 0.7, 0.9, 0.9]
+    assert target().value(values, TIMES) == pytest.approx(1.75)
+    assert target(stay=2).value(values, TIMES) == pytest.approx(3.5)
+    assert target(stay=2).value(values, [10.0, 20.0, 30.0, 50.0, 60.0]) == pytest.approx(40)
+    falling = [1.6, 0.8, 0.4]
+    assert target(metric=LOSS).value(falling, TIMES[:3]) == 2, "at the evaluation itself"
+    assert target(metric=LOSS).value([2.0, 0.4], TIMES[:2]) == pytest.approx(1.75)
+
+
+@pytest.mark.parametrize("values", [[0.9], [math.nan, 0.9]], ids=str)
+def test_without_a_value_before_the_arrival_it_is_that_evaluations_time(values: list[float]) -> None:
+    assert target().value(values, TIMES) == len(values)
 
 
 @given(

@@ -133,7 +133,11 @@ def run_study(file: Path, out: Path, address: str | None = None) -> None:
 
 
 def run_without_ray(study: Study, folder: Path, search_path: Sequence[Path] = ()) -> None:
-    """Run a study in this process, one trial after the other: a run on Ray must have the same rows."""
+    """Run a study in this process, one trial after the other: a run on Ray must have the same rows.
+
+    The study has one replicate, and neither a pruner nor a rule that ends its trials early.
+    """
+    assert study.budget.pruner == "none"
     make_importable(search_path)
     data = None if study.function is not None else load_data(study.built_in, study.seed)
     lanes = choose_lanes(study, data).lanes

@@ -108,10 +108,10 @@ class Command:
         )
 
     def wait_for(self, what: Path, pattern: str) -> None:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         before = set(what.glob(pattern))
         while not set(what.glob(pattern)) - before:
-            assert time.monotonic() < deadline, "it took more than two minutes"
+            assert time.monotonic() < deadline, "it took more than five minutes"
             assert self.process.poll() is None, self.end()
             time.sleep(0.02)
 

@@ -67,6 +67,8 @@ class Rounds:
 
 def open_after(writer: StoreWriter, replicates: int) -> Collection[str]:
     """Return the schedules whose comparison is open after so many replicates, from the rows on disk."""
-    from lrstudy.analysis.rounds import open_schedules  # takes half a second, which other studies save
+    from lrstudy.analysis.open_comparisons import (
+        open_schedules,
+    )  # takes half a second, which other studies save
 
     return open_schedules(open_store(writer.location), replicates)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from lrstudy.engine.trial import TrialConfig
@@ -121,9 +121,9 @@ class TuningTrials:
         return self._start(Phase.CONFIRM, number, dict(winner.params))
 
     def take_back(self, record: TrialRecord, learned: float | None) -> bool:
-        """Take the record of a trial; ``learned`` is the share by which its training loss fell.
+        """Take the record of a trial; return True if others may depend on it.
 
-        Returns True if others may depend on it.
+        ``learned`` is the share by which its training loss fell.
         """
         number, phase = trial_number(record.trial_id), record.phase
         trials = self._phases[phase]
@@ -142,14 +142,18 @@ class TuningTrials:
         """The configurations of the selection, the best first; known once the search has ended."""
         if not self._phases[Phase.SELECT].planned:
             return []
-        tried = sorted(
-            (one for one in self._tried.values() if not one.failed),
-            key=lambda one: rank(one, self._objective),
-        )
+        return self._best_of(self._tried.values())[: self._study.budget.select]
+
+    def _best_of(self, tried: Iterable[Configuration[TrialRecord]]) -> list[Configuration[TrialRecord]]:
+        """Return different configurations that did not fail, the best first.
+
+        A search may suggest the same choices twice.
+        """
         different: dict[str, Configuration[TrialRecord]] = {}
-        for one in tried:  # a search may suggest the same choices twice
-            different.setdefault(json.dumps(one.params, sort_keys=True), one)
-        return list(different.values())[: self._study.budget.select]
+        for one in sorted(tried, key=lambda one: rank(one, self._objective)):
+            if not one.failed:
+                different.setdefault(json.dumps(one.params, sort_keys=True), one)
+        return list(different.values())
 
     def _selected(self, place: int) -> Configuration[TrialRecord]:
         """Return a finalist with the trials of its selection in place of those that made it one."""
@@ -179,16 +183,16 @@ class TuningTrials:
     def _cap(self, count: int) -> float | None:
         """Return the time from which a run cannot win against the first ``count`` configurations; None: none.
 
-        Times of a configuration are averaged over its seeds: one run alone makes it lose from the best
-        mean times the number of seeds on. A known configuration that did not arrive is no cap: it is worth
-        at least the length of a trial.
+        With a selection, from which its configuration cannot be a finalist. Times of a configuration are
+        averaged over its seeds: one run alone makes it lose from the other's mean times their number on. A
+        configuration that did not arrive is no cap: it is worth at least the length of a trial.
         """
         if self._study.goal.stop == "never" or self._objective.arrival is None:
             return None
-        times = [
-            one.objective for number in range(count) if (one := self._tried[number]).objective is not None
-        ]
-        return min(times) * self._repeats if times else None
+        best = self._best_of(self._tried[number] for number in range(count))
+        finalists = max(1, self._study.budget.select)
+        last = best[finalists - 1].objective if len(best) >= finalists else None
+        return None if last is None else last * self._repeats
 
     def _start(
         self, phase: Phase, number: int, params: Mapping[str, Any], cap: float | None = None

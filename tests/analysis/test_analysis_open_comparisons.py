@@ -10,7 +10,7 @@ from analysis_samples import Sample, rising
 from scipy import stats
 
 from lrstudy.analysis import analyse
-from lrstudy.analysis.rounds import open_schedules
+from lrstudy.analysis.open_comparisons import open_schedules
 
 DECIDED = {"until": "decided", "replicates": 4, "most": 16}
 FIXED = [[14, 15], [11, 13], [15, 16], [12, 12], [13, 15], [14, 12], [16, 14], [12, 15]]
@@ -92,3 +92,14 @@ def test_the_summary_tells_other_programs_the_replicates() -> None:
     assert target["verdict"] == "inconclusive"
     assert target["replicates_needed"] > 8
     assert target["seeds_needed"] is None
+
+
+def test_the_summary_says_what_makes_times_vary() -> None:
+    summary = analyse(study({"fixed": FIXED, "unsure": UNSURE}))
+    assert summary.confirm_replicates == 8
+    assert summary.components is not None
+    assert summary.variation == summary.components.sentence(3)
+    told = json.loads(summary.to_json())
+    assert told["replicates"] == 8
+    assert told["components"]["tuning"] == pytest.approx(summary.components.tuning)
+    assert "between seeds" in told["variation"]

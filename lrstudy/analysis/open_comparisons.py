@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from lrstudy.analysis.contest import Contest
 from lrstudy.analysis.families import ALPHA, Comparison, shares
 from lrstudy.analysis.judgement import Judgement, compare, judge
-from lrstudy.analysis.replicates import difference
+from lrstudy.analysis.replicates import Difference, difference
 from lrstudy.analysis.sequential_test import FEWEST_REPLICATES, chance_to_decide, levels
 from lrstudy.analysis.study_contest import StoreLike, contest_of
 
@@ -55,22 +55,29 @@ def open_comparisons(
 
 
 def _futile(contest: Contest, target: float, name: str, replicates: int, judgement: Judgement) -> bool:
-    last = contest.looks[-1] if contest.looks else replicates
     table = contest.replicates(target, contest.timing.clock, contest.timing.horizon)
     found = difference(table, name)
-    if found is None or found.error is None or found.degrees is None or replicates >= last:
-        return False
     undecided = [
         each for each in contest.others if (p := judgement.adjusted[target, each]) is None or p > ALPHA
     ]
     share = shares([question for question, _ in judgement.adjusted], contest.primary)[target]
-    level = levels(contest.looks, ALPHA * share / max(1, len(undecided)))[-1]
+    level = ALPHA * share / max(1, len(undecided))
+    return found is not None and futile(found, replicates, contest.looks, level, contest.margin)
+
+
+def futile(found: Difference, replicates: int, looks: tuple[int, ...], level: float, margin: float) -> bool:
+    """Return True if the last look will hardly decide a comparison, by what it shows after ``replicates``.
+
+    ``level`` is that of the comparison over all looks, ``margin`` that of equivalence.
+    """
+    if found.error is None or found.degrees is None or not looks or replicates >= looks[-1]:
+        return False
     chance = chance_to_decide(
         found.effect,
         found.error,
         found.degrees,
-        replicates / last,
-        level,
-        -math.log1p(-contest.margin),
+        replicates / looks[-1],
+        levels(looks, level)[-1],
+        -math.log1p(-margin),
     )
     return chance < FUTILE
