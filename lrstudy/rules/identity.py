@@ -19,6 +19,7 @@ NEUTRAL: Final[Mapping[str, Any]] = {
     "metrics": {},
     "loader": None,
     "columns": None,
+    "lengths": [],
 }
 # The same of a budget.
 NEUTRAL_BUDGET: Final[Mapping[str, Any]] = {

@@ -29,7 +29,8 @@ class ScheduleInfo:
     with its options; None: the task's.
 
     A space is as in a study file: ``{"low": …, "high": …, "log": …}``, a list of choices, or
-    ``"range-test"``: then the schedule's trial of that phase holds the range.
+    ``"range-test"``: then the schedule's trial of that phase holds the range. ``length`` is that of its
+    trials where it is not the study's: it is then the schedule ``of`` in a shorter training.
     """
 
     name: str
@@ -37,6 +38,8 @@ class ScheduleInfo:
     fixed: Mapping[str, Any]
     space: Mapping[str, Any]
     optimizer: Mapping[str, Any] | None = None
+    length: int | None = None
+    of: str = ""
 
     @property
     def range_tests(self) -> int:
@@ -142,6 +145,11 @@ class StudyInfo:
     def schedules(self) -> tuple[ScheduleInfo, ...]:
         """The schedules in the study file's order."""
         return tuple(_schedule(name, entry) for name, entry in self.spec["schedules"].items())
+
+    @property
+    def compared(self) -> tuple[ScheduleInfo, ...]:
+        """The schedules that train for the study's length: those that its verdicts compare."""
+        return tuple(schedule for schedule in self.schedules if schedule.length is None)
 
     @property
     def clock(self) -> str:
@@ -353,7 +361,8 @@ def _at(data: Any, path: str) -> Any:
 
 def _schedule(name: str, entry: Mapping[str, Any]) -> ScheduleInfo:
     if isinstance(entry.get("fixed"), dict) and isinstance(entry.get("space"), dict):
-        return ScheduleInfo(name, entry["kind"], entry["fixed"], entry["space"], entry.get("optimizer"))
+        rest = (entry.get("optimizer"), entry.get("length"), entry.get("of", ""))
+        return ScheduleInfo(name, entry["kind"], entry["fixed"], entry["space"], *rest)
     values = {key: value for key, value in entry.items() if key != "kind"}
     space = {key: value for key, value in values.items() if _is_space(value)}
     fixed = {key: value for key, value in values.items() if key not in space}
