@@ -93,7 +93,7 @@ def next_step_of(
         compared: the comparisons at the primary target.
     """
     primary = contest.primary
-    if primary is None:
+    if not isinstance(primary, float):
         return None
     names = tuple(each for each in contest.others if judgement.verdicts[primary, each] == "inconclusive")
     if not names:

@@ -9,6 +9,7 @@ from lrstudy.analysis.intervals import Interval
 from lrstudy.analysis.summary import Reach, Summary
 from lrstudy.report.figures.common import by_name, no_comparison, reference_runs, runs_each, tunings
 from lrstudy.report.sections.end_tables import end_sentence
+from lrstudy.report.sections.length_tables import length_sentence
 from lrstudy.report.sections.next_step_words import next_step_sentence
 from lrstudy.report.text import (
     arrival_words,
@@ -38,7 +39,7 @@ _Named = tuple[str, Reach]
 
 
 def headline(study: Summary) -> str:
-    """Return the ruling at the study's primary target, in one sentence."""
+    """Return the ruling at the study's primary target, in one sentence: on all lengths if it has several."""
     runs = sum(schedule.confirm_trials for schedule in study.schedules)
     if not runs:
         done = sum(schedule.tune_trials for schedule in study.schedules)
@@ -47,7 +48,7 @@ def headline(study: Summary) -> str:
         return f"No verdict yet: {counted(done, 'tuning trial')} ended, and no confirm run has started."
     if study.primary is None:
         return f"No verdict yet. {no_comparison(study)}"
-    sentence = _verdict(study, study.primary)
+    sentence = length_sentence(study) or _verdict(study, study.primary)
     return sentence if study.complete else f"So far: {sentence}"
 
 
@@ -63,6 +64,8 @@ def remarks(study: Summary) -> tuple[str, ...]:
     if step := next_step_sentence(study, study.run):
         sentences.append(step)
     others = [place for place in range(len(study.targets)) if place != study.primary]
+    if study.by_length is not None and study.primary is not None:
+        sentences.append(_verdict(study, study.primary))
     sentences += [_verdict(study, place) for place in others[-2:]]
     sentences += filter(None, [end_sentence(study)])
     if runs_each(study) <= 1:
@@ -148,7 +151,9 @@ def conditions(study: Summary) -> tuple[str, ...]:
 
 def _names_rules(study: Summary) -> bool:
     """Return True if the headline names the length of a trial and the rule of arrival."""
-    return study.primary is not None and _is_compared(study, study.primary)
+    if study.by_length is not None or study.primary is None:
+        return False
+    return _is_compared(study, study.primary)
 
 
 def _ways(study: Summary, place: int) -> list[_Named]:
