@@ -23,6 +23,7 @@ from lrstudy.analysis.verdict import POWER
 
 MOST_REPLICATES: Final = 10_000
 _SMALL: Final = 1e-6
+_CERTAIN: Final = 12.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +148,8 @@ def power(
     degrees = float(comparisons + 2) if replicates == 1 else degrees_of_freedom(replicates, comparisons)
     noncentral = abs(math.log(ratio)) / math.sqrt(max(variance, _SMALL) / replicates)
     limit = t_quantile(1 - level / (2 * max(1, comparisons)), degrees)
+    if noncentral > limit + _CERTAIN:  # beyond what the distribution function can be computed for
+        return 1.0
     return float(1 - special.nctdtr(degrees, noncentral, limit))
 
 

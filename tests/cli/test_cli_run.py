@@ -140,22 +140,46 @@ def test_plan_says_what_is_spent_and_what_can_be_seen(tmp_path: Path) -> None:
     assert (
         "those searched tune for the same: 3 trials, 12 epochs, 216 steps; nothing to tune: lipschitz" in page
     )
-    assert few["detectable"]["fewest_seeds"] == 6
-    assert set(few["detectable"]["speedup_by_variation"].values()) == {None}
-    assert "3 seeds can show no difference however large; 6 seeds can" in page
+    assert few["power"]["fewest_seeds"] == 6
+    assert "one tuning of each can show only" in page
+    assert "no number of seeds tells" in page
     assert few["gpu_hours"] == 0
     enough, page = said("--set", "budget.confirm_seeds=10", "--set", "resources.max_concurrent=1")
-    assert "find a speedup of 1.37× if they vary by 30%" in page
-    assert "That holds given the winners: verdicts allow for the luck of tuning too" in page
+    assert enough["power"]["speedup"] < (few["power"]["speedup"] or 1000)
+    assert "to find 2" in page or "to find 1.9" in page
+    assert "given the winners" not in page
     assert enough["lanes"]["lanes"] == 64
     assert f"up to 64 trials side by side in a worker ({enough['lanes']['reason']})" in page
     assert "at most" not in page
     untuned, page = said("--set", "budget.confirm_seeds=10", "--set", "schedules.fixed.lr=0.1")
-    assert not untuned["detectable"]["given_winners"]
-    assert "given the winners" not in page
+    assert not untuned["power"]["tuned"]
+    assert "1 schedule against the reference on 10 seeds, 4 of 5 studies find a speedup of 1." in page
+    _, page = said("--set", "schedules.fixed.lr=0.1")
+    assert "3 seeds can show no difference however large; 6 seeds can" in page
     _, page = said("--set", "budget.pruner=asha")
     assert "at most 10 trials, 40 epochs" in page
     assert enough["cpu_hours"] * 3600 == pytest.approx(enough["seconds"] - 5)  # a core, less Ray's start
+
+
+def test_plan_of_a_study_that_runs_until_it_is_decided_names_both_ends(tmp_path: Path) -> None:
+    path = tmp_path / "tiny.toml"
+    path.write_text(STUDY)
+    until = ["budget.replicates=4", "budget.until=decided", "budget.most=16"]
+    changes = [word for change in until for word in ("--set", change)]
+    found = json.loads(CliRunner().invoke(app, ["plan", str(path), "--json", *changes]).stdout)
+    assert found["most"] == {
+        "replicates": 16,
+        "trials": 4 * found["trials"],
+        "epochs": 4 * found["epochs"],
+        "seconds": pytest.approx(4 * found["seconds"]),
+    }
+    assert found["power"]["speedup"] < found["power"]["first_look"]
+    page = CliRunner().invoke(app, ["plan", str(path), *changes], env={"COLUMNS": "80"}).stdout
+    assert max(map(len, page.splitlines())) <= 80
+    said = " ".join(page.split())
+    assert "until decided, up to 16 tunings of those undecided: at most 160 trials, 640 epochs" in said
+    assert "after 4 tunings of each" in said
+    assert "with all 16" in said
 
 
 def test_plan_counts_all_replicates_and_says_what_they_share(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,19 +18,27 @@ if TYPE_CHECKING:
 
 @app.command()
 def plan(
-    study: StudyArgument, out: OutOption = "runs", set_: SetOption = None, as_json: JsonOption = False
+    study: StudyArgument,
+    out: OutOption = "runs",
+    set_: SetOption = None,
+    like: Annotated[
+        str | None, typer.Option(metavar="RUN", help="A finished run whose times vary like those to come.")
+    ] = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Show the trials of a study, the budget of each schedule, the time, and the speedups it can detect.
+    """Show the trials of a study, the budget of each schedule, the time, and the speedups it can show.
 
     The time is that of recorded trials if a run of the study is in --out, else measured for a second. A study
     that validate refuses is refused; one whose data are not fetched yet is planned without a time.
     """
     from lrstudy.cli.output import console
     from lrstudy.cli.views.plan import plan_of, show_plan
+    from lrstudy.cli.views.power import measured_in
     from lrstudy.cli.views.validate import check_parts
     from lrstudy.errors import InputError
     from lrstudy.rules.surroundings import output_to_stderr
     from lrstudy.spec import load_study
+    from lrstudy.store import open_store
     from lrstudy.tuning.start import make_importable
     from lrstudy.tuning.study_check import why_one_split
     from lrstudy.tuning.time_estimate import Estimate, estimate_function, estimate_seconds
@@ -47,7 +55,8 @@ def plan(
             estimate = Estimate(None, str(checked.missing[0]).rstrip("."))
         else:
             estimate = estimate_seconds(spec, checked.data, _earlier(spec, out))
-    planned: dict[str, Any] = plan_of(spec, estimate, why_one_split(spec, checked.data))
+    measured = None if like is None else measured_in(open_store(like))
+    planned: dict[str, Any] = plan_of(spec, estimate, why_one_split(spec, checked.data), measured)
     if as_json:
         typer.echo(json.dumps(planned, indent=2))
     else:

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import math
-from typing import Any, Final
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 
-from lrstudy.analysis import detectable_speedup, fewest_seeds
 from lrstudy.cli.terminal_table import line, names, numbers, table, words
+from lrstudy.cli.views.power import Measured, power_lines, power_of
 from lrstudy.records import Phase
 from lrstudy.rules.counting import counted
 from lrstudy.rules.durations import waiting_time
 from lrstudy.spec import Range, Space, Study
 from lrstudy.tuning.time_estimate import Estimate
 
-# Relative spreads of paired times to target: of a calm study, and of the studies in this repository.
-VARIATIONS: Final = (0.3, 0.6)
 _PARTS = ("dataset", "model", "loss", "optimizer")
 
 
-def plan_of(study: Study, estimate: Estimate, one_split: str = "") -> dict[str, Any]:
+def plan_of(
+    study: Study, estimate: Estimate, one_split: str = "", like: Measured | None = None
+) -> dict[str, Any]:
     """Return everything that ``lrstudy plan`` shows, as plain data.
 
-    ``one_split`` is why all replicates share one split of the data; empty if they do not.
+    ``one_split`` is why all replicates share one split of the data; empty if they do not. ``like`` are the
+    components of a finished study.
     """
     schedules: list[dict[str, Any]] = []
     for schedule in study.schedules:
@@ -70,7 +70,8 @@ def plan_of(study: Study, estimate: Estimate, one_split: str = "") -> dict[str, 
         "cpu_hours": _hours(study, estimate, study.resources.cpus * study.resources.workers),
         "gpu_hours": _hours(study, estimate, study.resources.gpus * study.resources.workers),
         "lanes": _lanes(estimate),
-        "detectable": _detectable(study),
+        "most": _at_most(study, estimate),
+        "power": power_of(study, like),
     }
 
 
@@ -100,24 +101,18 @@ def _lanes(estimate: Estimate) -> dict[str, Any] | None:
     }
 
 
-def _detectable(study: Study) -> dict[str, Any]:
-    """Return the smallest speedup that the planned seeds show in 4 of 5 studies, given the winners.
-
-    A speedup of None is never shown. ``given_winners``: something is tuned, so verdicts allow for the luck of
-    tuning as well, which is unknown before the study.
-    """
-    others = max(1, sum(schedule.length is None for schedule in study.schedules) - 1)
-    speedups = {
-        str(cv): None if math.isinf(ratio) else round(ratio, 3)
-        for cv in VARIATIONS
-        for ratio in [detectable_speedup(study.budget.confirm_seeds, cv, others)]
-    }
-    return {
-        "comparisons": others,
-        "fewest_seeds": fewest_seeds(others),
-        "speedup_by_variation": speedups,
-        "given_winners": any(study.tune_trials(schedule) > 1 for schedule in study.schedules),
-    }
+def _at_most(study: Study, estimate: Estimate) -> dict[str, Any] | None:
+    """Return the budget with the most replicates; None if the study does not run until it is decided."""
+    most = study.budget.most if study.budget.until == "decided" else None
+    if most is None:
+        return None
+    budget = study.trial_budget
+    trials = sum(
+        sum(budget.planned(searched=bool(each.space), range_tests=each.range_tests, replicates=most).values())
+        for each in study.schedules
+    )
+    seconds = None if estimate.seconds is None else estimate.seconds * trials / study.all_trials
+    return {"replicates": most, "trials": trials, study.clock: trials * study.length, "seconds": seconds}
 
 
 def show_plan(console: Console, plan: dict[str, Any]) -> None:
@@ -149,7 +144,7 @@ def show_plan(console: Console, plan: dict[str, Any]) -> None:
         ("budget", _budget(plan)),
         ("time", _time(plan)),
         ("lanes", _lanes_line(plan)),
-        ("shows", _power(plan)),
+        *power_lines(plan),
     )
     for label, text in lines:
         console.print(line(label, text, widths=[8], gap=2))
@@ -197,6 +192,8 @@ def _budget(plan: dict[str, Any]) -> str:
         said.append(f"nothing to tune: {', '.join(idle)}")
     if plan["replicates"] > 1:
         said.append(_tunings(plan))
+    if plan["most"]:
+        said.append(_undecided(plan))
     said.append(f"every winner runs on the same {counted(plan['confirm_seeds'], 'fresh seed')}")
     return "; ".join(said)
 
@@ -211,13 +208,23 @@ def _tunings(plan: dict[str, Any]) -> str:
     return f"{tunings}, each on a split of the data by itself"
 
 
+def _undecided(plan: dict[str, Any]) -> str:
+    """Return the largest budget of a study that runs until it is decided."""
+    most = plan["most"]
+    spent = f"{counted(most['trials'], 'trial')}, {counted(most[plan['clock']], _unit(plan))}"
+    tunings = f"up to {most['replicates']} tunings of those undecided"
+    return f"that is the first round; until decided, {tunings}: at most {spent}"
+
+
 def _time(plan: dict[str, Any]) -> str:
     if plan["seconds"] is None:
         return f"unknown ({plan['estimate']})"
     hours = f"{plan['cpu_hours']:.2g} CPU-hours"
     if plan["gpu_hours"]:
         hours += f", {plan['gpu_hours']:.2g} GPU-hours (timed on a CPU: an upper bound)"
-    return f"about {waiting_time(plan['seconds'])} ({plan['estimate']}); {hours}"
+    most = plan["most"]
+    longest = f", at most {waiting_time(most['seconds'])} until decided" if most else ""
+    return f"about {waiting_time(plan['seconds'])}{longest} ({plan['estimate']}); {hours}"
 
 
 def _lanes_line(plan: dict[str, Any]) -> str:
@@ -226,25 +233,6 @@ def _lanes_line(plan: dict[str, Any]) -> str:
         return "unknown"
     many = f"up to {lanes['lanes']} trials side by side in a worker" if lanes["lanes"] else "none"
     return f"{many} ({lanes['reason']})" + (f"; {lanes['advice']}" if lanes["advice"] else "")
-
-
-def _power(plan: dict[str, Any]) -> str:
-    """Return the smallest difference that the planned seeds can show, and the limits of that statement."""
-    seeds, power = plan["confirm_seeds"], plan["detectable"]
-    others = power["comparisons"]
-    if len(plan["schedules"]) == 1:
-        return "no comparison: there is one schedule"
-    against = f"{counted(others, 'schedule')} against the reference on {counted(seeds, 'seed')}"
-    if seeds < power["fewest_seeds"]:
-        return f"nothing: {against} can show no difference however large; {power['fewest_seeds']} seeds can"
-    ratios = power["speedup_by_variation"].items()
-    speedups = " or ".join(f"{ratio:.3g}× if they vary by {float(cv):.0%}" for cv, ratio in ratios)
-    shown = f"with {against}, 4 of 5 studies find a speedup of {speedups} (times to target, between seeds)"
-    if not power["given_winners"]:
-        return shown
-    return (
-        f"{shown}. That holds given the winners: verdicts allow for the luck of tuning too, so fewer find it"
-    )
 
 
 def describe(space: Space) -> str:
