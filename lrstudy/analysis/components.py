@@ -139,12 +139,12 @@ def power(
 
     >>> digits = Components(seed=0.12, tuning=0.06, split=0.1, replicates=1)
     >>> [round(power(digits, 1.5, replicates=r, seeds=3, comparisons=4), 2) for r in (1, 8, 16)]
-    [0.06, 0.39, 0.82]
+    [0.03, 0.36, 0.78]
     """
     variance = components.difference(seeds)
     if variance is None or not ratio > 0:
         return 0.0
-    degrees = float(comparisons + 2) if replicates == 1 else degrees_of_freedom(replicates, comparisons)
+    degrees = float(comparisons + 1) if replicates == 1 else degrees_of_freedom(replicates, comparisons)
     noncentral = abs(math.log(ratio)) / math.sqrt(max(variance, _SMALL) / replicates)
     limit = t_quantile(1 - level / (2 * max(1, comparisons)), degrees)
     return float(1 - special.nctdtr(degrees, noncentral, limit))

@@ -47,7 +47,8 @@ def adjusted(
 
     The chance of any false rejection in the study is at most 0.05, under any dependence.
 
-    >>> adjusted({(0.97, "step"): 0.01, (0.97, "cosine"): 0.03, (0.95, "step"): 0.01}, 0.97)
+    >>> found = adjusted({(0.97, "step"): 0.01, (0.97, "cosine"): 0.03, (0.95, "step"): 0.01}, 0.97)
+    >>> {name: round(p, 4) for name, p in found.items()}
     {(0.97, 'step'): 0.025, (0.97, 'cosine'): 0.0375, (0.95, 'step'): 0.05}
     """
     share = shares([question for question, _ in p_values], primary)

@@ -92,12 +92,12 @@ def show_verdict(console: Console, summary: Summary) -> None:
 def _verdict_row(clock: str, name: str, reach: Reach) -> tuple[str, ...]:
     from lrstudy.report.text import shown_time
 
-    low, high = reach.speedup.low, reach.speedup.high
+    low, high = reach.judged.low, reach.judged.high
     return (
         name,
         f"{reach.hits}/{reach.runs}",
         shown_time(clock, reach.mean_time.value),
-        _number(reach.speedup.value, ".2f"),
+        _number(reach.judged.value, ".2f"),
         "–" if low is None or high is None else f"{low:.2f} – {high:.2f}",
         reach.verdict + ("*" if _by_tuning(reach) else ""),
     )

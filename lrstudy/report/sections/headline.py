@@ -96,9 +96,9 @@ def _puzzling(study: Summary) -> bool:
     """Return True if an interval excludes 1 although its verdict is inconclusive."""
     return any(
         reach.verdict == "inconclusive"
-        and reach.speedup.low is not None
-        and reach.speedup.high is not None
-        and (reach.speedup.low > 1 or reach.speedup.high < 1)
+        and reach.judged.low is not None
+        and reach.judged.high is not None
+        and (reach.judged.low > 1 or reach.judged.high < 1)
         for schedule in study.schedules
         for reach in schedule.reach
     )
@@ -195,9 +195,9 @@ def _compared(study: Summary, goal: str, ways: Sequence[_Named]) -> str:
 def _faster(study: Summary, goal: str, faster: Sequence[_Named]) -> str:
     """List the schedules that were faster, the fastest first, each with its ratio and interval."""
     first, reach = faster[0]
-    if len(faster) == 1 and reach.speedup.value is not None:
-        times = number(reach.speedup.value, reach.speedup.low, reach.speedup.high)
-        how = f"{times} times as fast as {study.reference}{_interval_words(study, reach.speedup)}"
+    if len(faster) == 1 and reach.judged.value is not None:
+        times = number(reach.judged.value, reach.judged.low, reach.judged.high)
+        how = f"{times} times as fast as {study.reference}{_interval_words(study, reach.judged)}"
         return f"{first} reached {goal} {how}"
     if len(faster) > 3:
         named = f"{len(faster)} schedules, {_with_ratio(*faster[0])} first,"
@@ -213,7 +213,7 @@ def _interval_words(study: Summary, found: Interval) -> str:
 
 
 def _with_ratio(name: str, reach: Reach) -> str:
-    found = reach.speedup
+    found = reach.judged
     if found.value is None:
         return name
     if found.low is None and found.high is None:
