@@ -13,9 +13,10 @@ from lrstudy.analysis.families import END, Comparison, Question, primary_of
 from lrstudy.analysis.sequential_test import sizes_of
 from lrstudy.analysis.targets import choose_targets
 from lrstudy.analysis.timing import timing_of
-from lrstudy.analysis.trial_table import Readable, Trial, read_columns
+from lrstudy.analysis.trial_table import Readable, Trial, read_columns, with_best, without
 from lrstudy.records import Phase, Status
 from lrstudy.rules.arrival import stay_of
+from lrstudy.store.superseded import superseded_trials
 
 CONFIDENCE: Final = 0.95
 
@@ -70,6 +71,9 @@ def contest_of(
         shared=study.lanes > 0,
         stay=stay_of(rule_of_arrival),
     )
+    columns = without(columns, superseded_trials(study, columns.trials))
+    if study.judged:
+        columns = with_best(columns, metric)
     runs = {
         info.name: [
             run

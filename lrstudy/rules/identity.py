@@ -26,6 +26,7 @@ NEUTRAL_BUDGET: Final[Mapping[str, Any]] = {
     "replicates": 1,
     "until": "spent",
     "most": None,
+    "first_trials": None,
     "common_seed": False,
     "select": 0,
     "stop": "never",

@@ -68,6 +68,7 @@ FIELD_DOCS: Final[Mapping[str, str]] = {
     "budget.until": "Stop when the budget is spent, or double the replicates until all is decided.",
     "budget.most": "The most replicates until decided; left out: 8 times as many as the first.",
     "budget.trials": "Configurations that are tried per tuning, the same for all schedules.",
+    "budget.first_trials": "Configurations that the search was laid out for, if trials were added later.",
     "budget.tune_seeds": "Seeds that each configuration is tried on; the mean counts.",
     "budget.common_seed": "All configurations of a tuning are tried on the same seeds.",
     "budget.select": "The best configurations that are tried on further seeds; 0: none.",

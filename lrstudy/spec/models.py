@@ -144,12 +144,15 @@ class Budget(_Section):
     The ``asha`` pruner asks after ``grace_epochs`` epochs and then at ``reduction`` times as many, again and
     again, which trials continue. ``extend`` adds ``extend_trials`` configurations, before each generation of
     which a range whose end holds the best value so far is widened.
+
+    ``first_trials``: the search was laid out for so many configurations, and the others were added later.
     """
 
     replicates: int = Field(default=1, ge=1, le=MOST_REPLICATES)
     until: Literal["spent", "decided"] = "spent"
     most: int | None = Field(default=None, ge=2, le=MOST_REPLICATES)
     trials: int = Field(default=16, ge=1)
+    first_trials: int | None = Field(default=None, ge=1)
     confirm_seeds: int = Field(default=10, ge=1)
     search: Literal["tpe", "random", "qmc", "grid"] = "tpe"
     tune_seeds: int = Field(default=1, ge=1)
@@ -386,8 +389,11 @@ class Study(_Section):
         return self.budget.tune_seeds if schedule.space else 1
 
     def first_configurations(self, schedule: ScheduleSpec) -> int:
-        """Return the number of configurations before an extension: a range test takes the place of one."""
-        return self.budget.trials - schedule.range_tests
+        """Return the number of configurations that the search was laid out for, less a range test's place.
+
+        Configurations beyond them widen ranges (``budget.extend``) or were added to the study later.
+        """
+        return (self.budget.first_trials or self.budget.trials) - schedule.range_tests
 
     @property
     def all_trials(self) -> int:

@@ -62,6 +62,7 @@ name = "slow"
 batch_size = 32
 epochs = {epochs}
 [budget]
+objective = "best"
 trials = {trials}
 confirm_seeds = {seeds}
 search = "{search}"
