@@ -12,6 +12,7 @@ import numpy as np
 
 from lrstudy.analysis.aggregate import interquartile_mean
 from lrstudy.analysis.bands import levels_band, replicated_band
+from lrstudy.analysis.by_length import by_length, compare_lengths, length_questions
 from lrstudy.analysis.clusters import unit_means
 from lrstudy.analysis.components import components_of
 from lrstudy.analysis.contest import Contest
@@ -53,6 +54,7 @@ class StudyLike(Protocol):
     reference: str
     margin: float
     schedules: tuple[Any, ...]
+    compared: tuple[Any, ...]
     clock: str
     length: int
     target_clock: str
@@ -96,6 +98,8 @@ def analyse(
     ends = compare_ends(contest)
     end_p_values = end_questions(contest, ends)
     further = {question: end_p_values.get(question) for question in found.further}
+    lengths = compare_lengths(contest, study, levels)
+    further |= length_questions(lengths)
     judgement = judge(contest, compared, further)
     reached = [reach_target(contest, level, compared[level], judgement) for level in levels]
     rungs = ladder(columns, base, metric)
@@ -108,9 +112,9 @@ def analyse(
             ),
             ecdf=ecdf_of(columns, runs[info.name], metric, rungs, timing, times),
         )
-        for info in study.schedules
+        for info in study.compared
     )
-    untuned = {info.name for info in study.schedules if not info.space}
+    untuned = {info.name for info in study.compared if not info.space}
     schedules = with_break_even(schedules, untuned, levels, metric)
     # Recorded histories are all there is, also where one schedule has fewer seeds than another.
     planned = len(columns.trials) if "imported" in study.spec else _planned(study)
@@ -146,7 +150,9 @@ def analyse(
         declared=tuple(one for one in declared.values() if one.name != metric.name),
         arrival=found.arrival,
         end=end,
-        components=None if contest.primary is None else components_of(contest, contest.primary),
+        by_length=by_length(contest, study, lengths, judgement.adjusted),
+        shorter_trials=sum(trial.schedule not in runs for trial in columns.trials),
+        components=components_of(contest, contest.primary) if isinstance(contest.primary, float) else None,
         confirm_replicates=len({run.replicate for run in base}),
     )
 

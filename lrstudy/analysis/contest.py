@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lrstudy.analysis.bands import earliest
+from lrstudy.analysis.families import Question
 from lrstudy.analysis.hits import Hits, hits_of
 from lrstudy.analysis.replicates import Replicates
 from lrstudy.analysis.timing import Timing
@@ -23,8 +24,8 @@ from lrstudy.rules.objective import Objective
 class Contest:
     """A study's confirm runs by schedule, and how they are judged.
 
-    ``primary`` is the target that carries the verdict; ``looks`` are the numbers of replicates at which the
-    study is looked at, at most one of them where its size is fixed.
+    ``primary`` is the target, or other question, that carries the verdict; ``looks`` are the numbers of
+    replicates at which the study is looked at, at most one of them where its size is fixed.
     """
 
     columns: Columns
@@ -36,7 +37,7 @@ class Contest:
     margin: float
     confidence: float
     seed: int
-    primary: float | None = None
+    primary: Question | None = None
     looks: tuple[int, ...] = ()
 
     @property

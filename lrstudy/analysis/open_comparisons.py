@@ -36,7 +36,7 @@ def open_comparisons(
 
     ``further`` questions share the error with the targets.
     """
-    if contest.primary is None:
+    if not isinstance(contest.primary, float):
         return []
     if replicates < FEWEST_REPLICATES:
         return list(contest.others)

@@ -158,6 +158,46 @@ class Ends:
 
 
 @dataclass(frozen=True, slots=True)
+class LengthVerdict:
+    """A schedule's shortest length of training whose end reaches a target, in the mean.
+
+    ``means`` are the mean values at the end of each length. ``length`` is None where even the longest does
+    not reach the target; ``at_most``: the shortest does already. ``ratio`` is the reference's length over
+    this one: above 1, the schedule needs a shorter training; ``p_value`` is of its test after correction.
+    """
+
+    means: Values
+    length: Interval
+    at_most: bool
+    ratio: Interval
+    p_value: float | None
+    verdict: str
+    note: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields under stable names."""
+        return {
+            "means": list(self.means),
+            "length": {"value": self.length.value, "low": self.length.low, "high": self.length.high},
+            "at_most": self.at_most,
+            "ratio": {"ratio": self.ratio.value, "low": self.ratio.low, "high": self.ratio.high},
+            "p_value": self.p_value,
+            "verdict": self.verdict,
+            "note": self.note,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ByLength:
+    """A study of several lengths: for each target the verdict on each schedule, in their orders."""
+
+    clock: str
+    lengths: tuple[float, ...]
+    unit: str
+    verdicts: tuple[tuple[LengthVerdict, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class TunedTrial:
     """One tuning trial: its parameters, the objective it reached, how it ended."""
 

@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from lrstudy.analysis.arrival_rules import arrival_of
+from lrstudy.analysis.by_length import has_lengths, question
 from lrstudy.analysis.contest import Contest
-from lrstudy.analysis.families import END, Comparison, primary_of
+from lrstudy.analysis.families import END, Comparison, Question, primary_of
 from lrstudy.analysis.sequential_test import sizes_of
 from lrstudy.analysis.targets import choose_targets
 from lrstudy.analysis.timing import timing_of
-from lrstudy.analysis.trial_table import Readable, Trial, read_columns
+from lrstudy.analysis.trial_table import Readable, Trial, read_columns, with_best, without
 from lrstudy.records import Phase, Status
 from lrstudy.rules.arrival import stay_of
+from lrstudy.store.superseded import superseded_trials
 
 CONFIDENCE: Final = 0.95
 
@@ -69,15 +71,23 @@ def contest_of(
         shared=study.lanes > 0,
         stay=stay_of(rule_of_arrival),
     )
+    columns = without(columns, superseded_trials(study, columns.trials))
+    if study.judged:
+        columns = with_best(columns, metric)
     runs = {
         info.name: [
             run
             for run in _measured(columns.of(info.name, Phase.CONFIRM))
             if replicates is None or run.replicate <= replicates
         ]
-        for info in study.schedules
+        for info in study.compared
     }
     levels, rule = choose_targets(columns, runs[study.reference], metric, targets or study.targets)
+    primary: Question | None = primary_of(
+        study.goal.primary, levels, higher_is_better=metric.higher_is_better
+    )
+    if has_lengths(study) and isinstance(primary, float):
+        primary = question(primary)
     contest = Contest(
         columns,
         metric,
@@ -88,7 +98,7 @@ def contest_of(
         study.margin,
         CONFIDENCE,
         seed,
-        primary=primary_of(study.goal.primary, levels, higher_is_better=metric.higher_is_better),
+        primary=primary,
         looks=sizes_of(study),
     )
     # Runs that end once they have reached the last target have no value at the end to compare.

@@ -11,10 +11,12 @@ from typing import Any, Final
 from lrstudy.analysis.components import Components
 from lrstudy.analysis.intervals import Interval
 from lrstudy.analysis.results import (
+    ByLength,
     Curve,
     Ecdf,
     Ends,
     EndValue,
+    LengthVerdict,
     Levels,
     Price,
     Reach,
@@ -29,10 +31,12 @@ from lrstudy.rules.metrics import Metric
 
 __all__ = [
     "SUMMARY_VERSION",
+    "ByLength",
     "Curve",
     "Ecdf",
     "EndValue",
     "Ends",
+    "LengthVerdict",
     "Levels",
     "Price",
     "Reach",
@@ -91,7 +95,9 @@ class Summary:
     ``trial_length`` is the length of a trial in the study's own clock, ``trial_clock``.
     ``moment`` is the word for the time of an evaluation: "epoch" where there is one at the end of each.
     ``declared`` are the study's other metrics that have curves. ``arrival`` is the rule by which a run counts
-    as having reached a target (``rules.arrival``). ``end`` compares the values at the end of the training.
+    as having reached a target (``rules.arrival``). ``end`` compares the values at the end of the training,
+    and ``by_length`` the lengths that end at a target; ``shorter_trials`` are those of lengths below
+    ``trial_length``.
     ``planned`` are the trials of the whole study, over all schedules and phases. ``lanes`` is the
     largest number trained side by side in one process, 0 if each trained alone: with lanes no time is
     counted in seconds. ``components`` are the sources of variation in the time to the primary target, None
@@ -125,6 +131,8 @@ class Summary:
     declared: tuple[Metric, ...] = ()
     arrival: str = "first"
     end: Ends | None = None
+    by_length: ByLength | None = None
+    shorter_trials: int = 0
     components: Components | None = None
     confirm_replicates: int = 1
 
@@ -142,7 +150,7 @@ class Summary:
     @property
     def ended(self) -> int:
         """Number of the ``planned`` trials that have ended, over all schedules and phases."""
-        return sum(
+        return self.shorter_trials + sum(
             schedule.tune_trials + schedule.confirm_trials + schedule.price.range_test.trials
             for schedule in self.schedules
         )
@@ -170,6 +178,7 @@ class Summary:
             "lanes": self.lanes,
             "schedules": [_schedule_json(schedule) for schedule in self.schedules],
             "end": _end_json(self),
+            "by_length": _lengths_json(self),
             "replicates": self.confirm_replicates,
             "components": None if self.components is None else self.components.to_json(),
             "variation": self.variation,
@@ -178,6 +187,26 @@ class Summary:
             "provenance": dict(self.facts),
         }
         return json.dumps(_finite(data), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def _lengths_json(study: Summary) -> dict[str, Any] | None:
+    if study.by_length is None:
+        return None
+    found = study.by_length
+    return {
+        "clock": found.clock,
+        "lengths": list(found.lengths),
+        "paired_by": found.unit,
+        "targets": [
+            {
+                "target": target,
+                "schedules": [
+                    {"name": name, **one.to_json()} for name, one in zip(study.names, each, strict=True)
+                ],
+            }
+            for target, each in zip(study.targets, found.verdicts, strict=True)
+        ],
+    }
 
 
 def _end_json(study: Summary) -> dict[str, Any] | None:

@@ -19,8 +19,8 @@ def study_warnings(
     """Return all warnings: missing data first, then those of each schedule, then the budgets."""
     found = _missing_run_warnings(contest, schedules)
     tossed = []
-    tests = {info.name: range_tests_of(contest.columns, info.name) for info in study.schedules}
-    for info, schedule in zip(study.schedules, schedules, strict=True):
+    tests = {info.name: range_tests_of(contest.columns, info.name) for info in study.compared}
+    for info, schedule in zip(study.compared, schedules, strict=True):
         tune, confirm = (contest.columns.of(info.name, phase) for phase in (Phase.TUNE, Phase.CONFIRM))
         space = searched_space(info.space, tests[info.name])
         found += tuning_warnings(info.name, space, tune, confirm, contest.objective)
@@ -32,8 +32,8 @@ def study_warnings(
     found += toss_up_warnings(tossed)
     if complete:
         prices = {schedule.name: schedule.price for schedule in schedules}
-        planned = {info.name: study.trials if info.space else 1 for info in study.schedules}
-        replaced = {info.name: info.range_tests * study.tune_seeds for info in study.schedules}
+        planned = {info.name: study.trials if info.space else 1 for info in study.compared}
+        replaced = {info.name: info.range_tests * study.tune_seeds for info in study.compared}
         found += budget_warnings(prices, planned, replaced)
     return tuple(found)
 

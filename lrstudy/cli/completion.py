@@ -46,6 +46,22 @@ def schedules_of_study(context: typer.Context, incomplete: str) -> list[str]:
         return []
 
 
+def schedules_of_files(incomplete: str) -> list[str]:
+    """Return ``NAME=FILE`` for each schedule in the study file that is typed, or else in those here."""
+    import tomllib
+
+    _, _, file = incomplete.partition("=")
+    offered = []
+    for path in [file] if file.endswith(".toml") else study_files(file):
+        try:
+            study = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+            names = [*study.get("schedules", {}), *study.get("methods", {})]
+        except (OSError, ValueError, TypeError):
+            continue
+        offered += [f"{each}={path}" for each in names]
+    return _beginning(incomplete, offered)
+
+
 def data_sets(incomplete: str) -> list[str]:
     """Return the data sets of the catalog."""
     from lrstudy.catalog.task_parts import DATASETS

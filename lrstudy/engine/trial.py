@@ -17,11 +17,11 @@ from torch import nn
 
 from lrstudy.engine.epoch_steps import EpochSteps
 from lrstudy.engine.evaluation import Evaluations
-from lrstudy.engine.judgement import Judgement
 from lrstudy.engine.plain_step import mean_loss
 from lrstudy.engine.schedule_context import context_of
 from lrstudy.engine.step import build_step
 from lrstudy.engine.stretch import Stretch
+from lrstudy.engine.values_so_far import ValuesSoFar
 from lrstudy.engine.weight_average import WeightAverage
 from lrstudy.records import EvaluationRecord, Phase, Status
 from lrstudy.rules.metrics import CLIPPED_SHARE
@@ -113,7 +113,7 @@ class Training:
         self._place = EpochSteps(self.pipeline, self.order)
         self._training = False
         self._epoch = self._steps = self._samples = 0
-        self._judgement = Judgement(study, config.phase)
+        self._values = ValuesSoFar(study, config.phase)
         self._ended = False
 
     @property
@@ -131,7 +131,7 @@ class Training:
         """Return True if the budget is used up, the trial has diverged or its schedule has ended it."""
         watching = self._evaluations.watching
         ended = self._ended or (watching is not None and watching.ended)
-        return ended or self._judgement.diverged is not None or self._epoch >= self._study.built_in.epochs
+        return ended or self._values.diverged is not None or self._epoch >= self._study.built_in.epochs
 
     def run(self) -> Iterator[EvaluationRecord]:
         """Train to the end; yield a record after every epoch."""
@@ -170,7 +170,7 @@ class Training:
         if self._step.clip is not None:
             metrics[CLIPPED_SHARE] = self._step.clip.take_share()
         record = stretch.record(
-            evaluation=len(self._judgement) + 1,
+            evaluation=len(self._values) + 1,
             step=self._steps,
             samples=self._samples,
             epoch=float(self._epoch) if epoch_ends else self._samples / self.pipeline.rows_per_epoch,
@@ -178,13 +178,13 @@ class Training:
             metrics=metrics,
         )
         may_diverge = self._evaluations.watching is None
-        self._judgement.take(record, self._judged_model, may_diverge=may_diverge)
+        self._values.take(record, self._judged_model, may_diverge=may_diverge)
         self._setup_seconds = 0.0
         if epoch_ends:
             self._place.begin_epoch()
         if epoch_ends and not self.finished:
             started = self._clock()
-            self.schedule.after_epoch(self._judgement.latest)
+            self.schedule.after_epoch(self._values.latest)
             self._setup_seconds = self._clock() - started
         self._training = False
         return record
@@ -215,7 +215,7 @@ class Training:
                     return rates, sums.result()
             self._epoch += 1
             self._place.begin_epoch()
-            self.schedule.after_epoch(self._judgement.latest)
+            self.schedule.after_epoch(self._values.latest)
 
     @property
     def _evaluation_due(self) -> bool:
@@ -238,9 +238,9 @@ class Training:
         Call once, when ``finished`` (or when a pruner ended the trial: its caller then sets the status).
         """
         if self._evaluations.watching is not None:
-            return self._evaluations.watching.outcome(len(self._judgement))
-        outcome = self._judgement.outcome()
-        best_state = self._judgement.best_state
+            return self._evaluations.watching.outcome(len(self._values))
+        outcome = self._values.outcome()
+        best_state = self._values.best_state
         if best_state is not None and outcome.status is not Status.DIVERGED:
             self.model.load_state_dict(best_state)
             outcome.test = self._evaluations.measure("test")
@@ -249,7 +249,7 @@ class Training:
     @property
     def objective(self) -> float | None:
         """The value that tuning compares, after the last epoch; None if nothing finite was measured."""
-        return self._judgement.objective
+        return self._values.objective
 
     def end(self) -> None:
         """End the training as if its budget were used up."""
@@ -265,7 +265,7 @@ class Training:
             "rng": torch.get_rng_state(),
             "counters": [self._epoch, self._steps, self._samples],
             "setup_seconds": self._setup_seconds,
-            **self._judgement.state_dict(),
+            **self._values.state_dict(),
             "step": self._step.state_dict(),
         }
         if self._average is not None:
@@ -289,7 +289,7 @@ class Training:
             torch.mps.set_rng_state(state["mps_rng"].cpu())
         self._epoch, self._steps, self._samples = state["counters"]
         self._setup_seconds = state["setup_seconds"]
-        self._judgement.load_state_dict(state)
+        self._values.load_state_dict(state)
         self._step.load_state_dict(state.get("step", {}))
         if self._average is not None:
             self._average.load_state_dict(state["average"])

@@ -19,12 +19,14 @@ NEUTRAL: Final[Mapping[str, Any]] = {
     "metrics": {},
     "loader": None,
     "columns": None,
+    "lengths": [],
 }
 # The same of a budget.
 NEUTRAL_BUDGET: Final[Mapping[str, Any]] = {
     "replicates": 1,
     "until": "spent",
     "most": None,
+    "first_trials": None,
     "common_seed": False,
     "select": 0,
     "stop": "never",

@@ -46,6 +46,16 @@ def look_sizes(first: int, most: int) -> list[int]:
     return sizes
 
 
+def next_size(first: int, most: int, looks: Sequence[Look]) -> tuple[int, int]:
+    """Return the replicates at the next look, and those after it if something is open then.
+
+    >>> next_size(4, 20, [Look(4, ("a",), 8)])
+    (8, 16)
+    """
+    size = max(first, looks[-1].then) if looks else first
+    return size, max(size, min(2 * size, most))
+
+
 def replicates_of(first: int, looks: Iterable[Look], schedule: str, reference: str) -> int:
     """Return the number of replicates that a schedule has, or will have, after these looks."""
     planned = first

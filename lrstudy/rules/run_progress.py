@@ -55,6 +55,15 @@ class ScheduleProgress:
         self.diverged += record.status is Status.DIVERGED
         self.failed += record.status is Status.FAILED
 
+    def change(self, phase: Phase, planned: int, ended: int) -> None:
+        """Add to the planned and the ended runs after a search, once it is known which they are."""
+        if phase is Phase.SELECT:
+            self.select_planned += planned
+            self.select += ended
+        else:
+            self.confirm_planned += planned
+            self.confirm += ended
+
     def compare(self, value: float, objective: Objective) -> None:
         """Keep a value of the objective as the best if it is better."""
         self.best = value if self.best is None or objective.better(value, self.best) else self.best

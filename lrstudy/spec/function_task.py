@@ -32,6 +32,10 @@ def _metrics(raw: Any) -> Any:
     return {name: {"goal": value} if isinstance(value, str) else value for name, value in raw.items()}
 
 
+def _tuple(raw: Any) -> Any:
+    return tuple(raw) if isinstance(raw, list) else raw
+
+
 class FunctionTask(BaseModel):
     """The user's own training: ``train`` is called with a ``lrstudy.Trial`` for every trial.
 
@@ -43,6 +47,7 @@ class FunctionTask(BaseModel):
     train: str = Field(min_length=1)
     steps: int | None = Field(default=None, ge=1)
     epochs: int | None = Field(default=None, ge=1)
+    lengths: Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(_tuple)] = ()
     evaluate_every: int | None = Field(default=None, ge=1)
     steps_per_epoch: int | None = Field(default=None, ge=1)
     metrics: Annotated[dict[str, MetricSpec], BeforeValidator(_metrics)]

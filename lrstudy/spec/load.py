@@ -31,6 +31,7 @@ from lrstudy.spec.checks import (
 )
 from lrstudy.spec.function_task import FunctionTask, check_function_task
 from lrstudy.spec.hyperparameters import is_of_task
+from lrstudy.spec.lengths import at_lengths, budget_of_lengths, with_longest
 from lrstudy.spec.models import (
     Budget,
     Faults,
@@ -119,6 +120,8 @@ def parse_study(raw: Mapping[str, Any], where: str, overrides: Sequence[str] = (
             troubles.append(Trouble(key, "must be a table", f"Write [{key}] and its keys below it.", value))
             continue
         model = FunctionTask if key == "task" and "train" in value else declared
+        if key == "task":
+            value = with_longest(value)
         try:
             sections[key] = model.model_validate(value)
         except ValidationError as error:
@@ -154,7 +157,9 @@ def parse_study(raw: Mapping[str, Any], where: str, overrides: Sequence[str] = (
             check_metric_fits(task, sections["target"], troubles)
         if task is not None and "resources" in sections:
             check_clock(task, sections["target"], sections["resources"], troubles)
+    schedules = at_lengths(schedules, task, troubles)
     if "budget" in sections:
+        sections["budget"] = budget_of_lengths(sections["budget"], task, troubles)
         sections["budget"] = complete_budget(sections["budget"], sections.get("target"), troubles)
     problems += [_problem(where, trouble, text) for trouble in troubles]
     if problems:
@@ -168,7 +173,11 @@ def restore_study(stored: Mapping[str, Any], where: str) -> Study:
     data = {key: _without_null(value) for key, value in stored.items() if key in _TOP_LEVEL}
     for section, settings in BEFORE_REPLICATES.items():
         data[section] = {**settings, **data.get(section, {})}
-    data["schedules"] = {name: _restored(entry) for name, entry in stored.get("schedules", {}).items()}
+    data["schedules"] = {
+        name: _restored(entry)
+        for name, entry in stored.get("schedules", {}).items()
+        if "length" not in entry  # parsing adds those at shorter lengths again
+    }
     return parse_study(data, where)
 
 

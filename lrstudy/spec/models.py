@@ -74,8 +74,15 @@ class Loader(_Section):
     workers: int = Field(default=2, ge=0, le=256)
 
 
+Lengths = Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(_tuple)]
+"""Lengths of trials besides that of the study, in its clock."""
+
+
 class TaskSpec(_Section):
-    """The training task: data, model, loss, base optimizer and training length."""
+    """The training task: data, model, loss, base optimizer and training length.
+
+    ``lengths`` are shorter trainings in which every schedule is tuned and confirmed too.
+    """
 
     dataset: ComponentField
     model: ComponentField
@@ -83,6 +90,7 @@ class TaskSpec(_Section):
     optimizer: ComponentField = ComponentSpec(name="sgd", options={"lr": 0.1})
     batch_size: int = Field(ge=1)
     epochs: int = Field(ge=1)
+    lengths: Lengths = ()
     evaluate_every: int | None = Field(default=None, ge=1)
     validation: float = Field(default=0.2, gt=0, lt=1)
     test: float = Field(default=0.2, gt=0, lt=1)
@@ -136,12 +144,15 @@ class Budget(_Section):
     The ``asha`` pruner asks after ``grace_epochs`` epochs and then at ``reduction`` times as many, again and
     again, which trials continue. ``extend`` adds ``extend_trials`` configurations, before each generation of
     which a range whose end holds the best value so far is widened.
+
+    ``first_trials``: the search was laid out for so many configurations, and the others were added later.
     """
 
     replicates: int = Field(default=1, ge=1, le=MOST_REPLICATES)
     until: Literal["spent", "decided"] = "spent"
     most: int | None = Field(default=None, ge=2, le=MOST_REPLICATES)
     trials: int = Field(default=16, ge=1)
+    first_trials: int | None = Field(default=None, ge=1)
     confirm_seeds: int = Field(default=10, ge=1)
     search: Literal["tpe", "random", "qmc", "grid"] = "tpe"
     tune_seeds: int = Field(default=1, ge=1)
@@ -231,6 +242,8 @@ class ScheduleSpec(_Section):
 
     The names of ``fixed`` and ``space`` are parameters of the schedule or, with a dot, values of the task
     (``spec.hyperparameters``). A method has its own ``optimizer`` too; None: it trains with the task's.
+    ``length`` is that of its trials where it is not the study's: it is then the schedule ``of`` at one of
+    the task's further ``lengths``.
     """
 
     name: str
@@ -238,6 +251,8 @@ class ScheduleSpec(_Section):
     fixed: dict[str, Any] = {}
     space: dict[str, Space] = {}
     optimizer: ComponentField | None = None
+    length: int | None = None
+    of: str = ""
 
     @property
     def range_tests(self) -> int:
@@ -262,7 +277,16 @@ class ScheduleSpec(_Section):
     def to_store(self) -> dict[str, Any]:
         """The form it has in a store: fixed values apart from spaces."""
         space = {key: value.to_json() for key, value in self.space.items()}
-        return {"kind": self.kind, "fixed": dict(self.fixed), "space": space, **self._method()}
+        shorter = {} if self.length is None else {"length": self.length, "of": self.of}
+        return {"kind": self.kind, "fixed": dict(self.fixed), "space": space, **self._method(), **shorter}
+
+    def at_length(self, length: int) -> ScheduleSpec:
+        """Return the same schedule for a shorter training.
+
+        >>> ScheduleSpec(name="cosine", kind="cosine").at_length(10).name
+        'cosine@10'
+        """
+        return self.model_copy(update={"name": f"{self.name}@{length}", "length": length, "of": self.name})
 
     def _method(self) -> dict[str, Any]:
         """Return what makes it a method, under its key in a study file; nothing for a plain schedule."""
@@ -270,7 +294,10 @@ class ScheduleSpec(_Section):
 
 
 class Study(_Section):
-    """A whole study, checked. ``schedules`` keeps the study file's order."""
+    """A whole study, checked.
+
+    ``schedules`` keeps the study file's order; after them come the same at each of the further lengths.
+    """
 
     name: str
     seed: int
@@ -327,6 +354,11 @@ class Study(_Section):
         """The length of a trial in the study's clock."""
         return clock_of(dict(self.task))[1]
 
+    def length_of(self, schedule: str) -> int:
+        """Return the length of a schedule's trials in the study's clock."""
+        own = next((spec.length for spec in self.schedules if spec.name == schedule), None)
+        return self.length if own is None else own
+
     @property
     def goal(self) -> Goal:
         """The levels that the study is judged by, and the objective of its tuning."""
@@ -357,8 +389,11 @@ class Study(_Section):
         return self.budget.tune_seeds if schedule.space else 1
 
     def first_configurations(self, schedule: ScheduleSpec) -> int:
-        """Return the number of configurations before an extension: a range test takes the place of one."""
-        return self.budget.trials - schedule.range_tests
+        """Return the number of configurations that the search was laid out for, less a range test's place.
+
+        Configurations beyond them widen ranges (``budget.extend``) or were added to the study later.
+        """
+        return (self.budget.first_trials or self.budget.trials) - schedule.range_tests
 
     @property
     def all_trials(self) -> int:
@@ -372,9 +407,16 @@ class Study(_Section):
             for part in ("dataset", "model", "loss", "optimizer"):
                 data["task"][part] = getattr(self.task, part).to_json()
             data["task"]["metrics"] = self.task.declared
-        data["schedules"] = {schedule.name: schedule.to_json() for schedule in self.schedules}
+        own = (schedule for schedule in self.schedules if schedule.length is None)
+        data["schedules"] = {schedule.name: schedule.to_json() for schedule in own}
         plain: dict[str, Any] = json.loads(json.dumps(data))
         return plain
+
+    @property
+    def trials_of_whole_length(self) -> float:
+        """The number of trials of the study's length that cost as much as all of its trials."""
+        each = ((spec, sum(self.planned(spec).values())) for spec in self.schedules)
+        return sum(count * self.length_of(spec.name) / self.length for spec, count in each)
 
     def to_json(self) -> dict[str, Any]:
         """Return the study as a store keeps it: like ``resolved``, fixed values apart from spaces."""

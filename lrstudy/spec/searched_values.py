@@ -41,12 +41,14 @@ TASK_KEYS: Final[Mapping[str, Parameter]] = MappingProxyType(
 
 
 def study_of_trial(study: Study, schedule: str, params: Mapping[str, Any]) -> Study:
-    """Return the study that a trial trains: its method's optimizer and its searched values are in the task.
+    """Return the study that a trial trains: the task has its method's optimizer and length, and its values.
 
     The only place where a hyperparameter becomes a part of a task.
     """
     task = study.task
     method = next((spec for spec in study.schedules if spec.name == schedule), None)
+    if method is not None and method.length is not None:
+        task = task.model_copy(update={study.clock: method.length})
     if method is not None and method.optimizer is not None:
         task = task.model_copy(update={"optimizer": method.optimizer})
     for name, value in task_params(params).items():

@@ -58,6 +58,10 @@ def complete_budget(budget: Budget, target: Target | None, troubles: list[Troubl
     elif most is not None:
         remedy = 'Write until = "decided" too; replicates is the number for a fixed design.'
         troubles.append(Trouble("budget.most", 'needs until = "decided"', remedy, most))
+    if budget.first_trials is not None and budget.first_trials > budget.trials:
+        message = f"is above trials, {budget.trials}"
+        remedy = "Leave it out; only a study whose trials were raised later has it."
+        troubles.append(Trouble("budget.first_trials", message, remedy, budget.first_trials))
     if budget.select == 1 or budget.select > budget.trials:
         remedy = "Give 2 finalists or more, at most budget.trials; 0 leaves the phase out."
         troubles.append(Trouble("budget.select", "leaves nothing to choose from", remedy, budget.select))

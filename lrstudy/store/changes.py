@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from lrstudy.rules.extension import NUMBERS
 from lrstudy.rules.identity import deciding_part
 from lrstudy.store.study_info import StudyInfo
 
@@ -13,6 +14,8 @@ from lrstudy.store.study_info import StudyInfo
 MOST: Final = 12
 _LONGEST: Final = 60
 _ABSENT: Final = object()
+# The values of keys that ``deciding_part`` leaves out.
+_FEWEST: Final[Mapping[str, Any]] = {"replicates": 1, "until": "spent"}
 
 
 def changes_between(before: StudyInfo, now: StudyInfo) -> list[str]:
@@ -25,6 +28,43 @@ def changes_between(before: StudyInfo, now: StudyInfo) -> list[str]:
     if before.name != now.name:
         found.insert(0, f"name: {_shown(before.name)} → {_shown(now.name)}")
     return found
+
+
+def extension_between(before: StudyInfo, now: StudyInfo, study_file: str) -> list[tuple[str, int | str]]:
+    """Return the options of ``lrstudy extend`` that make the change, each with its value; none if it cannot.
+
+    ``study_file`` is where an added schedule is described; without one there is no option for it.
+    """
+    if before.name != now.name:
+        return []
+    old, new = _as_in_a_file(before), _as_in_a_file(now)
+    budgets = old.pop("budget", {}), new.pop("budget", {})
+    present, wanted = old.pop("schedules"), new.pop("schedules")
+    added = [name for name in wanted if name not in present]
+    kept = {name: wanted.get(name) for name in present}
+    if old != new or kept != present or (added and not study_file):
+        return []
+    numbers = _raised(*budgets)
+    if numbers is None:
+        return []
+    return [*numbers, *(("schedules", f"{name}={study_file}") for name in added)]
+
+
+def _raised(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str, int | str]] | None:
+    """Return the numbers of a budget that are higher now; None if something else differs."""
+    raised: dict[str, int | str] = {}
+    for key in dict.fromkeys([*old, *new]):
+        was, value = old.get(key, _FEWEST.get(key)), new.get(key, _FEWEST.get(key))
+        if was == value or (key == "until" and (was, value) == ("spent", "decided")):
+            continue
+        if f"budget.{key}" not in NUMBERS.values() or value is None or (was is not None and value < was):
+            return None
+        raised[key] = value
+    decided = new.get("until") == "decided"
+    # Only a fixed design gets more replicates; a study that runs until it is decided gets a higher cap.
+    if "replicates" in raised and decided:
+        return None
+    return [(name, raised[name]) for name in NUMBERS if name in raised]
 
 
 def listed_changes(changes: list[str]) -> str:

@@ -54,7 +54,7 @@ def _problems(place: Location, table: str, study: StudyInfo, found: Any) -> Iter
             yield Problem(str(place), field.name, message, DAMAGED_REMEDY)
     name = says.get(schema.STUDY_KEY, study.name.encode()).decode()
     spec_hash = says.get(schema.SPEC_HASH_KEY, study.spec_hash.encode()).decode()
-    if (name, spec_hash) != (study.name, study.spec_hash):
+    if name != study.name or spec_hash not in study.spec_hashes:
         message = (
             f"is of the study {name!r} ({spec_hash}) in the folder of {study.name!r} ({study.spec_hash}): "
             "two studies are mixed"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -29,7 +29,8 @@ class ScheduleInfo:
     with its options; None: the task's.
 
     A space is as in a study file: ``{"low": …, "high": …, "log": …}``, a list of choices, or
-    ``"range-test"``: then the schedule's trial of that phase holds the range.
+    ``"range-test"``: then the schedule's trial of that phase holds the range. ``length`` is that of its
+    trials where it is not the study's: it is then the schedule ``of`` in a shorter training.
     """
 
     name: str
@@ -37,6 +38,8 @@ class ScheduleInfo:
     fixed: Mapping[str, Any]
     space: Mapping[str, Any]
     optimizer: Mapping[str, Any] | None = None
+    length: int | None = None
+    of: str = ""
 
     @property
     def range_tests(self) -> int:
@@ -55,7 +58,9 @@ class StudyInfo:
     ``lanes`` is how many trials at most were trained side by side in a worker (0: each alone), and
     ``lanes_reason`` why: decided at the start, kept on continuation. ``fingerprints`` tell the data
     (and a user's own model) that it was started with from others; older stores have none. ``looks`` are those
-    at a study that is run until it is decided (``rules.looks``).
+    at a study that is run until it is decided, or that was extended (``rules.looks``). ``history`` has an
+    entry for each extension (``store.extended_info``). ``judged`` names the ``metric`` that the study is
+    judged by, if that is no longer the one that it was tuned for.
     """
 
     name: str
@@ -71,6 +76,21 @@ class StudyInfo:
     lanes_reason: str = ""
     fingerprints: dict[str, Any] = field(default_factory=dict)
     looks: list[dict[str, Any]] = field(default_factory=list)
+    history: list[dict[str, Any]] = field(default_factory=list)
+    judged: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def spec_hashes(self) -> tuple[str, ...]:
+        """The digests of the study before each extension and now: its files carry any of them."""
+        return (*(entry["spec_hash"][0] for entry in self.history), self.spec_hash)
+
+    @property
+    def first_numbers(self) -> dict[Phase, int]:
+        """The numbers from which runs after a reopened search are counted; empty if none was reopened."""
+        numbers: dict[str, int] = next(
+            (entry["numbers"] for entry in reversed(self.history) if entry.get("numbers")), {}
+        )
+        return {Phase(name): number for name, number in numbers.items()}
 
     @property
     def taken_looks(self) -> tuple[Look, ...]:
@@ -84,6 +104,11 @@ class StudyInfo:
     @property
     def metric(self) -> Metric:
         """The metric that the study is judged by."""
+        return metric_of(self.judged["metric"], self.declared_metrics) if self.judged else self.tuned_metric
+
+    @property
+    def tuned_metric(self) -> Metric:
+        """The metric that configurations are compared by, in which targets are given."""
         return metric_of(self.spec["target"]["metric"], self.declared_metrics)
 
     @property
@@ -98,7 +123,7 @@ class StudyInfo:
     @property
     def targets(self) -> list[float] | None:
         """The levels of the metric that count as converged; None where the report is to choose them."""
-        values = self.spec["target"].get("values")
+        values = self.goal.targets
         return list(values) if values else None
 
     @property
@@ -122,6 +147,11 @@ class StudyInfo:
         return tuple(_schedule(name, entry) for name, entry in self.spec["schedules"].items())
 
     @property
+    def compared(self) -> tuple[ScheduleInfo, ...]:
+        """The schedules that train for the study's length: those that its verdicts compare."""
+        return tuple(schedule for schedule in self.schedules if schedule.length is None)
+
+    @property
     def clock(self) -> str:
         """The clock of the study, in which the length of a trial is counted (``rules.clocks``)."""
         return clock_of(self.spec["task"])[0]
@@ -140,7 +170,9 @@ class StudyInfo:
     def goal(self) -> Goal:
         """The levels that the study is judged by, and the objective of its tuning."""
         target, budget = self.spec["target"], self.spec["budget"]
-        return Goal.of(target, budget, self.metric, self.clock, self.length)
+        goal = Goal.of(target, budget, self.tuned_metric, self.clock, self.length)
+        # Targets of another metric say nothing of this one.
+        return replace(goal, metric=self.metric, targets=None, primary=None) if self.judged else goal
 
     @property
     def budget(self) -> TrialBudget:
@@ -269,6 +301,11 @@ def _deeper_faults(data: Mapping[str, Any]) -> list[tuple[str, str]]:
     except (AttributeError, TypeError, ValueError):
         faults.append(("spec.task.metrics", "is not a table of metrics"))
     faults += _length_faults(spec["task"])
+    try:
+        if judged := data.get("judged", {}):
+            metric_of(judged["metric"], declared_metrics(spec["task"].get("metrics") or {}))
+    except (AttributeError, KeyError, TypeError, ValueError):
+        faults.append(("judged", "names no known metric"))
     if spec["target"]["reference"] not in spec["schedules"]:
         faults.append(("spec.target.reference", "is not one of the schedules"))
     for name, entry in spec["schedules"].items():
@@ -281,6 +318,8 @@ def _deeper_faults(data: Mapping[str, Any]) -> list[tuple[str, str]]:
         looks_of(data.get("looks", []))
     except (AttributeError, KeyError, TypeError, ValueError):
         faults.append(("looks", "is not a list of looks"))
+    if not _is_history(data.get("history", [])):
+        faults.append(("history", "is not a list of extensions"))
     if not isinstance(data.get("fingerprints", {}), dict):
         faults.append(("fingerprints", "has the wrong type"))
     try:
@@ -288,6 +327,21 @@ def _deeper_faults(data: Mapping[str, Any]) -> list[tuple[str, str]]:
     except ValueError:
         faults.append(("created_at", "is not a time"))
     return faults
+
+
+def _is_history(history: Any) -> bool:
+    """Return True if it is a list of extensions."""
+    phases = {phase.value for phase in Phase}
+    return isinstance(history, list) and all(
+        isinstance(entry, dict)
+        and isinstance(entry.get("changes"), dict)
+        and isinstance(hashes := entry.get("spec_hash"), list)
+        and [*map(type, hashes)] == [str, str]
+        and isinstance(numbers := entry.get("numbers", {}), dict)
+        and numbers.keys() <= phases
+        and all(isinstance(number, int) for number in numbers.values())
+        for entry in history
+    )
 
 
 def _length_faults(task: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -307,7 +361,8 @@ def _at(data: Any, path: str) -> Any:
 
 def _schedule(name: str, entry: Mapping[str, Any]) -> ScheduleInfo:
     if isinstance(entry.get("fixed"), dict) and isinstance(entry.get("space"), dict):
-        return ScheduleInfo(name, entry["kind"], entry["fixed"], entry["space"], entry.get("optimizer"))
+        rest = (entry.get("optimizer"), entry.get("length"), entry.get("of", ""))
+        return ScheduleInfo(name, entry["kind"], entry["fixed"], entry["space"], *rest)
     values = {key: value for key, value in entry.items() if key != "kind"}
     space = {key: value for key, value in values.items() if _is_space(value)}
     fixed = {key: value for key, value in values.items() if key not in space}

@@ -13,9 +13,11 @@ import pyarrow.compute as pc
 
 from lrstudy.errors import Problem, StoreError
 from lrstudy.records import EvaluationRecord, TrialRecord
+from lrstudy.rules.extension import Extended, extend_commands
 from lrstudy.rules.looks import Look
-from lrstudy.store.changes import changes_between, listed_changes
+from lrstudy.store.changes import changes_between, extension_between, listed_changes
 from lrstudy.store.chunks import CHUNK_ROWS, ChunkWriter, keep_rows
+from lrstudy.store.extended_info import extended_info
 from lrstudy.store.leftovers import clear_leftovers
 from lrstudy.store.location import Location, open_location
 from lrstudy.store.lock import WriterLock, lock_folder
@@ -57,30 +59,41 @@ class StoreWriter:
         *,
         keep: Mapping[str, int] | None = None,
         forget: Collection[str] = (),
+        extended: Extended | None = None,
         chunk_rows: int = CHUNK_ROWS,
     ) -> Self:
         """Start a store in ``location`` (the study's own folder), or continue an existing one.
 
         Evaluations of a trial that has no trial row are dropped, except those up to ``keep[trial_id]``,
         which a checkpoint covers. The rows of the trials to ``forget`` are dropped whole. A store of an
-        earlier schema version is continued in this one. Raises ``StoreError`` when the folder cannot be
-        written, belongs to another study, is being written by another process, or holds damaged files.
+        earlier schema version is continued in this one. ``extended``: ``study`` is an extension of the study
+        in the store, which becomes it before anything else is written. Raises ``StoreError`` when the folder
+        cannot be written, belongs to another study, is being written by another process, or holds damaged
+        files.
         """
         folder = open_location(location)
-        _refuse_other_study(folder, study)
+        _refuse_other_study(folder, study, extended)
         folder.create_folder()
         lock = lock_folder(folder)
         try:
-            return cls._open(folder, study, lock, dict(keep or {}), frozenset(forget), chunk_rows)
+            return cls._open(folder, study, lock, dict(keep or {}), frozenset(forget), extended, chunk_rows)
         except BaseException:
             lock.release()
             raise
 
     @staticmethod
-    def check(location: str | PathLike[str] | Location, study: StudyInfo) -> None:
-        """Raise the ``StoreError`` that ``create_or_open`` would, as far as can be told without writing."""
+    def check(
+        location: str | PathLike[str] | Location,
+        study: StudyInfo,
+        extended: Extended | None = None,
+        study_file: str = "",
+    ) -> None:
+        """Raise the ``StoreError`` that ``create_or_open`` would, as far as can be told without writing.
+
+        ``study_file`` is where ``study`` was read, for the remedy.
+        """
         folder = open_location(location)
-        _refuse_other_study(folder, study)
+        _refuse_other_study(folder, study, extended, study_file)
         folder.check_writable()
 
     @classmethod
@@ -91,16 +104,20 @@ class StoreWriter:
         lock: WriterLock,
         keep: dict[str, int],
         forget: frozenset[str],
+        extended: Extended | None,
         chunk_rows: int,
     ) -> Self:
-        before = _refuse_other_study(folder, study)
+        before = _refuse_other_study(folder, study, extended)
         clear_leftovers(folder)
         if before is None:
             (folder / STUDY_FILE).write(study.to_json().encode())
             return cls(folder, study, lock, resumed=False, chunk_rows=chunk_rows)
+        info = before
+        if extended is not None:
+            info = extended_info(before, study, extended, open_store(folder).trial_records())
         # Targets and resources may differ between two runs of one study: the report reads the latest.
         now = replace(
-            before,
+            info,
             spec=study.spec,
             fingerprints=study.fingerprints or before.fingerprints,
             schema_version=SCHEMA_VERSION,
@@ -239,7 +256,9 @@ def _covered(rows: Any, ended: Any, limits: Mapping[str, int]) -> Any:
     return covered
 
 
-def _refuse_other_study(folder: Location, study: StudyInfo) -> StudyInfo | None:
+def _refuse_other_study(
+    folder: Location, study: StudyInfo, extended: Extended | None = None, study_file: str = ""
+) -> StudyInfo | None:
     """Return what ``study.json`` says, None where there is no store; ``StoreError`` for another study's."""
     names = folder.names()
     if STUDY_FILE not in names:
@@ -250,12 +269,13 @@ def _refuse_other_study(folder: Location, study: StudyInfo) -> StudyInfo | None:
         return None
     file = folder / STUDY_FILE
     before = StudyInfo.from_json(file.read(), str(file))
-    if (before.name, before.spec_hash) == (study.name, study.spec_hash):
+    wanted = study.spec_hash if extended is None else extended.spec_hash
+    if (before.name, before.spec_hash) == (study.name, wanted):
         return before
-    raise StoreError(Problem(str(folder), "", *_difference(folder, before, study)))
+    raise StoreError(Problem(str(folder), "", *_difference(folder, before, study, study_file)))
 
 
-def _difference(folder: Location, before: StudyInfo, study: StudyInfo) -> tuple[str, str]:
+def _difference(folder: Location, before: StudyInfo, study: StudyInfo, study_file: str) -> tuple[str, str]:
     """A message on how the study of a store and the one to be written there differ, and the remedy."""
     if before.imported or study.imported:
         message = (
@@ -269,6 +289,9 @@ def _difference(folder: Location, before: StudyInfo, study: StudyInfo) -> tuple[
         by = before.versions.get("lrstudy", "another version")
         what = f"no key differs, but lrstudy {by} wrote it and counted other keys"
     message = f"belongs to the study {before.name!r} as it was; {what}"
+    if parts := extension_between(before, study, study_file):
+        command = extend_commands(str(folder), parts)
+        return message, f"To add what is missing to this run, whose trials stay as they are: {command}"
     remedy = (
         "Trials of two versions are never mixed. To run the changed study too, choose another --out or "
         f"another name; to continue the run as it began, undo the change or: lrstudy resume {folder}"

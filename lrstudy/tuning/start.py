@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from lrstudy.errors import InputError, Problem
 from lrstudy.records import EvaluationRecord
 from lrstudy.rules.child_import import ChildImport
+from lrstudy.rules.extension import Extended
 from lrstudy.spec import Study
 from lrstudy.store import Location, Store, StoreWriter, StudyInfo, open_location, open_store, study_folder
 from lrstudy.tuning.background_import import import_in_background
@@ -68,6 +69,8 @@ def prepare(
     data_root: Path | None = None,
     also_written: Sequence[Path] = (),
     forget: Collection[str] = (),
+    extended: Extended | None = None,
+    study_file: str = "",
 ) -> Iterator[Prepared]:
     """Check data, model, machine and folders, then open the store for the duration of the block.
 
@@ -75,8 +78,9 @@ def prepare(
     Ray once it knows which trials are missing.
 
     ``out`` is the parent of the study's folder; a ``Location`` is the study's folder itself. The trials to
-    ``forget`` are run again. ``also_written`` are folders that will be written when the study is over, such
-    as its report's.
+    ``forget`` are run again. ``extended``: ``study`` is the extension of the one that has a run there; the
+    run's ``study.json`` is rewritten after all checks. ``study_file`` is where ``study`` was read.
+    ``also_written`` are folders that will be written when the study is over, such as its report's.
 
     Raises ``InputError`` with the problems of all checks.
     """
@@ -110,22 +114,43 @@ def prepare(
         info = study_info(study, digests)
         problems += check_tracking(study, place)
         if problems or lacks_data:
-            collect(problems, lambda: StoreWriter.check(place, info))
+            collect(problems, lambda: StoreWriter.check(place, info, extended, study_file))
             raise InputError(problems)
         if not begins:
-            StoreWriter.check(place, info)  # first, so that another study's store is reported as such
+            # First, so that another study's store is reported as such.
+            StoreWriter.check(place, info, extended, study_file)
             check_continues(study, place, info, forget)
+            if extended is not None:
+                _check_lanes(study, place, data)
         if begins:  # else the store's choice holds: lanes and plain trials are never mixed
             choice = choose_lanes(study, data)
             info = replace(info, lanes=choice.lanes, lanes_reason=choice.reason)
         opened = time.time()
-        writer = stack.enter_context(StoreWriter.create_or_open(place, info, forget=forget))
+        writer = stack.enter_context(
+            StoreWriter.create_or_open(place, info, forget=forget, extended=extended)
+        )
         withdraw_stop(place, before=opened)  # an earlier run's; later requests are for this run
         store = open_store(place)
         run = StudyRun(study, writer, store.trial_records(), _evaluations(study, store))
         run.clean_up(place)  # a kill may have come after the last row and before this
         note = _lanes_note(study, writer.study, begins=begins)
         yield Prepared(run, place, note, _data_note(study, data), data, address, session, folders)
+
+
+def _check_lanes(study: Study, place: Location, data: TaskData | None) -> None:
+    """Raise ``InputError`` if a run trains side by side and an added schedule cannot be trained so."""
+    from lrstudy.engine.lanes import choose_lanes
+
+    stored = open_store(place).study
+    present = {schedule.name for schedule in stored.schedules}
+    added = [schedule.name for schedule in study.schedules if schedule.name not in present]
+    if not added or not stored.lanes:
+        return
+    choice = choose_lanes(study, data)
+    if not choice.lanes:
+        message = f"cannot be added to {place}, whose trials are trained side by side: {choice.reason}"
+        remedy = "Start a new run with all schedules in its study file, in another folder (--out)."
+        raise InputError(Problem("schedules", ", ".join(added), message, remedy))
 
 
 def _lanes_note(study: Study, stored: StudyInfo, *, begins: bool) -> str:

@@ -59,7 +59,7 @@ def estimate_seconds(study: Study, data: TaskData, run: Store | None = None) -> 
     if any(is_of_task(name) for schedule in study.schedules for name in schedule.space):
         basis += ", at the values of [task]"
     at_once = trials_at_once(study)
-    seconds = _START_SECONDS + study.all_trials * each / at_once
+    seconds = _START_SECONDS + study.trials_of_whole_length * each / at_once
     done = f"{basis}, {at_once} at once"
     return Estimate(seconds, done, steps, each, data.description, choice, advice)
 
@@ -71,7 +71,7 @@ def estimate_function(study: Study, run: Store | None = None) -> Estimate:
         basis = "no trial of it is recorded yet; lrstudy check measures some steps"
         return Estimate(None, basis, lanes=choose_lanes(study, None))
     at_once = trials_at_once(study)
-    seconds = _START_SECONDS + study.all_trials * each / at_once
+    seconds = _START_SECONDS + study.trials_of_whole_length * each / at_once
     basis = f"{basis}, {at_once} at once"
     return Estimate(seconds, basis, trial_seconds=each, lanes=choose_lanes(study, None))
 

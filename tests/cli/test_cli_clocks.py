@@ -41,6 +41,7 @@ steps = 40
 evaluate_every = 5
 metrics = { perplexity = { goal = "min", low = 1 } }
 [budget]
+objective = "best"
 trials = 1
 confirm_seeds = 3
 [resources]

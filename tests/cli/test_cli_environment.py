@@ -21,6 +21,7 @@ model = { name = "mlp", widths = [8] }
 batch_size = 32
 epochs = 3
 [budget]
+objective = "best"
 trials = 2
 confirm_seeds = 2
 [target]

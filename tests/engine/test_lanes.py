@@ -103,6 +103,17 @@ def run(group: LaneGroup) -> list[list[EvaluationRecord]]:
     return records
 
 
+def test_lanes_of_different_lengths_train_as_each_alone(data: TaskData) -> None:
+    whole = study(epochs=3, lengths=[2])
+    trials = [TrialConfig(name, Phase.TUNE, name, "fixed", {"lr": 0.1}, 0) for name in ("fixed", "fixed@2")]
+    group = LaneGroup(whole, data, trials, CPU)
+    together = run(group)
+    assert [len(rows) for rows in together] == [3, 2]
+    for rows, config in zip(together, trials, strict=True):
+        training = Training(whole, data, config, CPU)
+        assert_close(rows, list(training.run()))
+
+
 def assert_close(lane: list[EvaluationRecord], plain: list[EvaluationRecord]) -> None:
     assert len(lane) == len(plain)
     for ours, theirs in zip(lane, plain, strict=True):

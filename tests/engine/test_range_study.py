@@ -29,6 +29,7 @@ model = "softmax-regression"
 batch_size = 64
 epochs = 6
 [budget]
+objective = "best"
 trials = 3
 confirm_seeds = 2
 search = "random"

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from lrstudy.errors import StoreError
+from lrstudy.rules.extension import extend_commands
 from lrstudy.spec import Study, parse_study
 from lrstudy.store import StoreWriter, StudyInfo
-from lrstudy.store.changes import MOST, changes_between
+from lrstudy.store.changes import MOST, changes_between, extension_between
 
 CONTENT: dict[str, Any] = {
     "name": "s",
@@ -95,6 +96,48 @@ def test_what_may_change_between_two_runs_is_no_difference(paths: dict[str, Any]
     before, now = info(CONTENT), info(changed(**paths))
     assert before.spec_hash == now.spec_hash
     assert changes_between(before, now) == []
+
+
+@pytest.mark.parametrize(
+    ("paths", "command"),
+    [
+        ({"budget__confirm_seeds": 4}, "lrstudy extend 'my runs/s' --confirm-seeds 4"),
+        (
+            {"budget__replicates": 3, "budget__trials": 9},
+            "lrstudy extend 'my runs/s' --replicates 3 --trials 9",
+        ),
+        (
+            {"budget__replicates": 2, "budget__until": "decided", "budget__most": 8},
+            None,  # the run has one replicate: nothing to decide by
+        ),
+        ({"schedules__lipschitz": {}}, "lrstudy extend 'my runs/s' --schedule 'lipschitz=a study.toml'"),
+        ({"budget__confirm_seeds": 2}, None),
+        ({"budget__confirm_seeds": 4, "seed": 1}, None),
+        ({"budget__confirm_seeds": 4, "schedules__step": None}, None),
+        ({"schedules__lipschitz": {}, "schedules__fixed__lr": 0.2}, None),
+        ({"name": "other", "budget__confirm_seeds": 4}, None),
+        ({}, None),
+    ],
+)
+def test_a_change_that_an_extension_can_make_has_its_command(
+    paths: dict[str, Any], command: str | None
+) -> None:
+    parts = extension_between(info(CONTENT), info(changed(**paths)), "a study.toml")
+    assert (extend_commands("my runs/s", parts) if parts else None) == command
+
+
+def test_a_study_that_grows_until_decided_is_extended_by_its_cap() -> None:
+    fixed = info(changed(budget__replicates=2))
+    until = changed(budget__replicates=2, budget__until="decided", budget__most=8)
+    assert extension_between(fixed, info(until), "") == [("most", 8)]
+    more = changed(budget__replicates=2, budget__until="decided", budget__most=16)
+    assert extension_between(info(until), info(more), "") == [("most", 16)]
+    # Its first look would be another one.
+    assert not extension_between(
+        info(until),
+        info(changed(budget__replicates=4, budget__until="decided", budget__most=8)),
+        "",
+    )
 
 
 def test_targets_that_tuning_depends_on_are_told() -> None:

@@ -14,6 +14,7 @@ import torch
 from lrstudy.engine.lanes import choose_lanes
 from lrstudy.engine.start_group import start_group
 from lrstudy.records import Phase, Status
+from lrstudy.rules.early_stop import EarlyStop
 from lrstudy.rules.outcome import Outcome, learned
 from lrstudy.spec import Study, parse_study
 from lrstudy.store import Location, StoreWriter, TrialKey, open_location, open_store
@@ -61,9 +62,11 @@ name = "slow"
 batch_size = 32
 epochs = {epochs}
 [budget]
+objective = "best"
 trials = {trials}
 confirm_seeds = {seeds}
 search = "{search}"
+stop = "never"  # kills find trials half done
 [target]
 values = [{target}]
 reference = "fixed"
@@ -135,7 +138,7 @@ def run_study(file: Path, out: Path, address: str | None = None) -> None:
 def run_without_ray(study: Study, folder: Path, search_path: Sequence[Path] = ()) -> None:
     """Run a study in this process, one trial after the other: a run on Ray must have the same rows.
 
-    The study has one replicate, and neither a pruner nor a rule that ends its trials early.
+    The study has one replicate and no pruner.
     """
     assert study.budget.pruner == "none"
     make_importable(search_path)
@@ -149,13 +152,18 @@ def run_without_ray(study: Study, folder: Path, search_path: Sequence[Path] = ()
     ):
         patch.setenv("SLOW_NET", "0")
         while (config := controller.next()) is not None:
-            trial = RunningTrial(Job(config))
+            trial, early = RunningTrial(Job(config)), EarlyStop.of(study, Phase(config.phase), config.cap)
+            ended: Status | None = None
             in_lanes = lanes > 0 and config.phase is not Phase.RANGE_TEST
             group = start_group(study, data, [config], torch.device("cpu"), in_lanes=in_lanes)
             try:
                 for pause in group.run():
                     trial.add(list(pause.rows.values()))
+                    if group.active and early is not None and (ended := early.after(trial.rows)):
+                        group.finish(0)
                 outcome = group.outcome(0)
+                if ended is not None and outcome.status is Status.COMPLETED:
+                    outcome.status = ended
             except Exception as error:  # noqa: BLE001 - users' code may raise anything
                 outcome = Outcome(Status.FAILED, len(trial.rows), error=str(error))
             finally:

@@ -109,6 +109,7 @@ steps = {steps}
 evaluate_every = 10
 metrics = {{ val_loss = "min" }}
 [budget]
+objective = "best"
 trials = {trials}
 confirm_seeds = 1
 search = "random"

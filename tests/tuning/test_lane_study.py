@@ -39,7 +39,7 @@ def study(lanes: int | str = 4, **sections: Any) -> Study:
             "epochs": 3,
             "precision": "float64",
         },
-        "budget": {"trials": 4, "confirm_seeds": 3, "search": "random"},
+        "budget": {"trials": 4, "confirm_seeds": 3, "search": "random", "objective": "best"},
         "target": {"values": [0.8], "reference": "fixed"},
         "schedules": SCHEDULES,
         "resources": {"lanes": lanes},

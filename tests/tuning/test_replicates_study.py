@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,10 +14,12 @@ import torch
 from lrstudy.engine.trial import Training, TrialConfig
 from lrstudy.records import EvaluationRecord, Phase, Status, TrialRecord
 from lrstudy.rules.early_stop import EarlyStop
+from lrstudy.rules.extension import Extended, Extension, changed_keys
 from lrstudy.rules.seeding import replicate_seed
 from lrstudy.rules.trial_ids import trial_id, trial_number
 from lrstudy.spec import Study, parse_study
-from lrstudy.store import Store, open_store
+from lrstudy.spec.extend_study import extend_study
+from lrstudy.store import Store, StoreWriter, StudyInfo, open_location, open_store
 from lrstudy.tasks import load_data
 from lrstudy.tuning import prepare
 from lrstudy.tuning.driver.controller import Controller
@@ -148,3 +151,54 @@ def test_runs_ended_early_and_the_replicates_differ(store: Store) -> None:
 @pytest.mark.parametrize("trial", ["fixed-confirm-2.000", "fixed-tune-2.005", "lipschitz-tune-000"])
 def test_a_trial_of_any_replicate_is_repeated_bit_by_bit(store: Store, trial: str) -> None:
     assert repeat(store, study(replicates=2), trial).same
+
+
+@pytest.mark.cluster
+def test_an_extended_study_has_the_rows_of_one_planned_so(store: Store, tmp_path: Path) -> None:
+    """One with fewer replicates, seeds and schedules, of whose last trial only half is in the store."""
+    planned = study(replicates=2)
+    small = planned.model_copy(
+        update={
+            "budget": planned.budget.model_copy(update={"replicates": 1, "confirm_seeds": 1}),
+            "schedules": (planned.schedule("fixed"),),
+        }
+    )
+    place = tmp_path / "small"
+    kept = [
+        record
+        for record in store.trial_records()
+        if (record.schedule, record.replicate) == ("fixed", 1)
+        and (record.phase is not Phase.CONFIRM or trial_number(record.trial_id) == 0)
+    ]
+    ids = {record.trial_id for record in kept}
+    rows = [(key, row) for key, row in store.evaluation_records() if key.trial_id in ids]
+    before = StudyInfo("small", small.to_json(), small.spec_hash, 4, fingerprints=store.study.fingerprints)
+    with StoreWriter.create_or_open(place, before) as writer:
+        writer.append(rows, kept[:-1])
+    (tmp_path / "more.toml").write_text(
+        'name = "more"\n[task]\ndataset = "digits"\nmodel = "softmax-regression"\nbatch_size = 8\n'
+        "epochs = 1\n[schedules.lipschitz]\n"
+    )
+    extension = Extension(replicates=2, confirm_seeds=2, schedules=(f"lipschitz={tmp_path / 'more.toml'}",))
+    now = extend_study(small, extension, "small")
+    changes = changed_keys(small.to_json(), now.to_json())
+    first = open_store(place).trial_records()
+    with prepare(now, open_location(place), extended=Extended(extension, small.spec_hash, changes)) as ready:
+        assert ready.run.remaining == len(store.trial_records()) - len(first)
+        ready.start(lambda: None)
+    grown = open_store(place)
+    assert grown.trial_records()[: len(first)] == first
+    assert [*grown.study.history[0]["changes"]] == [
+        "budget.replicates",
+        "budget.confirm_seeds",
+        "schedules.lipschitz",
+    ]
+    assert stored(grown) == stored(store)
+
+
+def stored(store: Store) -> tuple[dict[str, Any], dict[tuple[str, int], Any]]:
+    """The trials and evaluations of a store by id, without times and places."""
+    never = dict.fromkeys(("started_at", "ended_at", "node", "device"))
+    trials = {record.trial_id: asdict(record) | never for record in store.trial_records()}
+    rows = {(key.trial_id, row.evaluation): untimed(row) for key, row in store.evaluation_records()}
+    return trials, rows

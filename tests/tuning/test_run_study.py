@@ -31,6 +31,7 @@ model = "softmax-regression"
 batch_size = 64
 epochs = 3
 [budget]
+objective = "best"
 trials = 4
 confirm_seeds = 3
 search = "random"

@@ -53,6 +53,7 @@ model = "same_parts:Net"
 batch_size = 16
 epochs = 2
 [budget]
+objective = "best"
 trials = 1
 confirm_seeds = 1
 [resources]

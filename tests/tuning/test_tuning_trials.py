@@ -205,10 +205,18 @@ DIVERGED = {"status": Status.DIVERGED, "objective": None}
         ([FAILED, FAILED, {"objective": 35.0}, {"objective": 35.0}], 2),
         ([FAILED, {"objective": 9.0}, {"objective": 10.0}, {"objective": 10.0}], 5),
         ([DIVERGED, {"objective": 1.0}, {"objective": 35.0}, {"objective": 35.0}], 2),
+        ([FAILED, FAILED, DIVERGED, DIVERGED], 2),
         ([FAILED] * 4, 5),
         ([DIVERGED] * 4, 5),
     ],
-    ids=["all of one failed", "one of one failed", "one of one diverged", "all failed", "all diverged"],
+    ids=[
+        "all of one failed",
+        "one of one failed",
+        "one of one diverged",
+        "failed or diverged",
+        "all failed",
+        "all diverged",
+    ],
 )
 def test_a_finalist_whose_trials_failed_or_diverged_is_ranked_by_the_others(
     outcomes: list[dict[str, Any]], winner: int

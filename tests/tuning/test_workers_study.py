@@ -65,8 +65,10 @@ epochs = 4
 metrics = {{ val_loss = "min" }}
 options = {{ fault = "{fault}" }}
 [budget]
+objective = "best"
 trials = 1
 confirm_seeds = 1
+stop = "never"
 [target]
 values = [0.3]
 [resources]

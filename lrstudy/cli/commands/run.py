@@ -35,4 +35,5 @@ def run(
 
     spec = load_study(study, set_ or [])
     with located_in(study):
-        run_study(spec, out, RunOptions(reports, address, quiet), (study.resolve().parent, Path.cwd()))
+        own = (study.resolve().parent, Path.cwd())
+        run_study(spec, out, RunOptions(reports, address, quiet), own, study_file=str(study))

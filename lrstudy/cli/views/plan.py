@@ -38,7 +38,7 @@ def plan_of(study: Study, estimate: Estimate, one_split: str = "") -> dict[str, 
                 "select_trials": trials[Phase.SELECT],
                 "confirm_trials": trials[Phase.CONFIRM],
                 # A range test is no longer than a trial.
-                study.clock: sum(trials.values()) * study.length,
+                study.clock: sum(trials.values()) * study.length_of(schedule.name),
                 "space": {name: describe(space) for name, space in schedule.space.items()},
                 "fixed": dict(schedule.fixed),
                 "optimizer": None if schedule.optimizer is None else schedule.optimizer.name,
@@ -50,6 +50,7 @@ def plan_of(study: Study, estimate: Estimate, one_split: str = "") -> dict[str, 
         "task": _task(study),
         "clock": study.clock,
         "length": study.length,
+        "lengths": sorted({study.length_of(schedule.name) for schedule in study.schedules}),
         "search": study.budget.search,
         "replicates": study.budget.replicates,
         "one_split": one_split or None,
@@ -85,7 +86,7 @@ def _hours(study: Study, estimate: Estimate, devices: float) -> float | None:
     """Return the device-hours of all trials, each on this many devices."""
     if estimate.trial_seconds is None:
         return None
-    return study.all_trials * estimate.trial_seconds * devices / 3600
+    return study.trials_of_whole_length * estimate.trial_seconds * devices / 3600
 
 
 def _lanes(estimate: Estimate) -> dict[str, Any] | None:
@@ -105,7 +106,7 @@ def _detectable(study: Study) -> dict[str, Any]:
     A speedup of None is never shown. ``given_winners``: something is tuned, so verdicts allow for the luck of
     tuning as well, which is unknown before the study.
     """
-    others = max(1, len(study.schedules) - 1)
+    others = max(1, sum(schedule.length is None for schedule in study.schedules) - 1)
     speedups = {
         str(cv): None if math.isinf(ratio) else round(ratio, 3)
         for cv in VARIATIONS
@@ -189,6 +190,8 @@ def _budget(plan: dict[str, Any]) -> str:
         trials = max(sum(schedule[phase] for phase in phases) for schedule in searched)
         cost = f"{counted(trials, 'trial')}, {counted(trials * length, unit)}"
         cost = f"{cost}, {counted(trials * length * steps, 'step')}" if steps else cost
+        if len(plan["lengths"]) > 1:
+            cost = f"{counted(trials, 'trial')} at each of {len(plan['lengths'])} lengths"
         said.append(f"{'all' if not idle else 'those searched'} tune for the same: {most}{cost}")
     if idle:
         said.append(f"nothing to tune: {', '.join(idle)}")

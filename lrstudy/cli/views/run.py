@@ -27,6 +27,7 @@ from lrstudy.tuning import log_file, prepare
 from lrstudy.tuning.cluster.ray_watch import ray_watched
 
 if TYPE_CHECKING:
+    from lrstudy.rules.extension import Extended
     from lrstudy.spec import Study
     from lrstudy.store import Store
     from lrstudy.tuning import Prepared
@@ -43,18 +44,31 @@ class RunOptions:
 
 @without_readers()
 def run_study(
-    study: Study, out: str | Location, options: RunOptions, own: Sequence[Path], forget: Collection[str] = ()
+    study: Study,
+    out: str | Location,
+    options: RunOptions,
+    own: Sequence[Path],
+    forget: Collection[str] = (),
+    extended: Extended | None = None,
+    study_file: str = "",
 ) -> None:
     """Run what is missing, then write the report and show the verdict.
 
-    ``out`` and ``forget`` are those of ``prepare``; ``own`` are the folders of users' own modules. Raises
+    ``own`` are the folders of users' own modules; the other arguments are those of ``prepare``. Raises
     ``StudyStoppedError`` if the study ends early, ``typer.Exit`` if trials failed.
     """
     screen = console()
     run = out if isinstance(out, Location) else study_folder(open_location(out), study.name)
     folder = report_folder(run, study.name, options.reports)
     with prepare(
-        study, out, address=options.address, search_path=own, also_written=[folder], forget=forget
+        study,
+        out,
+        address=options.address,
+        search_path=own,
+        also_written=[folder],
+        forget=forget,
+        extended=extended,
+        study_file=study_file,
     ) as ready:
         pressed = False
         for note in () if options.quiet else filter(None, (ready.data_note, ready.lanes_note)):

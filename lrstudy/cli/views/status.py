@@ -17,6 +17,7 @@ from lrstudy.rules.durations import waiting_time
 from lrstudy.rules.objective import Objective
 from lrstudy.rules.run_progress import ScheduleProgress, progress_of
 from lrstudy.store import Store, open_store, writer_of
+from lrstudy.store.superseded import superseded_trials
 
 SHOWN: Final = (Phase.TUNE, Phase.SELECT, Phase.CONFIRM)
 WATCH_SECONDS: Final = 2.0
@@ -73,16 +74,19 @@ class RunStatus:
 
 def read_status(store: Store) -> RunStatus:
     """Return the present status of the run in a store."""
-    ends = (record.ended_at for record in store.trial_records())
+    records = store.trial_records()
+    ends = (record.ended_at for record in records)
     ended = sorted(end.timestamp() for end in ends if end is not None)[-_LATEST:]
     pace = (ended[-1] - ended[0]) / (len(ended) - 1) if len(ended) > 1 else None
     study = store.study
+    superseded = superseded_trials(study, records)
+    lasting = [record for record in records if record.trial_id not in superseded]
     planned = {schedule.name: study.planned(schedule) for schedule in study.schedules}
     return RunStatus(
         study=study.name,
         metric=study.metric.name,
         objective=study.goal.objective,
-        schedules=progress_of(planned, store.trial_records(), study.goal.objective, imported=study.imported),
+        schedules=progress_of(planned, lasting, study.goal.objective, imported=study.imported),
         writer=writer_of(store.location),
         seconds_per_trial=pace,
     )

@@ -29,7 +29,7 @@ _SIGNS = {
     "unknown": "– unknown",
     "reference": "● reference",
 }
-_AS_TUNED = "That is true of these configurations: another tuning might find others."
+AS_TUNED = "That is true of these configurations: another tuning might find others."
 _Named = tuple[str, EndValue]
 
 
@@ -137,7 +137,7 @@ def end_sentence(study: Summary) -> str:
     if "inconclusive" in groups:
         parts.append(f"{_were(groups['inconclusive'])} inconclusive")
     tuned = end.unit == "seed" and any(schedule.tuned for schedule in study.schedules)
-    return f"{lead} {'; '.join(parts)}." + (f" {_AS_TUNED}" if tuned else "")
+    return f"{lead} {'; '.join(parts)}." + (f" {AS_TUNED}" if tuned else "")
 
 
 def _were(ways: Sequence[_Named]) -> str:

@@ -8,6 +8,7 @@ from lrstudy.analysis.intervals import Interval
 from lrstudy.analysis.summary import Reach, Summary
 from lrstudy.report.figures.common import by_name, no_comparison, reference_runs, runs_each
 from lrstudy.report.sections.end_tables import end_sentence
+from lrstudy.report.sections.length_tables import length_sentence
 from lrstudy.report.text import (
     arrival_words,
     interval,
@@ -35,7 +36,7 @@ _Named = tuple[str, Reach]
 
 
 def headline(study: Summary) -> str:
-    """Return the verdict at the study's hardest target, in one sentence."""
+    """Return the verdict at the study's hardest target, in one sentence: on all lengths if it has several."""
     runs = sum(schedule.confirm_trials for schedule in study.schedules)
     if not runs:
         done = sum(schedule.tune_trials for schedule in study.schedules)
@@ -44,7 +45,7 @@ def headline(study: Summary) -> str:
         return f"No verdict yet: {counted(done, 'tuning trial')} ended, and no confirm run has started."
     if study.hardest is None:
         return f"No verdict yet. {no_comparison(study)}"
-    sentence = _verdict(study, study.hardest)
+    sentence = length_sentence(study) or _verdict(study, study.hardest)
     return sentence if study.complete else f"So far: {sentence}"
 
 
@@ -58,6 +59,10 @@ def remarks(study: Summary) -> tuple[str, ...]:
     if not runs or not study.targets:
         return (*sentences, *filter(None, [end_sentence(study)]))
     easier = [place for place in range(len(study.targets)) if place != study.hardest]
+    if study.by_length is not None and study.hardest is not None:
+        sentences.append(
+            f"In trainings of {span(study.clock, study.length)}: {_verdict(study, study.hardest)}"
+        )
     sentences += [_verdict(study, place) for place in easier[-2:]]
     sentences += filter(None, [end_sentence(study)])
     if runs_each(study) <= 1:

@@ -18,13 +18,17 @@ from lrstudy.report.page_model import Page, Section
 from lrstudy.report.sections.cost_tables import ledger_table, winners_table
 from lrstudy.report.sections.end_tables import end_table
 from lrstudy.report.sections.headline import conditions, headline, remarks
+from lrstudy.report.sections.length_tables import length_table
 from lrstudy.report.sections.verdict_tables import measures_table, verdict_table
+from lrstudy.rules.counting import counted
 
 
 def study_page(study: Summary, made_at: datetime | None = None) -> Page:
     """A study's report; ``made_at`` is its only date, in the last line."""
     sections = [
-        Section("verdict", "The verdict", tables=(verdict_table(study), *end_table(study))),
+        Section(
+            "verdict", "The verdict", tables=(*length_table(study), verdict_table(study), *end_table(study))
+        ),
         Section(
             "evidence",
             "Speed of convergence",
@@ -46,7 +50,7 @@ def study_page(study: Summary, made_at: datetime | None = None) -> Page:
         Section(
             "ledger",
             "Ledger",
-            intro=("The cost of each schedule: all of its trials, winners and losers.",),
+            intro=_ledger_intro(study),
             tables=(ledger_table(study),),
         ),
     ]
@@ -85,6 +89,12 @@ def study_page(study: Summary, made_at: datetime | None = None) -> Page:
         tuple(sections),
         closing_line(made_at),
     )
+
+
+def _ledger_intro(study: Summary) -> tuple[str, ...]:
+    whole = "The cost of each schedule: all of its trials, winners and losers."
+    shorter = counted(study.shorter_trials, "trial")
+    return (whole, f"It leaves out {shorter} of shorter trainings.") if study.shorter_trials else (whole,)
 
 
 def closing_line(made_at: datetime | None, source: str = "the study's store") -> str:

@@ -25,7 +25,7 @@ from lrstudy.report.text import (
 from lrstudy.rules.arrival import stay_of
 from lrstudy.rules.counting import counted
 
-_SIGNS = {
+SIGNS = {
     "faster": "▲ faster",
     "slower": "▼ slower",
     "equivalent": "= equivalent",
@@ -79,7 +79,7 @@ def _verdict_row(study: Summary, index: int, reach: Reach) -> tuple[Cell, ...]:
             Cell("no run yet"),
             *(Cell(NO_VALUE, number=True) for _ in range(5 if in_seconds else 7)),
         )
-    said = _SIGNS.get(reach.verdict, reach.verdict)
+    said = SIGNS.get(reach.verdict, reach.verdict)
     verdict = Cell(said, verdict=reach.verdict, range=_decided_by(study, index, reach))
     return (
         name,

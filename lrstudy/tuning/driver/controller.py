@@ -25,8 +25,9 @@ class Controller:
         study: Study,
         finished: Iterable[TrialRecord] = (),
         learned: Mapping[str, float | None] = MappingProxyType({}),
+        first_numbers: Mapping[Phase, int] = MappingProxyType({}),
     ) -> None:
-        self._study = study
+        self._study, self._first_numbers = study, first_numbers
         self._specs = {spec.name: spec for spec in study.schedules}
         nothing = dict.fromkeys(Phase, 0)
         self._progress = {name: ScheduleProgress.of(name, nothing) for name in self._specs}
@@ -44,7 +45,9 @@ class Controller:
             for name, spec in self._specs.items():
                 if name in tunings or (schedules is not None and name not in schedules):
                     continue
-                tunings[name] = TuningTrials(self._study, spec, replicate, self._progress[name])
+                tunings[name] = TuningTrials(
+                    self._study, spec, replicate, self._progress[name], self._first_numbers
+                )
                 self._waiting.setdefault(replicate, 0)
         for name in self._specs:
             for record, learned in self._later.pop(name, []):

@@ -139,7 +139,8 @@ class Recorder(Callback):
             if running.rows:
                 phase = Phase(running.job.config.phase)
                 trials, worth = counts.get(phase, (0, 0.0))
-                done = share_done(running.rows[-1], self._study.clock, self._study.length)
+                length = self._study.length_of(running.job.config.schedule)
+                done = share_done(running.rows[-1], self._study.clock, length)
                 counts[phase] = trials + 1, worth + done
         return counts
 

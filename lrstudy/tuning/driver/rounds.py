@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Collection
 
 from lrstudy.rules.counting import counted
-from lrstudy.rules.looks import Look, look_sizes
+from lrstudy.rules.looks import Look, next_size
 from lrstudy.spec import Study
 from lrstudy.store import StoreWriter, open_store
 from lrstudy.tuning.driver.controller import Controller
@@ -42,10 +42,7 @@ class Rounds:
             return False
         if self._looks and not self._looks[-1].adds:
             return False
-        most = budget.most or budget.replicates
-        sizes = look_sizes(budget.replicates, most)
-        place = sum(look.adds for look in self._looks)
-        size, then = sizes[place], sizes[min(place + 1, len(sizes) - 1)]
+        size, then = next_size(budget.replicates, budget.most or budget.replicates, self._looks)
         unsettled = set(self._judge(self._writer, size))
         names = tuple(spec.name for spec in self._study.schedules if spec.name in unsettled)
         look = Look(size, names, then)

@@ -67,7 +67,7 @@ class StudyRun:
     ) -> None:
         self._study, self._writer = study, writer
         falls = {trial: learned([row.train_loss for row in epochs]) for trial, epochs in rows.items()}
-        self._controller = Controller(study, finished, falls)
+        self._controller = Controller(study, finished, falls, writer.study.first_numbers)
         every = (row.train_seconds + row.eval_seconds for epochs in rows.values() for row in epochs)
         self._limit = EpochLimit(study.faults.epoch_seconds, max(every, default=None))
         self._recorder: Recorder | None = None

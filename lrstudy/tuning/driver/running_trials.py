@@ -46,7 +46,7 @@ class RunningTrial:
             params={**config.params, **outcome.found},
             status=outcome.status,
             error=outcome.error,
-            length=None if config.phase is Phase.RANGE_TEST else study.length,
+            length=None if config.phase is Phase.RANGE_TEST else study.length_of(config.schedule),
             evaluations_run=outcome.evaluations,
             steps_run=None if end is None else end.step,
             epochs_run=None if end is None else end.epoch,

@@ -10,6 +10,10 @@ earlier configurations, never on the order in which trials end:
 - The configurations of an extension (``budget.extend``) are in generations too, for every search: before
   each the ranges are widened by the results so far (``extend_range``), and three of four suggestions of a
   generation are in the added part. If the search is not ``tpe`` the others are random.
+
+Trials that are added to a study change no earlier suggestion, because a generation's suggestions do not
+depend on its size. ``random`` and ``qmc`` continue their sequences, and ``tpe`` its generations. A grid has
+its size from ``budget.first_trials``; those added to it are random.
 """
 
 from __future__ import annotations
@@ -41,21 +45,24 @@ class Search:
         self._budget, self._task, self._schedule = study.budget, study.task, schedule
         self._seed = derive_seed(seed, "search", schedule.name)
         self._higher_is_better = study.objective.higher_is_better
-        self._trials = study.first_configurations(schedule)
+        self._first = study.first_configurations(schedule)  # what startup and grid are laid out for
+        self._total = study.budget.trials - schedule.range_tests
+        # Suggestions from this number on widen the ranges.
+        self._widening = self._first if study.budget.extend else None
         self._suggested: list[dict[str, Any]] = []
 
     @property
     def startup_trials(self) -> int:
         """The number of TPE's suggestions that use no results."""
-        return min(10, max(4, self._trials // 2), self._trials)
+        return min(10, max(4, self._first // 2), self._first)
 
     def needed(self, number: int) -> int:
         """Return the number of first configurations that must be finished before suggestion ``number``."""
         if not self._schedule.space:
             return 0
         size = self._budget.generation
-        if number >= self._trials:
-            return self._trials + (number - self._trials) // size * size
+        if self._widens(number):
+            return self._first + (number - self._first) // size * size
         if self._budget.search != "tpe" or number < self.startup_trials:
             return 0
         return self.startup_trials + (number - self.startup_trials) // size * size
@@ -81,7 +88,7 @@ class Search:
         """Yield the study's space, then that of every generation of the extension."""
         space = dict(self._schedule.space)
         yield space
-        for seen in range(self._trials, len(history) + 1, self._budget.generation):
+        for seen in range(self._first, len(history) + 1, self._budget.generation):
             space = widen(space, history[:seen], self._declared, higher_is_better=self._higher_is_better)
             yield space
 
@@ -92,7 +99,7 @@ class Search:
 
     def _next_generation(self, first: int, history: Sequence[Evaluated]) -> list[dict[str, Any]]:
         history = history[: self.needed(first)]
-        extending = first >= self._trials
+        extending = self._widens(first)
         *_, before, space = self._schedule.space, *self._spaces(history if extending else ())
         coordinates = Coordinates(space, self._schedule.fixed)
         study = self._optuna_study(self._sampler(first, coordinates), coordinates, history)
@@ -108,12 +115,18 @@ class Search:
         return suggestions
 
     def _generation_size(self, first: int) -> int:
-        if first >= self._trials:
+        if self._widens(first):
             return self._budget.generation
+        end = self._total if self._widening is None else self._widening
+        if self._budget.search == "grid":
+            return self._first if first < self._first else end - first
         if self._budget.search != "tpe":
-            return self._trials
+            return end - first
         size = self.startup_trials if first < self.startup_trials else self._budget.generation
-        return min(size, self._trials - first)
+        return min(size, end - first)
+
+    def _widens(self, number: int) -> bool:
+        return self._widening is not None and number >= self._widening
 
     def _sampler(self, first: int, coordinates: Coordinates) -> BaseSampler:
         seed = derive_seed(self._seed, "generation", first)
@@ -127,7 +140,7 @@ class Search:
             if search == "qmc" and first == 0:
                 return QMCSampler(seed=seed, scramble=True, warn_independent_sampling=False)
             if search == "grid" and first == 0:
-                return GridSampler(coordinates.grid(self._trials), seed=seed)
+                return GridSampler(coordinates.grid(self._first), seed=seed)
             return RandomSampler(seed)
 
     def _optuna_study(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from lrstudy.engine.trial import TrialConfig
@@ -12,44 +12,11 @@ from lrstudy.rules.configurations import Configuration, configuration, rank
 from lrstudy.rules.run_progress import ScheduleProgress
 from lrstudy.rules.seeding import derive_seed, replicate_seed
 from lrstudy.rules.trial_ids import trial_id, trial_number
+from lrstudy.rules.winners import finalists_of, params_key, winner_of
 from lrstudy.spec import ScheduleSpec, Study
 from lrstudy.tuning.driver.extend_range import Evaluated
+from lrstudy.tuning.driver.phase_trials import PhaseTrials
 from lrstudy.tuning.driver.suggestions import Search
-
-
-class _PhaseTrials:
-    """The trials of one phase by number: those that were handed out and those with a record."""
-
-    def __init__(self, planned: int) -> None:
-        self.planned = planned
-        self.records: dict[int, TrialRecord] = {}
-        self._started: set[int] = set()
-        self._first = 0  # no smaller number is missing
-
-    def start(self, number: int) -> None:
-        """Note that a trial was handed out."""
-        self._started.add(number)
-
-    def end(self, number: int, record: TrialRecord) -> None:
-        """Add a record; the trial may have been handed out by an earlier driver."""
-        self._started.add(number)
-        self.records[number] = record
-
-    def missing(self) -> int | None:
-        """Return the smallest planned number that was not handed out, or None."""
-        while self._first in self._started:
-            self._first += 1
-        return self._first if self._first < self.planned else None
-
-    @property
-    def ended(self) -> bool:
-        """Return True if every planned trial has a record."""
-        return len(self.records) >= self.planned
-
-    @property
-    def running(self) -> int:
-        """The number of trials that were handed out and have no record."""
-        return len(self._started) - len(self.records)
 
 
 class TuningTrials:
@@ -57,9 +24,18 @@ class TuningTrials:
 
     All seeds follow from the replicate's root seed and not from the schedule: trial n of every schedule
     starts from the same weights and gets the data in the same order, so that comparisons are paired.
+
+    ``first_numbers`` are those of the runs after a search that an extension has reopened.
     """
 
-    def __init__(self, study: Study, spec: ScheduleSpec, replicate: int, progress: ScheduleProgress) -> None:
+    def __init__(
+        self,
+        study: Study,
+        spec: ScheduleSpec,
+        replicate: int,
+        progress: ScheduleProgress,
+        first_numbers: Mapping[Phase, int] = MappingProxyType({}),
+    ) -> None:
         self._study, self._spec, self._replicate, self._progress = study, spec, replicate, progress
         self._objective = study.objective
         self._root = replicate_seed(study.seed, replicate)
@@ -69,7 +45,11 @@ class TuningTrials:
             searched=bool(spec.space), range_tests=spec.range_tests, replicates=1
         )
         progress.plan(planned)
-        self._phases = {phase: _PhaseTrials(planned[phase]) for phase in Phase}
+        self._phases = {
+            # Without a search space there is one configuration, which always wins.
+            phase: PhaseTrials(planned[phase], first_numbers.get(phase, 0) if spec.space else 0)
+            for phase in Phase
+        }
         self._learned: dict[str, float | None] = {}
         self._tried: dict[int, Configuration[TrialRecord]] = {}
         self._best: Configuration[TrialRecord] | None = None  # of those that did not fail
@@ -94,13 +74,10 @@ class TuningTrials:
         """The best configuration after the search and the selection; None before, or if all failed."""
         if not self._phases[Phase.TUNE].ended:
             return None
-        if not self._finalists:
-            return self._best
         if not self._phases[Phase.SELECT].ended:
             return None
-        places = range(len(self._finalists))
-        selected = [one for place in places if not (one := self._selected(place)).failed]
-        return min(selected, key=lambda one: rank(one, self._objective), default=self._best)
+        places = range(self._phases[Phase.SELECT].planned // self._study.budget.select_seeds)
+        return winner_of(self._best, [self._selected(place) for place in places], self._objective)
 
     def next(self) -> TrialConfig | None:
         """Return the next trial to run; None while it depends on running trials, and after the last."""
@@ -111,14 +88,14 @@ class TuningTrials:
             return self._suggest(number)
         if not self._phases[Phase.TUNE].ended:
             return None
-        if (number := self._phases[Phase.SELECT].missing()) is not None:
-            finalist = self._finalists[number // self._study.budget.select_seeds]
-            return self._start(Phase.SELECT, number, dict(finalist.params))
-        number = self._phases[Phase.CONFIRM].missing()
-        winner = None if number is None else self.winner
-        if number is None or winner is None:
+        if (place := self._phases[Phase.SELECT].missing()) is not None:
+            finalist = self._finalists[place // self._study.budget.select_seeds]
+            return self._start(Phase.SELECT, place, dict(finalist.params))
+        place = self._phases[Phase.CONFIRM].missing()
+        winner = None if place is None else self.winner
+        if place is None or winner is None:
             return None
-        return self._start(Phase.CONFIRM, number, dict(winner.params))
+        return self._start(Phase.CONFIRM, place, dict(winner.params))
 
     def take_back(self, record: TrialRecord, learned: float | None) -> bool:
         """Take the record of a trial; return True if others may depend on it.
@@ -127,38 +104,31 @@ class TuningTrials:
         """
         number, phase = trial_number(record.trial_id), record.phase
         trials = self._phases[phase]
-        if number not in trials.records:
-            self._progress.add(record)
+        known, counted = number in trials.records, trials.counted
         trials.end(number, record)
+        if not known:
+            self._progress.add(record)
+            if trials.counted == counted:
+                self._progress.change(phase, 0, -1)
         self._learned[record.trial_id] = learned
         if phase is Phase.RANGE_TEST:
             self._narrow(record)
         elif phase is Phase.TUNE:
             self._evaluate(number // self._repeats)
+        elif phase is Phase.SELECT or number not in trials.numbers:
+            self._plan_runs()
         return phase is not Phase.CONFIRM
 
     @property
     def _finalists(self) -> list[Configuration[TrialRecord]]:
         """The configurations of the selection, the best first; known once the search has ended."""
-        if not self._phases[Phase.SELECT].planned:
-            return []
-        return self._best_of(self._tried.values())[: self._study.budget.select]
-
-    def _best_of(self, tried: Iterable[Configuration[TrialRecord]]) -> list[Configuration[TrialRecord]]:
-        """Return different configurations that did not fail, the best first.
-
-        A search may suggest the same choices twice.
-        """
-        different: dict[str, Configuration[TrialRecord]] = {}
-        for one in sorted(tried, key=lambda one: rank(one, self._objective)):
-            if not one.failed:
-                different.setdefault(json.dumps(one.params, sort_keys=True), one)
-        return list(different.values())
+        return finalists_of(self._tried.values(), self._study.budget.select, self._objective)
 
     def _selected(self, place: int) -> Configuration[TrialRecord]:
         """Return a finalist with the trials of its selection in place of those that made it one."""
         seeds = self._study.budget.select_seeds
-        records = [self._phases[Phase.SELECT].records[place * seeds + seed] for seed in range(seeds)]
+        select = self._phases[Phase.SELECT]
+        records = [select.records[number] for number in select.numbers[place * seeds : (place + 1) * seeds]]
         return configuration(place, records, lambda record: self._learned.get(record.trial_id))
 
     def _suggest(self, number: int) -> TrialConfig | None:
@@ -189,26 +159,35 @@ class TuningTrials:
         """
         if self._study.goal.stop == "never" or self._objective.arrival is None:
             return None
-        best = self._best_of(self._tried[number] for number in range(count))
         finalists = max(1, self._study.budget.select)
+        known = (self._tried[number] for number in range(count))
+        best = finalists_of(known, finalists, self._objective)
         last = best[finalists - 1].objective if len(best) >= finalists else None
         return None if last is None else last * self._repeats
 
     def _start(
-        self, phase: Phase, number: int, params: Mapping[str, Any], cap: float | None = None
+        self, phase: Phase, place: int, params: Mapping[str, Any], cap: float | None = None
     ) -> TrialConfig:
-        self._phases[phase].start(number)
+        number = self._phases[phase].start(place)
         name = trial_id(self._spec.name, phase, number, self._replicate)
-        seed = derive_seed(self._root, phase.value, self._seed_place(phase, number))
         return TrialConfig(
-            name, phase, self._spec.name, self._spec.kind, dict(params), seed, self._replicate, cap
+            name,
+            phase,
+            self._spec.name,
+            self._spec.kind,
+            dict(params),
+            self._seed(phase, place),
+            self._replicate,
+            cap,
         )
 
-    def _seed_place(self, phase: Phase, number: int) -> int:
-        """Return the number of a trial's seed in its phase: configurations that are compared share them."""
+    def _seed(self, phase: Phase, place: int) -> int:
+        """Return the seed of a trial by its place in its phase; configurations that are compared share it."""
         if phase is Phase.TUNE and self._study.budget.common_seed:
-            return number % self._repeats
-        return number % self._study.budget.select_seeds if phase is Phase.SELECT else number
+            place %= self._repeats
+        elif phase is Phase.SELECT:
+            place %= self._study.budget.select_seeds
+        return derive_seed(self._root, phase.value, place)
 
     def _evaluate(self, index: int) -> None:
         """Add a configuration once every trial of it has a record."""
@@ -225,19 +204,29 @@ class TuningTrials:
             self._best = tried
             if tried.objective is not None:
                 self._progress.compare(tried.objective, self._objective)
-        if self._phases[Phase.TUNE].ended:
-            self._drop_what_cannot_run()
+        self._plan_runs()
 
-    def _drop_what_cannot_run(self) -> None:
-        """Plan fewer runs where configurations failed: there may be fewer finalists, or no winner."""
-        select, confirm = self._phases[Phase.SELECT], self._phases[Phase.CONFIRM]
-        if select.planned:
-            runs = len(self._finalists) * self._study.budget.select_seeds
-            self._progress.select_planned -= select.planned - runs
-            select.planned = runs
+    def _plan_runs(self) -> None:
+        """Plan the runs after the search, once it is known of which configurations they are.
+
+        There may be fewer finalists where configurations failed, or no winner.
+        """
+        if not self._phases[Phase.TUNE].ended:
+            return
+        if self._phases[Phase.SELECT].planned:
+            seeds = self._study.budget.select_seeds
+            self._plan(Phase.SELECT, [one for one in self._finalists for _ in range(seeds)])
         if self._best is None:
-            self._progress.confirm_planned -= confirm.planned
-            confirm.planned = 0
+            self._plan(Phase.CONFIRM, [])
+        elif (winner := self.winner) is not None:
+            self._plan(Phase.CONFIRM, [winner] * self._study.budget.confirm_seeds)
+
+    def _plan(self, phase: Phase, runs: Sequence[Configuration[TrialRecord]]) -> None:
+        """Plan a run of each configuration."""
+        trials = self._phases[phase]
+        planned, counted = trials.planned, trials.counted
+        trials.assign([(params_key(one.params), self._seed(phase, place)) for place, one in enumerate(runs)])
+        self._progress.change(phase, trials.planned - planned, trials.counted - counted)
 
     def _narrow(self, record: TrialRecord) -> None:
         low, high = record.params.get("min_lr"), record.params.get("max_lr")

@@ -13,8 +13,8 @@ from lrstudy.rules.outcome import Outcome, best_index, divergence
 from lrstudy.spec import Study
 
 
-class Judgement:
-    """The values so far. Of a confirm trial it keeps the weights at the best one, for the test split."""
+class ValuesSoFar:
+    """The metric's values. Of a confirm trial it keeps the weights at the best one, for the test split."""
 
     def __init__(self, study: Study, phase: Phase) -> None:
         self._study, self._metric = study, study.metric
