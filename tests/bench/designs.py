@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from lrstudy.analysis.rounds import futile
 from numpy.typing import NDArray
 
 from lrstudy.analysis.bands import earliest
