@@ -14,13 +14,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from lrstudy.analysis.rounds import futile
 from numpy.typing import NDArray
 
 from lrstudy.analysis.bands import earliest
 from lrstudy.analysis.families import PRIMARY_LEVEL, PRIMARY_SHARE
 from lrstudy.analysis.intervals import holm, t_quantile, t_two_sided
 from lrstudy.analysis.replicates import Replicates, difference, replicated_speedup
-from lrstudy.analysis.rounds import futile
 from lrstudy.analysis.speedup import Speedup, paired_speedup, paired_variation
 from lrstudy.analysis.tuning_luck import pooled_luck, winner_variance, with_tuning
 from lrstudy.analysis.verdict import decide

@@ -148,6 +148,25 @@ def test_an_extended_study_has_the_trials_of_one_planned_so(more: Path) -> None:
     assert not superseded_trials(info, records)
 
 
+def test_a_schedule_is_added_at_every_length(more: Path) -> None:
+    table = {
+        "name": "s",
+        "task": {
+            "dataset": "digits",
+            "model": "softmax-regression",
+            "batch_size": 64,
+            "epochs": 3,
+            "lengths": [2],
+        },
+        "budget": {"trials": 2, "confirm_seeds": 1},
+        "schedules": {"fixed": {"lr": RATES}},
+    }
+    spec = parse_study(table, "test")
+    now, info = grown(described(spec), spec, [], schedules=(f"later={more}",))
+    assert {one.name for one in now.schedules} == {"fixed", "fixed@2", "later", "later@2"}
+    assert info.spec_hash == now.spec_hash
+
+
 @pytest.mark.parametrize("search", ["tpe", "random", "qmc", "grid"])
 @pytest.mark.parametrize("design", [{}, {"extend": True, "extend_trials": 3}, {"tune_seeds": 2}])
 def test_added_trials_change_no_earlier_suggestion(search: str, design: dict[str, Any]) -> None:
