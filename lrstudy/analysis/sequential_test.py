@@ -39,7 +39,7 @@ def sizes_of(study: Any) -> tuple[int, ...]:
     budget = study.spec["budget"]
     if budget.get("until") == "decided":
         first = int(budget.get("replicates") or 1)
-        sizes = look_sizes(first, int(budget.get("most") or first))
+        sizes = look_sizes(first, int(budget.get("most") or first), study.taken_looks)
     else:
         taken = {look.replicates for look in study.taken_looks}
         sizes = sorted(taken | {study.replicates(study.reference)}) if taken else []
