@@ -145,7 +145,7 @@ def power(
     variance = components.difference(seeds)
     if variance is None or not ratio > 0:
         return 0.0
-    degrees = float(comparisons + 2) if replicates == 1 else degrees_of_freedom(replicates, comparisons)
+    degrees = float(comparisons + 1) if replicates == 1 else degrees_of_freedom(replicates, comparisons)
     noncentral = abs(math.log(ratio)) / math.sqrt(max(variance, _SMALL) / replicates)
     limit = t_quantile(1 - level / (2 * max(1, comparisons)), degrees)
     if noncentral > limit + _CERTAIN:  # beyond what the distribution function can be computed for

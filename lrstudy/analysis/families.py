@@ -48,8 +48,8 @@ def adjusted(
     The chance of any false rejection in the study is at most 0.05, under any dependence.
 
     >>> found = adjusted({(0.97, "step"): 0.01, (0.97, "cosine"): 0.03, (0.95, "step"): 0.01}, 0.97)
-    >>> [round(p, 4) for p in found.values()]
-    [0.025, 0.0375, 0.05]
+    >>> {name: round(p, 4) for name, p in found.items()}
+    {(0.97, 'step'): 0.025, (0.97, 'cosine'): 0.0375, (0.95, 'step'): 0.05}
     """
     share = shares([question for question, _ in p_values], primary)
     found: dict[Comparison, float | None] = dict.fromkeys(p_values)

@@ -22,7 +22,8 @@ from lrstudy.analysis.speedup import Speedup
 Array = NDArray[np.float64]
 
 # The mean variance over all comparisons counts as much as this number of degrees of freedom of a
-# comparison's own (chosen by tests/bench/calibration.py).
+# comparison's own. Fewer cost power; with more, schedules that vary twice as much as the others (standard
+# deviation) have intervals that hold the truth in less than 92%.
 _PRIOR: Final = 8.0
 # Two differences of independent variables of equal variance that share one: squared correlation.
 _SHARED: Final = 0.25
@@ -121,7 +122,7 @@ def replicated_speedup(
     """The speedup of a schedule over replicates, with the p-value that allows for the study's looks.
 
     The interval is Student's, at the plain level also after several looks: over all comparisons that end it
-    holds the truth in 94 to 96% (tests/bench/calibration.md). As that over seeds it is never narrower than
+    holds the truth in 93 to 97% (tests/bench/calibration.md). As that over seeds it is never narrower than
     one evaluation.
 
     Args:

@@ -99,6 +99,11 @@ class Reach:
     replicates_needed: int | None = None
     primary: bool = False
 
+    @property
+    def judged(self) -> Interval:
+        """The speedup with the interval that the verdict is on."""
+        return self.speedup if self.speedup_tuned.low is None else self.speedup_tuned
+
 
 @dataclass(frozen=True, slots=True)
 class EndValue:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -63,15 +62,12 @@ class TuningLuck:
     """Variance of a winner's log time over tunings, the same for all tuned schedules of a study.
 
     One tuning tells little of it: about one degree of freedom, and an estimate of exactly 0 in 26 to 54% of
-    tunings. So the mean over schedules counts, with one further schedule whose variance is half of that
-    between runs of a winner (measured over many tunings it was 0.2 to 1 of it).
+    tunings. So the mean over schedules counts, with one further schedule whose variance is that between runs
+    of a winner (measured over many tunings, the luck was 0.2 to 1 of it).
     """
 
     variance: float
     degrees: float
-
-
-_PRIOR_SHARE: Final = 0.5
 
 
 def pooled_luck(estimates: Sequence[tuple[float, float]]) -> TuningLuck | None:
@@ -83,9 +79,8 @@ def pooled_luck(estimates: Sequence[tuple[float, float]]) -> TuningLuck | None:
     if not estimates:
         return None
     variances, between_runs = np.array(estimates, dtype=float).T
-    degrees = len(estimates) + 1
-    prior = _PRIOR_SHARE * float(between_runs.mean())
-    return TuningLuck((float(variances.sum()) + prior) / degrees, degrees)
+    variance = (float(variances.sum()) + float(between_runs.mean())) / (len(estimates) + 1)
+    return TuningLuck(variance, len(estimates))
 
 
 def tuning_variances(

@@ -158,8 +158,7 @@ def _compared(summary: Summary, name: str, schedules: Sequence[str]) -> Compared
 def _place(reach: Reach | None, first: float | None, end: EndValue | None) -> Place:
     if reach is None or not reach.runs:
         return Place(False, None, 0, 0, NONE, "", False)
-    over_tunings = reach.speedup if reach.speedup_tuned.low is None else reach.speedup_tuned
-    speedup = NONE if reach.verdict == "never" else over_tunings
+    speedup = NONE if reach.verdict == "never" else reach.judged
     fastest = reach.ert is not None and reach.ert == first
     ends = ("", NONE) if end is None else (end.verdict, end.difference)
     return Place(True, reach.ert, reach.hits, reach.runs, speedup, reach.verdict, fastest, *ends)

@@ -34,13 +34,20 @@ class Look:
         return bool(self.open) and self.then > self.replicates
 
 
-def look_sizes(first: int, most: int) -> list[int]:
+def look_sizes(first: int, most: int, looks: Sequence[Look] = ()) -> list[int]:
     """Return the numbers of replicates at which a study looks: twice as many each time.
+
+    ``looks`` are those taken: after an extension they are not those that it would plan now.
 
     >>> look_sizes(4, 20), look_sizes(8, 8)
     ([4, 8, 16, 20], [8])
+    >>> look_sizes(4, 24, [Look(4, ("a",), 6)])
+    [4, 6, 12, 24]
     """
-    sizes = [first]
+    sizes = sorted({look.replicates for look in looks})
+    size, _ = next_size(first, most, looks)
+    if size not in sizes:
+        sizes.append(size)
     while sizes[-1] < most:
         sizes.append(min(2 * sizes[-1], most))
     return sizes

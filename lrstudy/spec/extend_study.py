@@ -103,9 +103,9 @@ def _read_schedule(word: str, present: Mapping[str, Any]) -> tuple[ScheduleSpec,
     if name in present:
         remedy = "Give the new schedule another name in its study file; no trial is removed."
         raise InputError(Problem(_PLACE, "--schedule", f"names {name!r}, which the run has", remedy, word))
-    try:
-        return other.schedule(name), other
-    except KeyError:
-        names = ", ".join(schedule.name for schedule in other.schedules)
-        remedy = f"Add [schedules.{name}] there, or choose one of: {names}."
-        raise InputError(Problem(file, "schedules", f"has no schedule {name!r}", remedy)) from None
+    # The run has each schedule at its own lengths.
+    described = {schedule.name: schedule for schedule in other.schedules if schedule.length is None}
+    if name not in described:
+        remedy = f"Add [schedules.{name}] there, or choose one of: {', '.join(described)}."
+        raise InputError(Problem(file, "schedules", f"has no schedule {name!r}", remedy))
+    return described[name], other

@@ -40,7 +40,8 @@ def extension_between(before: StudyInfo, now: StudyInfo, study_file: str) -> lis
     old, new = _as_in_a_file(before), _as_in_a_file(now)
     budgets = old.pop("budget", {}), new.pop("budget", {})
     present, wanted = old.pop("schedules"), new.pop("schedules")
-    added = [name for name in wanted if name not in present]
+    whole = {schedule.name for schedule in now.schedules if schedule.length is None}
+    added = [name for name in wanted if name not in present and name in whole]
     kept = {name: wanted.get(name) for name in present}
     if old != new or kept != present or (added and not study_file):
         return []

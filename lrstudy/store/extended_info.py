@@ -69,7 +69,7 @@ def looks_after(before: StudyInfo, now: StudyInfo, completed: int) -> list[Look]
     """
     looks = list(before.taken_looks)
     if now.budget.replicates > before.budget.replicates and completed:
-        names = tuple(one.name for one in now.schedules if one.name != now.reference)
+        names = tuple(one.name for one in now.schedules if one.length is None and one.name != now.reference)
         looks.append(Look(completed, names, now.budget.replicates))
     added = {one.name for one in now.schedules} - {one.name for one in before.schedules}
     if looks and not looks[-1].adds and (added or _cap(now) > _cap(before)):

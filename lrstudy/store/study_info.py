@@ -16,6 +16,7 @@ from lrstudy.rules.goal import Goal
 from lrstudy.rules.looks import Look, looks_of, replicates_of
 from lrstudy.rules.metrics import Metric, declared_metrics, metric_of
 from lrstudy.store.checksums import JSON_KEY, ChecksumError, check_json, seal_json
+from lrstudy.store.study_faults import faults_of
 from lrstudy.store.table_schema import SCHEMA_VERSION, schema_of
 
 STUDY_FILE: Final = "study.json"
@@ -220,7 +221,7 @@ class StudyInfo:
         # First, so that a flipped bit of the version does not ask for a newer lrstudy.
         _check_checksum(data, where)
         _check_version(data, where, remedy)
-        problems = [Problem(where, key, message, remedy) for key, message in _faults(data)]
+        problems = [Problem(where, key, message, remedy) for key, message in faults_of(data)]
         if problems:
             raise StoreError(problems)
         known = {f.name: data[f.name] for f in fields(cls) if f.name in data}
@@ -252,111 +253,6 @@ def newer_version(where: str, version: int) -> Problem:
         f"was written by a newer lrstudy (schema version {version}; this one reads up to {SCHEMA_VERSION})"
     )
     return Problem(where, "schema_version", message, "Upgrade lrstudy: pip install -U lrstudy")
-
-
-_SHAPE: Final[Mapping[str, type | tuple[type, ...]]] = {
-    "name": str,
-    "spec": dict,
-    "spec_hash": str,
-    "seed": int,
-    "versions": dict,
-    "git_commit": (str, type(None)),
-    "hardware": dict,
-    "created_at": str,
-    "spec.task": dict,
-    "spec.budget": dict,
-    "spec.budget.trials": int,
-    "spec.budget.confirm_seeds": int,
-    "spec.target": dict,
-    "spec.target.metric": str,
-    "spec.target.reference": str,
-    "spec.schedules": dict,
-}
-
-
-def _faults(data: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The key and the fault of each part of ``study.json`` that a report would stumble over."""
-    faults = []
-    for key, kind in _SHAPE.items():
-        parent, _, name = key.rpartition(".")
-        holder = _at(data, parent)
-        if not isinstance(holder, dict):
-            continue  # reported with the holder itself
-        if name not in holder:
-            faults.append((key, "is missing"))
-        elif not isinstance(holder[name], kind):
-            faults.append((key, "has the wrong type"))
-    if not faults:
-        faults += _deeper_faults(data)
-    return faults
-
-
-def _deeper_faults(data: Mapping[str, Any]) -> list[tuple[str, str]]:
-    faults = []
-    spec = data["spec"]
-    try:
-        metric_of(spec["target"]["metric"], declared_metrics(spec["task"].get("metrics") or {}))
-    except KeyError:
-        faults.append(("spec.target.metric", "is not a known metric"))
-    except (AttributeError, TypeError, ValueError):
-        faults.append(("spec.task.metrics", "is not a table of metrics"))
-    faults += _length_faults(spec["task"])
-    try:
-        if judged := data.get("judged", {}):
-            metric_of(judged["metric"], declared_metrics(spec["task"].get("metrics") or {}))
-    except (AttributeError, KeyError, TypeError, ValueError):
-        faults.append(("judged", "names no known metric"))
-    if spec["target"]["reference"] not in spec["schedules"]:
-        faults.append(("spec.target.reference", "is not one of the schedules"))
-    for name, entry in spec["schedules"].items():
-        if not isinstance(entry, dict) or not isinstance(entry.get("kind"), str):
-            faults.append((f"spec.schedules.{name}", "has no kind"))
-    lanes = data.get("lanes", 0)
-    if not isinstance(lanes, int) or isinstance(lanes, bool) or lanes < 0:
-        faults.append(("lanes", "must be a whole number from 0"))
-    try:
-        looks_of(data.get("looks", []))
-    except (AttributeError, KeyError, TypeError, ValueError):
-        faults.append(("looks", "is not a list of looks"))
-    if not _is_history(data.get("history", [])):
-        faults.append(("history", "is not a list of extensions"))
-    if not isinstance(data.get("fingerprints", {}), dict):
-        faults.append(("fingerprints", "has the wrong type"))
-    try:
-        datetime.fromisoformat(data["created_at"])
-    except ValueError:
-        faults.append(("created_at", "is not a time"))
-    return faults
-
-
-def _is_history(history: Any) -> bool:
-    """Return True if it is a list of extensions."""
-    phases = {phase.value for phase in Phase}
-    return isinstance(history, list) and all(
-        isinstance(entry, dict)
-        and isinstance(entry.get("changes"), dict)
-        and isinstance(hashes := entry.get("spec_hash"), list)
-        and [*map(type, hashes)] == [str, str]
-        and isinstance(numbers := entry.get("numbers", {}), dict)
-        and numbers.keys() <= phases
-        and all(isinstance(number, int) for number in numbers.values())
-        for entry in history
-    )
-
-
-def _length_faults(task: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The fault of a task without a length, which is a whole number of epochs or of steps."""
-    name = "steps" if task.get("steps") is not None else "epochs"
-    if name not in task:
-        return [(f"spec.task.{name}", "is missing")]
-    whole = isinstance(task[name], int) and not isinstance(task[name], bool)
-    return [] if whole else [(f"spec.task.{name}", "has the wrong type")]
-
-
-def _at(data: Any, path: str) -> Any:
-    for part in path.split(".") if path else []:
-        data = data.get(part) if isinstance(data, dict) else None
-    return data
 
 
 def _schedule(name: str, entry: Mapping[str, Any]) -> ScheduleInfo:

@@ -103,3 +103,9 @@ def test_the_summary_says_what_makes_times_vary() -> None:
     assert told["replicates"] == 8
     assert told["components"]["tuning"] == pytest.approx(summary.components.tuning)
     assert "between seeds" in told["variation"]
+
+
+def test_an_undecided_comparison_that_was_given_up_is_not_taken_up_again() -> None:
+    times = {"fixed": FIXED, "unsure": UNSURE[:4], "other": UNSURE}
+    assert open_schedules(study({"fixed": FIXED[:4], "unsure": UNSURE[:4]}, budget=DECIDED), 4) == ["unsure"]
+    assert "unsure" not in open_schedules(study(times, budget=DECIDED), 8)

@@ -112,3 +112,15 @@ def test_what_was_seen_at_a_look_does_not_change_at_later_ones() -> None:
     assert at_four.p_value is not None
     assert fixed.p_value is not None
     assert at_four.p_value > fixed.p_value
+
+
+def test_each_look_counts_the_replicates_up_to_its_own() -> None:
+    rng = np.random.default_rng(5)
+    logs = rng.normal(2, 0.1, (2, 8))
+    logs[0, :4] += 0.4
+    logs[0, 4:] -= 0.4  # later replicates say the opposite
+    early, late = (
+        replicated_speedup(table(logs[:, :number].tolist()), "s1", (4, 8, 16), 0.95, hit=True).p_value
+        for number in (4, 8)
+    )
+    assert late == early

@@ -67,9 +67,9 @@ class World:
             z = rng.standard_t(4, shape) / math.sqrt(2) if self.tails else rng.standard_normal(shape)
             return np.asarray(np.ceil(np.exp(logs + spread * z)))
 
-        return Draw(
-            self.length, runs(centre + offsets[..., :1], seeds), runs(centre + offsets, CONFIGURATIONS)
-        )
+        tuned = tuple(bool(each > 0) for each in depth.ravel())
+        confirm, tuning = runs(centre + offsets[..., :1], seeds), runs(centre + offsets, CONFIGURATIONS)
+        return Draw(self.length, confirm, tuning, tuned)
 
     def speeds(self, seeds: int, factors: Sequence[float]) -> Array:
         """Speeds with which schedules of factor 1 have the same mean log time, whatever their spreads."""
@@ -84,11 +84,15 @@ class World:
 
 @dataclass(frozen=True)
 class Draw:
-    """Times of a study's confirm runs, shape (schedules, replicates, seeds), and of its tuning runs."""
+    """Times of a study's confirm runs, shape (schedules, replicates, seeds), and of its tuning runs.
+
+    ``tuned``: a schedule's winner was chosen among several configurations.
+    """
 
     length: float
     confirm: Array
     tuning: Array
+    tuned: tuple[bool, ...]
 
     def table(self) -> Replicates:
         times = np.minimum(self.confirm, self.length)
@@ -153,7 +157,10 @@ class Design:
 def _one_tuning(draw: Draw, *, old: bool) -> tuple[list[Speedup], list[str], list[int]]:
     confirm, hits = np.minimum(draw.confirm, draw.length)[:, 0], (draw.confirm <= draw.length)[:, 0]
     tuning = np.log(np.minimum(draw.tuning, draw.length))[:, 0]
-    estimates = [_estimate(t, np.log(c)) for t, c in zip(tuning, confirm, strict=True)]
+    estimates = [
+        _estimate(t, np.log(c)) if tuned else (0.0, 0.0)
+        for t, c, tuned in zip(tuning, confirm, draw.tuned, strict=True)
+    ]
     found = []
     for row in range(1, len(confirm)):
         speedup = paired_speedup(
@@ -169,9 +176,10 @@ def _one_tuning(draw: Draw, *, old: bool) -> tuple[list[Speedup], list[str], lis
             variance = estimates[0][0] + estimates[row][0]
             found.append(_old_allowance(speedup, confirm[0], confirm[row], variance))
         else:
-            luck = pooled_luck(estimates)
+            luck = pooled_luck([each for each, tuned in zip(estimates, draw.tuned, strict=True) if tuned])
             assert luck is not None
-            found.append(with_tuning(speedup, confirm[0], confirm[row], luck, 2, 0.95).over_tunings)
+            tuned = draw.tuned[0] + draw.tuned[row]
+            found.append(with_tuning(speedup, confirm[0], confirm[row], luck, tuned, 0.95).over_tunings)
     share = 1.0 if old else PRIMARY_SHARE
     return found, _verdicts(found, hits.sum(axis=-1), hits.shape[-1], share), [1] * len(found)
 

@@ -233,7 +233,7 @@ def test_the_luck_of_tuning_is_told_of_those_that_were_tuned_alone():
         speedup=Interval(1.4, 1.1, 2.0),
         speedup_tuned=Interval(1.4, 0.7, 2.9),
     )
-    over = "faster as tuned; 0.7 to 2.9 over tunings{}"
+    over = "faster as tuned (1.10 to 2.00); the tuning{} may have been lucky"
     assert decided_by(with_tuned(held, "fixed", "lipschitz"), "lipschitz") == over.format("")
     assert decided_by(with_tuned(held, "fixed", "step"), "lipschitz") == over.format(" of fixed")
     assert decided_by(with_tuned(held, "lipschitz"), "lipschitz") == over.format(" of lipschitz")
@@ -253,6 +253,14 @@ def test_verdict_that_seeds_cannot_decide_names_the_tuning_that_is_needed():
     said = "more tuning{} needed, not more seeds"
     assert decided_by(with_tuned(open_, "fixed", "step"), "step") == said.format("")
     assert decided_by(with_tuned(open_, "fixed"), "step") == said.format(" of fixed")
+
+
+def test_replicates_that_would_decide_are_named_where_there_are_several():
+    replicates = {"verdict": "inconclusive", "replicates": 8, "seeds_needed": None}
+    open_ = changed(samples.study(), "step", 1, **replicates, replicates_needed=21)
+    assert decided_by(open_, "step") == "about 21 replicates needed"
+    never = changed(samples.study(), "step", 1, **replicates)
+    assert decided_by(never, "step") == ""
 
 
 def test_where_winners_were_tuned_more_tunings_are_needed_and_not_seeds():

@@ -126,6 +126,13 @@ def test_a_change_that_an_extension_can_make_has_its_command(
     assert (extend_commands("my runs/s", parts) if parts else None) == command
 
 
+def test_a_schedule_is_added_at_all_lengths_by_one_option() -> None:
+    before = changed(task__lengths=[4], budget__objective="best", budget__stop="never")
+    now = json.loads(json.dumps(before))
+    now["schedules"]["lipschitz"] = {}
+    assert extension_between(info(before), info(now), "f.toml") == [("schedules", "lipschitz=f.toml")]
+
+
 def test_a_study_that_grows_until_decided_is_extended_by_its_cap() -> None:
     fixed = info(changed(budget__replicates=2))
     until = changed(budget__replicates=2, budget__until="decided", budget__most=8)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from lrstudy.analysis.sequential_test import sizes_of
 from lrstudy.engine.trial import TrialConfig
 from lrstudy.records import Phase, Status, TrialRecord
 from lrstudy.rules.extension import Extended, Extension, changed_keys
@@ -22,6 +23,7 @@ from lrstudy.store import StudyInfo
 from lrstudy.store.extended_info import extended_info
 from lrstudy.store.superseded import superseded_trials
 from lrstudy.tuning.driver.controller import Controller
+from lrstudy.tuning.driver.rounds import Rounds
 
 LATER = '[schedules.later]\nkind = "fixed"\nlr = { low = 1e-2, high = 1.0, log = true }\n'
 MORE = """
@@ -148,6 +150,25 @@ def test_an_extended_study_has_the_trials_of_one_planned_so(more: Path) -> None:
     assert not superseded_trials(info, records)
 
 
+def test_a_schedule_is_added_at_every_length(more: Path) -> None:
+    table = {
+        "name": "s",
+        "task": {
+            "dataset": "digits",
+            "model": "softmax-regression",
+            "batch_size": 64,
+            "epochs": 3,
+            "lengths": [2],
+        },
+        "budget": {"trials": 2, "confirm_seeds": 1},
+        "schedules": {"fixed": {"lr": RATES}},
+    }
+    spec = parse_study(table, "test")
+    now, info = grown(described(spec), spec, [], schedules=(f"later={more}",))
+    assert {one.name for one in now.schedules} == {"fixed", "fixed@2", "later", "later@2"}
+    assert info.spec_hash == now.spec_hash
+
+
 @pytest.mark.parametrize("search", ["tpe", "random", "qmc", "grid"])
 @pytest.mark.parametrize("design", [{}, {"extend": True, "extend_trials": 3}, {"tune_seeds": 2}])
 def test_added_trials_change_no_earlier_suggestion(search: str, design: dict[str, Any]) -> None:
@@ -250,6 +271,38 @@ def test_a_higher_cap_or_a_schedule_repeats_the_last_look(more: Path) -> None:
     _, info = grown(before, spec, [], schedules=(f"later={more}",))
     assert info.taken_looks == (Look(2, ("lipschitz", "later"), 4),)
     assert info.replicates("later") == 4
+
+
+def test_replicates_are_added_up_to_the_higher_cap() -> None:
+    """A study of 2, then 4 replicates that is still open gets 4 more, and looks at 4 once more."""
+    spec = study(until="decided", most=4)
+    info = described(spec, looks=[Look(2, ("lipschitz",), 4).to_json()])
+    now, info = grown(info, spec, [], most=12)
+    assert sizes_of(info) == (2, 4, 8, 12)
+    records: list[TrialRecord] = []
+    looked: list[int] = []
+    controller = Controller(now)
+    writer = Book(info)
+    rounds = Rounds(now, controller, writer, lambda _, size: looked.append(size) or ["lipschitz"])  # type: ignore[func-returns-value,arg-type]
+    while True:
+        while (config := controller.next()) is not None:
+            records.append(ended(config, worth(config)))
+            controller.complete(records[-1])
+        if not rounds.look():
+            break
+    assert looked == [4, 8, 12]
+    assert {one.replicate for one in records} == set(range(1, 13))
+    assert [look.replicates for look in writer.study.taken_looks] == [2, 4, 8, 12]
+
+
+class Book:
+    """A writer that keeps the looks."""
+
+    def __init__(self, info: StudyInfo) -> None:
+        self.study = info
+
+    def note_looks(self, looks: list[Look]) -> None:
+        self.study = replace(self.study, looks=[look.to_json() for look in looks])
 
 
 def test_a_fixed_design_can_be_continued_until_decided() -> None:

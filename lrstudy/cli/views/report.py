@@ -97,14 +97,12 @@ def show_verdict(console: Console, summary: Summary, run: str = "") -> None:
 def _verdict_row(clock: str, name: str, reach: Reach) -> tuple[str, ...]:
     from lrstudy.report.text import shown_time
 
-    # The verdict is on the interval that allows for another tuning.
-    over = reach.speedup if reach.speedup_tuned.low is None else reach.speedup_tuned
-    low, high = over.low, over.high
+    low, high = reach.judged.low, reach.judged.high
     return (
         name,
         f"{reach.hits}/{reach.runs}",
         shown_time(clock, reach.mean_time.value),
-        _number(reach.speedup.value, ".2f"),
+        _number(reach.judged.value, ".2f"),
         "–" if low is None or high is None else f"{low:.2f} – {high:.2f}",
         reach.verdict + ("*" if _by_tuning(reach) else ""),
     )

@@ -120,9 +120,9 @@ def _puzzling(study: Summary) -> bool:
     """Return True if an interval excludes 1 although its verdict is inconclusive."""
     return any(
         reach.verdict == "inconclusive"
-        and reach.speedup.low is not None
-        and reach.speedup.high is not None
-        and (reach.speedup.low > 1 or reach.speedup.high < 1)
+        and reach.judged.low is not None
+        and reach.judged.high is not None
+        and (reach.judged.low > 1 or reach.judged.high < 1)
         for schedule in study.schedules
         for reach in schedule.reach
     )
@@ -254,9 +254,8 @@ def _compared(study: Summary, goal: str, ways: Sequence[_Named]) -> str:
 def _ruling(study: Summary, goal: str, word: str, ways: Sequence[_Named]) -> str:
     """List the schedules with a verdict, the most extreme first, each with its ratio and interval."""
     first, reach = ways[0]
-    if len(ways) == 1 and reach.speedup.value is not None:
-        over = shown_interval(reach)
-        times = number(reach.speedup.value, over.low, over.high)
+    if len(ways) == 1 and reach.judged.value is not None:
+        times = number(reach.judged.value, reach.judged.low, reach.judged.high)
         how = f"{times} times as fast as {study.reference}{_interval_words(study, reach)}"
         return f"{first} reached {goal} {how}"
     return f"{_named(ways, ratios=True)} reached {goal} {word} than {study.reference}{_base(study, reach)}"
@@ -270,13 +269,8 @@ def _named(ways: Sequence[_Named], *, ratios: bool) -> str:
     return listed([_with_ratio(*way) for way in ways])
 
 
-def shown_interval(reach: Reach) -> Interval:
-    """Return the speedup with the interval that the verdict is on, which allows for another tuning."""
-    return reach.speedup if reach.speedup_tuned.low is None else reach.speedup_tuned
-
-
 def _interval_words(study: Summary, reach: Reach) -> str:
-    found = shown_interval(reach)
+    found = reach.judged
     if found.low is None and found.high is None:
         return ""
     return f" ({percent(study.confidence)} interval {interval(found.low, found.high)}, {_over(study, reach)})"
@@ -295,7 +289,7 @@ def _over(study: Summary, reach: Reach) -> str:
 
 
 def _with_ratio(name: str, reach: Reach) -> str:
-    found = shown_interval(reach)
+    found = reach.judged
     if found.value is None:
         return name
     if found.low is None and found.high is None:

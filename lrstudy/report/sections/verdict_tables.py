@@ -85,7 +85,7 @@ def _verdict_row(study: Summary, index: int, reach: Reach) -> tuple[Cell, ...]:
     return (
         name,
         verdict,
-        _ratio(shown_ratio(reach, reach.speedup)),
+        _ratio(shown_ratio(reach, reach.judged)),
         *(() if in_seconds else (_ratio(shown_ratio(reach, reach.speedup_seconds)),)),
         Cell(f"{reach.hits} of {reach.runs}", _rate_range(reach), number=True),
         Cell(shown_time(clock, reach.mean_time.value), _time_range(clock, reach.mean_time), number=True),
@@ -106,11 +106,13 @@ def _decided_by(study: Summary, index: int, reach: Reach) -> str:
     tuned = [s.name for place, s in enumerate(study.schedules) if s.tuned and _compares(study, place, index)]
     of = f" of {tuned[0]}" if len(tuned) == 1 else ""
     if reach.given_winners in ("faster", "slower"):
-        over = reach.speedup_tuned
-        ends = interval(over.low, over.high, over.value)
-        return f"{reach.given_winners} as tuned; {ends} over tunings{of}"
+        as_tuned = reach.speedup
+        ends = interval(as_tuned.low, as_tuned.high, as_tuned.value)
+        return f"{reach.given_winners} as tuned ({ends}); the tuning{of} may have been lucky"
     if reach.replicates_needed is not None and reach.seeds_needed is None:
         return f"about {reach.replicates_needed:,} {_replicates(study)} needed"
+    if reach.replicates > 1:
+        return ""
     if reach.seeds_needed is None:
         return f"more tuning{of} needed, not more seeds" if reach.speedup_tuned != reach.speedup else ""
     return f"about {counted(reach.seeds_needed, 'seed')} needed"
