@@ -138,7 +138,7 @@ class Summary:
 
     @property
     def variation(self) -> str:
-        """What makes times to the primary target vary, and what narrows a comparison; empty if unknown."""
+        """The sources of variation of times to the primary target, and what narrows it, in words."""
         return "" if self.components is None else self.components.sentence(self.seeds)
 
     @property
