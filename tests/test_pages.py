@@ -252,7 +252,6 @@ def reach_of(target: dict[str, Any]) -> SimpleNamespace:
         verdict=target["verdict"],
         given_winners=target["verdict_given_winners"],
         mean_time=SimpleNamespace(value=target["mean_time"]["mean"]),
-        speedup=SimpleNamespace(value=speedup["ratio"], low=speedup["low"], high=speedup["high"]),
         judged=SimpleNamespace(value=judged["ratio"], low=judged["low"], high=judged["high"]),
     )
 

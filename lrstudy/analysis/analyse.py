@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from lrstudy.analysis.aggregate import interquartile_mean
-from lrstudy.analysis.bands import levels_band, replicated_band
+from lrstudy.analysis.bands import levels_band
 from lrstudy.analysis.by_length import by_length, compare_lengths, length_questions
 from lrstudy.analysis.clusters import unit_means
 from lrstudy.analysis.components import components_of
@@ -25,6 +25,7 @@ from lrstudy.analysis.judgement import compare, judge
 from lrstudy.analysis.ledger import price_of
 from lrstudy.analysis.next_step import next_step_of
 from lrstudy.analysis.pairing import pairs_of, restricted_over
+from lrstudy.analysis.replicated_band import replicated_band
 from lrstudy.analysis.rule_disagreements import arrival_warnings, verdicts_by_stay
 from lrstudy.analysis.stability import stability
 from lrstudy.analysis.study_contest import CONFIDENCE, StoreLike, contest_of

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lrstudy.analysis.resampling import TIE, bootstrap_weights, expansion
-
-if TYPE_CHECKING:
-    from lrstudy.analysis.replicates import Replicates
 
 Array = NDArray[np.float64]
 
@@ -78,7 +73,7 @@ def levels_band(
         return Band(ratio, unknown, unknown)
     error = (r / mean_r - s / mean_s).std(axis=0, ddof=1) / np.sqrt(n)
     weights = bootstrap_weights(n, seed)
-    half = _half_width(np.log((weights @ r) / (weights @ s)) - np.log(ratio), error, n, confidence)
+    half = half_width(np.log((weights @ r) / (weights @ s)) - np.log(ratio), error, n, confidence)
     # The same floor as in paired_speedup: a hit is known to one evaluation.
     floor_low = earliest(r, r < horizon, resolution).mean(axis=0) / mean_s
     floor_high = mean_r / earliest(s, s < horizon, resolution).mean(axis=0)
@@ -87,34 +82,7 @@ def levels_band(
     return Band(ratio, np.where(nobody, np.nan, low), np.where(nobody, np.nan, high))
 
 
-def replicated_band(tables: Sequence[Replicates], seed: int, *, confidence: float = 0.95) -> Band:
-    """Return the speedup over replicates at every level with a bootstrap sup-t band, as ``levels_band``.
-
-    ``tables`` hold the times of the reference and of one schedule to each level; a time that is the same
-    with its hit as early as it may have been is a miss.
-    """
-    logs = np.stack([table.logs for table in tables])
-    both = np.isfinite(logs).all(axis=(0, 1))
-    r, s = logs[:, 0, both].T, logs[:, 1, both].T
-    early_r, early_s = np.stack([table.early for table in tables])[:, :, both].transpose(1, 2, 0)
-    n, levels = r.shape
-    unknown = np.full(levels, np.nan)
-    if n == 0:
-        return Band(unknown, unknown, unknown)
-    moves = r - s
-    effect = moves.mean(axis=0)
-    if n == 1:
-        return Band(np.exp(effect), unknown, unknown)
-    error = moves.std(axis=0, ddof=1) / np.sqrt(n)
-    half = _half_width(bootstrap_weights(n, seed) @ moves - effect, error, n, confidence)
-    low = np.minimum(effect - half, (early_r - s).mean(axis=0))
-    high = np.maximum(effect + half, (r - early_s).mean(axis=0))
-    nobody = ((early_r == r) & (early_s == s)).all(axis=0)
-    limits = (np.where(nobody, np.nan, np.exp(limit)) for limit in (low, high))
-    return Band(np.exp(effect), *limits)
-
-
-def _half_width(moves: Array, error: Array, n: int, confidence: float) -> Array:
+def half_width(moves: Array, error: Array, n: int, confidence: float) -> Array:
     """Return the half width of a sup-t band from bootstrap ``moves``, shape (resamples, L)."""
     varies = error > TIE
     sup = (np.abs(moves[:, varies]) / error[varies]).max(axis=1, initial=0.0)

@@ -1,6 +1,6 @@
 """The shortest training whose end reaches a target, from runs that were trained to several lengths.
 
-Every length is a training of its own: a schedule that lowers its rate at the end is laid out for each. The
+Every length is a separate training: a schedule that lowers its rate at the end is laid out for each. The
 mean value at the end is made monotone in the length and interpolated between the lengths on a log scale.
 """
 

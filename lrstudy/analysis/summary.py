@@ -144,7 +144,7 @@ class Summary:
 
     @property
     def variation(self) -> str:
-        """The sources of variation in the times to the primary target in words; empty if unknown."""
+        """The sources of variation of times to the primary target, and what narrows it, in words."""
         return "" if self.components is None else self.components.sentence(self.seeds)
 
     @property
