@@ -29,11 +29,11 @@ from lrstudy.analysis.replicated_band import replicated_band
 from lrstudy.analysis.rule_disagreements import arrival_warnings, verdicts_by_stay
 from lrstudy.analysis.stability import stability
 from lrstudy.analysis.study_contest import CONFIDENCE, StoreLike, contest_of
-from lrstudy.analysis.summary import Levels, Reach, ScheduleSummary, Summary, TunedTrial, Values
+from lrstudy.analysis.summary import Levels, Reach, ScheduleSummary, Summary, TunedTrial, Values, Winner
 from lrstudy.analysis.targets import ladder
 from lrstudy.analysis.time_to_target import reach_target
 from lrstudy.analysis.trial_table import Trial
-from lrstudy.analysis.tried_configurations import ranked
+from lrstudy.analysis.tried_configurations import by_replicate, ranked
 from lrstudy.analysis.tuned_price import best_value, hardest_of, price_of_target, with_break_even
 from lrstudy.analysis.warnings import study_warnings
 from lrstudy.records import Phase, Status
@@ -162,6 +162,7 @@ def analyse(
         shorter_trials=sum(trial.schedule not in runs for trial in columns.trials),
         components=components,
         confirm_replicates=len({run.replicate for run in base}),
+        objective=contest.objective.label,
         next_step=step,
         run=str(study_folder(open_location("runs"), study.name)),
     )
@@ -194,13 +195,14 @@ def _schedule(
         reach=tuple(reached),
         curves={},
         levels=_levels(contest, name, rungs),
-        trials=tuple(TunedTrial(t.trial_id, t.params, t.objective, t.status.value) for t in tune),
+        trials=tuple(TunedTrial(t.trial_id, t.params, t.best_val, t.status.value) for t in tune),
         best_of=best_value(tune, contest.objective, CONFIDENCE),
         price_of_target=price,
         price=price_of(columns, name),
         break_even=None,
         best_val_iqm=interquartile_mean(_known([trial.best_val for trial in results])),
         tuned=contest.tuned(name),
+        winners=tuple(Winner(number, runs[0].params) for number, runs in by_replicate(confirm).items()),
         optimizer=None if info.optimizer is None else str(info.optimizer["name"]),
     )
 

@@ -14,7 +14,7 @@ from lrstudy.analysis.hits import Hits, hits_of
 from lrstudy.analysis.replicates import Replicates
 from lrstudy.analysis.timing import Timing
 from lrstudy.analysis.trial_table import Columns, Trial
-from lrstudy.analysis.tried_configurations import ranked
+from lrstudy.analysis.tried_configurations import by_replicate, ranked
 from lrstudy.records import Phase
 from lrstudy.rules.metrics import Metric
 from lrstudy.rules.objective import Objective
@@ -63,8 +63,9 @@ class Contest:
         return tuple(look for look in self.looks if look <= latest)
 
     def tuned(self, name: str) -> bool:
-        """Return True if a schedule's winner was chosen among several configurations."""
-        return len(ranked(self.columns.of(name, Phase.TUNE), self.objective)) > 1
+        """Return True if a schedule's winners were each chosen among several configurations."""
+        tunings = by_replicate(self.columns.of(name, Phase.TUNE)).values()
+        return any(len(ranked(tune, self.objective)) > 1 for tune in tunings)
 
     def hits(self, runs: Sequence[Trial], target: float, axis: str | None = None) -> Hits:
         """Return the hits of runs: in the verdicts' clock up to the horizon, else without a limit."""

@@ -199,12 +199,20 @@ class ByLength:
 
 @dataclass(frozen=True, slots=True)
 class TunedTrial:
-    """One tuning trial: its parameters, the objective it reached, how it ended."""
+    """One tuning trial: its parameters, the best value of the metric, how it ended."""
 
     trial_id: str
     params: Mapping[str, Any]
     value: float | None
     status: str
+
+
+@dataclass(frozen=True, slots=True)
+class Winner:
+    """The configuration that a tuning of a schedule chose, by the number of its replicate."""
+
+    replicate: int
+    params: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

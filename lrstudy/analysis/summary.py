@@ -27,6 +27,7 @@ from lrstudy.analysis.results import (
     TunedTrial,
     TuningCurve,
     Values,
+    Winner,
 )
 from lrstudy.rules.metrics import Metric
 
@@ -50,6 +51,7 @@ __all__ = [
     "TunedTrial",
     "TuningCurve",
     "Values",
+    "Winner",
 ]
 
 SUMMARY_VERSION: Final = 2
@@ -62,7 +64,8 @@ class ScheduleSummary:
     ``optimizer`` is the name of a method's own optimizer, None where it trains with the task's.
 
     ``pruned``, ``diverged`` and ``failed`` are of its tuning and confirm trials. ``tuned``: its winner was
-    chosen among several configurations.
+    chosen among several configurations. ``winners`` are those of its tunings; ``best_params`` are of the
+    first.
     """
 
     name: str
@@ -87,6 +90,7 @@ class ScheduleSummary:
     best_val_iqm: float | None = None
     optimizer: str | None = None
     tuned: bool = False
+    winners: tuple[Winner, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +108,7 @@ class Summary:
     largest number trained side by side in one process, 0 if each trained alone: with lanes no time is
     counted in seconds. ``components`` are the sources of variation in the time to the primary target, None
     without one, and ``confirm_replicates`` the replicates of the reference; ``seeds`` are those of each.
+    ``objective`` names what tuning compares.
     ``next_step`` is the extension of a finished study that would decide what is open at the primary target.
     ``run`` is the folder of the run below the default ``--out``.
     """
@@ -139,6 +144,7 @@ class Summary:
     shorter_trials: int = 0
     components: Components | None = None
     confirm_replicates: int = 1
+    objective: str = ""
     next_step: NextStep | None = None
     run: str = ""
 
@@ -250,6 +256,9 @@ def _schedule_json(schedule: ScheduleSummary) -> dict[str, Any]:
         "diverged": schedule.diverged,
         "failed": schedule.failed,
         "best_params": dict(schedule.best_params),
+        "winners": [
+            {"replicate": winner.replicate, "params": dict(winner.params)} for winner in schedule.winners
+        ],
         "best_val": _mean_json(schedule.best_val),
         "best_val_iqm": schedule.best_val_iqm,
         "test": _mean_json(schedule.test),

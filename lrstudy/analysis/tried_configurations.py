@@ -14,6 +14,14 @@ from lrstudy.rules.objective import Objective
 Tried: TypeAlias = Configuration[Trial]
 
 
+def by_replicate(trials: Sequence[Trial]) -> dict[int, list[Trial]]:
+    """Return the trials of each replicate, in the order of their numbers."""
+    found: dict[int, list[Trial]] = {}
+    for trial in sorted(trials, key=lambda trial: trial.replicate):
+        found.setdefault(trial.replicate, []).append(trial)
+    return found
+
+
 def configurations(trials: Sequence[Trial]) -> list[Tried]:
     """Return the configurations of those trials that did not fail, in the order of their first ids."""
     groups: dict[tuple[int, str], list[Trial]] = {}

@@ -11,22 +11,28 @@ from lrstudy.analysis.contest import Contest
 from lrstudy.analysis.hits import hits_of
 from lrstudy.analysis.summary import Reach, ScheduleSummary, TuningCurve
 from lrstudy.analysis.trial_table import Trial
-from lrstudy.analysis.tried_configurations import Tried, configurations
+from lrstudy.analysis.tried_configurations import Tried, by_replicate, configurations
 from lrstudy.analysis.tuning_cost import TunedTime, best_of_n, break_even, time_with_tuning
 from lrstudy.rules.metrics import Metric
 from lrstudy.rules.objective import Objective
 
 
 def best_value(tune: Sequence[Trial], objective: Objective, confidence: float) -> TuningCurve | None:
-    """Return the expected best objective after 1, 2, … configurations; None where there is none."""
+    """Return the expected best objective of a tuning after 1, 2, … configurations; None where there is none.
+
+    All tunings of a schedule tell of the same distribution, so that the curve is as long as the longest.
+    """
     values = [one.objective for one in configurations(tune)]
     if not values:
         return None
+    most = max(len(configurations(trials)) for trials in by_replicate(tune).values())
     metric = objective.metric
     bounded = objective.arrival is None and math.isfinite(metric.low) and math.isfinite(metric.high)
     support = (metric.low, metric.high) if bounded else (None, None)
     found = best_of_n(values, objective.higher_is_better, confidence, support=support)
-    return TuningCurve(found.n, found.expected, found.low, found.high) if found.n else None
+    if not found.n:
+        return None
+    return TuningCurve(found.n[:most], found.expected[:most], found.low[:most], found.high[:most])
 
 
 def _tuned_time(contest: Contest, tune: Sequence[Trial], reach: Reach) -> TunedTime | None:
@@ -67,16 +73,33 @@ def _spent(contest: Contest, trial: Trial) -> float:
 def price_of_target(
     contest: Contest, tests: Sequence[Trial], tune: Sequence[Trial], reach: Reach, *, searched: bool
 ) -> TuningCurve | None:
-    """Return the expected time to a target after 1, 2, … trials of tuning; None without a trial."""
-    found = _tuned_time(contest, tune, reach)
-    if found is None:
+    """Return the expected time to a target after 1, 2, … trials of one tuning; None without a trial.
+
+    It is the mean over the tunings of a schedule.
+    """
+    each = [
+        found
+        for trials in by_replicate(tune).values()
+        if (found := _tuned_time(contest, trials, reach)) is not None
+    ]
+    if not each:
         return None
+    number = min((found.n for found in each), key=len)
     # A schedule with nothing to search pays no tuning: its one trial is a run like any other.
     if not searched:
-        return TuningCurve(found.n, found.time)
+        return TuningCurve(number, _means([found.time for found in each]))
     # A range test is paid before the first trial.
-    first = sum(_spent(contest, trial) for trial in tests)
-    return TuningCurve(found.n, tuple(None if total is None else total + first for total in found.total))
+    first = sum(_spent(contest, trial) for trial in tests) / len(each)
+    totals = _means([found.total for found in each])
+    return TuningCurve(number, tuple(None if total is None else total + first for total in totals))
+
+
+def _means(curves: Sequence[Sequence[float | None]]) -> tuple[float | None, ...]:
+    """Return the means over the tunings of a schedule, as far as the shortest; None where one has none."""
+    return tuple(
+        None if None in values else math.fsum(value for value in values if value is not None) / len(values)
+        for values in zip(*curves, strict=False)
+    )
 
 
 def with_break_even(

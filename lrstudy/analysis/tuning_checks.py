@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from lrstudy.analysis.trial_table import Trial
-from lrstudy.analysis.tried_configurations import Tried, configurations, ranked
+from lrstudy.analysis.tried_configurations import Tried, by_replicate, configurations, ranked
 from lrstudy.rules.objective import Objective
 from lrstudy.rules.search_edges import (
     OUTER,
@@ -27,17 +29,51 @@ FAR = 3.0
 FEWEST_CHOICES = 4
 
 
+# Of several tunings of a schedule, a sign that so large a part of them shows is told.
+OFTEN = 1 / 3
+
+
+@dataclass(frozen=True, slots=True)
+class _Sign:
+    """A sign in one tuning: its ``kind``, the sentence on it, and one that says it of several tunings."""
+
+    kind: tuple[str, ...]
+    sentence: str
+    of_several: str
+
+
 def tuning_warnings(
     name: str, space: Mapping[str, Any], tune: Sequence[Trial], confirm: Sequence[Trial], objective: Objective
 ) -> list[str]:
-    """Sentences on one schedule's tuning; none when there was nothing to search."""
+    """Sentences on one schedule's tunings, each judged by itself; none when there was nothing to search."""
+    confirmed = by_replicate(confirm)
+    each = [
+        _signs(name, space, trials, confirmed.get(number, []), objective)
+        for number, trials in by_replicate(tune).items()
+    ]
+    if len(each) == 1:
+        return [sign.sentence for sign in each[0]]
+    counts = Counter(sign.kind for signs in each for sign in signs)
+    first = {sign.kind: sign for signs in reversed(each) for sign in signs}
+    return [
+        f"{name}: in {count} of {len(each)} tunings {first[kind].of_several}"
+        for kind, count in counts.items()
+        if count >= max(2, OFTEN * len(each))
+    ]
+
+
+def _signs(
+    name: str, space: Mapping[str, Any], tune: Sequence[Trial], confirm: Sequence[Trial], objective: Objective
+) -> list[_Sign]:
+    """Return the signs in one tuning and the confirm runs of its winner."""
     tried = ranked(tune, objective)
     if not space or not tried or tried[0].objective is None:
         return []
     measured = [one for one in tried if one.objective is not None]
     falls = [one.learned for one in measured if one.learned is not None]
     if hardly_learned(falls):
-        return [_idle(name, space, measured, max(falls))]
+        said = "the training loss of no trial fell by more than a few percent, so luck chose the winner."
+        return [_Sign(("idle",), _idle(name, space, measured, max(falls)), said)]
     found = [*_edges(name, space, tried, _noise(confirm), objective), *_rising(name, tune, objective)]
     return found + _winners_curse(name, tried[0], confirm, objective)
 
@@ -63,8 +99,8 @@ def _noise(confirm: Sequence[Trial]) -> float:
 
 def _edges(
     name: str, space: Mapping[str, Any], tried: Sequence[Tried], noise: float, objective: Objective
-) -> list[str]:
-    """Return a warning for each parameter whose best value is at an end of its space, or near it.
+) -> list[_Sign]:
+    """Return a sign for each parameter whose best value is at an end of its space, or near it.
 
     None if a value well inside did as well within the noise: there is then no reason to widen.
     """
@@ -88,9 +124,15 @@ def _edges(
             way = f"add a {edge}er choice"
         elif span.get("tested"):
             way = "let the study extend the range of its range test, or give it a range"
+        span_words = f"{ends[0]:g} to {ends[1]:g}"
+        beyond = f"A better one may be beyond: {way}."
         warnings.append(
-            f"{name}: the best {parameter} ({value:.4g}) {where}, {ends[0]:g} to {ends[1]:g}. "
-            f"A better one may be beyond: {way}."
+            _Sign(
+                ("edge", parameter, edge),
+                f"{name}: the best {parameter} ({value:.4g}) {where}, {span_words}. {beyond}",
+                f"the best {parameter} was at the {edge} end of its space, or the {edge}est that was tried. "
+                f"{beyond}",
+            )
         )
     return warnings
 
@@ -146,7 +188,7 @@ def _end(end: float | str, params: Mapping[str, Any]) -> Any:
     return params[end] if isinstance(end, str) else end
 
 
-def _rising(name: str, tune: Sequence[Trial], objective: Objective) -> list[str]:
+def _rising(name: str, tune: Sequence[Trial], objective: Objective) -> list[_Sign]:
     """A sentence if the last quarter of the configurations still brought a tenth of the whole improvement."""
     costs = np.array([cost for one in configurations(tune) if math.isfinite(cost := one.cost(objective))])
     if len(costs) < 8:
@@ -157,12 +199,17 @@ def _rising(name: str, tune: Sequence[Trial], objective: Objective) -> list[str]
     if late <= 0.1 * (typical - best[-1]) or late <= 0:
         return []
     late_ones = f"the last quarter of its {len(costs)} measured configurations"
+    more = "more tuning trials may find a better one."
     return [
-        f"{name}: its best value still improved in {late_ones}: more tuning trials may find a better one."
+        _Sign(
+            ("rising",),
+            f"{name}: its best value still improved in {late_ones}: {more}",
+            f"the best value still improved in the last quarter of the configurations: {more}",
+        )
     ]
 
 
-def _winners_curse(name: str, best: Tried, confirm: Sequence[Trial], objective: Objective) -> list[str]:
+def _winners_curse(name: str, best: Tried, confirm: Sequence[Trial], objective: Objective) -> list[_Sign]:
     """A sentence if the winner did clearly worse on fresh seeds than in the trials that made it win."""
     values = [trial.objective for trial in confirm if trial.objective is not None]
     if len(values) < 3 or best.objective is None:
@@ -175,19 +222,33 @@ def _winners_curse(name: str, best: Tried, confirm: Sequence[Trial], objective: 
     if objective.arrival is not None:
         tuned, confirmed = f"the target after {tuned} {objective.clock}", f"{confirmed}"
     sentence = f"{name}: the winner reached {tuned} when it was tuned, its confirm runs {confirmed}"
-    return [f"{sentence} on average: it won partly by luck."]
+    of_several = (
+        "the winner did clearly worse in its confirm runs than when it was tuned: it won partly by luck."
+    )
+    return [_Sign(("luck",), f"{sentence} on average: it won partly by luck.", of_several)]
 
 
 def toss_up(tune: Sequence[Trial], confirm: Sequence[Trial], objective: Objective) -> bool:
-    """Return True if runner-up and winner differ by less than runs of the winner differ."""
+    """Return True if in most tunings runner-up and winner differ by less than runs of the winner."""
+    confirmed = by_replicate(confirm)
+    tossed = [
+        _tossed(trials, confirmed.get(number, []), objective) for number, trials in by_replicate(tune).items()
+    ]
+    return 2 * sum(tossed) > len(tossed)
+
+
+def _tossed(tune: Sequence[Trial], confirm: Sequence[Trial], objective: Objective) -> bool:
     noise = _noise(confirm)
     costs = [one.cost(objective) for one in ranked(tune, objective) if one.objective is not None]
     return len(costs) > 1 and costs[1] - costs[0] < noise
 
 
-def toss_up_warnings(names: Sequence[str]) -> list[str]:
+def toss_up_warnings(names: Sequence[str], replicates: int = 1) -> list[str]:
     """Return one sentence for all these schedules: in most studies they are many."""
     if not names:
         return []
+    if replicates > 1:
+        close = "in most tunings the winner and the runner-up differ by less than runs of the winner"
+        return [f"{', '.join(names)}: {close}. The intervals, over the tunings, include that."]
     close = "the winner and the runner-up of the tuning differ by less than runs of the winner on fresh seeds"
     return [f"{', '.join(names)}: {close}. Other seeds might have chosen another winner."]

@@ -29,7 +29,9 @@ def study_warnings(
         found += _hand_picked_warnings(study, info, schedule.best_params)
         if info.space and toss_up(tune, confirm, contest.objective):
             tossed.append(info.name)
-    found += toss_up_warnings(tossed)
+    found += toss_up_warnings(
+        tossed, max((run.replicate for run in contest.runs[contest.reference]), default=1)
+    )
     if complete:
         prices = {schedule.name: schedule.price for schedule in schedules}
         planned = {info.name: study.trials if info.space else 1 for info in study.compared}

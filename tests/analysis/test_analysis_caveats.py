@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from analysis_samples import Sample, rising
+from analysis_samples import LR, Sample, rising
 
 from lrstudy.analysis import analyse
 from lrstudy.store import StudyInfo
@@ -60,3 +61,31 @@ def test_without_momentum_or_where_it_was_searched_nothing_is_told(
     optimizer: Any, space: dict[str, Any], fixed: dict[str, Any]
 ) -> None:
     assert "first rate" not in warnings(optimizer, space, fixed)
+
+
+def test_signs_are_judged_in_each_tuning_and_told_of_as_many_as_show_them():
+    sample = Sample({"fixed": {"lr": LR}}, targets=[0.9])
+    for replicate, best in enumerate((0.9, 0.95, 0.03, 0.99), start=1):
+        for rate in (0.002, 0.01, 0.02, 0.1, best):
+            value = 0.9 if rate == best else 0.6
+            sample.add("fixed", [0.5, value], phase="tune", params={"lr": rate}, replicate=replicate)
+        sample.add("fixed", [0.5, 0.9], params={"lr": best}, replicate=replicate)
+    summary = analyse(sample)
+    (edge,) = (warning for warning in summary.warnings if "end of its space" in warning)
+    assert edge.startswith("fixed: in 3 of 4 tunings the best lr was at the high end of its space")
+    assert edge.endswith("raise its high.")
+    schedule = summary.schedules[0]
+    assert [winner.params["lr"] for winner in schedule.winners] == [0.9, 0.95, 0.03, 0.99]
+    assert schedule.best_params == {"lr": 0.9}
+    assert schedule.best_of is not None
+    assert schedule.best_of.trials == (1, 2, 3, 4, 5)
+    told = json.loads(summary.to_json())["schedules"][0]
+    assert [winner["replicate"] for winner in told["winners"]] == [1, 2, 3, 4]
+
+
+def test_a_schedule_without_a_space_is_not_tuned_however_often_it_is_repeated():
+    sample = Sample({"fixed": {}}, targets=[0.9])
+    for replicate in (1, 2, 3):
+        sample.add("fixed", [0.5, 0.9], phase="tune", replicate=replicate)
+        sample.add("fixed", [0.5, 0.9], replicate=replicate)
+    assert not analyse(sample).schedules[0].tuned

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lrstudy.analysis.summary import ScheduleSummary, Summary, TunedTrial
-from lrstudy.report.figures.common import measured, no_tuning_trials
+from lrstudy.report.figures.common import measured, no_tuning_trials, tunings
 from lrstudy.report.figures.model import STATIC, Axis, Dots, Figure, Panel, Points, table
 from lrstudy.report.text import metric_words, trim
 from lrstudy.rules.counting import counted
@@ -172,13 +172,17 @@ def _closeness(study: Summary) -> str:
 
 def _reading(study: Summary) -> str:
     return (
-        f"Each dot is one tuning trial: the best {metric_words(study.metric)} of its training against its "
-        "rate; other searched parameters differ between the dots. Crosses are trials that diverged, drawn at "
-        "the height of the worst other trial. A wide flat top means that the result depends little on the "
-        "rate."
+        f"Each dot is one tuning trial{_of_tunings(study)}: the best {metric_words(study.metric)} of its "
+        "training against its rate; other searched parameters differ between the dots. Crosses are trials "
+        "that diverged, drawn at the height of the worst other trial. A wide flat top means that the "
+        "result depends little on the rate."
         + (
             f" At most {_MOST_DOTS} trials are drawn per schedule, evenly over the rates."
             if any(len(schedule.trials) > _MOST_DOTS for schedule in study.schedules)
             else ""
         )
     )
+
+
+def _of_tunings(study: Summary) -> str:
+    return f" of one of {tunings(study)} tunings" if tunings(study) > 1 else ""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from lrstudy.analysis.summary import ScheduleSummary, Summary, TuningCurve
-from lrstudy.report.figures.common import measured, no_tuning_trials
+from lrstudy.report.figures.common import measured, no_tuning_trials, tunings
 from lrstudy.report.figures.model import STATIC, Axis, Figure, Line, Panel, Points, Values, table
 from lrstudy.report.text import level, listed, metric_words, percent, shown_time, time_words
 from lrstudy.rules.counting import counted
@@ -22,8 +22,15 @@ def tuning_curves(study: Summary) -> Figure:
     words = metric_words(study.metric)
     shares = study.metric.is_share
     x, unit = Axis("tuning trials", switch=True), study.clock
+    by_metric = not study.objective or study.objective.startswith("best ")
+    best = f"best {words}" if by_metric else study.objective
+    least = "least " if " to " in best else ""
     parts: list[tuple[str, Axis, _CurveOf]] = [
-        (f"Expected best {words} after n trials", Axis(f"best {words}", percent=shares), lambda s: s.best_of),
+        (
+            f"Expected {least}{best} after n trials",
+            Axis(best, percent=shares and not least),
+            lambda s: s.best_of,
+        ),
         (
             f"Expected {unit} to {level(study.metric, _hardest(study))}, tuning included",
             Axis(f"total {unit}", log=True, switch=True),
@@ -136,8 +143,23 @@ def _still_rising(curve: TuningCurve) -> bool:
 
 def _reading(study: Summary) -> str:
     return (
-        f"Left: the expected {metric_words(study.metric)} of the best of n random draws from the tuning "
-        f"trials, with its {percent(study.confidence)} band (cut off where it is very wide). Right: the "
-        f"expected {time_words(study.clock)} until the target is reached, if n trials are tuned first and "
-        "the best of them is then trained. A schedule without a search space is a single point at one trial."
+        f"Left: the expected {_objective(study)} of the best of n random draws from the tuning "
+        f"trials{_of_tunings(study)}, with its {percent(study.confidence)} band (cut off where it is very "
+        f"wide). Right: the expected {time_words(study.clock)} until the target is reached, if n trials are "
+        f"tuned first and the best of them is then trained{_mean_of_tunings(study)}. A schedule without a "
+        "search space is a single point at one trial."
     )
+
+
+def _objective(study: Summary) -> str:
+    """Return what tuning compares, in words."""
+    by_metric = not study.objective or study.objective.startswith("best ")
+    return metric_words(study.metric) if by_metric else study.objective
+
+
+def _of_tunings(study: Summary) -> str:
+    return f" of all {tunings(study)} tunings" if tunings(study) > 1 else ""
+
+
+def _mean_of_tunings(study: Summary) -> str:
+    return f" (the cost of one tuning, the mean of {tunings(study)})" if tunings(study) > 1 else ""

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from lrstudy.analysis.intervals import Interval
 from lrstudy.analysis.summary import ScheduleSummary, Spent, Summary
+from lrstudy.report.figures.common import tunings
 from lrstudy.report.page_model import Cell, Column, Group, NumberTable
-from lrstudy.report.text import NO_VALUE, duration, listed, metric_words, params, share, share_interval
+from lrstudy.report.text import NO_VALUE, duration, listed, metric_words, params, share, share_interval, trim
 from lrstudy.rules.metrics import METRICS
 
 
@@ -37,6 +38,8 @@ def winners_table(study: Summary) -> NumberTable:
         for schedule in study.schedules
         if schedule.optimizer is not None
     ]
+    if (many := tunings(study)) > 1:
+        note += f" Parameters are the median and the range over {many} tunings; summary.json has all of them."
     notes = (note, f"{listed(methods)}; the others train with the task's optimizer.") if methods else (note,)
     return NumberTable("Winners", columns, (Group("", rows),), notes)
 
@@ -51,12 +54,38 @@ def _winner_row(study: Summary, index: int, schedule: ScheduleSummary) -> tuple[
         Cell(schedule.name, schedule=index),
         _quality(study, schedule.best_val),
         *((_quality(study, schedule.test),) if _has_test(study) else ()),
-        Cell(params(schedule.best_params)),
+        Cell(_parameters(schedule)),
         *(
             Cell(f"{count:,}", number=True)
             for count in (schedule.tune_trials, schedule.diverged, schedule.pruned, schedule.failed)
         ),
     )
+
+
+def _parameters(schedule: ScheduleSummary) -> str:
+    """Return the winner's parameters; of several tunings the median and the range of each."""
+    if len(schedule.winners) < 2:
+        return params(schedule.best_params)
+    names = dict.fromkeys(name for winner in schedule.winners for name in winner.params)
+    each = {name: [one.params[name] for one in schedule.winners if name in one.params] for name in names}
+    return params({name: _over_tunings(values) for name, values in each.items()})
+
+
+def _over_tunings(values: Sequence[object]) -> object:
+    """Return what the values of a parameter have in common over tunings.
+
+    >>> _over_tunings([0.1, 0.4, 0.2]), _over_tunings(["a", "b", "a"]), _over_tunings([3, 3])
+    ('0.2 (0.1 to 0.4)', 'a (2 of 3)', 3)
+    """
+    if all(value == values[0] for value in values):
+        return values[0]
+    numbers = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
+    if len(numbers) < len(values):
+        most = max(values, key=values.count)
+        return f"{most} ({values.count(most)} of {len(values)})"
+    # The middle of an even number is a value that was chosen, whatever the scale that was searched.
+    middle = sorted(numbers)[(len(numbers) - 1) // 2]
+    return f"{trim(middle, 3)} ({trim(min(numbers), 3)} to {trim(max(numbers), 3)})"
 
 
 def _quality(study: Summary, found: Interval) -> Cell:
@@ -107,6 +136,14 @@ def ledger_table(study: Summary) -> NumberTable:
         "preparing data and model, and for a worker's first trial the start of the worker."
     )
     notes = [times]
+    if (many := tunings(study)) > 1:
+        each = [
+            f"{s.name} {s.price.tune.epochs / len(s.winners):,.0f}"
+            for s in study.schedules
+            if s.price.tune.epochs and s.winners
+        ]
+        mean = f" One tuning took, in epochs: {listed(each)}." if each else ""
+        notes.append(f"The cost is that of all tunings, up to {many} of each schedule.{mean}")
     if tested := [s.name for s in study.schedules if s.price.range_test.trials]:
         rule = "a range test set the range of rates to search and took the place of one tuning configuration"
         notes.append(f"{listed(tested)}: {rule}.")

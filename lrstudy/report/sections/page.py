@@ -44,6 +44,7 @@ def study_page(study: Summary, made_at: datetime | None = None) -> Page:
         Section(
             "tuning",
             "Winners and cost of tuning",
+            intro=(study.variation,) if study.variation else (),
             tables=(winners_table(study),),
             figures=(rate_sensitivity(study), tuning_curves(study)),
         ),
