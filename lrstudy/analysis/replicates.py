@@ -147,7 +147,7 @@ def replicated_speedup(
     low, high = found.effect - half, found.effect + half
     row = table.names.index(name)
     logs, early = table.logs[[0, row]], table.early[[0, row]]
-    both = np.isfinite(logs).all(axis=0)
+    both: NDArray[np.bool_] = np.asarray(np.isfinite(logs).all(axis=0))
     note, limits = "", [float((early[0] - early[1])[both].mean())]
     if float((logs[0] - logs[1])[both].var(ddof=1)) <= _rounding(table, row, both):
         limits = [float((early[0] - logs[1])[both].mean()), float((logs[0] - early[1])[both].mean())]
