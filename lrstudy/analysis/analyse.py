@@ -67,6 +67,9 @@ class StudyLike(Protocol):
     lanes: int
     goal: Goal
 
+    def replicates(self, schedule: str) -> int:
+        """Return the number of tunings that a schedule has, or will have."""
+
     def planned(self, schedule: Any) -> Mapping[Phase, int]:
         """Return the number of trials of each phase that a schedule gets."""
 

@@ -40,22 +40,32 @@ def _spent(columns: Columns, trials: Sequence[Trial]) -> Spent:
 
 
 def budget_warnings(
-    prices: Mapping[str, Price], planned: Mapping[str, int], replaced: Mapping[str, int] | None = None
+    prices: Mapping[str, Price],
+    planned: Mapping[str, int],
+    replaced: Mapping[str, int] | None = None,
+    tunings: Mapping[str, int] | None = None,
 ) -> list[str]:
-    """Return sentences on schedules that got another budget than the others.
+    """Return sentences on schedules whose tunings got another budget than those of the others.
 
     ``planned`` and ``replaced`` are tuning trials: those of the plan, a range test's place included, and
-    those whose place a range test has taken.
+    those whose place a range test has taken. ``tunings`` are the replicates of each schedule, by default one.
     """
-    replaced = replaced or {}
+    replaced, tunings = replaced or {}, tunings or {}
+
+    def each(name: str, trials: int) -> float:
+        share = trials / tunings.get(name, 1)
+        return int(share) if share.is_integer() else round(share, 2)
+
     searched = {
-        name: price.tune.trials + replaced.get(name, 0) for name, price in prices.items() if planned[name] > 1
+        name: each(name, price.tune.trials) + replaced.get(name, 0)
+        for name, price in prices.items()
+        if planned[name] > 1
     }
     warnings = []
     if len(set(searched.values())) > 1:
         counts = ", ".join(f"{name} {count}" for name, count in searched.items())
         warnings.append(f"The schedules have different tuning budgets: {counts} trials.")
-    confirms = {name: price.confirm.trials for name, price in prices.items()}
+    confirms = {name: each(name, price.confirm.trials) for name, price in prices.items()}
     if len(set(confirms.values())) > 1:
         counts = ", ".join(f"{name} {count}" for name, count in confirms.items())
         warnings.append(f"The schedules have different numbers of confirm runs: {counts}.")

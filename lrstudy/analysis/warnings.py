@@ -36,7 +36,8 @@ def study_warnings(
         prices = {schedule.name: schedule.price for schedule in schedules}
         planned = {info.name: study.trials if info.space else 1 for info in study.compared}
         replaced = {info.name: info.range_tests * study.tune_seeds for info in study.compared}
-        found += budget_warnings(prices, planned, replaced)
+        tunings = {info.name: study.replicates(info.name) for info in study.compared}
+        found += budget_warnings(prices, planned, replaced, tunings)
     return tuple(found)
 
 
