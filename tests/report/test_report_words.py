@@ -295,6 +295,11 @@ def test_the_primary_target_carries_the_headline_also_if_it_is_not_the_hardest()
         study = changed(study, schedule.name, 0, primary=True)
     assert "reached 95% validation accuracy" in headline(study)
     assert remarks(study)[0].startswith("lipschitz-tuned reached 97%")
+    groups = study_page(study).sections[0].tables[0].groups
+    assert [group.title for group in groups] == [
+        "validation accuracy 95%, the primary target",
+        "validation accuracy 97%",
+    ]
 
 
 STEP = NextStep(("step", "lipschitz"), "most", 16, 320, 9000.0, "epochs", {"step": 0.82, "lipschitz": 0.4})

@@ -47,7 +47,7 @@ _TUNINGS_NEEDED = (
 
 
 def verdict_table(study: Summary) -> NumberTable:
-    """A group of rows for each target, the fastest schedule first."""
+    """A group of rows for each target, the primary one first, and in each the fastest schedule first."""
     unit, in_seconds = time_words(study.clock), study.clock == "seconds"
     columns = [
         Column("schedule", number=False),
@@ -60,7 +60,8 @@ def verdict_table(study: Summary) -> NumberTable:
         Column(f"ERT, {unit}"),
         *(() if in_seconds else (Column("ERT, training time"),)),
     ]
-    groups = tuple(_target_group(study, place) for place in reversed(range(len(study.targets))))
+    places = sorted(range(len(study.targets)), key=lambda place: place != study.primary)
+    groups = tuple(_target_group(study, place) for place in places)
     return NumberTable("Verdicts", tuple(columns), groups, _verdict_notes(study))
 
 
@@ -68,6 +69,8 @@ def _target_group(study: Summary, place: int) -> Group:
     ways = [(index, schedule.reach[place]) for index, schedule in enumerate(study.schedules)]
     ways.sort(key=lambda way: (way[1].mean_time.value is None, way[1].mean_time.value or 0.0, way[0]))
     title = f"{metric_words(study.metric)} {level(study.metric, study.targets[place])}"
+    if len(study.targets) > 1 and any(reach.primary for _, reach in ways):
+        title += ", the primary target"
     return Group(title, tuple(_verdict_row(study, index, reach) for index, reach in ways))
 
 
