@@ -23,6 +23,7 @@ from lrstudy.analysis.verdict import POWER
 
 MOST_REPLICATES: Final = 10_000
 _SMALL: Final = 1e-6
+_HALF: Final = 0.5
 _CERTAIN: Final = 12.0
 
 
@@ -70,14 +71,16 @@ class Components:
         said = f"Standard deviation of the log time: {listed}."
         if self.seed is None or self.tuning is None:
             return said
-        if self.tuning > self.seed / seeds:
-            share = self.tuning / (self.tuning + self.seed / seeds)
+        share = self.tuning / max(_SMALL, self.tuning + self.seed / seeds)
+        if share > _HALF:
             return (
                 f"{said} Tuning makes {share:.0%} of the error of a comparison: more replicates narrow it, "
                 "more confirm seeds hardly."
             )
+        share = 1 - share
         return (
-            f"{said} Seeds make most of the error of a comparison: more of them or more replicates narrow it."
+            f"{said} Seeds make {share:.0%} of the error of a comparison: more of them or more replicates "
+            "narrow it."
         )
 
 

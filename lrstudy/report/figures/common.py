@@ -108,6 +108,11 @@ def runs_each(study: Summary) -> int:
     return max(counted_runs or [schedule.confirm_trials for schedule in study.schedules], default=0)
 
 
+def searches(schedule: ScheduleSummary) -> bool:
+    """Return True if several configurations of a schedule were tried in a tuning."""
+    return schedule.tune_trials > max(1, len(schedule.winners))
+
+
 def tunings(study: Summary) -> int:
     """Return the largest number of replicates of any schedule."""
     return max((reach.replicates for schedule in study.schedules for reach in schedule.reach), default=1)

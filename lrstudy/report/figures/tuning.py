@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from lrstudy.analysis.summary import ScheduleSummary, Summary, TuningCurve
-from lrstudy.report.figures.common import measured, no_tuning_trials, tunings
+from lrstudy.report.figures.common import measured, no_tuning_trials, searches, tunings
 from lrstudy.report.figures.model import STATIC, Axis, Figure, Line, Panel, Points, Values, table
 from lrstudy.report.text import level, listed, metric_words, percent, shown_time, time_words
 from lrstudy.rules.counting import counted
@@ -115,9 +115,9 @@ def _against_untuned(study: Summary) -> str:
     if place is None or not study.complete:
         return ""  # before tuning has ended, one trial does not mean that there is nothing to tune
     times = {
-        s.name: ert for s in study.schedules if s.tune_trials <= 1 and (ert := s.reach[place].ert) is not None
+        s.name: ert for s in study.schedules if not searches(s) and (ert := s.reach[place].ert) is not None
     }
-    tuned = [s for s in study.schedules if s.tune_trials > 1 and s.price_of_target is not None]
+    tuned = [s for s in study.schedules if searches(s) and s.price_of_target is not None]
     if not times or not tuned:
         return ""
     best = min(times, key=lambda name: times[name])

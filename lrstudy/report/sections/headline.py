@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from lrstudy.analysis.families import ALPHA, PRIMARY_LEVEL
 from lrstudy.analysis.intervals import Interval
 from lrstudy.analysis.summary import Reach, Summary
-from lrstudy.report.figures.common import by_name, no_comparison, reference_runs, runs_each, tunings
+from lrstudy.report.figures.common import by_name, no_comparison, reference_runs, runs_each, searches, tunings
 from lrstudy.report.sections.end_tables import end_sentence
 from lrstudy.report.sections.length_tables import length_sentence
 from lrstudy.report.sections.next_step_words import next_step_sentence
@@ -138,7 +138,7 @@ def conditions(study: Summary) -> tuple[str, ...]:
         said.append(f"speed counted in {time_words(study.clock)}")
     if study.targets and not named and (rule := arrival_words(study.arrival)):
         said.append(rule)
-    if any(schedule.tune_trials > 1 for schedule in study.schedules):
+    if any(map(searches, study.schedules)):
         many = tunings(study)
         if many > 1:
             said.append(f"{many} tunings of each schedule that has something to tune")
