@@ -65,7 +65,7 @@ def test_the_sentence_says_what_to_buy() -> None:
         "between splits of the data. Tuning makes 83% of the error of a comparison: more replicates narrow "
         "it, more confirm seeds hardly."
     )
-    assert "Seeds make most" in DIGITS.sentence(1)
+    assert "Seeds make 67% of the error" in DIGITS.sentence(1)
     assert Components(None, None, None, 0).sentence(5) == ""
 
 
