@@ -66,6 +66,7 @@ class StudyLike(Protocol):
     confirm_seeds: int
     lanes: int
     goal: Goal
+    history: list[dict[str, Any]]
 
     def replicates(self, schedule: str) -> int:
         """Return the number of tunings that a schedule has, or will have."""

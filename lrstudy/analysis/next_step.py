@@ -23,8 +23,6 @@ from lrstudy.rules.looks import look_sizes
 REPLICATES: Final = 8
 _TIMES: Final = (2, 3, 4, 6, 8)
 _EVEN: Final = 0.5
-# Over many tunings their variance was 0.2 to 1 of that between seeds: a smaller estimate is chance.
-_LEAST_TUNING: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +104,8 @@ def next_step_of(
     known = {name: one for name in names if (one := _known(contest, primary, name, compared[name]))}
     found = _Steps(contest, study, known, level, components)
     if contest.replicated:
-        options = [*found.more_replicates(), *found.more_seeds()]
+        # The p-values pay for looks at replicates; more seeds after a look would be a look for nothing.
+        options = list(found.more_replicates())
     elif any(contest.tuned(name) for name in (contest.reference, *names)):
         # One tuning says nothing of the spread between tunings: its prediction decides nothing here.
         return found.first_replicates(names)
@@ -182,24 +181,20 @@ class _Steps:
         )
 
     def more_seeds(self) -> Iterator[NextStep]:
-        """Yield extensions by confirm seeds of every winner, as far as seeds narrow the comparisons."""
+        """Yield extensions by confirm seeds of schedules that have nothing to tune."""
         seeds = self.study.confirm_seeds
         between = None if self.components is None else self.components.seed
         runs = [run for each in self.contest.runs.values() for run in each]
         if not between or not runs:
             return
-        tuning = 0.0
-        if self.contest.replicated:
-            tuning = max((self.components and self.components.tuning) or 0.0, _LEAST_TUNING * between)
         each = sum(map(self._length, runs)) / len(runs)
         winners = sum(self.study.replicates(info.name) for info in self.study.schedules)
         # Sign flips of few pairs reach no level, however large the difference.
-        least = 0 if self.contest.replicated else fewest_seeds(len(self.contest.others), self.level)
+        least = fewest_seeds(len(self.contest.others), self.level)
         for more in [times * seeds for times in _TIMES]:
             if more < least:
                 continue
-            share = (tuning + between / more) / (tuning + between / seeds)
-            chances = {name: self._chance(one, share, self.level) for name, one in self.known.items()}
+            chances = {name: self._chance(one, seeds / more, self.level) for name, one in self.known.items()}
             trials = winners * (more - seeds)
             yield self._step("confirm_seeds", more, trials, trials * each, chances)
 

@@ -29,6 +29,7 @@ def study_warnings(
         found += _hand_picked_warnings(study, info, schedule.best_params)
         if info.space and toss_up(tune, confirm, contest.objective):
             tossed.append(info.name)
+    found += _unpaid_look_warnings(study)
     found += toss_up_warnings(
         tossed, max((run.replicate for run in contest.runs[contest.reference]), default=1)
     )
@@ -39,6 +40,17 @@ def study_warnings(
         tunings = {info.name: study.replicates(info.name) for info in study.compared}
         found += budget_warnings(prices, planned, replaced, tunings)
     return tuple(found)
+
+
+def _unpaid_look_warnings(study: Any) -> list[str]:
+    """Return a sentence if a study was extended by what the p-values do not pay for: all but replicates."""
+    free = ("budget.replicates", "budget.most", "budget.until")
+    keys = {key for entry in study.history for key in entry.get("changes", {}) if key not in free}
+    if not keys:
+        return []
+    listed = ", ".join(sorted(keys))
+    sentence = f"This run was extended after it had begun ({listed}). If a verdict was read before, it was"
+    return [f"{sentence} a look that the p-values do not allow for; they allow for looks between replicates."]
 
 
 def _hand_picked_warnings(study: Any, info: Any, winner: Mapping[str, Any]) -> list[str]:
