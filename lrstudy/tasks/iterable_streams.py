@@ -38,10 +38,19 @@ class ItemStream:
     def __len__(self) -> int:
         return self._rows
 
-    def begin(self, seed: int) -> Iterator[tuple[Any, Any]]:
-        """Begin a pass; a data set with ``set_epoch`` (Hugging Face's, to shuffle) gets the seed."""
-        if callable(set_epoch := getattr(self._items, "set_epoch", None)):
+    def set_epoch(self, seed: int) -> None:
+        """Give the seed of a pass to a data set with ``set_epoch`` (Hugging Face's, to shuffle).
+
+        Call before the workers begin the pass: such a data set may keep it in memory that they share, and two
+        that set it at once add up. A worker sets it only if its copy does not have it yet.
+        """
+        set_epoch = getattr(self._items, "set_epoch", None)
+        if callable(set_epoch) and getattr(self._items, "epoch", None) != seed:
             set_epoch(seed)
+
+    def begin(self, seed: int) -> Iterator[tuple[Any, Any]]:
+        """Begin a pass."""
+        self.set_epoch(seed)
         return (pair_of(item, self._columns) for item in self._items)
 
 
@@ -57,6 +66,7 @@ class Chunks(IterableDataset[Batch]):
 
     def set_seed(self, seed: int) -> None:
         """Set the seed of the next pass."""
+        self._stream.set_epoch(seed)
         self._seed.fill_(seed)
 
     def __iter__(self) -> Iterator[Batch]:

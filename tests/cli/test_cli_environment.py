@@ -139,7 +139,9 @@ def test_the_report_of_a_study_may_go_to_the_home_folder(
     from lrstudy.cli.views import run
 
     seen = []
-    monkeypatch.setattr(run, "run_study", lambda study, out, way, own: seen.append((out, way.reports)))
+    monkeypatch.setattr(
+        run, "run_study", lambda study, out, way, own, **more: seen.append((out, way.reports))
+    )
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "s.toml").write_text(STUDY)
     told = CliRunner().invoke(app, ["run", "~/s.toml", "--out", "~/runs", "--reports", "~/rep"])
