@@ -113,7 +113,7 @@ def statements(summary: dict[str, Any]) -> tuple[tuple[Repetition, ...], float]:
                 Repetition(
                     schedule["name"],
                     reach["target"],
-                    reach["target"] == summary.get("primary", reach["target"]),
+                    bool(reach.get("primary", True)),
                     speedup["ratio"],
                     speedup["low"] or 0.0,
                     speedup["high"] or math.inf,
