@@ -1,243 +1,29 @@
-"""The study file's sections as frozen values, with their defaults and the range of each field."""
+"""A study file as frozen values: its sections together, and what follows from them."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from dataclasses import replace
-from typing import Annotated, Any, Final, Literal
+from typing import Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny
+from pydantic import Field
 
-from lrstudy.catalog.metric_kinds import metric_kind
-from lrstudy.catalog.task_parts import CLASSIFICATION_LOSSES, STREAMED
 from lrstudy.records import Phase
 from lrstudy.rules.budget import TrialBudget
 from lrstudy.rules.clocks import clock_of
 from lrstudy.rules.goal import Goal
 from lrstudy.rules.identity import deciding_part
-from lrstudy.rules.metrics import CLIPPED_SHARE, Metric, declared_metrics, metric_of
+from lrstudy.rules.metrics import Metric, declared_metrics, metric_of
 from lrstudy.rules.objective import Objective
 from lrstudy.spec.function_task import FunctionTask
 from lrstudy.spec.hyperparameters import is_of_task
 from lrstudy.spec.space import Choices, Range, Space
-
-MOST_REPLICATES: Final = 10_000
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, arbitrary_types_allowed=True)
+from lrstudy.spec.study_sections import Budget, Faults, Logging, RangeTest, Resources, Section, Target
+from lrstudy.spec.task_spec import ComponentField, ComponentSpec, TaskSpec
 
 
-class ComponentSpec(_Section):
-    """A named part of a task with its options; in TOML a name or ``{ name = …, option = … }``."""
-
-    name: str = Field(min_length=1)
-    options: dict[str, Any] = {}
-
-    @property
-    def is_users_own(self) -> bool:
-        """Return True if it is given as ``module:attribute``."""
-        return ":" in self.name
-
-    def to_json(self) -> dict[str, Any]:
-        """The form it has in a study file."""
-        return {"name": self.name, **self.options}
-
-
-def _component(raw: Any) -> Any:
-    if isinstance(raw, str):
-        return ComponentSpec(name=raw) if raw else raw
-    if isinstance(raw, dict) and "options" not in raw and isinstance(raw.get("name"), str):
-        return ComponentSpec(name=raw["name"], options={k: v for k, v in raw.items() if k != "name"})
-    return raw
-
-
-ComponentField = Annotated[SerializeAsAny[ComponentSpec], BeforeValidator(_component)]
-"""The type of a field that a study file gives as a name or as a table with a name."""
-
-
-def _tuple(raw: Any) -> Any:
-    return tuple(raw) if isinstance(raw, list) else raw
-
-
-def _metric_names(raw: Any) -> Any:
-    """Return the names in a table of declared metrics, as a store keeps them; anything else as it is."""
-    if isinstance(raw, dict) and all(isinstance(entry, dict) and "goal" in entry for entry in raw.values()):
-        return tuple(entry["name"] for entry in raw.values() if "name" in entry)
-    return _tuple(raw)
-
-
-class Loader(_Section):
-    """A DataLoader that reads the rows batch by batch, instead of a tensor of all of them."""
-
-    workers: int = Field(default=2, ge=0, le=256)
-
-
-Lengths = Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(_tuple)]
-"""Lengths of trials besides that of the study, in its clock."""
-
-
-class TaskSpec(_Section):
-    """The training task: data, model, loss, base optimizer and training length.
-
-    ``lengths`` are shorter trainings in which every schedule is tuned and confirmed too.
-    """
-
-    dataset: ComponentField
-    model: ComponentField
-    loss: ComponentField = ComponentSpec(name="cross-entropy")
-    optimizer: ComponentField = ComponentSpec(name="sgd", options={"lr": 0.1})
-    batch_size: int = Field(ge=1)
-    epochs: int = Field(ge=1)
-    lengths: Lengths = ()
-    evaluate_every: int | None = Field(default=None, ge=1)
-    validation: float = Field(default=0.2, gt=0, lt=1)
-    test: float = Field(default=0.2, gt=0, lt=1)
-    rows: int | None = Field(default=None, ge=2)
-    loader: Loader | None = None
-    columns: Annotated[tuple[str, str] | None, BeforeValidator(_tuple)] = None
-    augment: Annotated[tuple[str, ...], BeforeValidator(_tuple)] = ()
-    normalize: str | None = None
-    precision: Literal["float32", "bf16", "fp16", "tf32", "float64"] = "float32"
-    accumulate: int = Field(default=1, ge=1)
-    clip_norm: float | None = Field(default=None, gt=0, allow_inf_nan=False)
-    ema: float | None = Field(default=None, gt=0, lt=1)
-    compile: bool = False
-    channels_last: bool = False
-    deterministic: bool = False
-    divergence: float = Field(default=1e9, gt=0)
-    metrics: Annotated[tuple[str, ...], BeforeValidator(_metric_names)] = ()
-
-    @property
-    def streamed(self) -> bool:
-        """Return True if rows are read batch by batch."""
-        return self.loader is not None or self.dataset.name in STREAMED
-
-    @property
-    def declared(self) -> dict[str, dict[str, Any]]:
-        """The metrics that it measures beside the fixed ones, as a study declares them."""
-        table: dict[str, dict[str, Any]] = {}
-        if self.clip_norm is not None:
-            table[CLIPPED_SHARE] = {"goal": "min", "low": 0.0, "high": 1.0}
-        if self.ema is not None:
-            table["ema_val_loss"] = {"goal": "min"}
-            if self.loss.name in CLASSIFICATION_LOSSES or self.loss.is_users_own:
-                table["ema_val_accuracy"] = {"goal": "max", "low": 0.0, "high": 1.0}
-            if self.loss.name not in CLASSIFICATION_LOSSES:
-                table["ema_val_r2"] = {"goal": "max", "high": 1.0}
-        kinds = filter(None, map(metric_kind, self.metrics))
-        return table | {kind.column: kind.declared for kind in kinds}
-
-
-class Budget(_Section):
-    """The budget of every schedule, the same for all.
-
-    A schedule is tuned ``replicates`` times, each time with its own search, seeds and split of the data.
-    ``trials`` configurations are tried, each on ``tune_seeds`` seeds; the best ``select`` of them run on
-    ``select_seeds`` further ones, and the winner on ``confirm_seeds``. With ``until = "decided"`` the
-    replicates of undecided schedules are doubled, again and again, up to ``most``.
-
-    A trial with the objective ``target`` is worth its time to the primary target. ``stop`` says which
-    runs end once they have reached all targets.
-
-    The ``asha`` pruner asks after ``grace_epochs`` epochs and then at ``reduction`` times as many, again and
-    again, which trials continue. ``extend`` adds ``extend_trials`` configurations, before each generation of
-    which a range whose end holds the best value so far is widened.
-
-    ``first_trials``: the search was laid out for so many configurations, and the others were added later.
-    """
-
-    replicates: int = Field(default=1, ge=1, le=MOST_REPLICATES)
-    until: Literal["spent", "decided"] = "spent"
-    most: int | None = Field(default=None, ge=2, le=MOST_REPLICATES)
-    trials: int = Field(default=16, ge=1)
-    first_trials: int | None = Field(default=None, ge=1)
-    confirm_seeds: int = Field(default=10, ge=1)
-    search: Literal["tpe", "random", "qmc", "grid"] = "tpe"
-    tune_seeds: int = Field(default=1, ge=1)
-    common_seed: bool = True
-    select: int = Field(default=0, ge=0)
-    select_seeds: int = Field(default=3, ge=1)
-    pruner: Literal["none", "asha"] = "none"
-    grace_epochs: int = Field(default=1, ge=1)
-    reduction: int = Field(default=3, ge=2)
-    objective: Literal["target", "best", "final", "mean"] | None = None
-    stop: Literal["never", "tune", "all"] | None = None
-    generation: int = Field(default=4, ge=1)
-    extend: bool = False
-    extend_trials: int = Field(default=8, ge=1)
-
-
-class Target(_Section):
-    """The levels of the validation metric that count as converged, and the schedule to compare with.
-
-    ``primary`` is the level that the study is to decide. A run has reached a level by the rule ``arrival``
-    (``rules.arrival``). ``end_margin``: values at the end within it count as equivalent.
-    """
-
-    metric: str = "val_accuracy"
-    values: Annotated[tuple[float, ...] | None, BeforeValidator(_tuple)] = None
-    primary: float | None = None
-    arrival: str | None = None
-    clock: Literal["epochs", "steps", "samples", "tokens", "seconds"] | None = None
-    reference: str = ""
-    margin: float = Field(default=0.05, gt=0, lt=1)
-    end_margin: float | None = Field(default=None, gt=0, allow_inf_nan=False)
-
-
-class Resources(_Section):
-    """CPUs and GPUs of each trial, and the number that run at once (0: as many as the cluster holds).
-
-    ``workers``: the processes that train a trial together, each with ``cpus`` and ``gpus``; more than one
-    only for a user's training function. ``gpus``: a worker trains on one GPU or a share of it.
-    ``lanes``: up to how many trials share one worker, trained side by side; ``auto``: as many as a fixed
-    rule gives for the model and the shapes of a step; 0: each has its own.
-    ``step``: how a training step is computed, call by call or as one captured graph (on a GPU).
-    """
-
-    cpus: int = Field(default=1, ge=1)
-    gpus: float = Field(default=0.0, ge=0, le=1)
-    workers: int = Field(default=1, ge=1)
-    accelerator: str = ""
-    max_concurrent: int = Field(default=0, ge=0)
-    lanes: Annotated[int, Field(ge=0)] | Literal["auto"] = "auto"
-    step: Literal["eager", "captured"] = "eager"
-
-
-class Faults(_Section):
-    """Checkpoints of a running trial, and the number of restarts for each kind of fault.
-
-    A checkpoint is written after every ``checkpoint_epochs``-th epoch (0: never), but not within
-    ``checkpoint_seconds`` of the last one or of the trial's start: short trials pay nothing. A trial that
-    ends no epoch for ``epoch_seconds`` is stuck (0: a limit that follows from the epochs seen).
-    """
-
-    checkpoint_epochs: int = Field(default=10, ge=0)
-    checkpoint_seconds: float = Field(default=10.0, ge=0)
-    lost_node_retries: int = Field(default=3, ge=0)
-    memory_retries: int = Field(default=1, ge=0)
-    error_retries: int = Field(default=0, ge=0)
-    epoch_seconds: float = Field(default=0.0, ge=0, allow_inf_nan=False)
-
-
-class Logging(_Section):
-    """Trackers that get the epochs in addition to the store; all off by default."""
-
-    tensorboard: bool = False
-    mlflow: str = ""
-    wandb: str = ""
-
-
-class RangeTest(_Section):
-    """The sweep of a range test: its lowest and highest rate, its length (0: as ``plan_sweep`` says)."""
-
-    low: float = Field(default=1e-5, gt=0, allow_inf_nan=False)
-    high: float = Field(default=10.0, gt=0, allow_inf_nan=False)
-    epochs: int = Field(default=0, ge=0)
-
-
-class ScheduleSpec(_Section):
+class ScheduleSpec(Section):
     """One schedule under study: its kind, the parameters that are fixed and the space of the others.
 
     The names of ``fixed`` and ``space`` are parameters of the schedule or, with a dot, values of the task
@@ -248,8 +34,8 @@ class ScheduleSpec(_Section):
 
     name: str
     kind: str
-    fixed: dict[str, Any] = {}
-    space: dict[str, Space] = {}
+    fixed: dict[str, Any] = Field(default_factory=dict)
+    space: dict[str, Space] = Field(default_factory=dict)
     optimizer: ComponentField | None = None
     length: int | None = None
     of: str = ""
@@ -293,7 +79,7 @@ class ScheduleSpec(_Section):
         return {} if self.optimizer is None else {"optimizer": self.optimizer.to_json()}
 
 
-class Study(_Section):
+class Study(Section):
     """A whole study, checked.
 
     ``schedules`` keeps the study file's order; after them come the same at each of the further lengths.

@@ -18,10 +18,11 @@ from lrstudy.catalog.moved_options import MOVED_OPTIONS, find_parameter, flat_mo
 from lrstudy.catalog.schedule_kinds import OWN, SCHEDULES
 from lrstudy.errors import NO_VALUE, all_known, did_you_mean
 from lrstudy.spec.function_task import FunctionTask
-from lrstudy.spec.models import ComponentField, ComponentSpec, RangeTest, ScheduleSpec, TaskSpec
+from lrstudy.spec.models import ComponentSpec, RangeTest, ScheduleSpec, TaskSpec
 from lrstudy.spec.part_checks import OWN_NAME, check_part, require
 from lrstudy.spec.search_tables import SearchReader
 from lrstudy.spec.space import Choices, Range, Space, Trouble, read_value, reference_troubles
+from lrstudy.spec.task_spec import ComponentField
 
 RATES: Final = ("max_lr", "lr")
 """The names by which a user's own schedule may call the rate that a range test finds."""
