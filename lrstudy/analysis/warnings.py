@@ -29,7 +29,7 @@ def study_warnings(
         found += _hand_picked_warnings(study, info, schedule.best_params)
         if info.space and toss_up(tune, confirm, contest.objective):
             tossed.append(info.name)
-    found += _unpaid_look_warnings(study)
+    found += unpaid_look_warnings(study)
     found += toss_up_warnings(
         tossed, max((run.replicate for run in contest.runs[contest.reference]), default=1)
     )
@@ -42,7 +42,7 @@ def study_warnings(
     return tuple(found)
 
 
-def _unpaid_look_warnings(study: Any) -> list[str]:
+def unpaid_look_warnings(study: Any) -> list[str]:
     """Return a sentence if a study was extended by what the p-values do not pay for: all but replicates."""
     free = ("budget.replicates", "budget.most", "budget.until")
     keys = {key for entry in study.history for key in entry.get("changes", {}) if key not in free}

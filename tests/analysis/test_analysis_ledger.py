@@ -93,3 +93,13 @@ def test_unequal_budgets_are_told_and_a_schedule_without_a_space_needs_only_one_
         "The schedules have different tuning budgets: fixed 2, step 5 trials.",
         "The schedules have different numbers of confirm runs: fixed 1, step 2, rule 1.",
     ]
+
+
+def test_schedules_with_more_tunings_have_no_other_budget_for_each() -> None:
+    prices = {
+        name: Price(tune=Spent(trials=8 * tunings), confirm=Spent(trials=3 * tunings))
+        for name, tunings in (("fixed", 4), ("step", 2))
+    }
+    planned = {"fixed": 8, "step": 8}
+    assert budget_warnings(prices, planned, tunings={"fixed": 4, "step": 2}) == []
+    assert len(budget_warnings(prices, planned)) == 2

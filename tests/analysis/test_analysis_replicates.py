@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -88,6 +89,20 @@ def test_the_interval_is_never_narrower_than_one_evaluation() -> None:
     assert speedup.low == pytest.approx(math.exp(0.1 - 0.15))
     assert speedup.high == pytest.approx(math.exp(0.1 + 0.15))
     assert "widened" in speedup.note
+
+
+def test_a_delay_that_both_schedules_share_shifts_the_interval_and_no_more() -> None:
+    rng = np.random.default_rng(3)
+    noise = rng.normal(0, 0.2, (2, 8))
+    late = table([list(1.0 + noise[0]), list(0.9 + noise[1])])
+    found = replicated_speedup(late, "s1", (), 0.95, hit=True)
+    both = replicated_speedup(replace(late, early=late.logs - 0.3), "s1", (), 0.95, hit=True)
+    assert (both.low, both.high) == (found.low, found.high)
+    early = late.logs - np.array([[0.5], [0.0]])
+    one = replicated_speedup(replace(late, early=early), "s1", (), 0.95, hit=True)
+    assert one.ratio is not None
+    assert one.high == found.high
+    assert one.low == pytest.approx(one.ratio * math.exp(-0.5))
 
 
 def test_equal_whole_epochs_in_two_replicates_are_no_proof() -> None:
