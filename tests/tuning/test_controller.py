@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from trial_results import record
 
 from lrstudy.engine.trial import TrialConfig
 from lrstudy.records import Phase, Status, TrialRecord
@@ -30,34 +30,6 @@ def study(**budget: Any) -> Study:
         },
         "test",
     )
-
-
-def record(config: TrialConfig, **changes: Any) -> TrialRecord:
-    value = float(config.params.get("lr", 0.5))
-    now = datetime.now(UTC)
-    done = TrialRecord(
-        trial_id=config.trial_id,
-        phase=config.phase,
-        schedule=config.schedule,
-        seed=config.seed,
-        replicate=config.replicate,
-        params=dict(config.params),
-        status=Status.COMPLETED,
-        error=None,
-        evaluations_run=5,
-        best_val=value,
-        best_evaluation=3,
-        objective=value,
-        test_loss=None,
-        test_accuracy=None,
-        test_r2=None,
-        started_at=now,
-        ended_at=now,
-        node="here",
-        device="cpu",
-        attempt=1,
-    )
-    return replace(done, **changes)
 
 
 def play(

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from trial_results import record
 
 from lrstudy.analysis.sequential_test import sizes_of
 from lrstudy.engine.trial import TrialConfig
-from lrstudy.records import Phase, Status, TrialRecord
+from lrstudy.records import Phase, TrialRecord
 from lrstudy.rules.extension import Extended, Extension, changed_keys
 from lrstudy.rules.looks import Look
 from lrstudy.rules.trial_ids import trial_number
@@ -66,29 +67,7 @@ def grown(
 
 
 def ended(config: TrialConfig, value: float) -> TrialRecord:
-    now = datetime.now(UTC)
-    return TrialRecord(
-        trial_id=config.trial_id,
-        phase=config.phase,
-        schedule=config.schedule,
-        replicate=config.replicate,
-        seed=config.seed,
-        params=dict(config.params),
-        status=Status.COMPLETED,
-        error=None,
-        evaluations_run=3,
-        best_val=value,
-        best_evaluation=2,
-        objective=value,
-        test_loss=None,
-        test_accuracy=None,
-        test_r2=None,
-        started_at=now,
-        ended_at=now,
-        node="here",
-        device="cpu",
-        attempt=1,
-    )
+    return record(config, evaluations_run=3, best_val=value, best_evaluation=2, objective=value)
 
 
 def worth(config: TrialConfig) -> float:
