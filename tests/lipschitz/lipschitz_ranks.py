@@ -6,6 +6,7 @@ python lipschitz_ranks.py RANK SIZE FILE CASE
 from __future__ import annotations
 
 import json
+import os
 import sys
 
 import torch
@@ -95,9 +96,10 @@ def main() -> None:
             results[case] = rates(case, rank, size)
         except SchedulerError as error:
             results[case] = str(error)
-    print(json.dumps(results))
+    print(json.dumps(results), flush=True)
     if size > 1:
         dist.destroy_process_group()
+        os._exit(0)  # gloo's threads abort now and then where the interpreter ends by itself
 
 
 if __name__ == "__main__":
