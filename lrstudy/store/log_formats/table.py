@@ -18,6 +18,7 @@ class LogTable:
     With ``is_text`` the cells are texts that may be numbers. ``foreign`` names the types of columns that
     hold neither text nor numbers. ``percent_signs`` are columns that had them.
     ``headers`` are the lines on which the header is repeated, ``notes`` what the reader skipped.
+    ``constants`` are what a run has one value of, by flat names (``config.lr_scheduler_type``, ``run.name``).
     """
 
     where: str
@@ -28,6 +29,7 @@ class LogTable:
     percent_signs: set[str] = field(default_factory=set)
     headers: list[int] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    constants: dict[str, Any] = field(default_factory=dict)
 
     @property
     def names(self) -> list[str]:
