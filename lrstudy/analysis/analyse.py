@@ -23,7 +23,7 @@ from lrstudy.analysis.families import END
 from lrstudy.analysis.intervals import Interval, mean_interval
 from lrstudy.analysis.judgement import compare, judge
 from lrstudy.analysis.ledger import price_of
-from lrstudy.analysis.next_step import next_step_of
+from lrstudy.analysis.next_step import next_step_of, next_step_of_lengths
 from lrstudy.analysis.pairing import pairs_of, restricted_over
 from lrstudy.analysis.replicated_band import replicated_band
 from lrstudy.analysis.rule_disagreements import arrival_warnings, verdicts_by_stay
@@ -106,7 +106,7 @@ def analyse(
     end_p_values = end_questions(contest, ends)
     further = {question: end_p_values.get(question) for question in found.further}
     lengths = compare_lengths(contest, study, levels)
-    further |= length_questions(lengths)
+    further |= length_questions(contest, study, lengths)
     judgement = judge(contest, compared, further)
     reached = [reach_target(contest, level, compared[level], judgement) for level in levels]
     rungs = ladder(columns, base, metric)
@@ -129,9 +129,14 @@ def analyse(
     end = ends_of(contest, study, ends, {name: judgement.adjusted.get((END, name)) for name in runs})
     primary = contest.primary if isinstance(contest.primary, float) else None
     components = None if primary is None else components_of(contest, primary)
+    shortest = by_length(contest, study, lengths, judgement.adjusted)
     step = None
-    if complete and primary is not None and base:
-        step = next_step_of(contest, study, compared[primary], judgement, components)
+    if complete and base:
+        if shortest is not None:
+            ratios = lengths[levels[shortest.primary]][1]
+            step = next_step_of_lengths(contest, study, shortest, ratios, judgement)
+        elif primary is not None:
+            step = next_step_of(contest, study, compared[primary], judgement)
     by_stay = verdicts_by_stay(contest, levels, further, study)
     disagreements = arrival_warnings(levels, judgement.verdicts, by_stay, end, tuple(runs), metric)
     return Summary(
@@ -162,7 +167,7 @@ def analyse(
         declared=tuple(one for one in declared.values() if one.name != metric.name),
         arrival=found.arrival,
         end=end,
-        by_length=by_length(contest, study, lengths, judgement.adjusted),
+        by_length=shortest,
         shorter_trials=sum(trial.schedule not in runs for trial in columns.trials),
         components=components,
         confirm_replicates=len({run.replicate for run in base}),

@@ -156,6 +156,8 @@ class Summary:
     @property
     def primary(self) -> int | None:
         """The place of the target that carries the verdict, None where there is none."""
+        if self.by_length is not None:
+            return self.by_length.primary
         reach = self.schedules[0].reach if self.schedules else ()
         return next((place for place, one in enumerate(reach) if one.primary), self.hardest)
 
