@@ -67,7 +67,10 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A whole report: the verdict in a sentence first, its conditions, then the sections."""
+    """A whole report: the verdict in a sentence first, its conditions, then the sections.
+
+    ``command`` is the command line that a sentence of ``also`` names, which is shown as code; or empty.
+    """
 
     study: str
     headline: str
@@ -75,6 +78,12 @@ class Page:
     also: tuple[str, ...]
     sections: tuple[Section, ...]
     closing: str
+    command: str = ""
+
+    def parts(self, sentence: str) -> tuple[tuple[str, bool], ...]:
+        """Return the parts of a sentence, each with True if it is shown as code."""
+        before, command, after = sentence.partition(self.command) if self.command else (sentence, "", "")
+        return tuple(part for part in ((before, False), (command, True), (after, False)) if part[0])
 
     @property
     def figures(self) -> tuple[Figure, ...]:
