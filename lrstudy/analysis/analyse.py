@@ -34,7 +34,7 @@ from lrstudy.analysis.targets import ladder
 from lrstudy.analysis.time_to_target import reach_target
 from lrstudy.analysis.trial_table import Trial
 from lrstudy.analysis.tried_configurations import by_replicate, ranked
-from lrstudy.analysis.tuned_price import best_value, hardest_of, price_of_target, with_break_even
+from lrstudy.analysis.tuned_price import best_value, price_of_target, priced_target, with_break_even
 from lrstudy.analysis.warnings import study_warnings
 from lrstudy.records import Phase, Status
 from lrstudy.rules.goal import Goal
@@ -90,8 +90,8 @@ def analyse(
     summarised as far as it is.
 
     Raises:
-        InputError: for a target outside the metric's range, a clock that some evaluation lacks, and an
-            unknown rule of arrival.
+        InputError: for a target outside the metric's range or beyond the one at which runs were stopped, a
+            clock that some evaluation lacks, and an unknown rule of arrival.
     """
     study: StudyLike = store.study
     metric = study.metric
@@ -109,20 +109,27 @@ def analyse(
     further |= length_questions(contest, study, lengths)
     judgement = judge(contest, compared, further)
     reached = [reach_target(contest, level, compared[level], judgement) for level in levels]
-    rungs = ladder(columns, base, metric)
+    rungs = tuple(level for level in ladder(columns, base, metric) if contest.tells(level))
+    priced = priced_target(contest, levels)
     times = evaluation_times(columns, confirmed, timing)
     schedules = tuple(
         replace(
-            _schedule(contest, info, [reach[info.name] for reach in reached], rungs),
+            _schedule(contest, info, [reach[info.name] for reach in reached], rungs, priced),
             curves=curves_of(
-                columns, runs[info.name], metric, CONFIDENCE, clock=study.clock, declared=declared
+                columns,
+                runs[info.name],
+                metric,
+                CONFIDENCE,
+                clock=study.clock,
+                declared=declared,
+                stopped=timing.stopped,
             ),
             ecdf=ecdf_of(columns, runs[info.name], metric, rungs, timing, times),
         )
         for info in study.compared
     )
     untuned = {info.name for info in study.compared if not info.space}
-    schedules = with_break_even(schedules, untuned, levels, metric)
+    schedules = with_break_even(schedules, untuned, priced)
     # Recorded histories are all there is, also where one schedule has fewer seeds than another.
     planned = len(columns.trials) if "imported" in study.spec else _planned(study)
     complete = len(columns.trials) >= planned
@@ -174,22 +181,22 @@ def analyse(
         objective=contest.objective.label,
         next_step=step,
         run=str(study_folder(open_location("runs"), study.name)),
+        priced=priced,
     )
 
 
 def _schedule(
-    contest: Contest, info: Any, reached: Sequence[Reach], rungs: Sequence[float]
+    contest: Contest, info: Any, reached: Sequence[Reach], rungs: Sequence[float], priced: int | None
 ) -> ScheduleSummary:
     columns, metric, name = contest.columns, contest.metric, info.name
     trials = [trial for trial in columns.trials if trial.schedule == name]
     tune = [trial for trial in trials if trial.phase is Phase.TUNE]
     confirm = [trial for trial in trials if trial.phase is Phase.CONFIRM]
     results = [trial for trial in confirm if trial.status is not Status.FAILED]
-    hardest = hardest_of([reach.target for reach in reached], metric)
     price = None
-    if hardest is not None:
+    if priced is not None:
         tests = [trial for trial in trials if trial.phase is Phase.RANGE_TEST]
-        price = price_of_target(contest, tests, tune, reached[hardest], searched=bool(info.space))
+        price = price_of_target(contest, tests, tune, reached[priced], searched=bool(info.space))
     return ScheduleSummary(
         name=name,
         kind=info.kind,

@@ -110,7 +110,8 @@ class Summary:
     without one, and ``confirm_replicates`` the replicates of the reference; ``seeds`` are those of each.
     ``objective`` names what tuning compares.
     ``next_step`` is the extension of a finished study that would decide what is open at the primary target.
-    ``run`` is the folder of the run below the default ``--out``.
+    ``run`` is the folder of the run below the default ``--out``. ``priced`` is the place of the target whose
+    price, tuning included, is known: the hardest that tuning runs were not stopped before.
     """
 
     name: str
@@ -147,6 +148,7 @@ class Summary:
     objective: str = ""
     next_step: NextStep | None = None
     run: str = ""
+    priced: int | None = None
 
     @property
     def variation(self) -> str:
