@@ -19,7 +19,7 @@ _LINK: Final = re.compile(r"(https?|ftp|www)([:.])", re.IGNORECASE)
 def markdown(page: Page) -> str:
     """The page as GitHub-flavoured Markdown, ending in a newline."""
     lines = [f"# {plain(page.study)}", "", f"**{plain(page.headline)}**", ""]
-    lines += _paragraphs(page.also)
+    lines += _paragraphs((*page.also, *page.how))
     lines += [plain(" · ".join(page.conditions)), ""]
     for section in page.sections:
         lines += _section(section)

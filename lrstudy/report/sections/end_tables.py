@@ -14,7 +14,6 @@ from lrstudy.report.text import (
     change_unit,
     listed,
     metric_words,
-    percent,
     share,
     share_interval,
     span,
@@ -157,4 +156,4 @@ def _with_difference(study: Summary, name: str, end: EndValue) -> str:
     if found.low is None or found.high is None:
         return f"{name} ({moved})"
     limits = change_interval(study.metric, found.low, found.high)
-    return f"{name} ({moved}, {percent(study.confidence)} interval {limits})"
+    return f"{name} ({moved}, {limits})"

@@ -9,7 +9,7 @@ for (const figure of REPORT.figures) for (const panel of figure.panels) for (con
 }
 const wide = matchMedia("(min-width: 700px)");
 const darkness = matchMedia("(prefers-color-scheme: dark)");
-const shared = { time: REPORT.time, hidden: new Set() };
+const shared = { time: REPORT.time, hidden: new Set(), printed: false };
 const scales = new Map(); // figure key and panel → {x, y}: whether the axis is logarithmic
 
 function panelState(figure, index) {
@@ -17,7 +17,7 @@ function panelState(figure, index) {
   const panel = figure.panels[index];
   if (!scales.has(key)) scales.set(key, { x: panel.x.log, y: panel.y.log });
   const time = figure.times.includes(shared.time) ? shared.time : figure.times[0];
-  return { time, hidden: shared.hidden, theme: theme(), narrow: !wide.matches, log: scales.get(key) };
+  return { time, hidden: shared.hidden, theme: theme(), narrow: !wide.matches, printed: shared.printed, log: scales.get(key) };
 }
 
 function drawFigure(figure) {
@@ -136,9 +136,11 @@ let before;
 addEventListener("beforeprint", () => {
   before = document.documentElement.dataset.theme;
   document.documentElement.dataset.theme = "light";
+  shared.printed = true;
   REPORT.figures.forEach(drawFigure);
 });
 addEventListener("afterprint", () => {
+  shared.printed = false;
   if (before === undefined) delete document.documentElement.dataset.theme;
   else document.documentElement.dataset.theme = before;
   drawAll();
