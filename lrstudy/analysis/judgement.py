@@ -109,6 +109,7 @@ def luck_of(contest: Contest, target: float) -> TuningLuck | None:
             contest.objective,
             target,
             contest.timing,
+            told=contest.tells(target, tuning=True),
         )
         for name, runs in contest.runs.items()
     ]

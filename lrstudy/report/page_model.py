@@ -88,6 +88,7 @@ class Page:
     """A whole report: the verdict in a sentence first, its conditions, then the sections.
 
     ``also`` are further sentences beside the verdict, ``how`` those that explain how it was reached.
+    ``command`` is the command line that a sentence of ``also`` names, shown as code; or empty.
     """
 
     study: str
@@ -97,6 +98,7 @@ class Page:
     sections: tuple[Section, ...]
     closing: str
     how: tuple[str, ...] = ()
+    command: str = ""
 
     def __post_init__(self) -> None:
         shown = tuple(
@@ -109,6 +111,11 @@ class Page:
     def tables(self) -> dict[str, NumberTable]:
         """All tables by a name for their file, in the order of the page."""
         return {table.key: table for section in self.sections for table in section.tables}
+
+    def parts(self, sentence: str) -> tuple[tuple[str, bool], ...]:
+        """Return the parts of a sentence, each with True if it is shown as code."""
+        before, command, after = sentence.partition(self.command) if self.command else (sentence, "", "")
+        return tuple(part for part in ((before, False), (command, True), (after, False)) if part[0])
 
     @property
     def figures(self) -> tuple[Figure, ...]:

@@ -32,7 +32,7 @@ def verdicts() -> tuple[LengthVerdict, ...]:
 
 
 def study() -> Summary:
-    found = ByLength("epochs", (10.0, 20.0, 40.0), "replicate", (verdicts(), verdicts()))
+    found = ByLength("epochs", (10.0, 20.0, 40.0), "replicate", (verdicts(), verdicts()), 1)
     return replace(samples.study(), by_length=found, shorter_trials=30)
 
 

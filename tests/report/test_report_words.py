@@ -124,7 +124,9 @@ def test_without_runs_of_the_reference_nothing_is_called_faster():
 
 def test_automatic_targets_that_cannot_be_derived_yet_are_said():
     study = no_reference_runs()
-    study = replace(study, targets=(), schedules=tuple(replace(s, reach=()) for s in study.schedules))
+    study = replace(
+        study, targets=(), priced=None, schedules=tuple(replace(s, reach=()) for s in study.schedules)
+    )
     assert headline(study) == (
         "No verdict yet. There is no target yet: targets are derived from the confirm runs of fixed."
     )

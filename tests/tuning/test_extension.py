@@ -14,6 +14,7 @@ from trial_results import record
 
 from lrstudy.analysis.sequential_test import sizes_of
 from lrstudy.engine.trial import TrialConfig
+from lrstudy.errors import InputError
 from lrstudy.records import Phase, TrialRecord
 from lrstudy.rules.extension import Extended, Extension, changed_keys
 from lrstudy.rules.looks import Look
@@ -295,7 +296,7 @@ def test_a_fixed_design_can_be_continued_until_decided() -> None:
         ({"confirm_seeds": 1}, "--confirm-seeds = 1: is below budget.confirm_seeds = 2"),
         ({"replicates": 2}, "is budget.replicates of runs/s already. Give the new total, above 2"),
         ({"select_seeds": 5}, "selects no finalists"),
-        ({"epochs": 9}, "no trial would stay as it is. Start a second run"),
+        ({"epochs": 9}, "trials have no checkpoint to continue from. Start a second run, of"),
         ({"schedules": ("later",)}, "is not NAME=FILE"),
         ({"schedules": ("fixed={more}",)}, "which the run has"),
         ({"schedules": ("latest={more}",)}, "has no schedule 'latest'. Add [schedules.latest] there"),
@@ -311,3 +312,22 @@ def test_what_cannot_be_had_is_refused(values: dict[str, Any], words: str, more:
     with pytest.raises(Exception, match=r"\.") as raised:
         extend_study(study(), Extension(**values), "runs/s")
     assert words in str(raised.value)
+
+
+def test_another_length_is_refused_with_the_schedules_whose_rates_depend_on_it() -> None:
+    schedules: dict[str, Any] = {
+        "fixed": {"lr": 0.1},
+        "late": {"kind": "fixed", "lr": 0.1, "warmup": 0.1},
+        "moved": {"kind": "fixed", "lr": 0.1, "momentum": {"from": 0.8, "to": 0.9}},
+        "cosine": {"lr": 0.1},
+    }
+    task = {
+        "dataset": "digits", "model": "softmax-regression", "batch_size": 64, "epochs": 3,
+        "optimizer": {"name": "sgd", "momentum": 0.9},
+    }  # fmt: skip
+    spec = parse_study({"name": "s", "task": task, "schedules": schedules}, "test")
+    with pytest.raises(InputError, match="the rates of late, moved, cosine depend on it, winners were") as e:
+        extend_study(spec, Extension(epochs=9), "runs/s")
+    remedy = e.value.problems[0].remedy
+    assert f"of {spec.all_trials} trials" in remedy
+    assert "'task.lengths=[3, 9]'" in remedy

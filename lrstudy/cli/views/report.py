@@ -105,8 +105,12 @@ def show_verdict(console: Console, summary: Summary, run: str = "") -> None:
 
     ``run`` is the run as the command line names it, by default the summary's.
     """
+    from lrstudy.report.sections.length_tables import length_sentence
     from lrstudy.report.text import time_words
 
+    if said := length_sentence(summary):
+        console.print(said, markup=False, highlight=False)
+        console.print()
     stay = stay_of(summary.arrival)
     held = f" for {stay} evaluations in a row" if stay > 1 else ""
     for index, target in enumerate(summary.targets):

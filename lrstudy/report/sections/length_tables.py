@@ -33,7 +33,7 @@ def length_table(study: Summary) -> tuple[NumberTable, ...]:
         Column(f"{study.reference}'s over it"),
         *(Column(f"mean after {span(found.clock, length)}") for length in found.lengths),
     )
-    places = sorted(range(len(study.targets)), key=lambda place: place != study.hardest)
+    places = sorted(range(len(study.targets)), key=lambda place: place != found.primary)
     groups = tuple(_group(study, found, place) for place in places)
     return (NumberTable("By length of training", columns, groups, _notes(study, found)),)
 
@@ -89,13 +89,13 @@ def _notes(study: Summary, found: ByLength) -> tuple[str, ...]:
 
 
 def length_sentence(study: Summary) -> str:
-    """Return the verdict on the shortest training that ends at the hardest target; empty for one length."""
+    """Return the verdict on the shortest training that ends at the primary target; empty for one length."""
     found = study.by_length
-    if found is None or study.hardest is None:
+    if found is None or not study.targets:
         return ""
-    goal = f"{level(study.metric, study.targets[study.hardest])} {metric_words(study.metric)}"
+    goal = f"{level(study.metric, study.targets[found.primary])} {metric_words(study.metric)}"
     groups: dict[str, list[_Named]] = {}
-    for name, one in zip(study.names, found.verdicts[study.hardest], strict=True):
+    for name, one in zip(study.names, found.verdicts[found.primary], strict=True):
         groups.setdefault(one.verdict, []).append((name, one))
     *others, longest = found.lengths
     shown = listed([*(number(length) for length in others), span(found.clock, longest)])

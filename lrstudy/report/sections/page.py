@@ -82,6 +82,7 @@ def study_page(study: Summary, made_at: datetime | None = None) -> Page:
             verbatim=study.spec,
         )
     )
+    command = study.next_step.command(study.run) if study.next_step else None
     return Page(
         study.name,
         headline(study),
@@ -90,6 +91,7 @@ def study_page(study: Summary, made_at: datetime | None = None) -> Page:
         tuple(sections),
         closing_line(made_at),
         explanation(study),
+        command or "",
     )
 
 
