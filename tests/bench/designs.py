@@ -227,7 +227,7 @@ def _replicated(draw: Draw, design: Design) -> tuple[list[Speedup], list[str], l
         kept = Replicates(whole.names, whole.numbers, logs, early).until(size)
         hits = np.array([(row <= draw.length).sum() for row in draw.confirm[:, :size]])
         found = {
-            name: replicated_speedup(kept, name, looks, 0.95, hit=bool(hits[0] or hits[row]))
+            name: replicated_speedup(kept, name, looks, 0.95, hit=bool(hits[0] or hits[row]), margin=MARGIN)
             for row, name in enumerate(names, start=1)
         }
         adjusted = holm([one.p_value for one in found.values()])
@@ -250,6 +250,7 @@ def _replicated(draw: Draw, design: Design) -> tuple[list[Speedup], list[str], l
 
 def _verdicts(found: Sequence[Speedup], hits: Array, runs: int, share: float) -> list[str]:
     adjusted = holm([one.p_value for one in found])
+    equal = holm([one.equivalence_p for one in found])
     return [
         decide(
             one,
@@ -258,8 +259,9 @@ def _verdicts(found: Sequence[Speedup], hits: Array, runs: int, share: float) ->
             reference_hits=int(hits[0]),
             runs=runs,
             margin=MARGIN,
+            p_equivalent=None if q is None else min(1.0, q / share),
         )
-        for row, (one, p) in enumerate(zip(found, adjusted, strict=True), start=1)
+        for row, (one, p, q) in enumerate(zip(found, adjusted, equal, strict=True), start=1)
     ]
 
 
