@@ -186,7 +186,7 @@ def looked_p(table: Replicates, name: str, looks: Sequence[int]) -> float | None
 def equivalence_p(table: Replicates, name: str, looks: Sequence[int], margin: float) -> float | None:
     """Return the p-value of a difference beyond the margin, a fraction, over the looks reached.
 
-    Each look could find an interval inside the margin by chance: without this price four looks called 6% of
+    Each look could find an interval inside the margin by chance: without this price four looks called 7% of
     the schedules equivalent that differ by exactly the margin (tests/bench/calibration.md).
     """
     limit = -math.log1p(-margin)
