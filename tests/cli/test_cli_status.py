@@ -18,11 +18,12 @@ import lrstudy.cli.commands  # noqa: F401 - registers the commands
 from lrstudy.cli import app
 from lrstudy.cli.views import status
 from lrstudy.cli.views.progress import Clock, show_progress, summary_line
-from lrstudy.cli.views.status import read_status, status_page, watch_run
+from lrstudy.cli.views.status import status_page, watch_run
 from lrstudy.records import Phase, Status, TrialRecord
 from lrstudy.rules.run_progress import Progress, ScheduleProgress
 from lrstudy.spec import parse_study
 from lrstudy.store import Location, StoreWriter, open_store
+from lrstudy.store.run_status import read_status
 from lrstudy.tuning.cluster.provenance import study_info
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
