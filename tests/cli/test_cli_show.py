@@ -46,7 +46,7 @@ def test_a_trial_is_shown_within_80_columns(show: Show) -> None:
         "parameters: lr = 0.1",
     ]
     assert "trained: 8 of 8 epochs, 288 steps, 0.8 s of training" in lines
-    assert any(line.startswith("best: val_accuracy 9") and line.endswith("% at epoch 8") for line in lines)
+    assert any(line.startswith("best: val_accuracy 9") and line.endswith("% in epoch 8") for line in lines)
     assert max(map(len, lines)) <= 80
     headings = [line for line in lines if line.startswith(("Accuracy", "Loss", "Learning"))]
     assert headings == ["Accuracy", "Loss  ╌ training  ─ validation", "Learning rate"]

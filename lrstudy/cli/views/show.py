@@ -14,7 +14,7 @@ from lrstudy.errors import InputError, Problem
 from lrstudy.records import Phase, Status
 from lrstudy.report.figures.model import STATIC, Line, Panel
 from lrstudy.report.figures.trial_curves import EVALUATIONS, LINES, trial_curves
-from lrstudy.report.text import count, params, point, share, span, trim
+from lrstudy.report.text import count, params, share, span, trim
 from lrstudy.store import StudyInfo
 from lrstudy.store.trial_history import Divergence, TrialHistory
 
@@ -97,8 +97,8 @@ def _about(history: TrialHistory, study: StudyInfo) -> Iterator[Text]:
     yield Text(f"parameters: {params(record.params) or 'none'}")
     yield Text(f"trained: {', '.join(_trained(history, study)) or 'no evaluation'}")
     if record.best_val is not None:
-        at = record.best_epoch if study.clock == "epochs" else record.best_step
-        when = "" if at is None else f" at {point(study.clock, at)}"
+        best = [row for row in history.rows if row.evaluation == record.best_evaluation]
+        when = f" {best[0].when}" if best else ""
         yield Text(f"best: {metric.name} {share(metric, record.best_val)}{when}")
     if record.test_accuracy is not None or record.test_loss is not None:
         tests = {"loss": record.test_loss, "accuracy": record.test_accuracy, "r2": record.test_r2}
