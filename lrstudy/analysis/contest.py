@@ -25,7 +25,8 @@ class Contest:
     """A study's confirm runs by schedule, and how they are judged.
 
     ``primary`` is the target, or other question, that carries the verdict; ``looks`` are the numbers of
-    replicates at which the study is looked at, at most one of them where its size is fixed.
+    replicates at which the study is looked at, at most one of them where its size is fixed. ``stopped``
+    schedules were ended by hand and get no verdict.
     """
 
     columns: Columns
@@ -39,6 +40,7 @@ class Contest:
     seed: int
     primary: Question | None = None
     looks: tuple[int, ...] = ()
+    stopped: frozenset[str] = frozenset()
 
     @property
     def others(self) -> tuple[str, ...]:

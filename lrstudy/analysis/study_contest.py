@@ -100,6 +100,7 @@ def contest_of(
         seed,
         primary=primary,
         looks=sizes_of(study),
+        stopped=frozenset(study.stopped),
     )
     # Runs that end once they have reached the last target have no value at the end to compare.
     ends = study.goal.stop != "all"

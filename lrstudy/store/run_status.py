@@ -86,7 +86,9 @@ def status_of(store: Store, writer: str | None) -> RunStatus:
         study=study.name,
         metric=study.metric.name,
         objective=study.goal.objective,
-        schedules=progress_of(planned, lasting, study.goal.objective, imported=study.imported),
+        schedules=progress_of(
+            planned, lasting, study.goal.objective, imported=study.imported, stopped=study.stopped
+        ),
         writer=writer,
         seconds_per_trial=pace,
     )

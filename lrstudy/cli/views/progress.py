@@ -82,7 +82,7 @@ def progress_page(progress: Progress, clock: Clock, objective: Objective) -> Gro
     ]
     rows = [
         (
-            schedule.schedule,
+            f"{schedule.schedule} (stopped)" if schedule.stopped else schedule.schedule,
             *(_counts(schedule.phases.get(phase, (0, 0))) for phase in phases),
             objective.shown(schedule.best),
             str(schedule.lost) if schedule.lost else "",

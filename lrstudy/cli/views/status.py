@@ -37,7 +37,7 @@ def status_page(status: RunStatus) -> Group:
     ]
     rows = [
         (
-            row.schedule,
+            f"{row.schedule} (stopped)" if row.stopped else row.schedule,
             *("{}/{}".format(*row.phases.get(phase, (0, 0))) for phase in phases),
             status.objective.shown(row.best),
             *(str(getattr(row, name) or "") for name in lost),

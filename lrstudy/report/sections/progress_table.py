@@ -31,7 +31,10 @@ def progress_section(status: RunStatus, names: Sequence[str]) -> Section:
     ]
     cells = [
         (
-            Cell(row.schedule, schedule=names.index(row.schedule) if row.schedule in names else None),
+            Cell(
+                f"{row.schedule} (stopped)" if row.stopped else row.schedule,
+                schedule=names.index(row.schedule) if row.schedule in names else None,
+            ),
             *(Cell("{} of {}".format(*row.phases.get(phase, (0, 0))), number=True) for phase in phases),
             Cell(status.objective.shown(row.best), number=True),
             *(Cell(str(getattr(row, cause) or "–"), number=True) for cause in lost),

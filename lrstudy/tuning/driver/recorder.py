@@ -46,10 +46,12 @@ class Recorder(Callback):
         tracking: Tracking,
         limit: EpochLimit,
         on_change: Callable[[], None],
+        on_step: Callable[[], object] = lambda: None,
     ) -> None:
         self._study = study
         self._controller, self._retries = controller, retries
         self._tracking, self._limit, self._on_change = tracking, limit, on_change
+        self._on_step = on_step
         self._writer = TrialWriter(writer, self._warn_once)
         self._running = RunningTrials()
         self._actors: dict[str, Any] = {}
@@ -109,6 +111,7 @@ class Recorder(Callback):
         """End stuck workers, and write rows that have waited long enough."""
         for group, why in self._limit.stuck().items():
             self._end(group, why)
+        self._on_step()
         self._writer.flush_if_due()
 
     def lose(self, trial: Trial, error: BaseException | None) -> None:

@@ -71,7 +71,11 @@ class GroupLoop:
         If the group raises, rerun each unfinished trial alone; only trials that raise again are marked
         failed. One trial may be at fault, or all at once may be too much.
         """
-        if self._stop.requested or self._train(self._attempts):
+        for attempt in self._attempts:
+            if attempt.job.config.schedule in self._stop.schedules:
+                attempt.stop()
+        left = [attempt for attempt in self._attempts if not attempt.ended]
+        if self._stop.requested or not left or self._train(left):
             return
         for i, attempt in enumerate(self._attempts):
             if attempt.ended:
@@ -122,6 +126,7 @@ class GroupLoop:
                 for i in group.active:
                     attempts[i].note(*group.notes(i))
                 self._end_finished(group, attempts)
+                self._end_stopped(group, attempts)
                 self._prune(study, group, attempts, pause.rows)
                 if self._save(group, attempts):
                     return
@@ -183,6 +188,17 @@ class GroupLoop:
                 outcome = group.outcome(i)
                 attempt.note(*group.notes(i))
                 attempt.end(outcome)
+
+    def _end_stopped(self, group: TrialGroup, attempts: list[TrialAttempt]) -> None:
+        """Save and drop the trials whose schedule was stopped; what cannot be saved is lost."""
+        stopped = self._stop.schedules
+        for i in group.active if stopped else ():
+            if attempts[i].job.config.schedule in stopped:
+                state = group.state(i)
+                if state is not None:
+                    attempts[i].save(state)
+                group.drop(i)
+                attempts[i].stop()
 
     def _prune(
         self, study: Study, group: TrialGroup, attempts: list[TrialAttempt], evaluated: Iterable[int]
