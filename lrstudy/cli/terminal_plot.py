@@ -29,9 +29,9 @@ class Series:
 
 
 def has_braille(encoding: str) -> bool:
-    """Return True if text in this encoding can hold the dots."""
+    """Return True if text in this encoding can hold the dots, and the bars of sparklines."""
     try:
-        chr(_BRAILLE).encode(encoding)
+        (chr(_BRAILLE) + _BARS).encode(encoding)
     except (UnicodeError, LookupError):
         return False
     return True
@@ -89,16 +89,19 @@ def plot(
 
 
 def sparkline(values: Sequence[float], width: int, low: float, high: float) -> str:
-    """Return the values as bars between two ends, thinned to at most ``width``, the last one kept.
+    """Return the values as bars, thinned to at most ``width``, the last one kept.
 
-    >>> sparkline([0.0, 0.5, 1.0], 8, 0.0, 1.0), sparkline([3.0], 8, 3.0, 3.0)
+    Values below ``low`` or above ``high`` are drawn as these.
+
+    >>> sparkline([-9.0, 0.5, 1.0], 8, 0.0, 1.0), sparkline([3.0], 8, 3.0, 3.0)
     ('▁▄█', '▁')
     """
     kept = values
     if len(values) > width:
         kept = [values[round(i * (len(values) - 1) / (width - 1))] for i in range(width)]
     reach = high - low
-    return "".join(_BARS[int((value - low) / reach * (len(_BARS) - 1)) if reach > 0 else 0] for value in kept)
+    shares = (min(max((value - low) / reach, 0.0), 1.0) if reach > 0 else 0.0 for value in kept)
+    return "".join(_BARS[int(share * (len(_BARS) - 1))] for share in shares)
 
 
 class _Box:

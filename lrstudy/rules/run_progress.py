@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lrstudy.records import Phase, Status, TrialRecord
@@ -11,7 +11,10 @@ from lrstudy.rules.objective import Objective
 
 @dataclass(slots=True)
 class ScheduleProgress:
-    """One schedule's trials: ended and planned by phase, lost ones by cause, and the best value so far."""
+    """One schedule's trials: ended and planned by phase, lost ones by cause, and the best value so far.
+
+    ``epochs`` and ``steps`` are those of the ended trials together.
+    """
 
     schedule: str
     tune_planned: int
@@ -27,6 +30,8 @@ class ScheduleProgress:
     select: int = 0
     select_planned: int = 0
     stopped: bool = False
+    epochs: float = 0.0
+    steps: int = 0
 
     @classmethod
     def of(cls, schedule: str, planned: Mapping[Phase, int]) -> ScheduleProgress:
@@ -55,6 +60,8 @@ class ScheduleProgress:
         self.pruned += record.status is Status.PRUNED
         self.diverged += record.status is Status.DIVERGED
         self.failed += record.status is Status.FAILED
+        self.epochs += record.epochs_run or 0.0
+        self.steps += record.steps_run or 0
 
     def stop(self) -> None:
         """Plan no more than what has ended: the schedule was stopped by hand."""
@@ -108,11 +115,15 @@ class Progress:
     """The progress of a study.
 
     ``underway`` is, for each phase, the trials that were evaluated and have not ended, and the trials' worth
-    of work that their training is.
+    of work that their training is. ``trained`` are the epochs (or steps, the study's ``clock``) of all trials
+    so far, ``bests`` the best values of the metric so far, by schedule.
     """
 
     schedules: tuple[ScheduleProgress, ...]
     underway: Mapping[Phase, tuple[int, float]] = field(default_factory=dict)
+    clock: str = "epochs"
+    trained: float = 0.0
+    bests: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     @property
     def finished(self) -> int:

@@ -13,7 +13,7 @@ from ray.exceptions import ObjectStoreFullError, OutOfDiskError, RayActorError, 
 from ray.tune.experiment import Trial
 
 from lrstudy.errors import ClusterError, LrStudyError, Problem, StoreError
-from lrstudy.records import EvaluationRecord, TrialRecord
+from lrstudy.records import EvaluationRecord, Phase, TrialRecord
 from lrstudy.rules.outcome import learned
 from lrstudy.rules.run_progress import Progress
 from lrstudy.safe_text import describe
@@ -25,6 +25,7 @@ from lrstudy.tuning.cluster.check_gpu_memory import check_gpu_memory
 from lrstudy.tuning.cluster.check_nodes import check_nodes_write
 from lrstudy.tuning.cluster.session import ray_session
 from lrstudy.tuning.driver.asha import Pruner
+from lrstudy.tuning.driver.best_so_far import BestSoFar
 from lrstudy.tuning.driver.controller import Controller
 from lrstudy.tuning.driver.epoch_limit import EpochLimit
 from lrstudy.tuning.driver.oldest_first import OldestFirst
@@ -75,6 +76,10 @@ class StudyRun:
         every = (row.train_seconds + row.eval_seconds for epochs in rows.values() for row in epochs)
         self._limit = EpochLimit(study.faults.epoch_seconds, max(every, default=None))
         self._recorder: Recorder | None = None
+        self._bests = BestSoFar(study.metric)
+        for record in finished:
+            if record.phase is not Phase.RANGE_TEST:
+                self._bests.add_value(record.schedule, record.best_val)
         self._pruner = Pruner(study)
         for record in finished:
             self._pruner.restore(record, rows.get(record.trial_id, []))
@@ -98,9 +103,18 @@ class StudyRun:
 
     def progress(self) -> Progress:
         """Return the current progress of the study."""
-        underway = {} if self._recorder is None else self._recorder.underway()
-        schedules = tuple(self._controller.progress(schedule.name) for schedule in self._study.schedules)
-        return Progress(schedules, underway)
+        study, recorder = self._study, self._recorder
+        underway = {} if recorder is None else recorder.underway()
+        rows = [self._controller.progress(schedule.name) for schedule in study.schedules]
+        running = 0.0 if recorder is None else recorder.trained
+        trained = running + sum(row.steps if study.clock == "steps" else row.epochs for row in rows)
+        return Progress(
+            schedules=tuple(rows),
+            underway=underway,
+            clock=study.clock,
+            trained=trained,
+            bests=self._bests.series,
+        )
 
     def run(
         self,
@@ -151,6 +165,7 @@ class StudyRun:
                 self._limit,
                 on_change,
                 lambda: self._stop_schedules(stop),
+                self._bests,
             )
             self._recorder = recorder
             # Tune needs a folder. Nothing is ever restored from it: the store has all results.

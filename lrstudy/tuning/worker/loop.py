@@ -32,8 +32,11 @@ from lrstudy.tuning.worker.process import (
     users_traceback,
 )
 
-# A report takes the driver milliseconds: short epochs are sent together.
-REPORT_SECONDS = 2.0
+# A report takes milliseconds, in which the worker waits: short epochs are sent together. After a slow report,
+# of a busy driver, the next one waits so many times as long, at most these seconds.
+REPORT_SECONDS = 0.5
+_REPORT_REST = 50
+_REPORT_AT_MOST = 2.0
 
 
 def trainable(config: dict[str, Any], payload: Payload) -> None:
@@ -61,7 +64,7 @@ class GroupLoop:
         self._stop = StopRequest(payload.store)
         self._attempts = [TrialAttempt(job, job.attempt) for job in jobs]
         self._first = not has_loaded(payload)
-        self._sent_at = time.monotonic()
+        self._sent_at, self._took = time.monotonic(), 0.0
         self._ended_by_tune = False
         self.leftover = False
 
@@ -130,7 +133,7 @@ class GroupLoop:
                 self._prune(study, group, attempts, pause.rows)
                 if self._save(group, attempts):
                     return
-                if group.active and time.monotonic() - self._sent_at > REPORT_SECONDS:
+                if group.active and time.monotonic() - self._sent_at > self._report_pause:
                     self.send()
             self._end_finished(group, attempts)
         finally:
@@ -245,10 +248,17 @@ class GroupLoop:
                 attempts[i].save(state)
         return stopped
 
+    @property
+    def _report_pause(self) -> float:
+        """The seconds from one report to the next that is not due to an event."""
+        return min(_REPORT_AT_MOST, max(REPORT_SECONDS, _REPORT_REST * self._took))
+
     def _report(self, messages: Sequence[TrialMessage]) -> None:
+        began = time.monotonic()
         try:
             tune.report(WorkerReport(tuple(messages), self._stop.visible).to_result())
         except BaseException:
             self._ended_by_tune = True  # not an error of the group
             raise
         self._sent_at = time.monotonic()
+        self._took = self._sent_at - began
