@@ -13,7 +13,7 @@ from scipy import stats
 from lrstudy.analysis.contest import Contest
 from lrstudy.analysis.families import ALPHA, END, Comparison
 from lrstudy.analysis.intervals import Interval, holm, mean_interval, t_two_sided
-from lrstudy.analysis.judgement import REFERENCE
+from lrstudy.analysis.judgement import REFERENCE, STOPPED
 from lrstudy.analysis.resampling import TIE, sign_flip_p
 from lrstudy.analysis.results import Ends, EndValue
 from lrstudy.analysis.sequential_test import overall_p
@@ -265,6 +265,8 @@ def _end_value(
     known = means[np.isfinite(means)] if not found.short[name] else means[:0]
     if name == contest.reference:
         verdict = REFERENCE
+    elif name in contest.stopped:
+        verdict = STOPPED
     elif compared is None:
         verdict = "unknown"
     else:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from os import PathLike
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from lrstudy.analysis.summary import Summary
 from lrstudy.report import html
@@ -126,9 +126,31 @@ def _write_page(page: Page, drawn: _Drawn, json: str, directory: Path, called: _
     )
 
 
-def page_html(page: Page, names: Sequence[str], reference: str | None) -> str:
-    """The page as one HTML file's text."""
+def page_html(
+    page: Page, names: Sequence[str], reference: str | None, live: html.LiveBar | None = None
+) -> str:
+    """Return the page as one HTML file's text; with ``live``, as one that keeps itself current."""
+    data, content = _shown(page, names, reference)
+    return html.render("report.html.j2", data, live, **content)
+
+
+def page_update(
+    page: Page, names: Sequence[str], reference: str | None, live: html.LiveBar
+) -> dict[str, Any]:
+    """Return what an open live page takes in place of its own title, body and data."""
+    data, content = _shown(page, names, reference)
+    body = html.render_body("report.html.j2", live, **content)
+    return {"title": html.title(page.study), "body": body, "data": data}
+
+
+def _shown(page: Page, names: Sequence[str], reference: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the data of a page's script, and the content of its markup."""
     drawn = looks(names, reference)
     data = payload(page.figures, names, drawn)
     keys = [html.key(name, look) for name, look in zip(names, drawn, strict=True)]
-    return html.render("report.html.j2", data, page=page, schedules=keys, times=list(data["times"]))
+    return data, {
+        "page": page,
+        "title": html.title(page.study),
+        "schedules": keys,
+        "times": list(data["times"]),
+    }

@@ -26,6 +26,7 @@ _SIGNS = {
     "equivalent": "= equivalent",
     "inconclusive": "? inconclusive",
     "unknown": "– unknown",
+    "stopped": "■ stopped",
     "reference": "● reference",
 }
 AS_TUNED = "That is true of these configurations: another tuning might find others."
@@ -122,7 +123,7 @@ def end_sentence(study: Summary) -> str:
     for name, value in zip(study.names, end.values, strict=True):
         if value.runs and value.verdict != "reference":
             groups.setdefault(value.verdict, []).append((name, value))
-    if not groups.keys() - {"unknown"}:
+    if not groups.keys() - {"unknown", "stopped"}:
         return ""
     lead = f"At the end, after {span(end.clock, end.length)},"
     where = f"{study.reference} in {metric_words(study.metric)}"

@@ -33,6 +33,7 @@ _OTHERS = {
     "equivalent": "{0} {was} equivalent",
     "inconclusive": "{0} {was} inconclusive",
     "never": "{0} never reached it",
+    "stopped": "{0} {was} stopped by hand and {has} no verdict",
 }
 
 _Named = tuple[str, Reach]
@@ -247,7 +248,9 @@ def _compared(study: Summary, goal: str, ways: Sequence[_Named]) -> str:
         text = _ruling(study, goal, ruling, groups.pop(ruling))
     rest = [
         said.format(
-            _named(groups[word], ratios=word == "slower"), was="was" if len(groups[word]) == 1 else "were"
+            _named(groups[word], ratios=word == "slower"),
+            was="was" if len(groups[word]) == 1 else "were",
+            has="has" if len(groups[word]) == 1 else "have",
         )
         for word, said in _OTHERS.items()
         if word in groups
