@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lrstudy.report.figures.model import Figure
+from lrstudy.report.figures.model import Figure, Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,15 @@ class NumberTable:
 
 
 @dataclass(frozen=True, slots=True)
+class DataFile:
+    """Rows that are not shown: ``tables/KEY.csv``, with the words before the link to it."""
+
+    key: str
+    title: str
+    table: Table
+
+
+@dataclass(frozen=True, slots=True)
 class Section:
     """A part of the report. ``items`` are warnings, ``facts`` name-and-value pairs."""
 
@@ -58,6 +67,7 @@ class Section:
     title: str
     intro: tuple[str, ...] = ()
     tables: tuple[NumberTable, ...] = ()
+    data: tuple[DataFile, ...] = ()
     figures: tuple[Figure, ...] = ()
     items: tuple[str, ...] = ()
     facts: tuple[tuple[str, str], ...] = ()
@@ -80,3 +90,8 @@ class Page:
     def figures(self) -> tuple[Figure, ...]:
         """All figures in the order of the page."""
         return tuple(figure for section in self.sections for figure in section.figures)
+
+    @property
+    def data(self) -> tuple[DataFile, ...]:
+        """The files of numbers that belong to no figure, in the order of the page."""
+        return tuple(data for section in self.sections for data in section.data)
