@@ -1,4 +1,4 @@
-"""Kept reports: their verdicts on the values at the end equal a second computation from the kept rows."""
+"""Verdicts on values at the end of kept reports and imported histories equal a second computation."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy import optimize, stats
+
+from lrstudy.analysis import analyse
+from lrstudy.store import ImportOptions, import_histories, open_store
 
 ROOT = Path(__file__).parents[1]
 REPORTS = ROOT / "reports"
@@ -160,3 +163,39 @@ def test_values_at_the_end_equal_a_second_computation(name: str) -> None:
         better = difference > 0 if larger else difference < 0
         verdict = ("better" if better else "worse") if p_value <= 0.05 else "inconclusive"
         assert one["verdict"] == verdict, one["name"]
+
+
+def test_values_at_the_end_of_imported_histories_equal_a_second_computation(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    values = {
+        name: rng.normal(centre, 0.004, 8) for name, centre in (("fixed", 0.94), ("a", 0.96), ("b", 0.94))
+    }
+    rows = [
+        f"{name},{seed},{epoch},{value if epoch == 5 else 0.5}"
+        for name, column in values.items()
+        for seed, value in enumerate(column)
+        for epoch in range(1, 6)
+    ]
+    file = tmp_path / "h.csv"
+    file.write_text("\n".join(["schedule,seed,epoch,val_accuracy", *rows]) + "\n")
+    options = ImportOptions(name="h", seed_column="seed", reference="fixed", targets=[0.9])
+    import_histories([file], tmp_path / "runs", options)
+    found = analyse(open_store(tmp_path / "runs" / "h"))
+    assert found.end is not None
+    assert [run.value for run in found.end.runs if run.schedule == "a"] == pytest.approx(list(values["a"]))
+    ends = dict(zip(found.names, found.end.values, strict=True))
+    tests = {name: stats.ttest_rel(values[name], values["fixed"]) for name in ("a", "b")}
+    others = [
+        SHARE * one.p_value
+        for schedule in found.schedules
+        for one in schedule.reach
+        if not one.primary and one.p_value is not None
+    ]
+    adjusted = after_holm({name: float(test.pvalue) for name, test in tests.items()}, others)
+    for name, test in tests.items():
+        limits = test.confidence_interval(0.95)
+        expected = (float(np.mean(values[name] - values["fixed"])), float(limits.low), float(limits.high))
+        got = ends[name].difference
+        assert (got.value, got.low, got.high) == pytest.approx(expected)
+        assert ends[name].p_value == pytest.approx(adjusted[name])
+    assert (ends["a"].verdict, ends["b"].verdict) == ("better", "inconclusive")
