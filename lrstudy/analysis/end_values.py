@@ -15,7 +15,7 @@ from lrstudy.analysis.families import ALPHA, END, Comparison
 from lrstudy.analysis.intervals import Interval, holm, mean_interval, t_two_sided
 from lrstudy.analysis.judgement import REFERENCE, STOPPED
 from lrstudy.analysis.resampling import TIE, sign_flip_p
-from lrstudy.analysis.results import Ends, EndValue
+from lrstudy.analysis.results import Ends, EndValue, RunEnd
 from lrstudy.analysis.sequential_test import overall_p
 from lrstudy.analysis.trial_table import Array, Trial
 from lrstudy.records import Status
@@ -23,6 +23,10 @@ from lrstudy.rules.metrics import Metric
 
 SEED: Final = "seed"
 REPLICATE: Final = "replicate"
+# The outcomes of a run: trained for the whole length, or without a value there.
+WHOLE: Final = "whole"
+DIVERGED: Final = "diverged"
+SHORT: Final = "short"
 _NONE: Final = Interval(None, None, None)
 # One array of runs' values for each unit, a seed or a replicate.
 Units = Mapping[int, Array]
@@ -218,7 +222,8 @@ def ends_of(
         _end_value(contest, found, name, (adjusted.get(name), equal.get(name)), margin)
         for name in contest.runs
     )
-    return Ends(study.clock, study.length, margin, found.unit, values)
+    runs = tuple(_run_end(contest, name, trial) for name, trials in contest.runs.items() for trial in trials)
+    return Ends(study.clock, study.length, margin, found.unit, values, runs)
 
 
 def _units(contest: Contest, trials: Iterable[Trial], unit: str) -> Units:
@@ -233,11 +238,20 @@ def _units(contest: Contest, trials: Iterable[Trial], unit: str) -> Units:
 
 def _short(contest: Contest, trials: Iterable[Trial]) -> int:
     """Return the number of runs without a known end: not diverged, and no value after the whole length."""
-    whole, value = contest.timing.whole, contest.columns.value
-    return sum(
-        trial.status is not Status.DIVERGED and (trial.place not in whole or math.isnan(value[trial.end - 1]))
-        for trial in trials
-    )
+    return sum(_outcome(contest, trial) == SHORT for trial in trials)
+
+
+def _outcome(contest: Contest, trial: Trial) -> str:
+    if trial.status is Status.DIVERGED:
+        return DIVERGED
+    known = trial.place in contest.timing.whole and not math.isnan(contest.columns.value[trial.end - 1])
+    return WHOLE if known else SHORT
+
+
+def _run_end(contest: Contest, name: str, trial: Trial) -> RunEnd:
+    outcome = _outcome(contest, trial)
+    value = float(contest.columns.value[trial.end - 1]) if outcome == WHOLE else None
+    return RunEnd(name, trial.replicate, trial.seed, outcome, value)
 
 
 def _against(contest: Contest, reference: Units, schedule: Units) -> EndDifference:

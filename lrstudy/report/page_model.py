@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from lrstudy.report.figures.model import Figure
+from lrstudy.report.figures.model import Figure, Table
 from lrstudy.report.text import NO_VALUE
 
 
@@ -69,6 +69,15 @@ class NumberTable:
 
 
 @dataclass(frozen=True, slots=True)
+class DataFile:
+    """Rows that are not shown: ``tables/KEY.csv``, with the words before the link to it."""
+
+    key: str
+    title: str
+    table: Table
+
+
+@dataclass(frozen=True, slots=True)
 class Section:
     """A part of the report. ``items`` are warnings, ``facts`` name-and-value pairs."""
 
@@ -76,6 +85,7 @@ class Section:
     title: str
     intro: tuple[str, ...] = ()
     tables: tuple[NumberTable, ...] = ()
+    data: tuple[DataFile, ...] = ()
     figures: tuple[Figure, ...] = ()
     items: tuple[str, ...] = ()
     facts: tuple[tuple[str, str], ...] = ()
@@ -121,3 +131,8 @@ class Page:
     def figures(self) -> tuple[Figure, ...]:
         """All figures in the order of the page."""
         return tuple(figure for section in self.sections for figure in section.figures)
+
+    @property
+    def data(self) -> tuple[DataFile, ...]:
+        """The files of numbers that belong to no figure, in the order of the page."""
+        return tuple(data for section in self.sections for data in section.data)

@@ -104,11 +104,13 @@ def _write_page(page: Page, drawn: _Drawn, json: str, directory: Path, called: _
         called.json: json.encode(),
     }
     pictures = [figure for figure in page.figures if figure.panels]
-    tabled = [figure for figure in page.figures if figure.table.rows]
+    tables = {figure.key: figure.table for figure in page.figures}
+    tables |= {data.key: data.table for data in page.data}
+    tabled = [key for key, table in tables.items() if table.rows]
     files |= {f"figures/{figure.key}.png": draw_png(figure, names, styles) for figure in pictures}
-    files |= {f"tables/{figure.key}.csv": csv_text(figure.table).encode() for figure in tabled}
+    files |= {f"tables/{key}.csv": csv_text(tables[key]).encode() for key in tabled}
     every = [f"figures/{figure.key}.{form}" for figure in page.figures for form in ("png", *PICTURES)]
-    every += [f"tables/{figure.key}.csv" for figure in page.figures]
+    every += [f"tables/{key}.csv" for key in tables]
     every += [f"tables/{key}.tex" for key in page.tables]
     for form in (one for one in drawn.printed.formats if one in PICTURES):
         for figure in pictures:
@@ -122,7 +124,7 @@ def _write_page(page: Page, drawn: _Drawn, json: str, directory: Path, called: _
         directory / called.markdown,
         directory / called.json,
         tuple(directory / "figures" / f"{figure.key}.png" for figure in pictures),
-        tuple(directory / "tables" / f"{figure.key}.csv" for figure in tabled),
+        tuple(directory / "tables" / f"{key}.csv" for key in tabled),
     )
 
 

@@ -9,8 +9,9 @@ import report_samples as samples
 from rich.console import Console
 
 from lrstudy.analysis.intervals import Interval
+from lrstudy.analysis.results import RunEnd
 from lrstudy.cli.views.report import show_verdict
-from lrstudy.report import compare
+from lrstudy.report import compare, write_report
 from lrstudy.report.sections.comparison_tables import comparison_page
 from lrstudy.report.sections.end_tables import end_sentence, end_table
 from lrstudy.report.sections.headline import conditions, headline, remarks
@@ -137,3 +138,18 @@ def test_the_rule_of_arrival_is_named_once_and_is_a_note():
     assert not any("in a row" in said for said in conditions(samples.study()))
     assert any("first evaluation at it" in note for note in verdict_table(samples.study()).notes)
     assert "val_accuracy 0.97 for 3 evaluations in a row" in printed(study)
+
+
+def test_the_values_of_all_runs_are_a_file_that_the_report_links_to(tmp_path):
+    study = samples.study()
+    runs = (RunEnd("fixed", 1, 7, "whole", 0.975), RunEnd("step", 2, 8, "diverged", None))
+    written = write_report(replace(study, end=replace(study.end, runs=runs)), tmp_path)
+    assert (tmp_path / "tables/end-values.csv").read_text(encoding="utf-8").split() == [
+        "schedule,replicate,seed,outcome,val_accuracy",
+        "fixed,1,7,whole,0.975",
+        "step,2,8,diverged,",
+    ]
+    assert written.tables[-1] == tmp_path / "tables/end-values.csv"
+    assert "(tables/end-values.csv)" in written.markdown.read_text(encoding="utf-8")
+    write_report(study, tmp_path)
+    assert not (tmp_path / "tables/end-values.csv").exists()

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from lrstudy.analysis.summary import Ends, EndValue, Summary
 from lrstudy.report.figures.common import by_name, runs_each
-from lrstudy.report.page_model import Cell, Column, Group, NumberTable
+from lrstudy.report.figures.model import table
+from lrstudy.report.page_model import Cell, Column, DataFile, Group, NumberTable
 from lrstudy.report.text import (
     NO_VALUE,
     change,
@@ -48,6 +49,14 @@ def end_table(study: Summary) -> tuple[NumberTable, ...]:
     rows = sorted(enumerate(end.values), key=lambda row: _rank(study, row[1]))
     group = Group(after, tuple(_row(study, index, value) for index, value in rows))
     return (NumberTable("Value at the end", columns, (group,), _notes(study, end)),)
+
+
+def end_values_of_runs(study: Summary) -> tuple[DataFile, ...]:
+    """Return the file with the value at the end of each confirm run, without rows if there is none."""
+    columns = ["schedule", "replicate", "seed", "outcome", study.metric.name]
+    runs = () if study.end is None else study.end.runs
+    rows = [[run.schedule, run.replicate, run.seed, run.outcome, run.value] for run in runs]
+    return (DataFile("end-values", "Values at the end of all runs", table(columns, rows)),)
 
 
 def _unit(study: Summary) -> str:
