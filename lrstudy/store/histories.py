@@ -3,38 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
-from os import PathLike
+from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, Final
 
-from lrstudy.errors import InputError, Problem, did_you_mean
+from lrstudy.errors import InputError, Problem
 from lrstudy.store.columns import LOG_STEP, Match, canonical, is_test, match_columns
-from lrstudy.store.log_formats import LogTable, printable, read_log, read_numbers
+from lrstudy.store.log_formats import LogTable, printable, read_numbers
 from lrstudy.store.log_run import LARGEST, Run, is_count, settle
+from lrstudy.store.log_selectors import FILE_COLUMN, Grouping, of_whole_table, rows_of, selector_problems
 
-FILE_COLUMN: Final = "file"
+Read = Callable[[str], Sequence[LogTable]]
+
 # A fraction of 1.5 is no accuracy, and a percentage below it would be no training.
 _SURELY_PERCENT: Final = 1.5
-
-
-@dataclass(frozen=True, slots=True)
-class Grouping:
-    """The columns that say which task, schedule and seed a row is of.
-
-    ``file`` names the row's file where the files have no such column themselves (``file_names``).
-    """
-
-    task: Sequence[str] = ()
-    schedule: Sequence[str] = ()
-    seed: str | None = None
-
-    @property
-    def columns(self) -> list[str]:
-        """All of them."""
-        return [*self.task, *self.schedule, *([self.seed] if self.seed else [])]
+_SEED_REMEDY: Final = "Give every row the whole number of its run, below 2^63"
 
 
 @dataclass(slots=True)
@@ -47,18 +34,17 @@ class Histories:
     problems: list[Problem] = field(default_factory=list)
 
 
-def read_logs(files: Sequence[str | PathLike[str]]) -> tuple[list[LogTable], list[Problem]]:
-    """The table of each file that can be read, and the problems of the others."""
+def read_logs(sources: Sequence[str | PathLike[str]], read: Read) -> tuple[list[LogTable], list[Problem]]:
+    """The tables of each source that can be read, and the problems of the others."""
     tables: list[LogTable] = []
     problems: list[Problem] = []
-    for file, name in zip(files, file_names(files), strict=True):
+    for source in sources:
         try:
-            table = read_log(Path(file))
+            tables += read(fspath(source))
         except InputError as error:
             problems += error.problems
-            continue
-        table.columns.setdefault(FILE_COLUMN, [name] * len(table))
-        tables.append(table)
+    for table, name in zip(tables, file_names([table.where for table in tables]), strict=True):
+        table.constants.setdefault(FILE_COLUMN, name)
     return tables, problems
 
 
@@ -77,7 +63,7 @@ def read_runs(tables: Iterable[LogTable], grouping: Grouping) -> Histories:
         except InputError as error:
             histories.problems += error.problems
             continue
-        used = {*match.found.values(), *grouping.columns, FILE_COLUMN, LOG_STEP}
+        used = {*match.found.values(), *grouping.selectors, FILE_COLUMN, LOG_STEP}
         histories.unused |= dict.fromkeys(name for name in table.names if name not in used)
         histories.notes += [(note, "") for note in table.notes]
         histories.notes += [
@@ -132,17 +118,9 @@ def _tests_each_epoch(table: LogTable) -> bool:
 def _match(table: LogTable, grouping: Grouping, by_test: bool) -> Match:
     """The store's columns that the file gives; raises ``InputError`` with all that is wrong with them."""
     where = table.where
-    problems = [
-        Problem(where, name, "no such column", did_you_mean(name, table.names))
-        for name in grouping.columns
-        if name not in table.columns
-    ]
-    problems += [
-        Problem(where, name, f"must hold names, not {table.foreign[name]}", "Choose another column")
-        for name in grouping.columns
-        if name in table.foreign and set(table.columns[name]) == {None}
-    ]
-    names = [name for name in table.names if name not in grouping.columns and name != FILE_COLUMN]
+    problems = selector_problems(table, grouping)
+    chosen = grouping.columns(table)
+    names = [name for name in table.names if name not in chosen and name != FILE_COLUMN]
     match = match_columns(names, test_is_validation=by_test)
     for doubt in match.doubts:
         message = "these columns mean the same"
@@ -210,8 +188,8 @@ def _add(runs: dict[Any, Run], table: LogTable, match: Match, grouping: Grouping
         columns[LOG_STEP] = table.columns[LOG_STEP]
     is_trainer = _round_up_epochs(table, columns)
     tasks, schedules = (
-        list(zip(*(table.columns[name] for name in names), strict=True)) or [()] * len(table)
-        for names in (grouping.task, grouping.schedule)
+        list(zip(*(rows_of(table, name, field) for name in names), strict=True)) or [()] * len(table)
+        for field, names in (("task", grouping.task), ("schedule", grouping.schedule))
     )
     seeds = _seeds(table, grouping.seed)
     rows = zip(*columns.values(), strict=True)
@@ -249,18 +227,29 @@ def _round_up_epochs(table: LogTable, columns: dict[str, list[Any]]) -> bool:
     return is_trainer
 
 
-def _seeds(table: LogTable, column: str | None) -> list[int]:
-    if column is None:
+def _seeds(table: LogTable, selector: str | None) -> list[int]:
+    if selector is None:
         return [0] * len(table)
-    problems = read_numbers(table, {"seed": column}) if column not in table.foreign else []
-    cells: Mapping[int, Any] = dict(enumerate(table.columns[column]))
+    if selector not in table.columns:
+        return [_whole_seed(table, selector)] * len(table)
+    problems = read_numbers(table, {"seed": selector}) if selector not in table.foreign else []
+    cells: Mapping[int, Any] = dict(enumerate(table.columns[selector]))
     bad = {problem.line: problem.value for problem in problems}
-    remedy = "Give every row the whole number of its run, below 2^63"
     problems = [
-        Problem(table.where, column, "is not a seed", remedy, bad.get(line, cells[at]), line)
+        Problem(table.where, selector, "is not a seed", _SEED_REMEDY, bad.get(line, cells[at]), line)
         for at, line in enumerate(table.lines)
         if line in bad or not is_count(cells[at])
     ]
     if problems:
         raise InputError(problems)
     return [int(cell) for cell in cells.values()]
+
+
+def _whole_seed(table: LogTable, selector: str) -> int:
+    """The seed of a whole table: a number, or a text with one number in it, such as a folder's name."""
+    value = of_whole_table(table, selector, "seed")
+    numbers = re.findall(r"\d+", value) if isinstance(value, str) else []
+    seed = int(numbers[0]) if len(numbers) == 1 and len(numbers[0]) <= 19 else value
+    if not is_count(seed):
+        raise InputError(Problem(table.where, selector, "is not a seed", _SEED_REMEDY, value))
+    return int(seed)

@@ -18,11 +18,13 @@ from lrstudy.errors import InputError, Problem, did_you_mean
 from lrstudy.records import Phase, Status
 from lrstudy.rules.metrics import Metric
 from lrstudy.store.folding import folded, folded_notes
-from lrstudy.store.histories import FILE_COLUMN, Grouping, file_names, read_logs, read_runs
+from lrstudy.store.histories import Read, file_names, read_logs, read_runs
 from lrstudy.store.location import Location, open_location, study_folder
 from lrstudy.store.log_evaluations import diverged_at
-from lrstudy.store.log_formats import LogTable, printable
+from lrstudy.store.log_formats import LogTable, printable, read_log
+from lrstudy.store.log_options import ImportOptions
 from lrstudy.store.log_run import Run
+from lrstudy.store.log_selectors import Grouping, grouping_of
 from lrstudy.store.metric_choice import check_targets, choose_metric, why_chosen
 from lrstudy.store.study_info import StudyInfo
 from lrstudy.store.table_schema import EVALUATIONS_SCHEMA, TRIALS_SCHEMA
@@ -31,25 +33,6 @@ from lrstudy.store.writer import StoreWriter
 # The schedules that a comparison is usually made against, when none is named.
 _REFERENCES: Final = ("baseline", "fixed", "constant")
 _KIND: Final = "recorded"
-
-
-@dataclass(frozen=True, slots=True)
-class ImportOptions:
-    """Options for making studies of recorded histories.
-
-    ``task_columns``: one study for each combination of their values. ``schedule_columns``: together they
-    name the schedule; None takes ``schedule`` where the files have it, else the file's name.
-    ``seed_column`` tells repeated runs apart. ``reference``, ``metric`` and ``targets`` are as in a study
-    file; ``name`` names the study, or begins the names of several.
-    """
-
-    task_columns: Sequence[str] = ()
-    schedule_columns: Sequence[str] | None = None
-    seed_column: str | None = None
-    reference: str | None = None
-    metric: str | None = None
-    targets: Sequence[float] = ()
-    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,25 +62,31 @@ class _Plan:
     why_metric: str
 
 
+def _read_one(source: str) -> Sequence[LogTable]:
+    return [read_log(Path(source))]
+
+
 def import_histories(
-    files: Sequence[str | PathLike[str]],
+    sources: Sequence[str | PathLike[str]],
     out: str | PathLike[str] | Location,
     options: ImportOptions | None = None,
+    read: Read = _read_one,
 ) -> list[ImportedStudy]:
-    """Make a store of each study in the files, below ``out``; doing it again changes nothing.
+    """Make a store of each study in the sources, below ``out``; doing it again changes nothing.
 
-    Every run counts as a confirm trial. What a history does not tell (times, rates, steps) is null. A run
-    whose losses end in NaN or infinity counts as diverged. Raises ``InputError`` with every problem of
-    every file, and writes nothing then; ``StoreError`` where a folder holds another study.
+    ``read`` gives the tables of a source, by default the one in a file. Every run counts as a confirm trial.
+    What a history does not tell (times, rates, steps) is null. A run whose losses end in NaN or infinity
+    counts as diverged. Raises ``InputError`` with every problem of every source, and writes nothing then;
+    ``StoreError`` where a folder holds another study.
     """
     options = options or ImportOptions()
-    if not files:
+    if not sources:
         raise InputError(
-            Problem("command line", "FILE", "no file was given", "Give CSV, Parquet or JSON files")
+            Problem("command line", "SOURCE", "no file was given", "Give CSV, Parquet or JSON files")
         )
-    _refuse_repeated(files)
-    tables, problems = read_logs(files)
-    grouping = _grouping(tables, options)
+    _refuse_repeated(sources)
+    tables, problems = read_logs(sources, read)
+    grouping = grouping_of(tables, options)
     histories = read_runs(tables, grouping)
     problems += histories.problems
     if problems:
@@ -105,11 +94,11 @@ def import_histories(
     studies: dict[tuple[str, ...], list[Run]] = {}
     for run in histories.runs:
         studies.setdefault(run.task, []).append(run)
-    names = _names(list(studies), files, options)
+    names = _names(list(studies), sources, options)
     plans: list[_Plan] = []
     for task, runs in studies.items():
         try:
-            plans.append(_plan(names[task], runs, grouping, files, options))
+            plans.append(_plan(names[task], runs, grouping, sources, options))
         except InputError as error:
             problems += error.problems
     if problems:
@@ -128,19 +117,6 @@ def _refuse_repeated(files: Sequence[str | PathLike[str]]) -> None:
         raise InputError([Problem(file, "", "is given more than once", "Name it once") for file in repeated])
 
 
-def _grouping(tables: Sequence[LogTable], options: ImportOptions) -> Grouping:
-    """The columns that tell the runs apart, by the names that the tables show."""
-    schedule = options.schedule_columns
-    if schedule is None:
-        schedule = ["schedule"] if all("schedule" in table.columns for table in tables) else [FILE_COLUMN]
-    seed = options.seed_column and printable(options.seed_column.strip())
-    return Grouping(_shown(options.task_columns), _shown(schedule), seed)
-
-
-def _shown(names: Iterable[str]) -> tuple[str, ...]:
-    return tuple(printable(name.strip()) for name in names)
-
-
 def _names(
     tasks: list[tuple[str, ...]], files: Sequence[str | PathLike[str]], options: ImportOptions
 ) -> dict[tuple[str, ...], str]:
@@ -156,7 +132,7 @@ def _names(
             parts = [file_names(files)[0] if len(files) == 1 else "imported"]
         names[task] = "-".join(parts)
     if len(set(names.values())) < len(names):
-        pairs = {task: zip(options.task_columns, task, strict=True) for task in tasks}
+        pairs = {task: zip(options.task_from, task, strict=True) for task in tasks}
         names = {task: ", ".join(f"{column}={value}" for column, value in pairs[task]) for task in tasks}
     return names
 
@@ -169,7 +145,7 @@ def _plan(
     options: ImportOptions,
 ) -> _Plan:
     schedules = _schedules(name, runs)
-    metric = choose_metric(name, runs, options.metric)
+    metric = choose_metric(name, runs, options.metric_name)
     check_targets(metric, options.targets)
     reference = _reference(name, list(schedules), options.reference)
     trials, epochs = _rows(schedules, grouping, metric)
@@ -215,7 +191,7 @@ def _schedules(study: str, runs: Iterable[Run]) -> dict[str, list[Run]]:
         others = schedules.setdefault(name, [])
         if others and others[0].schedule != run.schedule:
             message = f"two schedules of {study} would both be called {name!r}"
-            raise InputError(Problem(run.where, "--schedule-columns", message, "Rename one in the file"))
+            raise InputError(Problem(run.where, "--schedule-from", message, "Rename one in the file"))
         others.append(run)
     return schedules
 

@@ -28,9 +28,7 @@ from lrstudy.store.step_logs import (
 # More epochs than anybody trains: a larger number is a time, or a step.
 LARGEST: Final = 1_000_000
 _SHOWN: Final = 5
-_APART: Final = (
-    "name the column that tells the runs apart (--seed-column, --schedule-columns, --task-columns)"
-)
+_APART: Final = "name the column that tells the runs apart (--seed-from, --schedule-from, --task-from)"
 
 
 @dataclass(slots=True)

@@ -250,6 +250,6 @@ def test_a_list_within_a_row_is_not_several_epochs(tmp_path: Path, rows: str) ->
 
 
 def test_what_is_no_list_beside_lists_holds_for_each_epoch(tmp_path: Path) -> None:
-    options = ImportOptions(seed_column="seed")
+    options = ImportOptions(seed_from="seed")
     made = imported(tmp_path, options, log__json='{"seed":3,"loss":[1,2],"val_loss":[2,1]}')
     assert values(made, "epoch", "seed", "val_loss") == [(1, 3, 2.0), (2, 3, 1.0)]

@@ -89,12 +89,12 @@ NUMBERS = {
 @pytest.mark.timeout(60)
 def test_a_number_that_no_training_has_is_refused(tmp_path: Path, case: str) -> None:
     log, said = NUMBERS[case]
-    options = ImportOptions(seed_column="run" if log.startswith("run") else None)
+    options = ImportOptions(seed_from="run" if log.startswith("run") else None)
     assert said in refused(tmp_path, options, a__csv=log)
 
 
 def test_the_largest_seed_of_64_bits_is_kept(tmp_path: Path) -> None:
-    options = ImportOptions(seed_column="run")
+    options = ImportOptions(seed_from="run")
     made = imported(tmp_path, options, a__csv=f"run,epoch,val_acc\n{2**63 - 1},1,.5\n")
     assert store_of(made).trial_records()[0].seed == 2**63 - 1
 
@@ -195,7 +195,7 @@ def test_a_target_that_no_accuracy_can_be_is_refused(tmp_path: Path, target: flo
 
 def test_of_two_studies_neither_is_written_where_one_belongs_to_another(tmp_path: Path) -> None:
     rows = "task,schedule,epoch,val_acc\nnew,s,1,.5\nold,s,1,{}\n"
-    options = ImportOptions(task_columns=["task"])
+    options = ImportOptions(task_from=["task"])
     import_histories(
         written(tmp_path, a__csv=rows.format(0.5).replace("new,s,1,.5\n", "")), tmp_path / "out", options
     )
