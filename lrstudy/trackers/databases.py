@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterable
 from contextlib import closing
@@ -13,18 +14,17 @@ from lrstudy.store.log_formats import printable
 from lrstudy.store.log_formats.table import refusal
 
 _SQLITE: Final = "sqlite:///"
+_USER: Final = re.compile(r"://[^/\s]*@")
 _MAGIC: Final = b"SQLite format 3\0"
 
 
-def shown(url: str) -> str:
-    """Return a source's address as it may be shown: without a password.
+def shown(text: str) -> str:
+    """Return the first line of a text as it may be shown: addresses in it without user and password.
 
     >>> shown("mlflow:https://me:secret@host/path#digits")
     'mlflow:https://host/path#digits'
     """
-    before, slashes, rest = url.partition("://")
-    host, slash, path = rest.partition("/")
-    return printable(f"{before}{slashes}{host.rpartition('@')[2]}{slash}{path}")
+    return printable(_USER.sub("://", (text.splitlines() or [""])[0]))
 
 
 def check_sqlite(where: str, url: str, tool: str, tables: Iterable[str]) -> None:

@@ -64,8 +64,8 @@ def read_runs(source: Path) -> list[EventRun]:
 def _read_run(folder: Path, files: Sequence[Path]) -> EventRun:
     """Return what the event files of one folder hold: those of a training that was resumed are joined."""
     run = EventRun(folder)
-    for file in sorted(files):
-        content = _read_event_file(file)
+    read = [(_read_event_file(file), file) for file in files]
+    for content, file in sorted(read, key=lambda one: (one[0].started or 0.0, one[1])):
         _purge(run, content, file)
         for tag, points in content.points.items():
             parts = [run.points[tag], points] if tag in run.points else [points]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,12 +50,12 @@ def read_mlflow(source: str, tags: Sequence[str] = ()) -> list[LogTable]:
     if "://" in address and not address.startswith("http"):
         load_package("sqlalchemy", EXTRA, where)
     try:
-        with _folders_allowed():
+        with _folders_allowed(), warnings.catch_warnings(action="ignore"):
             return _read(where, mlflow.MlflowClient(_uri(address)), experiment, tags)
     except InputError:
         raise
     except Exception as error:
-        message = f"MLflow cannot read it ({printable(describe(error).splitlines()[0])})"
+        message = f"MLflow cannot read it ({shown(describe(error))})"
         raise refusal(
             where, message, "Check the address; of an old database: mlflow db upgrade URI"
         ) from error

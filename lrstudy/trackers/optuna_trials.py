@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -36,11 +37,12 @@ def read_optuna(source: str, tags: Sequence[str] = ()) -> list[LogTable]:
     check_sqlite(where, address, "Optuna", ("studies", "trials", "trial_intermediate_values"))
     optuna = load_package("optuna", "", where)
     try:
-        return _read(where, optuna, _storage(where, optuna, address), study)
+        with warnings.catch_warnings(action="ignore"):
+            return _read(where, optuna, _storage(where, optuna, address), study)
     except InputError:
         raise
     except Exception as error:
-        message = f"Optuna cannot read it ({printable(describe(error).splitlines()[0])})"
+        message = f"Optuna cannot read it ({shown(describe(error))})"
         remedy = "Check the address; of an old database: optuna storage upgrade --storage URL"
         raise refusal(where, message, remedy) from error
 

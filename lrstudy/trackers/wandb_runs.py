@@ -13,6 +13,7 @@ from lrstudy.errors import InputError
 from lrstudy.safe_text import describe
 from lrstudy.store.log_formats import LogTable, printable
 from lrstudy.store.log_formats.table import refusal
+from lrstudy.trackers.databases import shown
 from lrstudy.trackers.packages import load_package
 from lrstudy.trackers.run_tables import chosen, columns_of, flat, make_table, no_such_tag
 from lrstudy.trackers.wandb_file import EXTRA, read_records
@@ -191,7 +192,7 @@ def _ask(source: str, ask: Callable[[], list[_Run]]) -> list[_Run]:
     except InputError:
         raise
     except Exception as error:
-        message = f"W&B did not answer ({printable(describe(error).splitlines()[0])})"
+        message = f"W&B did not answer ({shown(describe(error))})"
         raise refusal(source, message, _WITHOUT_ANSWER) from error
 
 
