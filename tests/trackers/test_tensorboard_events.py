@@ -24,7 +24,7 @@ STEPS = 300
 
 
 def events(folder: Path, points: dict[str, dict[int, float]], start: int | None = None) -> Path:
-    """Write scalars as TensorBoard's own writer does; with ``start`` the training says that it starts there."""
+    """Write scalars as TensorBoard's own writer does; ``start`` is where the training says it starts."""
     before = set(event_files(folder))
     writer = EventFileWriter(str(folder))
     if start is not None:
@@ -122,8 +122,8 @@ def test_a_single_file_is_a_run(tmp_path: Path) -> None:
 
 
 def test_a_resumed_training_replaces_what_it_measured_again(tmp_path: Path) -> None:
-    events(tmp_path, {"loss": {step: 1.0 for step in range(100)}, "rare": {50: 1.0, 90: 1.0}})
-    events(tmp_path, {"loss": {step: 2.0 for step in range(60, 80)}})
+    events(tmp_path, {"loss": dict.fromkeys(range(100), 1.0), "rare": {50: 1.0, 90: 1.0}})
+    events(tmp_path, {"loss": dict.fromkeys(range(60, 80), 2.0)})
     (table,) = read_any(str(tmp_path))
     assert column(table, "step") == [*range(80), 90]
     assert column(table, "loss") == [1.0] * 60 + [2.0] * 20 + [None]
@@ -131,8 +131,8 @@ def test_a_resumed_training_replaces_what_it_measured_again(tmp_path: Path) -> N
 
 
 def test_points_behind_a_restart_are_dropped_as_tensorboard_does(tmp_path: Path) -> None:
-    events(tmp_path, {"loss": {step: 1.0 for step in range(100)}})
-    events(tmp_path, {"loss": {step: 2.0 for step in range(70, 75)}}, start=70)
+    events(tmp_path, {"loss": dict.fromkeys(range(100), 1.0)})
+    events(tmp_path, {"loss": dict.fromkeys(range(70, 75), 2.0)}, start=70)
     (table,) = read_any(str(tmp_path))
     shown = EventAccumulator(str(tmp_path), size_guidance={"scalars": 0}).Reload().Scalars("loss")
     assert column(table, "step") == [event.step for event in shown]
