@@ -2,7 +2,8 @@
 
     python tests/bench/import_tensorboard.py [--runs 1000] [--points 10000] [--folder /tmp/tensorboard-runs]
 
-TensorBoard's own writer makes ten runs, the others are copies of them in other folders. A run has ``--points``
+TensorBoard's own writer makes ten runs, the others are copies of them in other folders. A run has
+``--points``
 points: a training loss at each step and a validation loss at every tenth.
 """
 
