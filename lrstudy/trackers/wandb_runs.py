@@ -32,7 +32,7 @@ _FILTERS: Final = {
 _USAGE: Final = (
     "Write wandb://ENTITY/PROJECT, with ?group=NAME&tag=NAME to choose runs, or wandb://ENTITY/PROJECT/RUN"
 )
-_WITHOUT_ANSWER: Final = "Log in with wandb login, and check entity and project in the run's address"
+_REFUSED: Final = "Log in with wandb login, and check entity and project in the run's address"
 
 
 @dataclass(slots=True)
@@ -192,8 +192,8 @@ def _ask(source: str, ask: Callable[[], list[_Run]]) -> list[_Run]:
     except InputError:
         raise
     except Exception as error:
-        message = f"W&B did not answer ({shown(describe(error))})"
-        raise refusal(source, message, _WITHOUT_ANSWER) from error
+        message = f"W&B gave no runs ({shown(describe(error))})"
+        raise refusal(source, message, _REFUSED) from error
 
 
 def _online_runs(api: Any, path: str, filters: dict[str, Any]) -> list[_Run]:

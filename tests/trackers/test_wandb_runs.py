@@ -1,18 +1,19 @@
-"""W&B's runs as tables: offline folders that wandb wrote, and projects through a stand-in for its API."""
+"""W&B's runs as tables: offline folders that wandb wrote, and projects that its client reads."""
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from wandb_server import LAST_STEP, history_row, wandb_server
 
 from lrstudy.errors import InputError
 from lrstudy.store.log_formats import LogTable
@@ -169,71 +170,83 @@ def test_two_parts_of_a_resumed_run_are_one(
     assert column(table, "loss") == [1.0] * 6 + [2.0] * 6
 
 
-class Api:
-    """A stand-in for ``wandb.Api`` with the shapes that its documentation gives: no server of W&B is here."""
+READ = """
+import json, sys
+from lrstudy.errors import InputError
+from lrstudy.trackers import read_any
 
-    asked: list[Any] = []  # noqa: RUF012
+for source in sys.argv[1:]:
+    try:
+        tables = read_any(source)
+    except InputError as error:
+        print(json.dumps(str(error)))
+        continue
+    columns = [{name: list(cells if isinstance(cells, list) else cells.tolist())
+                for name, cells in table.columns.items()} for table in tables]
+    print(json.dumps([[table.where, table.constants, each] for table, each in zip(tables, columns)]))
+"""
 
-    def runs(self, path: str, filters: dict[str, Any], order: str) -> Iterator[Any]:
-        self.asked.append((path, filters, order))
-        yield from (self.run(f"{path}/r{number}") for number in range(2))
 
-    def run(self, path: str) -> Any:
-        entity, project, name = path.split("/")
-        if project == "none":
-            raise ValueError("Could not find project none\nsecond line")
-        history = [{"_step": 0, "_runtime": 0.5, "loss": 1.0, "weights": {"_type": "histogram"}}]
-        history += [
-            {"_step": 7, "_runtime": 1.5, "loss": "NaN"},
-            {"_step": 8, "_runtime": 2.0, "eval/loss": 1},
-        ]
-        return SimpleNamespace(
-            id=name,
-            name=f"run {name}",
-            group="g",
-            job_type=None,
-            entity=entity,
-            project=project,
-            state="finished",
-            tags=["a"],
-            config={"seed": 3, "optimizer": {"name": "sgd"}, "_wandb": {"x": 1}},
-            summary_metrics={"loss": 0.5, "_step": 8},
-            scan_history=lambda: iter(history if project != "empty" else []),
+def test_wandbs_own_client_gives_the_runs_of_a_project(tmp_path: Path) -> None:
+    with wandb_server() as (address, seen):
+        settings = {"WANDB_BASE_URL": address, "WANDB_API_KEY": "a" * 40, "WANDB_SILENT": "true"}
+        folders = {"WANDB_DIR": str(tmp_path), "WANDB_CACHE_DIR": str(tmp_path)}
+        done = subprocess.run(
+            [
+                sys.executable,
+                "-c",
+                READ,
+                "wandb://me/digits?group=a&tag=x",
+                "wandb://me/digits/r1",
+                "wandb://me/none",
+            ],
+            env={**os.environ, **settings, **folders},
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=300,
         )
+    project, one, refused = map(json.loads, done.stdout.splitlines())
+    filters = [json.loads(asked["filters"]) for asked in seen if "filters" in asked]
+    assert filters[:2] == [{"group": "a", "tags": {"$in": ["x"]}}] * 2
+    assert [where for where, _, _ in project] == ["wandb://me/digits/r0", "wandb://me/digits/r1"]
+    assert [where for where, _, _ in one] == ["wandb://me/digits/r1"]
+    rows = [history_row(step) for step in range(LAST_STEP + 1)]
+    for where, constants, columns in [*project, *one]:
+        assert columns["_step"] == list(range(LAST_STEP + 1))
+        assert columns["loss"] == [row["loss"] for row in rows]
+        assert math.isnan(columns["eval/loss"][199])
+        assert columns["eval/loss"][200:] == [row.get("eval/loss") for row in rows[200:]]
+        assert columns.keys() == {"_step", "_runtime", "_timestamp", "loss", "eval/loss"}
+        assert constants == {
+            "run.id": where[-2:],
+            "run.name": f"run {where[-2:]}",
+            "run.group": "a",
+            "run.project": "digits",
+            "run.state": "finished",
+            "run.tags": "x",
+            "config.seed": 3,
+            "config.optimizer.name": "sgd",
+            "summary.loss": 0.5,
+        }
+    assert "wandb://me/none: W&B gave no runs (ValueError: Could not find project none" in refused
+
+
+class Api:
+    """A stand-in for ``wandb.Api`` in questions that are answered before, or without, a server."""
+
+    def runs(self, path: str, filters: dict[str, Any], order: str) -> list[Any]:
+        if path == "me/closed":
+            raise ValueError("permission denied\nsecond line")
+        run = SimpleNamespace(id="r0", name="r0", group=None, job_type=None, entity="me", project="empty")
+        run.state, run.tags, run.config, run.summary_metrics = "crashed", [], {}, {}
+        run.scan_history = list
+        return [run] if path == "me/empty" else []
 
 
 @pytest.fixture
-def api(monkeypatch: pytest.MonkeyPatch) -> type[Api]:
+def api(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "wandb", SimpleNamespace(Api=Api))  # type: ignore[arg-type]
-    Api.asked.clear()
-    return Api
-
-
-def test_a_project_gives_its_runs_through_the_api(api: type[Api]) -> None:
-    tables = read_any("wandb://me/digits?group=a&tag=x&tag=y&state=finished")
-    filters = {"group": "a", "state": "finished", "tags": {"$in": ["x", "y"]}}
-    assert api.asked == [("me/digits", filters, "+created_at")]
-    assert [table.where for table in tables] == ["wandb://me/digits/r0", "wandb://me/digits/r1"]
-    assert column(tables[0], "_step") == [0, 7, 8]
-    assert column(tables[0], "loss")[0] == 1.0
-    assert math.isnan(column(tables[0], "loss")[1])
-    assert column(tables[0], "eval/loss") == [None, None, 1]
-    assert tables[0].constants == {
-        "run.id": "r0",
-        "run.name": "run r0",
-        "run.group": "g",
-        "run.project": "digits",
-        "run.state": "finished",
-        "run.tags": "a",
-        "config.seed": 3,
-        "config.optimizer.name": "sgd",
-        "summary.loss": 0.5,
-    }
-
-
-def test_one_run_is_read_through_the_api(api: type[Api]) -> None:
-    (table,) = read_any("wandb://me/digits/r9")
-    assert table.constants["run.id"] == "r9"
 
 
 @pytest.mark.parametrize(
@@ -242,14 +255,12 @@ def test_one_run_is_read_through_the_api(api: type[Api]) -> None:
         ("wandb://me", "does not name a W&B project"),
         ("wandb://me/digits/r1?group=a", "does not name a W&B project"),
         ("wandb://me/digits?team=a", "has the unknown filter team. Known: tag, group, job_type"),
-        (
-            "wandb://me/none",
-            "W&B did not answer (ValueError: Could not find project none). Log in with wandb login",
-        ),
+        ("wandb://me/closed", "W&B gave no runs (ValueError: permission denied). Log in with wandb login"),
+        ("wandb://me/digits?group=a", "has no run"),
         ("wandb://me/empty", "has no run with a logged row"),
     ],
 )
-def test_a_project_that_cannot_be_read_is_refused(api: type[Api], source: str, message: str) -> None:
+def test_a_project_that_cannot_be_read_is_refused(api: None, source: str, message: str) -> None:
     with pytest.raises(InputError) as caught:
         read_any(source)
     assert message in str(caught.value)
