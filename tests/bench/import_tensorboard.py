@@ -2,8 +2,8 @@
 
     python tests/bench/import_tensorboard.py [--runs 1000] [--points 10000] [--folder /tmp/tensorboard-runs]
 
-TensorBoard's own writer makes ten runs, the others are copies of them in other folders. A run has as many points
-as named: a training loss at each step and a validation loss at every tenth.
+TensorBoard's own writer makes ten runs, the others are copies of them in other folders. A run has
+``--points`` points: a training loss at each step and a validation loss at every tenth.
 """
 
 from __future__ import annotations
