@@ -52,7 +52,7 @@ def grouping_of(tables: Sequence[LogTable], options: ImportOptions) -> Grouping:
     seed = options.seed_from and printable(options.seed_from.strip())
     pattern = next((text for text in (*task, *(schedule or ()), seed or "") if is_pattern(text)), None)
     fields = set(_FIELD.findall(pattern)) if pattern is not None else set()
-    by_run = bool(tables) and all(_has(table, RUN_NAME) or _has(table, RUN_ID) for table in tables)
+    by_run = bool(tables) and all(map(is_of_one_run, tables))
     if not task and pattern is not None and "task" in fields:
         task = (pattern,)
     if schedule is None and pattern is not None and "schedule" in fields:
@@ -75,6 +75,26 @@ def _usual_schedule(tables: Sequence[LogTable]) -> str:
 
 def _has(table: LogTable, name: str) -> bool:
     return name in table.columns or table.constants.get(name) is not None
+
+
+def is_of_one_run(table: LogTable) -> bool:
+    """Return True if a tracker tells the table's runs apart."""
+    return _has(table, RUN_NAME) or _has(table, RUN_ID)
+
+
+def run_identity(table: LogTable) -> Sequence[str | None]:
+    """Return the tracker's name of the run of each row."""
+    parts = [
+        table.columns[name] if name in table.columns else [table.constants.get(name)] * len(table)
+        for name in (RUN_ID, RUN_NAME)
+    ]
+    return [f"{first}\n{second}" for first, second in zip(*parts, strict=True)]
+
+
+def run_columns(table: LogTable, grouping: Grouping) -> list[str]:
+    """Return the columns of a table that tell its runs apart."""
+    names = [*grouping.selectors, *((RUN_ID, RUN_NAME) if grouping.by_run else ())]
+    return [name for name in names if name in table.columns]
 
 
 def _shown(names: Sequence[str]) -> tuple[str, ...]:

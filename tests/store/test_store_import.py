@@ -49,7 +49,7 @@ def problems(file: Path, out: Path, options: ImportOptions | None = None) -> str
 def test_a_keras_log_becomes_a_study(tmp_path: Path) -> None:
     file = write(tmp_path / "cosine.csv", KERAS)
     (made,) = import_histories([file], tmp_path / "out")
-    assert (made.runs, made.epochs, made.unused) == (1, 2, [])
+    assert (made.runs, made.evaluations, made.unused) == (1, 2, [])
     store = open_store(tmp_path / "out" / "cosine")
     (trial,) = store.trial_records()
     assert (trial.trial_id, trial.phase, trial.status) == (
@@ -176,7 +176,7 @@ def test_importing_again_changes_nothing_and_other_data_are_refused(tmp_path: Pa
     import_histories([file], tmp_path / "out")
     before = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*.*")}
     (again,) = import_histories([file], tmp_path / "out", ImportOptions())
-    assert (again.runs, again.epochs) == (1, 2)
+    assert (again.runs, again.evaluations) == (1, 2)
     assert {path: path.read_bytes() for path in (tmp_path / "out").rglob("*.*")} == before
     write(file, KERAS.replace("0.7", "0.8"))
     with pytest.raises(InputError, match="belongs to the study 'h'"):

@@ -36,9 +36,9 @@ def import_(
             "--schedule-from",
             "--schedule-columns",
             metavar="A,B",
-            help="Source of the schedule's name: columns, values of the run (config.lr_scheduler_type), path:K "
-            "(2: the file's folder) or '{schedule}-{seed}.csv'; default schedule, else the run's name or the "
-            "file's.",
+            help="Source of the schedule's name: columns, values of the run (config.lr_scheduler_type), "
+            "path:K (2: the file's folder) or '{schedule}-{seed}.csv'; default schedule, else the run's name "
+            "or the file's.",
         ),
     ] = None,
     seed_from: Annotated[
@@ -71,8 +71,8 @@ def import_(
         str | None,
         typer.Option(
             metavar="CLOCK",
-            help="Clock of times: epoch, step, samples, tokens or seconds; default epochs where runs end with "
-            "one, else the first that the logs have.",
+            help="Clock of times: epoch, step, samples, tokens or seconds; default epochs where runs end "
+            "with one, else the first that the logs have.",
         ),
     ] = None,
     name: Annotated[

@@ -20,13 +20,13 @@ def show_imported(console: Console, studies: Sequence[ImportedStudy]) -> None:
     """Print a row per study, the unused columns, and the command that makes the first report."""
     columns = [
         names("study", longest=38),
-        *map(numbers, ("schedules", "runs", "epochs")),
+        *map(numbers, ("schedules", "runs", "evaluations")),
         names("reference"),
     ]
     rows = [
         (
             made.study.name,
-            *map(str, (len(made.study.schedules), made.runs, made.epochs)),
+            *map(str, (len(made.study.schedules), made.runs, made.evaluations)),
             made.study.reference,
         )
         for made in studies

@@ -8,11 +8,11 @@ from lrstudy.store.log_formats.decoding import as_text, read_bytes
 from lrstudy.store.log_formats.delimited import read_delimited
 from lrstudy.store.log_formats.exports import refuse_exports
 from lrstudy.store.log_formats.json_logs import looks_like_json, read_json
-from lrstudy.store.log_formats.numbers import COUNTS, read_numbers
+from lrstudy.store.log_formats.numbers import COUNTS, is_number, read_numbers
 from lrstudy.store.log_formats.parquet import MAGIC, read_parquet
 from lrstudy.store.log_formats.table import LogTable, printable
 
-__all__ = ["COUNTS", "LogTable", "printable", "read_log", "read_numbers"]
+__all__ = ["COUNTS", "LogTable", "is_number", "printable", "read_log", "read_numbers"]
 
 
 def read_log(file: Path) -> LogTable:
