@@ -16,11 +16,10 @@ from numpy.typing import NDArray
 
 from lrstudy.store.log_formats.table import refusal
 from lrstudy.trackers.event_records import LONGEST, Buffer, blocks, damaged, find_records, wrong_sums
+from lrstudy.trackers.event_summaries import EXTRA, hyperparameters, scalar
 from lrstudy.trackers.packages import load_package
 
-EXTRA: Final = "tensorboard"
 _SESSION_STARTS: Final = 1  # SessionLog.START
-_HPARAMS: Final = "_hparams_/session_start_info"
 _FEW: Final = 8  # records that are not worth a search for their common shape
 _MOST_KINDS: Final = 256
 _VALUE: Final = 5  # bytes of simple_value, at the end of a record
@@ -179,30 +178,10 @@ def _read_event(
         file.starts.append((start, event.step))
     elif kind == "summary":
         for value in event.summary.value:
-            number = _scalar(value)
-            if value.tag == _HPARAMS:
-                file.config |= _hyperparameters(value.metadata.plugin_data.content)
+            number = scalar(value)
+            if number is None and (config := hyperparameters(value)) is not None:
+                file.config |= config
             elif number is None:
                 file.others[value.tag] = None
             else:
                 singles.setdefault(value.tag, []).append((start, event.step, event.wall_time, number))
-
-
-def _scalar(value: Any) -> float | None:
-    """Return the number of a summary's value; None for images, texts, histograms and the like."""
-    kind = value.WhichOneof("value")
-    if kind == "simple_value":
-        return float(value.simple_value)
-    if kind != "tensor" or value.metadata.plugin_data.plugin_name not in ("", "scalars"):
-        return None
-    array = load_package("tensorboard.util.tensor_util", EXTRA, "").make_ndarray(value.tensor)
-    return float(array.reshape(-1)[0]) if array.size == 1 and array.dtype.kind in "fiub" else None
-
-
-def _hyperparameters(content: bytes) -> dict[str, Any]:
-    """Return the values that the hparams plugin shows for a run."""
-    metadata = load_package("tensorboard.plugins.hparams.metadata", EXTRA, "")
-    values = metadata.parse_session_start_info_plugin_data(content).hparams
-    known = ("string_value", "bool_value", "number_value")
-    kinds = {name: value.WhichOneof("kind") for name, value in sorted(values.items())}
-    return {name: getattr(values[name], kind) for name, kind in kinds.items() if kind in known}

@@ -11,7 +11,7 @@ import numpy as np
 from lrstudy.store.log_formats import LogTable, printable
 from lrstudy.store.log_formats.table import refusal
 from lrstudy.trackers.event_folders import EventRun, read_runs
-from lrstudy.trackers.run_tables import check_cells, chosen, filled, make_table, no_such_tag
+from lrstudy.trackers.run_tables import check_cells, chosen, filled, flat, make_table, no_such_tag
 
 
 def read_events(source: Path, tags: Sequence[str] = ()) -> list[LogTable]:
@@ -64,8 +64,8 @@ def _table(source: Path, run: EventRun, tags: Sequence[str]) -> LogTable:
     started = min(float(seconds.min()), run.started if run.started is not None else np.inf)
     columns["seconds"] = seconds - started
     name = "." if run.folder == source else _relative(run.folder, source)
-    constants = {f"config.{key}": value for key, value in run.config.items()}
-    return make_table(where, columns, {"run.name": name, **constants}, run.notes)
+    constants = {"run.name": name, **dict(flat({"config": run.config}))}
+    return make_table(where, columns, constants, run.notes)
 
 
 def _relative(folder: Path, source: Path) -> str:

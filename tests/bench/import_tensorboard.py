@@ -23,7 +23,7 @@ SCHEDULES = ("fixed", "cosine", "step", "linear")
 READ = "from lrstudy.trackers import read_any; print(sum(map(len, read_any({folder!r}, {tags!r}))), 'rows')"
 
 
-def write_run(folder: Path, points: int, seed: int) -> None:
+def write_run(folder: Path, points: int, seed: int, only_validation: bool) -> None:
     """One run, as TensorBoard's writer leaves it."""
     from tensorboard.compat.proto.event_pb2 import Event
     from tensorboard.compat.proto.summary_pb2 import Summary
@@ -31,23 +31,23 @@ def write_run(folder: Path, points: int, seed: int) -> None:
 
     rng = np.random.default_rng(seed)
     writer = EventFileWriter(str(folder), max_queue_size=10_000)
-    steps = points * 10 // 11
-    for step in range(1, steps + 1):
-        for tag in ("train/loss", "val/loss")[: 2 if step % 10 == 0 else 1]:
+    for step in range(1, (points if only_validation else points * 10 // 11) + 1):
+        tags = ["train/loss", "val/loss"] if step % 10 == 0 else ["train/loss"]
+        for tag in ["val/loss"] if only_validation else tags:
             value = 1 / step + 0.01 * rng.random()
             summary = Summary(value=[Summary.Value(tag=tag, simple_value=value)])
             writer.add_event(Event(wall_time=1.7e9 + step, step=step, summary=summary))
     writer.close()
 
 
-def make_runs(folder: Path, runs: int, points: int) -> None:
+def make_runs(folder: Path, runs: int, points: int, only_validation: bool) -> None:
     """All runs: ``folder/SCHEDULE/SEED/events…``; those that exist stay."""
     for number in range(runs):
         to = folder / SCHEDULES[number % len(SCHEDULES)] / str(number // len(SCHEDULES))
         if to.exists():
             continue
         if number < WRITTEN:
-            write_run(to, points, number)
+            write_run(to, points, number, only_validation)
         else:
             at = number % WRITTEN
             shutil.copytree(folder / SCHEDULES[at % len(SCHEDULES)] / str(at // len(SCHEDULES)), to)
@@ -74,8 +74,9 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("/tmp/tensorboard-runs"))
     parser.add_argument("--tag", action="append", default=[])
     parser.add_argument("--read-only", action="store_true")
+    parser.add_argument("--only-validation", action="store_true", help="each point is an evaluation")
     given = parser.parse_args()
-    make_runs(given.folder, given.runs, given.points)
+    make_runs(given.folder, given.runs, given.points, given.only_validation)
     read = READ.format(folder=str(given.folder), tags=given.tag)
     print("read", measured([sys.executable, "-c", read]))
     if given.read_only:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import struct
 from pathlib import Path
@@ -84,6 +85,23 @@ def test_not_measured_is_none_and_nan_stays_nan(torch_run: Path) -> None:
 def test_hyperparameters_become_constants_of_their_run(torch_run: Path) -> None:
     (table,) = read_any(str(torch_run.parent))
     assert table.constants == {"run.name": "cosine", "config.lr": 0.1, "config.optimizer": "adamw"}
+
+
+def test_the_trainers_arguments_become_constants(tmp_path: Path) -> None:
+    # As TensorBoardCallback of transformers writes them.
+    arguments = {
+        "lr_scheduler_type": "cosine",
+        "seed": 3,
+        "optim_args": {"a": 1},
+        "report_to": ["tensorboard"],
+    }
+    with SummaryWriter(str(tmp_path)) as writer:
+        writer.add_text("args", json.dumps(arguments, indent=2))
+        writer.add_text("model_config", "no JSON")
+        writer.add_scalar("eval/loss", 0.5, 10)
+    (table,) = read_any(str(tmp_path))
+    read = {name: value for name, value in table.constants.items() if name != "run.name"}
+    assert read == {"config.lr_scheduler_type": "cosine", "config.seed": 3, "config.optim_args.a": 1}
 
 
 def test_seconds_count_from_the_first_file(tmp_path: Path) -> None:
