@@ -148,6 +148,15 @@ def test_a_resumed_training_replaces_what_it_measured_again(tmp_path: Path) -> N
     assert "training continued from an earlier step: 40 points replaced" in table.notes[0]
 
 
+def test_a_file_that_begins_at_the_last_step_replaces_that_point_alone(tmp_path: Path) -> None:
+    # Lightning's test after its fit: a second file, with the epoch at the last step once more.
+    events(tmp_path, {"epoch": {0: 0.0, 9: 1.0}})
+    events(tmp_path, {"epoch": {9: 2.0}, "test_loss": {9: 0.5}})
+    (table,) = read_any(str(tmp_path))
+    assert column(table, "epoch") == [0.0, 2.0]
+    assert table.notes == []
+
+
 def test_points_behind_a_restart_are_dropped_as_tensorboard_does(tmp_path: Path) -> None:
     events(tmp_path, {"loss": dict.fromkeys(range(100), 1.0)})
     events(tmp_path, {"loss": dict.fromkeys(range(70, 75), 2.0)}, start=70)
