@@ -19,7 +19,7 @@ from lrstudy.store.columns import (
     match_columns,
     time_columns,
 )
-from lrstudy.store.log_formats import LogTable, is_number, read_numbers
+from lrstudy.store.log_formats import VALUE, LogTable, is_number, read_numbers
 from lrstudy.store.log_selectors import FILE_COLUMN, Grouping, is_of_one_run, selector_problems
 from lrstudy.store.metric_choice import AskedMetric
 
@@ -75,6 +75,8 @@ def match_table(
         problems.append(Problem(where, "epoch", "there is no such column", remedy))
     if not any(_is_metric(column) for column in match.found):
         remedy = "Name one of them train_loss, train_accuracy, val_loss or val_accuracy"
+        if VALUE in names:
+            remedy = "Call TensorBoard's file run-RUN-tag-TAG.csv, as it was downloaded"
         if not match.unclear and not match.doubts:
             remedy += "; or choose any: --metric NAME:min"
             problems.append(Problem(where, "", "has no column that is a loss or an accuracy", remedy))

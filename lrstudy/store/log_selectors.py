@@ -9,6 +9,7 @@ from pathlib import Path, PurePath
 from typing import Any, Final
 
 from lrstudy.errors import InputError, Problem, did_you_mean
+from lrstudy.store.cells import is_array
 from lrstudy.store.log_formats import LogTable, printable
 from lrstudy.store.log_options import ImportOptions
 
@@ -43,7 +44,7 @@ class Grouping:
 
     def columns(self, table: LogTable) -> list[str]:
         """Return those that are columns of a table."""
-        return [name for name in self.selectors if name in table.columns]
+        return [name for selector in self.selectors if (name := column_of(table, selector)) is not None]
 
 
 def grouping_of(tables: Sequence[LogTable], options: ImportOptions) -> Grouping:
@@ -93,8 +94,8 @@ def run_identity(table: LogTable) -> Sequence[str | None]:
 
 def run_columns(table: LogTable, grouping: Grouping) -> list[str]:
     """Return the columns of a table that tell its runs apart."""
-    names = [*grouping.selectors, *((RUN_ID, RUN_NAME) if grouping.by_run else ())]
-    return [name for name in names if name in table.columns]
+    identity = [name for name in (RUN_ID, RUN_NAME) if grouping.by_run and name in table.columns]
+    return [*grouping.columns(table), *identity]
 
 
 def _shown(names: Sequence[str]) -> tuple[str, ...]:
@@ -106,13 +107,21 @@ def is_pattern(selector: str) -> bool:
     return any(field in _FIELDS for field in _FIELD.findall(selector))
 
 
+def column_of(table: LogTable, selector: str) -> str | None:
+    """Return the column that a selector names: ``config.lr`` is ``config/lr`` in Ray Tune's files, too."""
+    names = (selector, selector.replace(".", "/"))
+    return next((name for name in names if name in table.columns), None)
+
+
 def rows_of(table: LogTable, selector: str, field: str) -> Sequence[Any]:
     """Return the value of each row, for the ``field`` of a pattern (``task``, ``schedule``, ``seed``).
 
     Raises ``InputError`` for a selector that the table has no value for.
     """
-    if selector in table.columns:
-        return table.columns[selector]
+    if (column := column_of(table, selector)) is not None:
+        cells: Any = table.columns[column]
+        rows: list[Any] = cells.tolist() if is_array(cells) else cells
+        return rows
     return [of_whole_table(table, selector, field)] * len(table)
 
 
@@ -133,13 +142,14 @@ def selector_problems(table: LogTable, grouping: Grouping) -> list[Problem]:
     """Return the problems of the selectors that a table has no value for, or none that is a name."""
     problems: list[Problem] = []
     for name in dict.fromkeys(grouping.selectors):
-        if name not in table.columns:
+        column = column_of(table, name)
+        if column is None:
             try:
                 of_whole_table(table, name, "")
             except InputError as error:
                 problems += error.problems
-        elif name in table.foreign and set(table.columns[name]) == {None}:
-            message = f"must hold names, not {table.foreign[name]}"
+        elif column in table.foreign and set(table.columns[column]) == {None}:
+            message = f"must hold names, not {table.foreign[column]}"
             problems.append(Problem(table.where, name, message, "Choose another column"))
     return problems
 

@@ -135,11 +135,17 @@ def _columns(series: Series) -> tuple[dict[str, Cells], list[Problem]]:
             try:
                 cells = cells_of(table.columns[found[name]]) if name in found else none_of(len(table))
             except OverflowError:
-                message = "has a whole number beyond 64 bits"
-                problems.append(Problem(table.where, found[name], message, _CORRECT))
+                problems.append(_beyond_64_bits(table, found[name]))
                 cells = none_of(len(table))
             columns[name].append(cells if index is None else cells.take(index))
     return {name: joined(parts) for name, parts in columns.items()}, problems
+
+
+def _beyond_64_bits(table: LogTable, name: str) -> Problem:
+    column = table.columns[name]
+    row = next(at for at, cell in enumerate(column) if isinstance(cell, int) and abs(cell) >= 1 << 63)
+    message = "is not a whole number from 0, below 2^63"
+    return Problem(table.where, name, message, _CORRECT, column[row], table.lines[row])
 
 
 def _count_problems(series: Series, columns: dict[str, Cells]) -> Iterator[Problem]:

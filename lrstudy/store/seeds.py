@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 from lrstudy.errors import InputError, Problem
 from lrstudy.store.log_formats import LogTable, printable, read_numbers
 from lrstudy.store.log_run import is_count
-from lrstudy.store.log_selectors import Grouping, of_whole_table, rows_of, run_identity
+from lrstudy.store.log_selectors import Grouping, column_of, of_whole_table, rows_of, run_identity
 
 _SEED_REMEDY: Final = "Give every row the whole number of its run, below 2^63"
 
@@ -74,10 +74,11 @@ def number_runs(runs: MutableMapping[RunKey, Any], grouping: Grouping) -> list[t
 def _seeds(table: LogTable, selector: str | None) -> list[int]:
     if selector is None:
         return [0] * len(table)
-    if selector not in table.columns:
+    column = column_of(table, selector)
+    if column is None:
         return [_whole_seed(table, selector)] * len(table)
-    problems = read_numbers(table, {"seed": selector}) if selector not in table.foreign else []
-    cells: Mapping[int, Any] = dict(enumerate(table.columns[selector]))
+    problems = read_numbers(table, {"seed": column}) if column not in table.foreign else []
+    cells: Mapping[int, Any] = dict(enumerate(rows_of(table, selector, "seed")))
     bad = {problem.line: problem.value for problem in problems}
     problems = [
         Problem(table.where, selector, "is not a seed", _SEED_REMEDY, bad.get(line, cells[at]), line)

@@ -19,6 +19,7 @@ from lrstudy.store.log_series import (
 )
 from lrstudy.store.recorded_run import RecordedRun, diverged_evaluation
 
+_MILLISECONDS: Final = 1e11  # as seconds, the year 5138
 _BEFORE: Final = "a validation before the training is left out"
 _AFTER: Final = "a validation after the training is left out"
 _BETWEEN: Final = "{} at evaluations is interpolated between the rows that have it"
@@ -228,8 +229,8 @@ def _clocks(series: Series, rows: Ordered, at: Index, offset: int, judged: str |
     times = rows.moments[at]
     for name in ("step", "samples", "tokens"):
         cells = rows.columns.get(name)
-        if cells is None and name == "step" and judged == "steps" and rows.clock == LOG_STEP:
-            series.note("_step counts calls of the tracker's log: taken for steps", 0)
+        if cells is None and name == "step" and _counts_calls(rows, judged):
+            series.note("_step counts calls of W&B's log: taken for steps", int(rows.source[0]))
             cells = rows.columns[LOG_STEP]
         if cells is not None and cells.known.any():
             found = _known_at(series, rows, name, cells, times)
@@ -243,6 +244,12 @@ def _clocks(series: Series, rows: Ordered, at: Index, offset: int, judged: str |
         if seconds is not None:
             columns["train_seconds"] = seconds
     return columns
+
+
+def _counts_calls(rows: Ordered, judged: str | None) -> bool:
+    """Return True if W&B's counter of log calls is needed as the steps: nothing else counts the training."""
+    others = ("epoch", "tokens", "samples")
+    return rows.clock == LOG_STEP and (judged == "steps" or not any(name in rows.columns for name in others))
 
 
 def _known_at(series: Series, rows: Ordered, name: str, cells: Cells, times: NDArray[Any]) -> Cells:
@@ -294,6 +301,8 @@ def _seconds(series: Series, rows: Ordered, times: NDArray[Any], judged: str | N
     cells = rows.columns[name]
     known = np.flatnonzero(cells.known)
     moments, values = rows.time[known], cells.values[known].astype(np.float64)
+    if name == MOMENT and values.max() > _MILLISECONDS:
+        values /= 1000
     place = np.minimum(np.searchsorted(moments, times, side="right") - 1, len(moments) - 1)
     if bool((place < 0).any()) or bool((np.diff(values) < 0).any()):
         series.note(f"{_name(series, name)} is missing or goes back: not used", int(rows.source[0]))
