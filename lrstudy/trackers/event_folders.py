@@ -102,7 +102,7 @@ def _purge(run: EventRun, content: EventFile, file: Path) -> None:
             dropped += int((~keep).sum())
             content.points[tag] = points.pick(keep)
     for tag, points in run.points.items():
-        firsts = [step for place, step in content.starts[:1]]
+        firsts = [step for _, step in content.starts[:1]]
         again = content.points[tag].steps if tag in content.points else points.steps[:0]
         if len(again) and len(points.steps) and again.min() < points.steps.max():
             firsts.append(int(again.min()))

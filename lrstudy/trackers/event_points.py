@@ -106,7 +106,6 @@ def _alike(
         if kind is None:
             break
         like = ((rows == rows[0]) | kind.differs).all(axis=1)
-        like &= ((rows[:, kind.step] & 0x80) == (rows[0, kind.step] & 0x80)).all(axis=1)
         yield kind.tag, _read_alike(starts[like], rows[like], kind.step)
         starts, rows = starts[~like], rows[~like]
     rest += zip(starts.tolist(), map(bytes, rows), strict=True)

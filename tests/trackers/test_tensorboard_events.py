@@ -175,6 +175,37 @@ def test_of_several_values_at_a_step_the_last_one_counts(tmp_path: Path) -> None
     assert column(table, "loss") == [3.0] * 20
 
 
+def test_the_last_value_counts_whichever_form_the_writer_gave_it(tmp_path: Path) -> None:
+    with SummaryWriter(str(tmp_path)) as writer:
+        for value, new_style in ((1.0, True), (2.0, False)):
+            for step in range(20):
+                writer.add_scalar("loss", value, step, new_style=new_style)
+    (table,) = read_any(str(tmp_path))
+    assert column(table, "loss") == [2.0] * 20
+
+
+def test_a_restart_inside_a_file_drops_the_points_behind_it(tmp_path: Path) -> None:
+    writer = EventFileWriter(str(tmp_path))
+    for steps in (range(30), range(20, 25)):
+        writer.add_event(Event(step=steps[0], session_log=SessionLog(status=SessionLog.START)))
+        for step in steps:
+            summary = Summary(value=[Summary.Value(tag="loss", simple_value=len(steps))])
+            writer.add_event(Event(step=step, summary=summary))
+    writer.close()
+    (table,) = read_any(str(tmp_path))
+    assert column(table, "step") == list(range(25))
+    assert column(table, "loss") == [30.0] * 20 + [5.0] * 5
+
+
+def test_files_are_joined_in_the_order_in_which_they_began(tmp_path: Path) -> None:
+    first = events(tmp_path, {"loss": dict.fromkeys(range(10), 1.0)})
+    first.rename(tmp_path / "events.out.tfevents.9")
+    second = events(tmp_path, {"loss": dict.fromkeys(range(5, 10), 2.0)})
+    second.rename(tmp_path / "events.out.tfevents.10")
+    (table,) = read_any(str(tmp_path))
+    assert column(table, "loss") == [1.0] * 5 + [2.0] * 5
+
+
 def test_scalars_of_a_group_belong_to_the_run_above(tmp_path: Path) -> None:
     with SummaryWriter(str(tmp_path / "run")) as writer:
         for step in range(3):
@@ -194,7 +225,7 @@ def test_keras_folders_of_splits_are_one_run_by_epoch(tmp_path: Path) -> None:
 
 
 def test_negative_and_large_steps_keep_their_values(tmp_path: Path) -> None:
-    steps = [-5, *range(40), 2**40, 2**62]
+    steps = [*range(-20, 40), 2**40, 2**62]
     events(tmp_path, {"loss": {step: float(number) for number, step in enumerate(steps)}})
     (table,) = read_any(str(tmp_path))
     assert column(table, "step") == steps
