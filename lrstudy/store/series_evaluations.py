@@ -20,6 +20,7 @@ from lrstudy.store.log_series import (
 from lrstudy.store.recorded_run import RecordedRun, diverged_evaluation
 
 _MILLISECONDS: Final = 1e11  # as seconds, the year 5138
+_SURELY_EVEN: Final = 5  # one gap that tells; steps 1 and 3 may be any
 _BEFORE: Final = "a validation before the training is left out"
 _AFTER: Final = "a validation after the training is left out"
 _BETWEEN: Final = "{} at evaluations is interpolated between the rows that have it"
@@ -120,7 +121,8 @@ def _count_from_one(series: Series, rows: Ordered, evaluated: Mask) -> int:
     moments = rows.moments[evaluated]
     gaps = np.diff(moments)
     if rows.clock in ("step", LOG_STEP):
-        if len(gaps) and moments[0] == gaps[0] - 1 and bool((gaps == gaps[0]).all()):
+        is_even = len(gaps) > 0 and bool((gaps == gaps[0]).all())
+        if is_even and moments[0] == gaps[0] - 1 and (len(gaps) > 1 or gaps[0] >= _SURELY_EVEN):
             return 1
         if moments[0] == 0 and (not len(gaps) or gaps[0] == 1):
             return 1
@@ -206,9 +208,9 @@ def _means(name: str, cells: Cells, since: Index, count: int) -> dict[str, Cells
     number = np.bincount(since, minlength=count)
     known = number > 0
     low, high = np.full(count, np.inf), np.full(count, -np.inf)
-    np.minimum.at(low, since, values)
-    np.maximum.at(high, since, values)
     with np.errstate(invalid="ignore", over="ignore"):
+        np.minimum.at(low, since, values)
+        np.maximum.at(high, since, values)
         mean = np.bincount(since, values, count) / np.maximum(number, 1)
     mean = np.where(low == high, low, mean)
     if name != "lr":
@@ -238,7 +240,7 @@ def _clocks(series: Series, rows: Ordered, at: Index, offset: int, judged: str |
     if "step" in columns:
         columns["step"] = Cells(columns["step"].values + offset, columns["step"].known)
     if "epoch" in rows.columns and rows.columns["epoch"].known.any():
-        columns["epoch"] = _epochs(series, rows, times)
+        columns["epoch"] = _epochs(series, rows, times, offset)
     if "train_seconds" not in rows.columns:
         seconds = _seconds(series, rows, times, judged)
         if seconds is not None:
@@ -268,29 +270,27 @@ def _known_at(series: Series, rows: Ordered, name: str, cells: Cells, times: NDA
     return Cells(found, np.ones(len(times), bool))
 
 
-def _epochs(series: Series, rows: Ordered, times: NDArray[Any]) -> Cells:
+def _epochs(series: Series, rows: Ordered, times: NDArray[Any], offset: int) -> Cells:
     """Return the epochs done at evaluations. Whole numbers name the epoch that is running."""
     cells = rows.columns["epoch"]
-    known = (
-        np.flatnonzero(cells.known & (rows.time > 0)) if rows.clock != "epoch" else np.arange(len(rows.time))
-    )
+    is_clock = rows.clock == "epoch"
+    known = np.flatnonzero(cells.known & (is_clock | (rows.time + offset > 0)))
     values = cells.values[known].astype(np.float64)
     if not len(values):
         return none_of(len(times))
-    if rows.clock == "epoch" or bool((values != np.floor(values)).any()):
+    is_whole = bool((values == np.floor(values)).all())
+    if is_clock or not is_whole:
         found = _known_at(series, rows, "epoch", cells, times)
-        whole = bool((values == np.floor(values)).all())
-        return Cells(found.values + (1.0 if whole and values.min() == 0 else 0.0), found.known)
-    ends_at = np.append(np.diff(values) > 0, True)
-    names, ends = values[ends_at], rows.time[known][ends_at].astype(np.float64)
-    if len(ends) > 1 and ends[-1] - ends[-2] < ends[-2] - (ends[-3] if len(ends) > 2 else 0.0):
-        ends[-1] = 2 * ends[-2] - (ends[-3] if len(ends) > 2 else 0.0)  # the last epoch was cut short
-    done = names + (1.0 if names[0] == 0 else 0.0)
-    begin = 0.0 if done[0] <= 1 else ends[0] - 1
-    return Cells(
-        np.interp(times.astype(np.float64), np.append(begin, ends), np.append(done[0] - 1, done)),
-        np.ones(len(times), bool),
-    )
+        return Cells(found.values + float(is_whole and values.min() == 0), found.known)
+    last = np.append(np.diff(values) > 0, True)
+    ends = rows.time[known][last].astype(np.float64) + offset
+    done = values[last] + float(values[0] == 0)
+    lengths = np.diff(ends, prepend=0.0)
+    if len(ends) > 1 and lengths[-1] < lengths[-2]:
+        ends[-1] = ends[-2] + lengths[-2]  # the last epoch was cut short
+    begin = (0.0, 0.0) if done[0] == 1 else (ends[0] - 1, done[0] - 1)
+    found = np.interp(times + float(offset), np.append(begin[0], ends), np.append(begin[1], done))
+    return Cells(found, np.ones(len(times), bool))
 
 
 def _seconds(series: Series, rows: Ordered, times: NDArray[Any], judged: str | None) -> Cells | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -16,7 +17,8 @@ def import_(
         list[str],
         typer.Argument(
             metavar="SOURCE...",
-            help="CSV, Parquet or JSON files with a row per epoch, step or evaluation.",
+            help="Log files (CSV, Parquet, JSON) with a row per epoch, step or evaluation; folders of them; "
+            "a tracker's runs: wandb://…, mlflow:…, optuna:…, a folder of TensorBoard or of offline W&B.",
             show_default=False,
         ),
     ],
@@ -75,14 +77,24 @@ def import_(
             "with one, else the first that the logs have.",
         ),
     ] = None,
+    tag: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PATTERN", help="A tracker's metrics to read, such as 'val*'; repeatable; default all."
+        ),
+    ] = None,
     name: Annotated[
         str | None, typer.Option(help="The study's name, or the beginning of several names.")
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the studies that would be made, and write nothing.")
+    ] = False,
 ) -> None:
     """Make stores from recorded training histories of other tools or your own: one for each study."""
     from lrstudy.cli.output import console
-    from lrstudy.cli.views.import_ import show_imported
+    from lrstudy.cli.views.import_ import show_imported, show_preview
     from lrstudy.store import ImportOptions, import_histories
+    from lrstudy.trackers import read_any
 
     options = ImportOptions(
         task_from=_selectors(task_from) or (),
@@ -94,7 +106,9 @@ def import_(
         name=name,
         clock=clock,
     )
-    show_imported(console(), import_histories(sources, out, options))
+    read = partial(read_any, tags=tag or ())
+    studies = import_histories(sources, out, options, read, dry_run=dry_run)
+    (show_preview if dry_run else show_imported)(console(), studies)
 
 
 def _selectors(text: str | None) -> list[str] | None:
