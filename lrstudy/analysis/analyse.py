@@ -67,6 +67,7 @@ class StudyLike(Protocol):
     lanes: int
     goal: Goal
     history: list[dict[str, Any]]
+    stopped: dict[str, dict[str, Any]]
 
     def replicates(self, schedule: str) -> int:
         """Return the number of tunings that a schedule has, or will have."""
@@ -131,7 +132,7 @@ def analyse(
     untuned = {info.name for info in study.compared if not info.space}
     schedules = with_break_even(schedules, untuned, priced)
     # Recorded histories are all there is, also where one schedule has fewer seeds than another.
-    planned = len(columns.trials) if "imported" in study.spec else _planned(study)
+    planned = len(columns.trials) if "imported" in study.spec else _planned(study, columns.trials)
     complete = len(columns.trials) >= planned
     end = ends_of(contest, study, ends, {name: judgement.adjusted.get((END, name)) for name in runs})
     primary = contest.primary if isinstance(contest.primary, float) else None
@@ -260,8 +261,11 @@ def _levels(contest: Contest, name: str, rungs: Sequence[float]) -> Levels | Non
     return Levels(tuple(rungs), *(_values(values) for values in (band.ratio, band.low, band.high)))
 
 
-def _planned(study: StudyLike) -> int:
-    return sum(sum(study.planned(schedule).values()) for schedule in study.schedules)
+def _planned(study: StudyLike, trials: Sequence[Trial]) -> int:
+    """Return the number of trials of the whole study; a schedule that was stopped by hand has all of its."""
+    ended = sum(trial.schedule in study.stopped for trial in trials)
+    others = (schedule for schedule in study.schedules if schedule.name not in study.stopped)
+    return ended + sum(sum(study.planned(schedule).values()) for schedule in others)
 
 
 def _task(study: StudyLike) -> str:

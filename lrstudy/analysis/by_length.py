@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -12,7 +13,7 @@ from lrstudy.analysis.contest import Contest
 from lrstudy.analysis.end_values import REPLICATE, SEED
 from lrstudy.analysis.families import ALPHA, Comparison
 from lrstudy.analysis.intervals import Interval
-from lrstudy.analysis.judgement import REFERENCE
+from lrstudy.analysis.judgement import REFERENCE, STOPPED
 from lrstudy.analysis.length_to_target import Ends, LengthRatio, LengthToTarget, length_to_target
 from lrstudy.analysis.results import ByLength, LengthVerdict
 from lrstudy.analysis.sequential_test import overall_p
@@ -95,14 +96,22 @@ def by_length(
     }
     verdicts = tuple(
         tuple(
-            _verdict(found[name], ratios.get(name), adjusted.get((question(target), name)), lost[name])
+            _without_verdict(verdict) if name in contest.stopped else verdict
             for name in contest.runs
+            for verdict in [
+                _verdict(found[name], ratios.get(name), adjusted.get((question(target), name)), lost[name])
+            ]
         )
         for target, (found, ratios) in compared.items()
     )
     primary = next((at for at, target in enumerate(compared) if question(target) == contest.primary), 0)
     known = tuple(float(length) for length in lengths)
     return ByLength(study.clock, known, _unit(contest), verdicts, primary)
+
+
+def _without_verdict(found: LengthVerdict) -> LengthVerdict:
+    """Return the result of a schedule that was stopped by hand."""
+    return replace(found, verdict=STOPPED)
 
 
 def _verdict(

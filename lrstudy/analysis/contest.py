@@ -27,7 +27,8 @@ class Contest:
 
     ``primary`` is the target, or other question, that carries the verdict; ``looks`` are the numbers of
     replicates at which the study is looked at, at most one of them where its size is fixed. ``goal`` says
-    which runs were stopped at a target; None: none were.
+    which runs were stopped at a target; None: none were. ``stopped`` schedules were ended by hand and get
+    no verdict.
     """
 
     columns: Columns
@@ -42,6 +43,7 @@ class Contest:
     primary: Question | None = None
     looks: tuple[int, ...] = ()
     goal: Goal | None = None
+    stopped: frozenset[str] = frozenset()
 
     def tells(self, target: float, *, tuning: bool = False) -> bool:
         """Return True if confirm (or tuning) runs were not stopped before they could reach a target."""

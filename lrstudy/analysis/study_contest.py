@@ -102,6 +102,7 @@ def contest_of(
         primary=primary,
         looks=sizes_of(study),
         goal=study.goal,
+        stopped=frozenset(study.stopped),
     )
     _check_told(contest, targets or ())
     # Runs that end once they have reached the last target have no value at the end to compare.

@@ -21,6 +21,7 @@ def markdown(page: Page) -> str:
     lines = [f"# {plain(page.study)}", "", f"**{plain(page.headline)}**", ""]
     for sentence in page.also:
         lines += ["".join(_code(text) if code else _words(text) for text, code in page.parts(sentence)), ""]
+    lines += _paragraphs(page.how)
     lines += [plain(" · ".join(page.conditions)), ""]
     for section in page.sections:
         lines += _section(section)
@@ -61,6 +62,8 @@ def _section(section: Section) -> list[str]:
     lines = [f"## {plain(section.title)}", "", *_paragraphs(section.intro)]
     for table in section.tables:
         lines += _table(table)
+    for data in section.data:
+        lines += [_link(data.title, data.key), ""] if data.table.rows else []
     for figure in section.figures:
         lines += _figure(figure)
     lines += [f"- {plain(item)}" for item in section.items]
@@ -105,5 +108,9 @@ def _figure(figure: Figure) -> list[str]:
     if figure.reading:
         lines += [f"<sub>{plain(figure.reading)}</sub>", ""]
     if figure.table.rows:
-        lines += [f"Numbers: [tables/{figure.key}.csv](tables/{figure.key}.csv)", ""]
+        lines += [_link("Numbers", figure.key), ""]
     return lines
+
+
+def _link(title: str, key: str) -> str:
+    return f"{plain(title)}: [tables/{key}.csv](tables/{key}.csv)"

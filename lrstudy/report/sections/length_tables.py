@@ -13,7 +13,6 @@ from lrstudy.report.text import (
     listed,
     metric_words,
     number,
-    percent,
     ratio,
     share,
     span,
@@ -102,7 +101,7 @@ def length_sentence(study: Summary) -> str:
     shown = listed([*(number(length) for length in others), span(found.clock, longest)])
     base = f"{study.reference} ({_needs(found, groups['reference'][0][1])} {found.clock})"
     parts = [
-        f"{listed([_with_ratio(study, *way) for way in groups[word]])} "
+        f"{listed([_with_ratio(*way) for way in groups[word]])} "
         f"{'needs' if len(groups[word]) == 1 else 'need'} {less} training than {base}"
         for word, less in (("faster", "less"), ("slower", "more"))
         if word in groups
@@ -128,9 +127,7 @@ def _needs(found: ByLength, one: LengthVerdict) -> str:
     return number(one.length.value, one.length.low, one.length.high)
 
 
-def _with_ratio(study: Summary, name: str, one: LengthVerdict) -> str:
+def _with_ratio(name: str, one: LengthVerdict) -> str:
     times = ratio(one.ratio.value, one.ratio.low, one.ratio.high)
     limits = _range(one.ratio.low, one.ratio.high)
-    return (
-        f"{name} ({times}, {percent(study.confidence)} interval {limits})" if limits else f"{name} ({times})"
-    )
+    return f"{name} ({times}, {limits})" if limits else f"{name} ({times})"
