@@ -202,12 +202,16 @@ class LengthVerdict:
 
 @dataclass(frozen=True, slots=True)
 class ByLength:
-    """A study of several lengths: for each target the verdict on each schedule, in their orders."""
+    """A study of several lengths: for each target the verdict on each schedule, in their orders.
+
+    ``primary`` is the place of the target that carries the study's verdict.
+    """
 
     clock: str
     lengths: tuple[float, ...]
     unit: str
     verdicts: tuple[tuple[LengthVerdict, ...], ...]
+    primary: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,6 @@ from lrstudy.report.text import (
     change_unit,
     listed,
     metric_words,
-    percent,
     share,
     share_interval,
     span,
@@ -28,6 +27,7 @@ _SIGNS = {
     "equivalent": "= equivalent",
     "inconclusive": "? inconclusive",
     "unknown": "– unknown",
+    "stopped": "■ stopped",
     "reference": "● reference",
 }
 AS_TUNED = "That is true of these configurations: another tuning might find others."
@@ -132,7 +132,7 @@ def end_sentence(study: Summary) -> str:
     for name, value in zip(study.names, end.values, strict=True):
         if value.runs and value.verdict != "reference":
             groups.setdefault(value.verdict, []).append((name, value))
-    if not groups.keys() - {"unknown"}:
+    if not groups.keys() - {"unknown", "stopped"}:
         return ""
     lead = f"At the end, after {span(end.clock, end.length)},"
     where = f"{study.reference} in {metric_words(study.metric)}"
@@ -166,4 +166,4 @@ def _with_difference(study: Summary, name: str, end: EndValue) -> str:
     if found.low is None or found.high is None:
         return f"{name} ({moved})"
     limits = change_interval(study.metric, found.low, found.high)
-    return f"{name} ({moved}, {percent(study.confidence)} interval {limits})"
+    return f"{name} ({moved}, {limits})"
