@@ -48,7 +48,7 @@ def test_it_has_no_verdict_and_the_others_keep_theirs() -> None:
 
 
 def test_stopping_one_makes_no_verdict_on_another_easier() -> None:
-    """Holm's factor for the larger of two p-values is 1, once the smaller is rejected; a stop rejects nothing."""
+    """Holm's factor for the larger of two p-values is 1 once the smaller is rejected; a stop rejects none."""
     times = TIMES | {"quick": [5, 7, 5, 7, 4, 6, 6, 7]}
 
     def p_of_quick(sample: Sample) -> float:
