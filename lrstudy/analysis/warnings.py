@@ -31,6 +31,7 @@ def study_warnings(
         found += _hand_picked_warnings(study, info, schedule.best_params)
         if info.space and toss_up(tune, confirm, contest.objective):
             tossed.append(info.name)
+    found += _stopped_run_warnings(contest)
     found += unpaid_look_warnings(study)
     found += _stopped_warnings(study, contest)
     found += toss_up_warnings(
@@ -54,6 +55,16 @@ def unpaid_look_warnings(study: Any) -> list[str]:
     listed = ", ".join(sorted(keys))
     sentence = f"This run was extended after it had begun ({listed}). If a verdict was read before, it was"
     return [f"{sentence} a look that the p-values do not allow for; they allow for looks between replicates."]
+
+
+def _stopped_run_warnings(contest: Contest) -> list[str]:
+    """Return a sentence if confirm runs were stopped at a target: on what is not known of them then."""
+    runs = [run for each in contest.runs.values() for run in each]
+    stopped = sum(run.place in contest.timing.stopped for run in runs)
+    if not stopped:
+        return []
+    said = f"{stopped} of {len(runs)} confirm runs were stopped once they had reached the targets"
+    return [f"{said}: best values and test values are those until then, and curves end with the first stop."]
 
 
 def _stopped_warnings(study: Any, contest: Contest) -> list[str]:

@@ -14,11 +14,11 @@ from typing import Any, Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from lrstudy import __version__
 from lrstudy.report.figures.model import Figure
 from lrstudy.report.plotly_data import rows_shown
 from lrstudy.report.style import Look
 from lrstudy.rules.counting import counted
+from lrstudy.version import __version__
 
 # Dash and marker of a schedule's key in the page, as SVG (a box of 34 by 14 around the marker).
 _DASH_ARRAYS: Final = {

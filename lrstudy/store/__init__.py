@@ -5,7 +5,8 @@ from __future__ import annotations
 from lrstudy.store.examination import Examination, examine
 from lrstudy.store.location import Location, open_location, study_folder
 from lrstudy.store.lock import holder_of as writer_of
-from lrstudy.store.log_import import ImportedStudy, ImportOptions, import_histories
+from lrstudy.store.log_import import ImportedStudy, import_histories
+from lrstudy.store.log_options import ImportOptions
 from lrstudy.store.reader import Store, open_store
 from lrstudy.store.repair import Repair, repair
 from lrstudy.store.sql_query import query_store

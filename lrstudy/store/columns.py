@@ -45,6 +45,23 @@ _EPOCHS: Final = (
     "trainer_epoch",
 )
 _STEPS: Final = ("steps", "global_step", "trainer_global_step", "train_global_step", "iteration", "iter")
+_LATER_STEPS: Final = (
+    "num_updates",
+    "num_steps",
+    "optimizer_step",
+    "optimizer_steps",
+    "training_step",
+    "train_step",
+)
+_TOKENS: Final = (
+    "tokens_seen",
+    "num_tokens",
+    "total_tokens",
+    "consumed_tokens",
+    "train_tokens",
+    "train_tokens_seen",
+)
+_SAMPLES: Final = ("samples_seen", "consumed_samples", "num_samples", "examples_seen", "train_samples_seen")
 _OTHER_NAMES: Final[Mapping[str, str]] = {
     **dict.fromkeys(_EPOCHS, "epoch"),
     "training_iteration": "epoch",  # Ray Tune
@@ -52,8 +69,30 @@ _OTHER_NAMES: Final[Mapping[str, str]] = {
     **dict.fromkeys(("learning_rate", "train_learning_rate", "train_lr", "lr_pg0"), "lr"),
     "metrics_accuracy_top1": "val_accuracy",  # Ultralytics: a fraction
 }
+# Names that count as these where no other column does.
+_LAST_NAMES: Final[Mapping[str, str]] = {
+    **dict.fromkeys(_LATER_STEPS, "step"),
+    **dict.fromkeys((*_TOKENS, "num_input_tokens_seen", "train_num_input_tokens_seen"), "tokens"),
+    **dict.fromkeys(_SAMPLES, "samples"),
+}
+# Seconds since the start of a run, and moments of the wall clock: the first of these that a log has.
+_ELAPSED: Final = (
+    *("elapsed", "elapsed_seconds", "elapsed_time", "seconds", "time_total_s", "runtime", "total_seconds"),
+    *(
+        "relative_time",
+        "relative_time_process",
+        "accumulated_submission_time",
+        "total_duration",
+        "time_s",
+        "time",
+    ),
+)
+_MOMENTS: Final = ("wall_time", "timestamp", "wall_clock")
+ELAPSED: Final = "_elapsed"
+FRACTION: Final = "_epoch"
+MOMENT: Final = "_moment"
 # The record's own columns that a history may have; the four before them say which trial a row is of.
-RECORDED: Final = tuple(name for name in EVALUATIONS_SCHEMA.names[4:] if name not in ("evaluation", "tokens"))
+RECORDED: Final = tuple(name for name in EVALUATIONS_SCHEMA.names[4:] if name != "evaluation")
 # W&B's counter of log calls: it orders the rows of an epoch, but does not count optimizer steps.
 LOG_STEP: Final = "_step"
 # Lightning's LearningRateMonitor writes lr-SGD, lr-SGD-momentum, lr-SGD/pg2: the first group's rate is meant.
@@ -86,6 +125,15 @@ class Match:
     percent: set[str] = field(default_factory=set)
     perhaps_percent: set[str] = field(default_factory=set)
 
+    def choose(self, column: str, name: str) -> None:
+        """Take the column ``name`` of the log for a column of the store, whatever its name says."""
+        others = [other for other, taken in self.found.items() if taken == name]
+        for other in others:
+            del self.found[other]
+        self.found[column] = name
+        self.doubts = [names for names in self.doubts if name not in names]
+        self.unclear = [other for other in self.unclear if other != name]
+
 
 def canonical(name: str, *, test_is_validation: bool = False) -> str | None:
     """The store's name for a history's column, or None for one that the store has no place for.
@@ -108,6 +156,27 @@ def is_known(name: str) -> bool:
     """Return True if a log's column may be called so."""
     name = name.strip()
     return name == LOG_STEP or _meaning(name, test_is_validation=True) is not None
+
+
+def is_validation(column: str) -> bool:
+    """Return True if a column is a metric of the validation split, or one that the study declares."""
+    if column.startswith(("val_", "train_", "_")):
+        return column.startswith("val_")
+    return column not in RECORDED
+
+
+def time_columns(names: Sequence[str]) -> dict[str, str]:
+    """Return the log's columns of the seconds since a run's start and of moments of the wall clock.
+
+    >>> time_columns(["Wall time", "Step", "_runtime"])
+    {'_elapsed': '_runtime', '_moment': 'Wall time'}
+    """
+    words = {_words(name): name for name in reversed(names)}
+    firsts = {
+        column: next((words[word] for word in known if word in words), None)
+        for column, known in ((ELAPSED, _ELAPSED), (MOMENT, _MOMENTS))
+    }
+    return {column: name for column, name in firsts.items() if name is not None}
 
 
 def is_test(name: str) -> bool:
@@ -185,6 +254,8 @@ def _meaning(name: str, test_is_validation: bool) -> _Meaning | None:
         return _Meaning(text, 2)
     if text in _OTHER_NAMES:
         return _Meaning(_OTHER_NAMES[text], 2 if text == "learning_rate" else 4)
+    if text in _LAST_NAMES:
+        return _Meaning(_LAST_NAMES[text], 5)
     loader = _LOADER.search(text)
     if loader and int(loader[1]) > 0:
         return None  # another data set than the first

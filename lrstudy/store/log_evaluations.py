@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
-from lrstudy.store.step_logs import Group, Place, Row, is_training
+from lrstudy.store.columns import is_validation
+from lrstudy.store.step_logs import Group, Place, Row, is_training, validates
 
-_VALIDATION: Final = ("val_loss", "val_accuracy", "val_r2")
 _BEFORE: Final = "a validation before the training is left out"
 _AFTER: Final = "a validation after the training is left out"
 
@@ -24,6 +24,10 @@ def drop_outside_training(
     if len(groups) > 1 and _is_before(groups, is_trainer):
         notes.append((_BEFORE, groups[0][0][0]))
         groups = groups[1:]
+    elif _starts_untrained(groups[0]):
+        places, rows = groups[0]
+        notes.append((_BEFORE, places[0]))
+        groups = [(places[1:], rows[1:]), *groups[1:]]
     if len(groups) > 1 and _is_after(groups):
         notes.append((_AFTER, groups[-1][0][0]))
         return groups[:-1], notes
@@ -41,6 +45,15 @@ def _is_before(groups: Sequence[Group], is_trainer: bool) -> bool:
     if not _validates(first) or _trains(first) or first[1][0]["epoch"] != 0:
         return False
     return all(map(_trains, groups[1:])) or (is_trainer and _step(first) == 0)
+
+
+def _starts_untrained(group: Group) -> bool:
+    """Return True if the first row validates at step 0, and the next validation of its epoch is far off."""
+    rows = group[1]
+    steps = [row.get("step") for row in rows if validates(row)]
+    if len(steps) < 2 or steps[0] != 0 or not validates(rows[0]) or _trains(([], rows[:1])):
+        return False
+    return steps[1] is not None and steps[1] > 1
 
 
 def _is_after(groups: Sequence[Group]) -> bool:
@@ -94,7 +107,7 @@ def _trains(group: Group) -> bool:
 
 
 def _validates(group: Group) -> bool:
-    return any(row.get(column) is not None for row in group[1] for column in _VALIDATION)
+    return any(map(validates, group[1]))
 
 
 def _step(group: Group) -> int | None:
@@ -114,11 +127,11 @@ def null_unvalidated(rows: Sequence[Row]) -> None:
     for at, row in enumerate(rows):
         in_gap = not validated or at < validated[-1] or at - validated[-1] <= longest
         if idle[at] and (in_gap or row.get("val_accuracy") is not None):
-            row |= {column: None for column in _VALIDATION if column in row}
+            row |= {column: None for column in row if is_validation(column)}
 
 
 def _is_idle(row: Row) -> bool:
-    values = [row[column] for column in _VALIDATION if row.get(column) is not None]
+    values = [row[column] for column in row if is_validation(column) and row[column] is not None]
     loss = row.get("train_loss")
     trained = loss if loss is not None else row.get("train_accuracy")
     is_trained = trained is not None and math.isfinite(trained)
@@ -126,7 +139,7 @@ def _is_idle(row: Row) -> bool:
 
 
 def _is_finite(row: Row) -> bool:
-    values = [row[column] for column in _VALIDATION if row.get(column) is not None]
+    values = [row[column] for column in row if is_validation(column) and row[column] is not None]
     return any(map(math.isfinite, values))
 
 
@@ -136,14 +149,3 @@ def _longest_gap(idle: Sequence[bool]) -> int:
         length = length + 1 if each else 0
         longest = max(longest, length)
     return longest
-
-
-def diverged_at(rows: Sequence[Mapping[str, Any]]) -> int | None:
-    """The epoch from which on the losses are not finite, None where the last one's are."""
-    at = None
-    for row in reversed(rows):
-        losses = [row[name] for name in ("train_loss", "val_loss") if row.get(name) is not None]
-        if all(map(math.isfinite, losses)):
-            break
-        at = row["epoch"]
-    return at

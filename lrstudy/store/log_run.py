@@ -9,28 +9,33 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Final
 
-from lrstudy.errors import Problem
-from lrstudy.store.columns import LOG_STEP
+import numpy as np
+
+from lrstudy.errors import InputError, Problem
+from lrstudy.store.cells import Cells
+from lrstudy.store.columns import ELAPSED, FRACTION, LOG_STEP, MOMENT
 from lrstudy.store.log_evaluations import drop_outside_training, null_unvalidated
+from lrstudy.store.recorded_run import RecordedRun, diverged_evaluation, from_rows
 from lrstudy.store.step_logs import (
     Conflict,
     Group,
     Place,
     Row,
     by_epoch,
+    by_validation,
     conflict,
     count_steps_from_one,
     merged,
     null_unlogged,
+    number_parts,
+    validates,
     with_epochs,
 )
 
 # More epochs than anybody trains: a larger number is a time, or a step.
 LARGEST: Final = 1_000_000
 _SHOWN: Final = 5
-_APART: Final = (
-    "name the column that tells the runs apart (--seed-column, --schedule-columns, --task-columns)"
-)
+APART: Final = "name the column that tells the runs apart (--seed-from, --schedule-from, --task-from)"
 
 
 @dataclass(slots=True)
@@ -68,34 +73,49 @@ def is_count(value: Any) -> bool:
     return value == int(value) and 0 <= value < 1 << 63
 
 
-def settle(run: Run, *, has_seeds: bool) -> list[Problem]:
-    """Bring a run's epochs into the store's form; returns their problems."""
+def settle(run: Run, *, has_seeds: bool) -> RecordedRun:
+    """Return a run's evaluations; raises ``InputError`` for rows that no training can have written."""
     run.places, run.epochs = with_epochs(run.places, _alike(run.epochs))
-    problems = list(_number_problems(run))
-    if problems:
-        return problems
+    if problems := list(_number_problems(run)):
+        raise InputError(problems)
     if not run.epochs:
-        return [Problem(run.where, "", f"{run} has no measurement", "Give a row per epoch or evaluation")]
+        message = f"{run} has no measurement"
+        raise InputError(Problem(run.where, "", message, "Give a row per epoch or evaluation"))
     groups = by_epoch(run.places, run.epochs)
     for _, rows in groups:
         if len(rows) > 1:
             null_unlogged(rows)
     restart = _restart(run, groups, has_seeds)
     if restart is not None:
-        return [restart]
+        raise InputError(restart)
     training, notes = drop_outside_training(groups, is_trainer=run.is_trainer)
-    trouble = _conflict(training, run, has_seeds, offset=groups[0][1][0]["epoch"] == 0)
-    if trouble is not None:
-        return [trouble]
+    problem = _conflict(training, run, has_seeds, offset=groups[0][1][0]["epoch"] == 0)
+    if problem is not None:
+        raise InputError(problem)
     for message, place in notes:
         run.note(message, place)
     _merge(run, training)
-    first = min(row["epoch"] for row in run.epochs)
+    if problems := [*_missing(run), *_range_problems(run)]:
+        raise InputError(problems)
+    return _recorded(run)
+
+
+def _recorded(run: Run) -> RecordedRun:
+    """Return the run in columns; a log with one evaluation in each epoch keeps its rows too."""
+    by_epoch = all(row["epoch"] == number for number, row in enumerate(run.epochs, start=1))
     for row in run.epochs:
-        row["epoch"] = int(row["epoch"]) + (first == 0)  # Keras and Lightning count from 0
-        row.pop(LOG_STEP, None)
-    null_unvalidated(run.epochs)
-    return [*_missing(run), *_range_problems(run)]
+        for name in (LOG_STEP, FRACTION, MOMENT):
+            row.pop(name, None)
+    rows = run.epochs if by_epoch and not any(ELAPSED in row for row in run.epochs) else None
+    columns = from_rows(run.epochs)
+    if (elapsed := columns.pop(ELAPSED, None)) is not None:
+        seconds = np.diff(elapsed.floats, prepend=0.0)
+        if bool((seconds < 0).any()):
+            run.note("the time goes back: not used", run.places[0])
+        elif "train_seconds" not in columns:
+            columns["train_seconds"] = Cells(seconds, np.isfinite(seconds))
+    diverged = diverged_evaluation(columns)
+    return RecordedRun(run.where, run.task, run.schedule, run.seed, columns, diverged, rows, run.notes)
 
 
 def _alike(rows: list[Row]) -> list[Row]:
@@ -115,7 +135,7 @@ def _number_problems(run: Run) -> Iterator[Problem]:
             message = f"is not an epoch's number: more than {LARGEST:,}"
             remedy = "If this is a time or a step, add a column that counts the epochs"
             yield Problem(where, "epoch", message, remedy, row["epoch"], line)
-        for column in ("step", "samples"):
+        for column in ("step", "samples", "tokens"):
             if row.get(column) is None:
                 continue
             if not is_count(row[column]):
@@ -148,7 +168,7 @@ def _restart(run: Run, groups: Sequence[Group], has_seeds: bool) -> Problem | No
 
 def _repeat_remedy(has_seeds: bool) -> str:
     """The remedies for a log that holds an epoch twice."""
-    apart = "name another column that tells runs apart" if has_seeds else _APART
+    apart = "name another column that tells runs apart" if has_seeds else APART
     return f"If the run was resumed, keep the later row of each epoch; if these are several runs, {apart}"
 
 
@@ -180,24 +200,40 @@ def _at(place: Place, where: str) -> str:
 
 
 def _merge(run: Run, groups: Sequence[Group]) -> None:
+    """Make the rows of the epochs one row for each evaluation."""
     is_of_steps = len(groups) < sum(len(rows) for _, rows in groups)
-    several = next((p for p, group in groups if sum(map(_is_validation, group)) > 1), None)
-    if several is not None:
-        run.note("an epoch has several validations: its last one counts", several[0])
-    run.places = [places[0] for places, _ in groups]
-    run.epochs = [merged(group) if is_of_steps else group[0] for _, group in groups]
+    parts = [by_validation(*group) for group in groups]
+    evaluations = [part for of_epoch in parts for part in of_epoch]
+    run.places = [places[0] for places, _ in evaluations]
+    run.epochs = [merged(rows) if is_of_steps else rows[0] for _, rows in evaluations]
     if not count_steps_from_one(run.epochs, is_of_steps=is_of_steps, is_trainer=run.is_trainer):
         run.note("step starts again in every epoch: not used", run.places[0])
+    first = min(row["epoch"] for row in run.epochs)
+    for row in run.epochs:
+        row["epoch"] = int(row["epoch"]) + (first == 0)  # Keras and Lightning count from 0
+    null_unvalidated(run.epochs)
+    if any(row.get(FRACTION) is not None for row in run.epochs):
+        _take_fractions(run, evaluations)
+    elif len(evaluations) > len(groups):
+        several = next(of_epoch for of_epoch in parts if len(of_epoch) > 1)
+        far = "" if number_parts(run.epochs, list(map(len, parts))) else ", taken as equally far apart"
+        run.note(f"an epoch has several validations: each is an evaluation{far}", several[0][0][0])
 
 
-def _is_validation(row: Row) -> bool:
-    return any(row.get(column) is not None for column in ("val_loss", "val_accuracy", "val_r2"))
+def _take_fractions(run: Run, evaluations: Sequence[Group]) -> None:
+    """Give each evaluation of the Trainer's log the epochs done at its validation, else at its last row."""
+    for row, (_, rows) in zip(run.epochs, evaluations, strict=True):
+        known = [each[FRACTION] for each in rows if validates(each)] or [rows[-1][FRACTION]]
+        if known[-1] is not None and known[-1] > 0 and known[-1] != row["epoch"]:
+            row["epoch"] = known[-1]
 
 
 def _missing(run: Run) -> Iterator[Problem]:
-    epochs = [0, *(row["epoch"] for row in run.epochs)]
+    if any(row.get(FRACTION) is not None for row in run.epochs):
+        return  # the Trainer evaluates when it is told to
+    epochs = [0, *dict.fromkeys(math.ceil(row["epoch"]) for row in run.epochs)]
     missing: list[int] = []
-    count = epochs[-1] - len(run.epochs)
+    count = epochs[-1] - len(epochs) + 1
     for a, b in pairwise(epochs):
         missing += range(a + 1, min(b, a + 1 + _SHOWN))
     if count:

@@ -6,13 +6,15 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, Final
 
-from lrstudy.store.columns import LOG_STEP
+from lrstudy.store.columns import ELAPSED, FRACTION, LOG_STEP, MOMENT, is_validation
 
 Row = dict[str, Any]
 Place = tuple[str, int | None]
 Group = tuple[list[Place], list[Row]]
+
+CLOCKS: Final = frozenset(("epoch", "step", "samples", "tokens", LOG_STEP, FRACTION, ELAPSED, MOMENT))
 
 
 def with_epochs(places: Sequence[Place], rows: Sequence[Row]) -> tuple[list[Place], list[Row]]:
@@ -25,7 +27,7 @@ def with_epochs(places: Sequence[Place], rows: Sequence[Row]) -> tuple[list[Plac
     kept: list[tuple[Place, Row]] = []
     following: Any = None
     for place, row in zip(reversed(places), reversed(rows), strict=True):
-        measured = {name for name, value in row.items() if value is not None} - {"epoch", "step", LOG_STEP}
+        measured = {name for name, value in row.items() if value is not None} - CLOCKS
         if row["epoch"] is None and row.get("step") is not None and measured == {"lr"}:
             row["epoch"] = following if kept else _last_epoch(rows)
         elif not measured and not kept and _is_test(row, rows):
@@ -73,12 +75,11 @@ def conflict(places: Sequence[Place], rows: Sequence[Row]) -> Conflict | None:
     last: dict[str, int] = {}
     for at, row in enumerate(rows):
         for column, value in row.items():
-            if value is None or column in ("epoch", "step", LOG_STEP) or column.startswith("lr"):
+            if value is None or column in CLOCKS or column.startswith("lr"):
                 continue
             before = last.get(column)
             if before is not None and not _comes_later(row, rows[before], value, rows[before][column]):
-                is_validation = column.startswith("val_") and not _trains_twice(rows)
-                only = is_validation and _order(row) is None
+                only = is_validation(column) and not _trains_twice(rows) and _order(row) is None
                 return Conflict(places[at], places[before], _order(row), only)
             last[column] = at
     return None
@@ -109,13 +110,59 @@ def is_training(row: Row, column: str) -> bool:
 def null_unlogged(rows: Sequence[Row]) -> None:
     """Take NaN for "not logged" in rows that have a finite value of the other split: pandas writes it so."""
     for row in rows:
-        metrics = [column for column in row if column.startswith(("train_", "val_"))]
+        metrics = [column for column in row if column.startswith("train_") or is_validation(column)]
         values = {column: row[column] for column in metrics if row[column] is not None}
         nan = {column for column, value in values.items() if math.isnan(value)}
-        splits = {column.partition("_")[0] for column in values.keys() - nan}
+        splits = {is_validation(column) for column in values.keys() - nan}
         for column in nan:
-            if splits and column.partition("_")[0] not in splits:
+            if splits and is_validation(column) not in splits:
                 row[column] = None
+
+
+def validates(row: Row) -> bool:
+    """Return True if a row has a validation metric."""
+    return any(row[column] is not None for column in row if is_validation(column))
+
+
+def by_validation(places: Sequence[Place], rows: Sequence[Row]) -> list[Group]:
+    """Return the rows of an epoch in parts, each of which ends with a validation at a later time.
+
+    Rows of the time of a validation, and all after the last one, are of the same part.
+    """
+    parts: list[Group] = [([], [])]
+    ended: float | None = None
+    last = max((at for at, row in enumerate(rows) if validates(row)), default=-1)
+    for at, (place, row) in enumerate(zip(places, rows, strict=True)):
+        now = _order(row)
+        if ended is not None and now is not None and now > ended and at <= last:
+            parts.append(([], []))
+            ended = None
+        parts[-1][0].append(place)
+        parts[-1][1].append(row)
+        if validates(row):
+            ended = now
+    return parts
+
+
+def number_parts(rows: Sequence[Row], counts: Sequence[int]) -> bool:
+    """Set the epochs done at each evaluation; return True if the steps at which epochs end told them.
+
+    Without steps the evaluations of an epoch are taken as equally far apart. ``counts`` are their numbers.
+    """
+    has_steps = all(row.get("step") is not None for row in rows)
+    begin, usual, at = 0, 0, 0
+    for place, count in enumerate(counts):
+        part = rows[at : at + count]
+        at += count
+        ends = [row["step"] for row in part] if has_steps else list(range(begin + 1, begin + count + 1))
+        length = ends[-1] - begin
+        if place == len(counts) - 1 and length < usual:
+            length = usual  # the last epoch was cut short
+        for row, end in zip(part, ends, strict=True):
+            share = (end - begin) / length
+            row["epoch"] += share - 1 if share < 1 else 0
+        begin, usual = ends[-1], length
+    return has_steps
 
 
 def merged(rows: Sequence[Row]) -> Row:
@@ -126,8 +173,8 @@ def merged(rows: Sequence[Row]) -> Row:
         logged_by_step = column == "lr" or column.startswith("train_")
         if not values:
             one[column] = None
-        elif column == "step":
-            one[column] = int(max(values))
+        elif column in ("step", "tokens", ELAPSED):
+            one[column] = max(values)
         elif logged_by_step:
             one[column] = math.fsum(values) / len(values) if all(map(math.isfinite, values)) else sum(values)
         else:

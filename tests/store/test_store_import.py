@@ -49,7 +49,7 @@ def problems(file: Path, out: Path, options: ImportOptions | None = None) -> str
 def test_a_keras_log_becomes_a_study(tmp_path: Path) -> None:
     file = write(tmp_path / "cosine.csv", KERAS)
     (made,) = import_histories([file], tmp_path / "out")
-    assert (made.runs, made.epochs, made.unused) == (1, 2, [])
+    assert (made.runs, made.evaluations, made.unused) == (1, 2, [])
     store = open_store(tmp_path / "out" / "cosine")
     (trial,) = store.trial_records()
     assert (trial.trial_id, trial.phase, trial.status) == (
@@ -176,7 +176,7 @@ def test_importing_again_changes_nothing_and_other_data_are_refused(tmp_path: Pa
     import_histories([file], tmp_path / "out")
     before = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*.*")}
     (again,) = import_histories([file], tmp_path / "out", ImportOptions())
-    assert (again.runs, again.epochs) == (1, 2)
+    assert (again.runs, again.evaluations) == (1, 2)
     assert {path: path.read_bytes() for path in (tmp_path / "out").rglob("*.*")} == before
     write(file, KERAS.replace("0.7", "0.8"))
     with pytest.raises(InputError, match="belongs to the study 'h'"):
@@ -190,7 +190,7 @@ def test_repeated_missing_and_unordered_epochs_of_every_run_are_listed_at_once(t
     rows += [("mixed", 1, e, 0.5) for e in (1, 3, 2)]
     rows += [("fine", 1, e, 0.5) for e in (0, 1, 2)]
     text = problems(
-        write(tmp_path / "h.csv", history(rows)), tmp_path / "out", ImportOptions(seed_column="seed")
+        write(tmp_path / "h.csv", history(rows)), tmp_path / "out", ImportOptions(seed_from="seed")
     )
     assert "epoch 2 of twice seed 1 is repeated" in text
     assert "epochs 3, 4, 6, 7, 8 of holes seed 1 are missing" in text
@@ -203,7 +203,7 @@ def test_runs_without_a_seed_column_look_like_repeated_epochs_and_the_remedy_say
     rows = [("a", seed, epoch, 0.5) for seed in (1, 2) for epoch in (1, 2)]
     text = problems(write(tmp_path / "h.csv", history(rows)), tmp_path / "out")
     assert "are repeated" in text
-    assert "--seed-column" in text
+    assert "--seed-from" in text
 
 
 def test_a_log_of_steps_that_holds_an_epoch_twice_is_refused(tmp_path: Path) -> None:
@@ -240,9 +240,9 @@ def test_unusable_files(tmp_path: Path, text: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (ImportOptions(task_columns=["datset"]), "datset: no such column. Did you mean 'dataset'?"),
-        (ImportOptions(schedule_columns=["sched"]), "sched: no such column. Did you mean 'schedule'?"),
-        (ImportOptions(seed_column="schedule"), "schedule = 'a': is not a seed"),
+        (ImportOptions(task_from=["datset"]), "datset: no such column. Did you mean 'dataset'?"),
+        (ImportOptions(schedule_from=["sched"]), "sched: no such column. Did you mean 'schedule'?"),
+        (ImportOptions(seed_from="schedule"), "schedule = 'a': is not a seed"),
         (ImportOptions(reference="aa"), "is not one of its schedules. Did you mean 'a'?"),
         (ImportOptions(metric="val_los"), "is not a metric. Did you mean 'val_loss'?"),
         (ImportOptions(metric="val_loss"), "not all of its runs have val_loss"),
@@ -265,7 +265,7 @@ def test_names_that_run_together_stay_two(tmp_path: Path) -> None:
     made = import_histories([write(tmp_path / "t.csv", tasks)], tmp_path / "out", ImportOptions(["m", "d"]))
     assert len({study.location.path for study in made}) == 2
     schedules = history([(*names, 1, 0.5) for names in rows], "m,d,epoch,val_acc")
-    options = ImportOptions(schedule_columns=["m", "d"])
+    options = ImportOptions(schedule_from=["m", "d"])
     text = problems(write(tmp_path / "s.csv", schedules), tmp_path / "more", options)
     assert "would both be called 'a-b-c'" in text
 

@@ -29,11 +29,7 @@ SAME = {
     ),
     "validate before fit": (
         TWO_EPOCHS.replace("0,9,,", "0,0,,3,0.1\n0,9,,", 1),
-        "2: an epoch has several validations: its last one counts",
-    ),
-    "two validations an epoch": (
-        TWO_EPOCHS.replace("0,9,,", "0,4,,3,0.1\n0,9,,").replace("1,19,,", "1,14,,2,0.1\n1,19,,"),
-        "2: an epoch has several validations: its last one counts",
+        "2: a validation before the training is left out",
     ),
     "NaN where a row has no value": (TWO_EPOCHS.replace(",,", ",nan,").replace(",,", ",nan,"), ""),
     "NaN everywhere": (
@@ -53,6 +49,37 @@ def test_the_epochs_are_those_that_were_trained(tmp_path: Path, case: str) -> No
     (trial,) = store_of(made).trial_records()
     assert (trial.best_val, trial.best_evaluation, trial.evaluations_run) == (0.6, 2, 2)
     assert [note.partition("metrics.csv:")[2] for note in made.notes] == ([said] if said else [])
+
+
+TWICE = TWO_EPOCHS.replace("0,9,,", "0,4,,3,0.1\n0,9,,").replace("1,19,,", "1,14,,2,0.1\n1,19,,")
+
+
+def test_each_validation_of_an_epoch_is_an_evaluation(tmp_path: Path) -> None:
+    made = imported(tmp_path, metrics__csv=TWICE)
+    assert values(made, "evaluation", "epoch", "step", "train_loss", "val_loss", "val_accuracy") == [
+        (1, 0.5, 5, None, 3.0, 0.1),
+        (2, 1.0, 10, 0.9, 0.7, 0.5),
+        (3, 1.5, 15, None, 2.0, 0.1),
+        (4, 2.0, 20, 0.6, 0.5, 0.6),
+    ]
+    (trial,) = store_of(made).trial_records()
+    assert (trial.best_val, trial.best_evaluation, trial.best_step, trial.best_epoch) == (0.6, 4, 20, 2)
+    assert (trial.evaluations_run, trial.steps_run, trial.epochs_run) == (4, 20, 2)
+    assert (made.study.length, made.study.target_clock) == (2, "epochs")
+    assert made.notes[0].endswith("metrics.csv:2: an epoch has several validations: each is an evaluation")
+
+
+def test_an_epoch_that_was_cut_short_ends_where_those_before_it_would(tmp_path: Path) -> None:
+    made = imported(tmp_path, metrics__csv=TWICE + "2,24,,0.4,0.7\n")
+    assert values(made, "epoch", "step")[-1] == (2.5, 25)
+    assert (made.study.length, made.study.target_clock) == (25, "steps")
+
+
+def test_validations_that_only_a_counter_of_calls_orders_are_equally_far_apart(tmp_path: Path) -> None:
+    rows = "_step,epoch,train/loss,val/acc\n0,0,0.9,\n1,0,,0.5\n2,0,,0.6\n3,1,0.6,\n4,1,,0.7\n5,1,,0.8\n"
+    made = imported(tmp_path, a__csv=rows)
+    assert values(made, "epoch", "val_accuracy") == [(0.5, 0.5), (1.0, 0.6), (1.5, 0.7), (2.0, 0.8)]
+    assert "taken as equally far apart" in made.notes[0]
 
 
 def test_an_epoch_that_was_cut_short_before_its_training_row_is_kept(tmp_path: Path) -> None:
@@ -110,10 +137,11 @@ def test_the_trainers_log(tmp_path: Path) -> None:
     ]
 
 
-def test_the_trainers_first_steps_are_of_the_first_epoch_however_they_are_rounded(tmp_path: Path) -> None:
+def test_the_trainers_evaluations_are_at_the_epochs_and_steps_that_it_writes(tmp_path: Path) -> None:
     rows = [",,0.0,0,2,0.1,,", "0.9,1e-3,0.0,10,,,,", ",,0.5,500,0.8,0.5,,", ",,1.5,1500,0.7,0.6,,"]
     made = imported(tmp_path, a__csv=TRAINER + "\n".join(rows))
-    assert values(made, "epoch", "step", "val_accuracy") == [(1, 500, 0.5), (2, 1500, 0.6)]
+    assert values(made, "epoch", "step", "val_accuracy") == [(0.5, 500, 0.5), (1.5, 1500, 0.6)]
+    assert (made.study.clock, made.study.length) == ("steps", 1500)
 
 
 def test_wandbs_history_has_a_row_per_call_and_counts_them(tmp_path: Path) -> None:
@@ -250,6 +278,6 @@ def test_a_list_within_a_row_is_not_several_epochs(tmp_path: Path, rows: str) ->
 
 
 def test_what_is_no_list_beside_lists_holds_for_each_epoch(tmp_path: Path) -> None:
-    options = ImportOptions(seed_column="seed")
+    options = ImportOptions(seed_from="seed")
     made = imported(tmp_path, options, log__json='{"seed":3,"loss":[1,2],"val_loss":[2,1]}')
     assert values(made, "epoch", "seed", "val_loss") == [(1, 3, 2.0), (2, 3, 1.0)]

@@ -113,7 +113,7 @@ def test_a_frame_with_categories_and_an_index(tmp_path: Path) -> None:
     frame = pd.read_csv(write(tmp_path / "run.csv", KERAS_3)).assign(schedule="cosine", run=3.0)
     frame["schedule"] = frame.schedule.astype("category")
     frame.set_index("epoch").to_parquet(tmp_path / "run.parquet")
-    import_histories([tmp_path / "run.parquet"], tmp_path / "out", ImportOptions(seed_column="run"))
+    import_histories([tmp_path / "run.parquet"], tmp_path / "out", ImportOptions(seed_from="run"))
     (trial,) = only(tmp_path / "out").trial_records()
     assert (trial.schedule, trial.seed, trial.evaluations_run) == ("cosine", 3, 3)
 

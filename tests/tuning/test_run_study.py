@@ -145,7 +145,7 @@ def test_a_run_of_schema_version_1_is_continued_to_the_same_values(finished: Pat
     records = open_store(place).trial_records()
     assert len({record.trial_id for record in records}) == len(records)
     (again,) = (record for record in records if record.trial_id == "fixed-confirm-001")
-    assert (again.steps_run, again.length, again.epochs_run) == (3 * 18, 3, 3.0)
+    assert (again.steps_run, again.length, again.evaluations_run) == (3 * 18, 3, 3.0)
 
 
 def test_a_study_of_one_trial_after_the_other_without_ray_has_the_same_rows(

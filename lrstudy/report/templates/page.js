@@ -4,7 +4,7 @@
 let REPORT;
 const wide = matchMedia("(min-width: 700px)");
 const darkness = matchMedia("(prefers-color-scheme: dark)");
-const shared = { time: "", hidden: new Set() };
+const shared = { time: "", hidden: new Set(), printed: false };
 const scales = new Map(); // figure key, panel and axis → whether it is logarithmic, where the reader chose
 
 function read(report) {
@@ -26,7 +26,8 @@ function panelState(figure, index) {
   const panel = figure.panels[index];
   const log = (axis) => scales.get(`${figure.key} ${index} ${axis}`) ?? panel[axis].log;
   const time = figure.times.includes(shared.time) ? shared.time : figure.times[0];
-  return { time, hidden: shared.hidden, theme: theme(), narrow: !wide.matches, log: { x: log("x"), y: log("y") } };
+  return { time, hidden: shared.hidden, theme: theme(), narrow: !wide.matches, printed: shared.printed,
+    log: { x: log("x"), y: log("y") } };
 }
 
 function drawFigure(figure) {
@@ -148,9 +149,11 @@ let before;
 addEventListener("beforeprint", () => {
   before = document.documentElement.dataset.theme;
   document.documentElement.dataset.theme = "light";
+  shared.printed = true;
   REPORT.figures.forEach(drawFigure);
 });
 addEventListener("afterprint", () => {
+  shared.printed = false;
   if (before === undefined) delete document.documentElement.dataset.theme;
   else document.documentElement.dataset.theme = before;
   drawAll();

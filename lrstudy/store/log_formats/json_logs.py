@@ -7,7 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from lrstudy.store.columns import is_known
+from lrstudy.store.log_formats.fairseq_lines import fairseq_rows, has_updates, plain_row
 from lrstudy.store.log_formats.numbers import parse
+from lrstudy.store.log_formats.scalar_downloads import is_scalar_json, scalar_table
 from lrstudy.store.log_formats.table import LogTable, column_names, printable, refusal
 
 _SHAPES: Final = "Give a list of rows, a row per line, lists by column, or the Trainer's trainer_state.json"
@@ -17,7 +19,7 @@ _KERAS: Final = '"loss": […], "val_loss": […]'
 def looks_like_json(text: str) -> bool:
     """Return True if a text begins as a JSON object, or as a list of them, does."""
     start = text[:1000].split()
-    return bool(start) and (start[0][0] == "{" or "".join(start[:2])[:2] in ("[{", "[]"))
+    return bool(start) and (start[0][0] == "{" or "".join(start[:2])[:2] in ("[{", "[]", "[["))
 
 
 def read_json(where: str, text: str) -> LogTable:
@@ -26,6 +28,8 @@ def read_json(where: str, text: str) -> LogTable:
         content, lines = _load(where, text)
     except RecursionError as error:
         raise refusal(where, "is nested too deeply", _SHAPES) from error
+    if is_scalar_json(content):
+        return scalar_table(where, content)
     if isinstance(content, dict) and isinstance(content.get("log_history"), list):
         content = content["log_history"]
     if isinstance(content, dict):
@@ -35,13 +39,25 @@ def read_json(where: str, text: str) -> LogTable:
     if not content:
         raise refusal(where, "has no rows", "Give a file with one row per epoch or evaluation")
     rows = [dict(_flat(row)) for row in content]
+    if any(map(has_updates, rows)):
+        rows = list(map(plain_row, rows))
+    return _table(where, rows, lines or [None] * len(rows))
+
+
+def read_fairseq(where: str, text: str) -> LogTable:
+    """A table of the rows in fairseq's log."""
+    found = list(fairseq_rows(where, text))
+    return _table(where, [row for _, row in found], [line for line, _ in found])
+
+
+def _table(where: str, rows: Sequence[Mapping[str, Any]], lines: list[int | None]) -> LogTable:
     keys = list(dict.fromkeys(key for row in rows for key in row))
     names = column_names(where, keys)
     columns = {name: [row.get(key) for row in rows] for name, key in zip(names, keys, strict=True)}
     foreign = {
         name: "list" for name, values in columns.items() if any(isinstance(value, list) for value in values)
     }
-    return LogTable(where, columns, lines or [None] * len(rows), foreign=foreign)
+    return LogTable(where, columns, lines, foreign=foreign)
 
 
 def _load(where: str, text: str) -> tuple[Any, list[int | None]]:

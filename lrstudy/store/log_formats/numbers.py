@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from lrstudy.errors import Problem
+from lrstudy.store.cells import as_numbers, is_array
 from lrstudy.store.log_formats.table import LogTable
 
 _NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
@@ -23,7 +24,7 @@ _SPECIAL: Final = re.compile(
     r"([+-]?)(?:(nan|1\.#(?:qnan|snan|ind))(?:\(\w*\))?|(inf|infinity|1\.#inf))", re.IGNORECASE
 )
 # Columns whose whole numbers stay exact beside fractions.
-COUNTS: Final = frozenset(("epoch", "step", "samples", "seed"))
+COUNTS: Final = frozenset(("epoch", "step", "samples", "tokens", "seed"))
 _LONGEST: Final = 400  # characters of a number; int() and float() need not look at more
 _CORRECT: Final = "Correct the column"
 _TOO_LARGE: Final = "is beyond the largest number of 64 bits"
@@ -65,7 +66,9 @@ def read_numbers(table: LogTable, columns: Mapping[str, str]) -> list[Problem]:
             problems += _read_text(table, column, name, comma)
     else:
         for column, name in columns.items():
-            if name not in table.foreign:
+            if is_array(table.columns[name]):
+                table.columns[name] = as_numbers(table.columns[name])
+            if name not in table.foreign and not is_array(table.columns[name]):
                 problems += _check_values(table, column, name)
     return problems
 

@@ -13,16 +13,17 @@ from lrstudy.safe_text import safe_line
 
 @dataclass(slots=True)
 class LogTable:
-    """A log's columns, as its file holds them.
+    """A log's columns, as its file holds them: lists with None for no value, or numpy or Arrow arrays.
 
-    With ``is_text`` the cells are texts that may be numbers. ``foreign`` names the types of columns that
-    hold neither text nor numbers. ``percent_signs`` are columns that had them.
-    ``headers`` are the lines on which the header is repeated, ``notes`` what the reader skipped.
-    ``constants`` are what a run has one value of, by flat names (``config.lr_scheduler_type``, ``run.name``).
+    An array is masked, or null, where a row has no value: NaN is a measured one. With ``is_text`` the cells
+    are texts that may be numbers. ``foreign`` names the types of columns that hold neither text nor numbers.
+    ``percent_signs`` are columns that had them. ``headers`` are the lines on which the header is repeated,
+    ``notes`` what the reader skipped. ``constants`` are what a run has one value of, by flat names
+    (``config.lr_scheduler_type``, ``run.name``).
     """
 
     where: str
-    columns: dict[str, list[Any]]
+    columns: dict[str, Any]
     lines: list[int | None]
     is_text: bool = False
     foreign: dict[str, str] = field(default_factory=dict)

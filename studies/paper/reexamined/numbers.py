@@ -102,9 +102,7 @@ class Numbers:
 
 def read_numbers(histories: Path, stores: Path) -> Numbers:
     """Import the histories into ``stores``, a study for each task, and compute every number."""
-    options = ImportOptions(
-        task_columns=TASK, schedule_columns=("schedule", "variant"), metric="val_accuracy"
-    )
+    options = ImportOptions(task_from=TASK, schedule_from=("schedule", "variant"), metric="val_accuracy")
     made = import_histories([histories], stores, options)
     tasks = sorted((_task(open_store(study.location)) for study in made), key=_order)
     digest = hashlib.sha256(histories.read_bytes()).hexdigest()
