@@ -106,7 +106,7 @@ def ordered(series: Series, has_seeds: bool) -> Ordered:
     for name, cells in columns.items():
         if is_metric(name) or name == "lr":
             measured |= cells.known
-    if not measured.any():
+    if not any(columns[name].known.any() for name in columns if is_metric(name)):
         message = f"{series} has no measurement"
         raise InputError(Problem(series.where, "", message, "Give a row per step or evaluation"))
     clock = next((c for c in ORDERS if c in columns and bool(columns[c].known[measured].all())), None)
