@@ -92,8 +92,8 @@ def _read_event_file(file: Path) -> EventFile:
 def _purge(run: EventRun, content: EventFile, file: Path) -> None:
     """Drop points that a later part of the training measured again, in another file or after a restart.
 
-    TensorBoard does so where the training says that it starts; a file whose first step is not behind the
-    last one before it is the same case.
+    TensorBoard does so where the training says that it starts; a file that begins before the last step of the
+    one before is the same case.
     """
     dropped = 0
     for place, step in content.starts:
@@ -102,9 +102,10 @@ def _purge(run: EventRun, content: EventFile, file: Path) -> None:
             dropped += int((~keep).sum())
             content.points[tag] = points.pick(keep)
     for tag, points in run.points.items():
-        firsts = [step for place, step in content.starts[:1]]
-        if tag in content.points and len(content.points[tag].steps):
-            firsts.append(int(content.points[tag].steps.min()))
+        firsts = [step for _, step in content.starts[:1]]
+        again = content.points[tag].steps if tag in content.points else points.steps[:0]
+        if len(again) and len(points.steps) and again.min() < points.steps.max():
+            firsts.append(int(again.min()))
         if firsts:
             keep = points.steps < min(firsts)
             dropped += int((~keep).sum())

@@ -22,6 +22,7 @@ from lrstudy.trackers.packages import load_package
 _SESSION_STARTS: Final = 1  # SessionLog.START
 _FEW: Final = 8  # records that are not worth a search for their common shape
 _MOST_KINDS: Final = 256
+_LONGEST_STEP: Final = 10  # bytes of a number of 64 bits
 _VALUE: Final = 5  # bytes of simple_value, at the end of a record
 
 
@@ -106,7 +107,6 @@ def _alike(
         if kind is None:
             break
         like = ((rows == rows[0]) | kind.differs).all(axis=1)
-        like &= ((rows[:, kind.step] & 0x80) == (rows[0, kind.step] & 0x80)).all(axis=1)
         yield kind.tag, _read_alike(starts[like], rows[like], kind.step)
         starts, rows = starts[~like], rows[~like]
     rest += zip(starts.tolist(), map(bytes, rows), strict=True)
@@ -139,7 +139,7 @@ def _kind(data: bytes) -> _Kind | None:
     if data[at : at + 1] != b"\x0a":
         return None
     length, at = _number(data, at + 1)
-    if at + length + _VALUE != len(data) or data[-_VALUE] != 0x15 or step.stop - step.start > 9:
+    if at + length + _VALUE != len(data) or data[-_VALUE] != 0x15 or step.stop - step.start > _LONGEST_STEP:
         return None
     differs = np.zeros(len(data), bool)
     differs[1:9] = differs[step] = differs[-4:] = True

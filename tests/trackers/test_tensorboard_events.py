@@ -148,6 +148,15 @@ def test_a_resumed_training_replaces_what_it_measured_again(tmp_path: Path) -> N
     assert "training continued from an earlier step: 40 points replaced" in table.notes[0]
 
 
+def test_a_file_that_begins_at_the_last_step_replaces_that_point_alone(tmp_path: Path) -> None:
+    # Lightning's test after its fit: a second file, with the epoch at the last step once more.
+    events(tmp_path, {"epoch": {0: 0.0, 9: 1.0}})
+    events(tmp_path, {"epoch": {9: 2.0}, "test_loss": {9: 0.5}})
+    (table,) = read_any(str(tmp_path))
+    assert column(table, "epoch") == [0.0, 2.0]
+    assert table.notes == []
+
+
 def test_points_behind_a_restart_are_dropped_as_tensorboard_does(tmp_path: Path) -> None:
     events(tmp_path, {"loss": dict.fromkeys(range(100), 1.0)})
     events(tmp_path, {"loss": dict.fromkeys(range(70, 75), 2.0)}, start=70)
@@ -164,6 +173,37 @@ def test_of_several_values_at_a_step_the_last_one_counts(tmp_path: Path) -> None
                 writer.add_scalar("loss", value, step)
     (table,) = read_any(str(tmp_path))
     assert column(table, "loss") == [3.0] * 20
+
+
+def test_the_last_value_counts_whichever_form_the_writer_gave_it(tmp_path: Path) -> None:
+    with SummaryWriter(str(tmp_path)) as writer:
+        for value, new_style in ((1.0, True), (2.0, False)):
+            for step in range(20):
+                writer.add_scalar("loss", value, step, new_style=new_style)
+    (table,) = read_any(str(tmp_path))
+    assert column(table, "loss") == [2.0] * 20
+
+
+def test_a_restart_inside_a_file_drops_the_points_behind_it(tmp_path: Path) -> None:
+    writer = EventFileWriter(str(tmp_path))
+    for steps in (range(30), range(20, 25)):
+        writer.add_event(Event(step=steps[0], session_log=SessionLog(status=SessionLog.START)))
+        for step in steps:
+            summary = Summary(value=[Summary.Value(tag="loss", simple_value=len(steps))])
+            writer.add_event(Event(step=step, summary=summary))
+    writer.close()
+    (table,) = read_any(str(tmp_path))
+    assert column(table, "step") == list(range(25))
+    assert column(table, "loss") == [30.0] * 20 + [5.0] * 5
+
+
+def test_files_are_joined_in_the_order_in_which_they_began(tmp_path: Path) -> None:
+    first = events(tmp_path, {"loss": dict.fromkeys(range(10), 1.0)})
+    first.rename(tmp_path / "events.out.tfevents.9")
+    second = events(tmp_path, {"loss": dict.fromkeys(range(5, 10), 2.0)})
+    second.rename(tmp_path / "events.out.tfevents.10")
+    (table,) = read_any(str(tmp_path))
+    assert column(table, "loss") == [1.0] * 5 + [2.0] * 5
 
 
 def test_scalars_of_a_group_belong_to_the_run_above(tmp_path: Path) -> None:
@@ -185,7 +225,7 @@ def test_keras_folders_of_splits_are_one_run_by_epoch(tmp_path: Path) -> None:
 
 
 def test_negative_and_large_steps_keep_their_values(tmp_path: Path) -> None:
-    steps = [-5, *range(40), 2**40, 2**62]
+    steps = [*range(-20, 40), 2**40, 2**62]
     events(tmp_path, {"loss": {step: float(number) for number, step in enumerate(steps)}})
     (table,) = read_any(str(tmp_path))
     assert column(table, "step") == steps

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,7 +18,7 @@ from wandb_server import LAST_STEP, history_row, wandb_server
 
 from lrstudy.errors import InputError
 from lrstudy.store.log_formats import LogTable
-from lrstudy.trackers import read_any
+from lrstudy.trackers import read_any, wandb_file
 
 SCRIPT = """
 import wandb
@@ -151,6 +152,34 @@ def test_what_is_no_file_of_a_run_is_refused(copy: Path, content: bytes) -> None
     copy.write_bytes(content)
     message = refused(copy)
     assert "is not a file of an offline W&B run" in message or "has version 7 of W&B's format" in message
+
+
+def framed(records: list[bytes]) -> bytes:
+    """The records as LevelDB's format has them: in blocks of 32 KiB, whose last bytes may be left empty."""
+    content = bytearray(b":W&B\xe1\xbe\0")
+    for record in records:
+        begun = False
+        while True:
+            left = 32_768 - len(content) % 32_768
+            if left < 7:
+                content += bytes(left)
+                continue
+            part, record = record[: left - 7], record[left - 7 :]
+            kind = {(False, True): 1, (False, False): 2, (True, False): 3, (True, True): 4}[begun, not record]
+            checksum = zlib.crc32(part, zlib.crc32(bytes((kind,))))
+            content += (
+                checksum.to_bytes(4, "little") + len(part).to_bytes(2, "little") + bytes((kind,)) + part
+            )
+            begun = True
+            if not record:
+                break
+    return bytes(content)
+
+
+@pytest.mark.parametrize("left", range(9))
+def test_records_are_found_wherever_a_block_ends(left: int) -> None:
+    records = [b"a" * (32_768 - 7 - 7 - left), b"b" * 10, b"c" * 100_000, b"d"]
+    assert [data for _, data in wandb_file._pieces("file", framed(records))] == records
 
 
 def test_two_parts_of_a_resumed_run_are_one(
