@@ -38,6 +38,7 @@ SLOW_FILES = frozenset(
         "test_lightning",
         "test_lipschitz_paper_cnn",
         "test_lipschitz_ranks",
+        "test_mlflow_runs",
         "test_rank_training",
         "test_reaper",
         "test_report_drawing",
@@ -51,6 +52,7 @@ SLOW_FILES = frozenset(
         "test_training_options",
         "test_transformers",
         "test_validate_broken_parts",
+        "test_wandb_runs",
         "test_workers_study",
     }
 )
