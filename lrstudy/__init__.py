@@ -5,18 +5,21 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from lrstudy.version import __version__
+
 if TYPE_CHECKING:
     from lrstudy.engine.function import Trial, try_training
     from lrstudy.lipschitz import LipschitzLR
+    from lrstudy.report.notebook import open_study
     from lrstudy.store import open_store
 
-__all__ = ["LipschitzLR", "Trial", "__version__", "open_store", "try_training"]
-__version__ = "0.1.0"
+__all__ = ["LipschitzLR", "Trial", "__version__", "open_store", "open_study", "try_training"]
 
 _LAZY = {
     "LipschitzLR": "lrstudy.lipschitz",
     "Trial": "lrstudy.engine.function",
     "open_store": "lrstudy.store",
+    "open_study": "lrstudy.report.notebook",
     "try_training": "lrstudy.engine.function",
 }
 

@@ -6,6 +6,7 @@ import os
 
 import pytest
 from hypothesis import settings
+from s3_server import endpoint as endpoint  # a fixture
 
 # Before torch is imported. Two test files run at once: with a pool of threads in each, they wait for each
 # other's cores (a test of 0.13 s took 26 s).

@@ -23,7 +23,7 @@ from lrstudy.analysis.families import END
 from lrstudy.analysis.intervals import Interval, mean_interval
 from lrstudy.analysis.judgement import compare, judge
 from lrstudy.analysis.ledger import price_of
-from lrstudy.analysis.next_step import next_step_of
+from lrstudy.analysis.next_step import next_step_of, next_step_of_lengths
 from lrstudy.analysis.pairing import pairs_of, restricted_over
 from lrstudy.analysis.replicated_band import replicated_band
 from lrstudy.analysis.rule_disagreements import arrival_warnings, verdicts_by_stay
@@ -34,7 +34,7 @@ from lrstudy.analysis.targets import ladder
 from lrstudy.analysis.time_to_target import reach_target
 from lrstudy.analysis.trial_table import Trial
 from lrstudy.analysis.tried_configurations import by_replicate, ranked
-from lrstudy.analysis.tuned_price import best_value, hardest_of, price_of_target, with_break_even
+from lrstudy.analysis.tuned_price import best_value, price_of_target, priced_target, with_break_even
 from lrstudy.analysis.warnings import study_warnings
 from lrstudy.records import Phase, Status
 from lrstudy.rules.goal import Goal
@@ -67,6 +67,7 @@ class StudyLike(Protocol):
     lanes: int
     goal: Goal
     history: list[dict[str, Any]]
+    stopped: dict[str, dict[str, Any]]
 
     def replicates(self, schedule: str) -> int:
         """Return the number of tunings that a schedule has, or will have."""
@@ -90,8 +91,8 @@ def analyse(
     summarised as far as it is.
 
     Raises:
-        InputError: for a target outside the metric's range, a clock that some evaluation lacks, and an
-            unknown rule of arrival.
+        InputError: for a target outside the metric's range or beyond the one at which runs were stopped, a
+            clock that some evaluation lacks, and an unknown rule of arrival.
     """
     study: StudyLike = store.study
     metric = study.metric
@@ -106,32 +107,44 @@ def analyse(
     end_p_values = end_questions(contest, ends)
     further = {question: end_p_values.get(question) for question in found.further}
     lengths = compare_lengths(contest, study, levels)
-    further |= length_questions(lengths)
+    further |= length_questions(contest, study, lengths)
     judgement = judge(contest, compared, further)
     reached = [reach_target(contest, level, compared[level], judgement) for level in levels]
-    rungs = ladder(columns, base, metric)
+    rungs = tuple(level for level in ladder(columns, base, metric) if contest.tells(level))
+    priced = priced_target(contest, levels)
     times = evaluation_times(columns, confirmed, timing)
     schedules = tuple(
         replace(
-            _schedule(contest, info, [reach[info.name] for reach in reached], rungs),
+            _schedule(contest, info, [reach[info.name] for reach in reached], rungs, priced),
             curves=curves_of(
-                columns, runs[info.name], metric, CONFIDENCE, clock=study.clock, declared=declared
+                columns,
+                runs[info.name],
+                metric,
+                CONFIDENCE,
+                clock=study.clock,
+                declared=declared,
+                stopped=timing.stopped,
             ),
             ecdf=ecdf_of(columns, runs[info.name], metric, rungs, timing, times),
         )
         for info in study.compared
     )
     untuned = {info.name for info in study.compared if not info.space}
-    schedules = with_break_even(schedules, untuned, levels, metric)
+    schedules = with_break_even(schedules, untuned, priced)
     # Recorded histories are all there is, also where one schedule has fewer seeds than another.
-    planned = len(columns.trials) if "imported" in study.spec else _planned(study)
+    planned = len(columns.trials) if "imported" in study.spec else _planned(study, columns.trials)
     complete = len(columns.trials) >= planned
     end = ends_of(contest, study, ends, {name: judgement.adjusted.get((END, name)) for name in runs})
     primary = contest.primary if isinstance(contest.primary, float) else None
     components = None if primary is None else components_of(contest, primary)
+    shortest = by_length(contest, study, lengths, judgement.adjusted)
     step = None
-    if complete and primary is not None and base:
-        step = next_step_of(contest, study, compared[primary], judgement, components)
+    if complete and base:
+        if shortest is not None:
+            ratios = lengths[levels[shortest.primary]][1]
+            step = next_step_of_lengths(contest, study, shortest, ratios, judgement)
+        elif primary is not None:
+            step = next_step_of(contest, study, compared[primary], judgement)
     by_stay = verdicts_by_stay(contest, levels, further, study)
     disagreements = arrival_warnings(levels, judgement.verdicts, by_stay, end, tuple(runs), metric)
     return Summary(
@@ -162,29 +175,29 @@ def analyse(
         declared=tuple(one for one in declared.values() if one.name != metric.name),
         arrival=found.arrival,
         end=end,
-        by_length=by_length(contest, study, lengths, judgement.adjusted),
+        by_length=shortest,
         shorter_trials=sum(trial.schedule not in runs for trial in columns.trials),
         components=components,
         confirm_replicates=len({run.replicate for run in base}),
         objective=contest.objective.label,
         next_step=step,
         run=str(study_folder(open_location("runs"), study.name)),
+        priced=priced,
     )
 
 
 def _schedule(
-    contest: Contest, info: Any, reached: Sequence[Reach], rungs: Sequence[float]
+    contest: Contest, info: Any, reached: Sequence[Reach], rungs: Sequence[float], priced: int | None
 ) -> ScheduleSummary:
     columns, metric, name = contest.columns, contest.metric, info.name
     trials = [trial for trial in columns.trials if trial.schedule == name]
     tune = [trial for trial in trials if trial.phase is Phase.TUNE]
     confirm = [trial for trial in trials if trial.phase is Phase.CONFIRM]
     results = [trial for trial in confirm if trial.status is not Status.FAILED]
-    hardest = hardest_of([reach.target for reach in reached], metric)
     price = None
-    if hardest is not None:
+    if priced is not None:
         tests = [trial for trial in trials if trial.phase is Phase.RANGE_TEST]
-        price = price_of_target(contest, tests, tune, reached[hardest], searched=bool(info.space))
+        price = price_of_target(contest, tests, tune, reached[priced], searched=bool(info.space))
     return ScheduleSummary(
         name=name,
         kind=info.kind,
@@ -248,8 +261,11 @@ def _levels(contest: Contest, name: str, rungs: Sequence[float]) -> Levels | Non
     return Levels(tuple(rungs), *(_values(values) for values in (band.ratio, band.low, band.high)))
 
 
-def _planned(study: StudyLike) -> int:
-    return sum(sum(study.planned(schedule).values()) for schedule in study.schedules)
+def _planned(study: StudyLike, trials: Sequence[Trial]) -> int:
+    """Return the number of trials of the whole study; a schedule that was stopped by hand has all of its."""
+    ended = sum(trial.schedule in study.stopped for trial in trials)
+    others = (schedule for schedule in study.schedules if schedule.name not in study.stopped)
+    return ended + sum(sum(study.planned(schedule).values()) for schedule in others)
 
 
 def _task(study: StudyLike) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -12,9 +13,10 @@ from lrstudy.analysis.contest import Contest
 from lrstudy.analysis.end_values import REPLICATE, SEED
 from lrstudy.analysis.families import ALPHA, Comparison
 from lrstudy.analysis.intervals import Interval
-from lrstudy.analysis.judgement import REFERENCE
+from lrstudy.analysis.judgement import REFERENCE, STOPPED
 from lrstudy.analysis.length_to_target import Ends, LengthRatio, LengthToTarget, length_to_target
 from lrstudy.analysis.results import ByLength, LengthVerdict
+from lrstudy.analysis.sequential_test import overall_p
 from lrstudy.analysis.trial_table import Trial
 from lrstudy.records import Phase, Status
 from lrstudy.rules.counting import counted
@@ -36,11 +38,16 @@ def has_lengths(study: Any) -> bool:
     return len(study.compared) < len(study.schedules)
 
 
-def compare_lengths(contest: Contest, study: Any, targets: tuple[float, ...]) -> Compared:
-    """Return the lengths to each target and their ratios; empty for a study of one length."""
+def compare_lengths(
+    contest: Contest, study: Any, targets: tuple[float, ...], look: int | None = None
+) -> Compared:
+    """Return the lengths to each target and their ratios; empty for a study of one length.
+
+    ``look``: of the first so many replicates only.
+    """
     if not has_lengths(study):
         return {}
-    ends = _ends(contest, study)
+    ends = _ends(contest, study, look)
     return {
         target: length_to_target(
             ends,
@@ -54,8 +61,20 @@ def compare_lengths(contest: Contest, study: Any, targets: tuple[float, ...]) ->
     }
 
 
-def length_questions(compared: Compared) -> dict[Comparison, float | None]:
-    """Return the p-values of the ratios, uncorrected."""
+def length_questions(contest: Contest, study: Any, compared: Compared) -> dict[Comparison, float | None]:
+    """Return the p-values of the ratios, uncorrected, with those of earlier looks at the study counted in."""
+    if not compared or not contest.replicated or len(contest.looks) < 2:
+        return _p_values(compared)
+    seen = [_p_values(compare_lengths(contest, study, tuple(compared), look)) for look in contest.looks]
+    return {
+        (asked, name): overall_p(
+            [each.get((asked, name)) for each in seen[: len(contest.looks_of(name))]], contest.looks
+        )
+        for asked, name in _p_values(compared)
+    }
+
+
+def _p_values(compared: Compared) -> dict[Comparison, float | None]:
     return {
         (question(target), name): ratio.p_value
         for target, (_, ratios) in compared.items()
@@ -70,19 +89,29 @@ def by_length(
     if not compared:
         return None
     lengths = sorted({study.length, *(info.length for info in study.schedules if info.length is not None)})
-    ends = _ends(contest, study)
+    ends = _ends(contest, study, None)
     lost = {
         name: sum(math.isnan(end) for unit in units.values() for runs in unit.values() for end in runs)
         for name, units in ends.items()
     }
     verdicts = tuple(
         tuple(
-            _verdict(found[name], ratios.get(name), adjusted.get((question(target), name)), lost[name])
+            _without_verdict(verdict) if name in contest.stopped else verdict
             for name in contest.runs
+            for verdict in [
+                _verdict(found[name], ratios.get(name), adjusted.get((question(target), name)), lost[name])
+            ]
         )
         for target, (found, ratios) in compared.items()
     )
-    return ByLength(study.clock, tuple(float(length) for length in lengths), _unit(contest), verdicts)
+    primary = next((at for at, target in enumerate(compared) if question(target) == contest.primary), 0)
+    known = tuple(float(length) for length in lengths)
+    return ByLength(study.clock, known, _unit(contest), verdicts, primary)
+
+
+def _without_verdict(found: LengthVerdict) -> LengthVerdict:
+    """Return the result of a schedule that was stopped by hand."""
+    return replace(found, verdict=STOPPED)
 
 
 def _verdict(
@@ -122,12 +151,14 @@ def _unit(contest: Contest) -> str:
     return REPLICATE if contest.replicated else SEED
 
 
-def _ends(contest: Contest, study: Any) -> dict[str, Ends]:
+def _ends(contest: Contest, study: Any, look: int | None) -> dict[str, Ends]:
     """Return the last values of the confirm runs of each schedule, by unit and length."""
     found: dict[str, dict[int, dict[float, list[float]]]] = {name: {} for name in contest.runs}
     for info in study.schedules:
         length = study.length if info.length is None else info.length
         for trial in contest.columns.of(info.name, Phase.CONFIRM):
+            if look is not None and trial.replicate > look:
+                continue
             value = _end(contest, study.clock, trial, length)
             if value is not None:
                 unit = trial.replicate if contest.replicated else trial.seed

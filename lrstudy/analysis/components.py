@@ -166,7 +166,7 @@ def replicates_to_decide(
 ) -> int | None:
     """Replicates in all that would decide with 80% power, if effect and variance stay as they are now.
 
-    Decided means that the test at level / comparisons rejects, or that the 95% interval is inside the margin.
+    Decided means that the interval at level / comparisons excludes 0 or is inside the margin.
 
     Args:
         effect: of the log ratio.
@@ -177,8 +177,8 @@ def replicates_to_decide(
         None where it would take more than 10,000.
     """
     inside = -math.log1p(-margin) - abs(effect) if margin > 0 else 0.0
-    tails = ((abs(effect), level / (2 * max(1, comparisons))), (inside, 0.025))
-    fewest = min(_replicates_for(distance, variance, tail, comparisons) for distance, tail in tails)
+    tail = level / (2 * max(1, comparisons))
+    fewest = min(_replicates_for(distance, variance, tail, comparisons) for distance in (abs(effect), inside))
     return fewest if fewest <= MOST_REPLICATES else None
 
 

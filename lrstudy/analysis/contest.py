@@ -16,6 +16,7 @@ from lrstudy.analysis.timing import Timing
 from lrstudy.analysis.trial_table import Columns, Trial
 from lrstudy.analysis.tried_configurations import by_replicate, ranked
 from lrstudy.records import Phase
+from lrstudy.rules.goal import Goal
 from lrstudy.rules.metrics import Metric
 from lrstudy.rules.objective import Objective
 
@@ -25,7 +26,9 @@ class Contest:
     """A study's confirm runs by schedule, and how they are judged.
 
     ``primary`` is the target, or other question, that carries the verdict; ``looks`` are the numbers of
-    replicates at which the study is looked at, at most one of them where its size is fixed.
+    replicates at which the study is looked at, at most one of them where its size is fixed. ``goal`` says
+    which runs were stopped at a target; None: none were. ``stopped`` schedules were ended by hand and get
+    no verdict.
     """
 
     columns: Columns
@@ -39,6 +42,12 @@ class Contest:
     seed: int
     primary: Question | None = None
     looks: tuple[int, ...] = ()
+    goal: Goal | None = None
+    stopped: frozenset[str] = frozenset()
+
+    def tells(self, target: float, *, tuning: bool = False) -> bool:
+        """Return True if confirm (or tuning) runs were not stopped before they could reach a target."""
+        return self.goal is None or self.goal.tells(self.metric, target, self.columns.stay, tuning=tuning)
 
     @property
     def others(self) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -23,22 +23,29 @@ def curves_of(
     *,
     clock: str = "epochs",
     declared: Mapping[str, Metric] | None = None,
+    stopped: Collection[int] = (),
 ) -> dict[str, Curve]:
     """Return the metric and every other column that was measured, as curves over the evaluations.
 
     Runs that were evaluated at different times of the study's ``clock`` are interpolated linearly between
-    their evaluations. ``declared`` are metrics that the study declares.
+    their evaluations. ``declared`` are metrics that the study declares. The curves end where the first run
+    was ``stopped`` at a target (these are the places of such trials): later ones would be of the slow alone.
     """
     if not any(trial.end > trial.begin for trial in trials):
         return {}
     grid = _grid(columns, trials, clock)
 
+    ends = [trial.end - 1 for trial in trials if trial.place in stopped]
+
     def tabled(values: Array) -> Array:
-        return (
-            _by_evaluation(columns, trials, values)
-            if grid is None
-            else _on(grid, columns, trials, values, clock)
-        )
+        if grid is None:
+            table = _by_evaluation(columns, trials, values)
+            last = min((int(columns.evaluation[end]) for end in ends), default=table.shape[1])
+        else:
+            table = _on(grid, columns, trials, values, clock)
+            first = min((columns.times[clock][end] for end in ends), default=np.inf)
+            last = int(np.searchsorted(grid, first, side="right"))
+        return table[:, :last]
 
     times = {axis: _mean(tabled(values)) for axis, values in columns.times.items()}
     shown = {**columns.shown, metric.name: columns.value}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,10 +12,10 @@ from scipy import stats
 
 from lrstudy.analysis.contest import Contest
 from lrstudy.analysis.families import ALPHA, END, Comparison
-from lrstudy.analysis.intervals import Interval, mean_interval, t_two_sided
-from lrstudy.analysis.judgement import REFERENCE
+from lrstudy.analysis.intervals import Interval, holm, mean_interval, t_two_sided
+from lrstudy.analysis.judgement import REFERENCE, STOPPED
 from lrstudy.analysis.resampling import TIE, sign_flip_p
-from lrstudy.analysis.results import Ends, EndValue
+from lrstudy.analysis.results import Ends, EndValue, RunEnd
 from lrstudy.analysis.sequential_test import overall_p
 from lrstudy.analysis.trial_table import Array, Trial
 from lrstudy.records import Status
@@ -23,6 +23,10 @@ from lrstudy.rules.metrics import Metric
 
 SEED: Final = "seed"
 REPLICATE: Final = "replicate"
+# The outcomes of a run: trained for the whole length, or without a value there.
+WHOLE: Final = "whole"
+DIVERGED: Final = "diverged"
+SHORT: Final = "short"
 _NONE: Final = Interval(None, None, None)
 # One array of runs' values for each unit, a seed or a replicate.
 Units = Mapping[int, Array]
@@ -34,13 +38,26 @@ class EndDifference:
 
     ``difference`` is the mean of the schedule's values minus the reference's, over the units in which both
     have one; ``advantage`` is positive where the test speaks for the schedule; ``p_value`` is of a paired
-    test, uncorrected, None with fewer than two pairs.
+    test, uncorrected, None with fewer than two pairs; ``error`` is the standard error of the difference.
     """
 
     difference: Interval
     advantage: float
     p_value: float | None
     pairs: int
+    error: float | None = None
+
+    def p_beyond(self, margin: float) -> float | None:
+        """Return twice the larger p of two one-sided tests of a difference of at least ±``margin``.
+
+        It is for units that all have a value. At most 0.05 where the 95% interval is inside the margin.
+        """
+        if self.error is None or self.difference.value is None:
+            return None
+        inside = margin - abs(self.difference.value)
+        if inside <= 0:
+            return 1.0
+        return 0.0 if self.error == 0 else t_two_sided(inside / self.error, self.pairs - 1)
 
 
 def end_difference(
@@ -71,13 +88,15 @@ def end_difference(
     ours, theirs = _means(schedule), _means(reference)
     both = np.isfinite(ours) & np.isfinite(theirs)
     widest = metric.high - metric.low
-    difference = mean_interval((ours - theirs)[both], confidence, (-widest, widest))
+    known = (ours - theirs)[both]
+    difference = mean_interval(known, confidence, (-widest, widest))
+    error = float(known.std(ddof=1)) / math.sqrt(known.size) if known.size > 1 else None
     if all(np.isfinite(unit).all() for unit in [*reference, *schedule]):
         moves = ours - theirs if metric.higher_is_better else theirs - ours
     else:
         moves = _rank_differences(reference, schedule, metric)
     advantage = float(moves.mean()) if moves.size else 0.0
-    return EndDifference(difference, advantage, _paired_p(moves, seed), len(moves))
+    return EndDifference(difference, advantage, _paired_p(moves, seed), len(moves), error)
 
 
 def _means(units: Sequence[Array]) -> Array:
@@ -109,11 +128,18 @@ def _paired_p(differences: Array, seed: int) -> float | None:
 
 
 def decide_end(
-    compared: EndDifference, p_adjusted: float | None, metric: Metric, margin: float | None, *, lost: bool
+    compared: EndDifference,
+    p_adjusted: float | None,
+    metric: Metric,
+    margin: float | None,
+    *,
+    lost: bool,
+    p_equivalent: float | None = None,
 ) -> str:
     """Return the verdict on a schedule's value at the end, by the first rule that applies.
 
-    1. ``equivalent``: the whole interval is within ``margin``, and no run diverged (``lost``).
+    1. ``equivalent``: the whole interval is within ``margin``, the adjusted p of a difference beyond it is at
+       most 0.05 where there is one, and no run diverged (``lost``).
     2. ``better`` / ``worse``: the adjusted p is at most 0.05, and the interval of the values does not speak
        for the opposite, as it can if the runs that diverged decided the test.
     3. ``inconclusive``.
@@ -122,7 +148,8 @@ def decide_end(
     high = math.inf if compared.difference.high is None else compared.difference.high
     if not metric.higher_is_better:
         low, high = -high, -low
-    if margin is not None and not lost and -margin <= low and high <= margin:
+    surely = p_equivalent is None or p_equivalent <= ALPHA
+    if margin is not None and not lost and surely and -margin <= low and high <= margin:
         return "equivalent"
     if p_adjusted is None or p_adjusted > ALPHA:
         return "inconclusive"
@@ -145,11 +172,6 @@ class EndComparisons:
     short: Mapping[str, int]
     differences: Mapping[str, EndDifference]
 
-    @property
-    def p_values(self) -> dict[str, float | None]:
-        """The p-values of the tests by schedule, uncorrected."""
-        return {name: one.p_value for name, one in self.differences.items()}
-
 
 def compare_ends(contest: Contest) -> EndComparisons:
     """Compare every schedule with the reference, over replicates if there are several, else over seeds."""
@@ -167,12 +189,19 @@ def compare_ends(contest: Contest) -> EndComparisons:
 
 def end_questions(contest: Contest, found: EndComparisons) -> dict[Comparison, float | None]:
     """Return the p-values of the comparisons, with those of earlier looks at the study counted in."""
+    p_values = _over_looks(contest, found, lambda difference: difference.p_value)
+    return {(END, name): p_value for name, p_value in p_values.items()}
+
+
+def _over_looks(
+    contest: Contest, found: EndComparisons, p_of: Callable[[EndDifference], float | None]
+) -> dict[str, float | None]:
     if not contest.replicated or len(contest.looks) < 2:
-        return {(END, name): p_value for name, p_value in found.p_values.items()}
-    seen = [compare_ends(contest.until(look)).p_values for look in contest.looks]
-    reached = {name: contest.looks_of(name) for name in found.p_values}
+        return {name: p_of(one) for name, one in found.differences.items()}
+    seen = [compare_ends(contest.until(look)).differences for look in contest.looks]
+    reached = {name: seen[: len(contest.looks_of(name))] for name in found.differences}
     return {
-        (END, name): overall_p([each.get(name) for each in seen[: len(looks)]], contest.looks)
+        name: overall_p([p_of(each[name]) if name in each else None for each in looks], contest.looks)
         for name, looks in reached.items()
     }
 
@@ -187,8 +216,14 @@ def ends_of(
     if not any(contest.runs.values()):
         return None
     margin = study.spec["target"].get("end_margin")
-    values = tuple(_end_value(contest, found, name, adjusted.get(name), margin) for name in contest.runs)
-    return Ends(study.clock, study.length, margin, found.unit, values)
+    beyond = {} if margin is None else _over_looks(contest, found, lambda one: one.p_beyond(margin))
+    equal = dict(zip(beyond, holm(list(beyond.values())), strict=True))
+    values = tuple(
+        _end_value(contest, found, name, (adjusted.get(name), equal.get(name)), margin)
+        for name in contest.runs
+    )
+    runs = tuple(_run_end(contest, name, trial) for name, trials in contest.runs.items() for trial in trials)
+    return Ends(study.clock, study.length, margin, found.unit, values, runs)
 
 
 def _units(contest: Contest, trials: Iterable[Trial], unit: str) -> Units:
@@ -203,11 +238,20 @@ def _units(contest: Contest, trials: Iterable[Trial], unit: str) -> Units:
 
 def _short(contest: Contest, trials: Iterable[Trial]) -> int:
     """Return the number of runs without a known end: not diverged, and no value after the whole length."""
-    whole, value = contest.timing.whole, contest.columns.value
-    return sum(
-        trial.status is not Status.DIVERGED and (trial.place not in whole or math.isnan(value[trial.end - 1]))
-        for trial in trials
-    )
+    return sum(_outcome(contest, trial) == SHORT for trial in trials)
+
+
+def _outcome(contest: Contest, trial: Trial) -> str:
+    if trial.status is Status.DIVERGED:
+        return DIVERGED
+    known = trial.place in contest.timing.whole and not math.isnan(contest.columns.value[trial.end - 1])
+    return WHOLE if known else SHORT
+
+
+def _run_end(contest: Contest, name: str, trial: Trial) -> RunEnd:
+    outcome = _outcome(contest, trial)
+    value = float(contest.columns.value[trial.end - 1]) if outcome == WHOLE else None
+    return RunEnd(name, trial.replicate, trial.seed, outcome, value)
 
 
 def _against(contest: Contest, reference: Units, schedule: Units) -> EndDifference:
@@ -222,19 +266,26 @@ def _against(contest: Contest, reference: Units, schedule: Units) -> EndDifferen
 
 
 def _end_value(
-    contest: Contest, found: EndComparisons, name: str, p_adjusted: float | None, margin: float | None
+    contest: Contest,
+    found: EndComparisons,
+    name: str,
+    p_values: tuple[float | None, float | None],
+    margin: float | None,
 ) -> EndValue:
+    p_adjusted, p_equivalent = p_values
     metric, compared = contest.metric, found.differences.get(name)
     lost = _lost(found.units[name])
     means = _means(list(found.units[name].values()))
     known = means[np.isfinite(means)] if not found.short[name] else means[:0]
     if name == contest.reference:
         verdict = REFERENCE
+    elif name in contest.stopped:
+        verdict = STOPPED
     elif compared is None:
         verdict = "unknown"
     else:
         some = lost + _lost(found.units[contest.reference]) > 0
-        verdict = decide_end(compared, p_adjusted, metric, margin, lost=some)
+        verdict = decide_end(compared, p_adjusted, metric, margin, lost=some, p_equivalent=p_equivalent)
     return EndValue(
         value=mean_interval(known, contest.confidence, (metric.low, metric.high)),
         difference=_NONE if compared is None else compared.difference,

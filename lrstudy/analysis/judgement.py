@@ -16,6 +16,7 @@ from lrstudy.analysis.verdict import decide
 from lrstudy.records import Phase
 
 REFERENCE = "reference"
+STOPPED = "stopped"
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,12 @@ def _over_replicates(contest: Contest, target: float, axis: str) -> dict[str, Sp
     hit = {name: bool(contest.hits(runs, target).hit.any()) for name, runs in contest.runs.items()}
     return {
         name: replicated_speedup(
-            table, name, contest.looks, contest.confidence, hit=hit[name] or hit[contest.reference]
+            table,
+            name,
+            contest.looks,
+            contest.confidence,
+            hit=hit[name] or hit[contest.reference],
+            margin=contest.margin,
         )
         for name in contest.others
     }
@@ -109,6 +115,7 @@ def luck_of(contest: Contest, target: float) -> TuningLuck | None:
             contest.objective,
             target,
             contest.timing,
+            told=contest.tells(target, tuning=True),
         )
         for name, runs in contest.runs.items()
     ]
@@ -126,17 +133,28 @@ def judge(
     compared: Mapping[float, Mapping[str, Speedup]],
     further: Mapping[Comparison, float | None],
 ) -> Judgement:
-    """Return the verdicts at all targets; ``further`` p-values share the study's error with them."""
+    """Return the verdicts at all targets; ``further`` p-values share the study's error with them.
+
+    A schedule that was stopped by hand has none: somebody may have stopped it because of its results, and no
+    p-value allows for that. It still counts as a comparison, with the p-value 1, so that a stop makes no
+    verdict on another schedule easier.
+    """
     p_values, given = dict(further), dict(further)
+    beyond: dict[Comparison, float | None] = dict.fromkeys(further)
     for target, each in compared.items():
         for name, speedup in each.items():
+            beyond[target, name] = speedup.equivalence_p
             p_values[target, name], given[target, name] = speedup.over_tunings.p_value, speedup.p_value
+    for comparison in p_values:
+        if comparison[1] in contest.stopped:
+            p_values[comparison] = given[comparison] = 1.0
     over_all, as_tuned = adjusted(p_values, contest.primary), adjusted(given, contest.primary)
+    equal = adjusted(beyond, contest.primary)
     over_tunings = {t: {name: s.over_tunings for name, s in each.items()} for t, each in compared.items()}
     return Judgement(
         adjusted=over_all,
-        verdicts=_verdicts(contest, over_tunings, over_all),
-        given_winners=_verdicts(contest, compared, as_tuned),
+        verdicts=_verdicts(contest, over_tunings, over_all, equal),
+        given_winners=_verdicts(contest, compared, as_tuned, equal),
     )
 
 
@@ -144,6 +162,7 @@ def _verdicts(
     contest: Contest,
     compared: Mapping[float, Mapping[str, Speedup]],
     p_values: Mapping[Comparison, float | None],
+    equal: Mapping[Comparison, float | None],
 ) -> dict[Comparison, str]:
     found: dict[Comparison, str] = {}
     for target, each in compared.items():
@@ -151,6 +170,8 @@ def _verdicts(
         for name, runs in contest.runs.items():
             if name == contest.reference:
                 found[target, name] = REFERENCE
+            elif name in contest.stopped:
+                found[target, name] = STOPPED
             elif not runs:
                 found[target, name] = "inconclusive"
             else:
@@ -161,6 +182,7 @@ def _verdicts(
                     reference_hits=hits[contest.reference],
                     runs=_compared_runs(contest, runs, each[name]),
                     margin=contest.margin,
+                    p_equivalent=equal[target, name],
                 )
     return found
 

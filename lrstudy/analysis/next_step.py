@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from lrstudy.analysis.components import Components
+from lrstudy.analysis.by_length import has_lengths
 from lrstudy.analysis.contest import Contest
 from lrstudy.analysis.families import ALPHA, shares
+from lrstudy.analysis.intervals import t_quantile
 from lrstudy.analysis.judgement import Judgement, luck_of, paired_times
+from lrstudy.analysis.length_to_target import LengthRatio
 from lrstudy.analysis.replicates import difference
+from lrstudy.analysis.results import ByLength
 from lrstudy.analysis.sequential_test import FEWEST_REPLICATES, chance_to_decide, levels
 from lrstudy.analysis.speedup import Speedup, paired_variation
+from lrstudy.analysis.study_contest import CONFIDENCE
 from lrstudy.analysis.trial_table import Trial
 from lrstudy.analysis.verdict import POWER, fewest_seeds
+from lrstudy.records import Phase
 from lrstudy.rules.extension import extend_command
 from lrstudy.rules.looks import look_sizes
 
@@ -75,11 +80,7 @@ class _Known:
 
 
 def next_step_of(
-    contest: Contest,
-    study: Any,
-    compared: Mapping[str, Speedup],
-    judgement: Judgement,
-    components: Components | None,
+    contest: Contest, study: Any, compared: Mapping[str, Speedup], judgement: Judgement
 ) -> NextStep | None:
     """Return the next step of a finished study; None if no comparison at the primary target is open.
 
@@ -94,24 +95,54 @@ def next_step_of(
     if not isinstance(primary, float):
         return None
     names = tuple(each for each in contest.others if judgement.verdicts[primary, each] == "inconclusive")
+    known = {name: one for name in names if (one := _known(contest, primary, name, compared[name]))}
+    return _next_step(contest, study, names, known, judgement)
+
+
+def next_step_of_lengths(
+    contest: Contest,
+    study: Any,
+    found: ByLength,
+    ratios: Mapping[str, LengthRatio],
+    judgement: Judgement,
+) -> NextStep | None:
+    """Return the next step of a finished study of several lengths, chosen as by ``next_step_of``.
+
+    Args:
+        ratios: those of the lengths to the primary target.
+    """
+    verdicts = zip(contest.runs, found.verdicts[found.primary], strict=True)
+    names = tuple(name for name, one in verdicts if one.verdict == "inconclusive")
+    # The luck of one tuning is not in the error of a ratio of lengths.
+    blind = not contest.replicated and _tuned(contest, names)
+    ratio = {} if blind else {name: _known_ratio(ratios[name]) for name in names}
+    known = {name: one for name, one in ratio.items() if one}
+    return _next_step(contest, study, names, known, judgement)
+
+
+def _next_step(
+    contest: Contest, study: Any, names: tuple[str, ...], known: Mapping[str, _Known], judgement: Judgement
+) -> NextStep | None:
     if not names:
         return None
-    clock = str(study.clock)
     if "imported" in study.spec:
-        return NextStep(names, clock=clock)
-    share = shares([question for question, _ in judgement.adjusted], primary)[primary]
-    level = ALPHA * share / len(names)
-    known = {name: one for name in names if (one := _known(contest, primary, name, compared[name]))}
-    found = _Steps(contest, study, known, level, components)
+        return NextStep(names, clock=str(study.clock))
+    assert contest.primary is not None
+    share = shares([question for question, _ in judgement.adjusted], contest.primary)[contest.primary]
+    steps = _Steps(contest, study, names, known, ALPHA * share / len(names))
     if contest.replicated:
         # The p-values pay for looks at replicates; more seeds after a look would be a look for nothing.
-        options = list(found.more_replicates())
-    elif any(contest.tuned(name) for name in (contest.reference, *names)):
+        options = list(steps.more_replicates())
+    elif _tuned(contest, names):
         # One tuning says nothing of the spread between tunings: its prediction decides nothing here.
-        return found.first_replicates(names)
+        return steps.first_replicates()
     else:
-        options = list(found.more_seeds())
-    return _cheapest(options) or NextStep(names, clock=clock, chances=_best_chances(options))
+        options = list(steps.more_seeds())
+    return _cheapest(options) or NextStep(names, clock=str(study.clock), chances=_best_chances(options))
+
+
+def _tuned(contest: Contest, names: Sequence[str]) -> bool:
+    return any(contest.tuned(name) for name in (contest.reference, *names))
 
 
 def _cheapest(options: Sequence[NextStep]) -> NextStep | None:
@@ -143,64 +174,87 @@ def _known(contest: Contest, target: float, name: str, speedup: Speedup) -> _Kno
     return _Known(math.log(speedup.ratio), math.sqrt(seeds + speedup.tuning_variance), degrees)
 
 
+def _known_ratio(ratio: LengthRatio) -> _Known | None:
+    """Return what is known of a ratio of lengths; its interval is from a bootstrap at Student's quantiles."""
+    value, low, high = ratio.ratio.value, ratio.ratio.low, ratio.ratio.high
+    if value is None or low is None or high is None or not low < high:
+        return None
+    degrees = ratio.units - 1.0
+    error = math.log(high / low) / (2 * t_quantile(0.5 + CONFIDENCE / 2, degrees))
+    return _Known(math.log(value), error, degrees)
+
+
 @dataclass(frozen=True)
 class _Steps:
-    """The extensions of one study; ``level`` is that of the test of an open comparison."""
+    """The extensions of one study.
+
+    ``names`` are the open schedules, and ``known`` those of them whose ratio has an error; ``level`` is that
+    of the test of an open comparison.
+    """
 
     contest: Contest
     study: Any
+    names: tuple[str, ...]
     known: Mapping[str, _Known]
     level: float
-    components: Components | None
 
     def more_replicates(self) -> Iterator[NextStep]:
-        """Yield extensions by replicates of the open comparisons and the reference."""
-        budget = self.study.spec["budget"]
+        """Yield extensions by replicates, of the open comparisons and the reference; with lengths, of all."""
         now = self.study.replicates(self.study.reference)
-        first = self.study.budget.replicates if budget.get("until") == "decided" else now
-        added = [self.contest.reference, *self.known]
-        trials, time = self._cost_of_replicate(added)
+        added = {self.contest.reference, *self.known}
+        what = "replicates" if has_lengths(self.study) else "most"
+        trials, time = self._cost_of_replicate(None if has_lengths(self.study) else added)
         for most in [times * now for times in _TIMES]:
-            looks = tuple(size for size in look_sizes(first, most) if size >= FEWEST_REPLICATES)
+            looks = self._looks(now, most)
             level = levels(looks, self.level)[-1] if len(looks) > 1 else self.level
             chances = {name: self._chance(one, now / most, level) for name, one in self.known.items()}
             more = most - now
-            yield self._step("most", most, round(trials * more), time * more, chances)
+            yield self._step(what, most, round(trials * more), time * more, chances)
 
-    def first_replicates(self, names: tuple[str, ...]) -> NextStep:
+    def _looks(self, now: int, most: int) -> tuple[int, ...]:
+        """Return the looks at the study once it has ``most`` replicates."""
+        if has_lengths(self.study):
+            sizes = sorted({*(look.replicates for look in self.study.taken_looks), now, most})
+        else:
+            decided = self.study.spec["budget"].get("until") == "decided"
+            sizes = look_sizes(self.study.budget.replicates if decided else now, most)
+        return tuple(size for size in sizes if size >= FEWEST_REPLICATES)
+
+    def first_replicates(self) -> NextStep:
         """Return the extension of a study with one tuning of each schedule to several."""
         now = 1
         chances = {name: self._chance(one, now / REPLICATES, self.level) for name, one in self.known.items()}
-        trials, time = self._cost_of_replicate([info.name for info in self.study.schedules])
+        trials, time = self._cost_of_replicate()
         more = REPLICATES - now
         decided = self.study.spec["budget"].get("until") == "decided"
-        what = "most" if decided else "replicates"
-        step = self._step(what, REPLICATES, round(trials * more), time * more, chances)
-        return NextStep(
-            names, step.what, step.value, step.trials, step.time, step.clock, step.chances, one_tuning=True
+        step = self._step(
+            "most" if decided else "replicates", REPLICATES, round(trials * more), time * more, chances
         )
+        return replace(step, open=self.names, one_tuning=True)
 
     def more_seeds(self) -> Iterator[NextStep]:
         """Yield extensions by confirm seeds of schedules that have nothing to tune."""
         seeds = self.study.confirm_seeds
-        between = None if self.components is None else self.components.seed
-        runs = [run for each in self.contest.runs.values() for run in each]
-        if not between or not runs:
-            return
-        each = sum(map(self._length, runs)) / len(runs)
-        winners = sum(self.study.replicates(info.name) for info in self.study.schedules)
+        trials = time = 0.0
+        for info in self.study.schedules:
+            runs = self.contest.columns.of(info.name, Phase.CONFIRM)
+            winners = self.study.replicates(info.name)
+            trials += winners
+            time += winners * sum(map(self._length, runs)) / max(1, len(runs))
         # Sign flips of few pairs reach no level, however large the difference.
-        least = fewest_seeds(len(self.contest.others), self.level)
-        for more in [times * seeds for times in _TIMES]:
-            if more < least:
+        flips = not has_lengths(self.study)
+        least = fewest_seeds(len(self.contest.others), self.level) if flips else 2
+        for total in [times * seeds for times in _TIMES]:
+            if total < least:
                 continue
-            chances = {name: self._chance(one, seeds / more, self.level) for name, one in self.known.items()}
-            trials = winners * (more - seeds)
-            yield self._step("confirm_seeds", more, trials, trials * each, chances)
+            chances = {name: self._chance(one, seeds / total, self.level) for name, one in self.known.items()}
+            more = total - seeds
+            yield self._step("confirm_seeds", total, round(trials * more), time * more, chances)
 
     def _chance(self, one: _Known, share: float, level: float) -> float:
         """Return the chance that a comparison is decided once ``share`` of its variance is left."""
-        margin = -math.log1p(-self.contest.margin)
+        # No length counts as equivalent to another.
+        margin = 0.0 if has_lengths(self.study) else -math.log1p(-self.contest.margin)
         return chance_to_decide(one.effect, one.error, one.degrees, share, level, margin)
 
     def _step(
@@ -208,11 +262,11 @@ class _Steps:
     ) -> NextStep:
         return NextStep(tuple(self.known), what, value, trials, time, str(self.study.clock), chances)
 
-    def _cost_of_replicate(self, names: Sequence[str]) -> tuple[float, float]:
-        """Return trials and time of one more replicate of some schedules, as the present ones took."""
+    def _cost_of_replicate(self, names: Collection[str] | None = None) -> tuple[float, float]:
+        """Return trials and time of one more replicate of some schedules or all, as the present ones took."""
         trials = time = 0.0
         for info in self.study.schedules:
-            if info.name in names:
+            if names is None or info.name in names:
                 ran = [one for one in self.contest.columns.trials if one.schedule == info.name]
                 count = sum(self.study.planned(info).values()) / self.study.replicates(info.name)
                 trials += count

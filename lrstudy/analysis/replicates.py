@@ -8,7 +8,7 @@ difference of two such numbers holds all that varies: seeds, tuning and split.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -73,6 +73,16 @@ class Difference:
             return None
         return 1.0 if self.error == 0 else t_two_sided(self.effect / self.error, self.degrees)
 
+    def p_beyond(self, margin: float) -> float | None:
+        """Return twice the larger p of two one-sided tests of a difference of at least ±``margin``.
+
+        At most 0.05 where the 95% interval is inside the margin.
+        """
+        inside = margin - abs(self.effect)
+        if self.error is None or self.degrees is None or inside <= 0:
+            return None if self.error is None else 1.0
+        return 0.0 if self.error == 0 else t_two_sided(inside / self.error, self.degrees)
+
 
 def difference(table: Replicates, name: str) -> Difference | None:
     """Compare a schedule with the reference; None without a replicate of both.
@@ -117,7 +127,13 @@ def _rounding(table: Replicates, row: int, paired: NDArray[np.bool_]) -> float:
 
 
 def replicated_speedup(
-    table: Replicates, name: str, looks: Sequence[int], confidence: float, *, hit: bool
+    table: Replicates,
+    name: str,
+    looks: Sequence[int],
+    confidence: float,
+    *,
+    hit: bool,
+    margin: float | None = None,
 ) -> Speedup:
     """The speedup of a schedule over replicates, with the p-value that allows for the study's looks.
 
@@ -132,6 +148,7 @@ def replicated_speedup(
     Args:
         looks: numbers of replicates at which the study is looked at; at most one is a fixed size.
         hit: whether any run of either schedule reached the target.
+        margin: of equivalence, as a fraction; None for no test of it.
     """
     found = difference(table, name)
     if found is None:
@@ -154,17 +171,34 @@ def replicated_speedup(
     if min(limits) < low or max(limits) > high:
         note = "Interval widened to the time between two evaluations: the replicates vary by less."
     low, high = math.exp(min(low, *limits)), math.exp(max(high, *limits))
-    return Speedup(ratio, low, high, p_value, found.replicates, note)
+    equal = None if margin is None else equivalence_p(table, name, looks, margin)
+    return Speedup(ratio, low, high, p_value, found.replicates, note, equivalence_p=equal)
 
 
 def looked_p(table: Replicates, name: str, looks: Sequence[int]) -> float | None:
-    """Return the p-value of a comparison over the looks that it has reached.
+    """Return the p-value of no difference in a comparison, over the looks that it has reached.
 
     Each look counts the replicates up to its own, so what was seen at a look does not change at later ones.
     """
+    return _over_looks(table, name, looks, lambda found: found.p_value)
+
+
+def equivalence_p(table: Replicates, name: str, looks: Sequence[int], margin: float) -> float | None:
+    """Return the p-value of a difference beyond the margin, a fraction, over the looks reached.
+
+    Each look could find an interval inside the margin by chance: without this price four looks called 7% of
+    the schedules equivalent that differ by exactly the margin (tests/bench/calibration.md).
+    """
+    limit = -math.log1p(-margin)
+    return _over_looks(table, name, looks, lambda found: found.p_beyond(limit))
+
+
+def _over_looks(
+    table: Replicates, name: str, looks: Sequence[int], p_of: Callable[[Difference], float | None]
+) -> float | None:
     if len(looks) < 2:
         found = difference(table, name)
-        return None if found is None else found.p_value
+        return None if found is None else p_of(found)
     reached = [look for look in looks if look <= table.last(name)]
     seen = [difference(table.until(look), name) for look in reached]
-    return overall_p([None if one is None else one.p_value for one in seen], tuple(looks))
+    return overall_p([None if one is None else p_of(one) for one in seen], tuple(looks))

@@ -143,11 +143,23 @@ class EndValue:
 
 
 @dataclass(frozen=True, slots=True)
+class RunEnd:
+    """The end of a confirm run: ``whole`` with a ``value`` there, ``diverged`` or ``short``."""
+
+    schedule: str
+    replicate: int
+    seed: int
+    outcome: str
+    value: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Ends:
     """The values at the end of all schedules, in their order, after the same ``length`` in ``clock``.
 
     ``unit`` is the unit of the pairs: ``seed``, or ``replicate`` where a schedule was tuned several times.
-    ``margin`` is that of equivalence in the metric's unit, None where the study names none.
+    ``margin`` is that of equivalence in the metric's unit, None where the study names none. ``runs`` are the
+    confirm runs that the values are of, by schedule.
     """
 
     clock: str
@@ -155,6 +167,7 @@ class Ends:
     margin: float | None
     unit: str
     values: tuple[EndValue, ...]
+    runs: tuple[RunEnd, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,12 +202,16 @@ class LengthVerdict:
 
 @dataclass(frozen=True, slots=True)
 class ByLength:
-    """A study of several lengths: for each target the verdict on each schedule, in their orders."""
+    """A study of several lengths: for each target the verdict on each schedule, in their orders.
+
+    ``primary`` is the place of the target that carries the study's verdict.
+    """
 
     clock: str
     lengths: tuple[float, ...]
     unit: str
     verdicts: tuple[tuple[LengthVerdict, ...], ...]
+    primary: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,8 @@ from lrstudy.analysis.results import Ends, EndValue
 from lrstudy.rules.goal import MANY_EVALUATIONS
 from lrstudy.rules.metrics import Metric
 
+# In every warning of this module, for programs that count them.
+RULES_DISAGREE: Final = "the rules of arrival disagree"
 Verdicts = Mapping[Comparison, str]
 # The rules that are compared: the numbers of evaluations in a row.
 _STAYS: Final = (1, 3)
@@ -58,7 +60,7 @@ def arrival_warnings(
     for target in targets:
         parts = _between_stays(target, by_stay) + _with_end(target, verdicts, end, names, metric)
         if parts:
-            found.append(f"Target {target:g}: the rules of arrival disagree. {' '.join(parts)}")
+            found.append(f"Target {target:g}: {RULES_DISAGREE}. {' '.join(parts)}")
     return tuple(found)
 
 

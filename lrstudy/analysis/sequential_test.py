@@ -129,13 +129,13 @@ def chance_to_decide(
     """Return the predictive probability that the last look decides a comparison.
 
     The effect at the last look is predicted from what is known now (with a flat prior): Student's t around
-    ``effect`` with ``degrees`` and the scale error·sqrt(1 - share). It decides where it excludes 0 at
-    ``level`` or the 95% interval is inside ±``margin``.
+    ``effect`` with ``degrees`` and the scale error·sqrt(1 - share). It decides where the interval at
+    ``level`` excludes 0 or is inside ±``margin``.
 
     Args:
         effect, error: the log ratio now and its standard error.
         share: of the replicates of the last look, known by now; in (0, 1).
-        level: two-sided, of the test at the last look.
+        level: two-sided, of the tests at the last look.
         margin: of equivalence, of the log ratio.
     """
     last = error * math.sqrt(share)
@@ -145,6 +145,6 @@ def chance_to_decide(
     def below(limit: float) -> float:
         return float(special.stdtr(degrees, (limit - effect) / scale))
 
-    inside = margin - normal_quantile(0.975) * last
+    inside = margin - beyond
     equivalent = max(0.0, below(inside) - below(-inside)) if inside > 0 else 0.0
     return min(1.0, below(-beyond) + 1 - below(beyond) + equivalent)

@@ -37,6 +37,7 @@ class Speedup:
         tuning_variance: of the log ratio, over tunings with the same budget; 0 where nothing was searched.
         tuned_low, tuned_high, tuning_p: the same when the tuning, too, might have ended otherwise
             (``tuning_luck.with_tuning``); None where nothing was searched.
+        equivalence_p: of a difference beyond the margin (``replicates.equivalence_p``); None over seeds.
     """
 
     ratio: float | None
@@ -49,6 +50,7 @@ class Speedup:
     tuned_low: float | None = None
     tuned_high: float | None = None
     tuning_p: float | None = None
+    equivalence_p: float | None = None
 
     @property
     def over_tunings(self) -> Speedup:

@@ -110,7 +110,7 @@ def _variants(
     for target in compared:
         for factor in (1 - SHIFT, 1 + SHIFT):
             level = target * factor
-            if contest.metric.low <= level <= contest.metric.high:
+            if contest.metric.low <= level <= contest.metric.high and contest.tells(level):
                 moved = {level if each == target else each: compared[each] for each in compared}
                 moved[level] = compare(contest, level)
                 primary = level if target == contest.primary else contest.primary

@@ -14,6 +14,7 @@ from lrstudy.analysis.sequential_test import sizes_of
 from lrstudy.analysis.targets import choose_targets
 from lrstudy.analysis.timing import timing_of
 from lrstudy.analysis.trial_table import Readable, Trial, read_columns, with_best, without
+from lrstudy.errors import InputError, Problem
 from lrstudy.records import Phase, Status
 from lrstudy.rules.arrival import stay_of
 from lrstudy.store.superseded import superseded_trials
@@ -57,8 +58,8 @@ def contest_of(
     The other arguments are those of ``analyse``.
 
     Raises:
-        InputError: for a target outside the metric's range, a clock that some evaluation lacks, and an
-            unknown rule of arrival.
+        InputError: for a target outside the metric's range or beyond the one at which runs were stopped, a
+            clock that some evaluation lacks, and an unknown rule of arrival.
     """
     study = store.study
     metric = study.metric
@@ -100,11 +101,33 @@ def contest_of(
         seed,
         primary=primary,
         looks=sizes_of(study),
+        goal=study.goal,
+        stopped=frozenset(study.stopped),
     )
+    _check_told(contest, targets or ())
     # Runs that end once they have reached the last target have no value at the end to compare.
     ends = study.goal.stop != "all"
     further: dict[Comparison, float | None] = {(END, name): None for name in contest.others} if ends else {}
     return StudyContest(contest, levels, rule, rule_of_arrival, further)
+
+
+def _check_told(contest: Contest, targets: Sequence[float]) -> None:
+    """Raise ``InputError`` for targets that runs were stopped before: they would count as missed."""
+    end = None if contest.goal is None else contest.goal.stop_at(tuning=False)
+    if end is None:
+        return
+    message = f"is harder than {end.target:g}, at which runs were stopped: their time to it is not known"
+    remedy = (
+        f"Give a level that is no harder than {end.target:g}. For a harder one, start a new run with it in "
+        'target.values, or with budget.stop = "tune".'
+    )
+    problems = [
+        Problem("command line", "--target", message, remedy, target)
+        for target in targets
+        if not contest.tells(target)
+    ]
+    if problems:
+        raise InputError(problems)
 
 
 def _measured(trials: Sequence[Trial]) -> list[Trial]:

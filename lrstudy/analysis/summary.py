@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from lrstudy.analysis.components import Components
-from lrstudy.analysis.intervals import Interval
 from lrstudy.analysis.next_step import NextStep
 from lrstudy.analysis.results import (
     ByLength,
@@ -29,6 +27,7 @@ from lrstudy.analysis.results import (
     Values,
     Winner,
 )
+from lrstudy.analysis.schedule_summary import ScheduleSummary
 from lrstudy.rules.metrics import Metric
 
 __all__ = [
@@ -58,42 +57,6 @@ SUMMARY_VERSION: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
-class ScheduleSummary:
-    """Everything about one schedule. ``curves`` are by column of the evaluations table and by metric.
-
-    ``optimizer`` is the name of a method's own optimizer, None where it trains with the task's.
-
-    ``pruned``, ``diverged`` and ``failed`` are of its tuning and confirm trials. ``tuned``: its winner was
-    chosen among several configurations. ``winners`` are those of its tunings; ``best_params`` are of the
-    first.
-    """
-
-    name: str
-    kind: str
-    tune_trials: int
-    confirm_trials: int
-    pruned: int
-    diverged: int
-    failed: int
-    best_params: Mapping[str, Any]
-    best_val: Interval
-    test: Interval
-    reach: tuple[Reach, ...]
-    curves: Mapping[str, Curve]
-    levels: Levels | None
-    trials: tuple[TunedTrial, ...]
-    best_of: TuningCurve | None
-    price_of_target: TuningCurve | None
-    price: Price
-    break_even: int | None
-    ecdf: Ecdf | None = None
-    best_val_iqm: float | None = None
-    optimizer: str | None = None
-    tuned: bool = False
-    winners: tuple[Winner, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Summary:
     """A study's results. ``targets`` and each schedule's ``reach`` run in parallel.
 
@@ -110,7 +73,8 @@ class Summary:
     without one, and ``confirm_replicates`` the replicates of the reference; ``seeds`` are those of each.
     ``objective`` names what tuning compares.
     ``next_step`` is the extension of a finished study that would decide what is open at the primary target.
-    ``run`` is the folder of the run below the default ``--out``.
+    ``run`` is the folder of the run below the default ``--out``. ``priced`` is the place of the target whose
+    price, tuning included, is known: the hardest that tuning runs were not stopped before.
     """
 
     name: str
@@ -147,6 +111,7 @@ class Summary:
     objective: str = ""
     next_step: NextStep | None = None
     run: str = ""
+    priced: int | None = None
 
     @property
     def variation(self) -> str:
@@ -156,6 +121,8 @@ class Summary:
     @property
     def primary(self) -> int | None:
         """The place of the target that carries the verdict, None where there is none."""
+        if self.by_length is not None:
+            return self.by_length.primary
         reach = self.schedules[0].reach if self.schedules else ()
         return next((place for place, one in enumerate(reach) if one.primary), self.hardest)
 
@@ -194,7 +161,7 @@ class Summary:
             "confidence": self.confidence,
             "complete": self.complete,
             "lanes": self.lanes,
-            "schedules": [_schedule_json(schedule) for schedule in self.schedules],
+            "schedules": [schedule.to_json() for schedule in self.schedules],
             "end": _end_json(self),
             "by_length": _lengths_json(self),
             "replicates": self.confirm_replicates,
@@ -221,11 +188,12 @@ def _lengths_json(study: Summary) -> dict[str, Any] | None:
         "targets": [
             {
                 "target": target,
+                "primary": place == found.primary,
                 "schedules": [
                     {"name": name, **one.to_json()} for name, one in zip(study.names, each, strict=True)
                 ],
             }
-            for target, each in zip(study.targets, found.verdicts, strict=True)
+            for place, (target, each) in enumerate(zip(study.targets, found.verdicts, strict=True))
         ],
     }
 
@@ -243,71 +211,6 @@ def _end_json(study: Summary) -> dict[str, Any] | None:
             for name, value in zip(study.names, study.end.values, strict=True)
         ],
     }
-
-
-def _schedule_json(schedule: ScheduleSummary) -> dict[str, Any]:
-    return {
-        "name": schedule.name,
-        "kind": schedule.kind,
-        "tuned": schedule.tuned,
-        "tune_trials": schedule.tune_trials,
-        "confirm_trials": schedule.confirm_trials,
-        "pruned": schedule.pruned,
-        "diverged": schedule.diverged,
-        "failed": schedule.failed,
-        "best_params": dict(schedule.best_params),
-        "winners": [
-            {"replicate": winner.replicate, "params": dict(winner.params)} for winner in schedule.winners
-        ],
-        "best_val": _mean_json(schedule.best_val),
-        "best_val_iqm": schedule.best_val_iqm,
-        "test": _mean_json(schedule.test),
-        "targets": [_reach_json(reach) for reach in schedule.reach],
-        "break_even_trials": schedule.break_even,
-        "ecdf_area": None if schedule.ecdf is None else schedule.ecdf.area,
-        "cost": schedule.price.to_json(),
-        **({} if schedule.optimizer is None else {"optimizer": schedule.optimizer}),
-    }
-
-
-def _reach_json(reach: Reach) -> dict[str, Any]:
-    return {
-        "target": reach.target,
-        "hits": reach.hits,
-        "runs": reach.runs,
-        "hit_rate": {"rate": reach.hit_rate.value, "low": reach.hit_rate.low, "high": reach.hit_rate.high},
-        "ert": reach.ert,
-        "median_time": reach.median_time,
-        "mean_time": _mean_json(reach.mean_time),
-        "ert_seconds": reach.ert_seconds,
-        "speedup": _ratio_json(reach.speedup),
-        "speedup_over_tunings": _ratio_json(reach.speedup_tuned),
-        "speedup_seconds": _ratio_json(reach.speedup_seconds),
-        "speedup_ert": _ratio_json(reach.speedup_ert),
-        "probability_sooner": reach.sooner,
-        "iqm": reach.iqm,
-        "p_value": reach.p_value,
-        "verdict": reach.verdict,
-        "verdict_given_winners": reach.given_winners or None,
-        "seeds_needed": reach.seeds_needed,
-        "primary": reach.primary,
-        "replicates": reach.replicates,
-        "replicates_needed": reach.replicates_needed,
-        "note": reach.note,
-        "times": {axis: _times_json(times) for axis, times in reach.times.items()},
-    }
-
-
-def _times_json(times: Times) -> dict[str, float | None]:
-    return {**_mean_json(times.mean), "median": times.median, "ert": times.ert}
-
-
-def _mean_json(found: Interval) -> dict[str, float | None]:
-    return {"mean": found.value, "low": found.low, "high": found.high}
-
-
-def _ratio_json(found: Interval) -> dict[str, float | None]:
-    return {"ratio": found.value, "low": found.low, "high": found.high}
 
 
 def _finite(value: Any) -> Any:

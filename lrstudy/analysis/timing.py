@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from lrstudy.analysis.trial_table import Columns, Trial
 from lrstudy.errors import InputError, Problem
-from lrstudy.records import Status
+from lrstudy.records import Phase, Status
 from lrstudy.rules.clocks import CLOCKS
 
 # A length in fractional epochs is a sum of rounded parts.
@@ -23,19 +23,22 @@ class Timing:
 
     ``horizon`` is the time up to which runs are compared: the length of a trial or, in a clock other than
     the study's, the time of the shortest run that trained to its end. ``resolution`` is the longest time
-    between two evaluations of a run. ``whole`` are the places of the trials that trained to their end.
+    between two evaluations of a run. ``whole`` are the places of the trials that trained to their end, and
+    ``stopped`` those of runs that were stopped at a target, each with the part of its length that it trained:
+    all is known of its times, and its whole length in another clock is estimated from that part.
     """
 
     clock: str
     horizon: float
     resolution: float
     whole: frozenset[int]
+    stopped: Mapping[int, float] = field(default_factory=dict)
 
     def horizon_in(self, columns: Columns, runs: Sequence[Trial], axis: str) -> float | None:
         """Return the time up to which all whole runs are known along an axis; None without such a run."""
         if axis == self.clock:
             return self.horizon
-        return None if axis not in columns.times else _shortest(columns, runs, axis, self.whole)
+        return None if axis not in columns.times else _shortest(columns, runs, axis, self.whole, self.stopped)
 
     def resolution_in(self, axis: str, horizon: float) -> float:
         """Return the time between two evaluations along an axis: the same part of its horizon."""
@@ -52,14 +55,15 @@ def timing_of(study: Any, columns: Columns, runs: Iterable[Trial], clock: str | 
     _check(clock, study, columns)
     runs = list(runs)
     whole = _whole(study, columns)
+    stopped = _stopped(study, columns, whole)
     if clock == study.clock:
         horizon = float(study.length)
     else:
         ends = [float(columns.times[clock][run.end - 1]) for run in runs if run.end > run.begin]
-        shortest = _shortest(columns, runs, clock, whole)
+        shortest = _shortest(columns, runs, clock, whole, stopped)
         horizon = max(ends, default=1.0) if shortest is None else shortest
     gaps = [_longest_gap(columns, run, clock) for run in runs if run.end > run.begin]
-    return Timing(clock, horizon, min(max(gaps, default=1.0), horizon), whole)
+    return Timing(clock, horizon, min(max(gaps, default=1.0), horizon), whole, stopped)
 
 
 def _check(clock: str, study: Any, columns: Columns) -> None:
@@ -87,8 +91,27 @@ def _whole(study: Any, columns: Columns) -> frozenset[int]:
     return frozenset(t.place for t in columns.trials if t.end > t.begin and times[t.end - 1] >= least)
 
 
-def _shortest(columns: Columns, runs: Sequence[Trial], axis: str, whole: frozenset[int]) -> float | None:
-    ends = [float(columns.times[axis][run.end - 1]) for run in runs if run.place in whole]
+def _stopped(study: Any, columns: Columns, whole: frozenset[int]) -> dict[int, float]:
+    """Return the part of its length that each confirm run has trained which was stopped at a target."""
+    times = columns.times.get(study.clock)
+    if times is None or study.goal.stop_at(tuning=False) is None:
+        return {}
+    return {
+        trial.place: float(times[trial.end - 1]) / study.length
+        for trial in columns.trials
+        if trial.phase is Phase.CONFIRM
+        and trial.status is Status.COMPLETED
+        and trial.end > trial.begin
+        and trial.place not in whole
+    }
+
+
+def _shortest(
+    columns: Columns, runs: Sequence[Trial], axis: str, whole: frozenset[int], stopped: Mapping[int, float]
+) -> float | None:
+    times = columns.times[axis]
+    ends = [float(times[run.end - 1]) for run in runs if run.place in whole]
+    ends += [float(times[run.end - 1]) / stopped[run.place] for run in runs if run.place in stopped]
     return min(ends) if ends else None
 
 

@@ -1,4 +1,4 @@
-"""The cost of reaching the hardest target, tuning included, and from when on tuning pays."""
+"""The cost of reaching a target, tuning included, and from when on tuning pays."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from lrstudy.analysis.summary import Reach, ScheduleSummary, TuningCurve
 from lrstudy.analysis.trial_table import Trial
 from lrstudy.analysis.tried_configurations import Tried, by_replicate, configurations
 from lrstudy.analysis.tuning_cost import TunedTime, best_of_n, break_even, time_with_tuning
-from lrstudy.rules.metrics import Metric
 from lrstudy.rules.objective import Objective
 
 
@@ -103,13 +102,15 @@ def _means(curves: Sequence[Sequence[float | None]]) -> tuple[float | None, ...]
 
 
 def with_break_even(
-    schedules: Sequence[ScheduleSummary], untuned: AbstractSet[str], levels: Sequence[float], metric: Metric
+    schedules: Sequence[ScheduleSummary], untuned: AbstractSet[str], priced: int | None
 ) -> tuple[ScheduleSummary, ...]:
-    """Fill in from how many tuning trials on a schedule's price beats that of the best of the ``untuned``."""
-    hardest = hardest_of(levels, metric)
-    if hardest is None:
+    """Fill in from how many tuning trials on a schedule's price beats that of the best of the ``untuned``.
+
+    ``priced`` is the place of the target that the prices are of.
+    """
+    if priced is None:
         return tuple(schedules)
-    times = [time for s in schedules if s.name in untuned and (time := s.reach[hardest].ert) is not None]
+    times = [time for s in schedules if s.name in untuned and (time := s.reach[priced].ert) is not None]
     if not times:
         return tuple(schedules)
     return tuple(
@@ -120,9 +121,8 @@ def with_break_even(
     )
 
 
-def hardest_of(levels: Sequence[float], metric: Metric) -> int | None:
-    """Return the place of the hardest level, None where there is none."""
-    if not levels:
-        return None
-    best = max if metric.higher_is_better else min
-    return best(range(len(levels)), key=lambda place: levels[place])
+def priced_target(contest: Contest, levels: Sequence[float]) -> int | None:
+    """Return the place of the hardest level that tuning runs were not stopped before, None without one."""
+    told = [place for place, level in enumerate(levels) if contest.tells(level, tuning=True)]
+    best = max if contest.metric.higher_is_better else min
+    return best(told, key=lambda place: levels[place], default=None)

@@ -91,11 +91,14 @@ def tuning_variances(
     objective: Objective,
     target: float,
     timing: Timing,
+    *,
+    told: bool = True,
 ) -> tuple[float, float] | None:
     """Return what ``pooled_luck`` needs of a schedule, from its own tuning and confirm trials.
 
     None where no winner was chosen. A tuning run that was ended early counts with the time that it ran: its
-    time to the target is known to be longer.
+    time to the target is known to be longer. Where tuning runs were stopped before they could reach this
+    target (not ``told``), the luck is taken to be as large as the variance between runs of the winner.
     """
     drawn = ranked(tune, objective)
     if len(drawn) < 2:
@@ -111,6 +114,8 @@ def tuning_variances(
     winner = confirm[0].params if confirm else drawn[0].params
     drawn.sort(key=lambda configuration: configuration.params != winner)
     between_runs = float(np.var(logs(confirm), ddof=1)) if len(confirm) > 1 else 0.0
+    if not told:
+        return between_runs, between_runs
     times = np.array([logs(configuration.trials).mean() for configuration in drawn])
     variances = np.array([between_runs / len(configuration.trials) for configuration in drawn])
     if len(confirm) > 1 and winner == drawn[0].params:

@@ -17,14 +17,22 @@ MAX_SEEDS: Final = 10_000
 
 
 def decide(
-    speedup: Speedup, p_adjusted: float | None, *, hits: int, reference_hits: int, runs: int, margin: float
+    speedup: Speedup,
+    p_adjusted: float | None,
+    *,
+    hits: int,
+    reference_hits: int,
+    runs: int,
+    margin: float,
+    p_equivalent: float | None = None,
 ) -> str:
     """Return the verdict on a schedule against the reference, by the first rule that applies.
 
     1. ``never``: no run of the schedule hit.
     2. ``inconclusive``: there is no interval.
     3. ``equivalent``: the whole interval is in [1 - margin, 1 / (1 - margin)] (the same limits if
-       the other is called the reference) and both hit in at least half of the ``runs``. It comes before
+       the other is called the reference), the adjusted p of a difference beyond the margin is at most 0.05
+       where there is one (over replicates), and both hit in at least half of the ``runs``. It comes before
        faster and slower: a difference known to be inside the margin is one that was declared not to
        matter. Where most runs miss, both restricted means sit at the horizon and their ratio near 1
        says nothing, therefore the second condition.
@@ -41,7 +49,8 @@ def decide(
     if speedup.ratio is None or speedup.low is None or speedup.high is None:
         return "inconclusive"
     mostly_hit = 2 * min(hits, reference_hits) >= runs
-    if mostly_hit and speedup.low >= 1 - margin and speedup.high <= 1 / (1 - margin):
+    inside = speedup.low >= 1 - margin and speedup.high <= 1 / (1 - margin)
+    if mostly_hit and inside and (p_equivalent is None or p_equivalent <= ALPHA):
         return "equivalent"
     if p_adjusted is not None and p_adjusted <= ALPHA:
         if speedup.low > 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from shlex import quote
 from typing import Any
 
 from lrstudy.analysis.contest import Contest
@@ -11,6 +12,7 @@ from lrstudy.analysis.range_tests import range_test_warnings, range_tests_of, se
 from lrstudy.analysis.summary import ScheduleSummary
 from lrstudy.analysis.tuning_checks import toss_up, toss_up_warnings, tuning_warnings
 from lrstudy.records import Phase, Status
+from lrstudy.rules.counting import counted
 
 
 def study_warnings(
@@ -29,7 +31,9 @@ def study_warnings(
         found += _hand_picked_warnings(study, info, schedule.best_params)
         if info.space and toss_up(tune, confirm, contest.objective):
             tossed.append(info.name)
+    found += _stopped_run_warnings(contest)
     found += unpaid_look_warnings(study)
+    found += _stopped_warnings(study, contest)
     found += toss_up_warnings(
         tossed, max((run.replicate for run in contest.runs[contest.reference]), default=1)
     )
@@ -51,6 +55,32 @@ def unpaid_look_warnings(study: Any) -> list[str]:
     listed = ", ".join(sorted(keys))
     sentence = f"This run was extended after it had begun ({listed}). If a verdict was read before, it was"
     return [f"{sentence} a look that the p-values do not allow for; they allow for looks between replicates."]
+
+
+def _stopped_run_warnings(contest: Contest) -> list[str]:
+    """Return a sentence if confirm runs were stopped at a target: on what is not known of them then."""
+    runs = [run for each in contest.runs.values() for run in each]
+    stopped = sum(run.place in contest.timing.stopped for run in runs)
+    if not stopped:
+        return []
+    said = f"{stopped} of {len(runs)} confirm runs were stopped once they had reached the targets"
+    return [f"{said}: best values and test values are those until then, and curves end with the first stop."]
+
+
+def _stopped_warnings(study: Any, contest: Contest) -> list[str]:
+    """Return a sentence on each compared schedule that was stopped by hand."""
+    found = []
+    for info in study.compared:
+        if info.name in study.stopped:
+            ended = sum(trial.schedule == info.name for trial in contest.columns.trials)
+            of = f"{ended} of {counted(sum(study.planned(info).values()), 'trial')}"
+            found.append(
+                f"{info.name}: stopped by hand after {of}. It gets no verdict, because p-values do not allow "
+                "for a stop that may depend on the results; the others are corrected as if it had been "
+                f"compared. To take it back: lrstudy stop RUN --schedule {quote(info.name)} --undo, then "
+                "lrstudy resume RUN."
+            )
+    return found
 
 
 def _hand_picked_warnings(study: Any, info: Any, winner: Mapping[str, Any]) -> list[str]:

@@ -95,5 +95,6 @@ LIPSCHITZ_LR: Final = Component(
     ),
     _LIPSCHITZ,
     measured=True,
+    open_ended=True,
     tuning_free=True,
 )

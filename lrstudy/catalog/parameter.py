@@ -83,9 +83,10 @@ class Parameter:
 class Component:
     """A component that a study file can name, with its parameters and its source.
 
-    The last four concern schedules. ``measured``: the rates depend on measurements in training, so they
-    are unknown before it. ``tuning_free``: its authors claim that nothing needs tuning.
-    ``replaces_optimizer``: it comes with its own optimizer. ``extra``: the optional dependency
+    The last five concern schedules. ``measured``: the rates depend on measurements in training, so they
+    are unknown before it. ``open_ended``: without a warm-up they do not depend on the length of the training,
+    so that a longer one begins as a shorter one does. ``tuning_free``: its authors claim that nothing needs
+    tuning. ``replaces_optimizer``: it comes with its own optimizer. ``extra``: the optional dependency
     group that it needs (``pip install lrstudy[extra]``).
     """
 
@@ -94,6 +95,7 @@ class Component:
     parameters: tuple[Parameter, ...] = ()
     source: str = ""
     measured: bool = False
+    open_ended: bool = False
     tuning_free: bool = False
     replaces_optimizer: bool = False
     extra: str | None = None

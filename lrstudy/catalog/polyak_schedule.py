@@ -32,4 +32,5 @@ POLYAK: Final = Component(
     ),
     "N. Loizou et al., Stochastic Polyak Step-size for SGD, arXiv 2002.10542",
     measured=True,
+    open_ended=True,
 )

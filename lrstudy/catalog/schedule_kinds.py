@@ -118,7 +118,7 @@ _ONE: Final = Component(
 
 
 _BUILT_IN: Final = (
-    Component("fixed", "The same rate from first to last step.", (LR, WARMUP_OVER)),
+    Component("fixed", "The same rate from first to last step.", (LR, WARMUP_OVER), open_ended=True),
     Component(
         "step",
         "The rate is multiplied by gamma at each milestone.",
@@ -172,6 +172,7 @@ _BUILT_IN: Final = (
             Parameter("gamma", "float", "Factor per epoch, in (0, 1]", 0.95, 0.0, 1.0, open_low=True),
             WARMUP_OVER,
         ),
+        open_ended=True,
     ),
     Component(
         "polynomial",
@@ -183,6 +184,7 @@ _BUILT_IN: Final = (
         "inverse-time",
         "lr/(1 + decay·t) at step t: the time decay of Keras.",
         (LR, Parameter("decay", "float", "Decay per step, at least 0", 1e-3, low=0.0), WARMUP_OVER),
+        open_ended=True,
     ),
     *DECAYS,
     Component(
@@ -201,6 +203,7 @@ _BUILT_IN: Final = (
             WARMUP_OVER,
         ),
         measured=True,
+        open_ended=True,
     ),
     LIPSCHITZ_LR,
     POLYAK,

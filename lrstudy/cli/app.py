@@ -12,10 +12,10 @@ from typing import Annotated, Any, Final, TypeVar
 import typer
 from typer.core import TyperGroup
 
-from lrstudy import __version__
 from lrstudy.cli.environment import check_folder
 from lrstudy.cli.output import print_error
 from lrstudy.errors import EXIT_INTERRUPTED, InputError, LrStudyError, Problem
+from lrstudy.version import __version__
 
 # The names of arguments and options whose value is a folder or URI of stores.
 _STORES: Final = frozenset(("run", "runs", "out"))

@@ -100,6 +100,20 @@ def trial_ids(context: typer.Context, incomplete: str) -> list[str]:
     return sorted(_beginning(incomplete, trials))
 
 
+def schedules_of_run(context: typer.Context, incomplete: str) -> list[str]:
+    """Return the schedules of the run that comes before on the command line."""
+    from lrstudy.errors import LrStudyError
+    from lrstudy.store import open_location
+    from lrstudy.store.reader import read_study
+
+    run = next((one for one in (context.params.get("run"), *context.args) if one is not None), None)
+    try:
+        study = None if run is None else read_study(open_location(run))
+    except (LrStudyError, OSError):
+        study = None
+    return [] if study is None else _beginning(incomplete, [one.name for one in study.compared])
+
+
 def _beginning(incomplete: str, names: Iterable[str]) -> list[str]:
     return [name for name in names if name.startswith(incomplete)]
 

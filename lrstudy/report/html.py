@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import re
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final
@@ -13,11 +14,11 @@ from typing import Any, Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from lrstudy import __version__
 from lrstudy.report.figures.model import Figure
 from lrstudy.report.plotly_data import rows_shown
 from lrstudy.report.style import Look
 from lrstudy.rules.counting import counted
+from lrstudy.version import __version__
 
 # Dash and marker of a schedule's key in the page, as SVG (a box of 34 by 14 around the marker).
 _DASH_ARRAYS: Final = {
@@ -41,21 +42,51 @@ _MARKER_PATHS: Final = {
 }
 
 
-def render(template: str, data: dict[str, Any], **content: Any) -> str:
-    """A page from a template: ``data`` is what its script draws, ``content`` what its markup shows."""
-    scripts = [_script(text) for text in (_plotly_bundle(), _part("plots.js"), _part("page.js"))]
+@dataclass(frozen=True, slots=True)
+class LiveBar:
+    """The line of a live page on its run: a ``kind`` (see ``live_page``), words, and the time of both.
+
+    The page asks ``every`` so many seconds for a later ``version``.
+    """
+
+    kind: str
+    words: str
+    at: str
+    version: int
+    every: float
+
+
+def render(template: str, data: dict[str, Any], live: LiveBar | None = None, **content: Any) -> str:
+    """Return a page from a template: ``data`` is what its script draws, ``content`` what its markup shows.
+
+    A ``live`` page has a line on its run, and a script that keeps the page current.
+    """
+    parts = ("plots.js", "page.js", *(("live.js",) if live else ()))
+    scripts = [_script(text) for text in (_plotly_bundle(), *map(_part, parts))]
     return (
         _environment()
         .get_template(template)
         .render(
+            layout="layout.html.j2",
             version=__version__,
             style=Markup(_part("page.css")),  # noqa: S704 - the package's own file
             scripts=scripts,
             script_hashes=[_hash(script) for script in scripts],
             data=_json(data),
+            live=live,
             **content,
         )
     )
+
+
+def render_body(template: str, live: LiveBar, **content: Any) -> str:
+    """Return the markup of a live page's body, without style, scripts and data."""
+    return _environment().get_template(template).render(layout="body.html.j2", live=live, **content)
+
+
+def title(study: str) -> str:
+    """Return a page's title."""
+    return f"{study} – learning-rate schedules compared"
 
 
 def key(name: str, look: Look) -> dict[str, str]:

@@ -19,7 +19,9 @@ _LINK: Final = re.compile(r"(https?|ftp|www)([:.])", re.IGNORECASE)
 def markdown(page: Page) -> str:
     """The page as GitHub-flavoured Markdown, ending in a newline."""
     lines = [f"# {plain(page.study)}", "", f"**{plain(page.headline)}**", ""]
-    lines += _paragraphs(page.also)
+    for sentence in page.also:
+        lines += ["".join(_code(text) if code else _words(text) for text, code in page.parts(sentence)), ""]
+    lines += _paragraphs(page.how)
     lines += [plain(" · ".join(page.conditions)), ""]
     for section in page.sections:
         lines += _section(section)
@@ -33,7 +35,11 @@ def plain(text: str) -> str:
     >>> plain("<b>a|b</b> $x$")
     '&lt;b&gt;a\\\\|b&lt;/b&gt; &#36;x&#36;'
     """
-    flat = " ".join(text.split())
+    return _words(" ".join(text.split()))
+
+
+def _words(text: str) -> str:
+    flat = re.sub(r"\s+", " ", text)
     for letter, entity in _ENTITIES.items():
         flat = flat.replace(letter, entity)
     # A code host turns bare addresses into links; a zero-width entity keeps them text.
@@ -41,10 +47,23 @@ def plain(text: str) -> str:
     return _ESCAPED.sub(r"\\\1", flat)
 
 
+def _code(text: str) -> str:
+    """Return a text as a code span; one with backticks is fenced by more of them."""
+    fence = _fence(text, 1)
+    space = " " if "`" in text else ""
+    return f"{fence}{space}{text}{space}{fence}"
+
+
+def _fence(text: str, least: int) -> str:
+    return "`" * max(least, 1 + max((len(run) for run in re.findall(r"`+", text)), default=0))
+
+
 def _section(section: Section) -> list[str]:
     lines = [f"## {plain(section.title)}", "", *_paragraphs(section.intro)]
     for table in section.tables:
         lines += _table(table)
+    for data in section.data:
+        lines += [_link(data.title, data.key), ""] if data.table.rows else []
     for figure in section.figures:
         lines += _figure(figure)
     lines += [f"- {plain(item)}" for item in section.items]
@@ -52,7 +71,7 @@ def _section(section: Section) -> list[str]:
     if section.items or section.facts:
         lines.append("")
     if section.verbatim:
-        fence = "`" * max(3, 1 + max((len(run) for run in re.findall(r"`+", section.verbatim)), default=0))
+        fence = _fence(section.verbatim, 3)
         summary = f"<details><summary>{plain(section.verbatim_title)}</summary>"
         lines += [summary, "", f"{fence}json", *section.verbatim.splitlines(), fence, "", "</details>", ""]
     return lines
@@ -89,5 +108,9 @@ def _figure(figure: Figure) -> list[str]:
     if figure.reading:
         lines += [f"<sub>{plain(figure.reading)}</sub>", ""]
     if figure.table.rows:
-        lines += [f"Numbers: [tables/{figure.key}.csv](tables/{figure.key}.csv)", ""]
+        lines += [_link("Numbers", figure.key), ""]
     return lines
+
+
+def _link(title: str, key: str) -> str:
+    return f"{plain(title)}: [tables/{key}.csv](tables/{key}.csv)"

@@ -5,9 +5,10 @@ The page and ``report.md`` are two renderings of the same content. All text is p
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from lrstudy.report.figures.model import Figure
+from lrstudy.report.figures.model import Figure, Table
+from lrstudy.report.text import NO_VALUE
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,32 @@ class NumberTable:
     groups: tuple[Group, ...]
     notes: tuple[str, ...] = ()
 
+    @property
+    def key(self) -> str:
+        """The name of the table's file, without a suffix."""
+        return self.title.lower().replace(" ", "-")
+
+    def without_empty_columns(self) -> NumberTable:
+        """Return the table without the columns that hold nothing but dashes."""
+        rows = [row for group in self.groups for row in group.rows]
+        kept = [
+            at for at in range(len(self.columns)) if not rows or any(row[at].text != NO_VALUE for row in rows)
+        ]
+        groups = tuple(
+            replace(group, rows=tuple(tuple(row[at] for at in kept) for row in group.rows))
+            for group in self.groups
+        )
+        return replace(self, columns=tuple(self.columns[at] for at in kept), groups=groups)
+
+
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """Rows that are not shown: ``tables/KEY.csv``, with the words before the link to it."""
+
+    key: str
+    title: str
+    table: Table
+
 
 @dataclass(frozen=True, slots=True)
 class Section:
@@ -58,6 +85,7 @@ class Section:
     title: str
     intro: tuple[str, ...] = ()
     tables: tuple[NumberTable, ...] = ()
+    data: tuple[DataFile, ...] = ()
     figures: tuple[Figure, ...] = ()
     items: tuple[str, ...] = ()
     facts: tuple[tuple[str, str], ...] = ()
@@ -67,7 +95,11 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A whole report: the verdict in a sentence first, its conditions, then the sections."""
+    """A whole report: the verdict in a sentence first, its conditions, then the sections.
+
+    ``also`` are further sentences beside the verdict, ``how`` those that explain how it was reached.
+    ``command`` is the command line that a sentence of ``also`` names, shown as code; or empty.
+    """
 
     study: str
     headline: str
@@ -75,8 +107,32 @@ class Page:
     also: tuple[str, ...]
     sections: tuple[Section, ...]
     closing: str
+    how: tuple[str, ...] = ()
+    command: str = ""
+
+    def __post_init__(self) -> None:
+        shown = tuple(
+            replace(one, tables=tuple(table.without_empty_columns() for table in one.tables))
+            for one in self.sections
+        )
+        object.__setattr__(self, "sections", shown)
+
+    @property
+    def tables(self) -> dict[str, NumberTable]:
+        """All tables by a name for their file, in the order of the page."""
+        return {table.key: table for section in self.sections for table in section.tables}
+
+    def parts(self, sentence: str) -> tuple[tuple[str, bool], ...]:
+        """Return the parts of a sentence, each with True if it is shown as code."""
+        before, command, after = sentence.partition(self.command) if self.command else (sentence, "", "")
+        return tuple(part for part in ((before, False), (command, True), (after, False)) if part[0])
 
     @property
     def figures(self) -> tuple[Figure, ...]:
         """All figures in the order of the page."""
         return tuple(figure for section in self.sections for figure in section.figures)
+
+    @property
+    def data(self) -> tuple[DataFile, ...]:
+        """The files of numbers that belong to no figure, in the order of the page."""
+        return tuple(data for section in self.sections for data in section.data)

@@ -212,6 +212,7 @@ def share_interval(metric: Metric, low: float | None, high: float | None) -> str
         return NO_VALUE
     if not metric.is_share:
         return interval(low, high)
+    low, high = max(low, 0.0), min(high, 1.0)  # a mean of shares is a share
     return f"{interval(100 * low, 100 * high)}%"
 
 

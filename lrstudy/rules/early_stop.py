@@ -31,15 +31,11 @@ class EarlyStop:
 
     @classmethod
     def of(cls, study: Study, phase: Phase, cap: float | None) -> EarlyStop | None:
-        """Return the rule for a trial of this phase; None if it trains to the end of its budget.
-
-        A tuning run has told all once it is at the primary target; others once they are at the hardest.
-        """
-        goal = study.goal
-        tuning = phase in (Phase.TUNE, Phase.SELECT)
-        stops = goal.stop == "all" or (goal.stop == "tune" and tuning)
-        arrival = goal.objective.arrival if tuning else goal.last_arrival
-        return cls(goal, arrival, cap) if stops and arrival and phase is not Phase.RANGE_TEST else None
+        """Return the rule for a trial of this phase; None if it trains to the end of its budget."""
+        if phase is Phase.RANGE_TEST:
+            return None
+        arrival = study.goal.stop_at(tuning=phase in (Phase.TUNE, Phase.SELECT))
+        return None if arrival is None else cls(study.goal, arrival, cap)
 
     def after(self, rows: Sequence[EvaluationRecord]) -> Status | None:
         """Return the status with which a run with these evaluations ends now; None: it continues."""

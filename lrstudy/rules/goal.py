@@ -65,6 +65,22 @@ class Goal:
             return None
         return Arrival(self.metric, hardest_of(self.targets, self.metric), self.stay)
 
+    def stop_at(self, *, tuning: bool) -> Arrival | None:
+        """Return the arrival at which runs of tuning, or confirm runs, end; None: they train to their end.
+
+        A tuning run has told all once it is at the primary target; others once they are at the hardest.
+        """
+        if tuning:
+            return None if self.stop == "never" else self.objective.arrival
+        return self.last_arrival if self.stop == "all" else None
+
+    def tells(self, metric: Metric, target: float, stay: int, *, tuning: bool) -> bool:
+        """Return True if runs were not stopped before it was known whether they arrive at a target."""
+        end = self.stop_at(tuning=tuning)
+        if end is None:
+            return True
+        return metric == end.metric and stay <= end.stay and metric.reaches(end.target, target)
+
     @property
     def times_matter(self) -> bool:
         """Return True if times to the targets decide trials: which configuration wins, or when one ends."""

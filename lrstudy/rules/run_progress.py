@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lrstudy.records import Phase, Status, TrialRecord
@@ -11,7 +11,10 @@ from lrstudy.rules.objective import Objective
 
 @dataclass(slots=True)
 class ScheduleProgress:
-    """One schedule's trials: ended and planned by phase, lost ones by cause, and the best value so far."""
+    """One schedule's trials: ended and planned by phase, lost ones by cause, and the best value so far.
+
+    ``epochs`` and ``steps`` are those of the ended trials together.
+    """
 
     schedule: str
     tune_planned: int
@@ -26,6 +29,9 @@ class ScheduleProgress:
     range_tests_planned: int = 0
     select: int = 0
     select_planned: int = 0
+    stopped: bool = False
+    epochs: float = 0.0
+    steps: int = 0
 
     @classmethod
     def of(cls, schedule: str, planned: Mapping[Phase, int]) -> ScheduleProgress:
@@ -54,6 +60,14 @@ class ScheduleProgress:
         self.pruned += record.status is Status.PRUNED
         self.diverged += record.status is Status.DIVERGED
         self.failed += record.status is Status.FAILED
+        self.epochs += record.epochs_run or 0.0
+        self.steps += record.steps_run or 0
+
+    def stop(self) -> None:
+        """Plan no more than what has ended: the schedule was stopped by hand."""
+        self.stopped = True
+        self.range_tests_planned, self.tune_planned = self.range_tests, self.tune
+        self.select_planned, self.confirm_planned = self.select, self.confirm
 
     def change(self, phase: Phase, planned: int, ended: int) -> None:
         """Add to the planned and the ended runs after a search, once it is known which they are."""
@@ -101,11 +115,15 @@ class Progress:
     """The progress of a study.
 
     ``underway`` is, for each phase, the trials that were evaluated and have not ended, and the trials' worth
-    of work that their training is.
+    of work that their training is. ``trained`` are the epochs (or steps, the study's ``clock``) of all trials
+    so far, ``bests`` the best values of the metric so far, by schedule.
     """
 
     schedules: tuple[ScheduleProgress, ...]
     underway: Mapping[Phase, tuple[int, float]] = field(default_factory=dict)
+    clock: str = "epochs"
+    trained: float = 0.0
+    bests: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     @property
     def finished(self) -> int:
@@ -134,11 +152,12 @@ def progress_of(
     objective: Objective,
     *,
     imported: bool = False,
+    stopped: Collection[str] = (),
 ) -> tuple[ScheduleProgress, ...]:
     """Return the progress of each schedule from the records of its trials.
 
     ``imported``: they are recorded histories. These are all that is planned, also where the numbers of seeds
-    differ, and the best value is that of any phase.
+    differ, and the best value is that of any phase. Of ``stopped`` schedules only what has ended is planned.
     """
     rows = {schedule: ScheduleProgress.of(schedule, phases) for schedule, phases in planned.items()}
     for record in records:
@@ -146,6 +165,8 @@ def progress_of(
         row.add(record)
         if (record.phase is Phase.TUNE or imported) and record.objective is not None:
             row.compare(record.objective, objective)
+    for name in rows.keys() & stopped:
+        rows[name].stop()
     for row in rows.values() if imported else ():
         row.confirm_planned = row.confirm
     return tuple(rows.values())

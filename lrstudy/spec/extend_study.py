@@ -6,8 +6,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from lrstudy.catalog.schedule_kinds import SCHEDULES
 from lrstudy.errors import InputError, Problem
+from lrstudy.rules.counting import counted
 from lrstudy.rules.extension import NUMBERS, Extension
+from lrstudy.spec.hyperparameters import is_of_task
 from lrstudy.spec.load import load_study, restore_study
 from lrstudy.spec.models import ScheduleSpec, Study
 
@@ -82,15 +85,34 @@ def _design_problems(study: Study, extension: Extension, run: str) -> Iterator[P
         message = f"has no effect: no schedule of {run} has a search space"
         yield Problem(_PLACE, "--trials", message, "Leave it out.", extension.trials)
     if extension.epochs is not None:
-        message = (
-            f"cannot be changed in {run}: most schedules depend on the length of a trial, so that no trial "
-            "would stay as it is"
-        )
-        remedy = (
-            f"Start a second run and compare the two: lrstudy run STUDY --set task.epochs={extension.epochs} "
-            "--set name=NAME; lrstudy compare."
-        )
-        yield Problem(_PLACE, "--epochs", message, remedy, extension.epochs)
+        yield _length_problem(study, extension.epochs, run)
+
+
+def _length_problem(study: Study, epochs: int, run: str) -> Problem:
+    """The problem of another length: no trial would be as it is in a study planned so from the start."""
+    bound = [spec.name for spec in study.schedules if spec.length is None and not _is_open_ended(spec)]
+    rates = f"the rates of {', '.join(bound)} depend on it, " if bound else ""
+    trials = counted(study.all_trials, "trial")
+    message = (
+        f"cannot change the length of trials in {run}: {rates}winners were chosen in trainings of "
+        f"{study.length} {study.clock}, and ended trials have no checkpoint to continue from"
+    )
+    remedy = (
+        f"Start a second run, of {trials}, and compare the two: lrstudy run STUDY --set task.epochs={epochs} "
+        f"--set name=NAME; lrstudy compare. For the length that a target needs, train both lengths in one "
+        f"study: --set 'task.lengths=[{study.length}, {epochs}]'."
+    )
+    return Problem(_PLACE, "--epochs", message, remedy, epochs)
+
+
+def _is_open_ended(spec: ScheduleSpec) -> bool:
+    """Return True if a schedule's rates are known not to depend on the length of the training."""
+    kind = SCHEDULES.get(spec.kind)
+    if kind is None or not kind.open_ended or spec.fixed.get("warmup") or "warmup" in spec.space:
+        return False
+    # Options that move between two values do so over fractions of the training.
+    own = (name for name in (*spec.fixed, *spec.space) if not is_of_task(name))
+    return all(kind.parameter(name) is not None for name in own)
 
 
 def _read_schedule(word: str, present: Mapping[str, Any]) -> tuple[ScheduleSpec, Study]:

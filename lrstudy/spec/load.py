@@ -7,14 +7,12 @@ import copy
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from lrstudy.errors import NO_VALUE, InputError, Problem, StudyFileError, did_you_mean
+from lrstudy.errors import Problem, StudyFileError, did_you_mean
 from lrstudy.safe_text import can_be_encoded
 from lrstudy.spec.checks import (
     check_clock,
@@ -46,6 +44,7 @@ from lrstudy.spec.models import (
 from lrstudy.spec.overrides import apply_overrides
 from lrstudy.spec.schedule_tables import ScheduleReader, schedule_tables
 from lrstudy.spec.space import Trouble
+from lrstudy.spec.study_file_lines import problem_of
 from lrstudy.spec.validation_errors import section_problems
 from lrstudy.spec.verdict_settings import complete_budget, complete_target
 
@@ -110,7 +109,7 @@ def parse_study(raw: Mapping[str, Any], where: str, overrides: Sequence[str] = (
     """
     data = copy.deepcopy(dict(raw))
     problems = apply_overrides(data, overrides)
-    if broken := [_problem(where, trouble, text) for trouble in _unreadable_troubles(data)]:
+    if broken := [problem_of(where, trouble, text) for trouble in _unreadable_troubles(data)]:
         raise StudyFileError(broken)  # nothing else can be said of such a text
     sections: dict[str, Any] = {}
     troubles = [*_top_level_troubles(data)]
@@ -161,7 +160,7 @@ def parse_study(raw: Mapping[str, Any], where: str, overrides: Sequence[str] = (
     if "budget" in sections:
         sections["budget"] = budget_of_lengths(sections["budget"], task, troubles)
         sections["budget"] = complete_budget(sections["budget"], sections.get("target"), troubles)
-    problems += [_problem(where, trouble, text) for trouble in troubles]
+    problems += [problem_of(where, trouble, text) for trouble in troubles]
     if problems:
         raise StudyFileError(problems)
     complete: tuple[ScheduleSpec, ...] = tuple(schedules)
@@ -190,44 +189,11 @@ def _restored(entry: Mapping[str, Any]) -> dict[str, Any]:
     return table | ({"optimizer": entry["optimizer"]} if "optimizer" in entry else {})
 
 
-def locate(problem: Problem, path: Path) -> Problem:
-    """Return a problem of a study's parts with its study file, key and line, where it has them.
-
-    Such a problem's ``where`` is ``"task"``, ``"study"`` or ``"schedules.NAME"``.
-    """
-    section = "" if problem.where == "study" else problem.where
-    if section and section.partition(".")[0] not in ("task", "schedules"):
-        return problem
-    key = ".".join(filter(None, (section, problem.key)))
-    text = path.read_text(encoding="utf-8", errors="replace")
-    line = _line_of(key, text)
-    if line is None and section.startswith("schedules."):  # a method, then
-        method = key.replace("schedules.", "methods.", 1)
-        line = _line_of(method, text)
-        key = key if line is None else method
-    return replace(problem, where=str(path), key=key, line=line)
-
-
-@contextmanager
-def located_in(path: Path) -> Iterator[None]:
-    """Let problems of a study's parts that are raised in the block name their place in the study file."""
-    try:
-        yield
-    except InputError as error:
-        raise type(error)(locate(problem, path) for problem in error.problems) from error
-
-
 def _without_null(value: Any) -> Any:
     """TOML has no null: what JSON says with one is left out."""
     if isinstance(value, dict):
         return {key: _without_null(inner) for key, inner in value.items() if inner is not None}
     return value
-
-
-def _problem(where: str, trouble: Trouble, text: str) -> Problem:
-    value = NO_VALUE if trouble.value is None else trouble.value  # TOML has no null: None is "not there"
-    line = _line_of(trouble.key, text)
-    return Problem(where, trouble.key, trouble.message, trouble.remedy, value, line=line)
 
 
 def _unreadable_troubles(value: Any, key: str = "") -> Iterator[Trouble]:
@@ -280,23 +246,3 @@ def _syntax_problem(where: str, error: tomllib.TOMLDecodeError) -> Problem:
 
 def _column(match: re.Match[str]) -> str:
     return f" (column {match[2]})" if match[2] else " (at the end of the file)"
-
-
-def _line_of(key: str, text: str) -> int | None:
-    """The line of a dotted key, found by its table's header and its own name."""
-    path = re.sub(r"\[\d+\]", "", key).split(".")
-    table: list[str] = []
-    best: tuple[int, int] | None = None
-    for number, line in enumerate(text.splitlines(), start=1):
-        header = re.match(r"\s*\[+\s*([^\[\]]+?)\s*\]+\s*(#.*)?$", line)
-        if header:
-            table = [part.strip().strip("\"'") for part in header[1].split(".")]
-            here = table
-        else:
-            assignment = re.match(r"\s*([\w.\-\"']+)\s*=", line)
-            if not assignment:
-                continue
-            here = table + [part.strip("\"'") for part in assignment[1].split(".")]
-        if here == path[: len(here)] and (best is None or len(here) > best[0]):
-            best = (len(here), number)
-    return best[1] if best else None

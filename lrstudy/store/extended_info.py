@@ -53,7 +53,7 @@ def completed_replicates(study: StudyInfo, records: Iterable[TrialRecord]) -> in
         if record.phase is Phase.CONFIRM:
             key = (record.schedule, record.replicate)
             ended[key] = ended.get(key, 0) + 1
-    names = [schedule.name for schedule in study.schedules]
+    names = [schedule.name for schedule in study.schedules if schedule.name not in study.stopped]
     number = 0
     while all(ended.get((name, number + 1), 0) >= study.confirm_seeds for name in names):
         number += 1

@@ -280,11 +280,20 @@ def _holds(beat: bytes) -> bool:
         return False
 
 
-def lease_holder(folder: Location) -> str | None:
-    """Return the driver that writes in a folder, in words; None where none is, or only dead ones."""
-    claims = folder / FOLDER
-    watch = _Watch(claims, Timing())
-    for name in (n.removesuffix(_CLAIM) for n in claims.names() if n.endswith(_CLAIM)):
-        if watch.look(name) is not Sight.DEAD:
-            return watch.described(name)
-    return None
+class LeaseWatch:
+    """The driver that writes in a folder, from several looks.
+
+    A driver on another machine whose beat does not change between the looks counts as dead after
+    ``timing.lease`` seconds.
+    """
+
+    def __init__(self, folder: Location, timing: Timing | None = None) -> None:
+        self._claims = folder / FOLDER
+        self._watch = _Watch(self._claims, timing or Timing())
+
+    def holder(self) -> str | None:
+        """Return the driver that writes now, in words; None if none does, or only dead ones."""
+        for name in (n.removesuffix(_CLAIM) for n in self._claims.names() if n.endswith(_CLAIM)):
+            if self._watch.look(name) is not Sight.DEAD:
+                return self._watch.described(name)
+        return None

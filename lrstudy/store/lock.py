@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final, Protocol
 
-from lrstudy.store.lease import LeaseLock, lease_holder
+from lrstudy.store.lease import LeaseLock, LeaseWatch, Timing
 from lrstudy.store.location import Location
 from lrstudy.store.store_errors import store_error, writing
 
@@ -53,9 +53,20 @@ def lock_folder(folder: Location) -> WriterLock:
 
 def holder_of(folder: Location) -> str | None:
     """Return the process that writes in a folder, in words; None where none is known to."""
-    if folder.local is not None and (holder := _kernel_holder(folder.local)):
-        return holder
-    return lease_holder(folder)
+    return WriterWatch(folder).holder()
+
+
+class WriterWatch:
+    """The process that writes in a folder, from several looks (``LeaseWatch``)."""
+
+    def __init__(self, folder: Location, timing: Timing | None = None) -> None:
+        self._folder, self._lease = folder, LeaseWatch(folder, timing)
+
+    def holder(self) -> str | None:
+        """Return the process that writes now, in words; None where none is known to."""
+        if self._folder.local is not None and (holder := _kernel_holder(self._folder.local)):
+            return holder
+        return self._lease.holder()
 
 
 class FolderLock:

@@ -13,6 +13,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
+from pyarrow.fs import FileSelector
 
 from lrstudy.errors import InputError, Problem, StoreError, did_you_mean
 from lrstudy.records import EvaluationRecord, TrialRecord
@@ -20,6 +21,7 @@ from lrstudy.store import table_schema
 from lrstudy.store.ended import EndedEvaluations
 from lrstudy.store.footers import footer_problems
 from lrstudy.store.location import Location, open_location
+from lrstudy.store.store_errors import reading
 from lrstudy.store.study_info import STUDY_FILE, StudyInfo
 from lrstudy.store.table_files import narrowed, read_table_file, table_files
 from lrstudy.store.tally import doubled_trials, rows_problem
@@ -115,6 +117,18 @@ class Store:
     def refreshed(self) -> Store:
         """The store as it is now."""
         return open_store(self.location)
+
+    def fingerprint(self) -> frozenset[tuple[str, int, int]]:
+        """The store's files with their sizes and times, as they are now: equal while none has changed."""
+        files, folders = self.location.filesystem, (self.location, self.location / "trials")
+        with reading(self.location.shown):
+            infos = [
+                info
+                for folder in folders
+                for info in files.get_file_info(FileSelector(folder.path, allow_not_found=True))
+            ]
+        kept = (STUDY_FILE, ".parquet")
+        return frozenset((info.path, info.size, info.mtime_ns) for info in infos if info.path.endswith(kept))
 
     def _known(self, table: str, columns: Sequence[str] | None) -> list[str]:
         known = self.schema(table).names

@@ -78,6 +78,9 @@ def _deeper_faults(data: Mapping[str, Any]) -> list[tuple[str, str]]:
         faults.append(("history", "is not a list of extensions"))
     if not isinstance(data.get("fingerprints", {}), dict):
         faults.append(("fingerprints", "has the wrong type"))
+    stopped = data.get("stopped", {})
+    if not isinstance(stopped, dict) or not all(isinstance(entry, dict) for entry in stopped.values()):
+        faults.append(("stopped", "is not a table of schedules"))
     try:
         datetime.fromisoformat(data["created_at"])
     except ValueError:

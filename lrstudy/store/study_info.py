@@ -61,7 +61,8 @@ class StudyInfo:
     (and a user's own model) that it was started with from others; older stores have none. ``looks`` are those
     at a study that is run until it is decided, or that was extended (``rules.looks``). ``history`` has an
     entry for each extension (``store.extended_info``). ``judged`` names the ``metric`` that the study is
-    judged by, if that is no longer the one that it was tuned for.
+    judged by, if that is no longer the one that it was tuned for. ``stopped`` has an entry for each schedule
+    that was stopped by hand (``store.stopped_schedules``).
     """
 
     name: str
@@ -79,6 +80,7 @@ class StudyInfo:
     looks: list[dict[str, Any]] = field(default_factory=list)
     history: list[dict[str, Any]] = field(default_factory=list)
     judged: dict[str, Any] = field(default_factory=dict)
+    stopped: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def spec_hashes(self) -> tuple[str, ...]:

@@ -161,9 +161,13 @@ class StoreWriter:
 
     def note_looks(self, looks: Sequence[Look]) -> None:
         """Keep the looks at the study so far in ``study.json``."""
-        self.study = replace(self.study, looks=[look.to_json() for look in looks])
+        self.rewrite(replace(self.study, looks=[look.to_json() for look in looks]))
+
+    def rewrite(self, study: StudyInfo) -> None:
+        """Put another description of the study into ``study.json``."""
+        self.study = study
         self._lock.check()
-        (self.location / STUDY_FILE).write(self.study.to_json().encode())
+        (self.location / STUDY_FILE).write(study.to_json().encode())
 
     def flush(self) -> None:
         """Write what waits. Evaluations first: a trial's row says that its evaluations are all there."""

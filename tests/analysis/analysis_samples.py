@@ -38,6 +38,7 @@ class Sample:
     budget: dict[str, Any] = field(default_factory=dict)
     looks: list[dict[str, Any]] = field(default_factory=list)
     target: dict[str, Any] = field(default_factory=dict)
+    stopped: dict[str, dict[str, Any]] = field(default_factory=dict)
     trial_rows: list[dict[str, Any]] = field(default_factory=list)
     epoch_rows: list[dict[str, Any]] = field(default_factory=list)
 
@@ -50,7 +51,8 @@ class Sample:
             | self.target,
             "schedules": {n: {"kind": n, "fixed": {}, "space": s} for n, s in self.spaces.items()},
         }
-        return StudyInfo(self.name, spec, "hash", 0, created_at=BEGIN, lanes=self.lanes, looks=self.looks)
+        more = {"lanes": self.lanes, "looks": self.looks, "stopped": self.stopped}
+        return StudyInfo(self.name, spec, "hash", 0, created_at=BEGIN, **more)
 
     def trials(self) -> Any:
         return pa.Table.from_pylist(self.trial_rows, schema=TRIALS_SCHEMA)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
-from analysis_samples import Sample
+from analysis_samples import LR, Sample
 
 from lrstudy.analysis import analyse
 from lrstudy.analysis.summary import Summary
+from lrstudy.report.sections.headline import headline
 from lrstudy.store import StudyInfo
 
 SEEDS = 8
@@ -108,3 +110,79 @@ def test_the_lengths_are_in_the_summary_for_programs(summary: Summary) -> None:
     assert [one["verdict"] for one in data["targets"][0]["schedules"]] == ["reference", "faster"]
     one = Lengths({"fixed": {}, "cosine": {}}).add("fixed", [0.5, 0.9]).add("cosine", [0.5, 0.9])
     assert json.loads(analyse(one).to_json())["by_length"] is None
+
+
+def near(*, tuned: bool = False) -> Lengths:
+    """A schedule whose runs end a little higher than the reference's, by less than seeds vary."""
+    made = sample({"fixed": ENDS["fixed"], "near": {n: end + 0.01 for n, end in ENDS["fixed"].items()}})
+    spread = {row["trial_id"]: (7 * place) % 5 - 2 for place, row in enumerate(made.trial_rows)}
+    for row in made.epoch_rows:
+        row["val_accuracy"] += 0.015 * spread[row["trial_id"]] * (row["val_accuracy"] > 0.5)
+    if tuned:
+        made.spaces = {name: {"lr": LR} for name in made.spaces}
+    for name in made.spaces:
+        for lr in (0.1, 0.2) if tuned else (0.1,):
+            made.add(name, [0.5], phase="tune", params={"lr": lr})
+    made.budget = {"trials": 2 if tuned else 1}
+    return made
+
+
+def test_the_sentence_and_the_verdict_are_on_the_primary_target() -> None:
+    made = sample(ENDS)
+    made.targets, made.target = [0.92, 0.96], {"primary": 0.92}
+    found = analyse(made)
+    assert found.by_length is not None
+    assert found.targets[found.by_length.primary] == 0.92
+    assert found.primary == found.by_length.primary
+    assert "To end at 92% validation accuracy" in headline(found)
+
+
+def test_an_open_length_has_a_next_step_that_counts_the_runs_of_all_lengths() -> None:
+    step = analyse(near()).next_step
+    assert step is not None
+    assert (step.open, step.what) == (("near",), "confirm_seeds")
+    more = (step.value or 0) - SEEDS
+    assert (step.trials, step.time) == (6 * more, 2 * (10 + 20 + 40) * more)
+    assert step.chances["near"] >= 0.5
+
+
+def test_one_tuning_at_each_length_leads_to_more_tunings_without_a_chance() -> None:
+    step = analyse(near(tuned=True)).next_step
+    assert step is not None
+    assert (step.what, step.value, step.one_tuning) == ("replicates", 8, True)
+    # 7 more tunings at each length: 2 tuning trials of an epoch, and the confirm runs.
+    assert step.trials == 7 * 6 * (2 + SEEDS)
+    assert step.chances == {}
+
+
+def replicated(looks: list[dict[str, Any]] | None = None) -> Lengths:
+    """The runs of ``near`` as replicates with one run each."""
+    made = near(tuned=True)
+    made.confirm_seeds, made.budget = 1, {"trials": 2, "replicates": SEEDS}
+    for row in made.trial_rows:
+        if row["phase"] == "confirm":
+            row["replicate"] = 1 + row["seed"] % 100
+    tune = [row for row in made.trial_rows if row["phase"] == "tune"]
+    for number in range(2, SEEDS + 1):
+        for row in tune:
+            made.add(row["schedule"], [0.5], phase="tune", params={"lr": 0.1 + number}, replicate=number)
+    made.looks = looks or []
+    return made
+
+
+def test_several_tunings_are_extended_by_tunings_of_all_schedules_at_all_lengths() -> None:
+    step = analyse(replicated()).next_step
+    assert step is not None
+    assert step.what == "replicates"
+    assert step.trials == ((step.value or 0) - SEEDS) * 6 * 3
+
+
+def test_a_look_before_an_extension_is_paid_for() -> None:
+    def p_value(made: Lengths) -> float:
+        found = analyse(made).by_length
+        assert found is not None
+        assert found.verdicts[0][1].p_value is not None
+        return found.verdicts[0][1].p_value
+
+    look = {"replicates": 4, "open": ["near"], "then": 4}
+    assert p_value(replicated([look])) > p_value(replicated())

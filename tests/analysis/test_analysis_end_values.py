@@ -14,7 +14,7 @@ from scipy import stats
 from lrstudy.analysis import analyse
 from lrstudy.analysis.end_values import EndDifference, decide_end, end_difference
 from lrstudy.analysis.intervals import Interval
-from lrstudy.analysis.results import EndValue
+from lrstudy.analysis.results import EndValue, RunEnd
 from lrstudy.rules.metrics import METRICS
 
 ACCURACY, LOSS = METRICS["val_accuracy"], METRICS["val_loss"]
@@ -150,6 +150,21 @@ def test_a_reference_that_was_stopped_leaves_every_verdict_unknown() -> None:
     sample.add("fixed", [0.5, 0.99], seed=6)
     found = by_name(sample)
     assert [found[name].verdict for name in ("fixed", "cosine")] == ["reference", "unknown"]
+
+
+def test_every_run_is_listed_with_its_value_or_why_it_has_none() -> None:
+    sample = ending({"fixed": [0.5, 0.75], "cosine": [NAN, 0.625]})
+    sample.add("early", [0.5, 0.99], seed=7)
+    sample.spaces["early"] = {}
+    end = analyse(sample).end
+    assert end is not None
+    assert end.runs == (
+        RunEnd("fixed", 1, 0, "whole", 0.5),
+        RunEnd("fixed", 1, 1, "whole", 0.75),
+        RunEnd("cosine", 1, 0, "diverged", None),
+        RunEnd("cosine", 1, 1, "whole", 0.625),
+        RunEnd("early", 1, 7, "short", None),
+    )
 
 
 def test_the_end_is_in_the_summary_for_programs() -> None:

@@ -75,4 +75,6 @@ def test_the_chance_to_decide_is_that_of_simulated_last_looks() -> None:
 def test_a_small_spread_leaves_a_chance_of_equivalence() -> None:
     hopeless = chance_to_decide(0.0, 0.1, 20, 0.5, 0.01, margin=0.0)
     assert hopeless < 0.05
-    assert chance_to_decide(0.0, 0.02, 20, 0.5, 0.01, margin=0.05) > 0.85
+    assert chance_to_decide(0.0, 0.02, 20, 0.5, 0.05, margin=0.05) > 0.85
+    # The test of equivalence has the level of the other.
+    assert 0.6 < chance_to_decide(0.0, 0.02, 20, 0.5, 0.01, margin=0.05) < 0.7

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -227,7 +227,7 @@ def _replicated(draw: Draw, design: Design) -> tuple[list[Speedup], list[str], l
         kept = Replicates(whole.names, whole.numbers, logs, early).until(size)
         hits = np.array([(row <= draw.length).sum() for row in draw.confirm[:, :size]])
         found = {
-            name: replicated_speedup(kept, name, looks, 0.95, hit=bool(hits[0] or hits[row]))
+            name: replicated_speedup(kept, name, looks, 0.95, hit=bool(hits[0] or hits[row]), margin=MARGIN)
             for row, name in enumerate(names, start=1)
         }
         adjusted = holm([one.p_value for one in found.values()])
@@ -250,6 +250,7 @@ def _replicated(draw: Draw, design: Design) -> tuple[list[Speedup], list[str], l
 
 def _verdicts(found: Sequence[Speedup], hits: Array, runs: int, share: float) -> list[str]:
     adjusted = holm([one.p_value for one in found])
+    equal = holm([one.equivalence_p for one in found])
     return [
         decide(
             one,
@@ -258,8 +259,9 @@ def _verdicts(found: Sequence[Speedup], hits: Array, runs: int, share: float) ->
             reference_hits=int(hits[0]),
             runs=runs,
             margin=MARGIN,
+            p_equivalent=None if q is None else min(1.0, q / share),
         )
-        for row, (one, p) in enumerate(zip(found, adjusted, strict=True), start=1)
+        for row, (one, p, q) in enumerate(zip(found, adjusted, equal, strict=True), start=1)
     ]
 
 
@@ -273,3 +275,38 @@ def simulate(world: World, design: Design, factors: Sequence[float], studies: in
         draw = world.draw(rng, design.most or design.replicates, design.seeds, speeds)
         tally.add(*design.judge(draw), truth, factors)
     return tally
+
+
+def called_equivalent(
+    spread: float, effect: float, looks: Sequence[int], studies: int, seed: int
+) -> tuple[float, float, float, float]:
+    """Return percentages of studies and of schedules that are called equivalent at any look.
+
+    The first two are by the interval alone, the others by the verdict, which is corrected.
+    ``spread`` is the standard deviation of a replicate's difference, ``effect`` its mean, of four schedules.
+    """
+    rng = np.random.default_rng([seed, round(1000 * spread), round(1000 * effect), *looks])
+    names = ("reference", *map(str, range(1, 5)))
+    hits = np.full(len(names), 1)
+    called = np.zeros((2, studies, len(names) - 1), dtype=bool)
+    for study in range(studies):
+        logs = spread / math.sqrt(2) * rng.standard_normal((len(names), looks[-1]))
+        logs[0] += effect
+        whole = Replicates(names, tuple(range(1, looks[-1] + 1)), logs, logs - 1e-6)
+        for size in looks:
+            table = whole.until(size)
+            found = [
+                replicated_speedup(table, name, tuple(looks), 0.95, hit=True, margin=MARGIN)
+                for name in names[1:]
+            ]
+            alone = [replace(one, equivalence_p=None) for one in found]
+            for place, each in enumerate((alone, found)):
+                told = _verdicts(each, hits, 1, PRIMARY_SHARE)
+                called[place, study] |= [one == "equivalent" for one in told]
+    alone_, paid = (100 * each for each in called)
+    return (
+        float(alone_.max(axis=1).mean()),
+        float(alone_.mean()),
+        float(paid.max(axis=1).mean()),
+        float(paid.mean()),
+    )

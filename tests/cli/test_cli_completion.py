@@ -53,7 +53,20 @@ def offered(line: str) -> list[str]:
 
 
 FILES = ["broken.toml", "runs/", "study.toml"]
-ON_RUNS = ("status", "stop", "resume", "retry", "rerun", "report", "query", "export", "doctor", "compare")
+ON_RUNS = (
+    "status",
+    "watch",
+    "show",
+    "stop",
+    "resume",
+    "retry",
+    "rerun",
+    "report",
+    "query",
+    "export",
+    "doctor",
+    "compare",
+)
 FORMATS = {"query": ["table", "csv", "json"], "export": ["csv", "parquet", "json"]}
 CASES = {
     "lrstudy ran": ["range-test"],
@@ -73,6 +86,9 @@ CASES = {
     "lrstudy range-test nowhere.toml --schedule ": [],
     "lrstudy rerun runs/one fixed-": ["fixed-confirm-000"],
     "lrstudy rerun nowhere fixed-": [],
+    "lrstudy show runs/one ste": ["step-confirm-000"],
+    "lrstudy stop runs/one --schedule ": ["fixed", "step"],
+    "lrstudy stop nowhere --schedule ": [],
     **{f"lrstudy {name} ": FILES for name in ("validate", "plan", "run", "submit", "range-test")},
     "lrstudy validate study.toml bro": ["broken.toml"],
     **{f"lrstudy {name} ": ["runs/one"] for name in ON_RUNS},

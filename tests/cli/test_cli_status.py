@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
 import threading
 from datetime import UTC, datetime, timedelta
@@ -17,13 +18,16 @@ from typer.testing import CliRunner
 import lrstudy.cli.commands  # noqa: F401 - registers the commands
 from lrstudy.cli import app
 from lrstudy.cli.views import status
-from lrstudy.cli.views.progress import Clock, show_progress, summary_line
-from lrstudy.cli.views.status import read_status, status_page, watch_run
+from lrstudy.cli.views.progress import Clock, progress_page, show_progress, summary_line
+from lrstudy.cli.views.status import status_page, watch_run
 from lrstudy.records import Phase, Status, TrialRecord
+from lrstudy.rules.metrics import METRICS
 from lrstudy.rules.run_progress import Progress, ScheduleProgress
 from lrstudy.spec import parse_study
 from lrstudy.store import Location, StoreWriter, open_store
+from lrstudy.store.run_status import read_status
 from lrstudy.tuning.cluster.provenance import study_info
+from lrstudy.tuning.driver.best_so_far import BestSoFar
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 STUDY = {
@@ -179,3 +183,51 @@ def test_time_left_is_told_for_tuning_and_for_all() -> None:
     assert summary_line(progress(2, 0), slow).endswith(
         "tuned in about 30 min 00 s, done in about 50 min 00 s"
     )
+
+
+def moving(bests: dict[str, tuple[float, ...]], trials: int = 115) -> Progress:
+    rows = [
+        ScheduleProgress(name, tune_planned=trials - 3, confirm_planned=3, tune=1, best=0.9123)
+        for name in ("fixed", "lipschitz-tuned")
+    ]
+    return Progress(tuple(rows), {Phase.TUNE: (64, 8.0)}, "epochs", 400.0, bests)
+
+
+def page_in(width: int, progress: Progress) -> list[str]:
+    screen = Console(file=io.StringIO(), width=width)
+    objective = parse_study(STUDY, "test").objective
+    now = iter([0.0, *[61.0] * 9])
+    screen.print(progress_page(progress, Clock(progress, now=lambda: next(now)), objective, screen))
+    return screen.file.getvalue().splitlines()  # type: ignore[attr-defined]
+
+
+def test_the_work_counts_epochs_of_trials_that_have_not_ended() -> None:
+    lines = page_in(80, moving({}))
+    assert lines[-2].startswith("  4% ")
+    assert lines[-2].endswith("2 of 230 trials, 64 under way; 400 epochs")
+    assert "━" in lines[-2]
+    assert lines[-1].strip() == "1 min 01 s so far"
+    assert (len(lines), max(map(len, lines)) <= 80) == (5, True)
+
+
+def test_a_wide_terminal_shows_how_the_best_value_rose() -> None:
+    bests = {"fixed": (0.1, 0.5, 0.9), "lipschitz-tuned": tuple(n / 100 for n in range(10, 91))}
+    found = page_in(120, moving(bests))
+    assert "best so far" in found[0]
+    assert found[1].rstrip().endswith("▁▄█")
+    assert found[2].rstrip().endswith("█")
+    assert max(map(len, found)) <= 120
+    for width in (40, 60, 80):
+        lines = page_in(width, moving(bests, trials=90_000))
+        assert max(map(len, lines)) <= width
+        assert lines[-1].strip().startswith("1 min 01 s so far"), "each of both takes one line"
+
+
+def test_the_best_values_stay_few_and_end_with_the_best() -> None:
+    bests = BestSoFar(METRICS["val_loss"])
+    for number in range(10_000):
+        bests.add("fixed", 1.0 / (1 + number) if number % 7 else math.nan)
+    series = bests.series["fixed"]
+    assert 100 < len(series) <= 256
+    assert series[-1] == 1.0 / 10_000
+    assert list(series) == sorted(series, reverse=True)

@@ -51,6 +51,7 @@ def study(name: str = "digits", seeds: int = SEEDS) -> Summary:
         metric=METRICS["val_accuracy"],
         reference="fixed",
         targets=TARGETS,
+        priced=len(TARGETS) - 1,
         target_rule="Targets are the study's own.",
         clock="epochs",
         length=EPOCHS,

@@ -244,7 +244,7 @@ def switch_one_log_axis(page):
 def test_tables_and_downloads_hold_the_numbers_of_the_files(visit, pages):
     page = visit(pages["hostile"])
     box = page.locator("#figure-speedup")
-    box.locator("details.data summary").click()
+    box.locator("details.data > summary").click()
     assert box.locator("tbody tr").count() == 8
     assert box.locator("tbody td").nth(1).inner_text() == HOSTILE
     with page.expect_download() as download:

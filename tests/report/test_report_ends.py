@@ -9,8 +9,9 @@ import report_samples as samples
 from rich.console import Console
 
 from lrstudy.analysis.intervals import Interval
+from lrstudy.analysis.results import RunEnd
 from lrstudy.cli.views.report import show_verdict
-from lrstudy.report import compare
+from lrstudy.report import compare, write_report
 from lrstudy.report.sections.comparison_tables import comparison_page
 from lrstudy.report.sections.end_tables import end_sentence, end_table
 from lrstudy.report.sections.headline import conditions, headline, remarks
@@ -20,8 +21,8 @@ from lrstudy.rules.metrics import METRICS
 
 NONE = Interval(None, None, None)
 SENTENCE = (
-    "At the end, after 40 epochs, lipschitz (+0.10 points, 95% interval 0.02 to 0.18) was better than fixed "
-    "in validation accuracy; cyclic (−0.50 points, 95% interval −0.58 to −0.42) was worse; step was "
+    "At the end, after 40 epochs, lipschitz (+0.10 points, 0.02 to 0.18) was better than fixed "
+    "in validation accuracy; cyclic (−0.50 points, −0.58 to −0.42) was worse; step was "
     "equivalent; lipschitz-tuned was inconclusive."
 )
 
@@ -88,7 +89,7 @@ def test_a_loss_is_ordered_from_below_and_has_no_points():
     (table,) = end_table(study)
     assert table.groups[0].rows[0][0].text == "cyclic"
     assert table.columns[3].title == "difference to fixed"
-    assert "(+0.0010, 95% interval" in end_sentence(study)
+    assert "(+0.0010, 0.0002 to" in end_sentence(study)
 
 
 def test_runs_that_are_missing_at_the_end_are_counted_and_explained():
@@ -121,9 +122,9 @@ def test_a_comparison_shows_the_differences_at_the_end():
     assert ends.groups[0].title == "Value at the end against the reference"
     one, two = ([cell.text for cell in row] for row in ends.groups[0].rows)
     assert one[:2] == ["one", "validation accuracy, points"]
-    assert one[2:] == ["+0.10", "+0.30", "–", "−0.20", "−0.50"]
-    assert two[2:] == ["–"] * 5
-    assert ends.groups[0].rows[0][6].range == "worse"
+    assert one[2:] == ["+0.10", "+0.30", "−0.20", "−0.50"]  # no column for the reference
+    assert two[2:] == ["–"] * 4
+    assert ends.groups[0].rows[0][5].range == "worse"
     without = compare([replace(samples.study(), end=None)])
     assert len(comparison_page(without).sections[0].tables) == 2
 
@@ -137,3 +138,18 @@ def test_the_rule_of_arrival_is_named_once_and_is_a_note():
     assert not any("in a row" in said for said in conditions(samples.study()))
     assert any("first evaluation at it" in note for note in verdict_table(samples.study()).notes)
     assert "val_accuracy 0.97 for 3 evaluations in a row" in printed(study)
+
+
+def test_the_values_of_all_runs_are_a_file_that_the_report_links_to(tmp_path):
+    study = samples.study()
+    runs = (RunEnd("fixed", 1, 7, "whole", 0.975), RunEnd("step", 2, 8, "diverged", None))
+    written = write_report(replace(study, end=replace(study.end, runs=runs)), tmp_path)
+    assert (tmp_path / "tables/end-values.csv").read_text(encoding="utf-8").split() == [
+        "schedule,replicate,seed,outcome,val_accuracy",
+        "fixed,1,7,whole,0.975",
+        "step,2,8,diverged,",
+    ]
+    assert written.tables[-1] == tmp_path / "tables/end-values.csv"
+    assert "(tables/end-values.csv)" in written.markdown.read_text(encoding="utf-8")
+    write_report(study, tmp_path)
+    assert not (tmp_path / "tables/end-values.csv").exists()

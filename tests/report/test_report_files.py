@@ -11,6 +11,7 @@ import pytest
 import report_samples as samples
 from report_samples import HOSTILE
 
+from lrstudy.analysis.summary import NextStep
 from lrstudy.errors import InputError
 from lrstudy.report import write_report
 
@@ -51,6 +52,21 @@ def test_everything_is_there(written):
     for path in (written.html, written.markdown, written.summary, *written.figures, *written.tables):
         assert path.stat().st_size > 0
     assert written.summary.read_text() == samples.study().to_json()
+
+
+@pytest.mark.parametrize(
+    ("run", "code", "markup"),
+    [
+        ("runs/digits", "`lrstudy extend runs/digits --most 16`", "lrstudy extend runs/digits --most 16"),
+        ("runs/a`<b>*c*", "`` lrstudy extend 'runs/a`<b>*c*' --most 16 ``", "&#39;runs/a`&lt;b&gt;*c*&#39;"),
+    ],
+)
+def test_the_command_of_the_next_step_is_code_and_nothing_else_is(run, code, markup, tmp_path):
+    step = NextStep(("step",), "most", 16, 320, 9000.0, "epochs", {"step": 0.8})
+    files = write_report(replace(samples.study(), next_step=step, run=run), tmp_path)
+    assert f"To decide step: up to 16 tunings of each, {code} (at most" in files.markdown.read_text()
+    (command,) = re.findall(r"<code>(.*?)</code>", files.html.read_text())
+    assert markup in command
 
 
 def test_same_study_gives_the_same_bytes(written, tmp_path):

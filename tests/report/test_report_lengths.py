@@ -32,15 +32,15 @@ def verdicts() -> tuple[LengthVerdict, ...]:
 
 
 def study() -> Summary:
-    found = ByLength("epochs", (10.0, 20.0, 40.0), "replicate", (verdicts(), verdicts()))
+    found = ByLength("epochs", (10.0, 20.0, 40.0), "replicate", (verdicts(), verdicts()), 1)
     return replace(samples.study(), by_length=found, shorter_trials=30)
 
 
 def test_the_headline_of_a_study_of_several_lengths_is_about_the_shortest_training():
     said = (
-        "To end at 97% validation accuracy, of trainings of 10, 20 and 40 epochs, lipschitz (1.7×, 95% "
-        "interval 1.2 to 2.3) and step (2.4×, 95% interval 2.0 to 3.0) need less training than fixed (24.1 "
-        "epochs); lipschitz-tuned was inconclusive; cyclic did not get there."
+        "To end at 97% validation accuracy, of trainings of 10, 20 and 40 epochs, lipschitz (1.7×, 1.2 "
+        "to 2.3) and step (2.4×, 2.0 to 3.0) need less training than fixed (24.1 epochs); "
+        "lipschitz-tuned was inconclusive; cyclic did not get there."
     )
     assert headline(study()) == said
     assert length_sentence(samples.study()) == ""

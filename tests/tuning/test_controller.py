@@ -178,3 +178,30 @@ def test_the_driver_and_a_reader_of_the_store_count_the_same() -> None:
     assert controller.done
     controller.complete(records[-1])
     assert controller.remaining == 0, "a record that comes twice counts once"
+
+
+def test_of_a_stopped_schedule_nothing_more_starts_and_a_resume_without_the_stop_runs_the_rest() -> None:
+    spec = study(trials=4)
+    controller, running, records = Controller(spec), [], []
+    for _ in range(6):
+        config = controller.next()
+        assert config is not None
+        running.append(config)
+    controller.stop(["small"])
+    assert {config.schedule for config in running} == {"lipschitz", "fixed", "small"}
+    ended = next(config for config in running if config.schedule == "small")
+    for config in running:
+        if config.schedule != "small" or config is ended:  # the others were taken back
+            records.append(record(config))
+            controller.complete(records[-1])
+    while (config := controller.next()) is not None:
+        assert config.schedule != "small"
+        records.append(record(config))
+        controller.complete(records[-1])
+    assert controller.done
+    assert controller.in_flight == 0
+    progress = controller.progress("small")
+    assert (progress.stopped, progress.done, progress.planned) == (True, 1, 1), "it ended after the stop"
+    assert Controller(spec, records, stopped=["small"]).done
+    whole = {each.trial_id: each.params for each in play(spec, 3)}
+    assert {each.trial_id: each.params for each in play(spec, 3, finished=records)} == whole

@@ -10,17 +10,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from scipy import optimize, stats
 from trial_results import record
 
+from lrstudy.analysis import analyse
+from lrstudy.analysis.replicates import difference
 from lrstudy.analysis.sequential_test import sizes_of
+from lrstudy.analysis.study_contest import contest_of
 from lrstudy.engine.trial import TrialConfig
-from lrstudy.records import Phase, TrialRecord
+from lrstudy.errors import InputError
+from lrstudy.records import EvaluationRecord, Phase, TrialRecord
 from lrstudy.rules.extension import Extended, Extension, changed_keys
 from lrstudy.rules.looks import Look
 from lrstudy.rules.trial_ids import trial_number
 from lrstudy.spec import Study, parse_study
 from lrstudy.spec.extend_study import extend_study
-from lrstudy.store import StudyInfo
+from lrstudy.store import Store, StoreWriter, StudyInfo, TrialKey, open_store
 from lrstudy.store.extended_info import extended_info
 from lrstudy.store.superseded import superseded_trials
 from lrstudy.tuning.driver.controller import Controller
@@ -38,11 +43,11 @@ epochs = 3
 RATES = {"low": 1e-3, "high": 1.0, "log": True}
 
 
-def study(schedules: Mapping[str, Any] | None = None, **budget: Any) -> Study:
+def study(schedules: Mapping[str, Any] | None = None, epochs: int = 3, **budget: Any) -> Study:
     return parse_study(
         {
             "name": "s",
-            "task": {"dataset": "digits", "model": "softmax-regression", "batch_size": 64, "epochs": 3},
+            "task": {"dataset": "digits", "model": "softmax-regression", "batch_size": 64, "epochs": epochs},
             "budget": {"trials": 6, "confirm_seeds": 2, "replicates": 2, **budget},
             "schedules": {"lipschitz": {}, "fixed": {"lr": RATES}, **(schedules or {})},
             "target": {"values": [0.8], "reference": "fixed"},
@@ -241,6 +246,66 @@ def test_replicates_after_a_verdict_count_as_a_look() -> None:
     assert not info.taken_looks
 
 
+def written(folder: Path, spec: Study, info: StudyInfo, records: Iterable[TrialRecord]) -> Store:
+    """A store of trials whose confirm runs reach 0.8 after 2 to 6 epochs, the untuned schedule's later."""
+    trials, rows = list(records), []
+    for one in trials:
+        hit = 2 + (one.seed + 7 * len(one.params)) % 4 + (one.schedule == "lipschitz")
+        key = TrialKey(one.trial_id, one.phase, one.schedule, one.seed)
+        for epoch in range(1, spec.length + 1):
+            seconds = {"train_seconds": 1.0, "estimate_seconds": 0.0, "eval_seconds": 0.0}
+            rates = {"lr": 0.1, "lr_min": 0.1, "lr_max": 0.1}
+            value = 0.9 if epoch >= hit else 0.5
+            row = EvaluationRecord(
+                evaluation=epoch, step=epoch, epoch=float(epoch), val_accuracy=value, **seconds, **rates
+            )
+            rows.append((key, row))
+    with StoreWriter.create_or_open(folder, info) as writer:
+        writer.append(rows, trials)
+    return open_store(folder)
+
+
+def test_the_verdict_of_an_extended_study_differs_by_the_price_of_its_look(tmp_path: Path) -> None:
+    spec, planned = (study(epochs=8, replicates=number, confirm_seeds=3) for number in (2, 4))
+    first = play(spec)
+    now, info = grown(described(spec), spec, first, replicates=4)
+    stores = (
+        written(tmp_path / "planned", planned, described(planned), play(planned)),
+        written(tmp_path / "extended", now, info, play(now, first, info)),
+    )
+    summaries = [analyse(store) for store in stores]
+    assert [sizes_of(store.study) for store in stores] == [(), (2, 4)]
+    at_once, grew = (each.schedules[0].reach[0] for each in summaries)
+    table = contest_of(stores[0]).contest.replicates(0.8, "epochs", 8)
+    early, late = (difference(table.until(number), "lipschitz") for number in (2, 4))
+    assert early is not None
+    assert late is not None
+    # The target has 4 of the study's 5%.
+    assert at_once.p_value == pytest.approx(late.p_value / 0.8)
+    assert grew.p_value == pytest.approx(
+        price_of_a_look_half_way(early.p_value, late.p_value) / 0.8, rel=1e-3
+    )
+    assert grew.p_value > at_once.p_value
+    assert replace(grew, p_value=at_once.p_value, verdict=at_once.verdict) == at_once
+    ends = [each.end.values[0] for each in summaries]
+    assert replace(ends[1], p_value=ends[0].p_value) == ends[0]
+
+
+def price_of_a_look_half_way(early: float | None, late: float | None) -> float:
+    """The smallest level that rejects over two looks, half of which may be spent at the first of them."""
+    assert early is not None
+    assert late is not None
+    last = stats.norm.isf(late / 2)
+    means = stats.multivariate_normal(cov=[[1, 0.5**0.5], [0.5**0.5, 1]])
+
+    def spent_too_much(level: float) -> float:
+        first = stats.norm.isf(level / 4)
+        both_inside = means.cdf([first, last], lower_limit=[-first, -last])
+        return float(1 - both_inside - level)
+
+    return min(2 * early, float(optimize.brentq(spent_too_much, late, min(1.0, 2 * late))))
+
+
 def test_a_higher_cap_or_a_schedule_repeats_the_last_look(more: Path) -> None:
     spec = study(until="decided", most=4)
     looks = [Look(2, ("lipschitz",), 4), Look(4, ("lipschitz",), 4)]
@@ -295,7 +360,7 @@ def test_a_fixed_design_can_be_continued_until_decided() -> None:
         ({"confirm_seeds": 1}, "--confirm-seeds = 1: is below budget.confirm_seeds = 2"),
         ({"replicates": 2}, "is budget.replicates of runs/s already. Give the new total, above 2"),
         ({"select_seeds": 5}, "selects no finalists"),
-        ({"epochs": 9}, "no trial would stay as it is. Start a second run"),
+        ({"epochs": 9}, "trials have no checkpoint to continue from. Start a second run, of"),
         ({"schedules": ("later",)}, "is not NAME=FILE"),
         ({"schedules": ("fixed={more}",)}, "which the run has"),
         ({"schedules": ("latest={more}",)}, "has no schedule 'latest'. Add [schedules.latest] there"),
@@ -311,3 +376,22 @@ def test_what_cannot_be_had_is_refused(values: dict[str, Any], words: str, more:
     with pytest.raises(Exception, match=r"\.") as raised:
         extend_study(study(), Extension(**values), "runs/s")
     assert words in str(raised.value)
+
+
+def test_another_length_is_refused_with_the_schedules_whose_rates_depend_on_it() -> None:
+    schedules: dict[str, Any] = {
+        "fixed": {"lr": 0.1},
+        "late": {"kind": "fixed", "lr": 0.1, "warmup": 0.1},
+        "moved": {"kind": "fixed", "lr": 0.1, "momentum": {"from": 0.8, "to": 0.9}},
+        "cosine": {"lr": 0.1},
+    }
+    task = {
+        "dataset": "digits", "model": "softmax-regression", "batch_size": 64, "epochs": 3,
+        "optimizer": {"name": "sgd", "momentum": 0.9},
+    }  # fmt: skip
+    spec = parse_study({"name": "s", "task": task, "schedules": schedules}, "test")
+    with pytest.raises(InputError, match="the rates of late, moved, cosine depend on it, winners were") as e:
+        extend_study(spec, Extension(epochs=9), "runs/s")
+    remedy = e.value.problems[0].remedy
+    assert f"of {spec.all_trials} trials" in remedy
+    assert "'task.lengths=[3, 9]'" in remedy

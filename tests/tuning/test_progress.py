@@ -11,6 +11,7 @@ from test_asha import row
 from test_lane_study import study
 
 from lrstudy.records import Phase
+from lrstudy.tuning.driver.best_so_far import BestSoFar
 from lrstudy.tuning.driver.controller import Controller
 from lrstudy.tuning.driver.recorder import Recorder
 from lrstudy.tuning.driver.running_trials import RunningTrials
@@ -29,6 +30,7 @@ def test_a_group_of_lanes_moves_the_progress_with_every_message() -> None:
     recorder._study, recorder._running, recorder._stopped = spec, RunningTrials(), set()
     recorder._tracking = SimpleNamespace(add=lambda config, rows: None)
     recorder._limit = SimpleNamespace(note_report=lambda trial, epochs: None)
+    recorder._bests = BestSoFar(spec.metric)
     recorder._on_change = lambda: changes.append(recorder.underway())
     group = cast(Trial, SimpleNamespace(trial_id="g", config=group_config(jobs, in_lanes=True)))
     assert recorder.underway() == {}
@@ -39,3 +41,8 @@ def test_a_group_of_lanes_moves_the_progress_with_every_message() -> None:
         {Phase.TUNE: (4, pytest.approx(4 / 3))},
         {Phase.TUNE: (4, pytest.approx(8 / 3))},
     ], "of three epochs"
+    assert recorder.trained == 8
+    assert {name: len(series) for name, series in recorder._bests.series.items()} == {
+        name: 2 * sum(job.config.schedule == name for job in jobs)
+        for name in {job.config.schedule for job in jobs}
+    }

@@ -5,7 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from lrstudy.store import open_location
-from lrstudy.tuning.stop_request import StopRequest, request_stop, withdraw_stop
+from lrstudy.tuning.stop_request import (
+    StopRequest,
+    request_schedule_stop,
+    request_stop,
+    withdraw_schedule_stops,
+    withdraw_stop,
+)
 
 
 def test_a_second_request_is_urgent(tmp_path: Path) -> None:
@@ -29,3 +35,19 @@ def test_a_request_is_withdrawn_by_its_time_urgent_or_not(tmp_path: Path) -> Non
     withdraw_stop(store)
     assert not StopRequest(store).requested
     assert not StopRequest(store).urgent
+
+
+def test_requests_to_stop_schedules_are_seen_at_the_next_look_and_stay_seen(tmp_path: Path) -> None:
+    store, now = open_location(tmp_path), [0.0]
+    request = StopRequest(store, lambda: now[0])
+    assert not [*request.schedules]
+    request_schedule_stop(store, ["a/b", "ü", "a/b"])
+    assert not [*request.schedules], "it has looked a moment ago"
+    now[0] = 1.0
+    assert {*request.schedules} == {"a/b", "ü"}
+    assert not request.requested, "the study goes on"
+    withdraw_schedule_stops(store)
+    withdraw_schedule_stops(store)
+    now[0] = 2.0
+    assert {*request.schedules} == {"a/b", "ü"}
+    assert not [*StopRequest(store).schedules]

@@ -169,6 +169,34 @@ def test_broken_mended_stopped_and_resumed_a_study_is_as_if_nothing_had_happened
     assert (told.exit_code, told.stdout) == (0, "no trial of this run has failed\n")
 
 
+@pytest.mark.cluster
+def test_a_stopped_schedule_ends_while_the_others_go_on_and_taken_back_it_is_as_if_nothing_had_happened(
+    tmp_path: Path,
+) -> None:
+    file = write_study(tmp_path / "study", seconds=0.03, epochs=20, trials=2, seeds=2)
+    out = tmp_path / "runs" / "slow"
+    first = Command(tmp_path, "run", str(file))
+    first.wait_for(out, "checkpoints/*/*.pt")
+    told = CliRunner().invoke(app, ["stop", str(out), "--schedule", "step"])
+    assert told.output.startswith("asked to stop step: its running trials end after their next evaluation")
+    code, said = first.end()
+    assert code == 0, said
+    assert "stopped by hand" in said
+    store = open_store(out)
+    assert list(store.study.stopped) == ["step"]
+    ended = [record.schedule for record in store.trial_records()]
+    assert (ended.count("fixed"), ended.count("step") < 4) == (4, True)
+    assert not (out / "stop-schedules").exists()
+    code, said = Command(tmp_path, "resume", "runs/slow").end()
+    assert code == 0, said
+    assert [record.schedule for record in open_store(out).trial_records()] == ended
+    assert CliRunner().invoke(app, ["stop", str(out), "--schedule", "step", "--undo"]).exit_code == 0
+    code, said = Command(tmp_path, "resume", "runs/slow").end()
+    assert code == 0, said
+    run_without_ray(read_study(file), tmp_path / "whole", [file.parent])
+    assert_same(out, tmp_path / "whole")
+
+
 def test_a_schedule_with_failures_in_its_tuning_has_its_confirm_runs_done_again() -> None:
     from test_controller import play, study
 

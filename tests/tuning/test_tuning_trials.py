@@ -265,7 +265,12 @@ def test_a_resume_at_any_trial_runs_what_is_missing_with_the_same_outcome(budget
 
 @pytest.mark.parametrize(
     ("phase", "later"),
-    [(Phase.TUNE, {Phase.SELECT, Phase.CONFIRM}), (Phase.SELECT, {Phase.CONFIRM}), (Phase.CONFIRM, set())],
+    [
+        (Phase.RANGE_TEST, {Phase.TUNE, Phase.SELECT, Phase.CONFIRM}),
+        (Phase.TUNE, {Phase.SELECT, Phase.CONFIRM}),
+        (Phase.SELECT, {Phase.CONFIRM}),
+        (Phase.CONFIRM, set()),
+    ],
 )
 def test_a_retry_also_repeats_what_depended_on_the_failed_trial_in_its_replicate(
     phase: Phase, later: set[Phase]

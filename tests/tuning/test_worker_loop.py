@@ -125,6 +125,28 @@ def test_stopped_trials_continue_from_their_checkpoints(
         assert not end_of(messages).checkpointed
 
 
+def test_trials_of_a_stopped_schedule_end_after_their_evaluation_and_the_others_are_as_without_it(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    spec, mixed = study(), jobs(*THREE)
+    mixed[1] = Job(replace(mixed[1].config, schedule="other"))
+    whole = worker(spec, mixed)
+    answers: list[tuple[str, ...]] = [(), (), (), ("other",)]  # one for each trial before the first epoch
+    monkeypatch.setattr(
+        StopRequest, "schedules", property(lambda _: answers.pop(0) if answers[1:] else answers[0])
+    )
+    sent = worker(spec, mixed)
+    stopped = sent.pop("f-tune-001")
+    assert (stopped[-1].event, len(rows_of(stopped))) == (Stopped(), 1)
+    assert [path.parent.name for path in (tmp_path / "checkpoints").rglob("*.pt")] == ["f-tune-001"]
+    for trial, messages in sent.items():
+        assert rows_of(messages) == rows_of(whole[trial])
+        assert end_of(messages).outcome == end_of(whole[trial]).outcome
+    assert worker(spec, mixed[1:2], in_lanes=True) == {
+        "f-tune-001": [TrialMessage("f-tune-001", (), Stopped())]
+    }, "one that was handed out just before the stop does not begin"
+
+
 def test_a_stop_requested_before_the_start_trains_nothing(
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:

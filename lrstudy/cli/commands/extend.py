@@ -43,7 +43,8 @@ def extend(
         ),
     ] = None,
     epochs: Annotated[
-        _Number, typer.Option(metavar="N", min=1, help="Refused: no trial would stay; says what to do.")
+        _Number,
+        typer.Option(metavar="N", min=1, help="Refused: no trial would stay; says why, and what to do."),
     ] = None,
     metric: Annotated[
         str | None, typer.Option(metavar="NAME", help="Judge by another recorded metric; nothing is trained.")

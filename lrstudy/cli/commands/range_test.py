@@ -42,8 +42,8 @@ def range_test(
     from lrstudy.cli.views.range_test import as_data, as_text, draw_range, run_sweep, schedule_to_use
     from lrstudy.rules.surroundings import output_to_stderr
     from lrstudy.spec import load_study
-    from lrstudy.spec.load import located_in
     from lrstudy.spec.searched_values import study_of_method
+    from lrstudy.spec.study_file_lines import located_in
 
     spec = load_study(study, set_ or [])
     user = schedule_to_use(spec, schedule)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lrstudy.cli.app import app
 from lrstudy.cli.options import RunArgument
 from lrstudy.rules.clocks import CLOCKS
+
+if TYPE_CHECKING:
+    from lrstudy.report.writing import Printed
 
 
 @app.command()
@@ -40,9 +43,49 @@ def report(
             "in a row.",
         ),
     ] = None,
+    formats: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            metavar="A,B",
+            help="Further files for a paper: svg and pdf (figures of a column's width), tex (tables).",
+        ),
+    ] = "",
+    width: Annotated[
+        float, typer.Option(metavar="MM", help="Width of svg and pdf figures.", min=40.0, max=400.0)
+    ] = 85.0,
+    short: Annotated[
+        bool,
+        typer.Option(
+            "--short",
+            help="Print a summary in Markdown with a table and a figure, for a pull request; nothing else.",
+        ),
+    ] = False,
+    picture: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="With --short: write the figure there, a PNG; default inside the text."
+        ),
+    ] = None,
 ) -> None:
     """Write the report of a run from its store; no study file, no Ray and no torch are needed."""
     from lrstudy.cli.output import console
-    from lrstudy.cli.views.report import finish_report
+    from lrstudy.cli.views.report import Judged, finish_report, print_short
 
-    finish_report(console(), run, output, targets=target, clock=clock, arrival=arrival)
+    judged = Judged(target, clock, arrival)
+    if short:
+        print_short(run, judged, picture)
+    else:
+        finish_report(console(), run, output, judged, _printed(formats, width))
+
+
+def _printed(formats: str, width: float) -> Printed:
+    """Return the further files of a report; raises ``InputError`` for a format that is not known."""
+    from lrstudy.errors import InputError, Problem, did_you_mean
+    from lrstudy.report.writing import FORMATS, Printed
+
+    wanted = tuple(dict.fromkeys(one.strip() for one in formats.split(",") if one.strip()))
+    if wrong := [one for one in wanted if one not in FORMATS]:
+        remedy = did_you_mean(wrong[0], FORMATS)
+        raise InputError(Problem("command line", "--format", "is not a format", remedy, wrong[0]))
+    return Printed(wanted, width)

@@ -37,6 +37,7 @@ def retry(
     """Run a run's failed trials again, after their cause was corrected.
 
     The confirm runs of a schedule whose tuning had failures are run again too: it may get another winner.
+    After a failed range test its whole tuning is run again, in the range that the test then names.
     """
     from lrstudy.cli.views.run import RunOptions, run_study, stored_study
     from lrstudy.tuning import to_retry

@@ -31,7 +31,7 @@ def run(
     """
     from lrstudy.cli.views.run import RunOptions, run_study
     from lrstudy.spec import load_study
-    from lrstudy.spec.load import located_in
+    from lrstudy.spec.study_file_lines import located_in
 
     spec = load_study(study, set_ or [])
     with located_in(study):

@@ -20,8 +20,9 @@ def status(
 ) -> None:
     """Show the progress of a run: trials done per schedule and phase, best values, trials lost, time left."""
     from lrstudy.cli.output import console
-    from lrstudy.cli.views.status import read_status, status_page, watch_run
+    from lrstudy.cli.views.status import status_page, watch_run
     from lrstudy.store import open_store
+    from lrstudy.store.run_status import read_status
 
     if watch and not as_json:
         with contextlib.suppress(KeyboardInterrupt):  # the usual way to end --watch

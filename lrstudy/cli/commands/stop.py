@@ -1,37 +1,47 @@
-"""``lrstudy stop``: ask a running study to end, from any shell."""
+"""``lrstudy stop``: ask a running study, or one of its schedules, to end, from any shell."""
 
 from __future__ import annotations
+
+from typing import Annotated
 
 import typer
 
 from lrstudy.cli.app import app
+from lrstudy.cli.completion import schedules_of_run
 from lrstudy.cli.options import RunArgument
-from lrstudy.errors import Problem, StoreError
-
-_UNSAVED = "a training function that keeps nothing (trial.keep) trains to the end of its trial"
+from lrstudy.errors import InputError, Problem
 
 
 @app.command()
-def stop(run: RunArgument) -> None:
+def stop(
+    run: RunArgument,
+    schedule: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="End one schedule only; the others go on, and it gets no verdict.",
+            autocompletion=schedules_of_run,
+        ),
+    ] = None,
+    undo: Annotated[
+        bool,
+        typer.Option("--undo", help="Take back that --schedule was stopped; lrstudy resume runs the rest."),
+    ] = False,
+) -> None:
     """Stop a running study after the next evaluations; its exit code is 3. lrstudy resume continues it.
 
     A training function is stopped after its running step, with several workers after its next report. One
     that keeps nothing cannot be saved and trains to the end of its trial; a second stop ends it, and its work
     is lost.
     """
-    from lrstudy.store import open_store, writer_of
-    from lrstudy.tuning.stop_request import request_stop
+    from lrstudy.cli.views.stop import stop_schedule, stop_study, undo_stop
 
-    store = open_store(run)
-    location = store.location
-    if writer_of(location) is None:
-        remedy = "lrstudy status shows its progress; lrstudy resume continues it."
-        raise StoreError(Problem(run, "", "no study is running here", remedy))
-    again = request_stop(location)
-    if "train" not in store.study.spec.get("task", {}):
-        typer.echo("asked to stop: running trials end after their next evaluation")
-    elif again:
-        typer.echo("asked to stop now: trials that keep nothing lose their work")
+    if schedule is None and undo:
+        remedy = "Add --schedule NAME. A study that was stopped continues with lrstudy resume."
+        raise InputError(Problem("command line", "--undo", "needs a schedule", remedy))
+    if schedule is None:
+        stop_study(run)
+    elif undo:
+        undo_stop(run, schedule)
     else:
-        typer.echo("asked to stop: running steps end first")
-        typer.echo(f"{_UNSAVED};\na second lrstudy stop ends it, and its work is lost")
+        stop_schedule(run, schedule)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from rich.console import Console, Group
 from rich.live import Live
+from rich.measure import Measurement
+from rich.table import Table
 from rich.text import Text
 
+from lrstudy.cli.terminal_plot import has_braille, sparkline
 from lrstudy.cli.terminal_table import names, numbers, table
 from lrstudy.records import Phase
 from lrstudy.rules.counting import counted
@@ -24,6 +28,8 @@ if TYPE_CHECKING:
 PLAIN_LINE_SECONDS: Final = 10.0
 # Ray and its workers have started by then.
 LONG_START_SECONDS: Final = 60.0
+_LEAST_SPARKS, _MOST_SPARKS = 8, 24  # columns
+_LEAST_BAR, _MOST_BAR = 5, 30
 
 
 class Clock:
@@ -56,13 +62,16 @@ class Clock:
 def summary_line(progress: Progress, clock: Clock) -> str:
     """Return a line with trials done and under way, time taken, and time left for tuning and for all."""
     done = f"{progress.finished} of {counted(progress.planned, 'trial')}"
-    line = f"{done}{_underway(progress)} in {waiting_time(clock.elapsed)}"
+    return f"{done}{_underway(progress)} in {waiting_time(clock.elapsed)}{_time_left(progress, clock)}"
+
+
+def _time_left(progress: Progress, clock: Clock) -> str:
     left = clock.eta(progress, progress.planned - progress.worth)
     if not left:
-        return line
+        return ""
     tuned = clock.eta(progress, progress.missing(Phase.RANGE_TEST) + progress.missing(Phase.TUNE))
     tuned_in = f"tuned in about {waiting_time(tuned)}, " if tuned else ""
-    return f"{line}; {tuned_in}done in about {waiting_time(left)}"
+    return f"; {tuned_in}done in about {waiting_time(left)}"
 
 
 def _underway(progress: Progress) -> str:
@@ -72,24 +81,66 @@ def _underway(progress: Progress) -> str:
     return f", {(progress.worth - progress.finished) / trials:.0%} of {trials} more,"
 
 
-def progress_page(progress: Progress, clock: Clock, objective: Objective) -> Group:
-    """Return a row per schedule (trials of each phase, best tuning value, trials lost) and the time."""
-    shown = (Phase.TUNE, Phase.SELECT, Phase.CONFIRM)
-    phases = [phase for phase in shown if any(phase in one.phases for one in progress.schedules)]
+def progress_page(progress: Progress, clock: Clock, objective: Objective, console: Console) -> Group:
+    """Return a row per schedule (trials by phase, best tuning value, trials lost), the work and the time.
+
+    Where the terminal is wide enough a column has the best value of the metric so far, as it rose or fell.
+    """
+    width = console.width
+    shown = _schedules(progress, objective, [])
+    room = width - Measurement.get(console, console.options, shown).maximum
+    if room >= _LEAST_SPARKS and any(progress.bests.values()) and has_braille(console.encoding):
+        # The first values are far from all others: what comes later would look the same beside them.
+        ends = [value for series in progress.bests.values() for value in series[len(series) // 8 :]]
+        sparks = [
+            sparkline(progress.bests.get(one.schedule, ()), min(room, _MOST_SPARKS), min(ends), max(ends))
+            for one in progress.schedules
+        ]
+        shown = _schedules(progress, objective, sparks)
+    lines = (work_line(progress, width, bar=has_braille(console.encoding)), time_line(progress, clock))
+    return Group(shown, *(Text(line, no_wrap=True, overflow="ellipsis") for line in lines))
+
+
+def _schedules(progress: Progress, objective: Objective, sparks: Sequence[str]) -> Table:
+    phases = (Phase.TUNE, Phase.SELECT, Phase.CONFIRM)
+    phases_shown = [phase for phase in phases if any(phase in one.phases for one in progress.schedules)]
     columns = [
         names("schedule", longest=24),
-        *(numbers(head, wrap=True) for head in (*phases, objective.label, "lost")),
+        *(numbers(head, wrap=True) for head in (*phases_shown, objective.label, "lost")),
+        *([names("best so far")] if sparks else []),
     ]
     rows = [
         (
-            schedule.schedule,
-            *(_counts(schedule.phases.get(phase, (0, 0))) for phase in phases),
+            f"{schedule.schedule} (stopped)" if schedule.stopped else schedule.schedule,
+            *(_counts(schedule.phases.get(phase, (0, 0))) for phase in phases_shown),
             objective.shown(schedule.best),
             str(schedule.lost) if schedule.lost else "",
+            *([sparks[place]] if sparks else []),
         )
-        for schedule in progress.schedules
+        for place, schedule in enumerate(progress.schedules)
     ]
-    return Group(table(columns, rows), Text(summary_line(progress, clock)))
+    return table(columns, rows)
+
+
+def work_line(progress: Progress, width: int, *, bar: bool = True) -> str:
+    """Return the share of the work that is done, as a number, a bar and in trials; then epochs or steps.
+
+    A trial that ends early is done whole, so the number of epochs in all is known at the end only.
+    """
+    share = progress.worth / progress.planned if progress.planned else 1.0
+    trials = f"{progress.finished:,} of {counted(progress.planned, 'trial')}"
+    running = sum(trials for trials, _ in progress.underway.values())
+    trials += f", {running} under way" if running else ""
+    said = f"{trials}; {progress.trained:,.0f} {progress.clock}"
+    room = min(width - len(said) - len("100%  "), _MOST_BAR)
+    done = int(share * room)
+    drawn = f"{'━' * done}{'─' * (room - done)} " if bar and room >= _LEAST_BAR else ""
+    return f"{math.floor(100 * share):3d}% {drawn}{said}"
+
+
+def time_line(progress: Progress, clock: Clock) -> str:
+    """Return the time taken, and the time left for tuning and for all."""
+    return f"{waiting_time(clock.elapsed)} so far{_time_left(progress, clock)}"
 
 
 @contextmanager
@@ -104,7 +155,7 @@ def show_progress(
         with Live(
             console=console,
             refresh_per_second=4,
-            get_renderable=lambda: progress_page(snapshot(), clock, objective),
+            get_renderable=lambda: progress_page(snapshot(), clock, objective, console),
         ):
             yield lambda: None
     else:

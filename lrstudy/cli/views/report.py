@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+import typer
 from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
@@ -17,32 +18,65 @@ from lrstudy.rules.arrival import stay_of
 if TYPE_CHECKING:
     from lrstudy.analysis import Summary
     from lrstudy.analysis.summary import Reach
+    from lrstudy.report.writing import Printed
     from lrstudy.store import Location
 
 SHOWN_WARNINGS: Final = 6
+
+
+class Judged(NamedTuple):
+    """Targets, clock and rule of arrival in place of the study's; None leaves its own."""
+
+    targets: list[float] | None = None
+    clock: str | None = None
+    arrival: str | None = None
 
 
 def finish_report(
     console: Console,
     run: str | PathLike[str] | Location,
     folder: Path | None,
-    targets: list[float] | None = None,
-    clock: str | None = None,
-    arrival: str | None = None,
+    judged: Judged | None = None,
+    printed: Printed | None = None,
 ) -> None:
     """Analyse a run, write its report into ``folder`` (default: ``report_folder``) and show the verdict."""
-    from lrstudy.analysis import analyse
     from lrstudy.report import write_report
-    from lrstudy.store import open_store
 
-    store = open_store(run)
-    summary = analyse(store, targets=targets, clock=clock, arrival=arrival)
-    paths = write_report(summary, folder or report_folder(store.location, summary.name))
-    place = str(store.location) if store.location.local is None else str(relative(store.location.local))
-    show_verdict(console, summary, place)
+    summary, location = _analysed(run, judged)
+    paths = write_report(summary, folder or report_folder(location, summary.name), printed=printed)
+    show_verdict(console, summary, _shown(location))
     if not summary.complete:
         console.print(f"{summary.ended} of {summary.planned} trials so far: every number can change")
     console.print(f"report: {paths.html}", markup=False, soft_wrap=True)
+
+
+def print_short(run: str | PathLike[str] | Location, judged: Judged, picture: Path | None) -> None:
+    """Print a run's short report; ``picture`` is the file of its figure, None puts it into the text.
+
+    Raises ``InputError`` when the figure cannot be written.
+    """
+    from lrstudy.report.files import write_files
+    from lrstudy.report.short import short_figure, short_report
+
+    summary, location = _analysed(run, judged)
+    if picture is not None:
+        write_files(picture.parent, {picture.name: short_figure(summary)})
+    text = short_report(summary, _shown(location), None if picture is None else picture.as_posix())
+    typer.echo(text, nl=False)
+
+
+def _analysed(run: str | PathLike[str] | Location, judged: Judged | None) -> tuple[Summary, Location]:
+    from lrstudy.analysis import analyse
+    from lrstudy.store import open_store
+
+    store = open_store(run)
+    targets, clock, arrival = judged or Judged()
+    return analyse(store, targets=targets, clock=clock, arrival=arrival), store.location
+
+
+def _shown(run: Location) -> str:
+    """Return a run as the command line names it."""
+    return str(run) if run.local is None else str(relative(run.local))
 
 
 def report_folder(run: Location, study: str, reports: Path | None = None) -> Path:
@@ -71,8 +105,12 @@ def show_verdict(console: Console, summary: Summary, run: str = "") -> None:
 
     ``run`` is the run as the command line names it, by default the summary's.
     """
+    from lrstudy.report.sections.length_tables import length_sentence
     from lrstudy.report.text import time_words
 
+    if said := length_sentence(summary):
+        console.print(said, markup=False, highlight=False)
+        console.print()
     stay = stay_of(summary.arrival)
     held = f" for {stay} evaluations in a row" if stay > 1 else ""
     for index, target in enumerate(summary.targets):

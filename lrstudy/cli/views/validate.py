@@ -14,7 +14,7 @@ from lrstudy.errors import NO_VALUE, InputError, Problem
 from lrstudy.rules.child_import import ChildImport
 from lrstudy.rules.user_modules import own_folders
 from lrstudy.spec import Study, load_study
-from lrstudy.spec.load import locate
+from lrstudy.spec.study_file_lines import locate
 from lrstudy.tuning.study_check import Checked
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from lrstudy.analysis.summary import Curve, ScheduleSummary, Summary
 from lrstudy.report.figures.model import Line, Points, Values
@@ -45,13 +46,23 @@ def curve_line(index: int, label: str, curve: Curve, most: int = _MOST_POINTS) -
 
 
 def with_curve(study: Summary, column: str) -> list[CurveOf]:
-    """The schedules that have a measured curve of this column, each with its index."""
+    """Return the schedules that have a measured curve of this column, each with its index.
+
+    The band of a share ends at 0 and 1: a mean of shares is a share.
+    """
+    is_share = column == study.metric.name and study.metric.is_share
+    is_share = is_share or any(metric.name == column and metric.is_share for metric in study.declared)
     found = []
     for index, schedule in enumerate(study.schedules):
         curve = schedule.curves.get(column)
         if curve is not None and measured(curve.value):
-            found.append((index, schedule, curve))
+            found.append((index, schedule, _share_band(curve) if is_share else curve))
     return found
+
+
+def _share_band(curve: Curve) -> Curve:
+    low = tuple(None if end is None else max(end, 0.0) for end in curve.low)
+    return replace(curve, low=low, high=tuple(None if end is None else min(end, 1.0) for end in curve.high))
 
 
 def curve_rows(items: Sequence[CurveOf], times: Sequence[str]) -> list[list[object]]:

@@ -21,6 +21,7 @@ _WORDS = {
     "slower": "slower",
     "inconclusive": "inconclusive",
     "never": "never reached it",
+    "stopped": "stopped by hand",
     "none": "without a run so far",
 }
 

@@ -32,7 +32,7 @@ def tuning_curves(study: Summary) -> Figure:
             lambda s: s.best_of,
         ),
         (
-            f"Expected {unit} to {level(study.metric, _hardest(study))}, tuning included",
+            f"Expected {unit} to {level(study.metric, _priced(study))}, tuning included",
             Axis(f"total {unit}", log=True, switch=True),
             lambda s: s.price_of_target,
         ),
@@ -68,8 +68,8 @@ def _close_up(marks: Sequence[Line], y: Axis) -> tuple[float, float] | None:
     return (low - 0.05 * (high - low), high + 0.05 * (high - low)) if high > low else None
 
 
-def _hardest(study: Summary) -> float:
-    return float("nan") if study.hardest is None else study.targets[study.hardest]
+def _priced(study: Summary) -> float:
+    return float("nan") if study.priced is None else study.targets[study.priced]
 
 
 def _line(index: int, name: str, curve: TuningCurve) -> Line:
@@ -110,8 +110,8 @@ def _takeaway(study: Summary) -> str:
 
 
 def _against_untuned(study: Summary) -> str:
-    """Compare the time to the hardest target, tuning included, with the best schedule without tuning."""
-    place = study.hardest
+    """Compare the time to a target, tuning included, with that of the best schedule without tuning."""
+    place = study.priced
     if place is None or not study.complete:
         return ""  # before tuning has ended, one trial does not mean that there is nothing to tune
     times = {

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from lrstudy.analysis.summary import Ends, EndValue, Summary
 from lrstudy.report.figures.common import by_name, runs_each
-from lrstudy.report.page_model import Cell, Column, Group, NumberTable
+from lrstudy.report.figures.model import table
+from lrstudy.report.page_model import Cell, Column, DataFile, Group, NumberTable
 from lrstudy.report.text import (
     NO_VALUE,
     change,
@@ -14,7 +15,6 @@ from lrstudy.report.text import (
     change_unit,
     listed,
     metric_words,
-    percent,
     share,
     share_interval,
     span,
@@ -27,6 +27,7 @@ _SIGNS = {
     "equivalent": "= equivalent",
     "inconclusive": "? inconclusive",
     "unknown": "– unknown",
+    "stopped": "■ stopped",
     "reference": "● reference",
 }
 AS_TUNED = "That is true of these configurations: another tuning might find others."
@@ -48,6 +49,14 @@ def end_table(study: Summary) -> tuple[NumberTable, ...]:
     rows = sorted(enumerate(end.values), key=lambda row: _rank(study, row[1]))
     group = Group(after, tuple(_row(study, index, value) for index, value in rows))
     return (NumberTable("Value at the end", columns, (group,), _notes(study, end)),)
+
+
+def end_values_of_runs(study: Summary) -> tuple[DataFile, ...]:
+    """Return the file with the value at the end of each confirm run, without rows if there is none."""
+    columns = ["schedule", "replicate", "seed", "outcome", study.metric.name]
+    runs = () if study.end is None else study.end.runs
+    rows = [[run.schedule, run.replicate, run.seed, run.outcome, run.value] for run in runs]
+    return (DataFile("end-values", "Values at the end of all runs", table(columns, rows)),)
 
 
 def _unit(study: Summary) -> str:
@@ -123,7 +132,7 @@ def end_sentence(study: Summary) -> str:
     for name, value in zip(study.names, end.values, strict=True):
         if value.runs and value.verdict != "reference":
             groups.setdefault(value.verdict, []).append((name, value))
-    if not groups.keys() - {"unknown"}:
+    if not groups.keys() - {"unknown", "stopped"}:
         return ""
     lead = f"At the end, after {span(end.clock, end.length)},"
     where = f"{study.reference} in {metric_words(study.metric)}"
@@ -157,4 +166,4 @@ def _with_difference(study: Summary, name: str, end: EndValue) -> str:
     if found.low is None or found.high is None:
         return f"{name} ({moved})"
     limits = change_interval(study.metric, found.low, found.high)
-    return f"{name} ({moved}, {percent(study.confidence)} interval {limits})"
+    return f"{name} ({moved}, {limits})"

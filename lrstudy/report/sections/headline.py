@@ -33,6 +33,7 @@ _OTHERS = {
     "equivalent": "{0} {was} equivalent",
     "inconclusive": "{0} {was} inconclusive",
     "never": "{0} never reached it",
+    "stopped": "{0} {was} stopped by hand and {has} no verdict",
 }
 
 _Named = tuple[str, Reach]
@@ -73,24 +74,29 @@ def remarks(study: Summary) -> tuple[str, ...]:
             "Each schedule has one confirm run: no interval can be given, and no schedule is called faster "
             "or slower."
         )
-    elif (
-        len(study.schedules) > 1
-        and not no_comparison(study)
-        and any(way.hits for s in study.schedules for way in s.reach)
-    ):
-        sentences.append(
-            f"Intervals are {percent(study.confidence)} intervals over {_units(study)}. Verdicts are "
-            f"corrected for comparing {counted(len(study.schedules) - 1, 'schedule')} with {study.reference} "
-            f"(Holm){_error_shares(study)}. A schedule is equivalent if its whole interval is within "
-            f"{percent(study.margin)} of equal speed."
-        )
-        if _puzzling(study):
-            sentences.append(
-                "A verdict can be inconclusive although its interval excludes 1: the difference is then not "
-                "significant after the correction for several comparisons, or it could be due to the luck of "
-                "tuning."
-            )
     return tuple(sentences)
+
+
+def explanation(study: Summary) -> tuple[str, ...]:
+    """Return sentences on how the verdicts were reached; none where nothing is compared."""
+    compared = len(study.schedules) > 1 and not no_comparison(study)
+    if not compared or runs_each(study) <= 1 or not _any_hit(study):
+        return ()
+    how = (
+        f"Ranges are {percent(study.confidence)} intervals over {_units(study)}. Verdicts are corrected for "
+        f"comparing {counted(len(study.schedules) - 1, 'schedule')} with {study.reference} "
+        f"(Holm){_error_shares(study)}. A schedule is equivalent if its whole interval is within "
+        f"{percent(study.margin)} of equal speed."
+    )
+    puzzle = (
+        "A verdict can be inconclusive although its interval excludes 1: the difference is then not "
+        "significant after the correction for several comparisons, or it could be due to the luck of tuning."
+    )
+    return (how, puzzle) if _puzzling(study) else (how,)
+
+
+def _any_hit(study: Summary) -> bool:
+    return any(reach.hits for schedule in study.schedules for reach in schedule.reach)
 
 
 def _units(study: Summary) -> str:
@@ -109,10 +115,9 @@ def _error_shares(study: Summary) -> str:
     """Return the part of the error that the primary target has, if others share it."""
     if len(study.targets) < 2 or study.primary is None:
         return ""
-    goal = level(study.metric, study.targets[study.primary])
     return (
-        f", so that a false one has a chance of at most {percent(PRIMARY_LEVEL)} at the primary target, "
-        f"{goal}, and of {percent(ALPHA - PRIMARY_LEVEL)} in all other questions together"
+        f", so that a false one has a chance of at most {percent(PRIMARY_LEVEL)} at the primary target and "
+        f"of {percent(ALPHA - PRIMARY_LEVEL)} in all other questions together"
     )
 
 
@@ -243,7 +248,9 @@ def _compared(study: Summary, goal: str, ways: Sequence[_Named]) -> str:
         text = _ruling(study, goal, ruling, groups.pop(ruling))
     rest = [
         said.format(
-            _named(groups[word], ratios=word == "slower"), was="was" if len(groups[word]) == 1 else "were"
+            _named(groups[word], ratios=word == "slower"),
+            was="was" if len(groups[word]) == 1 else "were",
+            has="has" if len(groups[word]) == 1 else "have",
         )
         for word, said in _OTHERS.items()
         if word in groups
@@ -273,11 +280,11 @@ def _interval_words(study: Summary, reach: Reach) -> str:
     found = reach.judged
     if found.low is None and found.high is None:
         return ""
-    return f" ({percent(study.confidence)} interval {interval(found.low, found.high)}, {_over(study, reach)})"
+    return f" ({interval(found.low, found.high)}, {_over(study, reach)})"
 
 
 def _base(study: Summary, reach: Reach) -> str:
-    return f" ({percent(study.confidence)} intervals, {_over(study, reach)})"
+    return f" (intervals {_over(study, reach)})"
 
 
 def _over(study: Summary, reach: Reach) -> str:

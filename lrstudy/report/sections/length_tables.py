@@ -13,7 +13,6 @@ from lrstudy.report.text import (
     listed,
     metric_words,
     number,
-    percent,
     ratio,
     share,
     span,
@@ -34,7 +33,7 @@ def length_table(study: Summary) -> tuple[NumberTable, ...]:
         Column(f"{study.reference}'s over it"),
         *(Column(f"mean after {span(found.clock, length)}") for length in found.lengths),
     )
-    places = sorted(range(len(study.targets)), key=lambda place: place != study.hardest)
+    places = sorted(range(len(study.targets)), key=lambda place: place != found.primary)
     groups = tuple(_group(study, found, place) for place in places)
     return (NumberTable("By length of training", columns, groups, _notes(study, found)),)
 
@@ -90,19 +89,19 @@ def _notes(study: Summary, found: ByLength) -> tuple[str, ...]:
 
 
 def length_sentence(study: Summary) -> str:
-    """Return the verdict on the shortest training that ends at the hardest target; empty for one length."""
+    """Return the verdict on the shortest training that ends at the primary target; empty for one length."""
     found = study.by_length
-    if found is None or study.hardest is None:
+    if found is None or not study.targets:
         return ""
-    goal = f"{level(study.metric, study.targets[study.hardest])} {metric_words(study.metric)}"
+    goal = f"{level(study.metric, study.targets[found.primary])} {metric_words(study.metric)}"
     groups: dict[str, list[_Named]] = {}
-    for name, one in zip(study.names, found.verdicts[study.hardest], strict=True):
+    for name, one in zip(study.names, found.verdicts[found.primary], strict=True):
         groups.setdefault(one.verdict, []).append((name, one))
     *others, longest = found.lengths
     shown = listed([*(number(length) for length in others), span(found.clock, longest)])
     base = f"{study.reference} ({_needs(found, groups['reference'][0][1])} {found.clock})"
     parts = [
-        f"{listed([_with_ratio(study, *way) for way in groups[word]])} "
+        f"{listed([_with_ratio(*way) for way in groups[word]])} "
         f"{'needs' if len(groups[word]) == 1 else 'need'} {less} training than {base}"
         for word, less in (("faster", "less"), ("slower", "more"))
         if word in groups
@@ -128,9 +127,7 @@ def _needs(found: ByLength, one: LengthVerdict) -> str:
     return number(one.length.value, one.length.low, one.length.high)
 
 
-def _with_ratio(study: Summary, name: str, one: LengthVerdict) -> str:
+def _with_ratio(name: str, one: LengthVerdict) -> str:
     times = ratio(one.ratio.value, one.ratio.low, one.ratio.high)
     limits = _range(one.ratio.low, one.ratio.high)
-    return (
-        f"{name} ({times}, {percent(study.confidence)} interval {limits})" if limits else f"{name} ({times})"
-    )
+    return f"{name} ({times}, {limits})" if limits else f"{name} ({times})"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from lrstudy import __version__
 from lrstudy.analysis.summary import Summary
 from lrstudy.report.figures.curves import learning_curves
 from lrstudy.report.figures.ecdf import attainment
@@ -16,18 +15,22 @@ from lrstudy.report.figures.time_to_target import time_to_target
 from lrstudy.report.figures.tuning import tuning_curves
 from lrstudy.report.page_model import Page, Section
 from lrstudy.report.sections.cost_tables import ledger_table, winners_table
-from lrstudy.report.sections.end_tables import end_table
-from lrstudy.report.sections.headline import conditions, headline, remarks
+from lrstudy.report.sections.end_tables import end_table, end_values_of_runs
+from lrstudy.report.sections.headline import conditions, explanation, headline, remarks
 from lrstudy.report.sections.length_tables import length_table
 from lrstudy.report.sections.verdict_tables import measures_table, verdict_table
 from lrstudy.rules.counting import counted
+from lrstudy.version import __version__
 
 
 def study_page(study: Summary, made_at: datetime | None = None) -> Page:
     """A study's report; ``made_at`` is its only date, in the last line."""
     sections = [
         Section(
-            "verdict", "The verdict", tables=(*length_table(study), verdict_table(study), *end_table(study))
+            "verdict",
+            "The verdict",
+            tables=(*length_table(study), verdict_table(study), *end_table(study)),
+            data=end_values_of_runs(study),
         ),
         Section(
             "evidence",
@@ -82,6 +85,7 @@ def study_page(study: Summary, made_at: datetime | None = None) -> Page:
             verbatim=study.spec,
         )
     )
+    command = study.next_step.command(study.run) if study.next_step else None
     return Page(
         study.name,
         headline(study),
@@ -89,6 +93,8 @@ def study_page(study: Summary, made_at: datetime | None = None) -> Page:
         remarks(study),
         tuple(sections),
         closing_line(made_at),
+        explanation(study),
+        command or "",
     )
 
 

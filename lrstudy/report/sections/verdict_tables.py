@@ -31,6 +31,7 @@ SIGNS = {
     "equivalent": "= equivalent",
     "inconclusive": "? inconclusive",
     "never": "∅ never",
+    "stopped": "■ stopped",
     "reference": "● reference",
 }
 

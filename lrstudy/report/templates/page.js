@@ -1,23 +1,33 @@
 // The page's switches, tables and downloads. Every text goes in as text, never as markup.
 "use strict";
 
-const REPORT = JSON.parse(document.getElementById("report-data").textContent);
-for (const figure of REPORT.figures) for (const panel of figure.panels) for (const mark of panel.marks) {
-  for (const [time, [x, y, low, high]] of Object.entries(mark.points ?? {})) {
-    mark.points[time] = { x: REPORT.pool[x], y: REPORT.pool[y], low: REPORT.pool[low], high: REPORT.pool[high] };
-  }
-}
+let REPORT;
 const wide = matchMedia("(min-width: 700px)");
 const darkness = matchMedia("(prefers-color-scheme: dark)");
-const shared = { time: REPORT.time, hidden: new Set() };
-const scales = new Map(); // figure key and panel → {x, y}: whether the axis is logarithmic
+const shared = { time: "", hidden: new Set(), printed: false };
+const scales = new Map(); // figure key, panel and axis → whether it is logarithmic, where the reader chose
+
+function read(report) {
+  for (const figure of report.figures) for (const panel of figure.panels) for (const mark of panel.marks) {
+    for (const [time, [x, y, low, high]] of Object.entries(mark.points ?? {})) {
+      mark.points[time] = { x: report.pool[x], y: report.pool[y], low: report.pool[low], high: report.pool[high] };
+    }
+  }
+  REPORT = report;
+  if (!(shared.time in REPORT.times)) shared.time = REPORT.time;
+}
+
+function figureOf(part) {
+  const key = part.closest("figure").id.replace("figure-", "");
+  return REPORT.figures.find((figure) => figure.key === key);
+}
 
 function panelState(figure, index) {
-  const key = `${figure.key} ${index}`;
   const panel = figure.panels[index];
-  if (!scales.has(key)) scales.set(key, { x: panel.x.log, y: panel.y.log });
+  const log = (axis) => scales.get(`${figure.key} ${index} ${axis}`) ?? panel[axis].log;
   const time = figure.times.includes(shared.time) ? shared.time : figure.times[0];
-  return { time, hidden: shared.hidden, theme: theme(), narrow: !wide.matches, log: scales.get(key) };
+  return { time, hidden: shared.hidden, theme: theme(), narrow: !wide.matches, printed: shared.printed,
+    log: { x: log("x"), y: log("y") } };
 }
 
 function drawFigure(figure) {
@@ -85,65 +95,69 @@ function download(figure) {
   setTimeout(() => URL.revokeObjectURL(address), 1000);
 }
 
-function press(button, on) {
-  button.setAttribute("aria-pressed", String(on));
+// Every switch shows the reader's choice.
+function pressAll() {
+  const press = (button, on) => button.setAttribute("aria-pressed", String(on));
+  document.querySelectorAll("[data-time]").forEach((one) => press(one, one.dataset.time === shared.time));
+  document.querySelectorAll("[data-schedule]").forEach((one) => press(one, !shared.hidden.has(Number(one.dataset.schedule))));
+  document.querySelectorAll("[data-log]").forEach((one) =>
+    press(one, panelState(figureOf(one), Number(one.dataset.panel)).log[one.dataset.log]));
 }
 
-function wireFigure(figure) {
-  const box = document.getElementById(`figure-${figure.key}`);
-  box.querySelector("[data-download]")?.addEventListener("click", () => download(figure));
-  box.querySelector("details.data")?.addEventListener("toggle", (event) => {
-    if (event.target.open) fillTable(figure, box.querySelector(".rows"));
-  });
-  for (const button of box.querySelectorAll("[data-log]")) {
-    button.addEventListener("click", () => {
-      const index = Number(button.dataset.panel), axis = button.dataset.log;
-      const state = panelState(figure, index);
-      state.log[axis] = !state.log[axis];
-      press(button, state.log[axis]);
-      drawPanel(document.getElementById(`plot-${figure.key}-${index}`), figure.panels[index], state);
-    });
-  }
+function switchAxis(button) {
+  const figure = figureOf(button), index = Number(button.dataset.panel), axis = button.dataset.log;
+  scales.set(`${figure.key} ${index} ${axis}`, !panelState(figure, index).log[axis]);
+  drawPanel(document.getElementById(`plot-${figure.key}-${index}`), figure.panels[index], panelState(figure, index));
 }
 
-function wireShared() {
-  for (const button of document.querySelectorAll("[data-time]")) {
-    button.addEventListener("click", () => {
-      shared.time = button.dataset.time;
-      document.querySelectorAll("[data-time]").forEach((other) => press(other, other === button));
-      drawAll(REPORT.figures.filter((figure) => figure.times.length));
-    });
-  }
-  for (const button of document.querySelectorAll("[data-schedule]")) {
-    button.addEventListener("click", () => {
-      const index = Number(button.dataset.schedule);
-      const hide = !shared.hidden.has(index);
-      shared.hidden[hide ? "add" : "delete"](index);
-      press(button, !hide);
-      drawAll();
-    });
-  }
-  document.querySelector("[data-theme-switch]")?.addEventListener("click", () => {
-    document.documentElement.dataset.theme = theme().dark ? "light" : "dark";
-    drawAll();
-  });
-  darkness.addEventListener("change", () => drawAll());
-  wide.addEventListener("change", () => drawAll());
+function switchTime(button) {
+  shared.time = button.dataset.time;
+  drawAll(REPORT.figures.filter((figure) => figure.times.length));
 }
+
+function switchSchedule(button) {
+  const index = Number(button.dataset.schedule);
+  shared.hidden[shared.hidden.has(index) ? "delete" : "add"](index);
+  drawAll();
+}
+
+function switchTheme() {
+  document.documentElement.dataset.theme = theme().dark ? "light" : "dark";
+  drawAll();
+}
+
+// On the document: a live page replaces figures and their buttons.
+document.addEventListener("click", (event) => {
+  const button = event.target.closest?.("button");
+  if (!button) return;
+  const { time, schedule, log, download: key, themeSwitch } = button.dataset;
+  if (key !== undefined) download(figureOf(button));
+  if (log !== undefined) switchAxis(button);
+  if (time !== undefined) switchTime(button);
+  if (schedule !== undefined) switchSchedule(button);
+  if (themeSwitch !== undefined) switchTheme();
+  pressAll();
+});
+document.addEventListener("toggle", (event) => {
+  if (event.target.open && event.target.matches("details.data")) fillTable(figureOf(event.target), event.target.querySelector(".rows"));
+}, true); // this event does not bubble
+darkness.addEventListener("change", () => drawAll());
+wide.addEventListener("change", () => drawAll());
 
 // Paper is white: print in the light theme and come back afterwards.
 let before;
 addEventListener("beforeprint", () => {
   before = document.documentElement.dataset.theme;
   document.documentElement.dataset.theme = "light";
+  shared.printed = true;
   REPORT.figures.forEach(drawFigure);
 });
 addEventListener("afterprint", () => {
+  shared.printed = false;
   if (before === undefined) delete document.documentElement.dataset.theme;
   else document.documentElement.dataset.theme = before;
   drawAll();
 });
 
-REPORT.figures.forEach(wireFigure);
-wireShared();
+read(JSON.parse(document.getElementById("report-data").textContent));
 drawAll();

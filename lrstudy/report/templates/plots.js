@@ -243,9 +243,11 @@ function layout(panel, state) {
   const across = panel.marks.filter((mark) => mark.kind === "rule" || mark.kind === "zone");
   const wordy = forest && !state.narrow;
   const aligned = panel.height && !forest; // stacked curves share their left edge
+  const tools = state.narrow || state.printed ? 14 : 32; // plotly's buttons are above the curves, not on them
   return {
-    height: forest ? (panel.x.shared ? 60 : 84) + 36 * panel.y.categories.length : panel.height ?? (state.narrow ? 280 : 330),
-    margin: { l: aligned ? 66 : 8, r: wordy ? 190 : 14, t: forest ? 22 : 14, b: aligned ? 40 : 8 },
+    height: forest ? (panel.x.shared ? 46 : 70) + Math.max(22, tools) - 8 + (state.printed ? 24 : 36) * panel.y.categories.length
+      : (panel.height ?? (state.narrow ? 280 : state.printed ? 215 : 330)) + tools - 14,
+    margin: { l: aligned ? 66 : 8, r: wordy ? 190 : 14, t: forest ? Math.max(22, tools) : tools, b: aligned ? 40 : 8 },
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", showlegend: false, hovermode: "closest",
     font: { family: FONT, size: 13, color: state.theme.ink },
     hoverlabel: { bgcolor: state.theme.card, bordercolor: state.theme.line, font: { color: state.theme.ink, family: FONT }, align: "left" },

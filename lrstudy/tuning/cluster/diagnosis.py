@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import importlib.util
 import os
 import platform
 import shutil
@@ -14,17 +13,11 @@ from pathlib import Path
 from typing import Final, Literal
 
 from lrstudy.errors import LrStudyError
+from lrstudy.tuning.cluster.extras import extras_of
 
 State = Literal["ok", "note", "fault"]
 
 _OLDEST: Final = (3, 11)
-_EXTRAS: Final = {
-    "cluster": "ray[default]",
-    "competitors": "prodigyopt",
-    "query": "duckdb",
-    "mlflow": "mlflow-skinny",
-    "wandb": "wandb",
-}
 # A study writes megabytes; Ray's files and object store need more.
 _SPACE: Final = 2**30
 _MEMORY: Final = 2 * 2**30
@@ -65,20 +58,13 @@ def _packages() -> Iterator[CheckResult]:
             yield CheckResult(name, "ok", importlib.metadata.version(name))
         except importlib.metadata.PackageNotFoundError:
             yield CheckResult(name, "fault", "not installed", "Install lrstudy again: pip install lrstudy")
-    installed = [extra for extra in _EXTRAS if _is_installed(extra)]
-    missing = [extra for extra in _EXTRAS if extra not in installed]
+    try:
+        extras = extras_of(importlib.metadata.distribution("lrstudy"))
+    except importlib.metadata.PackageNotFoundError:
+        return  # a fault above
+    installed, missing = ([name for name, has in extras.items() if has is which] for which in (True, False))
     remedy = f"To install the others: pip install 'lrstudy[{','.join(missing)}]'" if missing else ""
     yield CheckResult("extras", "note" if missing else "ok", ", ".join(installed) or "none", remedy)
-
-
-def _is_installed(extra: str) -> bool:
-    if extra == "cluster":
-        return importlib.util.find_spec("aiohttp_cors") is not None  # only the dashboard's agents need it
-    try:
-        importlib.metadata.version(_EXTRAS[extra])
-    except importlib.metadata.PackageNotFoundError:
-        return False
-    return True
 
 
 def _accelerator() -> CheckResult:

@@ -11,10 +11,10 @@ from typing import Any
 
 import torch
 
-from lrstudy import __version__
 from lrstudy.spec import Study
 from lrstudy.store import StudyInfo
 from lrstudy.tuning.gpus import apple_gpu
+from lrstudy.version import __version__
 
 _PACKAGES = ("torch", "torchvision", "ray", "optuna", "numpy", "scikit-learn", "pyarrow")
 

@@ -26,8 +26,10 @@ class Controller:
         finished: Iterable[TrialRecord] = (),
         learned: Mapping[str, float | None] = MappingProxyType({}),
         first_numbers: Mapping[Phase, int] = MappingProxyType({}),
+        stopped: Iterable[str] = (),
     ) -> None:
         self._study, self._first_numbers = study, first_numbers
+        self._stopped = set(stopped)
         self._specs = {spec.name: spec for spec in study.schedules}
         nothing = dict.fromkeys(Phase, 0)
         self._progress = {name: ScheduleProgress.of(name, nothing) for name in self._specs}
@@ -60,7 +62,8 @@ class Controller:
         a cluster stays full.
         """
         for replicate in list(self._waiting):
-            tunings = list(self._tunings[replicate].values())
+            each = self._tunings[replicate].items()
+            tunings = [tuning for name, tuning in each if name not in self._stopped]
             turn = self._waiting[replicate]
             for offset in range(len(tunings)):
                 index = (turn + offset) % len(tunings)
@@ -80,7 +83,8 @@ class Controller:
     @property
     def remaining(self) -> int:
         """The number of planned trials that have no record yet."""
-        return sum(progress.planned - progress.done for progress in self._progress.values())
+        every = (self.progress(name) for name in self._specs)
+        return sum(progress.planned - progress.done for progress in every)
 
     @property
     def replicates(self) -> dict[str, int]:
@@ -89,13 +93,22 @@ class Controller:
 
     @property
     def in_flight(self) -> int:
-        """The number of trials that were handed out and have no record."""
-        return sum(tuning.in_flight for tunings in self._tunings.values() for tuning in tunings.values())
+        """The number of trials that were handed out and have no record; not those of stopped schedules."""
+        return sum(
+            tuning.in_flight
+            for tunings in self._tunings.values()
+            for name, tuning in tunings.items()
+            if name not in self._stopped
+        )
 
     @property
     def ended(self) -> list[str]:
         """The ids of all trials that have a record."""
         return [record.trial_id for record in self._records()]
+
+    def stop(self, names: Iterable[str]) -> None:
+        """Hand out no further trials of these schedules; those that have ended are all that is planned."""
+        self._stopped.update(names)
 
     def complete(self, record: TrialRecord, learned: float | None = None) -> None:
         """Take the record of a trial; ``learned`` is the share by which its training loss fell."""
@@ -115,7 +128,10 @@ class Controller:
 
     def progress(self, name: str) -> ScheduleProgress:
         """Return a copy of a schedule's progress; its best value is that of the best configuration so far."""
-        return replace(self._progress[name])
+        copy = replace(self._progress[name])
+        if name in self._stopped:
+            copy.stop()
+        return copy
 
     def _records(self) -> Iterable[TrialRecord]:
         for tunings in self._tunings.values():

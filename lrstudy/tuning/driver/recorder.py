@@ -17,11 +17,12 @@ from ray.tune.experiment import Trial
 from lrstudy.compat.ray import actor_of
 from lrstudy.errors import StoreError
 from lrstudy.records import Phase, Status
-from lrstudy.rules.clocks import share_done
+from lrstudy.rules.clocks import share_done, time_of
 from lrstudy.rules.outcome import Outcome, learned, pruned_after
 from lrstudy.safe_text import describe
 from lrstudy.spec import Study
 from lrstudy.store import StoreWriter
+from lrstudy.tuning.driver.best_so_far import BestSoFar
 from lrstudy.tuning.driver.controller import Controller
 from lrstudy.tuning.driver.epoch_limit import EpochLimit
 from lrstudy.tuning.driver.retries import Retries, loss_text
@@ -46,10 +47,13 @@ class Recorder(Callback):
         tracking: Tracking,
         limit: EpochLimit,
         on_change: Callable[[], None],
+        on_step: Callable[[], object] = lambda: None,
+        bests: BestSoFar | None = None,
     ) -> None:
         self._study = study
         self._controller, self._retries = controller, retries
         self._tracking, self._limit, self._on_change = tracking, limit, on_change
+        self._on_step, self._bests = on_step, bests or BestSoFar(study.metric)
         self._writer = TrialWriter(writer, self._warn_once)
         self._running = RunningTrials()
         self._actors: dict[str, Any] = {}
@@ -109,6 +113,7 @@ class Recorder(Callback):
         """End stuck workers, and write rows that have waited long enough."""
         for group, why in self._limit.stuck().items():
             self._end(group, why)
+        self._on_step()
         self._writer.flush_if_due()
 
     def lose(self, trial: Trial, error: BaseException | None) -> None:
@@ -145,6 +150,12 @@ class Recorder(Callback):
         return counts
 
     @property
+    def trained(self) -> float:
+        """The epochs (or steps) of the trials that have not ended."""
+        every = (running.rows[-1] for running in self._running if running.rows)
+        return sum(time_of(row, self._study.clock) for row in every)
+
+    @property
     def waiting(self) -> int:
         """The number of ended trials that are not written yet."""
         return self._writer.waiting
@@ -162,6 +173,9 @@ class Recorder(Callback):
         for note in message.notes:
             self._warn_once(note)
         running.add(message.rows)
+        if running.job.config.phase is not Phase.RANGE_TEST:
+            for row in message.rows:
+                self._bests.add(running.job.config.schedule, row.value(self._study.metric.column))
         self._tracking.add(running.job.config, message.rows)
         match message.event:
             case Stopped():

@@ -118,13 +118,15 @@ def to_retry(records: Iterable[TrialRecord]) -> list[str]:
     """Return the ids of the trials to run again once the cause of failures is fixed.
 
     These are all failed trials and, for a tuning with failed trials, its later runs too: the selection among
-    its best configurations, and the confirm runs of the winner.
+    its best configurations, and the confirm runs of the winner. After a failed range test also the search,
+    which had the whole range of the test: it will have the part that the test names.
     """
     kept = list(records)
     failed = [record for record in kept if record.status is Status.FAILED]
     again = {record.trial_id for record in failed}
     for earlier, later in (
-        ((Phase.RANGE_TEST, Phase.TUNE), (Phase.SELECT, Phase.CONFIRM)),
+        ((Phase.RANGE_TEST,), (Phase.TUNE, Phase.SELECT, Phase.CONFIRM)),
+        ((Phase.TUNE,), (Phase.SELECT, Phase.CONFIRM)),
         ((Phase.SELECT,), (Phase.CONFIRM,)),
     ):
         reopened = {(record.schedule, record.replicate) for record in failed if record.phase in earlier}

@@ -12,18 +12,20 @@ from ray import tune
 from ray.exceptions import ObjectStoreFullError, OutOfDiskError, RayActorError, RayError
 from ray.tune.experiment import Trial
 
-from lrstudy.errors import ClusterError, LrStudyError, Problem
-from lrstudy.records import EvaluationRecord, TrialRecord
+from lrstudy.errors import ClusterError, LrStudyError, Problem, StoreError
+from lrstudy.records import EvaluationRecord, Phase, TrialRecord
 from lrstudy.rules.outcome import learned
 from lrstudy.rules.run_progress import Progress
 from lrstudy.safe_text import describe
 from lrstudy.spec import Study
 from lrstudy.store import Location, StoreWriter
+from lrstudy.store.stopped_schedules import with_stopped
 from lrstudy.tasks import TaskData
 from lrstudy.tuning.cluster.check_gpu_memory import check_gpu_memory
 from lrstudy.tuning.cluster.check_nodes import check_nodes_write
 from lrstudy.tuning.cluster.session import ray_session
 from lrstudy.tuning.driver.asha import Pruner
+from lrstudy.tuning.driver.best_so_far import BestSoFar
 from lrstudy.tuning.driver.controller import Controller
 from lrstudy.tuning.driver.epoch_limit import EpochLimit
 from lrstudy.tuning.driver.oldest_first import OldestFirst
@@ -36,7 +38,7 @@ from lrstudy.tuning.driver.trackers import Tracking
 from lrstudy.tuning.resource_request import BESIDE_WORKERS, exclusive_request, needs, worker_count
 from lrstudy.tuning.run_log import log_file, logged
 from lrstudy.tuning.same_task import check_worker
-from lrstudy.tuning.stop_request import StopRequest, withdraw_stop
+from lrstudy.tuning.stop_request import StopRequest, withdraw_schedule_stops, withdraw_stop
 from lrstudy.tuning.worker.checkpoints import remove_all_checkpoints, remove_ended
 from lrstudy.tuning.worker.loop import trainable
 from lrstudy.tuning.worker.process import Payload
@@ -67,10 +69,17 @@ class StudyRun:
     ) -> None:
         self._study, self._writer = study, writer
         falls = {trial: learned([row.train_loss for row in epochs]) for trial, epochs in rows.items()}
-        self._controller = Controller(study, finished, falls, writer.study.first_numbers)
+        stopped = writer.study.stopped
+        self._controller = Controller(study, finished, falls, writer.study.first_numbers, stopped)
+        if self._stop_schedules(StopRequest(writer.location)):  # an earlier driver was killed before it did
+            withdraw_schedule_stops(writer.location)
         every = (row.train_seconds + row.eval_seconds for epochs in rows.values() for row in epochs)
         self._limit = EpochLimit(study.faults.epoch_seconds, max(every, default=None))
         self._recorder: Recorder | None = None
+        self._bests = BestSoFar(study.metric)
+        for record in finished:
+            if record.phase is not Phase.RANGE_TEST:
+                self._bests.add_value(record.schedule, record.best_val)
         self._pruner = Pruner(study)
         for record in finished:
             self._pruner.restore(record, rows.get(record.trial_id, []))
@@ -94,9 +103,18 @@ class StudyRun:
 
     def progress(self) -> Progress:
         """Return the current progress of the study."""
-        underway = {} if self._recorder is None else self._recorder.underway()
-        schedules = tuple(self._controller.progress(schedule.name) for schedule in self._study.schedules)
-        return Progress(schedules, underway)
+        study, recorder = self._study, self._recorder
+        underway = {} if recorder is None else recorder.underway()
+        rows = [self._controller.progress(schedule.name) for schedule in study.schedules]
+        running = 0.0 if recorder is None else recorder.trained
+        trained = running + sum(row.steps if study.clock == "steps" else row.epochs for row in rows)
+        return Progress(
+            schedules=tuple(rows),
+            underway=underway,
+            clock=study.clock,
+            trained=trained,
+            bests=self._bests.series,
+        )
 
     def run(
         self,
@@ -139,7 +157,15 @@ class StudyRun:
             retries, stop = Retries(self._study.faults), StopRequest(writer.location)
             tracking = Tracking(self._study, writer.location)
             recorder = Recorder(
-                self._study, self._controller, retries, writer, tracking, self._limit, on_change
+                self._study,
+                self._controller,
+                retries,
+                writer,
+                tracking,
+                self._limit,
+                on_change,
+                lambda: self._stop_schedules(stop),
+                self._bests,
             )
             self._recorder = recorder
             # Tune needs a folder. Nothing is ever restored from it: the store has all results.
@@ -156,6 +182,8 @@ class StudyRun:
                 tracking.close()
                 scratch.delete_folder()
                 withdraw_stop(writer.location)
+                if self._stop_schedules(StopRequest(writer.location)):
+                    withdraw_schedule_stops(writer.location)
         # Rows that could not be written at first may have been written by now.
         if recorder.error is not None and (recorder.waiting or not self.done):
             raise recorder.error
@@ -185,6 +213,24 @@ class StudyRun:
                     raise ClusterError(Problem("Ray", "", message, remedy)) from error
             else:
                 return
+
+    def _stop_schedules(self, stop: StopRequest) -> bool:
+        """Stop the schedules for which that was requested; return True unless they could not be noted.
+
+        The reference cannot be stopped: the command refuses, and a file that names it is not its.
+        """
+        names = {spec.name for spec in self._study.schedules} - {self._study.target.reference}
+        new = names.intersection(stop.schedules) - self._writer.study.stopped.keys()
+        if not new:
+            return True
+        self._controller.stop(new)
+        try:
+            self._writer.rewrite(with_stopped(self._writer.study, new))
+        except StoreError as error:
+            _log.info("stopped schedules could not be noted: %s", error)
+            return False
+        _log.info("stopped by hand: %s", ", ".join(sorted(new)))
+        return True
 
     def _next_round(self, recorder: Recorder) -> bool:
         """Return True if a look at the finished round adds trials; not if its rows could not be written."""

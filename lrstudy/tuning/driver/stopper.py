@@ -35,10 +35,12 @@ class StudyStopper(Stopper):
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         """Return True if Tune must end this group; in a group of several, publish the pruned lanes."""
         report = WorkerReport.of(result)
-        if not report.sees_stop and self._stop.requested:
+        jobs = {job.config.trial_id: job.config for job in jobs_of(result["config"])}
+        if not report.sees_stop and (
+            self._stop.requested or {job.schedule for job in jobs.values()} <= {*self._stop.schedules}
+        ):
             self._recorder.stop(trial_id)
             return True
-        jobs = {job.config.trial_id: job.config for job in jobs_of(result["config"])}
         tunings = {name: (config.schedule, config.replicate) for name, config in jobs.items()}
         pruned = self._pruner.stopped(
             [

@@ -40,7 +40,7 @@ class TrialAttempt:
     silent: bool = False
     _notes: list[str] = field(default_factory=list)
     _sent: int = 0
-    _event: Rung | Ended | None = None
+    _event: Rung | Ended | Stopped | None = None
     _early: EarlyStop | None = None
     _status: Status | None = None
 
@@ -105,6 +105,11 @@ class TrialAttempt:
     def pruned(self) -> None:
         """End the attempt at the reported rung; the driver needs no message."""
         self.ended = self.silent = True
+
+    def stop(self) -> None:
+        """End the attempt because its schedule was stopped; the next message reports it."""
+        self._event = Stopped()
+        self.ended = True
 
     def end(self, outcome: Outcome, fault: Fault | None = None) -> None:
         """End the attempt; the next message reports it."""

@@ -32,8 +32,11 @@ from lrstudy.tuning.worker.process import (
     users_traceback,
 )
 
-# A report takes the driver milliseconds: short epochs are sent together.
-REPORT_SECONDS = 2.0
+# A report takes milliseconds, in which the worker waits: short epochs are sent together. After a slow report,
+# of a busy driver, the next one waits so many times as long, at most these seconds.
+REPORT_SECONDS = 0.5
+_REPORT_REST = 50
+_REPORT_AT_MOST = 2.0
 
 
 def trainable(config: dict[str, Any], payload: Payload) -> None:
@@ -61,7 +64,7 @@ class GroupLoop:
         self._stop = StopRequest(payload.store)
         self._attempts = [TrialAttempt(job, job.attempt) for job in jobs]
         self._first = not has_loaded(payload)
-        self._sent_at = time.monotonic()
+        self._sent_at, self._took = time.monotonic(), 0.0
         self._ended_by_tune = False
         self.leftover = False
 
@@ -71,7 +74,11 @@ class GroupLoop:
         If the group raises, rerun each unfinished trial alone; only trials that raise again are marked
         failed. One trial may be at fault, or all at once may be too much.
         """
-        if self._stop.requested or self._train(self._attempts):
+        for attempt in self._attempts:
+            if attempt.job.config.schedule in self._stop.schedules:
+                attempt.stop()
+        left = [attempt for attempt in self._attempts if not attempt.ended]
+        if self._stop.requested or not left or self._train(left):
             return
         for i, attempt in enumerate(self._attempts):
             if attempt.ended:
@@ -122,10 +129,11 @@ class GroupLoop:
                 for i in group.active:
                     attempts[i].note(*group.notes(i))
                 self._end_finished(group, attempts)
+                self._end_stopped(group, attempts)
                 self._prune(study, group, attempts, pause.rows)
                 if self._save(group, attempts):
                     return
-                if group.active and time.monotonic() - self._sent_at > REPORT_SECONDS:
+                if group.active and time.monotonic() - self._sent_at > self._report_pause:
                     self.send()
             self._end_finished(group, attempts)
         finally:
@@ -184,6 +192,17 @@ class GroupLoop:
                 attempt.note(*group.notes(i))
                 attempt.end(outcome)
 
+    def _end_stopped(self, group: TrialGroup, attempts: list[TrialAttempt]) -> None:
+        """Save and drop the trials whose schedule was stopped; what cannot be saved is lost."""
+        stopped = self._stop.schedules
+        for i in group.active if stopped else ():
+            if attempts[i].job.config.schedule in stopped:
+                state = group.state(i)
+                if state is not None:
+                    attempts[i].save(state)
+                group.drop(i)
+                attempts[i].stop()
+
     def _prune(
         self, study: Study, group: TrialGroup, attempts: list[TrialAttempt], evaluated: Iterable[int]
     ) -> None:
@@ -229,10 +248,17 @@ class GroupLoop:
                 attempts[i].save(state)
         return stopped
 
+    @property
+    def _report_pause(self) -> float:
+        """The seconds from one report to the next that is not due to an event."""
+        return min(_REPORT_AT_MOST, max(REPORT_SECONDS, _REPORT_REST * self._took))
+
     def _report(self, messages: Sequence[TrialMessage]) -> None:
+        began = time.monotonic()
         try:
             tune.report(WorkerReport(tuple(messages), self._stop.visible).to_result())
         except BaseException:
             self._ended_by_tune = True  # not an error of the group
             raise
         self._sent_at = time.monotonic()
+        self._took = self._sent_at - began
