@@ -126,11 +126,12 @@ def _schedules(study: str, runs: Iterable[RecordedRun]) -> dict[str, list[Record
             raise InputError(Problem(run.where, "--schedule-from", message, "Rename one in the file"))
         others.append(run)
     for others in schedules.values():
-        seeds = [run.seed for run in others]
+        seeds: set[int] = set()
         for run in others:
-            if seeds.count(run.seed) > 1:
+            if run.seed in seeds:
                 message = f"two logs are of {run}"
                 raise InputError(Problem(run.where, "--seed-from", message, "Name what tells the runs apart"))
+            seeds.add(run.seed)
     return schedules
 
 
