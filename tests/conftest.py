@@ -40,6 +40,7 @@ SLOW_FILES = frozenset(
         "test_lightning",
         "test_lipschitz_paper_cnn",
         "test_lipschitz_ranks",
+        "test_mlflow_runs",
         "test_rank_training",
         "test_live_server",
         "test_reaper",
@@ -54,6 +55,7 @@ SLOW_FILES = frozenset(
         "test_training_options",
         "test_transformers",
         "test_validate_broken_parts",
+        "test_wandb_runs",
         "test_workers_study",
     }
 )
