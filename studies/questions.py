@@ -72,12 +72,11 @@ def speed(target: dict[str, Any]) -> tuple[str, str]:
 def said(study: Study, schedule: dict[str, Any]) -> str:
     """Return a schedule's speed to the primary target as a clause without the study."""
     target = primary(schedule)
-    to = f"{study.level(target)} {study.summary['metric'].removeprefix('val_')}"
     if target["verdict"] == "never":
-        return f"never reaches {to}"
+        return f"never reaches {study.level(target)}"
     times, limits = speed(target)
-    word = "open" if target["verdict"] == OPEN else target["verdict"]
-    return f"reaches {to} {times} as fast as {study.summary['reference']} ({limits}, {word})"
+    base, to = study.summary["reference"], study.level(target)
+    return f"is {times} as fast as {base} to {to} ({limits}, {word_of(target)})"
 
 
 def on(study: Study, schedule: dict[str, Any]) -> str:
@@ -223,7 +222,8 @@ QUESTIONS: dict[str, Callable[[Sequence[Study]], str]] = {
 HEAD = """# Five questions
 
 Made by `python studies/questions.py` from the `summary.json` of the kept reports. Times are counted in epochs
-to a study's primary target, reached when three evaluations in a row are there; `fixed` is a tuned fixed rate.
+to a study's primary target, a validation accuracy, reached when three evaluations in a row are there; `fixed`
+is a tuned fixed rate.
 In brackets: the 95% interval over tunings, and the verdict after the correction for several comparisons.
 """
 
