@@ -78,7 +78,8 @@ def test_a_log_of_one_clock_is_timed_in_it_and_has_a_report(tmp_path: Path, cloc
     log, column, expected = CLOCKS[clock]
     made = imported(tmp_path, ImportOptions(name="x", targets=[0.85]), a__csv=log, fixed__csv=log)
     assert [value for (value,) in values(made, column)] == expected * 2
-    assert made.study.target_clock == clock
+    assert (made.study.clock, made.study.target_clock) == (clock, clock)
+    assert made.study.length == {"tokens": 1024, "seconds": 4}.get(clock, 128)
     summary = analyse(open_store(made.location))
     reach = summary.schedules[0].reach[0]
     assert (summary.clock, reach.hits) == (clock, 1)
