@@ -104,10 +104,8 @@ def needs_no_tuning(studies: Sequence[Study]) -> str:
     word = answer([primary(one)["verdict"] for _, one in rows], (*FAST, "equivalent"), SLOW)
     clauses = listed([on(study, one) for study, one in rows])
     tuned = with_schedule(studies, f"{LIPSCHITZ}-tuned")
-    if not tuned:
-        return f"{word}: untuned, against a tuned fixed rate, {clauses}."
-    study, one = tuned[0]
-    return f"{word}: untuned, {clauses}; tuned, on {study.link}, it {said(study, one)}."
+    rest = f"; tuned, {listed([on(study, one) for study, one in tuned])}" if tuned else ""
+    return f"{word}: untuned, {clauses}{rest}."
 
 
 def cyclic_is_worth_it(studies: Sequence[Study]) -> str:
@@ -143,7 +141,7 @@ def best_of_all(studies: Sequence[Study]) -> str:
     rows = sorted(study.others, key=lambda one: -(primary(one)["speedup"]["ratio"] or 0.0))
     faster = [one for one in rows if primary(one)["verdict"] in FAST]
     undecided = sum(primary(one)["verdict"] == OPEN for one in rows)
-    rest = f"{undecided} of {len(rows)} comparisons are open"
+    rest = f"{undecided} of {len(rows)} comparisons are open" if undecided else "none of the others is open"
     if not faster:
         leader = f"the fastest in the mean, {rows[0]['name']}, {said(study, rows[0])} on {study.link}"
         return f"Open: {leader}; {rest}."

@@ -96,7 +96,7 @@ def _finite(value: Any) -> Any:
 
 
 def compare(summaries: Sequence[Summary]) -> Comparison:
-    """Compare studies, each at its hardest target, over all schedules by name.
+    """Compare studies, each at its primary target, over all schedules by name.
 
     The time of a schedule in a study is its ERT in the study's clock (time of all runs over hits; a miss if
     none hit), and profiles and scores are AlgoPerf's (``analysis.profiles``). Raises ``ValueError`` for no
@@ -143,9 +143,9 @@ def _unique(summaries: Sequence[Summary]) -> list[str]:
 def _compared(summary: Summary, name: str, schedules: Sequence[str]) -> ComparedStudy:
     reached: dict[str, Reach] = {}
     goal = "no target yet"
-    if (hardest := summary.hardest) is not None:
-        reached = {schedule.name: schedule.reach[hardest] for schedule in summary.schedules}
-        goal = f"{metric_words(summary.metric)} {level(summary.metric, summary.targets[hardest])}"
+    if (primary := summary.primary) is not None:
+        reached = {schedule.name: schedule.reach[primary] for schedule in summary.schedules}
+        goal = f"{metric_words(summary.metric)} {level(summary.metric, summary.targets[primary])}"
         if (stay := stay_of(summary.arrival)) > 1:
             goal += f" for {stay} evaluations"
     times = [reach.ert for reach in reached.values() if reach.ert is not None]

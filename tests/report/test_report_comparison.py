@@ -66,7 +66,7 @@ def test_files_and_escaping(written):
     assert "<img" not in written.markdown.read_text()
 
 
-def test_comparison_of_summaries_takes_each_study_at_its_hardest_target():
+def test_comparison_of_summaries_takes_each_study_at_its_hardest_target_if_none_is_primary():
     one, other = samples.study(), samples.renamed(samples.unreached(), {"cyclic": "one-cycle"})
     found = compare([one, other])
     assert found.schedules == ("lipschitz", "lipschitz-tuned", "fixed", "step", "cyclic", "one-cycle")
@@ -84,6 +84,18 @@ def test_comparison_of_summaries_takes_each_study_at_its_hardest_target():
     # One-cycle was in the second study only: the first is no miss of its.
     assert scores["one-cycle"] == 0.0
     assert sum("Not every schedule was in every study" in note for note in found.notes) == 1
+
+
+def test_a_study_is_compared_at_the_target_that_carries_its_verdict():
+    study = samples.study()
+    schedules = tuple(
+        replace(one, reach=tuple(replace(reach, primary=reach.target == 0.95) for reach in one.reach))
+        for one in study.schedules
+    )
+    found = compare([replace(study, schedules=schedules)])
+    assert found.studies[0].goal == "validation accuracy 95%"
+    told = [place.verdict for place in found.studies[0].places]
+    assert told == [one.reach[study.targets.index(0.95)].verdict for one in schedules]
 
 
 def test_a_study_that_a_schedule_was_not_in_is_no_miss_of_it():
