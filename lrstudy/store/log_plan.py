@@ -99,7 +99,7 @@ def plan_study(
 
 
 def _task_key(selector: str) -> str:
-    """Return a key of the study's task: those of its own say how long it is and what it measures."""
+    """Return a key of the study's task that is none of the keys for its length and metrics."""
     return f"{selector} of the logs" if selector in _OWN_KEYS else selector
 
 
