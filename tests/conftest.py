@@ -29,6 +29,7 @@ SLOW_FILES = frozenset(
         "test_cli_report",
         "test_cli_run",
         "test_cli_schedules",
+        "test_cli_show",
         "test_cli_version_1",
         "test_compat_ray",
         "test_compat_torch",
@@ -39,7 +40,9 @@ SLOW_FILES = frozenset(
         "test_lightning",
         "test_lipschitz_paper_cnn",
         "test_lipschitz_ranks",
+        "test_mlflow_runs",
         "test_rank_training",
+        "test_live_server",
         "test_reaper",
         "test_report_drawing",
         "test_report_files",
@@ -52,6 +55,7 @@ SLOW_FILES = frozenset(
         "test_training_options",
         "test_transformers",
         "test_validate_broken_parts",
+        "test_wandb_runs",
         "test_workers_study",
     }
 )

@@ -43,7 +43,8 @@ class LengthRatio:
     Where one of the two does not reach the target at the end of any length, the ratio has no value, but may
     have the limit on its known side. ``p_value`` is two-sided, of a ratio of 1, uncorrected: below 0.05 where
     the 95% interval excludes 1. ``shorter``: the test speaks for the schedule. ``units`` are the seeds or
-    replicates that both have; ``note`` says what is not known of the ratio.
+    replicates that both have; ``note`` says what is not known of the ratio. ``error`` is the standard error
+    of the logarithm of the ratio, None where it is not known.
     """
 
     ratio: Interval
@@ -51,6 +52,7 @@ class LengthRatio:
     units: int
     note: str = ""
     shorter: bool | None = None
+    error: float | None = None
 
 
 _NONE: Final = Interval(None, None, None)
@@ -187,6 +189,7 @@ class _Question:
         with np.errstate(invalid="ignore"):
             ratios = base / other
         ratios = np.where(np.isnan(ratios), 1.0, ratios)  # neither reaches it in a resample: no difference
+        error = None if missed else _error_of_log(ratios, len(shared))
         shorter = bool((ratios > 1).sum() > (ratios < 1).sum())
         if missed:  # the longest length is a bound of the other
             ratios = np.minimum(base, self.lengths[-1]) / np.minimum(other, self.lengths[-1])
@@ -194,7 +197,7 @@ class _Question:
         if missed:
             limits = Interval(None, limits.low, None) if shorter else Interval(None, None, limits.high)
         p_value = _p_value(base, other, len(shared))
-        return LengthRatio(limits, p_value, len(shared), note, shorter)
+        return LengthRatio(limits, p_value, len(shared), note, shorter, error)
 
     def _table(self, units: Iterable[Mapping[float, Sequence[float]]]) -> Table:
         rows = []
@@ -240,6 +243,14 @@ def _finite(value: float) -> float | None:
 
 def _values(row: Array) -> tuple[float | None, ...]:
     return tuple(_finite(value) for value in row)
+
+
+def _error_of_log(ratios: Array, units: int) -> float | None:
+    """Return half the distance of the quantiles a standard deviation from the median."""
+    low, high = np.quantile(ratios, special.ndtr([-1.0, 1.0]), method="inverted_cdf")
+    if not 0 < low < high < math.inf:
+        return None
+    return math.sqrt(units / (units - 1)) * math.log(high / low) / 2
 
 
 def _p_value(reference: Array, schedule: Array, units: int) -> float:

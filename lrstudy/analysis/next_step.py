@@ -10,14 +10,12 @@ from typing import Any, Final
 from lrstudy.analysis.by_length import has_lengths
 from lrstudy.analysis.contest import Contest
 from lrstudy.analysis.families import ALPHA, shares
-from lrstudy.analysis.intervals import t_quantile
 from lrstudy.analysis.judgement import Judgement, luck_of, paired_times
 from lrstudy.analysis.length_to_target import LengthRatio
 from lrstudy.analysis.replicates import difference
 from lrstudy.analysis.results import ByLength
 from lrstudy.analysis.sequential_test import FEWEST_REPLICATES, chance_to_decide, levels
 from lrstudy.analysis.speedup import Speedup, paired_variation
-from lrstudy.analysis.study_contest import CONFIDENCE
 from lrstudy.analysis.trial_table import Trial
 from lrstudy.analysis.verdict import POWER, fewest_seeds
 from lrstudy.records import Phase
@@ -175,13 +173,9 @@ def _known(contest: Contest, target: float, name: str, speedup: Speedup) -> _Kno
 
 
 def _known_ratio(ratio: LengthRatio) -> _Known | None:
-    """Return what is known of a ratio of lengths; its interval is from a bootstrap at Student's quantiles."""
-    value, low, high = ratio.ratio.value, ratio.ratio.low, ratio.ratio.high
-    if value is None or low is None or high is None or not low < high:
+    if ratio.ratio.value is None or ratio.error is None:
         return None
-    degrees = ratio.units - 1.0
-    error = math.log(high / low) / (2 * t_quantile(0.5 + CONFIDENCE / 2, degrees))
-    return _Known(math.log(value), error, degrees)
+    return _Known(math.log(ratio.ratio.value), ratio.error, ratio.units - 1.0)
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,11 @@ from torch.utils.hooks import RemovableHandle
 
 from lrstudy.errors import Problem, SchedulerError
 from lrstudy.lipschitz.head_candidates import unwrapped
+from lrstudy.lipschitz.layer_watch import Watch
 from lrstudy.lipschitz.norms import wide
 from lrstudy.lipschitz.step_count import part_of, step_quantities, together
 from lrstudy.lipschitz.step_watch import StepWatch
 from lrstudy.lipschitz.trace import trace_head
-from lrstudy.lipschitz.watch import Watch
 
 
 @contextmanager

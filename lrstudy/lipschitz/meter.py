@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from lrstudy.errors import SchedulerError
 from lrstudy.lipschitz.labels import LabelledBatches, LabelWatch
+from lrstudy.lipschitz.layer_watch import LayerHook, Watch
 from lrstudy.lipschitz.linear_layers import outputs_of
 from lrstudy.lipschitz.measure import run_pass, run_steps, split_batch
 from lrstudy.lipschitz.meter_settings import MeterSettings
@@ -22,7 +23,6 @@ from lrstudy.lipschitz.step_watch import StepWatch
 from lrstudy.lipschitz.target_shapes import find_targets
 from lrstudy.lipschitz.trace import HeadTrace
 from lrstudy.lipschitz.unseen import problem_of_hook
-from lrstudy.lipschitz.watch import LayerHook, Watch
 from lrstudy.lipschitz.weak_calls import weakly
 from lrstudy.rules.seeding import derive_seed
 

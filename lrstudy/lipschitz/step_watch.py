@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from lrstudy.compat.torch import backward_number
+from lrstudy.lipschitz.layer_watch import LayerHook, Watch
 from lrstudy.lipschitz.norms import wide
 from lrstudy.lipschitz.step_count import (
     CALLS,
@@ -24,7 +25,6 @@ from lrstudy.lipschitz.step_count import (
     step_quantities,
     together,
 )
-from lrstudy.lipschitz.watch import LayerHook, Watch
 
 
 class StepWatch(Watch):

@@ -22,6 +22,7 @@ from lrstudy.report.sections.progress_table import progress_section
 from lrstudy.report.writing import page_html, page_update
 from lrstudy.rules.counting import counted
 from lrstudy.rules.durations import waiting_time
+from lrstudy.safe_text import describe
 from lrstudy.store import Store
 from lrstudy.store.lock import WriterWatch
 from lrstudy.store.run_status import RunStatus, status_of
@@ -72,8 +73,8 @@ class LivePage:
                     self._built = self._build(self._built.version + 1, self._store.refreshed())
                     rest_until = time.monotonic() + _REST * (time.monotonic() - began)
                 self._error, self._at = None, _now()
-            except (LrStudyError, OSError) as error:
-                self._error = str(error)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the page must say so, and look again
+                self._error = describe(error) if not isinstance(error, LrStudyError) else str(error)
 
     def html(self) -> str:
         """Return the whole page."""

@@ -139,7 +139,7 @@ def page_html(
 def page_update(
     page: Page, names: Sequence[str], reference: str | None, live: html.LiveBar
 ) -> dict[str, Any]:
-    """Return what an open live page takes in place of its own title, body and data."""
+    """Return the title, body and data that replace those of a live page that is open."""
     data, content = _shown(page, names, reference)
     body = html.render_body("report.html.j2", live, **content)
     return {"title": html.title(page.study), "body": body, "data": data}

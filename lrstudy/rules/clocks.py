@@ -26,12 +26,13 @@ DIFFERENCES: Final = frozenset({"seconds"})
 def clock_of(task: Mapping[str, Any]) -> tuple[str, int]:
     """Return the clock and the training length that a task sets by ``steps`` or ``epochs``.
 
+    Recorded runs that were counted in neither set it by another clock.
+
     >>> clock_of({"epochs": 30}), clock_of({"steps": 5000, "epochs": None})
     (('epochs', 30), ('steps', 5000))
     """
-    if task.get("steps") is not None:
-        return "steps", int(task["steps"])
-    return "epochs", int(task["epochs"])
+    clock = next((name for name in CLOCKS if name != "epochs" and task.get(name) is not None), "epochs")
+    return clock, int(task[clock])
 
 
 def time_of(row: EvaluationRecord, clock: str) -> float:

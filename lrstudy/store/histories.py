@@ -72,7 +72,7 @@ def read_runs(
             histories.problems += error.problems
             continue
         _tell(histories, table, match, grouping)
-    histories.notes += number_runs(runs, grouping)
+    histories.notes += number_runs(runs.values(), grouping)
     for run in runs.values():
         try:
             if isinstance(run, Series):

@@ -10,7 +10,6 @@ from lrstudy.errors import InputError, Problem
 from lrstudy.rules.clocks import CLOCKS
 from lrstudy.store.recorded_run import RecordedRun
 
-_LENGTHS: Final = ("epochs", "steps")  # the clocks that a study's length can be counted in
 _ROUNDING: Final = 1e-6
 
 
@@ -37,14 +36,14 @@ def clock_of_runs(study: str, runs: Sequence[RecordedRun], wanted: str | None) -
         raise InputError(Problem(study, "--clock", message, remedy, wanted))
     usual = known if whole else [*(clock for clock in known if clock != "epochs"), "epochs"]
     judged = wanted or usual[0]
-    if judged == "epochs" and (whole or "steps" not in known):
+    if judged == "epochs":
+        own = "epochs" if whole or "steps" not in known else "steps"
+    elif whole and judged != "steps":
         own = "epochs"
-    elif judged == "steps" or (judged not in _LENGTHS and not whole):
-        own = "steps" if "steps" in known else "epochs"
     else:
-        own = "epochs" if whole else "steps"
+        own = "steps" if "steps" in known else judged
     found = ends[own]
-    # Without epochs and steps the study's own clock says nothing: it counts evaluations.
+    # Without any clock the evaluations are counted, as if one were made in each epoch.
     length = max(map(len, runs)) if found is None else max(1, int(_compared(found) + _ROUNDING))
     return StudyClock(judged, own, length)
 

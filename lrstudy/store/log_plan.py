@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from lrstudy.errors import InputError, Problem, did_you_mean
 from lrstudy.records import Phase
+from lrstudy.rules.clocks import CLOCKS
 from lrstudy.rules.metrics import Metric
 from lrstudy.store.log_clock import StudyClock, clock_of_runs
 from lrstudy.store.log_options import ImportOptions
@@ -23,6 +24,7 @@ from lrstudy.store.study_info import StudyInfo
 # The schedules that a comparison is usually made against, when none is named.
 _REFERENCES: Final = ("baseline", "fixed", "constant")
 _KIND: Final = "recorded"
+_OWN_KEYS: Final = frozenset((*CLOCKS, "metrics"))
 # Evaluations that are written at once: whole chunks of a store, and few enough to hold beside the logs.
 _BATCH: Final = 262_144
 
@@ -81,7 +83,7 @@ def plan_study(
     spec: dict[str, Any] = {
         "name": name,
         "seed": 0,
-        "task": dict(zip(grouping.task, runs[0].task, strict=True)),
+        "task": {_task_key(key): value for key, value in zip(grouping.task, runs[0].task, strict=True)},
         "budget": {"trials": 0, "confirm_seeds": max(map(len, schedules.values()))},
         "target": {"metric": metric.name, "values": list(options.targets) or None, "reference": reference},
         "schedules": {schedule: {"kind": _KIND, "fixed": {}, "space": {}} for schedule in schedules},
@@ -94,6 +96,11 @@ def plan_study(
         spec["task"]["metrics"] = asked.declared
     study = StudyInfo(name, spec, _digest(metric, keyed), 0)
     return StudyPlan(study, keyed, clock, "" if asked else why_chosen(metric, runs))
+
+
+def _task_key(selector: str) -> str:
+    """Return a key of the study's task: those of its own say how long it is and what it measures."""
+    return f"{selector} of the logs" if selector in _OWN_KEYS else selector
 
 
 def _keyed(
@@ -126,11 +133,12 @@ def _schedules(study: str, runs: Iterable[RecordedRun]) -> dict[str, list[Record
             raise InputError(Problem(run.where, "--schedule-from", message, "Rename one in the file"))
         others.append(run)
     for others in schedules.values():
-        seeds = [run.seed for run in others]
+        seeds: set[int] = set()
         for run in others:
-            if seeds.count(run.seed) > 1:
+            if run.seed in seeds:
                 message = f"two logs are of {run}"
                 raise InputError(Problem(run.where, "--seed-from", message, "Name what tells the runs apart"))
+            seeds.add(run.seed)
     return schedules
 
 

@@ -20,13 +20,14 @@ def add_rows(runs: dict[Any, Any], table: LogTable, match: Match, grouping: Grou
     is_trainer = _round_up_epochs(table, columns)
     rows = zip(*columns.values(), strict=True)
     for row, line, key in zip(rows, table.lines, keys_of(table, grouping), strict=True):
-        run = runs.setdefault(key, Run(table.where, key.task, key.schedule, key.seed))
+        run = runs.setdefault((Run, key), Run(table.where, key.task, key.schedule, key.seed))
         run.epochs.append(dict(zip(columns, row, strict=True)))
         run.places.append((table.where, line))
         run.is_trainer = run.is_trainer or is_trainer
     if table.headers:
         for run in runs.values():
-            run.headers |= {(table.where, line) for line in table.headers}
+            if isinstance(run, Run):
+                run.headers |= {(table.where, line) for line in table.headers}
 
 
 def _round_up_epochs(table: LogTable, columns: dict[str, list[Any]]) -> bool:

@@ -15,7 +15,7 @@ from lrstudy.errors import InputError, Problem
 from lrstudy.store.cells import Cells
 from lrstudy.store.columns import ELAPSED, FRACTION, LOG_STEP, MOMENT
 from lrstudy.store.log_evaluations import drop_outside_training, null_unvalidated
-from lrstudy.store.recorded_run import RecordedRun, diverged_evaluation, from_rows
+from lrstudy.store.recorded_run import RecordedRun, diverged_evaluation, drop_false_clocks, from_rows
 from lrstudy.store.step_logs import (
     Conflict,
     Group,
@@ -110,10 +110,9 @@ def _recorded(run: Run) -> RecordedRun:
     columns = from_rows(run.epochs)
     if (elapsed := columns.pop(ELAPSED, None)) is not None:
         seconds = np.diff(elapsed.floats, prepend=0.0)
-        if bool((seconds < 0).any()):
-            run.note("the time goes back: not used", run.places[0])
-        elif "train_seconds" not in columns:
-            columns["train_seconds"] = Cells(seconds, np.isfinite(seconds))
+        columns.setdefault("train_seconds", Cells(seconds, np.isfinite(seconds)))
+    for name in drop_false_clocks(columns, ("tokens",) if elapsed is None else ("tokens", "seconds")):
+        run.note(f"{name} does not rise from evaluation to evaluation: not used", run.places[0])
     diverged = diverged_evaluation(columns)
     return RecordedRun(run.where, run.task, run.schedule, run.seed, columns, diverged, rows, run.notes)
 

@@ -63,8 +63,13 @@ def grouping_of(tables: Sequence[LogTable], options: ImportOptions) -> Grouping:
     if schedule is None:
         schedule = (_usual_schedule(tables),)
     if seed is None and by_run:
-        seed = next((name for name in _SEEDS if all(name in table.constants for table in tables)), None)
+        seed = next((name for name in _SEEDS if all(_is_seed(table, name) for table in tables)), None)
     return Grouping(task, schedule, seed, by_run)
+
+
+def _is_seed(table: LogTable, name: str) -> bool:
+    value = table.constants.get(name)
+    return re.fullmatch(r"\d{1,18}", str(value), re.ASCII) is not None
 
 
 def _usual_schedule(tables: Sequence[LogTable]) -> str:

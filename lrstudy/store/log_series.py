@@ -20,6 +20,8 @@ ORDERS: Final = ("step", LOG_STEP, "tokens", "samples", "epoch", ELAPSED, MOMENT
 _COUNTS: Final = ("step", "samples", "tokens", LOG_STEP)
 _CLOCKS: Final = frozenset((*ORDERS, "train_seconds", "estimate_seconds", "eval_seconds"))
 _CORRECT: Final = "Correct the column"
+_LONGEST: Final = 1e11  # seconds: 3,000 years
+_LAST_MOMENT: Final = 1e15  # milliseconds: more are no moment that a log has
 
 
 @dataclass(slots=True)
@@ -106,7 +108,7 @@ def ordered(series: Series, has_seeds: bool) -> Ordered:
     for name, cells in columns.items():
         if is_metric(name) or name == "lr":
             measured |= cells.known
-    if not measured.any():
+    if not any(columns[name].known.any() for name in columns if is_metric(name)):
         message = f"{series} has no measurement"
         raise InputError(Problem(series.where, "", message, "Give a row per step or evaluation"))
     clock = next((c for c in ORDERS if c in columns and bool(columns[c].known[measured].all())), None)
@@ -161,6 +163,10 @@ def _count_problems(series: Series, columns: dict[str, Cells]) -> Iterator[Probl
                 bad |= (values != np.floor(values)) | (values >= float(1 << 63))
             elif name == "epoch":
                 bad |= values > LARGEST
+            elif name == ELAPSED:
+                bad |= values > _LONGEST
+            else:
+                known, bad = known & ~bad & (values < _LAST_MOMENT), np.zeros(len(values), bool)
         if bad.any():
             row = int(np.flatnonzero(bad)[0])
             what = {"epoch": "is not an epoch's number", ELAPSED: "is no time", MOMENT: "is no time"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -53,7 +53,8 @@ class RecordedRun:
         if column is None or not column.known.all():
             return None
         times = np.cumsum(column.floats) if clock in DIFFERENCES else column.floats
-        return times if bool((np.diff(times, prepend=0.0) > 0).all()) else None
+        rises = bool(np.isfinite(times).all()) and bool((np.diff(times, prepend=0.0) > 0).all())
+        return times if rises else None
 
     def best(self, metric: Metric) -> tuple[float | None, int | None]:
         """Return the best value of a metric, and the place of its evaluation."""
@@ -123,6 +124,21 @@ def from_rows(rows: Sequence[Mapping[str, Any]]) -> dict[str, Cells]:
     return {name: cells for name, cells in columns.items() if cells.known.any()} or {
         "epoch": none_of(len(rows))
     }
+
+
+def drop_false_clocks(columns: dict[str, Cells], clocks: Iterable[str]) -> list[str]:
+    """Remove the columns of these clocks in which time does not rise from above 0; return their names."""
+    dropped = []
+    for clock in clocks:
+        name = COLUMN_OF[clock]
+        if name not in columns:
+            continue
+        values = columns[name].floats[columns[name].known]
+        times = np.cumsum(values) if clock in DIFFERENCES else values
+        if not np.isfinite(times).all() or bool((np.diff(times, prepend=0.0) <= 0).any()):
+            del columns[name]
+            dropped.append(name)
+    return dropped
 
 
 def diverged_evaluation(columns: Mapping[str, Cells]) -> int | None:

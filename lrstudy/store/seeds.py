@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from lrstudy.errors import InputError, Problem
@@ -52,13 +52,13 @@ def one_key(table: LogTable, grouping: Grouping) -> RunKey:
     return RunKey(tasks, schedules, seed, run_identity(table)[0] if grouping.by_run else None)
 
 
-def number_runs(runs: MutableMapping[RunKey, Any], grouping: Grouping) -> list[tuple[str, str]]:
+def number_runs(runs: Iterable[Any], grouping: Grouping) -> list[tuple[str, str]]:
     """Number the runs of each schedule 0, 1, 2, … where a tracker tells them apart and no seed does."""
     if not grouping.by_run:
         return []
     groups: dict[Any, list[Any]] = {}
-    for key, run in runs.items():
-        groups.setdefault((key.task, key.schedule), []).append(run)
+    for run in runs:
+        groups.setdefault((run.task, run.schedule), []).append(run)
     if all(len({run.seed for run in group}) == len(group) for group in groups.values()):
         return []
     repeated = next(run for group in groups.values() for run in group[1:])

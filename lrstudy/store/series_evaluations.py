@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lrstudy.errors import InputError
+from lrstudy.rules.clocks import CLOCKS
 from lrstudy.store.cells import Cells, Index, Mask, none_of
-from lrstudy.store.columns import ELAPSED, LOG_STEP, MOMENT, is_validation
+from lrstudy.store.columns import LOG_STEP, is_validation
 from lrstudy.store.log_series import (
     Ordered,
     Series,
@@ -17,14 +17,12 @@ from lrstudy.store.log_series import (
     ordered,
     repeat_remedy,
 )
-from lrstudy.store.recorded_run import RecordedRun, diverged_evaluation
+from lrstudy.store.recorded_run import RecordedRun, diverged_evaluation, drop_false_clocks
+from lrstudy.store.series_clocks import clock_name, clocks_of
 
-_MILLISECONDS: Final = 1e11  # as seconds, the year 5138
 _SURELY_EVEN: Final = 5  # one gap that tells; steps 1 and 3 may be any
 _BEFORE: Final = "a validation before the training is left out"
 _AFTER: Final = "a validation after the training is left out"
-_BETWEEN: Final = "{} at evaluations is interpolated between the rows that have it"
-_FIRST: Final = "the time before the first evaluation is not known: taken as long as the one after it"
 
 
 def settle_series(
@@ -35,14 +33,22 @@ def settle_series(
     ``judged`` is the column of the metric that was asked for, ``clock`` the clock: what only they need is
     taken too.
     """
-    rows = ordered(series, has_seeds)
+    with np.errstate(all="ignore"):  # of losses that are infinite or NaN
+        return _settled(series, ordered(series, has_seeds), has_seeds, judged, clock)
+
+
+def _settled(
+    series: Series, rows: Ordered, has_seeds: bool, judged: str | None, clock: str | None
+) -> RecordedRun:
     _null_unlogged(rows)
     _refuse_repeated(series, rows, has_seeds)
     offset = _count_from_one(series, rows, _is_evaluated(rows, judged))
     evaluated = _drop_after(series, rows, _is_evaluated(rows, judged))
     _null_unvalidated(rows, evaluated)
     at = np.flatnonzero(evaluated)
-    columns = _clocks(series, rows, at, offset, clock) | _metrics(rows, at)
+    columns = clocks_of(series, rows, at, offset, clock) | _metrics(rows, at)
+    for name in drop_false_clocks(columns, CLOCKS):
+        series.note(f"{name} does not rise from evaluation to evaluation: not used", int(rows.source[0]))
     diverged = diverged_evaluation(columns)
     if diverged is None and _ends_in_nan(rows, at):
         diverged = len(at)
@@ -96,7 +102,7 @@ def _refuse_repeated(series: Series, rows: Ordered, has_seeds: bool) -> None:
         if again.size and (again.size > 1 or rows.group[at[again[0]]] < rows.group[-1]):
             row = at[again[0]]
             moment = rows.time[row].item()
-            message = f"{series} is validated twice at {_name(series, rows.clock)} {moment:g}"
+            message = f"{series} is validated twice at {clock_name(series, rows.clock)} {moment:g}"
             remedy = repeat_remedy(has_seeds)
             raise InputError(series.problem(int(rows.source[row]), name, message, remedy))
         late.append(at[again])
@@ -106,10 +112,6 @@ def _refuse_repeated(series: Series, rows: Ordered, has_seeds: bool) -> None:
         kept = np.ones(len(rows.time), bool)
         kept[repeated] = False
         rows.keep(kept)
-
-
-def _name(series: Series, clock: str) -> str:
-    return next((found[clock] for _, found, _ in series.parts if clock in found), clock)
 
 
 def _count_from_one(series: Series, rows: Ordered, evaluated: Mask) -> int:
@@ -208,10 +210,9 @@ def _means(name: str, cells: Cells, since: Index, count: int) -> dict[str, Cells
     number = np.bincount(since, minlength=count)
     known = number > 0
     low, high = np.full(count, np.inf), np.full(count, -np.inf)
-    with np.errstate(invalid="ignore", over="ignore"):
-        np.minimum.at(low, since, values)
-        np.maximum.at(high, since, values)
-        mean = np.bincount(since, values, count) / np.maximum(number, 1)
+    np.minimum.at(low, since, values)
+    np.maximum.at(high, since, values)
+    mean = np.bincount(since, values, count) / np.maximum(number, 1)
     mean = np.where(low == high, low, mean)
     if name != "lr":
         return {name: Cells(mean, known)}
@@ -223,95 +224,3 @@ def _ends_in_nan(rows: Ordered, at: Index) -> bool:
     loss = rows.columns.get("train_loss")
     after = np.zeros(0, np.int64) if loss is None else np.flatnonzero(loss.known & (rows.group > at[-1]))
     return loss is not None and bool(after.size) and not np.isfinite(loss.values[after[-1]])
-
-
-def _clocks(series: Series, rows: Ordered, at: Index, offset: int, judged: str | None) -> dict[str, Cells]:
-    """Return the clocks of evaluations: as logged at them, else between the rows before and after."""
-    columns: dict[str, Cells] = {}
-    times = rows.moments[at]
-    for name in ("step", "samples", "tokens"):
-        cells = rows.columns.get(name)
-        if cells is None and name == "step" and _counts_calls(rows, judged):
-            series.note("_step counts calls of W&B's log: taken for steps", int(rows.source[0]))
-            cells = rows.columns[LOG_STEP]
-        if cells is not None and cells.known.any():
-            found = _known_at(series, rows, name, cells, times)
-            columns[name] = Cells(np.floor(found.values).astype(np.int64), found.known)
-    if "step" in columns:
-        columns["step"] = Cells(columns["step"].values + offset, columns["step"].known)
-    if "epoch" in rows.columns and rows.columns["epoch"].known.any():
-        columns["epoch"] = _epochs(series, rows, times, offset)
-    if "train_seconds" not in rows.columns:
-        seconds = _seconds(series, rows, times, judged)
-        if seconds is not None:
-            columns["train_seconds"] = seconds
-    return columns
-
-
-def _counts_calls(rows: Ordered, judged: str | None) -> bool:
-    """Return True if W&B's counter of log calls is needed as the steps: nothing else counts the training."""
-    others = ("epoch", "tokens", "samples")
-    return rows.clock == LOG_STEP and (judged == "steps" or not any(name in rows.columns for name in others))
-
-
-def _known_at(series: Series, rows: Ordered, name: str, cells: Cells, times: NDArray[Any]) -> Cells:
-    """Return a clock at some times: the largest value known by then, else one in proportion to ``time``."""
-    known = np.flatnonzero(cells.known)
-    last = np.append(np.diff(rows.group[known]) > 0, True)  # of several rows at one moment the last
-    known = known[last]
-    moments, values = rows.time[known], cells.values[known]
-    place = np.searchsorted(moments, times)
-    exact = (place < len(moments)) & (moments[np.minimum(place, len(moments) - 1)] == times)
-    found = values[np.minimum(place, len(moments) - 1)]
-    if not exact.all():
-        between = np.interp(times, np.append(0.0, moments), np.append(0.0, values))
-        found = np.where(exact, found, between)
-        series.note(_BETWEEN.format(_name(series, name)), int(rows.source[0]))
-    return Cells(found, np.ones(len(times), bool))
-
-
-def _epochs(series: Series, rows: Ordered, times: NDArray[Any], offset: int) -> Cells:
-    """Return the epochs done at evaluations. Whole numbers name the epoch that is running."""
-    cells = rows.columns["epoch"]
-    is_clock = rows.clock == "epoch"
-    known = np.flatnonzero(cells.known & (is_clock | (rows.time + offset > 0)))
-    values = cells.values[known].astype(np.float64)
-    if not len(values):
-        return none_of(len(times))
-    is_whole = bool((values == np.floor(values)).all())
-    if is_clock or not is_whole:
-        found = _known_at(series, rows, "epoch", cells, times)
-        return Cells(found.values + float(is_whole and values.min() == 0), found.known)
-    last = np.append(np.diff(values) > 0, True)
-    ends = rows.time[known][last].astype(np.float64) + offset
-    done = values[last] + float(values[0] == 0)
-    lengths = np.diff(ends, prepend=0.0)
-    if len(ends) > 1 and lengths[-1] < lengths[-2]:
-        ends[-1] = ends[-2] + lengths[-2]  # the last epoch was cut short
-    begin = (0.0, 0.0) if done[0] == 1 else (ends[0] - 1, done[0] - 1)
-    found = np.interp(times + float(offset), np.append(begin[0], ends), np.append(begin[1], done))
-    return Cells(found, np.ones(len(times), bool))
-
-
-def _seconds(series: Series, rows: Ordered, times: NDArray[Any], judged: str | None) -> Cells | None:
-    """Return the seconds since the evaluation before, from a column of elapsed time or of moments."""
-    name = next((n for n in (ELAPSED, MOMENT) if n in rows.columns and rows.columns[n].known.any()), None)
-    if name is None:
-        return None
-    cells = rows.columns[name]
-    known = np.flatnonzero(cells.known)
-    moments, values = rows.time[known], cells.values[known].astype(np.float64)
-    if name == MOMENT and values.max() > _MILLISECONDS:
-        values /= 1000
-    place = np.minimum(np.searchsorted(moments, times, side="right") - 1, len(moments) - 1)
-    if bool((place < 0).any()) or bool((np.diff(values) < 0).any()):
-        series.note(f"{_name(series, name)} is missing or goes back: not used", int(rows.source[0]))
-        return None
-    total = values[place] - (values[0] if name == MOMENT else 0.0)
-    seconds, whole = np.diff(total, prepend=0.0), np.ones(len(total), bool)
-    if seconds[0] == 0:
-        whole[0] = False
-        if judged == "seconds" and len(seconds) > 1:
-            seconds[0], whole[0] = seconds[1], True
-            series.note(_FIRST, int(rows.source[0]))
-    return Cells(seconds, whole)

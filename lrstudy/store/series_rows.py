@@ -23,5 +23,5 @@ def add_series(runs: dict[Any, Any], table: LogTable, match: Match, grouping: Gr
     else:
         parts = {one_key(table, grouping): None}
     for key, index in parts.items():
-        run = runs.setdefault(key, Series(table.where, key.task, key.schedule, key.seed))
+        run = runs.setdefault((Series, key), Series(table.where, key.task, key.schedule, key.seed))
         run.parts.append((table, found, index))

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from lrstudy.records import Phase
+from lrstudy.rules.clocks import CLOCKS
 from lrstudy.rules.looks import looks_of
 from lrstudy.rules.metrics import declared_metrics, metric_of
 
@@ -104,8 +105,8 @@ def _is_history(history: Any) -> bool:
 
 
 def _length_faults(task: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The fault of a task without a length, which is a whole number of epochs or of steps."""
-    name = "steps" if task.get("steps") is not None else "epochs"
+    """The fault of a task without a length, which is a whole number in one of the clocks."""
+    name = next((clock for clock in CLOCKS if clock != "epochs" and task.get(clock) is not None), "epochs")
     if name not in task:
         return [(f"spec.task.{name}", "is missing")]
     whole = isinstance(task[name], int) and not isinstance(task[name], bool)

@@ -43,9 +43,10 @@ def is_event_file(name: str) -> bool:
 
 def event_files(folder: Path) -> list[Path]:
     """Return all event files in a folder and below it, in order of their paths."""
-    return sorted(
+    named = (
         Path(inside) / name for inside, _, names in os.walk(folder) for name in names if is_event_file(name)
     )
+    return sorted(file for file in named if file.is_file())
 
 
 def read_runs(source: Path) -> list[EventRun]:
@@ -174,9 +175,7 @@ def _part_of_scalars(run: EventRun) -> str | None:
 def _join(parent: EventRun, run: EventRun, names: dict[str, str]) -> None:
     for tag, name in names.items():
         if name in parent.points:
-            message = (
-                f"has the metric {printable(name)} twice: of {printable(run.folder.name)} and of its own"
-            )
+            message = f"has the metric {printable(name)} twice: in {printable(run.folder.name)} and beside it"
             raise refusal(printable(parent.folder), message, f"Move {printable(run.folder)} elsewhere")
         parent.points[name] = run.points[tag]
     parent.config |= run.config

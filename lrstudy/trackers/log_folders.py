@@ -28,7 +28,7 @@ def log_files(folder: Path) -> list[Path]:
     for inside, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith(_HIDDEN))
         files += [Path(inside) / name for name in names if _ending(name) in (*_TABLES, *_PERHAPS)]
-    return sorted(_last_states(files))
+    return sorted(_last_states([file for file in files if file.is_file()]))
 
 
 def read_folder(source: Path, tags: Sequence[str] = ()) -> list[LogTable]:

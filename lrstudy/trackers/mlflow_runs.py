@@ -30,8 +30,8 @@ _SYSTEM: Final = "system/"  # utilization of the machine
 _PAGE: Final = 1000
 # A database holds an infinite value as the largest number.
 _INFINITE: Final = sys.float_info.max
-# Since MLflow 3.13 its client refuses folders unless this is set.
-_ALLOW_FOLDERS: Final = "MLFLOW_ALLOW_FILE_STORE"
+# MLflow 3 refuses folders without the first, and asks a server that is down for minutes without the second.
+_SETTINGS: Final = {"MLFLOW_ALLOW_FILE_STORE": "true", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"}
 
 
 def is_mlruns(folder: Path) -> bool:
@@ -50,7 +50,7 @@ def read_mlflow(source: str, tags: Sequence[str] = ()) -> list[LogTable]:
     if "://" in address and not address.startswith("http"):
         load_package("sqlalchemy", EXTRA, where)
     try:
-        with _folders_allowed(), warnings.catch_warnings(action="ignore"):
+        with _settings(), warnings.catch_warnings(action="ignore"):
             return _read(where, mlflow.MlflowClient(_uri(address)), experiment, tags)
     except InputError:
         raise
@@ -74,16 +74,15 @@ def _uri(address: str) -> str:
 
 
 @contextmanager
-def _folders_allowed() -> Iterator[None]:
-    before = os.environ.get(_ALLOW_FOLDERS)
-    os.environ[_ALLOW_FOLDERS] = "true"
+def _settings() -> Iterator[None]:
+    """Set MLflow's options for reading, where the user has not, and take them back."""
+    own = [name for name in _SETTINGS if name not in os.environ]
+    os.environ.update({name: _SETTINGS[name] for name in own})
     try:
         yield
     finally:
-        if before is None:
-            del os.environ[_ALLOW_FOLDERS]
-        else:
-            os.environ[_ALLOW_FOLDERS] = before
+        for name in own:
+            os.environ.pop(name, None)
 
 
 def _read(where: str, client: Any, experiment: str, tags: Sequence[str]) -> list[LogTable]:

@@ -53,7 +53,7 @@ def offline_files(folder: Path) -> list[Path]:
             file
             for pattern in patterns
             for file in folder.glob(pattern)
-            if not file.parent.is_symlink()  # latest-run is another name of the last one
+            if file.is_file() and not file.parent.is_symlink()  # latest-run is another name of the last one
         }
     )
 

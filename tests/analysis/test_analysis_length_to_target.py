@@ -151,3 +151,21 @@ def test_the_interval_of_the_ratio_holds_the_truth() -> None:
         limits = ratios["cosine"].ratio
         held += (limits.low or 0) <= 1.5 <= (limits.high or math.inf)
     assert held / 100 >= 0.89
+
+
+def test_the_error_of_a_ratio_is_that_of_the_mean_over_units_also_of_few() -> None:
+    def ends(units: int, shift: float) -> Ends:
+        # At the target halfway between the lengths, on a log scale; log 2 of length is 0.1 of the value.
+        rng = np.random.default_rng(3)
+        return {
+            unit: {10.0: [0.85 + move], 20.0: [0.95 + move]}
+            for unit, move in enumerate(shift * rng.standard_normal(units))
+        }
+
+    for units, rel in ((40, 0.1), (2, 0.5)):
+        _, ratios = length_to_target(
+            {"fixed": ends(units, 0.0), "other": ends(units, 0.01)}, "fixed", 0.9, ACCURACY, seed=0
+        )
+        moves = [unit[10.0][0] - 0.85 for unit in ends(units, 0.01).values()]
+        expected = np.std(moves, ddof=1) / units**0.5 / 0.1 * np.log(2)
+        assert ratios["other"].error == pytest.approx(expected, rel=rel)

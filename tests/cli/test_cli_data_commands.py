@@ -191,6 +191,31 @@ def test_a_log_of_times_or_with_escapes_is_refused_at_once_and_shown_safely(here
     assert "not used: \\x1b]0;title\\x07" in done("import", "f.csv")
 
 
+def steps_log(slow: float) -> str:
+    rows = (f"{at},{at * 512},{1 / (1 + at / slow):.4f}" for at in range(10, 101, 10))
+    return "\n".join(["step,tokens,val_loss", *rows]) + "\n"
+
+
+def test_a_preview_shows_what_an_import_would_make_and_writes_nothing(here: Path) -> None:
+    for name, slow in (("fixed", 50), ("cosine", 20)):
+        for seed in (1, 2):
+            (here / f"{name}-{seed}.csv").write_text(steps_log(slow + seed))
+    command = ["import", str(here), "--schedule-from", "{schedule}-{seed}.csv", "--clock", "tokens"]
+    before = sorted(here.rglob("*"))
+    said = done(*command, "--name", "mine", "--dry-run")
+    assert max(map(len, said.splitlines())) <= 80
+    assert sorted(here.rglob("*")) == before
+    lines = [" ".join(line.split()) for line in said.splitlines()]
+    assert lines[0] == "would be study mine, in runs/mine"
+    assert lines[2:4] == ["cosine 2 10 1, 2", "fixed 2 10 1, 2"]
+    assert "judged by val_loss, timed in tokens" in lines
+    assert "nothing was written" in lines[-1]
+    assert "judged by val_loss, timed in tokens" in done(*command, "--name", "mine", "--target", "0.5")
+    assert "tokens" in done("report", "runs/mine")
+    assert "judged by val_loss, timed in steps" in done("import", "fixed-1.csv", "cosine-1.csv")
+    assert "comparison.html" in done("compare", "runs/mine", "runs/imported")
+
+
 def test_columns_and_names_that_are_not_there_are_refused(here: Path) -> None:
     (here / "h.csv").write_text(histories())
     assert "Did you mean 'task'?" in refused("import", "h.csv", "--task-columns", "taks")

@@ -50,7 +50,7 @@ def test_a_trial_is_shown_within_80_columns(show: Show) -> None:
     assert max(map(len, lines)) <= 80
     headings = [line for line in lines if line.startswith(("Accuracy", "Loss", "Learning"))]
     assert headings == ["Accuracy", "Loss  ╌ training  ─ validation", "Learning rate"]
-    assert sum("│" in line for line in lines) == 3 * 7
+    assert sum("│" in line for line in lines) == 3 * 6
     assert any(0x2800 < ord(letter) < 0x2900 for line in lines for letter in line)
     assert "log" not in lines
 

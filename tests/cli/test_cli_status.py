@@ -213,7 +213,7 @@ def test_the_work_counts_epochs_of_trials_that_have_not_ended() -> None:
 def test_a_wide_terminal_shows_how_the_best_value_rose() -> None:
     bests = {"fixed": (0.1, 0.5, 0.9), "lipschitz-tuned": tuple(n / 100 for n in range(10, 91))}
     found = page_in(120, moving(bests))
-    assert "best so far" in found[0]
+    assert "best val_accuracy" in found[0]
     assert found[1].rstrip().endswith("▁▄█")
     assert found[2].rstrip().endswith("█")
     assert max(map(len, found)) <= 120

@@ -9,6 +9,7 @@ import pytest
 
 from lrstudy.errors import InputError
 from lrstudy.store import ImportedStudy, ImportOptions, Store, import_histories, open_store
+from lrstudy.store.log_formats import LogTable
 
 METRICS = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
 
@@ -47,3 +48,16 @@ def refused(folder: Path, options: ImportOptions | None = None, **files: str | b
     assert refusal.value.exit_code == 2
     assert not (folder / "out").exists()
     return str(refusal.value).replace(f"{folder}/", "")
+
+
+def from_tables(out: Path, *tables: LogTable, **options: Any) -> ImportedStudy:
+    """The one study that a tracker's tables become."""
+    (made,) = import_histories(["tracker"], out, ImportOptions(**options), lambda _: list(tables))
+    return made
+
+
+def run(name: str, constants: dict[str, Any] | None = None, **columns: Any) -> LogTable:
+    """A tracker's table of one run; ``__`` in a column's name stands for a slash."""
+    named = {column.replace("__", "/"): cells for column, cells in columns.items()}
+    rows = len(next(iter(named.values())))
+    return LogTable(name, named, [None] * rows, constants={"run.name": name, **(constants or {})})

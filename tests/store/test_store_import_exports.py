@@ -6,6 +6,8 @@ import gzip
 import json
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from import_samples import imported, refused, store_of, values, written
 
@@ -227,6 +229,15 @@ def test_a_broken_export_is_refused_with_its_place(tmp_path: Path, name: str) ->
     content, said = BROKEN[name]
     assert said in (found := refused(tmp_path, **{name.replace(".", "__"): content}))
     assert found.startswith(name)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_a_parquet_log_that_was_cut_is_refused(tmp_path: Path, share: float) -> None:
+    pq.write_table(pa.table({"step": range(1000), "val_loss": [0.5] * 1000}), tmp_path / "whole.parquet")
+    content = (tmp_path / "whole.parquet").read_bytes()
+    assert "cut.parquet: cannot be read" in refused(
+        tmp_path, cut__parquet=content[: int(share * len(content))]
+    )
 
 
 def test_names_of_runs_and_tags_cannot_steer_a_terminal_or_leave_the_folder(tmp_path: Path) -> None:

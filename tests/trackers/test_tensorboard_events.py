@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import struct
 from pathlib import Path
@@ -315,6 +316,13 @@ def test_more_cells_than_memory_are_refused(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr("lrstudy.trackers.run_tables.MOST_CELLS", 500)
     with pytest.raises(InputError, match=r"has 30 steps and 32 metrics: .*--tag"):
         read_any(str(tmp_path))
+
+
+def test_a_pipe_among_the_files_is_not_waited_for(tmp_path: Path) -> None:
+    events(tmp_path, {"loss": {0: 1.0}})
+    os.mkfifo(tmp_path / "events.out.tfevents.pipe")
+    (table,) = read_any(str(tmp_path))
+    assert column(table, "loss") == [1.0]
 
 
 def test_a_run_without_scalars_is_left_out_with_a_note(tmp_path: Path) -> None:

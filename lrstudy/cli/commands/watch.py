@@ -24,7 +24,7 @@ def watch(
         str, typer.Option(metavar="ADDRESS", help="Address to listen on; any but this one is seen by others.")
     ] = "127.0.0.1",
 ) -> None:
-    """Show the report so far in a browser, and keep it current while the run goes on; Ctrl-C ends it.
+    """Show the report so far in a browser, and keep it current while the run continues; Ctrl-C ends it.
 
     The page is the report's own, with the trials so far, the time left and the verdict so far. It is served
     to this machine alone, and only under the address that is printed, which holds a token. From another

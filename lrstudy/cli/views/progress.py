@@ -87,27 +87,32 @@ def progress_page(progress: Progress, clock: Clock, objective: Objective, consol
     Where the terminal is wide enough a column has the best value of the metric so far, as it rose or fell.
     """
     width = console.width
-    shown = _schedules(progress, objective, [])
+    best = f"best {objective.metric.name}"
+    shown = _schedules(progress, objective)
     room = width - Measurement.get(console, console.options, shown).maximum
-    if room >= _LEAST_SPARKS and any(progress.bests.values()) and has_braille(console.encoding):
+    if (
+        room >= max(_LEAST_SPARKS, len(best))
+        and any(progress.bests.values())
+        and has_braille(console.encoding)
+    ):
         # The first values are far from all others: what comes later would look the same beside them.
         ends = [value for series in progress.bests.values() for value in series[len(series) // 8 :]]
         sparks = [
             sparkline(progress.bests.get(one.schedule, ()), min(room, _MOST_SPARKS), min(ends), max(ends))
             for one in progress.schedules
         ]
-        shown = _schedules(progress, objective, sparks)
+        shown = _schedules(progress, objective, best, sparks)
     lines = (work_line(progress, width, bar=has_braille(console.encoding)), time_line(progress, clock))
     return Group(shown, *(Text(line, no_wrap=True, overflow="ellipsis") for line in lines))
 
 
-def _schedules(progress: Progress, objective: Objective, sparks: Sequence[str]) -> Table:
+def _schedules(progress: Progress, objective: Objective, best: str = "", sparks: Sequence[str] = ()) -> Table:
     phases = (Phase.TUNE, Phase.SELECT, Phase.CONFIRM)
     phases_shown = [phase for phase in phases if any(phase in one.phases for one in progress.schedules)]
     columns = [
         names("schedule", longest=24),
         *(numbers(head, wrap=True) for head in (*phases_shown, objective.label, "lost")),
-        *([names("best so far")] if sparks else []),
+        *([names(best)] if sparks else []),
     ]
     rows = [
         (

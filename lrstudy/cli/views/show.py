@@ -19,7 +19,7 @@ from lrstudy.store import StudyInfo
 from lrstudy.store.trial_history import Divergence, TrialHistory
 
 _WIDTH: Final = 80
-_HEIGHT: Final = 7
+_HEIGHT: Final = 6
 _STYLES: Final = ("yellow", "bold cyan")  # training, validation
 _LETTERS: Final = (".", "*")
 _PHASES: Final = {

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from lrstudy.engine.lanes.shared_storage import stack_in_place
+from lrstudy.lipschitz.layer_watch import Watch, watches_on
 from lrstudy.lipschitz.norms import batch_quantities
-from lrstudy.lipschitz.watch import Watch, watches_on
 
 
 class StackedWatches:

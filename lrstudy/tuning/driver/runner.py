@@ -215,9 +215,9 @@ class StudyRun:
                 return
 
     def _stop_schedules(self, stop: StopRequest) -> bool:
-        """Stop the schedules for which that was requested; return True unless they could not be noted.
+        """Stop the schedules for which that was requested. Return True if ``study.json`` has them all.
 
-        The reference cannot be stopped: the command refuses, and a file that names it is not its.
+        The reference cannot be stopped: the command refuses, and a file that names it is not the command's.
         """
         names = {spec.name for spec in self._study.schedules} - {self._study.target.reference}
         new = names.intersection(stop.schedules) - self._writer.study.stopped.keys()
