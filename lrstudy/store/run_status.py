@@ -25,6 +25,7 @@ class RunStatus:
     schedules: tuple[ScheduleProgress, ...]
     writer: str | None
     seconds_per_trial: float | None
+    clock: str = "epochs"
 
     @property
     def done(self) -> int:
@@ -63,8 +64,15 @@ class RunStatus:
             "planned": self.planned,
             "writer": self.writer,
             "seconds_left": self.seconds_left,
-            "schedules": [asdict(row) for row in self.schedules],
+            "schedules": [self._row(row) for row in self.schedules],
         }
+
+    def _row(self, row: ScheduleProgress) -> dict[str, Any]:
+        """Return a schedule's progress; its steps only where they are what a trial's length is counted in."""
+        values = asdict(row)
+        if self.clock != "steps":
+            del values["steps"]  # stores of version 1 did not record them
+        return values
 
 
 def read_status(store: Store, watch: WriterWatch | None = None) -> RunStatus:
@@ -91,4 +99,5 @@ def status_of(store: Store, writer: str | None) -> RunStatus:
         ),
         writer=writer,
         seconds_per_trial=pace,
+        clock=study.clock,
     )

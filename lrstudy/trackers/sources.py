@@ -38,7 +38,7 @@ def read_any(source: str, tags: Sequence[str] = ()) -> list[LogTable]:
     for scheme, read in _SCHEMES.items():
         if source.startswith(scheme):
             return read(source, tags)
-    path = Path(source)
+    path = Path(source).expanduser()
     if path.is_dir():
         return _read_folder(path, tags)
     if path.is_file() and is_event_file(path.name):

@@ -219,7 +219,7 @@ LINES: dict[str, str] = {
     "report empty --target high": "--target",
     "compare": "RUN",
     "compare nowhere empty": "nowhere",
-    "import": "FILE",
+    "import": "SOURCE",
     "import nowhere.csv": "nowhere.csv",
     "import bad.csv": "bad.csv",
     "import short.csv": "epoch",
