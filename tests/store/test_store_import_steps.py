@@ -98,6 +98,12 @@ def test_the_clock_that_was_asked_for_judges(tmp_path: Path) -> None:
     assert "Did you mean 'tokens'?" in refused(tmp_path / "out", ImportOptions(clock="tokns"), a__csv=log)
 
 
+def test_runs_without_a_clock_in_common_are_refused(tmp_path: Path) -> None:
+    by_epoch, by_step = "epoch,val_loss\n1,.9\n2,.8\n", "step,val_loss\n100,.9\n200,.8\n"
+    said = refused(tmp_path, ImportOptions(name="x"), a__csv=by_epoch, b__csv=by_step)
+    assert "x: has no clock that rises in every run. Give every file the same clock" in said
+
+
 def test_epochs_with_steps_can_be_timed_in_steps(tmp_path: Path) -> None:
     log = "epoch,step,val_acc\n1,10,.5\n2,20,.6\n"
     made = imported(tmp_path, ImportOptions(clock="step"), a__csv=log)
