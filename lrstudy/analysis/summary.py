@@ -141,6 +141,11 @@ class Summary:
         )
 
     @property
+    def imported(self) -> bool:
+        """True if the runs are recorded histories: times and seeds are then those that their logs hold."""
+        return bool(self.spec) and "imported" in json.loads(self.spec)
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The schedules' names, in order."""
         return tuple(schedule.name for schedule in self.schedules)

@@ -139,6 +139,16 @@ def test_a_picture_that_cannot_be_written_is_refused(run: Path, options: list[st
     assert not Path("a.png").exists()
 
 
+def test_a_report_of_logs_claims_nothing_of_how_they_were_made(run: Path) -> None:
+    told = CliRunner().invoke(app, ["report", str(run)])
+    assert told.exit_code == 0, told.output
+    text = (run / "report" / "report.md").read_text()
+    assert "Time is that of the logs." in text
+    assert "Times are sums over runs, as their logs give them." in text
+    assert "3 seeds each" in text
+    assert not re.search("estimating|fresh|excludes evaluation", text)
+
+
 def test_logs_without_rates_say_so_in_the_report(run: Path) -> None:
     Path("g.csv").write_text("epoch,val_accuracy\n1,0.4\n2,0.5\n")
     assert CliRunner().invoke(app, ["import", "g.csv"]).exit_code == 0
