@@ -142,7 +142,7 @@ class Summary:
 
     @property
     def imported(self) -> bool:
-        """True if the runs are recorded histories: times and seeds are then those that their logs hold."""
+        """Return True if the runs are recorded histories: times and seeds are those of their logs."""
         return bool(self.spec) and "imported" in json.loads(self.spec)
 
     @property
