@@ -28,7 +28,8 @@ class Contest:
     ``primary`` is the target, or other question, that carries the verdict; ``looks`` are the numbers of
     replicates at which the study is looked at, at most one of them where its size is fixed. ``goal`` says
     which runs were stopped at a target; None: none were. ``stopped`` schedules were ended by hand and get
-    no verdict.
+    no verdict. ``common`` is the clock and the length at which values at the end are compared, where runs
+    may be longer; None: all end there.
     """
 
     columns: Columns
@@ -44,6 +45,7 @@ class Contest:
     looks: tuple[int, ...] = ()
     goal: Goal | None = None
     stopped: frozenset[str] = frozenset()
+    common: tuple[str, float] | None = None
 
     def tells(self, target: float, *, tuning: bool = False) -> bool:
         """Return True if confirm (or tuning) runs were not stopped before they could reach a target."""

@@ -230,10 +230,19 @@ def _units(contest: Contest, trials: Iterable[Trial], unit: str) -> Units:
     """Return the last values of runs by seed or by replicate, NaN for those that diverged."""
     values: dict[int, list[float]] = {}
     for trial in trials:
-        lost = trial.status is Status.DIVERGED or trial.end == trial.begin
-        last = math.nan if lost else float(contest.columns.value[trial.end - 1])
+        last = math.nan if trial.status is Status.DIVERGED else _last_value(contest, trial)
         values.setdefault(trial.replicate if unit == REPLICATE else trial.seed, []).append(last)
     return {key: np.array(each) for key, each in values.items()}
+
+
+def _last_value(contest: Contest, trial: Trial) -> float:
+    """Return a run's value at its last evaluation, of a recorded run at the last within the common length."""
+    end = trial.end
+    if contest.common is not None and contest.common[0] in contest.columns.times:
+        clock, length = contest.common
+        times = contest.columns.times[clock][trial.begin : trial.end]
+        end = trial.begin + int(np.searchsorted(times, length * (1 + 1e-9), side="right"))
+    return math.nan if end == trial.begin else float(contest.columns.value[end - 1])
 
 
 def _short(contest: Contest, trials: Iterable[Trial]) -> int:
@@ -244,13 +253,13 @@ def _short(contest: Contest, trials: Iterable[Trial]) -> int:
 def _outcome(contest: Contest, trial: Trial) -> str:
     if trial.status is Status.DIVERGED:
         return DIVERGED
-    known = trial.place in contest.timing.whole and not math.isnan(contest.columns.value[trial.end - 1])
+    known = trial.place in contest.timing.whole and not math.isnan(_last_value(contest, trial))
     return WHOLE if known else SHORT
 
 
 def _run_end(contest: Contest, name: str, trial: Trial) -> RunEnd:
     outcome = _outcome(contest, trial)
-    value = float(contest.columns.value[trial.end - 1]) if outcome == WHOLE else None
+    value = _last_value(contest, trial) if outcome == WHOLE else None
     return RunEnd(name, trial.replicate, trial.seed, outcome, value)
 
 

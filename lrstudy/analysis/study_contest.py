@@ -103,6 +103,7 @@ def contest_of(
         looks=sizes_of(study),
         goal=study.goal,
         stopped=frozenset(study.stopped),
+        common=(study.clock, study.length) if study.spec.get("imported") else None,
     )
     _check_told(contest, targets or ())
     # Runs that end once they have reached the last target have no value at the end to compare.

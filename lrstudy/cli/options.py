@@ -15,6 +15,15 @@ StudyArgument = Annotated[
         metavar="STUDY", help="A study file (TOML).", show_default=False, autocompletion=study_files
     ),
 ]
+StudiesArgument = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="STUDY...",
+        help="Study files (TOML), one or several.",
+        show_default=False,
+        autocompletion=study_files,
+    ),
+]
 RunArgument = Annotated[
     str,
     typer.Argument(

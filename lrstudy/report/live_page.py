@@ -114,7 +114,7 @@ class LivePage:
 
 def _words(status: RunStatus, *, imported: bool, resume: str) -> tuple[str, str]:
     """Return the kind of a live page's line, and its words."""
-    trials = f"{status.done} of {counted(status.planned, 'trial')}"
+    trials = f"{status.done:,} of {counted(status.planned, 'trial')}"
     if status.running:
         left = status.seconds_left
         time_left = "" if left is None else f", about {waiting_time(left)} left"

@@ -21,14 +21,14 @@ def short_report(summary: Summary, run: str, picture: str | None = None) -> str:
     """Return the ruling, the table of the primary target and one figure as Markdown.
 
     ``run`` is the run as the command line names it, ``picture`` the address of the figure's file
-    (``short_figure``); without one the figure is inside the text, as a data URI.
+    (``short_figure``), empty for no figure; without one the figure is inside the text, as a data URI.
     """
     lines = [f"### {plain(summary.name)}", "", f"**{plain(headline(summary))}**", ""]
     if step := next_step_sentence(summary, run):
         lines += [plain(step), ""]
     lines += _table(summary)
     figure = time_to_target(summary)
-    if figure.panels:
+    if figure.panels and picture != "":
         address = picture
         if address is None:
             address = f"data:image/png;base64,{base64.b64encode(short_figure(summary)).decode()}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from lrstudy.analysis.end_values import EndDifference, decide_end, end_differenc
 from lrstudy.analysis.intervals import Interval
 from lrstudy.analysis.results import EndValue, RunEnd
 from lrstudy.rules.metrics import METRICS
+from lrstudy.store import ImportOptions, import_histories, open_store
 
 ACCURACY, LOSS = METRICS["val_accuracy"], METRICS["val_loss"]
 ENDS = {
@@ -222,3 +224,23 @@ def test_the_test_keeps_its_level() -> None:
         for r, s in pairs
     ]
     assert 0.04 <= np.mean(rejected) <= 0.06
+
+
+def test_recorded_runs_of_unequal_length_are_compared_at_the_common_one(tmp_path: Path) -> None:
+    """A run that went on is worth what it was worth when the others ended."""
+    rows = ["schedule,seed,step,val_accuracy"]
+    for schedule, every, shift in (("fixed", 100, 0.0), ("step", 110, 0.0)):
+        rows += [
+            f"{schedule},{seed},{step},{0.5 + step / 3000 + seed / 1000 + shift}"
+            for seed in (1, 2, 3)
+            for step in range(every, 1001, every)
+        ]
+    (tmp_path / "logs.csv").write_text("\n".join(rows) + "\n")
+    options = ImportOptions(name="grids", seed_from="seed", clock="steps")
+    (made,) = import_histories([tmp_path / "logs.csv"], tmp_path / "runs", options)
+    end = analyse(open_store(made.location), targets=[0.6]).end
+    assert end is not None
+    assert (end.clock, end.length) == ("steps", 990)
+    fixed, step = (value.value.value for value in end.values)
+    assert fixed == pytest.approx(0.502 + 900 / 3000)  # not that of step 1,000
+    assert step == pytest.approx(0.502 + 990 / 3000)

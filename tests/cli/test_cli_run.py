@@ -85,6 +85,49 @@ def test_a_second_run_trains_nothing_and_says_the_same(folder: Path) -> None:
 
 
 @pytest.mark.cluster
+def test_several_studies_run_one_after_another_and_are_compared(folder: Path) -> None:
+    smaller = STUDY.replace('"tiny"', '"small"').replace("epochs = 4", "epochs = 2").replace("= 3", "= 1")
+    (folder / "small.toml").write_text(smaller)
+    command = [sys.executable, "-m", "lrstudy", "run", "tiny.toml", "small.toml", "--quiet"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "study 2 of 2: small" in done.stderr
+    compared = json.loads((folder / "runs" / "comparison" / "comparison.json").read_text())
+    assert [study["name"] for study in compared["studies"]] == ["tiny", "small"]
+
+
+def test_nothing_of_a_suite_starts_while_a_study_file_is_wrong(tmp_path: Path) -> None:
+    (tmp_path / "one.toml").write_text(STUDY)
+    (tmp_path / "two.toml").write_text(STUDY.replace('"tiny"', '"two"').replace("epochs = 4", "epochs = -4"))
+    refused = lrstudy(tmp_path, "run", "one.toml", "two.toml")
+    assert refused.exit_code == 2
+    assert "two.toml" in str(refused.exception) + refused.stderr
+    (tmp_path / "two.toml").write_text(STUDY)
+    twice = lrstudy(tmp_path, "run", "one.toml", "two.toml")
+    assert twice.exit_code == 2
+    assert "is the name of two of the studies" in str(twice.exception) + twice.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_study_of_a_suite_that_stops_ends_the_suite(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("one", "two", "three"):
+        (tmp_path / f"{name}.toml").write_text(STUDY.replace('"tiny"', f'"{name}"'))
+    started: list[str] = []
+
+    def stopped_in_the_second(command: list[str]) -> int:
+        started.append(command[4])
+        return 130 if command[4] == "two.toml" else 0
+
+    monkeypatch.setattr("lrstudy.cli.views.suite._run", stopped_in_the_second)
+    ended = lrstudy(tmp_path, "run", "one.toml", "two.toml", "three.toml")
+    assert ended.exit_code == 130
+    assert started == ["one.toml", "two.toml"]
+    assert "stopped in study 2 of 3; 1 more not started" in ended.stderr
+
+
+@pytest.mark.cluster
 def test_another_study_in_the_folder_is_refused(folder: Path) -> None:
     other = lrstudy(folder, "run", "tiny.toml", "--set", "seed=5")
     assert other.exit_code == 2

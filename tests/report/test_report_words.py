@@ -291,6 +291,12 @@ def replicated(study: Summary) -> Summary:
     return replace(study, schedules=tuple(schedules))
 
 
+def test_schedules_decided_after_different_numbers_of_tunings_name_the_range():
+    study = with_tuned(replicated(samples.study()), "fixed", "step", "cyclic", "lipschitz-tuned")
+    study = changed(study, "step", 1, verdict="faster", replicates=32)
+    assert "faster than fixed (intervals over 8 to 32 tunings)" in headline(study)
+
+
 def test_the_primary_target_carries_the_headline_also_if_it_is_not_the_hardest():
     study = samples.study()
     for schedule in study.schedules:

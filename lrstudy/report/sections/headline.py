@@ -269,7 +269,7 @@ def _ruling(study: Summary, goal: str, word: str, ways: Sequence[_Named]) -> str
         times = number(reach.judged.value, reach.judged.low, reach.judged.high)
         how = f"{times} times as fast as {study.reference}{_interval_words(study, reach)}"
         return f"{first} reached {goal} {how}"
-    return f"{_named(ways, ratios=True)} reached {goal} {word} than {study.reference}{_base(study, reach)}"
+    return f"{_named(ways, ratios=True)} reached {goal} {word} than {study.reference}{_base(study, ways)}"
 
 
 def _named(ways: Sequence[_Named], *, ratios: bool) -> str:
@@ -287,16 +287,24 @@ def _interval_words(study: Summary, reach: Reach) -> str:
     return f" ({interval(found.low, found.high)}, {_over(study, reach)})"
 
 
-def _base(study: Summary, reach: Reach) -> str:
-    return f" (intervals {_over(study, reach)})"
+def _base(study: Summary, ways: Sequence[_Named]) -> str:
+    """Return the units of several intervals: of those decided after different numbers, the range."""
+    counts = [reach.replicates for _, reach in ways]
+    if min(counts) == max(counts):
+        return f" (intervals {_over(study, ways[0][1])})"
+    return f" (intervals over {min(counts)} to {max(counts)} {_replicates(study)})"
 
 
 def _over(study: Summary, reach: Reach) -> str:
     """Return the units of an interval in words."""
-    tuned = any(schedule.tuned for schedule in study.schedules)
     if reach.replicates > 1:
-        return f"over {reach.replicates} {'tunings' if tuned else 'replicates'}"
+        return f"over {reach.replicates} {_replicates(study)}"
+    tuned = any(schedule.tuned for schedule in study.schedules)
     return "of one tuning" if tuned else f"over {counted(reach.runs, 'seed')}"
+
+
+def _replicates(study: Summary) -> str:
+    return "tunings" if any(schedule.tuned for schedule in study.schedules) else "replicates"
 
 
 def _with_ratio(name: str, reach: Reach) -> str:
