@@ -106,7 +106,7 @@ def read_numbers(histories: Path, stores: Path) -> Numbers:
     made = import_histories([histories], stores, options)
     tasks = sorted((_task(open_store(study.location)) for study in made), key=_order)
     digest = hashlib.sha256(histories.read_bytes()).hexdigest()
-    return Numbers(tuple(tasks), digest, sum(study.epochs for study in made))
+    return Numbers(tuple(tasks), digest, sum(study.evaluations for study in made))
 
 
 def _order(task: Task) -> tuple[int, ...]:
