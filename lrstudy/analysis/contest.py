@@ -15,7 +15,7 @@ from lrstudy.analysis.replicates import Replicates
 from lrstudy.analysis.timing import Timing
 from lrstudy.analysis.trial_table import Columns, Trial
 from lrstudy.analysis.tried_configurations import by_replicate, ranked
-from lrstudy.records import Phase
+from lrstudy.records import Phase, Status
 from lrstudy.rules.goal import Goal
 from lrstudy.rules.metrics import Metric
 from lrstudy.rules.objective import Objective
@@ -83,6 +83,16 @@ class Contest:
         axis = axis or self.timing.clock
         horizon = self.timing.horizon if axis == self.timing.clock else math.inf
         return hits_of(self.columns, runs, self.metric, target, axis, horizon)
+
+    def cut_short(self, name: str) -> list[Trial]:
+        """Return a schedule's runs that ended before the horizon, not at a target and not by divergence."""
+        known = self.timing.whole | self.timing.stopped.keys()
+        return [run for run in self.runs[name] if run.status is Status.COMPLETED and run.place not in known]
+
+    def untold(self, name: str, target: float) -> int:
+        """Return the number of a schedule's runs that were cut short before they could reach a target."""
+        runs = self.cut_short(name)
+        return len(runs) - int(self.hits(runs, target).hit.sum())
 
     def replicates(self, target: float, axis: str, horizon: float) -> Replicates:
         """Return every schedule's times to a target along an axis, by replicate."""

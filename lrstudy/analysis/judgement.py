@@ -175,7 +175,7 @@ def _verdicts(
             elif not runs:
                 found[target, name] = "inconclusive"
             else:
-                found[target, name] = decide(
+                verdict = decide(
                     each[name],
                     p_values[target, name],
                     hits=hits[name],
@@ -184,7 +184,24 @@ def _verdicts(
                     margin=contest.margin,
                     p_equivalent=equal[target, name],
                 )
+                found[target, name] = _as_known(contest, name, target, verdict)
     return found
+
+
+def _as_known(contest: Contest, name: str, target: float, verdict: str) -> str:
+    """Return ``inconclusive`` for a verdict that needs the misses of runs that were cut short.
+
+    Such a run counts as a miss, although it might have reached the target in time: that may only count
+    against its own schedule's advantage, never for it.
+    """
+    ours, theirs = contest.untold(name, target), contest.untold(contest.reference, target)
+    unknown = {
+        "faster": theirs > 0,
+        "slower": ours > 0,
+        "equivalent": ours + theirs > 0,
+        "never": ours == len(contest.runs[name]),
+    }
+    return "inconclusive" if unknown.get(verdict, False) else verdict
 
 
 def _compared_runs(contest: Contest, runs: Sequence[Trial], speedup: Speedup) -> int:

@@ -141,6 +141,11 @@ class Summary:
         )
 
     @property
+    def imported(self) -> bool:
+        """Return True if the runs are recorded histories: times and seeds are those of their logs."""
+        return bool(self.spec) and "imported" in json.loads(self.spec)
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The schedules' names, in order."""
         return tuple(schedule.name for schedule in self.schedules)

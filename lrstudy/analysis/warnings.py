@@ -139,6 +139,13 @@ def _lost_run_warnings(schedule: ScheduleSummary, contest: Contest) -> list[str]
         found.append(
             f"{name}: {lost} of {len(runs)} confirm runs diverged; they count as never reaching a target."
         )
+    if short := len(contest.cut_short(name)):
+        end = f"{contest.timing.horizon:,.6g} {contest.timing.clock}"
+        found.append(
+            f"{name}: {short} of {len(runs)} confirm runs ended before {end}. Without a hit they count as "
+            "misses, and a verdict that needs these is inconclusive. Train them as long as the others, or "
+            "leave them out."
+        )
     empty = len(contest.columns.of(name, Phase.CONFIRM)) - len(runs)
     if empty:
         found.append(

@@ -8,10 +8,12 @@ from pathlib import Path
 from lrstudy.errors import InputError, Problem
 
 
-def write_files(directory: Path, files: Mapping[str, bytes], stale: Iterable[str] = ()) -> None:
+def write_files(
+    directory: Path, files: Mapping[str, bytes], stale: Iterable[str] = (), *, option: str = "-o"
+) -> None:
     """Write ``files`` (by path inside ``directory``) and remove the ``stale`` ones of an earlier report.
 
-    Raises ``InputError`` when the folder cannot be written.
+    ``option`` is the one that chooses the folder. Raises ``InputError`` when the folder cannot be written.
     """
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -23,7 +25,7 @@ def write_files(directory: Path, files: Mapping[str, bytes], stale: Iterable[str
             (directory / name).unlink(missing_ok=True)
     except OSError as error:
         reason = error.strerror or str(error)
-        remedy = "Choose a folder that can be written, with -o"
+        remedy = f"Choose a folder that can be written, with {option}"
         raise InputError(
             Problem(str(directory), "", f"the report cannot be written ({reason})", remedy)
         ) from error

@@ -25,7 +25,7 @@ class StudyClock:
 def clock_of_runs(study: str, runs: Sequence[RecordedRun], wanted: str | None) -> StudyClock:
     """Return the clock that was asked for, else epochs where runs end with one, else the first that all have.
 
-    Raises ``InputError`` for a clock that some evaluation lacks.
+    Raises ``InputError`` for a clock that some evaluation lacks, and for runs that have none in common.
     """
     ends = {clock: _ends(runs, clock) for clock in CLOCKS}
     known = [clock for clock in CLOCKS if ends[clock] is not None]
@@ -34,6 +34,9 @@ def clock_of_runs(study: str, runs: Sequence[RecordedRun], wanted: str | None) -
         remedy = f"Choose a clock that all have: {', '.join(known) or 'there is none'}"
         message = "is not known at every evaluation of every run"
         raise InputError(Problem(study, "--clock", message, remedy, wanted))
+    if not known:
+        remedy = "Give every file the same clock: a column of epochs, steps, samples, tokens or seconds"
+        raise InputError(Problem(study, "", "has no clock that rises in every run", remedy))
     usual = known if whole else [*(clock for clock in known if clock != "epochs"), "epochs"]
     judged = wanted or usual[0]
     if judged == "epochs":
@@ -42,10 +45,7 @@ def clock_of_runs(study: str, runs: Sequence[RecordedRun], wanted: str | None) -
         own = "epochs"
     else:
         own = "steps" if "steps" in known else judged
-    found = ends[own]
-    # Without any clock the evaluations are counted, as if one were made in each epoch.
-    length = max(map(len, runs)) if found is None else max(1, int(_compared(found) + _ROUNDING))
-    return StudyClock(judged, own, length)
+    return StudyClock(judged, own, max(1, int(_compared(ends[own] or ()) + _ROUNDING)))
 
 
 _End = tuple[float, float, bool]

@@ -60,7 +60,8 @@ def match_table(
         match.choose(asked.column, asked.source)
     for doubt in match.doubts:
         message = "these columns mean the same"
-        problems.append(Problem(where, ", ".join(doubt), message, "Keep one of them in the file"))
+        remedy = "Keep one of them in the file, or choose a metric: --metric NAME"
+        problems.append(Problem(where, ", ".join(doubt), message, remedy))
     for name in match.unclear:
         message = "is of the training or of the validation split: the other columns do not tell"
         problems.append(Problem(where, name, message, f"Call it train_{name} or val_{name}"))

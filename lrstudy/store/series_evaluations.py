@@ -23,6 +23,7 @@ from lrstudy.store.series_clocks import clock_name, clocks_of
 _SURELY_EVEN: Final = 5  # one gap that tells; steps 1 and 3 may be any
 _BEFORE: Final = "a validation before the training is left out"
 _AFTER: Final = "a validation after the training is left out"
+_ENDED: Final = 2  # longest gaps between evaluations after which no other one is expected
 
 
 def settle_series(
@@ -46,6 +47,7 @@ def _settled(
     evaluated = _drop_after(series, rows, _is_evaluated(rows, judged))
     _null_unvalidated(rows, evaluated)
     at = np.flatnonzero(evaluated)
+    _note_other_clock(series, rows, at)
     columns = clocks_of(series, rows, at, offset, clock) | _metrics(rows, at)
     for name in drop_false_clocks(columns, CLOCKS):
         series.note(f"{name} does not rise from evaluation to evaluation: not used", int(rows.source[0]))
@@ -55,6 +57,20 @@ def _settled(
     return RecordedRun(
         series.where, series.task, series.schedule, series.seed, columns, diverged, notes=series.notes
     )
+
+
+def _note_other_clock(series: Series, rows: Ordered, at: Index) -> None:
+    """Keep a note if training continues long after the last evaluation, as where this counts epochs."""
+    trained = np.flatnonzero(_any(rows, [n for n in rows.metrics() if not is_validation(n)], "known"))
+    if len(at) < 2 or not trained.size or rows.clock == "epoch":
+        return
+    moments, end = rows.moments[at], rows.time[trained[-1]].item()
+    if end - moments[-1] > _ENDED * np.diff(moments, prepend=0).max():
+        name, last = clock_name(series, rows.clock), moments[-1].item()
+        text = (
+            f"the last validation is at {name} {last:g}, training continues to {end:g}: do both count alike?"
+        )
+        series.note(text, int(rows.source[trained[-1]]))
 
 
 def _is_evaluated(rows: Ordered, judged: str | None) -> Mask:

@@ -74,7 +74,15 @@ def _read_run(folder: Path, files: Sequence[Path]) -> EventRun:
         run.config |= content.config
         run.others |= content.others
         run.started = content.started if run.started is None else run.started
-    run.points = {tag: _last_of_each_step(points) for tag, points in run.points.items()}
+    last = {tag: _last_of_each_step(points) for tag, points in run.points.items()}
+    lost = {tag: _lost_values(points, last[tag]) for tag, points in run.points.items()}
+    if (most := max(lost.values(), default=0)) > 1:  # one: a test after the fit, at its last step
+        tag = next(tag for tag in lost if lost[tag] == most)
+        run.notes.append(
+            f"{printable(run.folder)}: {printable(tag)} has steps with several values. The last of each "
+            f"counts, {most} are left out: were these several trainings?"
+        )
+    run.points = last
     return run
 
 
@@ -125,6 +133,14 @@ def _last_of_each_step(points: Points) -> Points:
     order = np.argsort(steps, kind="stable")
     last = np.append(np.diff(steps[order]) > 0, True)
     return points.pick(order[last])
+
+
+def _lost_values(points: Points, last: Points) -> int:
+    """Return the number of points with another value than the one that counts at their step."""
+    if len(points.steps) == len(last.steps):
+        return 0
+    values = last.values[np.searchsorted(last.steps, points.steps)]
+    return len(values) - int(np.isclose(points.values, values, rtol=0, atol=0, equal_nan=True).sum())
 
 
 def _join_parent(runs: dict[Path, EventRun], folder: Path) -> None:

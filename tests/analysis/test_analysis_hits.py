@@ -10,6 +10,7 @@ from analysis_samples import NAN, Sample, race
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lrstudy.analysis import analyse
 from lrstudy.analysis.hits import first_hit, hits_of
 from lrstudy.analysis.trial_table import Columns
 from lrstudy.rules.arrival import Arrival
@@ -173,3 +174,30 @@ def test_every_trial_arrives_where_the_rule_says(
         row = first_hit(columns, trial, METRICS[name], 0.9)
         expected = arrival.row([NAN if value is None else value for value in values])
         assert (None if row is None else row - trial.begin) == expected
+
+
+@pytest.mark.parametrize(
+    ("hits", "ends", "verdict"),
+    [
+        ((16, 8), (24, 24), "faster"),
+        ((16, 8), (24, 12), "faster"),  # ended after their hits
+        ((16, 8), (12, 24), "inconclusive"),  # the misses of fixed alone would make it faster
+        ((8, 16), (24, 24), "slower"),
+        ((8, 16), (12, 24), "slower"),
+        ((8, 16), (24, 12), "inconclusive"),  # never, if all misses counted
+    ],
+)
+def test_no_verdict_rests_on_misses_of_runs_that_were_cut_short(
+    hits: tuple[int, int], ends: tuple[int, int], verdict: str
+) -> None:
+    sample = Sample({"fixed": {}, "other": {}}, targets=[0.9], epochs_budget=24)
+    for name, hit, end in zip(sample.spaces, hits, ends, strict=True):
+        for seed in range(8):
+            sample.add(name, [0.9 if epoch >= hit else 0.5 for epoch in range(1, end + 1)], seed=seed)
+    summary = analyse(sample)
+    assert summary.schedules[1].reach[0].verdict == verdict
+    short = [name for name, end in zip(sample.spaces, ends, strict=True) if end < 24]
+    warned = [one for one in summary.warnings if "ended before" in one]
+    assert [one.partition(" Without")[0] for one in warned] == [
+        f"{name}: 8 of 8 confirm runs ended before 24 epochs." for name in short
+    ]

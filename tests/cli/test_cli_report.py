@@ -125,6 +125,40 @@ def test_a_report_goes_into_the_run_unless_a_folder_is_given(
     assert "report: given/report.html" in told.output
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--picture", "a.png"], "--picture = 'a.png': is the figure of the short report. Add --short"),
+        (["--short", "--picture", "a.pdf"], "--picture = 'a.pdf': is no PNG file."),
+        (["--short", "--picture", "h.csv/a.png"], "Choose a folder that can be written, with --picture."),
+    ],
+)
+def test_a_picture_that_cannot_be_written_is_refused(run: Path, options: list[str], said: str) -> None:
+    told = CliRunner().invoke(app, ["report", str(run), *options], env={"COLUMNS": "400"})
+    assert (told.exit_code, said in told.output) == (2, True), told.output
+    assert not Path("a.png").exists()
+
+
+def test_a_report_of_logs_claims_nothing_of_how_they_were_made(run: Path) -> None:
+    told = CliRunner().invoke(app, ["report", str(run)])
+    assert told.exit_code == 0, told.output
+    text = (run / "report" / "report.md").read_text()
+    assert "Time is that of the logs." in text
+    assert "Times are sums over runs, as their logs give them." in text
+    assert "3 seeds each" in text
+    assert not re.search("estimating|fresh|excludes evaluation", text)
+
+
+def test_logs_without_rates_say_so_in_the_report(run: Path) -> None:
+    Path("g.csv").write_text("epoch,val_accuracy\n1,0.4\n2,0.5\n")
+    assert CliRunner().invoke(app, ["import", "g.csv"]).exit_code == 0
+    told = CliRunner().invoke(app, ["report", "runs/g"])
+    assert told.exit_code == 0, told.output
+    text = Path("runs/g/report/report.md").read_text()
+    assert "No learning rate was recorded." in text
+    assert "has ended yet" not in text
+
+
 def test_a_rule_of_arrival_can_be_given_to_report_and_compare(run: Path) -> None:
     told = CliRunner().invoke(app, ["report", str(run), "--arrival", "stay:3"], env={"COLUMNS": "80"})
     assert told.exit_code == 0, told.output

@@ -103,7 +103,8 @@ def test_runs_that_are_missing_at_the_end_are_counted_and_explained():
     assert rows["lipschitz-tuned"][1].range == "10 of 10 runs ended before"
     assert [cell.text for cell in rows["lipschitz-tuned"][1:]] == ["– unknown", "–", "–"]
     assert any("worse than every other" in note for note in table.notes)
-    assert any("stopped at their target" in note for note in table.notes)
+    assert any("stopped at their target or cut short" in note for note in table.notes)
+    assert table.notes[0].startswith("The runs with a value trained for 40 epochs")
 
 
 def test_the_terminal_shows_the_values_at_the_end_if_any_is_known():

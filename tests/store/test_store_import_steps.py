@@ -98,6 +98,25 @@ def test_the_clock_that_was_asked_for_judges(tmp_path: Path) -> None:
     assert "Did you mean 'tokens'?" in refused(tmp_path / "out", ImportOptions(clock="tokns"), a__csv=log)
 
 
+@pytest.mark.parametrize(("every", "noted"), [(1, True), (3, True), (5, False), (10, False)])
+def test_validations_that_count_epochs_among_training_steps_are_noted(
+    tmp_path: Path, every: int, noted: bool
+) -> None:
+    """Up to four validations of a training of 30 steps; a training may be ended two of them later."""
+    log = "step,train_loss,val_loss\n" + "".join(
+        f"{at},{1 / at},{1 / at if at % every == 0 and at // every <= 4 else ''}\n" for at in range(1, 31)
+    )
+    made = imported(tmp_path, a__csv=log)
+    said = f"the last validation is at step {min(4, 30 // every) * every}, training continues to 30"
+    assert any(said in note for note in made.notes) == noted
+
+
+def test_runs_without_a_clock_in_common_are_refused(tmp_path: Path) -> None:
+    by_epoch, by_step = "epoch,val_loss\n1,.9\n2,.8\n", "step,val_loss\n100,.9\n200,.8\n"
+    said = refused(tmp_path, ImportOptions(name="x"), a__csv=by_epoch, b__csv=by_step)
+    assert "x: has no clock that rises in every run. Give every file the same clock" in said
+
+
 def test_epochs_with_steps_can_be_timed_in_steps(tmp_path: Path) -> None:
     log = "epoch,step,val_acc\n1,10,.5\n2,20,.6\n"
     made = imported(tmp_path, ImportOptions(clock="step"), a__csv=log)

@@ -174,6 +174,8 @@ def test_of_several_values_at_a_step_the_last_one_counts(tmp_path: Path) -> None
                 writer.add_scalar("loss", value, step)
     (table,) = read_any(str(tmp_path))
     assert column(table, "loss") == [3.0] * 20
+    said = "loss has steps with several values. The last of each counts, 40 are left out"
+    assert said in table.notes[0]
 
 
 def test_the_last_value_counts_whichever_form_the_writer_gave_it(tmp_path: Path) -> None:

@@ -73,10 +73,25 @@ def report(
     from lrstudy.cli.views.report import Judged, finish_report, print_short
 
     judged = Judged(target, clock, arrival)
+    if picture is not None:
+        _check_picture(picture, short=short)
     if short:
         print_short(run, judged, picture)
     else:
         finish_report(console(), run, output, judged, _printed(formats, width))
+
+
+def _check_picture(picture: Path, *, short: bool) -> None:
+    """Raise ``InputError`` for a figure's file that would not be written, or not as its name says."""
+    from lrstudy.errors import InputError, Problem
+
+    message, remedy = "", ""
+    if not short:
+        message, remedy = "is the figure of the short report", "Add --short, or use --format."
+    elif picture.suffix.lower() != ".png":
+        message, remedy = "is no PNG file", "Give a name that ends with .png."
+    if message:
+        raise InputError(Problem("command line", "--picture", message, remedy, str(picture)))
 
 
 def _printed(formats: str, width: float) -> Printed:

@@ -60,7 +60,7 @@ def print_short(run: str | PathLike[str] | Location, judged: Judged, picture: Pa
 
     summary, location = _analysed(run, judged)
     if picture is not None:
-        write_files(picture.parent, {picture.name: short_figure(summary)})
+        write_files(picture.parent, {picture.name: short_figure(summary)}, option="--picture")
     text = short_report(summary, _shown(location), None if picture is None else picture.as_posix())
     typer.echo(text, nl=False)
 

@@ -32,7 +32,7 @@ def learning_rates(study: Summary) -> Figure:
     """The rate of each schedule over the training, mean over the confirm runs; Kz and L where measured."""
     rates = with_curve(study, "lr")
     if not rates:
-        return Figure(KEY, TITLE, no_curves(study) or without_runs(study), "")
+        return Figure(KEY, TITLE, no_curves(study) or _without_rates(study), "")
     panels: list[Panel] = []
     columns: dict[str, list[CurveOf]] = {}
     for column, title, axis in _PARTS:
@@ -52,6 +52,12 @@ def learning_rates(study: Summary) -> Figure:
         stacked=True,
         clock=study.clock,
     )
+
+
+def _without_rates(study: Summary) -> str:
+    """Return the sentence for a study without a recorded rate: imported logs often have none."""
+    ended = any(schedule.confirm_trials for schedule in study.schedules)
+    return "No learning rate was recorded." if ended else without_runs(study)
 
 
 def _rows(study: Summary, rates: Sequence[CurveOf], columns: dict[str, list[CurveOf]]) -> list[list[object]]:

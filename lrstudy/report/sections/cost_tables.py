@@ -135,7 +135,7 @@ def ledger_table(study: Summary) -> NumberTable:
         "estimating L and excludes evaluation. Device time runs from a trial's start to its end: it includes "
         "preparing data and model, and for a worker's first trial the start of the worker."
     )
-    notes = [times]
+    notes = ["Times are sums over runs, as their logs give them."] if study.imported else [times]
     if (many := tunings(study)) > 1:
         each = [
             f"{s.name} {s.price.tune.epochs / len(s.winners):,.0f}"

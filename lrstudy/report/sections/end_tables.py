@@ -100,8 +100,10 @@ def _runs_without(end: EndValue) -> str:
 
 def _notes(study: Summary, end: Ends) -> tuple[str, ...]:
     what = "means of replicates" if end.unit == "replicate" else "runs with the same seed"
+    short = any(value.short for value in end.values)
+    trained = f"trained for {span(end.clock, end.length)}; the last evaluation counts"
     said = (
-        f"All runs trained for {span(end.clock, end.length)}; the last evaluation counts. Differences are "
+        f"{'The runs with a value' if short else 'All runs'} {trained}. Differences are "
         f"between {what}, verdicts by a paired t-test, corrected for the number of comparisons (Holm)."
     )
     notes = [said]
@@ -115,10 +117,10 @@ def _notes(study: Summary, end: Ends) -> tuple[str, ...]:
             "A run that diverged counts as worse than every other: where there is one, the test is on ranks, "
             "and mean and difference are over the runs that have a value."
         )
-    if any(value.short for value in end.values):
+    if short:
         notes.append(
-            "Unknown: runs of the schedule or of the reference ended before, as runs do that are stopped at "
-            "their target."
+            "Unknown: runs of the schedule or of the reference ended before: they were stopped at their "
+            "target or cut short."
         )
     return tuple(notes)
 

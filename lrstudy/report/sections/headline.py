@@ -150,7 +150,11 @@ def conditions(study: Summary) -> tuple[str, ...]:
         per = "a tuning" if many > 1 else "per schedule that has something to tune"
         said.append(f"{counted(study.tune_budget, 'tuning trial')} {per}")
     winner = "for each winner" if tunings(study) > 1 else "each"
-    said.append(f"{counted(study.seeds, 'fresh seed')} {winner}" if study.seeds > 1 else f"one run {winner}")
+    said.append(
+        f"{counted(study.seeds, 'seed' if study.imported else 'fresh seed')} {winner}"
+        if study.seeds > 1
+        else f"one run {winner}"
+    )
     return tuple(said)
 
 

@@ -158,12 +158,16 @@ def _training_time(reach: Reach) -> str:
 
 
 def _verdict_notes(study: Summary) -> tuple[str, ...]:
+    time = (
+        "Time is that of the logs"
+        if study.imported
+        else "Time is training time: it includes estimating the Lipschitz constant and excludes evaluation"
+    )
     terms = (
         f"Mean {time_words(study.clock)}, restricted: the mean time to the target, counting "
         f"{span(study.clock, study.length)} for a run that never reached it. ERT (expected running time): "
-        "the time of all runs, divided by the number that reached the target. Time is training time: it "
-        "includes estimating the Lipschitz constant and excludes evaluation. A run that diverged counts as "
-        "never reaching a target, even if it did so before."
+        f"the time of all runs, divided by the number that reached the target. {time}. A run that diverged "
+        "counts as never reaching a target, even if it did so before."
     )
     notes = [terms]
     if study.targets:
