@@ -22,6 +22,8 @@ NAMES = {
     "cyclic": "${7*7} *x*",
 }
 
+STALE = ("figures/speedup.svg", "figures/speedup.pdf", "tables/verdicts.tex")
+
 
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory):
@@ -33,6 +35,9 @@ def hostile(tmp_path_factory):
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
+    for name in STALE:
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text("of an earlier report")
     return write_report(samples.study(), folder)
 
 
@@ -67,6 +72,10 @@ def test_the_command_of_the_next_step_is_code_and_nothing_else_is(run, code, mar
     assert f"To decide step: up to 16 tunings of each, {code} (at most" in files.markdown.read_text()
     (command,) = re.findall(r"<code>(.*?)</code>", files.html.read_text())
     assert markup in command
+
+
+def test_no_file_of_an_earlier_report_stays_beside_the_new_numbers(written):
+    assert not any((written.html.parent / name).exists() for name in STALE)
 
 
 def test_same_study_gives_the_same_bytes(written, tmp_path):
