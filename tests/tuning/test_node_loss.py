@@ -23,17 +23,20 @@ def test_a_killed_node_costs_no_row_and_changes_no_metric(
 ) -> None:
     file = write_study(tmp_path / "study", seconds=0.03, epochs=8, trials=16, seeds=6)
     study = read_study(file)
-    finished, over = 0, threading.Event()
+    finished, over, begun = 0, threading.Event(), set()
     with ray_nodes(further=2, dashboard=False) as nodes:
 
         def in_mid_trial(place: int) -> bool:
             """Return True if a worker of the node has lately begun a trial; each takes 0.9 s at least."""
             marks = [file.parent / f"began-{pid}" for pid in family(nodes.processes[place].pid)]
-            return any(mark.exists() and time.time() - mark.stat().st_mtime < 0.4 for mark in marks)
+            times = [mark.stat().st_mtime for mark in marks if mark.exists()]
+            begun.update(times)
+            return any(time.time() - moment < 0.4 for moment in times)
 
         def kill_in_the_middle() -> None:
-            # When a trial ends and the driver is told, all nodes may be between two trials.
-            while finished < 12 or not in_mid_trial(2):
+            # When a trial ends and the driver is told, all nodes may be between two trials. A node that
+            # begins its second one has ended its first.
+            while not in_mid_trial(2) or finished < 12 or len(begun) < 2:
                 if over.wait(0.05):
                     return
             nodes.kill(2)
