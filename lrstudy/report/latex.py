@@ -36,6 +36,10 @@ _ESCAPES: Final = {
 }
 
 
+# Words of the notes on a screen that are another thing here.
+_RANGES: Final = ("Second lines of numbers are", "Ranges in parentheses are")
+
+
 def latex(table: NumberTable) -> str:
     r"""Return a table as a ``tabular`` for ``\input``, with its notes as comments; it needs booktabs.
 
@@ -43,7 +47,7 @@ def latex(table: NumberTable) -> str:
     """
     columns = "".join("r" if column.number else "l" for column in table.columns)
     lines = [
-        *(f"% {' '.join(note.split())}" for note in table.notes),
+        *(f"% {' '.join(note.replace(*_RANGES).split())}" for note in table.notes),
         r"% needs \usepackage{booktabs}",
         rf"\begin{{tabular}}{{{columns}}}",
         r"\toprule",

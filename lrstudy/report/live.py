@@ -103,8 +103,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer a request."""
-        parts = urlsplit(self.path)
-        self._send(*self.answer(parts.path, parse_qs(parts.query)))
+        path, _, query = self.path.partition("?")
+        self._send(*self.answer(path, parse_qs(query)))
 
     def _refuse(self) -> None:
         self._send(HTTPStatus.METHOD_NOT_ALLOWED, "text/plain", "Only GET is answered.\n", {"Allow": "GET"})

@@ -88,6 +88,7 @@ def test_a_table_in_latex_has_the_numbers_of_the_report(printed):
     assert r"1.83$\times$ (1.47 to 2.20)" in " ".join(rows)
     assert all(line.count("&") == 8 for line in body if line.endswith(r"\\") and "multicolumn" not in line)
     assert body.count(r"\midrule") == 2
+    assert "% Ranges in parentheses are 95% intervals." in text.splitlines()
 
 
 def test_what_latex_would_read_as_markup_is_escaped():

@@ -119,7 +119,7 @@ def stored_study(run: str) -> tuple[Store, Study]:
     """Return a run's store and the study that it was written for."""
     store = open_store(run)
     if store.study.spec.get("imported"):
-        remedy = "Only runs created by `lrstudy run` can be resumed."
+        remedy = "Only runs of `lrstudy run` can be continued. To add runs, import again with more logs."
         raise StoreError(Problem(run, "", "holds imported histories, not trials", remedy))
     return store, restore_study(store.study.spec | {"name": store.study.name}, f"{run}/study.json")
 
