@@ -12,7 +12,8 @@ from rich.console import Console
 from lrstudy.analysis.intervals import Interval
 from lrstudy.analysis.summary import NextStep, Summary
 from lrstudy.cli.views.report import show_verdict
-from lrstudy.report.sections.headline import explanation, headline, remarks
+from lrstudy.report.sections.explanation import explanation
+from lrstudy.report.sections.headline import headline, remarks
 from lrstudy.report.sections.page import study_page
 from lrstudy.rules.metrics import METRICS
 

@@ -16,7 +16,8 @@ from lrstudy.report.figures.tuning import tuning_curves
 from lrstudy.report.page_model import Page, Section
 from lrstudy.report.sections.cost_tables import ledger_table, winners_table
 from lrstudy.report.sections.end_tables import end_table, end_values_of_runs
-from lrstudy.report.sections.headline import conditions, explanation, headline, remarks
+from lrstudy.report.sections.explanation import explanation
+from lrstudy.report.sections.headline import conditions, headline, remarks
 from lrstudy.report.sections.length_tables import length_table
 from lrstudy.report.sections.verdict_tables import measures_table, verdict_table
 from lrstudy.rules.counting import counted
