@@ -93,4 +93,6 @@ def test_a_study_in_steps_is_reported_and_compared_in_steps(
 
     compared = json.loads(lrstudy("compare", "runs/words", "--json"))
     assert compared["studies"][0]["clock"] == "steps"
-    assert json.loads(lrstudy("status", "runs/words", "--json"))["metric"] == "perplexity"
+    status = json.loads(lrstudy("status", "runs/words", "--json"))
+    assert status["metric"] == "perplexity"
+    assert all(schedule["steps"] > 0 for schedule in status["schedules"])

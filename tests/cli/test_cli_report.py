@@ -54,6 +54,29 @@ def test_the_same_store_gives_the_same_bytes_in_another_process(run: Path) -> No
         assert one == two, file
 
 
+def test_further_formats_are_written_beside_the_report(run: Path) -> None:
+    words = ["report", str(run), "--out", "made", "--format", "svg, tex", "--width", "120"]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.output
+    assert Path("made/tables/verdicts.tex").read_text().count(r"\toprule") == 1
+    svg = Path("made/figures/speedup.svg").read_text()
+    assert float(re.search(r'width="([\d.]+)pt"', svg)[1]) == pytest.approx(120 / 25.4 * 72, abs=0.01)
+    assert not list(Path("made").rglob("*.pdf"))
+    refused = CliRunner().invoke(app, ["report", str(run), "--format", "svgg"])
+    assert refused.exit_code == 2
+    assert "Did you mean 'svg'?" in str(refused.exception) + refused.output
+
+
+def test_the_short_report_is_printed_and_nothing_else_is_made(run: Path) -> None:
+    before = set(run.rglob("*"))
+    done = CliRunner().invoke(app, ["report", str(run), "--short", "--picture", "speed.png"])
+    assert done.exit_code == 0, done.output
+    assert done.stdout.startswith("### ")
+    assert "](speed.png)" in done.stdout
+    assert Path("speed.png").read_bytes().startswith(b"\x89PNG")
+    assert set(run.rglob("*")) == before
+
+
 def keep(share: float) -> Callable[[Path], None]:
     return lambda file: file.write_bytes(file.read_bytes()[: int(share * file.stat().st_size)])
 

@@ -127,6 +127,20 @@ def test_a_study_of_a_suite_that_stops_ends_the_suite(
     assert "stopped in study 2 of 3; 1 more not started" in ended.stderr
 
 
+def test_failed_trials_of_one_study_are_the_exit_code_of_its_suite(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [f"{schedule},{epoch},0.{epoch}" for schedule in ("fixed", "step") for epoch in (1, 2)]
+    (tmp_path / "log.csv").write_text("\n".join(["schedule,epoch,val_accuracy", *rows]) + "\n")
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.toml").write_text(STUDY.replace('"tiny"', f'"{name}"'))
+        assert lrstudy(tmp_path, "import", "log.csv", "--name", name).exit_code == 0  # what they would leave
+    monkeypatch.setattr("lrstudy.cli.views.suite._run", lambda command: int(command[4] == "one.toml"))
+    ended = lrstudy(tmp_path, "run", "one.toml", "two.toml")
+    assert ended.exit_code == 1, ended.output
+    assert (tmp_path / "runs/comparison/comparison.html").exists()
+
+
 @pytest.mark.cluster
 def test_another_study_in_the_folder_is_refused(folder: Path) -> None:
     other = lrstudy(folder, "run", "tiny.toml", "--set", "seed=5")

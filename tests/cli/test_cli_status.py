@@ -141,9 +141,9 @@ def test_trials_under_way_count_as_their_epochs() -> None:
     now = 0.0
     clock = Clock(progress(0, 0, 0.0), now=lambda: now)
     now = 20.0
-    assert summary_line(progress(0, 7, 0.5), clock) == "0 of 12 trials, 7% of 7 more, in 20 s"
+    assert summary_line(progress(0, 7, 0.5), clock) == "0 of 12 trials, 7 more at 7%, in 20 s"
     now = 30.0
-    line = "1 of 12 trials, 50% of 7 more, in 30 s; tuned in about 9 s, done in about 19 s"
+    line = "1 of 12 trials, 7 more at 50%, in 30 s; tuned in about 9 s, done in about 19 s"
     assert summary_line(progress(1, 7, 3.5), clock) == line
 
 

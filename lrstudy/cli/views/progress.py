@@ -61,7 +61,7 @@ class Clock:
 
 def summary_line(progress: Progress, clock: Clock) -> str:
     """Return a line with trials done and under way, time taken, and time left for tuning and for all."""
-    done = f"{progress.finished} of {counted(progress.planned, 'trial')}"
+    done = f"{progress.finished:,} of {counted(progress.planned, 'trial')}"
     return f"{done}{_underway(progress)} in {waiting_time(clock.elapsed)}{_time_left(progress, clock)}"
 
 
@@ -78,7 +78,7 @@ def _underway(progress: Progress) -> str:
     trials = sum(trials for trials, _ in progress.underway.values())
     if not trials:
         return ""
-    return f", {(progress.worth - progress.finished) / trials:.0%} of {trials} more,"
+    return f", {trials} more at {(progress.worth - progress.finished) / trials:.0%},"
 
 
 def progress_page(progress: Progress, clock: Clock, objective: Objective, console: Console) -> Group:
