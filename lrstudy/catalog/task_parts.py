@@ -1,36 +1,25 @@
-"""Every data set, model, loss, optimizer, augmentation and normalisation that a study file can name."""
+"""Every data set, model, loss, optimizer and normalisation that a study file can name."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Final
 
-from lrstudy.catalog.parameter import Component, Parameter
+from lrstudy.catalog.parameter import Component, Parameter, by_name, fraction
 
 _KERAS: Final = "the Keras team's CIFAR-10 ResNet example"
 _RESNET: Final = f"K. He et al., arXiv 1512.03385 (v1) and 1603.05027 (v2); topology of {_KERAS}"
 _PAPER: Final = "R. Yedida, S. Saha and T. Prashanth, LipschitzLR, arXiv 1902.07399"
 
 
-def _mapping(*components: Component) -> Mapping[str, Component]:
-    return MappingProxyType({component.name: component for component in components})
-
-
 def _positive(name: str, doc: str, default: float) -> Parameter:
     return Parameter(name, "float", f"{doc}, above 0", default, low=0.0, open_low=True, tunable=False)
-
-
-def _fraction(name: str, doc: str, default: float, *, open_low: bool = False) -> Parameter:
-    """A number in [0, 1), or (0, 1) where 0 makes no sense."""
-    return Parameter(name, "float", doc, default, 0.0, 1.0, open_low, open_high=True, tunable=False)
 
 
 def _switch(name: str, doc: str) -> Parameter:
     return Parameter(name, "bool", doc, default=False, tunable=False)
 
 
-DATASETS: Final = _mapping(
+DATASETS: Final = by_name(
     Component(
         "digits", "1,797 images of handwritten digits, 8×8, values 0 to 16, 10 classes.", (), "scikit-learn"
     ),
@@ -44,7 +33,7 @@ DATASETS: Final = _mapping(
     Component("cifar100", "60,000 colour images, 32×32, 100 classes.", (), "torchvision"),
 )
 
-STREAMED: Final = _mapping(
+STREAMED: Final = by_name(
     Component(
         "image-folder",
         "Pictures in a folder per class, under train, validation and test or without; read batch by batch.",
@@ -83,14 +72,14 @@ _BATCH_NORM: Final = Parameter(
     tunable=False,
 )
 
-MODELS: Final = _mapping(
+MODELS: Final = by_name(
     Component("softmax-regression", "One linear layer, one output per class."),
     Component("logistic-regression", "One linear layer; with binary cross-entropy a single output."),
     Component("linear-regression", "One linear layer, one output per target."),
     Component(
         "mlp",
         "Linear layers with ReLU between them.",
-        (_WIDTHS, _BATCH_NORM, _fraction("dropout", "Dropout after each hidden layer, in [0, 1)", 0.0)),
+        (_WIDTHS, _BATCH_NORM, fraction("dropout", "Dropout after each hidden layer, in [0, 1)", 0.0)),
     ),
     Component(
         "paper-cnn",
@@ -98,13 +87,24 @@ MODELS: Final = _mapping(
         (),
         _PAPER,
     ),
+    Component("resnet-8-v1", "Residual network, 8 layers, version 1.", (), _RESNET),
     Component("resnet-20-v1", "Residual network, 20 layers, version 1.", (), _RESNET),
     Component("resnet-56-v2", "Residual network, 56 layers, version 2.", (), _RESNET),
     Component("resnet-164-v2", "Residual network, 164 layers, version 2.", (), _RESNET),
     Component(
         "densenet-40-12",
         "Densely connected network, 40 layers, growth rate 12, without bottlenecks or compression.",
-        (_fraction("dropout", "Dropout after each convolution, in [0, 1)", 0.0),),
+        (
+            fraction("dropout", "Dropout after each convolution, in [0, 1)", 0.0),
+            Parameter(
+                "version",
+                "choice",
+                "paper: 16 filters at first; authors: 24, and Keras's batch-norm, as LipschitzLR's scripts",
+                "paper",
+                choices=("paper", "authors"),
+                tunable=False,
+            ),
+        ),
         "G. Huang et al., arXiv 1608.06993",
     ),
 )
@@ -112,12 +112,12 @@ MODELS: Final = _mapping(
 TORCHVISION: Final = "torchvision:"
 """What a model's name begins with that ``torchvision.models`` builds: ``torchvision:resnet18``."""
 
-LOSSES: Final = _mapping(
+LOSSES: Final = by_name(
     Component(
         "cross-entropy",
         "Softmax cross-entropy.",
         (
-            _fraction(
+            fraction(
                 "label_smoothing", "Share of a label that training spreads over all classes, in [0, 1)", 0.0
             ),
         ),
@@ -149,7 +149,7 @@ LOSSES: Final = _mapping(
     Component(
         "quantile",
         "The pinball loss.",
-        (_fraction("tau", "The quantile τ, in (0, 1)", 0.5, open_low=True),),
+        (fraction("tau", "The quantile τ, in (0, 1)", 0.5, open_low=True),),
         "LALR, arXiv 2006.13307",
     ),
     Component(
@@ -179,19 +179,19 @@ def _lr(default: float) -> Parameter:
 
 _ADAM: Final = (
     _lr(1e-3),
-    _fraction("beta1", "Decay of the gradients' average, in [0, 1)", 0.9),
-    _fraction("beta2", "Decay of the squared gradients' average, in [0, 1)", 0.999),
+    fraction("beta1", "Decay of the gradients' average, in [0, 1)", 0.9),
+    fraction("beta2", "Decay of the squared gradients' average, in [0, 1)", 0.999),
     _positive("eps", "Added to the denominator", 1e-8),
     _switch("amsgrad", "Use the largest second moment so far"),
 )
 
-OPTIMIZERS: Final = _mapping(
+OPTIMIZERS: Final = by_name(
     Component(
         "sgd",
         "Stochastic gradient descent.",
         (
             _lr(0.1),
-            _fraction("momentum", "Momentum β, in [0, 1)", 0.0),
+            fraction("momentum", "Momentum β, in [0, 1)", 0.0),
             Parameter(
                 "dampening",
                 "float",
@@ -210,9 +210,9 @@ OPTIMIZERS: Final = _mapping(
         "RMSprop.",
         (
             _lr(1e-3),
-            _fraction("alpha", "Decay of the squared gradients' average, in [0, 1)", 0.9),
+            fraction("alpha", "Decay of the squared gradients' average, in [0, 1)", 0.9),
             _positive("eps", "Added to the denominator", 1e-8),
-            _fraction("momentum", "Momentum, in [0, 1)", 0.0),
+            fraction("momentum", "Momentum, in [0, 1)", 0.0),
             _switch("centered", "Divide by the standard deviation"),
             *_DECAY,
         ),
@@ -226,74 +226,10 @@ OPTIMIZERS: Final = _mapping(
     ),
 )
 
-AUGMENTATIONS: Final = _mapping(
-    Component("flip", "Mirror left and right.", (_fraction("probability", "Chance of it, in [0, 1)", 0.5),)),
-    Component(
-        "shift",
-        "Move by whole pixels, edges repeated.",
-        (_fraction("fraction", "Largest move as a fraction of the side, in (0, 1)", 0.1, open_low=True),),
-    ),
-    Component(
-        "crop",
-        "Pad with zeros and cut the original size at a random place.",
-        (Parameter("padding", "int", "Pixels of padding on each side, at least 1", 4, low=1, tunable=False),),
-    ),
-    Component(
-        "rotate",
-        "Turn about the centre, edges repeated.",
-        (
-            Parameter(
-                "degrees",
-                "float",
-                "Largest angle, above 0, at most 180",
-                15.0,
-                0.0,
-                180.0,
-                open_low=True,
-                tunable=False,
-            ),
-        ),
-    ),
-    Component(
-        "zoom",
-        "Stretch height and width, each by its own factor, edges repeated.",
-        (_fraction("fraction", "Factors from 1 - fraction to 1 + fraction, in (0, 1)", 0.1, open_low=True),),
-    ),
-)
-"""A study file names them as ``"shift"`` or, with the value of their one parameter, ``"shift:0.1"``."""
-
-NORMALIZATIONS: Final = _mapping(
+NORMALIZATIONS: Final = by_name(
     Component("none", "The values as they are."),
     Component("scale", "Divided by the full scale: 255 for 8-bit images, else the largest magnitude."),
     Component("standardize", "Mean 0 and deviation 1 per feature, for images per channel."),
     Component("per-pixel-mean", "Divided by the full scale, then each pixel's mean removed.", (), _PAPER),
     Component("sum-to-one", "Each feature scaled so that it sums to 1 over the training split.", (), _PAPER),
 )
-
-
-def read_augmentation(text: str) -> tuple[str, float | int] | str:
-    """Return name and value of an augmentation as a study file gives it, or the problem with it.
-
-    >>> read_augmentation("shift:0.2")
-    ('shift', 0.2)
-    >>> read_augmentation("crop")
-    ('crop', 4)
-    >>> read_augmentation("shift:2")
-    'fraction must be below 1'
-    """
-    name, colon, given = text.partition(":")
-    component = AUGMENTATIONS.get(name)
-    if component is None:
-        return f"is not an augmentation; known: {', '.join(AUGMENTATIONS)}"
-    (parameter,) = component.parameters
-    value: object = parameter.default
-    if colon:
-        try:
-            value = int(given) if parameter.type == "int" else float(given)
-        except ValueError:
-            value = given
-    problem = parameter.problem(value)
-    if problem is not None:
-        return f"{parameter.name} {problem}"
-    assert isinstance(value, int | float)
-    return name, value

@@ -12,12 +12,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 
 from lrstudy.errors import DataError, MissingDataError, Problem
+from lrstudy.tasks.image_rows import ImageRows, read_rows
+from lrstudy.tasks.known_images import KNOWN_IMAGES
 from lrstudy.tasks.splits import RawData, Split, classification
+
+Value = TypeVar("Value")
 
 ROOT_VARIABLE: Final = "LRSTUDY_DATA"
 
@@ -36,6 +40,12 @@ class Archive:
     folder: str
     files: Mapping[str, str]
     downloads: Mapping[str, tuple[str, ...]]
+    known: ImageRows
+
+    @property
+    def rows_folder(self) -> str:
+        """The folder below the root for images that did not come in the original files."""
+        return f"{self.name}-rows"
 
     @property
     def tar(self) -> str | None:
@@ -47,12 +57,16 @@ def _mnist(name: str, reader: str, mirrors: tuple[str, ...], sums: tuple[str, ..
     parts = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
     files = {f"{part}-ubyte": md5 for part, md5 in zip(parts, sums, strict=True)}
     downloads = {f"{file}.gz": tuple(f"{mirror}{file}.gz" for mirror in mirrors) for file in files}
-    return Archive(name, 10, reader, f"{reader}/raw", MappingProxyType(files), MappingProxyType(downloads))
+    return Archive(name, 10, reader, f"{reader}/raw", _frozen(files), _frozen(downloads), KNOWN_IMAGES[name])
 
 
 def _cifar(name: str, classes: int, reader: str, folder: str, tar: str, files: Mapping[str, str]) -> Archive:
     downloads = {tar: (f"https://www.cs.toronto.edu/~kriz/{tar}",)}
-    return Archive(name, classes, reader, folder, MappingProxyType(dict(files)), MappingProxyType(downloads))
+    return Archive(name, classes, reader, folder, _frozen(files), _frozen(downloads), KNOWN_IMAGES[name])
+
+
+def _frozen(mapping: Mapping[str, Value]) -> Mapping[str, Value]:
+    return MappingProxyType(dict(mapping))
 
 
 _ALL: Final = (
@@ -149,6 +163,10 @@ def load_archive(name: str, root: Path | None) -> RawData:
     archive, place = ARCHIVES[name], data_root(root)
     folder = place / archive.folder
     command = fetch_command(name, root)
+    rows = place / archive.rows_folder
+    if not folder.is_dir() and rows.is_dir():
+        found = read_rows(rows, archive.known, f"Fetch it again: {command} --from DIR.")
+        return RawData(found["train"], classes=archive.classes, image=True, test=found["test"])
     if not folder.is_dir():
         remedy = f"Fetch it: {command} (without a network: {command} --from DIR)."
         raise MissingDataError(Problem(str(folder), "", f"does not hold the data set {name!r}", remedy))

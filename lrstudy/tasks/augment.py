@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lrstudy.catalog.task_parts import read_augmentation
+from lrstudy.catalog.augmentations import read_augmentation
 from lrstudy.errors import Problem, StudyFileError
 
 
@@ -85,8 +85,17 @@ class Augmenter:
             place = place + _whole(self._padding, n, generator, device)
         inside = (place >= 0) & (place < side)
         if self._shift:
-            place = place + _whole(max(1, int(self._shift * side)), n, generator, device)
+            place = place + _nearest(self._shift * side, n, generator, device)
         return place.clamp(0, side - 1), inside
+
+
+def _nearest(largest: float, n: int, generator: torch.Generator, device: torch.device) -> Tensor:
+    """(n, 1) moves drawn evenly from −largest to largest pixels, each to the nearest whole one.
+
+    So a tenth of 28 pixels, 2.8, gives 3 at times, as Keras's generator does. Less than a pixel is one.
+    """
+    drawn = torch.rand(n, 1, generator=generator, device=device) * 2 - 1
+    return (drawn * max(1.0, largest)).round().long()
 
 
 def _whole(largest: int, n: int, generator: torch.Generator, device: torch.device) -> Tensor:

@@ -8,9 +8,9 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from lrstudy.catalog import REQUIRED, Component
+from lrstudy.catalog.augmentations import AUGMENTATIONS
 from lrstudy.catalog.parameter_counts import PARAMETER_COUNTS
 from lrstudy.catalog.task_parts import (
-    AUGMENTATIONS,
     CLASSIFICATION_LOSSES,
     DATASETS,
     LOSSES,

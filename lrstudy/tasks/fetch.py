@@ -17,6 +17,10 @@ from typing import BinaryIO, Final, Literal
 from lrstudy.catalog.task_parts import DATASETS
 from lrstudy.errors import DataError, Problem, did_you_mean
 from lrstudy.tasks.archives import ARCHIVES, ROOT_VARIABLE, Archive, data_root, fetch_command, file_problems
+from lrstudy.tasks.image_files import read_images
+from lrstudy.tasks.image_rows import read_rows, row_files, sorted_rows, split_problems, write_rows
+from lrstudy.tasks.original_files import idx_files
+from lrstudy.tasks.splits import Split
 
 State = Literal["shipped", "present", "incomplete", "missing"]
 
@@ -41,27 +45,37 @@ class DataSetState:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A data set that is in place, every file verified; ``already``: it was before."""
+    """A data set that is in place, every file verified; ``already``: it was before.
+
+    ``by_numbers``: its images were checked by their numbers and classes alone, as no digest of them is known.
+    """
 
     name: str
     folder: Path | None
     files: tuple[Path, ...]
     already: bool
+    by_numbers: bool = False
 
 
 def list_data(root: Path | None = None) -> list[DataSetState]:
     """Every data set of the catalog, in its order. Reads no file."""
     states = []
     for name, component in DATASETS.items():
-        folder = data_root(root) / ARCHIVES[name].folder if name in ARCHIVES else None
-        state: State = "shipped" if folder is None else _presence(ARCHIVES[name], folder)
+        state: State = "shipped"
+        folder = None
+        if name in ARCHIVES:
+            state, folder = _presence(ARCHIVES[name], data_root(root))
         states.append(DataSetState(name, component.doc, component.source, state, folder))
     return states
 
 
-def _presence(archive: Archive, folder: Path) -> State:
+def _presence(archive: Archive, root: Path) -> tuple[State, Path]:
+    """Return the state of a data set, and its folder: that of its rows where the original files are not."""
+    folder, rows = root / archive.folder, root / archive.rows_folder
+    if rows.is_dir() and not folder.is_dir():
+        return ("present" if all(file.is_file() for file in row_files(rows)) else "incomplete"), rows
     there = [(folder / file).is_file() for file in archive.files]
-    return "present" if all(there) else "incomplete" if any(there) else "missing"
+    return ("present" if all(there) else "incomplete" if any(there) else "missing"), folder
 
 
 def verify_data(name: str, root: Path | None = None) -> Fetched:
@@ -69,7 +83,10 @@ def verify_data(name: str, root: Path | None = None) -> Fetched:
     archive = _archive(name)
     if archive is None:
         return Fetched(name, None, (), already=True)
-    folder = data_root(root) / archive.folder
+    folder, rows = data_root(root) / archive.folder, data_root(root) / archive.rows_folder
+    if rows.is_dir() and not folder.is_dir():
+        read_rows(rows, archive.known, f"Fetch it again: {fetch_command(name, root)} --from DIR.")
+        return _fetched_rows(archive, rows, already=True)
     problems = list(file_problems(archive, folder, f"Fetch it: {fetch_command(name, root)}."))
     if problems:
         raise DataError(problems)
@@ -79,8 +96,9 @@ def verify_data(name: str, root: Path | None = None) -> Fetched:
 def fetch_data(name: str, root: Path | None = None, source: Path | None = None) -> Fetched:
     """Put a data set in place, from the network or from the folder ``source``, every file verified.
 
-    ``source`` holds the files as their makers offer them, or unpacked. A data set that is in place and
-    sound is left alone. Raises ``DataError`` with all that is wrong; the root is then as it was.
+    ``source`` holds the files as their makers offer them, or unpacked; or the images in another form (see
+    ``read_images``). A data set that is in place and sound is left alone. Raises ``DataError`` with all that
+    is wrong; the root is then as it was.
     """
     archive = _archive(name)
     if archive is None:
@@ -89,18 +107,72 @@ def fetch_data(name: str, root: Path | None = None, source: Path | None = None) 
     folder = place / archive.folder
     if not list(file_problems(archive, folder, "")):
         return _fetched(archive, folder, already=True)
+    if _sound_rows(archive, place):
+        return _fetched_rows(archive, place / archive.rows_folder, already=True)
     with _stage(place) as stage:
         if source is None:
             source = stage / "downloads"
             _download(archive, source)
         new = stage / "new"
         new.mkdir()
+        if (splits := _other_form(archive, source)) is not None:
+            return _put_images(archive, splits, source, new, place)
         _collect(archive, source, new)
         problems = list(file_problems(archive, new, "Get the file again from its makers."))
         if problems:
             raise DataError([_from_source(problem, source) for problem in problems])
         _put(new, folder)
     return _fetched(archive, folder, already=False)
+
+
+def _sound_rows(archive: Archive, place: Path) -> bool:
+    """Return True if a sound copy of the images is in place, and no original files are."""
+    rows = place / archive.rows_folder
+    if not rows.is_dir() or (place / archive.folder).is_dir():
+        return False
+    try:
+        read_rows(rows, archive.known, "")
+    except DataError:
+        return False
+    return True
+
+
+def _other_form(archive: Archive, source: Path) -> dict[str, Split] | None:
+    """Return the images in ``source`` where it holds no original file, but another form of them."""
+    if not source.is_dir():
+        return None
+    original = [*archive.files, *(f"{file}.gz" for file in archive.files), *archive.downloads]
+    if any(_find(archive, source, file) for file in original):
+        return None
+    return read_images(source, archive.known)
+
+
+def _put_images(archive: Archive, splits: dict[str, Split], source: Path, new: Path, place: Path) -> Fetched:
+    """Check images in another form and put them in place, as original files where their order allows it."""
+    ordered = {name: sorted_rows(split) for name, split in splits.items()}
+    problems = [
+        problem
+        for name, (split, digest) in ordered.items()
+        for problem in split_problems(archive.known, name, split, digest, str(source), "Get the files again.")
+    ]
+    if problems:
+        raise DataError(problems)
+    if archive.tar is None:
+        for name, content in idx_files(splits).items():
+            (new / name).write_bytes(content)
+        if not list(file_problems(archive, new, "")):
+            _put(new, place / archive.folder)
+            return _fetched(archive, place / archive.folder, already=False)
+        shutil.rmtree(new)
+        new.mkdir()
+    write_rows(new, ordered)
+    _put(new, place / archive.rows_folder)
+    return _fetched_rows(archive, place / archive.rows_folder, already=False)
+
+
+def _fetched_rows(archive: Archive, rows: Path, *, already: bool) -> Fetched:
+    unknown = archive.known.digests is None
+    return Fetched(archive.name, rows, row_files(rows), already, by_numbers=unknown)
 
 
 def _archive(name: str) -> Archive | None:
@@ -162,7 +234,14 @@ def _collect(archive: Archive, source: Path, new: Path) -> None:
         if found is None:
             offered = archive.tar or f"{file}.gz"
             message = f"does not hold {file} or {offered}"
-            problems.append(Problem(str(source), "", message, "Put the original file there."))
+            problems.append(
+                Problem(
+                    str(source),
+                    "",
+                    message,
+                    "Put the original file there, or the images as Parquet, as folders by class or as npz.",
+                )
+            )
             continue
         try:
             with _open(found) as packed, (new / file).open("wb") as unpacked:

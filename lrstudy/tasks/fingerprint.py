@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import torch
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 _ROWS: Final = 4
 _NUMBERS: Final = 16
-_TOLERANCE: Final = 1e-3
 
 
 def data_fingerprint(data: TaskData) -> str:
@@ -66,16 +65,3 @@ def model_fingerprint(task: TaskSpec, data: TaskData) -> dict[str, list[float | 
 def _plain(values: Sequence[Tensor] | Tensor) -> list[float | None]:
     """Numbers of six digits, None for those that JSON does not have."""
     return [float(f"{value:.6g}") if math.isfinite(value) else None for value in map(float, values)]
-
-
-def models_agree(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Return True if two fingerprints of models are the same but for rounding."""
-    return one.keys() == other.keys() and all(_agree(one[part], other[part]) for part in one)
-
-
-def _agree(one: Sequence[float | None], other: Sequence[float | None]) -> bool:
-    largest = max((abs(value) for value in [*one, *other] if value is not None), default=0.0)
-    return len(one) == len(other) and all(
-        a is b if a is None or b is None else abs(a - b) <= _TOLERANCE * largest
-        for a, b in zip(one, other, strict=True)
-    )

@@ -107,16 +107,22 @@ class Streams:
         """Return all three splits; those that are missing are taken from the training split, by the seed."""
         found = {name: self._named(name, items) for name, items in made.items() if items is not None}
         if isinstance(found["train"], ItemStream):
-            for name in ("validation", "test"):
+            needed = ("test",) if self._task.validation == "test" else ("validation", "test")
+            for name in needed:
                 if name not in found:
                     remedy = 'Return a mapping of "train", "validation" and "test".'
                     raise ContractError(self._problem(f"train is a stream, and there is no {name}", remedy))
         elif self._task.rows is not None:
             found["train"] = self._part(found["train"], self._task.rows, "rows")[1]
-        for name, share in (("test", self._task.test), ("validation", self._task.validation)):
+        shares = {"test": self._task.test}
+        if self._task.validation != "test":
+            shares["validation"] = self._task.validation
+        for name, share in shares.items():
             if name not in found:
                 size = max(1, round(share * len(found["train"])))
                 found["train"], found[name] = self._part(found["train"], size, name)
+        if self._task.validation == "test":
+            found["validation"] = found["test"]
         return {name: found[name] for name in ("train", "validation", "test")}
 
     def _named(self, split: str, items: Any) -> Any:

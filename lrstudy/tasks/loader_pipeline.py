@@ -41,7 +41,7 @@ class LoaderPipeline(Pipeline):
             remedy = "Leave it out, or normalise in the data set."
             raise StudyFileError(Problem("task", "normalize", message, remedy, task.normalize))
         self._data, self._device = data, device
-        self._batch_size, self._accumulate = task.batch_size, task.accumulate
+        self._set_batches(task)
         self._augment = Augmenter(task.augment) if task.augment else None
         self._dtype = torch.float64 if task.precision == "float64" else torch.float32
         self._scale = 1 / 255 if task.normalize != "none" else 1.0

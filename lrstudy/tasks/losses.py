@@ -6,23 +6,20 @@ A user's own, ``module:attribute``, is a function ``loss(outputs, targets, **opt
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
-from torch.nn import functional
 
 from lrstudy.catalog.task_parts import LOSSES
+from lrstudy.lipschitz.loss_functions import FUNCTIONS, LossFunction, as_rows
 from lrstudy.rules.user_modules import UserCode, call, load
 from lrstudy.rules.values import as_lists
-from lrstudy.tasks.model_outputs import as_rows
 from lrstudy.tasks.part_options import complete_options
 
 if TYPE_CHECKING:
     from lrstudy.spec import ComponentSpec
-
-LossFunction = Callable[..., Tensor]
 
 
 class Loss(nn.Module):
@@ -61,47 +58,6 @@ class Loss(nn.Module):
     def extra_repr(self) -> str:
         """Name and options, for ``repr``."""
         return ", ".join([self.name, *(f"{key}={value}" for key, value in self.options.items())])
-
-
-def clipped_cross_entropy(outputs: Tensor, targets: Tensor, epsilon: float) -> Tensor:
-    """Keras's cross-entropy: −log of the true class's probability, clamped to [ε, 1 − ε].
-
-    Where the clamp acts the gradient is zero, so a confidently wrong row teaches nothing.
-    """
-    chosen = functional.softmax(outputs, dim=1).gather(1, targets.unsqueeze(1))
-    return -chosen.clamp(epsilon, 1 - epsilon).log().mean()
-
-
-def binary_cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Sigmoid cross-entropy; a single output means class 1, several for one class each."""
-    single = outputs.shape[1] == 1
-    wanted = targets.unsqueeze(1) if single else functional.one_hot(targets, outputs.shape[1])
-    return functional.binary_cross_entropy_with_logits(outputs, wanted.to(outputs.dtype))
-
-
-def least_squares(outputs: Tensor, targets: Tensor) -> Tensor:
-    """E = ‖a − y‖²/(2m)."""
-    return (outputs - targets).square().sum() / (2 * len(targets))
-
-
-def quantile_loss(outputs: Tensor, targets: Tensor, tau: float) -> Tensor:
-    """The pinball loss: τ·r where the residual r = y − a is positive, (τ − 1)·r where it is negative."""
-    residual = targets - outputs
-    return (residual * tau).maximum(residual * (tau - 1)).mean()
-
-
-FUNCTIONS: Final[Mapping[str, LossFunction]] = MappingProxyType(
-    {
-        "cross-entropy": functional.cross_entropy,
-        "clipped-cross-entropy": clipped_cross_entropy,
-        "binary-cross-entropy": binary_cross_entropy,
-        "least-squares": least_squares,
-        "mse": functional.mse_loss,
-        "mae": functional.l1_loss,
-        "quantile": quantile_loss,
-        "huber": functional.huber_loss,
-    }
-)
 
 
 def build_loss(spec: ComponentSpec) -> Loss:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lrstudy.catalog.metric_kinds import EXTRA, MetricKind, metric_kind
 from lrstudy.errors import Problem, StudyFileError
-from lrstudy.tasks.model_outputs import as_rows
+from lrstudy.lipschitz.loss_functions import as_rows
 
 
 class NamedMetrics:

@@ -63,7 +63,7 @@ class Pipeline:
             problem = Problem("task", "augment", f"{data.name!r} holds no images", remedy, list(task.augment))
             raise StudyFileError(problem)
         self._data, self._device = data, device
-        self._batch_size, self._accumulate = task.batch_size, task.accumulate
+        self._set_batches(task)
         self._augment = Augmenter(task.augment) if task.augment else None
         self._dtype = torch.float64 if task.precision == "float64" else torch.float32
         # Float64 inputs are normalised first and rounded then: a shift may take their leading digits away.
@@ -81,6 +81,16 @@ class Pipeline:
         self._shift, self._factor = self._cached("statistics", self._statistics)
         self.input_shape: tuple[int, ...] = tuple(data.train.inputs.shape[1:])
         self.outputs = outputs_of(data, task.loss.name)
+
+    def _set_batches(self, task: TaskSpec) -> None:
+        """Take the sizes of batches and steps; raise ``StudyFileError`` if an epoch would have none."""
+        self._batch_size, self._accumulate = task.batch_size, task.accumulate
+        self._drop_last = task.drop_last
+        rows = self._data.rows("train")
+        if self._drop_last and rows < self._batch_size:
+            message = f"is more than the {rows:,} training rows, and drop_last leaves no batch of an epoch"
+            remedy = "Lower it, or leave drop_last out."
+            raise StudyFileError(Problem("task", "batch_size", message, remedy, self._batch_size))
 
     @property
     def steps_per_epoch(self) -> int:
@@ -102,7 +112,7 @@ class Pipeline:
     def _keeps_rest(self, rows: int) -> bool:
         # Batch-norm cannot train on a single row.
         rest = rows % self._batch_size
-        return rest > 1 or (rest == 1 and rows == 1)
+        return not self._drop_last and (rest > 1 or (rest == 1 and rows == 1))
 
     def train_steps(self, generator: torch.Generator, start: int = 0) -> Iterator[list[Batch]]:
         """Yield ``train_batches``, as many at a time as make a training step; the last may be fewer.
@@ -124,7 +134,7 @@ class Pipeline:
     def train_batches(self, generator: torch.Generator) -> Iterator[Batch]:
         """The training split once, shuffled and augmented by ``generator`` (on the pipeline's device).
 
-        A last, smaller batch is kept unless it would hold a single row.
+        A last, smaller batch is kept unless it would hold a single row, or the task drops it.
         """
         size = self._batch_size
         for inputs, targets in self._train_chunks(generator):

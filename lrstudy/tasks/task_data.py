@@ -104,7 +104,8 @@ def load_data(spec: TaskSpec, seed: int, root: Path | None = None, *, keep_raw: 
     """Load a task's data set and split it; the same spec and seed always give the same rows.
 
     ``seed`` is the study's. Validation rows are carved from the training set; a data set's own test
-    set is kept whole, from another data set ``spec.test`` of its rows are set aside first. With
+    set is kept whole, from another data set ``spec.test`` of its rows are set aside first; both are one where
+    ``spec.validation`` is ``"test"``. With
     ``spec.rows`` only that many training rows (validation included) are used. Classes keep their shares
     in every split. ``keep_raw`` keeps what ``TaskData.resplit`` needs.
 
@@ -119,14 +120,17 @@ def load_data(spec: TaskSpec, seed: int, root: Path | None = None, *, keep_raw: 
 
 
 def _split_data(raw: RawData, spec: TaskSpec, seed: int, *, keep_raw: bool) -> TaskData:
-    drawn = raw.test is None or raw.validation is None or spec.rows is not None
+    own = raw.test is not None and (raw.validation is not None or spec.validation == "test")
+    drawn = not own or spec.rows is not None
     train, validation, test = raw.train, raw.validation, raw.test
     split = _Splitter(seed, stratified=raw.classes is not None)
     if test is None:
         train, test = split(train, spec.test, "test")
     if spec.rows is not None:
         train = split.reduce(train, spec.rows)
-    if validation is None:
+    if spec.validation == "test":
+        validation = test
+    elif validation is None:
         train, validation = split(train, spec.validation, "validation")
     return TaskData(
         name=spec.dataset.name,

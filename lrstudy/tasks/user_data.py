@@ -48,7 +48,12 @@ def by_split(made: Any, complain: Complain) -> Mapping[str, Any]:
         return {"train": made}
     unknown = [str(key) for key in made if key not in SPLITS]
     if unknown or "train" not in made:
-        complain(f"returned a mapping with the keys {list(made)}", 'Use "train", "validation" and "test".')
+        remedy = 'Use "train", "validation" and "test"' + (
+            ', and "classes" only where the rows are read batch by batch: [task] loader = { workers = 1 }.'
+            if "classes" in unknown
+            else "."
+        )
+        complain(f"returned a mapping with the keys {list(made)}", remedy)
         return {}
     return {name: made[name] for name in SPLITS if made.get(name) is not None}
 

@@ -10,15 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lrstudy.catalog import REQUIRED
+from lrstudy.catalog.augmentations import AUGMENTATIONS, read_augmentation
 from lrstudy.catalog.task_parts import (
-    AUGMENTATIONS,
     CLASSIFICATION_LOSSES,
     DATASETS,
     LOSSES,
     MODELS,
     NORMALIZATIONS,
     OPTIMIZERS,
-    read_augmentation,
 )
 from lrstudy.lipschitz.constants import LOSSES as WITH_A_CONSTANT
 

@@ -158,6 +158,14 @@ def test_a_last_batch_of_one_row_is_left_out() -> None:
 
 
 @pytest.mark.parametrize("workers", [0, 2])
+def test_a_smaller_last_batch_is_dropped_if_the_task_says_so(workers: int) -> None:
+    for batches in epochs(study("Exact", workers, drop_last=True)):
+        assert [len(batch) for batch in batches] == [16, 16, 16, 16]
+    with pytest.raises(InputError, match="drop_last leaves no batch"):
+        training(study("Exact", workers, drop_last=True, batch_size=71))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
 def test_noise_differs_from_epoch_to_epoch_and_not_between_evaluations(workers: int) -> None:
     spec = study(
         "Stream", workers, dataset={"name": "iterable_parts:make", "kind": "Stream", "others": "Stream"}

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from lrstudy.catalog.task_parts import AUGMENTATIONS, read_augmentation
+from lrstudy.catalog.augmentations import AUGMENTATIONS, read_augmentation
 from lrstudy.errors import StudyFileError
 from lrstudy.tasks.augment import Augmenter
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from lrstudy.catalog.task_parts import CLASSIFICATION_LOSSES, LOSSES
 from lrstudy.errors import StudyFileError
+from lrstudy.lipschitz.loss_functions import FUNCTIONS
 from lrstudy.spec import ComponentSpec
 from lrstudy.tasks import build_loss
-from lrstudy.tasks.losses import FUNCTIONS
 
 
 def loss(name: str, **options):

@@ -10,12 +10,13 @@ import torch
 from task_specs import make_task
 
 from lrstudy.engine.lanes.eligibility import disagreement
-from lrstudy.engine.trial import TrialConfig, run_trial
+from lrstudy.engine.trial import Training, TrialConfig
 from lrstudy.errors import ContractError
 from lrstudy.records import Phase
+from lrstudy.rules.fingerprints import models_agree
 from lrstudy.spec import parse_study
 from lrstudy.tasks import Pipeline, check_task, load_data
-from lrstudy.tasks.fingerprint import data_fingerprint, model_fingerprint, models_agree
+from lrstudy.tasks.fingerprint import data_fingerprint, model_fingerprint
 
 CPU = torch.device("cpu")
 
@@ -331,7 +332,7 @@ def test_a_forward_that_writes_into_its_input_changes_no_later_one(name, own) ->
         study = parse_study(tomllib.loads(STUDY.format(module=module, name=name)), "study.toml")
         data = load_data(study.task, 0)
         config = TrialConfig("one", Phase.CONFIRM, "fixed", "fixed", {"lr": 0.1}, 3)
-        rows = [row for _ in range(2) for row in run_trial(study, data, config, CPU)]
+        rows = [row for _ in range(2) for row in Training(study, data, config, CPU).run()]
         return [(row.train_loss, row.val_loss, row.val_accuracy) for row in rows]
 
     rows = measured(name)
@@ -373,7 +374,7 @@ def test_a_users_schedule_that_writes_into_batches_changes_no_training(own) -> N
     def losses(name: str) -> list[float]:
         data = load_data(study.task, 0)
         config = TrialConfig("one", Phase.TUNE, "own", f"{module}:{name}", {"lr": 0.1}, 3)
-        return [row.train_loss for row in run_trial(study, data, config, CPU)]
+        return [row.train_loss for row in Training(study, data, config, CPU).run()]
 
     assert losses("writing") == losses("reading")
 

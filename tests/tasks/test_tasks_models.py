@@ -100,13 +100,32 @@ def test_the_deepest_one_too() -> None:
 
 
 def test_depths() -> None:
-    for name, depth in (("resnet-20-v1", 20), ("resnet-56-v2", 56), ("densenet-40-12", 40)):
+    for name, depth in (
+        ("resnet-8-v1", 8),
+        ("resnet-20-v1", 20),
+        ("resnet-56-v2", 56),
+        ("densenet-40-12", 40),
+    ):
         layers = [
             n
             for n, m in build(name).named_modules()
             if isinstance(m, nn.Conv2d | nn.Linear) and "shortcut" not in n
         ]
         assert len(layers) == depth
+
+
+def test_the_authors_densenet_is_wider_and_has_their_batch_norm() -> None:
+    """Counted by hand: 24 channels at first, 12 more in each of 3 × 12 layers, 1×1 convolutions between."""
+    model = build("densenet-40-12", version="authors")
+    counted, channels = 3 * 24 * 9, 24
+    for block in range(3):
+        for _ in range(12):
+            counted += 2 * channels + channels * 12 * 9
+            channels += 12
+        counted += 2 * channels + (channels**2 if block < 2 else 0)
+    assert count_parameters(model) == counted + channels * 10 + 10
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    assert {(norm.eps, norm.momentum) for norm in norms} == {(1.1e-5, 0.01)}
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -47,6 +47,24 @@ def test_an_epoch_holds_every_row_once_but_for_a_single_last_one(rows, size, see
     assert [len(y) for _, y in batches[:-1]] == [size] * (len(batches) - 1)
 
 
+@settings(max_examples=60, deadline=None)
+@given(rows=st.integers(1, 80), size=st.integers(1, 90), accumulate=st.integers(1, 4))
+def test_an_epoch_that_drops_its_last_batch_has_whole_ones_of_the_same_rows(rows, size, accumulate) -> None:
+    given_ = {"batch_size": size, "accumulate": accumulate, "normalize": "none"}
+    task = make_task(**given_, drop_last=True)
+    if rows < size:
+        with pytest.raises(StudyFileError, match=rf"{rows} training rows, and drop_last leaves no batch"):
+            Pipeline(numbered(rows), task, CPU)
+        return
+    pipeline, kept = (Pipeline(numbered(rows), spec, CPU) for spec in (task, make_task(**given_)))
+    steps = list(pipeline.train_steps(generator()))
+    batches = [y.tolist() for step in steps for _, y in step]
+    assert [len(batch) for batch in batches] == [size] * (rows // size)
+    assert batches == [y.tolist() for _, y in kept.train_batches(generator())][: rows // size]
+    assert len(steps) == pipeline.steps_per_epoch
+    assert pipeline.rows_per_epoch == rows // size * size
+
+
 def test_the_order_comes_from_the_generator_and_goes_on(image_data, task) -> None:
     pipeline = Pipeline(numbered(50), task(batch_size=7, normalize="none"), CPU)
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from lrstudy.engine.trial import TrialConfig, run_trial
+from lrstudy.engine.trial import Training, TrialConfig
 from lrstudy.records import EvaluationRecord, Phase
 from lrstudy.spec import parse_study
 from lrstudy.tasks import (
@@ -138,7 +138,7 @@ def test_a_trial_is_the_same_alone_and_after_others() -> None:
         config = TrialConfig(
             "t", Phase.TUNE, schedule, schedule, {} if schedule == "lipschitz" else {"lr": 0.1}, seed
         )
-        return [measured(record) for record in run_trial(study, data, config, CPU)]
+        return [measured(record) for record in Training(study, data, config, CPU).run()]
 
     alone = trial("lipschitz", 5)
     trial("fixed", 6)

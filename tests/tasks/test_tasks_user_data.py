@@ -109,6 +109,7 @@ class Stream(torch.utils.data.IterableDataset):
         ("pd.DataFrame(X)", "", "reading item|not a sequence of"),
         ('[{"image": X[0], "label": 0}] * 9', "", "item 0 is a dict"),
         ("torch.utils.data.TensorDataset(torch.zeros(0, 4), torch.zeros(0))", "", "train is empty"),
+        ('{"train": Stream(), "test": (X, Y), "classes": 3}', STREAM, r'and "classes" only where.*loader = '),
     ],
 )
 def test_what_is_no_table_of_rows_is_named(returned, before, message, make) -> None:

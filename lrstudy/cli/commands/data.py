@@ -22,7 +22,11 @@ NameArgument = Annotated[
 ]
 FromOption = Annotated[
     Path | None,
-    typer.Option("--from", metavar="DIR", help="Take the original files from this folder; no network."),
+    typer.Option(
+        "--from",
+        metavar="DIR",
+        help="Without a network: a folder with the original files, Parquet, folders by class or npz.",
+    ),
 ]
 
 
@@ -42,7 +46,7 @@ def list_(root: RootOption = None, as_json: JsonOption = False) -> None:
 
 @data.command()
 def fetch(name: NameArgument, root: RootOption = None, source: FromOption = None) -> None:
-    """Put a data set in place: from the network, or from a folder with its original files."""
+    """Put a data set in place: from the network, or from a folder with its files."""
     from lrstudy.cli.views.data import show_fetched
     from lrstudy.tasks.fetch import fetch_data
 

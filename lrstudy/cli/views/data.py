@@ -35,4 +35,5 @@ def show_verified(verified: Fetched) -> None:
 
 def _verified(data_set: Fetched) -> str:
     where = f" in {data_set.folder}" if data_set.folder else " (comes with scikit-learn)"
-    return f"{counted(len(data_set.files), 'file')} verified{where}"
+    how = " (numbers and classes; no digest of its images is known)" if data_set.by_numbers else ""
+    return f"{counted(len(data_set.files), 'file')} verified{how}{where}"

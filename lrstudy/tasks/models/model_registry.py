@@ -31,6 +31,7 @@ BUILDERS: Final[Mapping[str, Callable[..., nn.Module]]] = MappingProxyType(
         "linear-regression": linear,
         "mlp": mlp,
         "paper-cnn": paper_cnn,
+        "resnet-8-v1": partial(resnet_v1, depth=8),
         "resnet-20-v1": partial(resnet_v1, depth=20),
         "resnet-56-v2": partial(resnet_v2, depth=56),
         "resnet-164-v2": partial(resnet_v2, depth=164),
@@ -40,7 +41,7 @@ BUILDERS: Final[Mapping[str, Callable[..., nn.Module]]] = MappingProxyType(
 """``builder(input_shape, outputs, **options)`` for each model of the catalog."""
 
 FOR_IMAGES: Final = frozenset(
-    {"paper-cnn", "resnet-20-v1", "resnet-56-v2", "resnet-164-v2", "densenet-40-12"}
+    {"paper-cnn", "resnet-8-v1", "resnet-20-v1", "resnet-56-v2", "resnet-164-v2", "densenet-40-12"}
 )
 
 
