@@ -48,7 +48,31 @@ LIPSCHITZ_LR: Final = Component(
         Parameter(
             "time_decay", "float", "Keras's decay: rate/(1 + time_decay·step), at least 0", 0.0, low=0.0
         ),
+        Parameter(
+            "anneal",
+            "choice",
+            "Factor on the computed rate over the training: none; keras: as time_decay, by default"
+            " 117.3/(steps of the training); cosine, linear: to 0 at the end",
+            "none",
+            choices=("none", "keras", "cosine", "linear"),
+        ),
         Parameter("max_lr", "float", "Upper limit of the rate, above 0", None, low=0.0, open_low=True),
+        Parameter(
+            "max_growth",
+            "float",
+            "Upper limit of the ratio of an epoch's rate to the previous one's, above 0",
+            None,
+            low=0.0,
+            open_low=True,
+        ),
+        Parameter(
+            "cap",
+            "choice",
+            "last-good: after an epoch whose training loss did not fall, at most the rate of the last one"
+            " whose loss did",
+            "none",
+            choices=("none", "last-good"),
+        ),
         Parameter(
             "norms",
             "choice",
@@ -59,12 +83,22 @@ LIPSCHITZ_LR: Final = Component(
         Parameter(
             "bound",
             "choice",
-            "paper: its constant; valid: a true gradient bound; smoothness: of a softmax head",
+            "paper: its constant; valid: a true gradient bound; smoothness: of a softmax head; network:"
+            " largest eigenvalue of the whole network's Hessian, on a batch; secant: smoothness along a"
+            " batch's own step",
             "paper",
-            choices=("paper", "valid", "smoothness"),
+            choices=("paper", "valid", "smoothness", "network", "secant"),
         ),
         Parameter(
             "bias_correction", "bool", "Divide the moving averages by 1 − β^t (paper §8.4)", default=False
+        ),
+        Parameter(
+            "initial_k",
+            "float",
+            "Start of K, AdaMo's average, at least 0; initial_lr or, without it, the first constant if not"
+            " given",
+            None,
+            low=0.0,
         ),
         *(
             Parameter(
@@ -75,6 +109,13 @@ LIPSCHITZ_LR: Final = Component(
                 low=0.0,
             )
             for name, symbol in (("initial_k1", "K1"), ("initial_k2", "K2"))
+        ),
+        Parameter(
+            "squares",
+            "choice",
+            "The squares in K2: coded: max ‖A∘A‖ (the authors' code); written: max Kz² (their text)",
+            "coded",
+            choices=("coded", "written"),
         ),
         Parameter(
             "rule",

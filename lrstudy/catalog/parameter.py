@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from lrstudy.errors import Problem, did_you_mean
@@ -130,3 +131,13 @@ class Component:
         for parameter in self.parameters:
             if parameter.default is REQUIRED and parameter.name not in given:
                 yield Problem(where, prefix + parameter.name, "is missing", f"{parameter.doc}.")
+
+
+def by_name(*components: Component) -> Mapping[str, Component]:
+    """Return the components by their names, in their order."""
+    return MappingProxyType({component.name: component for component in components})
+
+
+def fraction(name: str, doc: str, default: float, *, open_low: bool = False) -> Parameter:
+    """Return a parameter in [0, 1), or (0, 1) where 0 makes no sense."""
+    return Parameter(name, "float", doc, default, 0.0, 1.0, open_low, open_high=True, tunable=False)

@@ -27,6 +27,7 @@ PARAMETER_COUNTS: Final[Mapping[str, Mapping[str, int]]] = MappingProxyType(
             *(9_610, 1_027, 2_179, 4_226, 1_537, 101_770, 101_770, 394_634, 406_244),
         ),
         "paper-cnn": _counts(_IMAGES, 730_346, 730_346, 943_914, 955_524),
+        "resnet-8-v1": _counts(_IMAGES, 77_562, 77_562, 77_850, 83_700),
         "resnet-20-v1": _counts(_IMAGES, 271_994, 271_994, 272_282, 278_132),
         "resnet-56-v2": _counts(_IMAGES, 1_657_402, 1_657_402, 1_657_690, 1_680_820),
         "resnet-164-v2": _counts(_IMAGES, 4_925_242, 4_925_242, 4_925_530, 4_948_660),

@@ -27,7 +27,9 @@ LOSSES: Final = (
     "quantile",
     "huber",
 )
-BOUNDS: Final = ("paper", "valid", "smoothness")
+BOUNDS: Final = ("paper", "valid", "smoothness", "network", "secant")
+# Measured with the loss itself on training batches, in all trainable parameters (see ``curvature``).
+OF_ALL_LAYERS: Final = frozenset({"network", "secant"})
 # One term a row; the others have one for each output of a row.
 PER_ROW: Final = frozenset({"cross-entropy", "clipped-cross-entropy", "least-squares"})
 NEEDS_TARGETS: Final = frozenset({"least-squares", "mse"})

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -21,6 +22,19 @@ _on_layers: weakref.WeakKeyDictionary[nn.Module, list[Watch]] = weakref.WeakKeyD
 def watches_on(layer: nn.Module) -> list[Watch]:
     """Return the watches that are hooked onto a layer."""
     return list(_on_layers.get(layer, ()))
+
+
+@contextmanager
+def asleep(model: nn.Module) -> Iterator[None]:
+    """Let no watch on a layer of ``model`` measure in the block."""
+    awake = [watch for module in model.modules() for watch in watches_on(module) if watch.awake]
+    for watch in awake:
+        watch.awake = False
+    try:
+        yield
+    finally:
+        for watch in awake:
+            watch.awake = True
 
 
 class LayerHook:

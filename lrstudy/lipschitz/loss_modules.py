@@ -82,7 +82,8 @@ def loss_shape(
             "needs one output per class, the last layer has 1",
             "Use 'binary-cross-entropy'.",
         )
-    if bound == "smoothness" and (shape.name in NOT_SMOOTH or not math.isfinite(shape.curvature_factor)):
+    smooth = shape.name not in NOT_SMOOTH and math.isfinite(shape.curvature_factor)
+    if bound in ("smoothness", "network") and not smooth:
         complaints.add("bound", bound, f"does not exist for {shape.name}: its slope jumps", "Use 'paper'.")
     complaints.number("tau", tau, 0, 1)
     complaints.number("delta", delta, 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -107,16 +108,34 @@ def _outputs(model: nn.Module, batches: Iterable[Any], fraction: float | None, s
             yield inner(split_batch(batch)[0].to(device, non_blocking=True))
 
 
+def draw_batches(model: nn.Module, batches: Iterable[Any], count: int, seed: int) -> list[Any]:
+    """Return ``count`` random batches, but for the last, which may be short; the first of unknown length."""
+    with _undisturbed(model, batches):
+        try:
+            total = len(batches)  # type: ignore[arg-type]  # an iterable may have none: that is what is tried
+        except TypeError:
+            drawn = list(islice(batches, count))
+        else:
+            several = range(total - 1 if total > count else total)
+            draw = random.Random(seed)  # noqa: S311 - which batches to look at is no secret
+            chosen = set(draw.sample(several, min(count, len(several))))
+            until = max(chosen, default=-1) + 1
+            drawn = [batch for i, batch in enumerate(islice(batches, until)) if i in chosen]
+    if not drawn:
+        raise _empty("Give at least one batch.")
+    return drawn
+
+
 def head_by_pass(model: nn.Module, batches: Iterable[Any]) -> nn.Module:
     """Return the layer whose output is the model's output for the first of the batches."""
     with _undisturbed(model, batches):
         for batch in batches:
             return trace_head(model, split_batch(batch)[0].to(next(model.parameters()).device))
-    raise SchedulerError(
-        Problem(
-            "LipschitzLR", "batches", "is empty", "Give at least one batch, or name the last layer by head=."
-        )
-    )
+    raise _empty("Give at least one batch, or name the last layer by head=.")
+
+
+def _empty(remedy: str) -> SchedulerError:
+    return SchedulerError(Problem("LipschitzLR", "batches", "is empty", remedy))
 
 
 def target_sums(batches: Iterable[Any], model: nn.Module, accumulate: int = 1) -> Tensor | None:
@@ -129,7 +148,7 @@ def target_sums(batches: Iterable[Any], model: nn.Module, accumulate: int = 1) -
             if targets is None:
                 return None
             column = targets.detach().to(wide(targets)).reshape(-1, 1)
-            parts.append(part_of(("kz",), column, column))
+            parts.append(part_of(("kz", "rms_kz"), column, column))
             if len(parts) == accumulate:
                 steps.append(together(torch.stack(parts)))
                 parts = []

@@ -5,11 +5,14 @@ from __future__ import annotations
 import time
 import weakref
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor, nn
 
 from lrstudy.errors import SchedulerError
+from lrstudy.lipschitz.constants import OF_ALL_LAYERS
+from lrstudy.lipschitz.curvature_meter import CurvatureMeter
 from lrstudy.lipschitz.labels import LabelledBatches, LabelWatch
 from lrstudy.lipschitz.layer_watch import LayerHook, Watch
 from lrstudy.lipschitz.linear_layers import outputs_of
@@ -53,6 +56,7 @@ class Meter:
         if settings.needs_targets:
             batches = None if settings.batches is None else settings.open_batches()
             self._targets = find_targets(settings.target_norm, batches, settings.accumulate, model, ranks)
+        self._curvature = CurvatureMeter(settings) if settings.bound in OF_ALL_LAYERS else None
         self.opening_seconds = time.perf_counter() - started
         self.watch: Watch = self._new_watch()
         self._hook: LayerHook | None = None  # copied with the model
@@ -73,8 +77,8 @@ class Meter:
         if isinstance(self.watch, StepWatch) and not self.closed:
             self.watch.end_step(skipped)
 
-    def measure(self, epoch: int) -> Measurement:
-        """Return the measurement for the coming epoch (from 0), and reset the hook."""
+    def measure(self, epoch: int, rate: float) -> Measurement:
+        """Return the measurement for the coming epoch (from 0), and reset the hook; ``rate`` is in force."""
         started = time.perf_counter() - self.opening_seconds
         self.opening_seconds = 0.0
         problem = self._hook_problem()
@@ -93,6 +97,8 @@ class Meter:
         if self.ranks is not None:
             norm, parts = (self.ranks.largest(value, self._like.device) for value in (norm, parts))
         measured = self._measurement(found, rows, norm, int(parts))
+        if self._curvature is not None:
+            measured = replace(measured, curvature=self._curvature.measure(self.model, epoch, rate))
         self.seconds = time.perf_counter() - started
         return measured
 

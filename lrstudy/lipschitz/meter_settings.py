@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from lrstudy.lipschitz.curvature import Objective
+
 Batches = Iterable[Any] | Callable[[], Iterable[Any]]
 
 
@@ -14,7 +16,8 @@ class MeterSettings:
     """The quantities to measure and their source: see ``LipschitzLR`` and ``batch_quantities``.
 
     ``steps``: ``end_step`` is called after each step of the optimizer; otherwise each training pass counts as
-    one. ``summed``: the losses of a step's micro-batches are summed.
+    one. ``summed``: the losses of a step's micro-batches are summed. ``objective`` is the loss of a batch, of
+    which ``bound`` "network" and "secant" measure the curvature.
     """
 
     names: tuple[str, ...]
@@ -29,6 +32,8 @@ class MeterSettings:
     accumulate: int
     summed: bool
     steps: bool
+    bound: str
+    objective: Objective | None
 
     def open_batches(self) -> Iterable[Any]:
         """Return the batches, from the first one on."""

@@ -8,10 +8,21 @@ from __future__ import annotations
 import logging
 import math
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Final
 
-from lrstudy.lipschitz.constants import LossShape, data_constant, l2_term, smoothness, valid_gradient_bound
+from lrstudy.lipschitz.constants import (
+    OF_ALL_LAYERS,
+    LossShape,
+    data_constant,
+    l2_term,
+    smoothness,
+    valid_gradient_bound,
+)
+from lrstudy.lipschitz.limits import Limits
 from lrstudy.lipschitz.rules import Averages, advance, learning_rate, second_moment
+
+# The largest float32: an optimizer's step cannot take a larger rate.
+LARGEST: Final = 3.4028234663852886e38
 
 _log = logging.getLogger(__name__)
 
@@ -25,7 +36,7 @@ class Measurement:
     ``target_norm``: largest ‖y‖. ``spectral``: largest λ_max(AᵀA). What a rule does not need stays 0.
     ``rms_kz``, ``rms_ka``, ``rms_target``: the largest norm over √m, and ``mean_spectral`` λ_max over m,
     where a bound must hold for batches shorter than m too. ``parts``: the most micro-batches whose losses
-    were summed in a step, not averaged.
+    were summed in a step, not averaged. ``curvature``: that of the loss in all parameters.
     """
 
     kz: float
@@ -40,6 +51,7 @@ class Measurement:
     rms_target: float = 0.0
     mean_spectral: float = 0.0
     parts: int = 1
+    curvature: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +73,31 @@ class RateSettings:
     scale: float = 1.0
     max_lr: float | None = None
     bias_correction: bool = False
+    initial_k: float | None = None
     initial_k1: float = 0.0
     initial_k2: float = 0.0
+    squares: str = "coded"
+    max_growth: float | None = None
+    cap: str = "none"
 
     @property
     def start(self) -> Averages:
-        """The averages before the first measurement; AdaMo's hand-picked x is in K too."""
-        return Averages(self.initial_lr or 0.0, self.initial_k1, self.initial_k2)
+        """The averages before the first measurement; AdaMo's hand-picked x is in K too.
+
+        Without it K starts at the first L: from 0 the first rates would be too large by 1/(1 − β^t). The bias
+        correction removes just that factor, so under it K starts at 0.
+        """
+        k = self.initial_lr if self.initial_k is None else self.initial_k
+        if k is None and (self.rule != "adamo" or self.bias_correction):
+            k = 0.0
+        return Averages(k, self.initial_k1, self.initial_k2)
 
 
 def lipschitz_constant(settings: RateSettings, found: Measurement) -> tuple[float, float]:
-    """Return (L, its data term): with the L2 term λ·w̄, or λ itself where L is the smoothness."""
+    """Return (L, its data term): with the L2 term λ·w̄, or λ itself where L is the gradient's."""
     m, parts = found.rows, found.parts
+    if settings.bound in OF_ALL_LAYERS:
+        return found.curvature + settings.l2, found.curvature
     if settings.bound == "smoothness":
         data = smoothness(settings.loss, max(found.spectral, found.mean_spectral * m), m) * parts
         return data + settings.l2, data
@@ -101,6 +126,7 @@ class LipschitzRate:
 
     def __init__(self, settings: RateSettings) -> None:
         self.settings = settings
+        self.limits = Limits(settings.max_growth, settings.cap)
         self.rejected = 0
         self.restart()
 
@@ -113,6 +139,7 @@ class LipschitzRate:
     def restart(self) -> None:
         """Forget every measurement, as at the first epoch."""
         self.averages = self.settings.start
+        self.limits.restart()
         self.value: float | None = None
         self.constant: float | None = None
         self.kz: float | None = None
@@ -123,15 +150,21 @@ class LipschitzRate:
         """Return True if no later measurement can change the rate (``policy="fixed"`` after its one)."""
         return self.settings.policy == "fixed" and self.value is not None
 
-    def update(self, found: Measurement) -> bool:
-        """Use one epoch's measurement; return True if it was not rejected."""
+    def update(self, found: Measurement, previous: float | None = None) -> bool:
+        """Use one epoch's measurement; return True if it was not rejected.
+
+        ``previous`` is the rate of the epoch just done, before annealing; None at the start.
+        """
         if self.settled:
             return True
         candidate = self._candidate(found)
         if candidate is None:
             self._reject(found)
+            if self.value is not None:
+                self.value = self.limits.apply(self.value, previous)
             return False
-        self.value, self.averages, self.constant = candidate
+        rate, self.averages, self.constant = candidate
+        self.value = self.limits.apply(rate, previous)
         self.kz, self.weight_norm = found.kz, found.weight_norm
         return True
 
@@ -141,7 +174,8 @@ class LipschitzRate:
         s = self.settings
         try:
             constant, data = lipschitz_constant(s, found)
-            moment = second_moment(data / found.kz, found.squares, found.kz, s.l2, found.weight_norm)
+            squares = found.squares if s.squares == "coded" else found.kz**2
+            moment = second_moment(data / found.kz, squares, found.kz, s.l2, found.weight_norm)
             averages = advance(s.rule, self.averages, constant, moment, s.beta1, s.beta2)
             rate = learning_rate(
                 s.rule, averages, constant, found.kz, s.beta1, s.beta2, bias_correction=s.bias_correction
@@ -149,9 +183,11 @@ class LipschitzRate:
         except (ArithmeticError, ValueError):  # a norm so large, or so small, that a quotient leaves float64
             return None
         rate *= s.scale * s.damping
-        if not (math.isfinite(rate) and rate > 0 and math.isfinite(constant)):
+        if s.max_lr is not None:
+            rate = min(rate, s.max_lr)
+        if not (0 < rate <= LARGEST and math.isfinite(constant)):
             return None
-        return (rate if s.max_lr is None else min(rate, s.max_lr)), averages, constant
+        return rate, averages, constant
 
     def _reject(self, found: Measurement) -> None:
         self.rejected += 1
@@ -159,6 +195,8 @@ class LipschitzRate:
             return
         if found.rows < 1:
             what = "no training batch was seen at the last linear layer in a step of the optimizer"
+        elif self.settings.bound in OF_ALL_LAYERS and not 0 < found.curvature < math.inf:
+            what = f"the loss's curvature, {found.curvature:g}, gives no learning rate"
         else:
             what = f"Kz = {found.kz:g} and w̄ = {found.weight_norm:g} give no learning rate"
         _log.warning("LipschitzLR: %s. The rate stays; further cases are only counted (.rejected).", what)
@@ -167,6 +205,7 @@ class LipschitzRate:
         """Return plain numbers (and None) only."""
         return {
             **asdict(self.averages),
+            **self.limits.state_dict(),
             "value": self.value,
             "constant": self.constant,
             "kz": self.kz,
@@ -180,3 +219,4 @@ class LipschitzRate:
         self.value, self.constant = state["value"], state["constant"]
         self.kz, self.weight_norm = state["kz"], state["weight_norm"]
         self.rejected = state["rejected"]
+        self.limits.load_state_dict(state)

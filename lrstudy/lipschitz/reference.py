@@ -101,13 +101,18 @@ def learning_rates(
     beta1: float = 0.0,
     beta2: float = 0.0,
     l2: float = 0.0,
-    x: float = 0.0,
+    x: float | None = None,
     k1: float = 0.0,
     k2: float = 0.0,
     bias_correction: bool = False,
 ) -> list[float]:
-    """The rate after each epoch's measurement, the averages starting from K = x, K1 and K2."""
+    """The rate after each epoch's measurement, the averages starting from K = x, K1 and K2.
+
+    Without x, K starts at the first L; under the bias correction, which is meant for that, at 0.
+    """
     epsilon = 1e-7
+    if x is None:
+        x = 0.0 if bias_correction or not epochs else epochs[0].constant
     k = x
     rates = []
     for t, e in enumerate(epochs, start=1):

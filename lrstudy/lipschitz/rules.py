@@ -14,13 +14,18 @@ EPSILON: Final = 1e-7  # ε, Keras's
 RULES: Final = ("sgd", "adamo", "rmsprop", "rmsprop-paper", "auto-adam")
 # Only these follow the squared gradient, so only these need S = max ‖A∘A‖_F.
 NEEDS_SQUARES: Final = frozenset({"rmsprop", "rmsprop-paper", "auto-adam"})
+# The squared gradient in K2: c²·S, as in the authors' code, or c²·Kz², as in the paper's text.
+SQUARES: Final = ("coded", "written")
 
 
 @dataclass(frozen=True, slots=True)
 class Averages:
-    """The rules' moving averages: K (AdaMo), K1 and K2 (RMSprop, Auto-Adam), and the updates made, t."""
+    """The rules' moving averages: K (AdaMo), K1 and K2 (RMSprop, Auto-Adam), and the updates made, t.
 
-    k: float = 0.0
+    Where K is None it starts at the first L.
+    """
+
+    k: float | None = 0.0
     k1: float = 0.0
     k2: float = 0.0
     t: int = 0
@@ -40,7 +45,7 @@ def advance(
     """
     k, k1, k2 = averages.k, averages.k1, averages.k2
     if rule == "adamo":
-        k = beta1 * k + (1 - beta1) * constant
+        k = constant if k is None else beta1 * k + (1 - beta1) * constant
     if rule == "auto-adam":
         k1 = beta1 * k1 + (1 - beta1) * constant
     if rule in NEEDS_SQUARES:
@@ -70,6 +75,7 @@ def learning_rate(
         case "sgd":
             return 1 / constant
         case "adamo":
+            assert averages.k is not None
             return first / averages.k
         case "rmsprop":
             return (math.sqrt(averages.k2 / second) + EPSILON) / kz

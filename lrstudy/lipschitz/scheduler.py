@@ -2,38 +2,24 @@
 
 from __future__ import annotations
 
-import math
-import weakref
-from typing import Any, ClassVar
+from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
 
-from lrstudy.compat.torch import (
-    keep_last_rates,
-    load_scheduler_state,
-    scheduler_state,
-    skip_order_warning,
-    skipped_by_scaler,
-    starts_now,
-    steps_now,
-)
-from lrstudy.errors import Problem, SchedulerError
+from lrstudy.lipschitz.anneal import anneal_of
 from lrstudy.lipschitz.arguments import Arguments
-from lrstudy.lipschitz.head_candidates import refusal
+from lrstudy.lipschitz.curvature import Objective
 from lrstudy.lipschitz.labels import label_watch
+from lrstudy.lipschitz.measured_scheduler import MeasuredScheduler
 from lrstudy.lipschitz.meter import Meter
 from lrstudy.lipschitz.meter_settings import Batches
-from lrstudy.lipschitz.per_batch import PerBatchCheck
 from lrstudy.lipschitz.ranks import ranks_of
-from lrstudy.lipschitz.rate import LipschitzRate
 from lrstudy.lipschitz.refusals import Complaints
 from lrstudy.lipschitz.settings import check_ranks
-from lrstudy.lipschitz.weak_calls import weakly
 
 
-class LipschitzLR(LRScheduler):
+class LipschitzLR(MeasuredScheduler):
     """Sets each epoch's learning rate to the inverse of the loss's Lipschitz constant, as measured.
 
     Source: R. Yedida, S. Saha and T. Prashanth, LipschitzLR, arXiv 1902.07399. Call ``step()`` once per
@@ -82,11 +68,25 @@ class LipschitzLR(LRScheduler):
             begins after the first epoch. With ``adamo`` the average starts there too (the authors' x).
         scale: a factor on the computed rate.
         time_decay: Keras's decay: every optimizer step i (from 0) has the rate/(1 + time_decay·i).
+        anneal: what multiplies the computed rate at every optimizer step of the planned training: ``none``
+            (but ``time_decay``); ``keras``: 1/(1 + decay·i) with ``time_decay`` or, without it, 117.3 over
+            ``total_steps`` (the authors' 1e-3 over 300 epochs of 391 steps, at any length); ``cosine``,
+            ``linear``: to 0 at the end of the training, beginning after ``warmup_steps``.
+        total_steps, warmup_steps: for ``anneal``: the optimizer's steps of the training, and those of a
+            warm-up by another scheduler.
         max_lr: an upper limit of the rates computed, and of ``initial_lr``.
+        max_growth: an upper limit of the ratio of an epoch's rate to the previous one's. Derived here.
+        cap: ``last-good``: after an epoch whose training loss did not fall, the next rate is at most that of
+            the last epoch whose loss fell. Needs ``step(loss=…)``. Derived here.
         norms: for w̄: ``parameters`` or ``all`` (with batch-norm statistics, as in the authors' code).
         bound: ``paper``: its L. ``valid``: a true bound of the last layer's gradient (√(2/m)·Kz for
             cross-entropy), for batches shorter than m too. ``smoothness``: of the gradient, λ_max(AᵀA)/(2m)
-            for cross-entropy.
+            for cross-entropy. Two of the whole network, derived here, from the loss of one of ``batches``,
+            drawn for each epoch: ``network``: λ_max of its Hessian (2/λ_max is the stability limit of
+            gradient descent). ``secant``: the smoothness ‖∇E(w′) − ∇E(w)‖/‖w′ − w‖ along the batch's own
+            gradient step at the rate in force, w′ = w − rate·∇E(w).
+        objective: for these two, the loss of a batch, ``objective(model, batch)``, where the batches are not
+            (input, target) pairs or the loss is not one of its outputs.
         bias_correction: divide the moving averages by 1 − β^t (§8.4).
         rule: name the rule instead; also ``rmsprop-paper``, Algorithm 2's form.
         l2: λ, instead of the largest ``weight_decay`` of the optimizer's groups. A decoupled decay
@@ -102,7 +102,12 @@ class LipschitzLR(LRScheduler):
             they are added up undivided, which makes L so many times as large.
         process_group: of the ranks that train the model together; that of its DistributedDataParallel
             wrapper if not given. Their rates are equal. ``False``: each rank trains another model.
+        initial_k: start of AdaMo's average; if not given ``initial_lr``, and without that the first L, so
+            that the first rate is 1/L. 0: the formula's own start, whose first rate is 1/((1 − β)·L).
         initial_k1, initial_k2: start of Auto-Adam's and RMSprop's averages (the authors' rescue: 1, 1e-6).
+            From 0, the authors' choice, the rate begins √(1 − β2)/(1 − β1) times too high or low (.32 with
+            Adam's defaults, .15 after ten epochs, .51 after 300); ``bias_correction`` mends that.
+        squares: in K2, ``coded``: c²·max‖A∘A‖_F, as in the authors' code; ``written``: c²·max Kz².
         seed: for ``subset``.
         last_epoch: as in every torch scheduler.
 
@@ -114,12 +119,6 @@ class LipschitzLR(LRScheduler):
     Raises:
         SchedulerError: (a ``ValueError``) naming every argument that cannot be used, and what can.
     """
-
-    watches_steps: ClassVar[bool] = True
-    """False in a class for loops of one forward pass a step: nothing is hooked onto the optimizer then."""
-
-    checks_calls: ClassVar[bool] = True
-    """False in a class for loops that are known to call ``step()`` once per epoch."""
 
     def __init__(
         self,
@@ -148,218 +147,29 @@ class LipschitzLR(LRScheduler):
         accumulate: int | None = None,
         accumulated: str = "mean",
         process_group: Any = None,
+        initial_k: float | None = None,
         initial_k1: float = 0.0,
         initial_k2: float = 0.0,
+        squares: str = "coded",
+        anneal: str = "none",
+        total_steps: int | None = None,
+        warmup_steps: int = 0,
+        max_growth: float | None = None,
+        cap: str = "none",
+        objective: Objective | None = None,
         seed: int = 0,
         last_epoch: int = -1,
     ) -> None:
-        arguments = Arguments(
-            loss=loss,
-            measure=measure,
-            batches=batches,
-            fraction=fraction,
-            policy=policy,
-            initial_lr=initial_lr,
-            scale=scale,
-            time_decay=time_decay,
-            max_lr=max_lr,
-            norms=norms,
-            bound=bound,
-            bias_correction=bias_correction,
-            rule=rule,
-            l2=l2,
-            batch_size=batch_size,
-            tau=tau,
-            delta=delta,
-            target_norm=target_norm,
-            accumulate=accumulate,
-            accumulated=accumulated,
-            initial_k1=initial_k1,
-            initial_k2=initial_k2,
-            seed=seed,
-        )
+        arguments = Arguments.of(locals())
         complaints = Complaints()
         last_layer = arguments.find_head(model, head, complaints)
-        self._choices = arguments.rate_choices()
-        self._head_group, self.settings = self._choices.settings(last_layer, optimizer, complaints)
+        choices = arguments.rate_choices()
+        _, settings = choices.settings(last_layer, optimizer, complaints)
+        annealing = anneal_of(anneal, time_decay, total_steps, warmup_steps, complaints)
         ranks = ranks_of(model, process_group)
         if ranks is not None:
-            check_ranks(complaints, self.settings)
+            check_ranks(complaints, settings)
         complaints.raise_any()
-        self._process_group = process_group
-        self.rate = LipschitzRate(self.settings)
-        measured = arguments.meter_settings(self.settings, steps=self.watches_steps)
-        self._meter = Meter(model, last_layer, measured, ranks, label_watch(loss))
-        self._check = PerBatchCheck(model) if self.watches_steps and self.checks_calls else None
-        self.time_decay = float(time_decay)
-        self.estimate_seconds = 0.0
-        self._steps = 0
-        super().__init__(optimizer, last_epoch)
-        self._watch_steps()
-
-    # -- what set the current rate ------------------------------------------------------------------
-
-    @property
-    def constant(self) -> float | None:
-        """L behind the current rate; None where no measurement set it."""
-        return self.rate.constant
-
-    @property
-    def kz(self) -> float | None:
-        """Kz behind the current rate; None where no measurement set it."""
-        return self.rate.kz
-
-    @property
-    def weight_norm(self) -> float | None:
-        """w̄ behind the current rate; None where no measurement set it."""
-        return self.rate.weight_norm
-
-    @property
-    def rejected(self) -> int:
-        """The number of measurements without a usable rate."""
-        return self.rate.rejected
-
-    # -- the scheduler's contract -------------------------------------------------------------------
-
-    def get_lr(self) -> list[float | Tensor]:
-        """Return the rates of the coming epoch, one per parameter group; measures within ``step()``."""
-        groups, known = len(self.optimizer.param_groups), len(self.base_lrs)
-        if groups != known:
-            raise refusal(
-                "optimizer",
-                type(self.optimizer).__name__,
-                f"has {groups} parameter groups, and had {known} when the scheduler was made: the rates of"
-                " those that were added are not known",
-                "Make a new scheduler after add_param_group; or give all groups from the start, and let"
-                " requires_grad freeze and unfreeze them.",
-            )
-        if steps_now(self):
-            self._begin_epoch()
-        decay = 1 + self.time_decay * self._steps
-        return [lr / decay for lr in self._undecayed()]
-
-    def close(self) -> None:
-        """Take the hooks off model and optimizer; the rate then stays as it is. May be called twice."""
-        self._meter.close()
-        if self._check is not None:
-            self._check.remove()
-        self._finalizer()
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return plain numbers (and None, and lists and dicts of them) only; in mid-epoch too."""
-        return {
-            **scheduler_state(self),
-            "steps": self._steps,
-            "estimate_seconds": self.estimate_seconds,
-            "rate": self.rate.state_dict(),
-            "seen": self._meter.state_dict(),
-        }
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Continue the trajectory of the scheduler that returned ``state_dict``.
-
-        As with every torch scheduler, the rates in the optimizer come with the optimizer's own state.
-        ``SchedulerError`` if the state is not a ``LipschitzLR``'s with the same options and groups.
-        """
-        missing = self.state_dict().keys() - state_dict.keys()
-        if missing or len(state_dict["base_lrs"]) != len(self.base_lrs):
-            raise SchedulerError(
-                Problem(
-                    "LipschitzLR",
-                    "state_dict",
-                    f"lacks {', '.join(sorted(missing))}"
-                    if missing
-                    else "has another number of parameter groups",
-                    "Give what LipschitzLR.state_dict() returned for the same optimizer.",
-                )
-            )
-        self.rate.load_state_dict(state_dict["rate"])
-        self._meter.load_state_dict(state_dict["seen"])
-        load_scheduler_state(self, state_dict)
-        self._steps, self.estimate_seconds = state_dict["steps"], state_dict["estimate_seconds"]
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {key: value for key, value in self.__dict__.items() if key != "_finalizer"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        # A copied optimizer has lost torch's mark of a step taken, without which torch would warn.
-        skip_order_warning(self)
-        self._watch_steps()
-
-    # -- inside -------------------------------------------------------------------------------------
-
-    def _begin_epoch(self) -> None:
-        """Measure, if this epoch's rate comes from a measurement."""
-        self.estimate_seconds = 0.0
-        first = self.last_epoch <= 0
-        if first:
-            # Also when SequentialLR steps its first scheduler again, or starts this one at its milestone.
-            self.rate.restart()
-        unmeasured_start = self.settings.initial_lr is not None or self.settings.policy == "fixed"
-        starts = starts_now(self)
-        if starts and (self._meter.way == "hook" or (first and unmeasured_start)):
-            return
-        if self.rate.settled or self._meter.closed:
-            return
-        self._refuse_ranks_of_later()
-        if self._check is not None and not starts:
-            self._check.scheduler_stepped(self._meter.steps)
-        self.rate.update(self._meter.measure(self.last_epoch))
-        self.estimate_seconds = self._meter.seconds
-
-    def _undecayed(self) -> list[float]:
-        base = [float(lr) for lr in self.base_lrs]
-        rate = self.rate.value
-        if rate is None:
-            rate = self.settings.initial_lr
-            if rate is None:
-                return base
-            rate = min(rate, self.settings.max_lr or math.inf)
-        reference = base[self._head_group]
-        return [rate if lr == reference else rate * lr / reference for lr in base]
-
-    def _refuse_ranks_of_later(self) -> None:
-        """Raise ``SchedulerError`` if torch.distributed was initialised after the scheduler was made."""
-        if self._meter.ranks is None:
-            ranks_of(self._meter.model, self._process_group)
-
-    def _watch_steps(self) -> None:
-        """Hook onto the optimizer's steps, if they are counted or the rate decays with them."""
-        self._meter.found = weakly(self._take_head)
-        self._finalizer = weakref.finalize(self, _nothing)
-        if self.time_decay or self.watches_steps:
-            # A weak reference: the optimizer must not keep a dropped scheduler alive.
-            after_step = weakly(self._after_optimizer_step)
-            handle = self.optimizer.register_step_post_hook(lambda *_: after_step())
-            self._finalizer = weakref.finalize(self, handle.remove)
-        self._finalizer.atexit = False
-
-    def _take_head(self, layer: nn.Module) -> None:
-        """Set what depends on the last linear layer, which the first training pass has found."""
-        complaints = Complaints()
-        self._head_group, self.settings = self._choices.settings(layer, self.optimizer, complaints)
-        complaints.raise_any()
-        self.rate.take_settings(self.settings)
-        if self.settings.initial_lr is not None and self.rate.value is None:
-            self._write(self.get_lr())
-
-    def _after_optimizer_step(self) -> None:
-        # A fused optimizer steps even if a gradient scaler found an infinity, and changes nothing.
-        self._meter.end_step(skipped_by_scaler(self.optimizer))
-        if not self.time_decay:
-            return
-        self._steps += 1
-        self._write(self.get_lr())
-
-    def _write(self, rates: list[float | Tensor]) -> None:
-        for group, lr in zip(self.optimizer.param_groups, rates, strict=True):
-            if isinstance(group["lr"], Tensor):
-                group["lr"].fill_(lr)
-            else:
-                group["lr"] = lr
-        keep_last_rates(self)
-
-
-def _nothing() -> None:
-    pass
+        measured = arguments.meter_settings(settings, model, steps=self.watches_steps)
+        meter = Meter(model, last_layer, measured, ranks, label_watch(loss))
+        super().__init__(optimizer, choices, meter, annealing, process_group, last_epoch)

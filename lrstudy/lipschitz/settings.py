@@ -10,12 +10,13 @@ from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 
 from lrstudy.errors import did_you_mean
-from lrstudy.lipschitz.constants import BOUNDS, NEEDS_TARGETS
+from lrstudy.lipschitz.constants import BOUNDS, NEEDS_TARGETS, OF_ALL_LAYERS
+from lrstudy.lipschitz.limits import CAPS
 from lrstudy.lipschitz.linear_layers import outputs_of
 from lrstudy.lipschitz.loss_modules import loss_shape
 from lrstudy.lipschitz.rate import RateSettings
 from lrstudy.lipschitz.refusals import Complaints
-from lrstudy.lipschitz.rules import NEEDS_SQUARES, RULES
+from lrstudy.lipschitz.rules import NEEDS_SQUARES, RULES, SQUARES
 
 MEASURES = ("hook", "pass", "subset")
 POLICIES = ("adaptive", "fixed")
@@ -110,8 +111,12 @@ class RateChoices:
     scale: float
     max_lr: float | None
     bias_correction: bool
+    initial_k: float | None
     initial_k1: float
     initial_k2: float
+    squares: str
+    max_growth: float | None
+    cap: str
 
     def settings(
         self, head: nn.Module | None, optimizer: Optimizer, complaints: Complaints
@@ -134,17 +139,21 @@ class RateChoices:
             scale=self.scale,
             max_lr=self.max_lr,
             bias_correction=self.bias_correction,
+            initial_k=self.initial_k,
             initial_k1=self.initial_k1,
             initial_k2=self.initial_k2,
+            squares=self.squares,
+            max_growth=self.max_growth,
+            cap=self.cap,
         )
 
 
 def needed_quantities(settings: RateSettings) -> tuple[str, ...]:
     """Return the names of the norms that these settings use; Kz always."""
     names = ["kz"]
-    if settings.rule in NEEDS_SQUARES:
+    if settings.rule in NEEDS_SQUARES and settings.squares == "coded":
         names.append("squares")
-    squared = settings.loss.name in NEEDS_TARGETS
+    squared = settings.loss.name in NEEDS_TARGETS and settings.bound not in OF_ALL_LAYERS
     if squared:
         names.append("ka")
     if settings.bound == "smoothness":
@@ -170,13 +179,17 @@ def group_of(head: nn.Module | None, optimizer: Optimizer) -> int:
     return next((i for i in live if own & {id(p) for p in groups[i]["params"]}), live[0])
 
 
-def check_batches(complaints: Complaints, batches: object, measure: str) -> bool:
-    """Return True if a pass that needs ``batches`` has them, and can iterate over them every epoch."""
+def check_batches(complaints: Complaints, batches: object, measure: str, bound: str) -> bool:
+    """Return True if a measurement that needs ``batches`` has them, and can iterate over them every epoch."""
     noted = len(complaints.problems)
     if batches is None:
         if measure in ("pass", "subset"):
             complaints.add(
                 "batches", None, f"measure={measure!r} goes over them", "Give the training batches."
+            )
+        elif bound in OF_ALL_LAYERS:
+            complaints.add(
+                "batches", None, f"bound={bound!r} is measured on them", "Give the training batches."
             )
     elif isinstance(batches, Iterator):
         complaints.add(
@@ -192,7 +205,7 @@ def check_batches(complaints: Complaints, batches: object, measure: str) -> bool
 
 def check_ranks(complaints: Complaints, settings: RateSettings) -> None:
     """Note the settings with which the ranks' measurements cannot be combined."""
-    if settings.bound == "smoothness":
+    if settings.bound == "smoothness" or settings.bound in OF_ALL_LAYERS:
         complaints.add("bound", settings.bound, "is not put together over ranks", "Use 'paper' or 'valid'.")
     if settings.loss.summed:
         complaints.add(
@@ -204,9 +217,19 @@ def check_ranks(complaints: Complaints, settings: RateSettings) -> None:
 
 
 def check_choices(
-    complaints: Complaints, *, measure: str, policy: str, norms: str, bound: str, accumulated: str
+    complaints: Complaints,
+    *,
+    measure: str,
+    policy: str,
+    norms: str,
+    bound: str,
+    accumulated: str,
+    squares: str,
+    cap: str,
 ) -> None:
     """Note the arguments that are not one of the few words known."""
+    complaints.choice("squares", squares, SQUARES)
+    complaints.choice("cap", cap, CAPS)
     complaints.choice("accumulated", accumulated, ACCUMULATED)
     complaints.choice("measure", measure, MEASURES)
     complaints.choice("policy", policy, POLICIES)

@@ -22,6 +22,7 @@ from lrstudy.lipschitz.step_count import (
     accumulator,
     grams_of,
     part_of,
+    size_with_norms,
     step_quantities,
     together,
 )
@@ -80,7 +81,7 @@ class StepWatch(Watch):
         return handles
 
     def _take(self, A: Tensor, outputs: Tensor, attached: Tensor) -> None:
-        part = part_of(self.names, A, outputs)
+        part = part_of(self.names, A, outputs, norms=True)
         grams = grams_of(A) if self.needs_grams else None
         if torch.compiler.is_compiling() or not self.training_only:
             self._enter(part, grams)
@@ -143,14 +144,16 @@ class StepWatch(Watch):
             for made in self._passes:
                 self._enter(made.part, made.grams)
         self._settle()
-        home = next(iter(self._sums))
-        sums = together(torch.stack([sums.to(home) for sums in self._sums.values()]))
+        home, *others = self._sums
+        sums = self._sums[home].clone()
+        if others:
+            sums = together(torch.stack([sums, *(self._sums[device].to(home) for device in others)]))
         if skipped is not None:
             sums = torch.where(skipped.to(home).any(), torch.zeros_like(sums), sums)
         if self.record is None:
             self._keep(sums)
         else:
-            self.record.append(sums)
+            self.record.append(sums[:SIZE])
         self._forget_sums()
         self._drop_passes()
         self.steps += 1
@@ -223,7 +226,8 @@ class StepWatch(Watch):
             ]
 
     def _no_sums(self, like: Tensor) -> Tensor:
-        return torch.zeros(SIZE, device=like.device, dtype=accumulator(like))
+        size = size_with_norms(self.names)
+        return torch.zeros(size, device=like.device, dtype=accumulator(like))
 
     def _no_grams(self, like: Tensor, width: int) -> Tensor:
         return torch.zeros(2, width, width, device=like.device, dtype=wide(like))

@@ -156,7 +156,7 @@ def trace_head(model: nn.Module, inputs: Any) -> nn.Module:
 
 def _head_call(model: nn.Module, calls: list[_Call], outputs: Any) -> _Call:
     """Return the call whose output is the model's; raise ``SchedulerError`` if there is none."""
-    result = _main_output(model, outputs)
+    result = main_output(model, outputs)
     for call in reversed(calls):
         if _same_values(call, result):
             times = Counter(id(c.layer) for c in calls)[id(call.layer)]
@@ -176,7 +176,7 @@ def _head_call(model: nn.Module, calls: list[_Call], outputs: Any) -> _Call:
     raise unclear(model, "is not given, and the model's output is the output of none of its linear layers")
 
 
-def _main_output(model: nn.Module, outputs: Any) -> Tensor:
+def main_output(model: nn.Module, outputs: Any) -> Tensor:
     """Return the tensor that the loss is taken of: the output, its ``logits``, or the only one with rows."""
     logits = outputs.get("logits") if isinstance(outputs, Mapping) else getattr(outputs, "logits", None)
     tensors = _tensors(outputs if logits is None else logits)

@@ -60,7 +60,7 @@ class Contexts:
         call then returns None.
         """
         values = task_params(params)
-        key = f"{schedule.optimizer} {sorted(values.items())}"
+        key = f"{schedule.own_parts} {sorted(values.items())}"
         if key in self._kept or key == self._last[0]:
             return self._kept[key] if key in self._kept else self._last[1]
         tried = self._tried.setdefault(schedule.name, set())
@@ -111,6 +111,7 @@ class Contexts:
             seed=0,
             higher_is_better=study.metric.higher_is_better,
             accumulate=task.accumulate,
+            batch_count=1,
         )
 
 
@@ -137,4 +138,5 @@ def _function_context(study: Study, task: FunctionTask, model: nn.Module) -> Sch
         seed=0,
         higher_is_better=study.metric.higher_is_better,
         steps=task.steps,
+        batch_count=1,
     )

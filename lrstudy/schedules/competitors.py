@@ -16,19 +16,18 @@ from itertools import islice
 from typing import Any, Final
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim import Adam, AdamW, Optimizer
 from torch.optim.swa_utils import update_bn
 
 from lrstudy.catalog.competitor_schedules import EXTRA
-from lrstudy.compat.torch import make_optimizer
+from lrstudy.compat.torch import BATCH_NORMS, make_optimizer
 from lrstudy.errors import Problem, SchedulerError
 from lrstudy.schedules.curve_builder import warmup_length
 from lrstudy.schedules.curve_schedule import CurveSchedule
 from lrstudy.schedules.curve_shapes import KINDS
 from lrstudy.schedules.protocol import ScheduleContext
 
-_BATCH_NORMS: Final = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 _BATCH_NORM_BATCHES: Final = 50  # as many as Schedule-Free's authors take
 
 
@@ -83,7 +82,7 @@ class ScheduleFree(Brought):
         if not self.optimizer.param_groups[0]["train_mode"]:
             return
         self._switch("eval")
-        if any(isinstance(module, _BATCH_NORMS) for module in self._model.modules()):
+        if any(isinstance(module, BATCH_NORMS) for module in self._model.modules()):
             devices = sorted({p.device.index for p in self._model.parameters() if p.device.type == "cuda"})
             with torch.random.fork_rng(devices):  # dropout draws, in training mode
                 update_bn(islice(self._batches(), _BATCH_NORM_BATCHES), self._model)
@@ -201,7 +200,7 @@ def _dog(params: Mapping[str, Any], context: ScheduleContext) -> Brought:
     package = _package("dog", "dog", "dog-optimizer")
     reps_rel = params["reps_rel"]
     if reps_rel is None:  # what its authors advise
-        normalised = any(isinstance(module, _BATCH_NORMS) for module in context.model.modules())
+        normalised = any(isinstance(module, BATCH_NORMS) for module in context.model.modules())
         reps_rel = 1e-4 if normalised else 1e-6
     factory = package.LDoG if params["layerwise"] else package.DoG
     optimizer: Optimizer = make_optimizer(factory, _groups(context.optimizer), reps_rel=reps_rel)

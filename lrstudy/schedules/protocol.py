@@ -21,7 +21,8 @@ class ScheduleContext:
     of them make a step. ``higher_is_better`` is the direction of the study's metric. Build the schedule
     before loading a saved optimizer state: it takes the optimizer's rates at that moment as the initial ones.
     ``steps`` is the training length where the last epoch is a part of one. ``own_loop``: the loop is a
-    user's, with any number of forward passes in a step.
+    user's, with any number of forward passes in a step. ``batch_count``: how many ``batches`` yields where
+    that is not an epoch's number.
     """
 
     optimizer: Optimizer
@@ -36,6 +37,7 @@ class ScheduleContext:
     accumulate: int = 1
     steps: int | None = None
     own_loop: bool = False
+    batch_count: int | None = None
 
     @property
     def total_steps(self) -> int:

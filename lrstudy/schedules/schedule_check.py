@@ -152,9 +152,9 @@ class _Check:
 
     def _add(self, problem: Problem, params: Mapping[str, Any] | None = None) -> None:
         where, key, message = self._where, problem.key, problem.message
-        if problem.where == "task" and (self._schedule.optimizer is None or not key.startswith("optimizer")):
+        if problem.where == "task" and key.partition(".")[0] not in self._schedule.own_parts:
             where = "task"  # one of the values tried with it
-        elif problem.where != "task" and not problem.where.startswith("schedule"):
+        elif problem.where != "task" and not problem.where.startswith("schedule") and not self._written(key):
             key, message = "kind", f"{problem.where}, {problem.key}: {message}"  # its state, or its optimizer
         if f"{where}.{key}" in self._keys:  # the same again for another configuration
             return
@@ -162,6 +162,10 @@ class _Check:
         message = self._with_tried(message, params or {})
         if not any((known.where, known.key) == (where, key) for known in self._found.problems):
             self._found.problems.append(replace(problem, where=where, key=key, message=message))
+
+    def _written(self, key: str) -> bool:
+        """Return True if the key is one of the schedule's own lines in the file, fixed or searched."""
+        return key in self._schedule.fixed or key in self._schedule.space
 
     def _warn(self, about: str, message: str, remedy: str, params: Mapping[str, Any]) -> None:
         if about not in self._warned:  # once for all configurations

@@ -70,11 +70,14 @@ class DirectSchedule(ScheduleDefaults):
         if warming:
             self._write(self._own_rates())
         if not isinstance(self.scheduler, ReduceLROnPlateau):
-            self.scheduler.step()
+            self._step_scheduler()
         elif metric is not None:
             hear(self.scheduler, metric)
         if warming:
             self._apply()
+
+    def _step_scheduler(self) -> None:
+        self.scheduler.step()
 
     def _apply(self) -> None:
         factor = self._warmup.factor

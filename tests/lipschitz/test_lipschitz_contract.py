@@ -36,6 +36,9 @@ VARIANTS = {
     "decayed": {"time_decay": 0.1, "bias_correction": True},
     "fixed": {"policy": "fixed"},
     "started": {"initial_lr": 0.05, "max_lr": 0.2},
+    "annealed": {"anneal": "cosine", "total_steps": 40, "max_growth": 1.1},
+    "network": {"bound": "network", "batches": BATCHES},
+    "secant": {"bound": "secant", "batches": BATCHES},
 }
 
 

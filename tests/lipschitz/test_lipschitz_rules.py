@@ -52,7 +52,7 @@ def test_ten_epochs_of_every_rule_agree_with_the_twin(rule, measured, beta1, bet
     c = reference.coefficient("cross-entropy", m, k)
     twins = [reference.Epoch(c * kz + l2 * w, c, kz, s, w) for kz, s, w in measured]
     expected = reference.learning_rates(
-        rule, twins, beta1=beta1, beta2=beta2, l2=l2, x=x or 0.0, k1=0.5, k2=1e-6, bias_correction=correction
+        rule, twins, beta1=beta1, beta2=beta2, l2=l2, x=x, k1=0.5, k2=1e-6, bias_correction=correction
     )
     rates = _run(settings, [Measurement(kz=kz, rows=m, weight_norm=w, squares=s) for kz, s, w in measured])
     assert rates == pytest.approx(expected, rel=1e-12)
@@ -68,7 +68,7 @@ def _constant_epochs(rule: str, **options: object) -> list[float]:
     ("rule", "expected"),
     [
         ("sgd", [1, 1, 1]),
-        ("adamo", [1 / 0.1, 1 / 0.19, 1 / 0.271]),
+        ("adamo", [1, 1, 1]),
         ("rmsprop", [math.sqrt(0.1) / 2, math.sqrt(0.19) / 2, math.sqrt(0.271) / 2]),
         ("rmsprop-paper", [math.sqrt(0.1), math.sqrt(0.19), math.sqrt(0.271)]),
         ("auto-adam", [1 / math.sqrt(0.1), 1 / math.sqrt(0.19), 1 / math.sqrt(0.271)]),
@@ -76,6 +76,27 @@ def _constant_epochs(rule: str, **options: object) -> list[float]:
 )
 def test_hand_worked_averages(rule, expected):
     assert _constant_epochs(rule) == pytest.approx(expected, rel=1e-5)  # ε = 1e-7 apart
+
+
+def test_an_average_that_starts_at_zero_begins_ten_times_too_high():
+    zero = [1 / 0.1, 1 / 0.19, 1 / 0.271]
+    assert _constant_epochs("adamo", initial_k=0.0) == pytest.approx(zero)
+    # The named start is K's; initial_lr then is the first epoch's rate alone.
+    assert _constant_epochs("adamo", initial_k=0.0, initial_lr=0.5) == pytest.approx(zero)
+    assert _constant_epochs("adamo", initial_k=2.0)[0] == pytest.approx(1 / 1.9)
+
+
+def test_without_a_start_k_is_the_first_measured_constant():
+    settings = RateSettings(LossShape("cross-entropy", 2), rule="adamo", beta1=0.9)
+    # L = Kz/2: 4, then 1: K = 4, 0.9·4 + 0.1·1 = 3.7.
+    found = [Measurement(kz=kz, rows=1, weight_norm=0.0) for kz in (8.0, 2.0)]
+    assert _run(settings, found) == pytest.approx([1 / 4, 1 / 3.7])
+    again = LipschitzRate(settings)
+    again.update(found[0])
+    resumed = LipschitzRate(settings)
+    resumed.load_state_dict(again.state_dict())
+    resumed.update(found[1])
+    assert resumed.value == pytest.approx(1 / 3.7)
 
 
 @pytest.mark.parametrize(("rule", "rate"), [("sgd", 1), ("adamo", 1), ("rmsprop", 0.5), ("auto-adam", 1)])
@@ -129,3 +150,11 @@ def test_a_kz_too_small_for_a_finite_rate_is_bad_too():
     rate = LipschitzRate(RateSettings(LossShape("cross-entropy", 2)))
     assert not rate.update(Measurement(kz=1e-320, rows=4, weight_norm=0.0))
     assert (rate.value, rate.rejected) == (None, 1)
+
+
+@pytest.mark.parametrize(("max_lr", "expected"), [(None, (None, 1)), (10.0, (10.0, 0))])
+def test_a_rate_beyond_float32_is_rejected_unless_it_is_limited(max_lr, expected) -> None:
+    """As a solved task's curvature may give it: torch's step cannot take such a rate."""
+    rate = LipschitzRate(RateSettings(LossShape("cross-entropy", 2), max_lr=max_lr))
+    rate.update(Measurement(kz=1e-41, rows=8, weight_norm=1.0))
+    assert (rate.value, rate.rejected) == expected

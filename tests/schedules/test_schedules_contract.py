@@ -70,6 +70,9 @@ CASES |= {
     "lipschitz pass": ("lipschitz", {"measure": "pass", "bias_correction": True, "max_lr": 2.0}),
     "lipschitz subset": ("lipschitz", {"measure": "subset", "fraction": 0.5, "initial_lr": 0.2}),
     "lipschitz decay": ("lipschitz", {"time_decay": 0.1, "policy": "fixed"}),
+    "lipschitz annealed": ("lipschitz", {"anneal": "keras", "max_growth": 1.5, "squares": "written"}),
+    "lipschitz network": ("lipschitz", {"bound": "network", "policy": "fixed", "anneal": "cosine"}),
+    "lipschitz secant": ("lipschitz", {"bound": "secant", "cap": "last-good", "anneal": "linear"}),
 }
 INSTALLED = importlib.util.find_spec("prodigyopt") is not None
 MANY_INSTALLED = importlib.util.find_spec("pytorch_optimizer") is not None  # AdamG is one of them

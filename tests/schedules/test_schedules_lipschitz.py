@@ -37,7 +37,10 @@ def at_work(params, *, momentum=0.0, weight_decay=0.0, epochs=3, loss="cross-ent
         rate = optimizer.param_groups[0]["lr"]
         optimizer.zero_grad()
         for inputs, targets in batches:
-            nn.functional.cross_entropy(model(inputs), targets).backward()
+            value = nn.functional.cross_entropy(model(inputs), targets)
+            value.backward()
+            if schedule.needs_loss:
+                schedule.before_step(value)
         optimizer.step()
         schedule.after_step()
         schedule.after_epoch(0.5)
@@ -50,6 +53,7 @@ def test_every_option_of_the_scheduler_is_a_parameter_of_the_kind() -> None:
     # What the training itself supplies, and what only a loop of one's own can.
     supplied = {"self", "optimizer", "model", "loss", "batches", "tau", "delta", "seed"}
     own_loop = {"batch_size", "target_norm", "last_epoch", "accumulate", "accumulated", "process_group"}
+    own_loop |= {"total_steps", "warmup_steps", "objective"}
     options = inspect.signature(LipschitzLR).parameters
     declared = {parameter.name: parameter for parameter in SCHEDULES["lipschitz"].parameters}
     assert options.keys() - supplied - own_loop == declared.keys() - {"warmup"}
@@ -65,6 +69,27 @@ def test_the_optimizers_rate_holds_until_the_first_measurement() -> None:
     assert found.kz == pytest.approx(math.sqrt(32))
     assert found.constant == pytest.approx(1 / RATE)
     assert found.weight_norm is not None
+
+
+def test_a_subset_is_drawn_from_the_batches_that_there_are(caplog: pytest.LogCaptureFixture) -> None:
+    """A check shows a schedule one batch of a long epoch: that one, and no warning that none was seen."""
+    for seed in range(8):
+        model, batches = linear()
+        context = ScheduleContext(
+            torch.optim.SGD(model.parameters(), 0.01),
+            model,
+            "cross-entropy",
+            {},
+            epochs=3,
+            steps_per_epoch=200,
+            batches=lambda batches=batches: iter(batches),
+            seed=seed,
+            batch_count=1,
+        )
+        schedule = build_schedule("lipschitz", {"measure": "subset"}, context)
+        assert schedule.measurement.kz == pytest.approx(math.sqrt(32))
+        schedule.close()
+    assert not caplog.records
 
 
 def test_an_initial_rate_takes_its_place() -> None:
@@ -105,6 +130,58 @@ def test_a_warmup_is_a_factor_on_the_rate_in_force() -> None:
 def test_a_warmup_and_a_decay_multiply() -> None:
     _, epoch = at_work({"measure": "pass", "warmup": 0.5, "time_decay": 1.0}, epochs=4)
     assert [epoch() for _ in range(4)] == pytest.approx([RATE / 3, RATE / 2 * 2 / 3, RATE / 3, RATE / 4])
+
+
+@pytest.mark.parametrize(
+    ("anneal", "factors"),
+    [("cosine", [1, 0.75, 0.25]), ("linear", [1, 2 / 3, 1 / 3]), ("keras", [1, 1 / 40.1, 1 / 79.2])],
+)
+def test_rates_are_annealed_over_the_steps_of_the_study(anneal, factors) -> None:
+    _, epoch = at_work({"measure": "pass", "anneal": anneal})
+    assert [epoch() for _ in range(3)] == pytest.approx([RATE * factor for factor in factors])
+
+
+def test_a_cosine_or_a_line_begins_when_the_warmup_is_over() -> None:
+    schedule, epoch = at_work({"measure": "pass", "warmup": 0.5, "anneal": "linear"}, epochs=4)
+    assert [epoch() for _ in range(4)] == pytest.approx([RATE / 3, RATE * 2 / 3, RATE, RATE / 2])
+    assert schedule.rate == pytest.approx(RATE / 2)  # after the last step it stays
+
+
+def test_a_first_epoch_under_a_warmup_starts_below_the_rate_in_force() -> None:
+    _, hook = at_work({"warmup": 0.05}, epochs=40)
+    assert [hook() for _ in range(3)] == pytest.approx([0.01 / 3, RATE * 2 / 3, RATE])
+    _, measured = at_work({"warmup": 0.05, "measure": "pass"}, epochs=40)
+    assert [measured() for _ in range(3)] == pytest.approx([RATE / 3, RATE * 2 / 3, RATE])
+
+
+def test_momentum_without_a_first_rate_starts_at_the_first_constant() -> None:
+    for measure, first in (("hook", 0.01), ("pass", RATE / 10)):
+        _, epoch = at_work({"measure": measure}, momentum=0.9)
+        # Undamped momentum: 0.1/L makes the steps of 1/L.
+        assert [epoch(), epoch()] == pytest.approx([first, RATE / 10])
+    _, zero = at_work({"initial_k": 0.0}, momentum=0.9)
+    assert [zero(), zero()] == pytest.approx([0.01, RATE])
+
+
+def test_the_losses_of_the_steps_tell_the_cap_of_an_epoch_that_rose() -> None:
+    schedule, epoch = at_work({"cap": "last-good"}, epochs=4)
+    assert schedule.needs_loss
+    assert [epoch(), epoch()] == pytest.approx([0.01, RATE])
+    state = schedule.scheduler.rate.limits.state_dict()
+    assert state["fell"]
+    assert 0 < state["last_loss"] < math.log(3)  # the second epoch's: the first one's was log 3
+    assert state["good_rate"] == pytest.approx(RATE)
+    assert not at_work({})[0].needs_loss
+
+
+@pytest.mark.parametrize(
+    ("loss", "options"),
+    [("clipped-cross-entropy", {"epsilon": 1e-3}), ("cross-entropy", {"label_smoothing": 0.1})],
+)
+def test_the_networks_curvature_is_that_of_the_studys_loss(loss, options) -> None:
+    schedule, _ = at_work({"measure": "pass", "bound": "network"}, loss=loss, options=options)
+    # At weights 0, p = 1/3: λ_max(diag(p) − ppᵀ) = 1/3, times 4 ones and the bias.
+    assert schedule.measurement.constant == pytest.approx(5 / 3, rel=1e-5)
 
 
 def test_the_losss_options_reach_the_constant() -> None:
