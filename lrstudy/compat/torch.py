@@ -32,6 +32,9 @@ _STEP_HOOKS: Final = ("_optimizer_step_pre_hooks", "_optimizer_step_post_hooks")
 _SCHEDULER_STATE: Final = ("last_epoch", "_step_count", "_last_lr", "base_lrs")
 _WRAPPED_BY_COMPILE: Final = "_orig_mod"
 
+BATCH_NORMS: Final = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
+"""The kinds of batch-norm, the lazy ones among them; their common class is not public."""
+
 NESTED_STATES: Final = "_schedulers"
 """The key under which ``SequentialLR`` and ``ChainedScheduler`` keep the states of their parts.
 

@@ -80,7 +80,7 @@ class CapturedStep:
     ) -> None:
         self._plain, self._key = plain, key
         self._parameters = list(plain.model.parameters())
-        self._record, self._warm_up = capture or _capture, warm_up or _on_side_stream
+        self._record, self._warm_up = capture or capture_graph, warm_up or on_side_stream
         self._batch: tuple[object, ...] | None = None
         self._kind: _Kind | None = None
         self._constants: Constants | None = None
@@ -136,7 +136,7 @@ class CapturedStep:
 
     def _begin(self, inputs: Tensor, targets: Tensor) -> None:
         """Determine the kind of step from the first batch; reuse a kept capture. The schedule is set up."""
-        self._batch = _batch_format(inputs, targets)
+        self._batch = batch_format(inputs, targets)
         # What is done between gradient and update is done after the replay, and so is the update.
         if self._plain.clip is None and self._plain.before_update is None:
             self._constants = constants_of(self._plain.optimizer)
@@ -156,7 +156,7 @@ class CapturedStep:
             own.data = kept
 
     def _fits(self, inputs: Tensor, targets: Tensor) -> bool:
-        if _batch_format(inputs, targets) != self._batch:
+        if batch_format(inputs, targets) != self._batch:
             return False
         if self._constants is None or constants_of(self._plain.optimizer) == self._constants:
             return True
@@ -208,7 +208,7 @@ class CapturedStep:
         return loss.clone(), outputs.clone()
 
 
-def _batch_format(inputs: Tensor, targets: Tensor) -> tuple[object, ...]:
+def batch_format(inputs: Tensor, targets: Tensor) -> tuple[object, ...]:
     """Return the shapes, dtypes and device that all batches of a capture share."""
     return inputs.shape, inputs.dtype, inputs.device, targets.shape, targets.dtype
 
@@ -217,7 +217,8 @@ def _weights(model: nn.Module) -> list[Tensor]:
     return [*model.parameters(), *model.buffers()]
 
 
-def _on_side_stream(compute: Callable[[], None]) -> None:
+def on_side_stream(compute: Callable[[], None]) -> None:
+    """Compute on a side stream, as a capture's warm-up must."""
     stream: Callable[[], torch.cuda.Stream] = torch.cuda.Stream  # torch does not annotate it
     side = stream()
     side.wait_stream(torch.cuda.current_stream())
@@ -226,7 +227,8 @@ def _on_side_stream(compute: Callable[[], None]) -> None:
     torch.cuda.current_stream().wait_stream(side)
 
 
-def _capture(compute: Callable[[], None]) -> Replay:
+def capture_graph(compute: Callable[[], None]) -> Replay:
+    """Capture what is computed as a CUDA graph, without computing it; return its replay."""
     graph = torch.cuda.CUDAGraph()
     torch.cuda.synchronize()
     with torch.cuda.graph(graph, pool=_memory()):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from lrstudy.rules.seeding import derive_seed
 from lrstudy.schedules import ScheduleContext
-from lrstudy.spec import Study
 from lrstudy.tasks import TrainingParts
 from lrstudy.tasks.pipeline import Batch
+
+if TYPE_CHECKING:  # a GPU machine that only trains may lack pydantic
+    from lrstudy.spec import Study
 
 
 def context_of(study: Study, parts: TrainingParts, kind: str, seed: int) -> ScheduleContext:

@@ -26,6 +26,16 @@ class Stretch:
     validation: Mapping[str, float]
     seconds: tuple[float, float, float]
 
+    @property
+    def known_rates(self) -> Sequence[float]:
+        """The rates that are known: an optimizer that finds its step size (DoG) has none before a step."""
+        return [rate for rate in self.rates if not math.isnan(rate)] or self.rates
+
+    @property
+    def rate(self) -> float:
+        """The mean rate of the steps."""
+        return mean_rate(self.known_rates)
+
     def record(
         self,
         *,
@@ -38,8 +48,7 @@ class Stretch:
     ) -> EvaluationRecord:
         """Return the record, at this place of the training; ``setup_seconds`` are added to the training's."""
         train_seconds, estimate_seconds, eval_seconds = self.seconds
-        # An optimizer that finds its own step size (DoG) has none before its first step.
-        rates = [rate for rate in self.rates if not math.isnan(rate)] or self.rates
+        rates = self.known_rates
         return EvaluationRecord(
             evaluation=evaluation,
             step=step,
@@ -48,7 +57,7 @@ class Stretch:
             train_seconds=train_seconds + setup_seconds,
             estimate_seconds=estimate_seconds,
             eval_seconds=eval_seconds,
-            lr=mean_rate(rates),
+            lr=self.rate,
             lr_min=min(rates),
             lr_max=max(rates),
             train_loss=self.train["loss"],

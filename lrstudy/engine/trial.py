@@ -10,28 +10,32 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
+from lrstudy.engine.device_random_states import random_states, restore_random_states
 from lrstudy.engine.epoch_steps import EpochSteps
 from lrstudy.engine.evaluation import Evaluations
 from lrstudy.engine.plain_step import mean_loss
 from lrstudy.engine.schedule_context import context_of
 from lrstudy.engine.step import build_step
 from lrstudy.engine.stretch import Stretch
+from lrstudy.engine.training_diagnosis import Diagnosis
 from lrstudy.engine.values_so_far import ValuesSoFar
 from lrstudy.engine.weight_average import WeightAverage
 from lrstudy.records import EvaluationRecord, Phase, Status
 from lrstudy.rules.metrics import CLIPPED_SHARE
 from lrstudy.rules.outcome import Outcome
 from lrstudy.schedules import Schedule, ScheduleContext, build_schedule
-from lrstudy.spec import Study
 from lrstudy.spec.hyperparameters import schedule_params
 from lrstudy.spec.searched_values import study_of_trial
 from lrstudy.tasks import Seeds, TaskData, assemble
 from lrstudy.tasks.precision import check_precision
+
+if TYPE_CHECKING:  # a GPU machine that only trains may lack pydantic
+    from lrstudy.spec import Study
 
 State = dict[str, Any]
 
@@ -55,20 +59,6 @@ class TrialConfig:
     cap: float | None = None
 
 
-def run_trial(
-    study: Study, data: TaskData, config: TrialConfig, device: torch.device
-) -> Iterator[EvaluationRecord]:
-    """Train to the end of the budget or to divergence; yield a record after every epoch.
-
-    Use ``Training`` for the outcome or a checkpoint.
-    """
-    training = Training(study, data, config, device)
-    try:
-        yield from training.run()
-    finally:
-        training.close()
-
-
 class Training:
     """A trial in progress.
 
@@ -86,6 +76,8 @@ class Training:
         clock: Callable[[], float] = time.perf_counter,
         schedule: Callable[[ScheduleContext], Schedule] | None = None,
     ) -> None:
+        # The columns of a store are those of the study's own task, whatever loss a method has.
+        self._declared = tuple(study.declared_metrics)
         study = study_of_trial(study, config.schedule, config.params)
         self._study, self._config, self._device, self._clock = study, config, device, clock
         self._metric = study.metric
@@ -110,6 +102,8 @@ class Training:
             compiled=task.compile,
             before_update=self.schedule.before_step if self.schedule.needs_loss else None,
         )
+        diagnosed = bool(task.diagnose) and schedule is None  # a range test moves its rate at each step
+        self._diagnosis = Diagnosis(self.parts, config.seed, clock) if diagnosed else None
         self._place = EpochSteps(self.pipeline, self.order)
         self._training = False
         self._epoch = self._steps = self._samples = 0
@@ -139,19 +133,20 @@ class Training:
             yield self.run_to_evaluation()
 
     def run_to_evaluation(self) -> EvaluationRecord:
-        """Train to the next evaluation, and evaluate; return the record.
-
-        Without ``task.evaluate_every`` that is an epoch.
-        """
+        """Train to the next evaluation, by default for an epoch; evaluate and return the record."""
         self._training = True  # stays True if anything raises
         self._evaluations.begin()
+        if self._diagnosis is not None:
+            self.schedule.before_training()
+            self._diagnosis.measure(self.optimizer)
         started = self._clock()
         rates, train = self._train()
         measured = self.schedule.measurement
         estimate_seconds = self.schedule.take_estimate_seconds()
         train_seconds = self._clock() - started - self._evaluations.seconds
         validation = self._evaluations.end()
-        seconds = (train_seconds, estimate_seconds, self._evaluations.seconds)
+        measuring = 0.0 if self._diagnosis is None else self._diagnosis.seconds
+        seconds = (train_seconds, estimate_seconds, self._evaluations.seconds + measuring)
         return self._record(Stretch(rates, measured, train, validation, seconds))
 
     def note_epoch(self, epoch: Stretch) -> EvaluationRecord:
@@ -166,9 +161,11 @@ class Training:
         watching = self._evaluations.watching
         epoch_ends = self._place.exhausted or (watching is not None and watching.ended)
         self._epoch += epoch_ends
-        metrics = {name: stretch.validation.get(name) for name in self._study.declared_metrics}
+        metrics = {name: stretch.validation.get(name) for name in self._declared}
         if self._step.clip is not None:
             metrics[CLIPPED_SHARE] = self._step.clip.take_share()
+        if self._diagnosis is not None:
+            metrics |= self._diagnosis.after_steps(stretch.rate)
         record = stretch.record(
             evaluation=len(self._values) + 1,
             step=self._steps,
@@ -262,7 +259,7 @@ class Training:
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
             "place": self._place.state_dict(),
-            "rng": torch.get_rng_state(),
+            **random_states(self._device),
             "counters": [self._epoch, self._steps, self._samples],
             "setup_seconds": self._setup_seconds,
             **self._values.state_dict(),
@@ -270,10 +267,6 @@ class Training:
         }
         if self._average is not None:
             state["average"] = self._average.state_dict()
-        if self._device.type == "cuda":
-            state["cuda_rng"] = torch.cuda.get_rng_state(self._device)
-        elif self._device.type == "mps":
-            state["mps_rng"] = torch.mps.get_rng_state()
         return state
 
     def load_state_dict(self, state: State) -> None:
@@ -282,11 +275,7 @@ class Training:
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
         self._place.load_state_dict(state["place"])
-        torch.set_rng_state(state["rng"].cpu())
-        if self._device.type == "cuda" and "cuda_rng" in state:
-            torch.cuda.set_rng_state(state["cuda_rng"].cpu(), self._device)
-        elif self._device.type == "mps" and "mps_rng" in state:
-            torch.mps.set_rng_state(state["mps_rng"].cpu())
+        restore_random_states(state, self._device)
         self._epoch, self._steps, self._samples = state["counters"]
         self._setup_seconds = state["setup_seconds"]
         self._values.load_state_dict(state)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
 from lrstudy.records import EvaluationRecord, Phase, Status
 from lrstudy.rules.clocks import time_of
 from lrstudy.rules.outcome import Outcome, best_index, divergence
-from lrstudy.spec import Study
+
+if TYPE_CHECKING:  # a GPU machine that only trains may lack pydantic
+    from lrstudy.spec import Study
 
 
 class ValuesSoFar:

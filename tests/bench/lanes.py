@@ -21,7 +21,7 @@ from pathlib import Path
 import torch
 
 from lrstudy.engine.lanes import LaneGroup, why_not
-from lrstudy.engine.trial import TrialConfig, run_trial
+from lrstudy.engine.trial import Training, TrialConfig
 from lrstudy.records import Phase
 from lrstudy.spec import Study, load_study
 from lrstudy.tasks import TaskData, load_data
@@ -41,7 +41,7 @@ def plain(study: Study, data: TaskData) -> float:
     """CPU seconds per trial, one after another."""
     started = time.process_time()
     for config in configs(len(KINDS)):
-        for _ in run_trial(study, data, config, CPU):
+        for _ in Training(study, data, config, CPU).run():
             pass
     return (time.process_time() - started) / len(KINDS)
 

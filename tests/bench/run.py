@@ -12,7 +12,7 @@ import argparse
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import gpu
+import gpu_speed
 import lipschitz_cost
 import pipeline
 import report_scale
@@ -88,7 +88,7 @@ def on_gpu(*, quick: bool) -> Iterator[Row]:
     if not torch.cuda.is_available():
         print("no GPU: its rows are left out (python tests/bench/gpu.py --device cpu runs the code)")
         return
-    for what, ratio, wanted in gpu.ratios(quick=quick):
+    for what, ratio, wanted in gpu_speed.ratios(quick=quick):
         yield Row(what, ratio, wanted)
 
 

@@ -136,7 +136,7 @@ def run_loop(study: Study, records: list[TrialRecord]) -> Cost:
     """The records' trials, one after another, in this process."""
     import torch
 
-    from lrstudy.engine.trial import TrialConfig, run_trial
+    from lrstudy.engine.trial import Training, TrialConfig
     from lrstudy.tasks import load_data
 
     torch.set_num_threads(1)
@@ -145,7 +145,7 @@ def run_loop(study: Study, records: list[TrialRecord]) -> Cost:
 
     def train(r: TrialRecord) -> None:
         config = TrialConfig(r.trial_id, r.phase, r.schedule, kinds[r.schedule], r.params, r.seed)
-        for _ in run_trial(study, data, config, torch.device("cpu")):
+        for _ in Training(study, data, config, torch.device("cpu")).run():
             pass
 
     train(records[0])

@@ -28,6 +28,9 @@ KINDS: list[tuple[str, dict[str, Any]]] = [
     ("cosine", {"lr": 0.1}),
     ("plateau", {"lr": 0.5, "factor": 0.5, "patience": 0}),
     ("lipschitz", {}),
+    ("lipschitz", {"measure": "pass", "anneal": "cosine"}),
+    ("lipschitz", {"bound": "network", "anneal": "keras", "max_growth": 2.0}),
+    ("lipschitz", {"bound": "secant", "cap": "last-good"}),
 ]
 
 

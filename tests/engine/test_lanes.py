@@ -17,7 +17,7 @@ import torch
 from lrstudy.catalog.schedule_kinds import SCHEDULES
 from lrstudy.engine.lanes import LaneGroup, choose_lanes, why_not
 from lrstudy.engine.lanes.eligibility import neighbours_matter
-from lrstudy.engine.trial import Training, TrialConfig, run_trial
+from lrstudy.engine.trial import Training, TrialConfig
 from lrstudy.records import EvaluationRecord, Phase, Status
 from lrstudy.spec import Study, parse_study
 from lrstudy.tasks import TaskData, load_data
@@ -49,6 +49,8 @@ LANES: list[tuple[str, dict[str, Any]]] = [
     ("lipschitz", {"measure": "hook", "bound": "smoothness", "scale": 0.1}),
     ("lipschitz", {"measure": "pass", "scale": 0.1}),
     ("lipschitz", {"measure": "subset", "fraction": 0.2, "scale": 0.1}),
+    ("lipschitz", {"bound": "network", "anneal": "cosine", "scale": 0.1}),
+    ("lipschitz", {"bound": "secant", "cap": "last-good", "max_growth": 1.5, "anneal": "linear"}),
     ("prodigy", {"d_coef": 0.1}),
     ("d-adaptation", {"lr": 0.1}),
     ("schedule-free", {"lr": 0.1}),
@@ -159,6 +161,7 @@ def test_every_schedule_runs_in_a_lane_as_it_does_alone(data: TaskData) -> None:
         {"optimizer": {"name": "sgd", "momentum": 0.0, "dampening": 0.5}},
         {"optimizer": {"name": "sgd", "momentum": 0.9, "nesterov": True, "weight_decay": 0.01}},
         {"optimizer": {"name": "sgd", "weight_decay": 0.1, "weight_decay_on": "kernels"}},
+        {"drop_last": True},
         {"optimizer": {"name": "adam", "lr": 0.01, "weight_decay": 0.01}},
         {"optimizer": {"name": "adamw", "lr": 0.01}},
         {"optimizer": {"name": "adamw", "lr": 0.01, "weight_decay": 0.1, "weight_decay_on": "kernels"}},
@@ -466,7 +469,7 @@ def test_a_records_share_of_the_time_adds_up(data: TaskData) -> None:
     records = group.run_to_evaluation().values()
     assert len({record.train_seconds > 0 for record in records}) == 1
     assert all(math.isfinite(record.eval_seconds) for record in records)
-    alone = next(iter(run_trial(study(), data, configs([("fixed", {"lr": 0.1})])[0], CPU)))
+    alone = next(Training(study(), data, configs([("fixed", {"lr": 0.1})])[0], CPU).run())
     assert alone.samples == next(iter(records)).samples
 
 

@@ -1,7 +1,8 @@
-"""A trial trains with its searched values and its method's optimizer; lanes need equal ones."""
+"""A trial trains with its searched values and its method's own parts; lanes need equal ones."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from lrstudy.catalog.schedule_kinds import SCHEDULES
 from lrstudy.engine.lanes import LaneGroup, choose_lanes
 from lrstudy.engine.start_group import start_group
 from lrstudy.engine.trial import Training, TrialConfig
@@ -91,6 +93,26 @@ def test_a_method_trains_with_its_optimizer(data: TaskData) -> None:
     assert curve(training) == curve(written)
 
 
+def test_a_method_trains_with_its_loss_and_is_measured_by_it(data: TaskData) -> None:
+    clipped = {"name": "clipped-cross-entropy", "epsilon": 0.1}
+    method = {"clipped": {"schedule": "lipschitz", "loss": clipped}}
+    params = {name: each.default for each in SCHEDULES["lipschitz"].parameters for name in [each.name]}
+    training = Training(study(methods=method), data, config("lipschitz", "clipped", **params), CPU)
+    written = Training(study({"loss": clipped}), data, config("lipschitz", **params), CPU)
+    plain = Training(study(), data, config("lipschitz", **params), CPU)
+    found = curve(training)
+    assert found == curve(written)
+    assert found != curve(plain)
+    assert float(found[0]["val_loss"]) >= -math.log(0.9)  # no value of the clipped loss is below
+
+
+def test_a_methods_loss_writes_the_columns_of_the_studys_own(data: TaskData) -> None:
+    method = {"own": {"schedule": "fixed", "lr": 0.1, "loss": "torch.nn:CrossEntropyLoss"}}
+    spec = study({"ema": 0.9}, methods=method)
+    training = Training(spec, data, config("fixed", "own", lr=0.1), CPU)
+    assert set(training.run_to_evaluation().metrics) == set(spec.declared_metrics)
+
+
 def test_a_method_with_two_optimizers_continues_from_a_checkpoint(data: TaskData) -> None:
     spec = study({"optimizer": MUON})
     whole = curve(Training(spec, data, config("cosine", lr=0.05), CPU))
@@ -126,6 +148,10 @@ NO_LANES = {
         "trials of a group would differ in task.batch_size",
     ),
     "a method": (study(methods={"m": {"schedule": "fixed", "optimizer": "adam"}}), "'m' has its own"),
+    "a method's loss": (
+        study(methods={"m": {"schedule": "fixed", "loss": "clipped-cross-entropy"}}),
+        "trials of a group would differ in the loss: 'm' has its own",
+    ),
     "own optimizer": (study({"optimizer": "torch.optim:NAdam"}), "'torch.optim:NAdam' is not one of"),
     "own loss": (study({"loss": "torch.nn:CrossEntropyLoss"}), "'torch.nn:CrossEntropyLoss' is not one of"),
     "two optimizers": (

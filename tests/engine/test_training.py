@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from lrstudy.engine.trial import Training, TrialConfig, run_trial
+from lrstudy.engine.trial import Training, TrialConfig
 from lrstudy.records import EvaluationRecord, Phase, Status
 from lrstudy.rules.outcome import Outcome
 from lrstudy.schedules import ScheduleContext, WatchingSchedule
@@ -53,7 +53,7 @@ def curve(records: list[EvaluationRecord]) -> list[dict[str, str]]:
 
 
 def test_each_epoch_is_recorded(data: TaskData) -> None:
-    records = list(run_trial(study(), data, config(lr=0.2), CPU))
+    records = list(Training(study(), data, config(lr=0.2), CPU).run())
     rows, steps = len(data.train.targets), math.ceil(len(data.train.targets) / 64)
     assert [r.epoch for r in records] == [1, 2, 3]
     assert [r.step for r in records] == [steps, 2 * steps, 3 * steps]
@@ -91,10 +91,10 @@ def test_a_rate_that_is_set_within_the_step_is_recorded_for_that_step(data: Task
 
 @pytest.mark.parametrize(("kind", "params"), SCHEDULES)
 def test_a_trial_repeats_bit_by_bit(data: TaskData, kind: str, params: dict[str, Any]) -> None:
-    first = list(run_trial(study(), data, config(kind, **params), CPU))
+    first = list(Training(study(), data, config(kind, **params), CPU).run())
     torch.rand(17)  # whatever else the process did in between must not matter
-    assert curve(list(run_trial(study(), data, config(kind, **params), CPU))) == curve(first)
-    assert curve(list(run_trial(study(), data, config(kind, seed=8, **params), CPU))) != curve(first)
+    assert curve(list(Training(study(), data, config(kind, **params), CPU).run())) == curve(first)
+    assert curve(list(Training(study(), data, config(kind, seed=8, **params), CPU).run())) != curve(first)
 
 
 @pytest.mark.parametrize(("kind", "params"), SCHEDULES)
@@ -163,7 +163,7 @@ def test_the_test_split_is_measured_with_the_weights_of_the_best_epoch(data: Tas
 
 
 def test_the_lipschitz_rule_records_what_set_the_rate(data: TaskData) -> None:
-    records = list(run_trial(study(), data, config("lipschitz", measure="hook"), CPU))
+    records = list(Training(study(), data, config("lipschitz", measure="hook"), CPU).run())
     assert records[0].lipschitz_constant is None
     assert records[0].lr == 0.1, "until a measurement exists the optimizer's own rate stands"
     for record in records[1:]:
@@ -184,7 +184,7 @@ def test_the_lipschitz_rule_records_what_set_the_rate(data: TaskData) -> None:
 def test_a_rate_that_the_optimizer_found_itself_is_recorded(data: TaskData, kind: str, package: str) -> None:
     # Their groups' lr is a mere factor (1.0), not the step size.
     pytest.importorskip(package)
-    records = list(run_trial(study(), data, config(kind), CPU))
+    records = list(Training(study(), data, config(kind), CPU).run())
     assert all(math.isfinite(r.lr_min) and 0 < r.lr_min <= r.lr <= r.lr_max for r in records)
     if kind != "schedule-free":
         assert len({r.lr_max for r in records}) == len(records), "the found step size changes"
@@ -265,7 +265,7 @@ def test_evaluations_within_an_epoch_are_no_training_time_and_change_no_training
     assert [r.eval_seconds for r in records] == [100.0 * first, 100.0 * (len(places) - first)]
     assert [r.train_seconds for r in records] == [steps, steps]
     assert [r.val_accuracy for r in records] == [dict(schedule.metrics)[steps], schedule.metrics[-1][1]]
-    plain = list(run_trial(study(2), data, config(lr=0.1), CPU))
+    plain = list(Training(study(2), data, config(lr=0.1), CPU).run())
     assert [r.train_loss for r in records] == [r.train_loss for r in plain]
     assert [r.val_loss for r in records] == [r.val_loss for r in plain]
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 
 from lrstudy.engine.lanes.eligibility import neighbours_matter, why_not
 from lrstudy.engine.lanes.lane_count import rule_of
-from lrstudy.spec import Study
 from lrstudy.tasks import TaskData
+
+if TYPE_CHECKING:  # a GPU machine that only trains may lack pydantic
+    from lrstudy.spec import Study
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,8 @@ def choose_lanes(study: Study, data: TaskData | None) -> LaneChoice:
     if requested == 0:
         return LaneChoice(0, "switched off by resources.lanes = 0")
     if study.resources.gpus > 0:
+        # The rule's limits and the comparison of bits come from CPUs. ``LaneGroup`` trains on a GPU, with a
+        # captured step; what it gains there is to be measured first (tests/bench/gpu.py).
         return LaneChoice(0, "trials on a GPU are not run in lanes")
     threads = torch.get_num_threads()
     torch.set_num_threads(study.resources.cpus)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
 from torch import Tensor, nn
@@ -27,13 +27,15 @@ from lrstudy.engine.lanes.lane_losses import StackedLoss
 from lrstudy.engine.lanes.stacked_model import stack, unstackable
 from lrstudy.engine.trial import TrialConfig
 from lrstudy.records import EvaluationRecord, Phase
-from lrstudy.spec import Choices, Range, ScheduleSpec, Study
 from lrstudy.spec.hyperparameters import is_of_task
-from lrstudy.spec.models import TaskSpec
+from lrstudy.spec.space import Choices, Range
 from lrstudy.tasks import Seeds, TaskData, assemble
 from lrstudy.tasks.losses import Loss
 from lrstudy.tasks.pipeline import EVALUATION_ROWS, Pipeline
 from lrstudy.tasks.splits import Split
+
+if TYPE_CHECKING:  # a GPU machine that only trains may lack pydantic
+    from lrstudy.spec import ScheduleSpec, Study, TaskSpec
 
 _ROWS: Final = 8
 _SEEDS: Final = (0, 1)
@@ -68,6 +70,7 @@ def unsupported(task: TaskSpec) -> str | None:
         "the weights are averaged (task.ema)": task.ema is not None,
         "the model is compiled (task.compile)": task.compile,
         "a DataLoader reads the rows (task.loader)": task.streamed,
+        "the training is diagnosed (task.diagnose)": bool(task.diagnose),
         "metrics are those of torchmetrics (task.metrics)": bool(task.metrics),
         "evaluations are not at the epochs' ends (task.evaluate_every)": task.evaluate_every is not None,
     }
@@ -77,7 +80,7 @@ def unsupported(task: TaskSpec) -> str | None:
 def _why_parts_differ(study: Study) -> str | None:
     """Return the reason if lanes would not share a task, or if a part of it is not stacked; else None.
 
-    The lanes of a group have one batch size, one model and one optimizer but for its rate and momentum.
+    The lanes of a group have one batch size, model, loss and optimizer, but for its rate and momentum.
     """
     for part in (study.built_in.loss, study.built_in.optimizer):
         if part.is_users_own:
@@ -85,8 +88,8 @@ def _why_parts_differ(study: Study) -> str | None:
     if any("optimizer" in group for group in study.built_in.optimizer.options.get("groups", ())):
         return "a group of parameters has its own optimizer"
     for schedule in study.schedules:
-        if schedule.optimizer is not None:
-            return f"trials of a group would differ in the optimizer: {schedule.name!r} has its own"
+        for key in schedule.own_parts:
+            return f"trials of a group would differ in the {key}: {schedule.name!r} has its own"
         for name in (*schedule.space, *schedule.fixed):
             if is_of_task(name):
                 return f"trials of a group would differ in {name}"

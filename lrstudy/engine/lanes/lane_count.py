@@ -7,15 +7,17 @@ digits of every trial.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from lrstudy.engine.lanes.stacked_model import has_known_layers
-from lrstudy.spec import Study
 from lrstudy.tasks import TaskData, assemble
+
+if TYPE_CHECKING:  # a GPU machine that only trains may lack pydantic
+    from lrstudy.spec import Study
 
 # Up to this many multiply-adds in a step's forward pass, lanes are at least 1.5 times as fast as trials one
 # after another: if the layers are stacked one by one, and if torch maps over the whole model. Measured by

@@ -9,21 +9,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from lrstudy.engine.group import Pause
 from lrstudy.engine.lanes.lane_losses import StackedLoss, StackedSums
+from lrstudy.engine.lanes.lane_step import LaneStep, choose_lane_step
 from lrstudy.engine.lanes.optimizer_step import StackedSteps, steps_together
 from lrstudy.engine.lanes.stacked_model import stack
 from lrstudy.engine.stretch import Stretch
 from lrstudy.engine.trial import State, Training, TrialConfig
 from lrstudy.records import EvaluationRecord
 from lrstudy.rules.outcome import Outcome
-from lrstudy.spec import Study
 from lrstudy.tasks import TaskData
+
+if TYPE_CHECKING:  # a GPU machine that only trains may lack pydantic
+    from lrstudy.spec import Study
 
 
 class LaneGroup:
@@ -41,6 +44,7 @@ class LaneGroup:
         loss = self.trainings[0].parts.loss
         self._losses, self._evaluated = StackedLoss(loss), StackedLoss(loss.evaluated())
         self._classes, self._device = data.classes, device
+        self._how = study.resources.step
 
     @property
     def active(self) -> tuple[int, ...]:
@@ -109,8 +113,8 @@ class LaneGroup:
         return self.trainings[i].outcome()
 
     def notes(self, i: int) -> tuple[str, ...]:
-        """Return none: the remark of a ``Training`` concerns its step, which lanes do not use."""
-        return ()
+        """Return the remark on the lanes' common step, if there is one."""
+        return () if self._step.note is None else (self._step.note,)
 
     def close(self) -> None:
         """Remove the schedules' hooks from the models."""
@@ -124,7 +128,10 @@ class LaneGroup:
         self._model = stack([lane.model for lane in lanes])
         parameters: list[list[Tensor]] = [list(lane.model.parameters()) for lane in lanes]
         optimizers = [lane.optimizer for lane in lanes]
-        self._steps = StackedSteps(self._model, optimizers, parameters, len(together))
+        steps = StackedSteps(self._model, optimizers, parameters, len(together))
+        schedules = [lane.schedule for lane in lanes]
+        plain = LaneStep(self._model, self._losses, steps, schedules)
+        self._step = choose_lane_step(self._how, plain, self._device)
 
     @staticmethod
     def _steps_together(lane: Training) -> bool:
@@ -136,19 +143,14 @@ class LaneGroup:
             if not lane.model.training:
                 lane.model.train()
             lane.schedule.before_training()
-        self._steps.begin()
+        self._step.begin()
         sums = StackedSums(self._losses, len(lanes), self._classes, self._device)
         rates: list[list[float]] = []
-        need_loss = [place for place, lane in enumerate(lanes) if lane.schedule.needs_loss]
         for inputs, targets in lanes[0].pipeline.stacked_batches([lane.order for lane in lanes]):
             rates.append([lane.schedule.rate for lane in lanes])
-            outputs = self._model(inputs, training=True)
-            self._model.backward(self._losses.gradient(outputs, targets))
-            for place in need_loss:  # each by itself: its bits then depend on no neighbour
-                (loss,) = self._losses(outputs[place : place + 1], targets[place : place + 1])
-                lanes[place].schedule.before_step(loss)
+            outputs = self._step(inputs, targets)  # forward, losses' gradient, backward, update
+            for place in self._step.need_loss:
                 rates[-1][place] = lanes[place].schedule.rate
-            self._steps.step()
             for lane in lanes:
                 lane.schedule.after_step()
             sums.update(outputs, targets)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import torch
 from torch import Tensor
@@ -14,9 +14,9 @@ from lrstudy.engine.lanes.optimizer_state import Column, StackedLanes, WeightDec
 class StackedSGD:
     """Updates stacked parameters, (lanes, numbers), as the lanes' own ``torch.optim.SGD`` would.
 
-    Rates, momenta and weight decays are read before every step from the lanes' optimizers, to which their
-    schedules write. Their momentum buffers become views of the stacked ones, so that a lane's optimizer state
-    always equals that of a lane trained alone.
+    Before every step ``refresh`` reads rates, momenta and weight decays from the lanes' optimizers, to which
+    their schedules write. Their momentum buffers become views of the stacked ones, so that a lane's optimizer
+    state always equals that of a lane trained alone.
     """
 
     def __init__(self, lanes: StackedLanes, optimizers: Sequence[SGD]) -> None:
@@ -29,21 +29,26 @@ class StackedSGD:
         self._rate, self._momentum = Column(stacked), Column(stacked)
         self._buffer: Tensor | None = None
         self._fresh = stacked.new_zeros(len(stacked), 1)
+        self._any = self._all = False  # lanes with momentum
 
-    def step(self, gradient: Tensor) -> None:
-        """Take one step of every lane. ``gradient`` is (lanes, numbers)."""
-        # Notation of torch.optim.SGD: b ← μb + (1 − τ)g, then θ ← θ − γb (Nesterov: θ − γ(g + μb)).
-        decay = self._decay.current()
-        if decay is not None:
-            gradient = torch.addcmul(gradient, self._stacked, decay)
+    def refresh(self) -> Hashable:
+        """Bring the lanes' options to the device; return those that a captured update holds fixed."""
         momenta = [group["momentum"] for group in self._groups]
-        if any(momenta):
-            moved = self._with_momentum(gradient, self._momentum.holding(momenta))
+        self._any, self._all = any(momenta), all(momenta)
+        self._momentum.hold(momenta)
+        self._rate.hold([float(group["lr"]) for group in self._groups])
+        return self._any, self._all, self._decay.refresh()
+
+    def update(self, gradient: Tensor) -> None:
+        """Update every lane with the options of ``refresh``. ``gradient`` is (lanes, numbers)."""
+        # Notation of torch.optim.SGD: b ← μb + (1 − τ)g, then θ ← θ − γb (Nesterov: θ − γ(g + μb)).
+        if self._decay.tensor is not None:
+            gradient = torch.addcmul(gradient, self._stacked, self._decay.tensor)
+        if self._any:
+            moved = self._with_momentum(gradient, self._momentum.tensor)
             # Without momentum torch uses the gradient undamped.
-            none = None if all(momenta) else self._momentum.holding(momenta) == 0
-            gradient = moved if none is None else torch.where(none, gradient, moved)
-        rates = [float(group["lr"]) for group in self._groups]
-        self._stacked.addcmul_(gradient, self._rate.holding(rates), value=-1)
+            gradient = moved if self._all else torch.where(self._momentum.tensor == 0, gradient, moved)
+        self._stacked.addcmul_(gradient, self._rate.tensor, value=-1)
 
     def _with_momentum(self, gradient: Tensor, momentum: Tensor) -> Tensor:
         first = self._buffer is None

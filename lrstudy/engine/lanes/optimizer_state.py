@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import torch
 from torch import Tensor
@@ -12,18 +12,17 @@ from lrstudy.engine.lanes.shared_storage import Layout
 
 
 class Column:
-    """A number per lane as a (lanes, 1) tensor like ``like``, rebuilt only when one has changed."""
+    """A number per lane as a (lanes, 1) tensor like ``like``, written in place when one has changed."""
 
     def __init__(self, like: Tensor) -> None:
         self._values: list[float] = []
-        self._like = self._tensor = like
+        self.tensor = like.new_zeros(len(like), 1)
 
-    def holding(self, values: list[float]) -> Tensor:
-        """Return the column of these values."""
+    def hold(self, values: list[float]) -> None:
+        """Write these values, unless the column has them; a captured step reads them at its address."""
         if values != self._values:
             self._values = values
-            self._tensor = torch.tensor(values, dtype=self._like.dtype).to(self._like.device).unsqueeze(1)
-        return self._tensor
+            self.tensor.copy_(torch.tensor(values, dtype=self.tensor.dtype).unsqueeze(1))
 
 
 class StackedLanes:
@@ -69,14 +68,19 @@ class WeightDecay:
         self._groups = [group for optimizer in optimizers for group in optimizer.param_groups]
         self._lanes = len(optimizers)
         self._values: list[float] = []
-        self._tensor: Tensor | None = None
+        self.tensor: Tensor | None = None
+        """The decays, (numbers,) if all lanes have the same, else (lanes, numbers); None if all are 0."""
 
-    def current(self) -> Tensor | None:
-        """Return the decays, (numbers,) if all lanes have the same, else (lanes, numbers); None if all 0."""
+    def refresh(self) -> Hashable:
+        """Read the lanes' weight decays; return the place of ``tensor``: only a change of shape moves it."""
         values = [group["weight_decay"] for group in self._groups]
         if values != self._values:
-            self._values, self._tensor = values, self._build(values)
-        return self._tensor
+            self._values, new = values, self._build(values)
+            if new is not None and self.tensor is not None and new.shape == self.tensor.shape:
+                self.tensor.copy_(new)
+            else:
+                self.tensor = new
+        return None if self.tensor is None else (self.tensor.data_ptr(), self.tensor.shape)
 
     def _build(self, values: list[float]) -> Tensor | None:
         if not any(values):

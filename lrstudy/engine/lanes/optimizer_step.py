@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import cast
 
 from torch import Tensor
@@ -57,10 +57,19 @@ class StackedSteps:
         for parameter, gradient in self._gradients:
             parameter.grad = gradient
 
-    def step(self) -> None:
-        """Take one step of every lane with the model's last gradient."""
+    @property
+    def capturable(self) -> bool:
+        """Return True if all lanes step together and nothing is hooked onto their optimizers."""
+        return not (self._stacked is None or self._others or self._hooked)
+
+    def refresh(self) -> Hashable:
+        """Bring the lanes' options to the device; return those that a captured update holds fixed."""
+        return None if self._stacked is None else self._stacked.refresh()
+
+    def update(self) -> None:
+        """Take one step of every lane with the model's last gradient; call ``refresh`` before."""
         if self._stacked is not None:
-            self._stacked.step(self._model.last_gradient[: self._count])
+            self._stacked.update(self._model.last_gradient[: self._count])
         for optimizer in self._hooked:
             optimizer.step()  # only its hooks run: without gradients it updates nothing
         for optimizer in self._others:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import torch
 
 from lrstudy.engine.lanes.lane_group import LaneGroup
 from lrstudy.engine.trial import TrialConfig
 from lrstudy.records import Phase
-from lrstudy.spec import Study
 from lrstudy.tasks import TaskData
 from lrstudy.tasks.splits import Split
+
+if TYPE_CHECKING:  # a GPU machine that only trains may lack pydantic
+    from lrstudy.spec import Study
 
 # The measurement is the fastest of this many epochs over this many batches.
 _EPOCHS: Final = 3
