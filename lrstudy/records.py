@@ -119,7 +119,12 @@ class TrialRecord:
     ``best_evaluation``, ``best_step`` and ``best_epoch`` are the point at which it was measured.
     ``objective`` is what tuning compared (by default ``best_val``), None for a trial that diverged or
     failed. The ``test_*`` values were measured once, with the weights of that point, for confirm trials
-    only. ``gpus`` are those of each of its ``workers``. ``attempt`` counts from 1.
+    only. ``gpus`` and ``cpus`` are those of each of its ``workers``. ``attempt`` counts from 1.
+
+    ``slot_seconds`` is the time for which all attempts at it held their worker, the start of training and its
+    evaluation included; a trial that was trained side by side with others has its share. ``energy_kwh`` is
+    the energy of the attempts that reported it, ``energy_source`` how it is known: ``measured`` or
+    ``estimated``.
     """
 
     trial_id: str
@@ -149,3 +154,7 @@ class TrialRecord:
     gpus: float = 0.0
     workers: int = 1
     attempt: int
+    cpus: int | None = None
+    slot_seconds: float | None = None
+    energy_kwh: float | None = None
+    energy_source: str | None = None

@@ -19,16 +19,19 @@ from lrstudy.analysis.contest import Contest
 from lrstudy.analysis.curves import curves_of
 from lrstudy.analysis.ecdf import ecdf_of, evaluation_times
 from lrstudy.analysis.end_values import compare_ends, end_questions, ends_of
+from lrstudy.analysis.explosions import diagnosed
 from lrstudy.analysis.families import END
 from lrstudy.analysis.intervals import Interval, mean_interval
 from lrstudy.analysis.judgement import compare, judge
 from lrstudy.analysis.ledger import price_of
+from lrstudy.analysis.money import energy_of, money_of
 from lrstudy.analysis.next_step import next_step_of, next_step_of_lengths
 from lrstudy.analysis.pairing import pairs_of, restricted_over
 from lrstudy.analysis.replicated_band import replicated_band
 from lrstudy.analysis.rule_disagreements import arrival_warnings, verdicts_by_stay
 from lrstudy.analysis.stability import stability
 from lrstudy.analysis.study_contest import CONFIDENCE, StoreLike, contest_of
+from lrstudy.analysis.study_facts import facts_of, task_of
 from lrstudy.analysis.summary import Levels, Reach, ScheduleSummary, Summary, TunedTrial, Values, Winner
 from lrstudy.analysis.targets import ladder
 from lrstudy.analysis.time_to_target import reach_target
@@ -37,9 +40,11 @@ from lrstudy.analysis.tried_configurations import by_replicate, ranked
 from lrstudy.analysis.tuned_price import best_value, price_of_target, priced_target, with_break_even
 from lrstudy.analysis.warnings import study_warnings
 from lrstudy.records import Phase, Status
+from lrstudy.rules.diagnostics import COLUMNS
 from lrstudy.rules.goal import Goal
 from lrstudy.rules.metrics import Metric
 from lrstudy.rules.objective import Objective
+from lrstudy.rules.prices import Prices
 from lrstudy.store.location import open_location, study_folder
 
 
@@ -68,6 +73,7 @@ class StudyLike(Protocol):
     goal: Goal
     history: list[dict[str, Any]]
     stopped: dict[str, dict[str, Any]]
+    layers: list[str]
 
     def replicates(self, schedule: str) -> int:
         """Return the number of tunings that a schedule has, or will have."""
@@ -115,10 +121,10 @@ def analyse(
     times = evaluation_times(columns, confirmed, timing)
     schedules = tuple(
         replace(
-            _schedule(contest, info, [reach[info.name] for reach in reached], rungs, priced),
+            _schedule(contest, info, [reach[info.name] for reach in reached], rungs, priced, found.prices),
             curves=curves_of(
                 columns,
-                runs[info.name],
+                contest.trained_out(info.name),
                 metric,
                 CONFIDENCE,
                 clock=study.clock,
@@ -126,6 +132,7 @@ def analyse(
                 stopped=timing.stopped,
             ),
             ecdf=ecdf_of(columns, runs[info.name], metric, rungs, timing, times),
+            diagnosed=diagnosed(columns, runs[info.name], study.layers),
         )
         for info in study.compared
     )
@@ -165,14 +172,14 @@ def analyse(
         schedules=schedules,
         warnings=(*disagreements, *study_warnings(study, contest, schedules, complete=complete)),
         stability=stability(contest, compared, further),
-        task=_task(study),
-        facts=_facts(study),
+        task=task_of(study),
+        facts=facts_of(study),
         spec=json.dumps(study.spec, indent=2, ensure_ascii=False),
         seed=seed,
         planned=planned,
         lanes=study.lanes,
         moment=columns.moment,
-        declared=tuple(one for one in declared.values() if one.name != metric.name),
+        declared=tuple(one for one in declared.values() if one.name not in (metric.name, *COLUMNS)),
         arrival=found.arrival,
         end=end,
         by_length=shortest,
@@ -183,11 +190,18 @@ def analyse(
         next_step=step,
         run=str(study_folder(open_location("runs"), study.name)),
         priced=priced,
+        money=money_of(store, found.everything),
+        energy=energy_of(found.everything),
     )
 
 
 def _schedule(
-    contest: Contest, info: Any, reached: Sequence[Reach], rungs: Sequence[float], priced: int | None
+    contest: Contest,
+    info: Any,
+    reached: Sequence[Reach],
+    rungs: Sequence[float],
+    priced: int | None,
+    prices: Prices | None,
 ) -> ScheduleSummary:
     columns, metric, name = contest.columns, contest.metric, info.name
     trials = [trial for trial in columns.trials if trial.schedule == name]
@@ -215,12 +229,13 @@ def _schedule(
         trials=tuple(TunedTrial(t.trial_id, t.params, t.best_val, t.status.value) for t in tune),
         best_of=best_value(tune, contest.objective, CONFIDENCE),
         price_of_target=price,
-        price=price_of(columns, name),
+        price=price_of(columns, name, prices),
         break_even=None,
         best_val_iqm=interquartile_mean(_known([trial.best_val for trial in results])),
         tuned=contest.tuned(name),
         winners=tuple(Winner(number, runs[0].params) for number, runs in by_replicate(confirm).items()),
         optimizer=None if info.optimizer is None else str(info.optimizer["name"]),
+        loss=None if info.loss is None else str(info.loss["name"]),
     )
 
 
@@ -245,12 +260,13 @@ def _winner_params(tune: Sequence[Trial], objective: Objective) -> dict[str, Any
 def _levels(contest: Contest, name: str, rungs: Sequence[float]) -> Levels | None:
     if name == contest.reference or not rungs:
         return None
-    pairs = pairs_of(contest.runs[contest.reference], contest.runs[name])
+    runs = {each: contest.trained_out(each) for each in (contest.reference, name)}
+    pairs = pairs_of(runs[contest.reference], runs[name])
     if len(pairs[0]) < 2:
         return None
     timing = contest.timing
     if contest.replicated:
-        two = replace(contest, runs={each: contest.runs[each] for each in (contest.reference, name)})
+        two = replace(contest, runs=runs)
         tables = [two.replicates(level, timing.clock, timing.horizon) for level in rungs]
         band = replicated_band(tables, contest.seed, confidence=contest.confidence)
     else:
@@ -266,27 +282,6 @@ def _planned(study: StudyLike, trials: Sequence[Trial]) -> int:
     ended = sum(trial.schedule in study.stopped for trial in trials)
     others = (schedule for schedule in study.schedules if schedule.name not in study.stopped)
     return ended + sum(sum(study.planned(schedule).values()) for schedule in others)
-
-
-def _task(study: StudyLike) -> str:
-    task = study.spec["task"]
-    parts = [task.get(part) for part in ("train", "dataset", "model", "optimizer")]
-    names = [str(part.get("name")) if isinstance(part, dict) else str(part) for part in parts if part]
-    return ", ".join(names)
-
-
-def _facts(study: StudyLike) -> tuple[tuple[str, str], ...]:
-    hardware = study.hardware
-    imported = study.spec.get("imported")
-    facts = [("recorded in", ", ".join(imported["files"]))] if imported else [("seed", str(study.seed))]
-    if hardware.get("cpu"):
-        facts.append(("processor", f"{hardware['cpu']}, {hardware.get('cpus')} cores"))
-    if hardware.get("gpus"):
-        facts.append(("GPU", ", ".join(hardware["gpus"])))
-    facts += [(name, version) for name, version in study.versions.items()]
-    if study.git_commit:
-        facts.append(("commit", study.git_commit))
-    return tuple(facts)
 
 
 def _whole(value: float) -> float:

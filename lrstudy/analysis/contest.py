@@ -89,6 +89,11 @@ class Contest:
         known = self.timing.whole | self.timing.stopped.keys()
         return [run for run in self.runs[name] if run.status is Status.COMPLETED and run.place not in known]
 
+    def trained_out(self, name: str) -> list[Trial]:
+        """Return a schedule's runs without those that were cut short, or all if nothing else is left."""
+        short = {run.place for run in self.cut_short(name)}
+        return [run for run in self.runs[name] if run.place not in short] or self.runs[name]
+
     def untold(self, name: str, target: float) -> int:
         """Return the number of a schedule's runs that were cut short before they could reach a target."""
         runs = self.cut_short(name)

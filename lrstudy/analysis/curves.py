@@ -12,6 +12,7 @@ from lrstudy.analysis.clusters import unit_means
 from lrstudy.analysis.intervals import t_quantile
 from lrstudy.analysis.summary import Curve, Values
 from lrstudy.analysis.trial_table import Array, Columns, Trial
+from lrstudy.rules.diagnostics import COLUMNS
 from lrstudy.rules.metrics import METRICS, Metric
 
 
@@ -28,8 +29,10 @@ def curves_of(
     """Return the metric and every other column that was measured, as curves over the evaluations.
 
     Runs that were evaluated at different times of the study's ``clock`` are interpolated linearly between
-    their evaluations. ``declared`` are metrics that the study declares. The curves end where the first run
-    was ``stopped`` at a target (these are the places of such trials): later ones would be of the slow alone.
+    their evaluations. ``declared`` are metrics that the study declares; of what it measures of the training
+    itself (``rules.diagnostics``) the curve is the median with the range of the runs. The curves end where
+    the first run was ``stopped`` at a target (these are the places of such trials): later ones would be of
+    the slow alone.
     """
     if not any(trial.end > trial.begin for trial in trials):
         return {}
@@ -52,7 +55,9 @@ def curves_of(
     known = {**METRICS, **(declared or {}), metric.name: metric}
     replicates = [trial.replicate for trial in trials]
     found = {
-        name: _curve(tabled(values), replicates, times, confidence, _support(known.get(name)))
+        name: _median_curve(tabled(values), times)
+        if name in COLUMNS
+        else _curve(tabled(values), replicates, times, confidence, _support(known.get(name)))
         for name, values in shown.items()
     }
     return {name: curve for name, curve in found.items() if any(v is not None for v in curve.value)}
@@ -130,6 +135,16 @@ def _curve(
         high=_values(np.minimum(mean + half, support[1])),
         runs=tuple(int(n) for n in runs),
     )
+
+
+def _median_curve(table: Array, times: dict[str, Array]) -> Curve:
+    """Return the median over runs with their range: a ratio may span many orders of magnitude."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # no run at all at an evaluation
+        value, low, high = (reduce(table, axis=0) for reduce in (np.nanmedian, np.nanmin, np.nanmax))
+    at = {axis: _values(values) for axis, values in times.items()}
+    runs = np.isfinite(table).sum(axis=0)
+    return Curve(at, _values(value), _values(low), _values(high), tuple(int(n) for n in runs))
 
 
 def _mean(table: Array) -> Array:

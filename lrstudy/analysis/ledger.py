@@ -7,23 +7,25 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from lrstudy.analysis.money import cost_of, energy_of
 from lrstudy.analysis.summary import Price, Spent
 from lrstudy.analysis.trial_table import Array, Columns, Trial
 from lrstudy.records import Phase
+from lrstudy.rules.prices import Prices
 
 
-def price_of(columns: Columns, schedule: str) -> Price:
+def price_of(columns: Columns, schedule: str, prices: Prices | None = None) -> Price:
     """Return the cost of a schedule over all of its trials, failed ones included."""
     trials = [trial for trial in columns.trials if trial.schedule == schedule]
     by_phase = {phase: [trial for trial in trials if trial.phase is phase] for phase in Phase}
     return Price(
-        tune=_spent(columns, [*by_phase[Phase.TUNE], *by_phase[Phase.SELECT]]),
-        confirm=_spent(columns, by_phase[Phase.CONFIRM]),
-        range_test=_spent(columns, by_phase[Phase.RANGE_TEST]),
+        tune=_spent(columns, [*by_phase[Phase.TUNE], *by_phase[Phase.SELECT]], prices),
+        confirm=_spent(columns, by_phase[Phase.CONFIRM], prices),
+        range_test=_spent(columns, by_phase[Phase.RANGE_TEST], prices),
     )
 
 
-def _spent(columns: Columns, trials: Sequence[Trial]) -> Spent:
+def _spent(columns: Columns, trials: Sequence[Trial], prices: Prices | None) -> Spent:
     if not trials:
         return Spent()
     return Spent(
@@ -36,6 +38,8 @@ def _spent(columns: Columns, trials: Sequence[Trial]) -> Spent:
         estimate_seconds=_sum(columns.seconds["estimate_seconds"], trials),
         eval_seconds=_sum(columns.seconds["eval_seconds"], trials),
         device_seconds=_clock(trials),
+        money=None if prices is None else cost_of(prices, trials),
+        energy_kwh=None if (energy := energy_of(trials)) is None else energy.kwh,
     )
 
 

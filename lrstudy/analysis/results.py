@@ -6,7 +6,6 @@ training seconds, evaluation excluded.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -19,7 +18,7 @@ _UNKNOWN: Final = Interval(None, None, None)
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """A quantity over the training, as the mean over confirm runs with its t-interval.
+    """A quantity over the training, as the mean over confirm runs with its t-interval, or median and range.
 
     All tuples have one entry per evaluation. ``times`` holds these counted along each axis that is known;
     ``runs`` are the numbers of runs with a finite value there.
@@ -265,45 +264,3 @@ class TuningCurve:
     value: Values
     low: Values = ()
     high: Values = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Spent:
-    """Cost of the trials of one phase, lost ones included; None for what was not recorded.
-
-    ``seconds`` are training seconds, ``estimate_seconds`` the part of them that estimated the Lipschitz
-    constant; ``eval_seconds`` are not part of them. ``device_seconds`` are those from a trial's start to
-    its end.
-    """
-
-    trials: int = 0
-    epochs: float | None = 0
-    steps: int | None = 0
-    samples: int | None = 0
-    tokens: int | None = 0
-    seconds: float | None = 0.0
-    estimate_seconds: float | None = 0.0
-    eval_seconds: float | None = 0.0
-    device_seconds: float | None = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Price:
-    """Cost of a schedule, by phase."""
-
-    tune: Spent
-    confirm: Spent
-    range_test: Spent = Spent()
-
-    def to_json(self) -> dict[str, Any]:
-        """Each phase's figures under names such as ``tune_epochs``, and sums of the seconds."""
-        phases = {"range_test": self.range_test, "tune": self.tune, "confirm": self.confirm}
-        found = {
-            f"{phase}_{name}": getattr(spent, name)
-            for phase, spent in phases.items()
-            for name in Spent.__slots__
-        }
-        for name in ("estimate_seconds", "eval_seconds", "device_seconds"):
-            parts = [getattr(spent, name) for spent in phases.values() if spent.trials]
-            found[name] = None if None in parts else math.fsum(parts)
-        return found

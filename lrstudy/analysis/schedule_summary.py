@@ -6,29 +6,31 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lrstudy.analysis.explosions import Diagnosed
 from lrstudy.analysis.intervals import Interval
+from lrstudy.analysis.price import Price
 from lrstudy.analysis.results import (
     Curve,
     Ecdf,
     Levels,
-    Price,
     Reach,
     Times,
     TunedTrial,
     TuningCurve,
     Winner,
 )
+from lrstudy.rules.diagnostics import COLUMNS, LARGEST_LAYER
 
 
 @dataclass(frozen=True, slots=True)
 class ScheduleSummary:
     """Everything about one schedule. ``curves`` are by column of the evaluations table and by metric.
 
-    ``optimizer`` is the name of a method's own optimizer, None where it trains with the task's.
+    ``optimizer`` and ``loss`` are the names of a method's own, None where it trains with the task's.
 
     ``pruned``, ``diverged`` and ``failed`` are of its tuning and confirm trials. ``tuned``: its winner was
     chosen among several configurations. ``winners`` are those of its tunings; ``best_params`` are of the
-    first.
+    first. ``diagnosed`` is None unless the study measured it (``task.diagnose``).
     """
 
     name: str
@@ -54,6 +56,13 @@ class ScheduleSummary:
     optimizer: str | None = None
     tuned: bool = False
     winners: tuple[Winner, ...] = ()
+    loss: str | None = None
+    diagnosed: Diagnosed | None = None
+
+    @property
+    def own_parts(self) -> tuple[str, ...]:
+        """The names of the parts that it trains with in place of the task's."""
+        return tuple(name for name in (self.optimizer, self.loss) if name is not None)
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields under stable names."""
@@ -78,7 +87,16 @@ class ScheduleSummary:
             "ecdf_area": None if self.ecdf is None else self.ecdf.area,
             "cost": self.price.to_json(),
             **({} if self.optimizer is None else {"optimizer": self.optimizer}),
+            **({} if self.loss is None else {"loss": self.loss}),
+            **({} if self.diagnosed is None else {"diagnosis": self._diagnosis()}),
         }
+
+    def _diagnosis(self) -> dict[str, Any]:
+        """Return the shares, and the medians over confirm runs at each evaluation."""
+        assert self.diagnosed is not None
+        known = {name: list(self.curves[name].value) for name in sorted(COLUMNS) if name in self.curves}
+        known.pop(LARGEST_LAYER, None)
+        return self.diagnosed.to_json() | {"medians": known}
 
 
 def _reach_json(reach: Reach) -> dict[str, Any]:

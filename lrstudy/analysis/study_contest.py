@@ -8,15 +8,18 @@ from typing import Any, Final, Protocol
 
 from lrstudy.analysis.arrival_rules import arrival_of
 from lrstudy.analysis.by_length import has_lengths, question
+from lrstudy.analysis.column_changes import with_best, without
 from lrstudy.analysis.contest import Contest
 from lrstudy.analysis.families import END, Comparison, Question, primary_of
+from lrstudy.analysis.money import with_cost_clock
 from lrstudy.analysis.sequential_test import sizes_of
 from lrstudy.analysis.targets import choose_targets
 from lrstudy.analysis.timing import timing_of
-from lrstudy.analysis.trial_table import Readable, Trial, read_columns, with_best, without
+from lrstudy.analysis.trial_table import Readable, Trial, read_columns
 from lrstudy.errors import InputError, Problem
 from lrstudy.records import Phase, Status
 from lrstudy.rules.arrival import stay_of
+from lrstudy.rules.prices import Prices
 from lrstudy.store.superseded import superseded_trials
 
 CONFIDENCE: Final = 0.95
@@ -35,6 +38,8 @@ class StudyContest:
     """A study's contest with its targets, the rule that chose them, and its rule of arrival.
 
     ``further`` are the questions beside the targets that share the study's error, without p-values yet.
+    ``prices`` are those that the study names, and ``everything`` are all of its trials, with those that an
+    extension has superseded.
     """
 
     contest: Contest
@@ -42,6 +47,8 @@ class StudyContest:
     target_rule: str
     arrival: str
     further: dict[Comparison, float | None]
+    prices: Prices | None = None
+    everything: tuple[Trial, ...] = ()
 
 
 def contest_of(
@@ -72,6 +79,9 @@ def contest_of(
         shared=study.lanes > 0,
         stay=stay_of(rule_of_arrival),
     )
+    prices = Prices.of(study.spec)
+    everything = columns.trials
+    columns = with_cost_clock(columns, prices)
     columns = without(columns, superseded_trials(study, columns.trials))
     if study.judged:
         columns = with_best(columns, metric)
@@ -109,7 +119,7 @@ def contest_of(
     # Runs that end once they have reached the last target have no value at the end to compare.
     ends = study.goal.stop != "all"
     further: dict[Comparison, float | None] = {(END, name): None for name in contest.others} if ends else {}
-    return StudyContest(contest, levels, rule, rule_of_arrival, further)
+    return StudyContest(contest, levels, rule, rule_of_arrival, further, prices, everything)
 
 
 def _check_told(contest: Contest, targets: Sequence[float]) -> None:

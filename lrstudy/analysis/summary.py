@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from lrstudy.analysis.components import Components
+from lrstudy.analysis.money import Energy, Money
 from lrstudy.analysis.next_step import NextStep
+from lrstudy.analysis.price import Price, Spent
 from lrstudy.analysis.results import (
     ByLength,
     Curve,
@@ -17,9 +19,7 @@ from lrstudy.analysis.results import (
     EndValue,
     LengthVerdict,
     Levels,
-    Price,
     Reach,
-    Spent,
     Steps,
     Times,
     TunedTrial,
@@ -74,7 +74,8 @@ class Summary:
     ``objective`` names what tuning compares.
     ``next_step`` is the extension of a finished study that would decide what is open at the primary target.
     ``run`` is the folder of the run below the default ``--out``. ``priced`` is the place of the target whose
-    price, tuning included, is known: the hardest that tuning runs were not stopped before.
+    price, tuning included, is known: the hardest that tuning runs were not stopped before. ``money`` is the
+    cost of the whole run, None without prices, and ``energy`` its energy, None where no trial recorded it.
     """
 
     name: str
@@ -112,6 +113,8 @@ class Summary:
     next_step: NextStep | None = None
     run: str = ""
     priced: int | None = None
+    money: Money | None = None
+    energy: Energy | None = None
 
     @property
     def variation(self) -> str:
@@ -175,6 +178,8 @@ class Summary:
             "next_step": None
             if self.next_step is None
             else self.next_step.to_json() | {"command": self.next_step.command(self.run)},
+            **({} if self.money is None else {"money": self.money.to_json()}),
+            **({} if self.energy is None else {"energy": self.energy.to_json()}),
             "warnings": list(self.warnings),
             "stability": list(self.stability),
             "provenance": dict(self.facts),

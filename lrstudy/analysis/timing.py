@@ -11,7 +11,8 @@ import numpy as np
 from lrstudy.analysis.trial_table import Columns, Trial
 from lrstudy.errors import InputError, Problem
 from lrstudy.records import Phase, Status
-from lrstudy.rules.clocks import CLOCKS
+from lrstudy.rules.clocks import CLOCKS, COST
+from lrstudy.rules.prices import Prices
 
 # A length in fractional epochs is a sum of rounded parts.
 _ROUNDING = 1e-9
@@ -51,7 +52,7 @@ def timing_of(study: Any, columns: Columns, runs: Iterable[Trial], clock: str | 
     Raises:
         InputError: for an unknown clock, one that some evaluation lacks, and for seconds of lanes.
     """
-    clock = clock or study.target_clock
+    clock = _named(clock or study.target_clock, study)
     _check(clock, study, columns)
     runs = list(runs)
     whole = _whole(study, columns)
@@ -66,17 +67,37 @@ def timing_of(study: Any, columns: Columns, runs: Iterable[Trial], clock: str | 
     return Timing(clock, horizon, min(max(gaps, default=1.0), horizon), whole, stopped)
 
 
+def _named(clock: str, study: Any) -> str:
+    """Return the name of a clock among the columns' times: the currency for ``cost``."""
+    if clock != COST:
+        return clock
+    prices = Prices.of(study.spec)
+    if prices is None:
+        remedy = "Name them: lrstudy resume RUN --set cost.currency=EUR --set cost.per_hour.cpu=0.04"
+        raise InputError(
+            Problem("study.json", "cost.per_hour", "is not given: no clock counts money", remedy)
+        )
+    return prices.currency
+
+
 def _check(clock: str, study: Any, columns: Columns) -> None:
-    if clock not in CLOCKS:
-        remedy = f"Choose one of {', '.join(CLOCKS)}."
+    prices = Prices.of(study.spec)
+    money = "" if prices is None else prices.currency
+    if clock not in CLOCKS and clock != money:
+        remedy = f"Choose one of {', '.join((*CLOCKS, COST))}."
         raise InputError(Problem("study.json", "target.clock", "is not a clock", remedy, clock))
     if clock in columns.times:
         return
     others = sorted((one for one in columns.times if one != clock), key=lambda one: one != study.clock)
     remedy = f"Choose another clock for the report: lrstudy report RUN --clock {others[0]}" if others else ""
-    if clock == "seconds" and study.lanes:
+    if clock in ("seconds", money) and study.lanes:
         message = "cannot be compared: trials ran side by side (lanes) and shared the time of their process"
         remedy = f"Set resources.lanes = 0 and run the study in another folder. {remedy}".strip()
+    elif clock == money:
+        message = "does not count: a GPU of some run has no price above 0, or an evaluation no time"
+        remedy = (
+            f"Complete cost.per_hour: lrstudy resume RUN --set cost.per_hour.NAME=PRICE. {remedy}".strip()
+        )
     else:
         message = "is not recorded by every evaluation, so times to target are not known in it"
         remedy = remedy or "Record it with each evaluation."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
@@ -50,7 +50,8 @@ class Trial:
 
     ``place`` is its own place among ``Columns.trials``; ``learned`` is by what share its training loss fell
     from the first evaluation to the last, None where fewer than two recorded it. ``epochs_run`` is the
-    number of evaluations where a study that is counted in epochs did not record them.
+    number of evaluations where a study that is counted in epochs did not record them. ``slot_seconds`` is the
+    time for which all attempts at it held their devices.
     """
 
     place: int
@@ -72,6 +73,18 @@ class Trial:
     learned: float | None
     begin: int
     end: int
+    device: str = ""
+    cpus: int | None = None
+    gpus: float = 0.0
+    workers: int = 1
+    slot_seconds: float | None = None
+    energy_kwh: float | None = None
+    energy_source: str | None = None
+
+    @property
+    def held_seconds(self) -> float | None:
+        """The time for which it held its devices; that of its last attempt where no more was recorded."""
+        return self.device_seconds if self.slot_seconds is None else self.slot_seconds
 
     def ran(self, clock: str) -> float:
         """Return the length of the training by the trial's own row; 0 in a clock that it does not know."""
@@ -131,6 +144,10 @@ class Columns:
         """The word for the time of an evaluation: "epoch" where there is one at the end of each."""
         epochs = self.times.get("epochs")
         return "epoch" if epochs is not None and np.array_equal(epochs, self.evaluation) else "evaluation"
+
+    def with_times(self, clock: str, times: Array) -> Columns:
+        """Return the same with one more clock."""
+        return replace(self, times={**self.times, clock: times}, _first={})
 
     def of(self, schedule: str, phase: Phase) -> list[Trial]:
         """The trials of a schedule and phase that gave a result, in the order of their ids."""
@@ -198,33 +215,6 @@ def read_columns(
     )
 
 
-def without(columns: Columns, trial_ids: Collection[str]) -> Columns:
-    """Return the columns without these trials; their evaluations stay, and belong to none."""
-    if not trial_ids:
-        return columns
-    kept = (trial for trial in columns.trials if trial.trial_id not in trial_ids)
-    return replace(
-        columns, trials=tuple(replace(trial, place=place) for place, trial in enumerate(kept)), _first={}
-    )
-
-
-def with_best(columns: Columns, metric: Metric) -> Columns:
-    """Return the columns with each trial's best value by this metric: its row has that of the tuned one."""
-    return replace(
-        columns, trials=tuple(_with_best(columns, trial, metric) for trial in columns.trials), _first={}
-    )
-
-
-def _with_best(columns: Columns, trial: Trial, metric: Metric) -> Trial:
-    values = columns.value[trial.begin : trial.end]
-    if not np.isfinite(values).any() or trial.status is Status.DIVERGED:
-        return replace(trial, best_val=None, best_evaluation=None)
-    best = int((np.nanargmax if metric.higher_is_better else np.nanargmin)(values))
-    return replace(
-        trial, best_val=float(values[best]), best_evaluation=int(columns.evaluation[trial.begin + best])
-    )
-
-
 def _times(columns: dict[str, Array], begin: Index, clock: str) -> tuple[dict[str, Array], tuple[str, ...]]:
     """Return the clocks that every evaluation recorded, and the names of those that only some did."""
     times: dict[str, Array] = {}
@@ -278,6 +268,13 @@ def _trial(
         learned=learned,
         begin=block[0],
         end=block[1],
+        device=row["device"] or "",
+        cpus=row["cpus"],
+        gpus=row["gpus"] or 0.0,
+        workers=row["workers"] or 1,
+        slot_seconds=row["slot_seconds"],
+        energy_kwh=row["energy_kwh"],
+        energy_source=row["energy_source"],
     )
 
 

@@ -7,6 +7,7 @@ from shlex import quote
 from typing import Any
 
 from lrstudy.analysis.contest import Contest
+from lrstudy.analysis.explosions import explosion_words
 from lrstudy.analysis.ledger import budget_warnings
 from lrstudy.analysis.range_tests import range_test_warnings, range_tests_of, searched_space
 from lrstudy.analysis.summary import ScheduleSummary
@@ -84,20 +85,22 @@ def _stopped_warnings(study: Any, contest: Contest) -> list[str]:
 
 
 def _hand_picked_warnings(study: Any, info: Any, winner: Mapping[str, Any]) -> list[str]:
-    """Return a sentence on the first rate of the Lipschitz rule with momentum, unless it was searched.
+    """Return a sentence on the ``initial_lr`` of the Lipschitz rule with momentum, unless it was searched.
 
-    Its authors choose this rate (AdaMo's x) by hand for each network: tuning that no ledger counts.
+    Its authors choose this rate (AdaMo's x) by hand for each network: tuning that no ledger counts. Without
+    it the average starts at the first measured constant.
     """
     optimizer = info.optimizer or study.spec["task"].get("optimizer")
     if info.kind != "lipschitz" or not isinstance(optimizer, Mapping) or "initial_lr" in info.space:
         return []
     momentum = winner.get("optimizer.momentum", optimizer.get("momentum"))
     rule = info.fixed.get("rule") or ("adamo" if momentum else None)
-    if optimizer.get("name") != "sgd" or rule != "adamo":
+    rate = info.fixed.get("initial_lr")
+    if optimizer.get("name") != "sgd" or rule != "adamo" or rate is None:
         return []
-    rate = info.fixed.get("initial_lr") or optimizer.get("lr")
-    value = "" if rate is None else f" ({rate:g})"
-    starts = f"{info.name}: with momentum its first rate{value} starts the average that sets all later rates"
+    starts = (
+        f"{info.name}: with momentum its first rate ({rate:g}) starts the average that sets all later rates"
+    )
     picked = "It was chosen by hand, which is tuning that the ledger does not count"
     return [f"{starts}. {picked}: give initial_lr a search space to include that cost."]
 
@@ -133,12 +136,10 @@ def _lost_run_warnings(schedule: ScheduleSummary, contest: Contest) -> list[str]
         found.append(f"{name}: {trials} left out.")
     runs = contest.runs[name]
     lost = sum(trial.status is Status.DIVERGED for trial in runs)
-    if lost and lost == len(runs):
-        found.append(f"{name}: every confirm run diverged; they count as never reaching a target.")
-    elif lost:
-        found.append(
-            f"{name}: {lost} of {len(runs)} confirm runs diverged; they count as never reaching a target."
-        )
+    if lost:
+        which = "every confirm run" if lost == len(runs) else f"{lost} of {len(runs)} confirm runs"
+        counts = f"{name}: {which} diverged; they count as never reaching a target."
+        found.append(" ".join(filter(None, (counts, explosion_words(contest.columns, runs)))))
     if short := len(contest.cut_short(name)):
         end = f"{contest.timing.horizon:,.6g} {contest.timing.clock}"
         found.append(

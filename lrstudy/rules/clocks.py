@@ -18,6 +18,8 @@ COLUMN_OF: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 CLOCKS: Final = tuple(COLUMN_OF)
+# A clock of reports whose times are money: where a study names prices, its name there is the currency.
+COST: Final = "cost"
 UNIT_OF: Final[Mapping[str, str]] = MappingProxyType({clock: clock.removesuffix("s") for clock in CLOCKS})
 # Their columns hold the time since the evaluation before; those of the others the time since the start.
 DIFFERENCES: Final = frozenset({"seconds"})

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 # Sections that may differ between two runs of one study: what a trial occupies, what is done about faults,
-# and where its epochs are sent to.
-FREE_SECTIONS: Final = ("resources", "faults", "logging")
+# where its epochs are sent to, and what its devices cost.
+FREE_SECTIONS: Final = ("resources", "faults", "logging", "cost")
 # Settings of a task that change nothing at these values: a run that was started by a version without them
 # stays the same study.
 NEUTRAL: Final[Mapping[str, Any]] = {
     "accumulate": 1,
+    "drop_last": False,
     "clip_norm": None,
     "ema": None,
     "compile": False,
@@ -20,6 +21,7 @@ NEUTRAL: Final[Mapping[str, Any]] = {
     "loader": None,
     "columns": None,
     "lengths": [],
+    "diagnose": [],
 }
 # The same of a budget.
 NEUTRAL_BUDGET: Final[Mapping[str, Any]] = {

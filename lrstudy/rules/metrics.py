@@ -76,6 +76,9 @@ def _split(prefix: str) -> list[Metric]:
 CLIPPED_SHARE: Final = "clipped_share"
 """The column of the share of steps whose gradient was clipped: no metric to judge a study by."""
 
+OF_THE_LOSS: Final = ("val_loss", "train_loss", "ema_val_loss")
+"""Metrics that are values of the loss: methods with different losses cannot be compared by them."""
+
 METRICS: Final = MappingProxyType({metric.name: metric for metric in [*_split("val_"), *_split("train_")]})
 
 

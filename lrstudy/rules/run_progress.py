@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from lrstudy.records import Phase, Status, TrialRecord
 from lrstudy.rules.objective import Objective
+from lrstudy.rules.spending import Spending
 
 
 @dataclass(slots=True)
@@ -116,7 +117,7 @@ class Progress:
 
     ``underway`` is, for each phase, the trials that were evaluated and have not ended, and the trials' worth
     of work that their training is. ``trained`` are the epochs (or steps, the study's ``clock``) of all trials
-    so far, ``bests`` the best values of the metric so far, by schedule.
+    so far, ``bests`` the best values of the metric so far, by schedule, and ``spending`` the cost so far.
     """
 
     schedules: tuple[ScheduleProgress, ...]
@@ -124,6 +125,7 @@ class Progress:
     clock: str = "epochs"
     trained: float = 0.0
     bests: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    spending: Spending | None = None
 
     @property
     def finished(self) -> int:

@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from lrstudy.catalog.augmentations import read_augmentation
 from lrstudy.catalog.metric_kinds import METRIC_KINDS, metric_kind
 from lrstudy.catalog.moved_options import WEIGHT_DECAY, names_moved
-from lrstudy.catalog.task_parts import (
-    CLASSIFICATION_LOSSES,
-    LOSSES,
-    NORMALIZATIONS,
-    TORCHVISION,
-    read_augmentation,
-)
+from lrstudy.catalog.task_parts import CLASSIFICATION_LOSSES, LOSSES, NORMALIZATIONS, TORCHVISION
 from lrstudy.catalog.torchvision_names import TORCHVISION_MODELS
 from lrstudy.errors import all_known, did_you_mean
+from lrstudy.rules.diagnostics import COLUMNS
 from lrstudy.rules.metrics import CLIPPED_SHARE, METRICS, declared_metrics, metric_of
 from lrstudy.spec.function_task import FunctionTask
 from lrstudy.spec.models import (
@@ -200,7 +196,7 @@ def check_target(
     ``names`` are those of all schedules and methods, the unsound ones included.
     """
     declared = {} if task is None else declared_metrics(task.declared)
-    known = [name for name in declared if name != CLIPPED_SHARE]
+    known = [name for name in declared if name not in (CLIPPED_SHARE, *COLUMNS)]
     own = isinstance(task, FunctionTask) and bool(known)
     if not own:
         known += [name for name in METRICS if name.startswith("val_")]

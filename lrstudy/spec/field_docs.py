@@ -21,8 +21,9 @@ FIELD_DOCS: Final[Mapping[str, str]] = {
     "task.dataset": 'A data set, "image-folder", "tokens", or your own "module:name"; more keys: options.',
     "task.model": 'A model, "torchvision:NAME", or your own as "module:attribute"; further keys: options.',
     "schedules.optimizer": "An optimizer in place of the task's, for this schedule alone.",
+    "schedules.loss": "A loss in place of the task's, for this schedule alone; not where val_loss judges.",
     "schedules.search": "What this schedule searches besides its parameters, and values that it fixes.",
-    "methods": "The same tables under a name that says so: a schedule with its own optimizer and search.",
+    "methods": "The same tables under another name: a schedule with its own optimizer, loss and search.",
     "methods.schedule": "The schedule, which a table of schedules calls kind; left out: the name.",
     "search": (
         "What every schedule searches besides its parameters: task.batch_size, options as optimizer.NAME, "
@@ -35,10 +36,16 @@ FIELD_DOCS: Final[Mapping[str, str]] = {
         "divides the parameters."
     ),
     "task.batch_size": "Rows per batch; a training step is a batch, or `accumulate` of them.",
+    "task.drop_last": (
+        "Leave out an epoch's last batch where it is smaller than the others: few rows make a noisy step "
+        "and noisy statistics of batch-norm. The Lipschitz rule's `pass` still measures all rows."
+    ),
     "task.epochs": "The most epochs that a trial trains.",
     "task.lengths": "Shorter trainings in which every schedule is tuned and confirmed as well.",
     "task.evaluate_every": "Training steps between two evaluations; left out: one at each epoch's end.",
-    "task.validation": "Share of the training set for validation, split off by the seed.",
+    "task.validation": (
+        'Share of the training set for validation, split off by the seed; "test": none, the test set is it.'
+    ),
     "task.test": "Share for the final test, if the data set has no test set.",
     "task.rows": "Use only this many rows of the training set; left out: all.",
     "task.loader": "Read rows batch by batch, with so many processes: { workers = 2 }; left out: in memory.",
@@ -53,6 +60,10 @@ FIELD_DOCS: Final[Mapping[str, str]] = {
     "task.channels_last": "Store images with channels last, which is faster on some GPUs.",
     "task.deterministic": "Use deterministic algorithms only, also on a GPU.",
     "task.metrics": 'More metrics of the validation split, from torchmetrics: "macro-f1", "top-5", …',
+    "task.diagnose": (
+        'What is measured before the steps up to each evaluation: "gradients" (by layer), "stability" (the '
+        "curvature, and the rate over the stability limit)."
+    ),
     "task.divergence": "A loss above this counts as diverged.",
     "function.train": 'Your own training as "module:function", in place of the built-in task.',
     "function.steps": "Length of a trial in optimizer steps; or give epochs.",
@@ -109,5 +120,9 @@ FIELD_DOCS: Final[Mapping[str, str]] = {
     "logging.wandb": "A project of Weights & Biases to write to.",
     "range_test.low": "The rate at which a range test begins.",
     "range_test.high": "The rate at which it ends, unless the loss diverges before.",
+    "cost.currency": "The currency of the prices, as EUR.",
+    "cost.per_hour": "Prices for an hour by part of a GPU's name, and cpu for a core, as H100 = 2.5.",
+    "cost.limit": "The most that the run may cost; it then stops, and can be resumed with a higher limit.",
+    "cost.energy": "Measure the energy of each trial with codecarbon, in kWh (extra energy).",
     "range_test.epochs": "Its length; 0: about 200 steps, and no more epochs than a trial has.",
 }

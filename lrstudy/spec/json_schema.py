@@ -12,10 +12,10 @@ from typing import Any
 from pydantic import BaseModel
 
 from lrstudy.catalog import Component
+from lrstudy.catalog.augmentations import AUGMENTATIONS
 from lrstudy.catalog.moved_options import MOVED_OPTIONS
 from lrstudy.catalog.schedule_kinds import SCHEDULES
 from lrstudy.catalog.task_parts import (
-    AUGMENTATIONS,
     DATASETS,
     LOSSES,
     MODELS,
@@ -87,6 +87,7 @@ def study_schema() -> Schema:
         },
         "$defs": {
             "optimizer": _part(OPTIMIZERS, own=True, more={GROUPS: _groups()}),
+            "loss": _part(LOSSES, own=True),
             "schedule": any_schedule_schema(),
             **{f"moved.{name}": moved_schema(option) for name, option in MOVED_OPTIONS.items()},
             "method": any_method_schema(),
@@ -141,7 +142,7 @@ def _special(section: str, field: str, plain: Schema) -> Schema:
         case "task", "model":
             return _part(MODELS, own=True, others=[f"{TORCHVISION}{name}" for name in TORCHVISION_MODELS])
         case "task", "loss":
-            return _part(LOSSES, own=True)
+            return {"$ref": "#/$defs/loss"}
         case "task", "optimizer":
             return {"$ref": "#/$defs/optimizer"}
         case "task", "augment":

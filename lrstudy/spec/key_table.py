@@ -15,6 +15,7 @@ from lrstudy.catalog.moved_options import MOVED_OPTIONS
 from lrstudy.spec.field_docs import FIELD_DOCS
 from lrstudy.spec.function_task import FunctionTask
 from lrstudy.spec.load import SECTIONS
+from lrstudy.spec.own_parts import OWN_PARTS
 
 
 def key_tables() -> str:
@@ -28,7 +29,7 @@ def _top_level() -> str:
     rows = [_row(key, default, FIELD_DOCS[key]) for key, default in (("name", "required"), ("seed", "`0`"))]
     rows += [_row("schedules.NAME", "required", FIELD_DOCS["schedules"])]
     rows += [_row("schedules.NAME.kind", "NAME", FIELD_DOCS["schedules.kind"])]
-    for key in (*MOVED_OPTIONS, "optimizer", "search"):
+    for key in (*MOVED_OPTIONS, *OWN_PARTS, "search"):
         rows += [_row(f"schedules.NAME.{key}", "", FIELD_DOCS[f"schedules.{key}"])]
     rows += [_row("methods.NAME", "", FIELD_DOCS["methods"])]
     rows += [_row("methods.NAME.schedule", "NAME", FIELD_DOCS["methods.schedule"])]

@@ -27,11 +27,13 @@ from lrstudy.spec.checks import (
     check_workers,
     default_metric,
 )
+from lrstudy.spec.cost_section import check_cost
 from lrstudy.spec.function_task import FunctionTask, check_function_task
 from lrstudy.spec.hyperparameters import is_of_task
 from lrstudy.spec.lengths import at_lengths, budget_of_lengths, with_longest
 from lrstudy.spec.models import (
     Budget,
+    Cost,
     Faults,
     Logging,
     RangeTest,
@@ -42,6 +44,7 @@ from lrstudy.spec.models import (
     TaskSpec,
 )
 from lrstudy.spec.overrides import apply_overrides
+from lrstudy.spec.own_parts import OWN_PARTS
 from lrstudy.spec.schedule_tables import ScheduleReader, schedule_tables
 from lrstudy.spec.space import Trouble
 from lrstudy.spec.study_file_lines import problem_of
@@ -57,6 +60,7 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "faults": Faults,
     "logging": Logging,
     "range_test": RangeTest,
+    "cost": Cost,
 }
 # What a store of a version without these settings was run with.
 BEFORE_REPLICATES: Mapping[str, Mapping[str, Any]] = {
@@ -127,6 +131,8 @@ def parse_study(raw: Mapping[str, Any], where: str, overrides: Sequence[str] = (
             troubles.extend(section_problems(key, model, error))
     if "range_test" in sections:
         check_range_test(sections["range_test"], troubles)
+    if {"cost", "resources"} <= sections.keys():
+        check_cost(sections["cost"], sections["resources"], troubles)
     task = sections.get("task")
     if isinstance(task, TaskSpec):
         sections["task"] = check_task(task, troubles)
@@ -186,7 +192,7 @@ def _restored(entry: Mapping[str, Any]) -> dict[str, Any]:
     own = {name: value for name, value in values.items() if not is_of_task(name)}
     search = {name: value for name, value in values.items() if is_of_task(name)}
     table = {"kind": entry["kind"], **own} | ({"search": search} if search else {})
-    return table | ({"optimizer": entry["optimizer"]} if "optimizer" in entry else {})
+    return table | {part: entry[part] for part in OWN_PARTS if part in entry}
 
 
 def _without_null(value: Any) -> Any:

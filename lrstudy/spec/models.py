@@ -16,6 +16,7 @@ from lrstudy.rules.goal import Goal
 from lrstudy.rules.identity import deciding_part
 from lrstudy.rules.metrics import Metric, declared_metrics, metric_of
 from lrstudy.rules.objective import Objective
+from lrstudy.spec.cost_section import Cost
 from lrstudy.spec.function_task import FunctionTask
 from lrstudy.spec.hyperparameters import is_of_task
 from lrstudy.spec.space import Choices, Range, Space
@@ -27,7 +28,7 @@ class ScheduleSpec(Section):
     """One schedule under study: its kind, the parameters that are fixed and the space of the others.
 
     The names of ``fixed`` and ``space`` are parameters of the schedule or, with a dot, values of the task
-    (``spec.hyperparameters``). A method has its own ``optimizer`` too; None: it trains with the task's.
+    (``spec.hyperparameters``). A method may have its own ``optimizer`` and ``loss``; None: the task's.
     ``length`` is that of its trials where it is not the study's: it is then the schedule ``of`` at one of
     the task's further ``lengths``.
     """
@@ -37,8 +38,15 @@ class ScheduleSpec(Section):
     fixed: dict[str, Any] = Field(default_factory=dict)
     space: dict[str, Space] = Field(default_factory=dict)
     optimizer: ComponentField | None = None
+    loss: ComponentField | None = None
     length: int | None = None
     of: str = ""
+
+    @property
+    def own_parts(self) -> dict[str, ComponentSpec]:
+        """The parts that its trials train with in place of the task's, by key."""
+        parts = {"optimizer": self.optimizer, "loss": self.loss}
+        return {key: part for key, part in parts.items() if part is not None}
 
     @property
     def range_tests(self) -> int:
@@ -76,7 +84,7 @@ class ScheduleSpec(Section):
 
     def _method(self) -> dict[str, Any]:
         """Return what makes it a method, under its key in a study file; nothing for a plain schedule."""
-        return {} if self.optimizer is None else {"optimizer": self.optimizer.to_json()}
+        return {key: part.to_json() for key, part in self.own_parts.items()}
 
 
 class Study(Section):
@@ -95,6 +103,7 @@ class Study(Section):
     faults: Faults = Faults()
     range_test: RangeTest = RangeTest()
     logging: Logging = Logging()
+    cost: Cost = Cost()
 
     @property
     def function(self) -> FunctionTask | None:
@@ -222,6 +231,7 @@ __all__ = [
     "Budget",
     "Choices",
     "ComponentSpec",
+    "Cost",
     "Faults",
     "Logging",
     "Range",

@@ -9,6 +9,7 @@ from lrstudy.catalog import REQUIRED, Component, Parameter
 from lrstudy.catalog.moved_options import MOVED_OPTIONS, refusal
 from lrstudy.catalog.schedule_kinds import SCHEDULES
 from lrstudy.spec.field_docs import FIELD_DOCS
+from lrstudy.spec.own_parts import OWN_PARTS
 from lrstudy.spec.searched_values import TASK_KEYS
 
 OWN_PATTERN: Final = r"^[A-Za-z_][\w.]*:[A-Za-z_][\w.]*$"
@@ -83,8 +84,11 @@ def search_schema() -> Schema:
 def _method_keys() -> dict[str, Schema]:
     """The keys that make a schedule a method."""
     search = {"type": "object", "description": FIELD_DOCS["schedules.search"]}
-    optimizer = {"$ref": "#/$defs/optimizer", "description": FIELD_DOCS["schedules.optimizer"]}
-    return {"optimizer": optimizer, "search": search}
+    parts: dict[str, Schema] = {
+        part: {"$ref": f"#/$defs/{part}", "description": FIELD_DOCS[f"schedules.{part}"]}
+        for part in OWN_PARTS
+    }
+    return {**parts, "search": search}
 
 
 def any_schedule_schema() -> Schema:

@@ -1,4 +1,4 @@
-"""Reads ``[schedules.NAME]`` and ``[methods.NAME]``: a schedule, with an optimizer and a search if given.
+"""Reads ``[schedules.NAME]`` and ``[methods.NAME]``: a schedule, its own parts of the task and its search.
 
 The two are the same table. A method names its schedule by the key ``schedule``, which a schedule calls
 ``kind``.
@@ -11,25 +11,22 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pydantic import TypeAdapter, ValidationError
-
 from lrstudy.catalog import RANGE_TEST, Component
 from lrstudy.catalog.moved_options import MOVED_OPTIONS, find_parameter, flat_moves, move_problems
 from lrstudy.catalog.schedule_kinds import OWN, SCHEDULES
 from lrstudy.errors import NO_VALUE, all_known, did_you_mean
 from lrstudy.spec.function_task import FunctionTask
 from lrstudy.spec.models import ComponentSpec, RangeTest, ScheduleSpec, TaskSpec
-from lrstudy.spec.part_checks import OWN_NAME, check_part, require
+from lrstudy.spec.own_parts import OWN_PARTS, OwnPartsReader, searched_by_none
+from lrstudy.spec.part_checks import OWN_NAME, require
 from lrstudy.spec.search_tables import SearchReader
 from lrstudy.spec.space import Choices, Range, Space, Trouble, read_value, reference_troubles
-from lrstudy.spec.task_spec import ComponentField
 
 RATES: Final = ("max_lr", "lr")
 """The names by which a user's own schedule may call the rate that a range test finds."""
 
 # Keys of the table that are no parameters of the schedule.
-_KEYS: Final = ("kind", "optimizer", "search")
-_COMPONENT: Final[TypeAdapter[ComponentSpec]] = TypeAdapter(ComponentField)
+_KEYS: Final = ("kind", *OWN_PARTS, "search")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,16 +87,14 @@ class ScheduleReader:
     ) -> None:
         self._task, self._troubles, self._sweep = task, troubles, sweep or RangeTest()
         self._search = SearchReader(task, metric, troubles)
+        self._parts = OwnPartsReader(task, metric, troubles)
 
     def read(self, tables: list[ScheduleTable], search: Any) -> list[ScheduleSpec]:
         """Return the sound schedules; ``search`` is the study's ``[search]``, None if there is none."""
         shared = {} if search is None else self._search.shared(search)
         found = [spec for table in tables if (spec := self._schedule(table, shared)) is not None]
-        lost = [name for name in shared if name.startswith("optimizer.")]
-        if lost and len(found) == len(tables) and all(spec.optimizer is not None for spec in found):
-            message = "is searched by no method: each has its own optimizer"
-            remedy = "Write it under search in the methods that it is meant for."
-            self._troubles.append(Trouble(f"search.{lost[0]}", message, remedy, None))
+        if len(found) == len(tables):
+            self._troubles.extend(searched_by_none(shared, found))
         return found
 
     def _schedule(self, table: ScheduleTable, shared: Mapping[str, Space]) -> ScheduleSpec | None:
@@ -122,40 +117,24 @@ class ScheduleReader:
         }
         if component is not None:
             require(key, component, values, troubles)
-        optimizer = self._optimizer(key, values["optimizer"]) if "optimizer" in values else None
+        own_parts = self._parts.read(key, values)
         if component is not None and component.replaces_optimizer:
-            self._check_replaced(key, component, optimizer)
+            self._check_replaced(key, component, own_parts.get("optimizer"))
         if len(troubles) > before:
             return None
-        # An optimizer that differs from the task's has its own space: what is searched for one means
-        # another thing for the next.
-        read |= {k: v for k, v in shared.items() if optimizer is None or not k.startswith("optimizer.")}
+        # A part that differs from the task's has its own space: what is searched for one means another
+        # thing for the next.
+        read |= {k: v for k, v in shared.items() if k.partition(".")[0] not in own_parts}
         if "search" in values:
-            read |= self._search.of_method(key, values["search"], optimizer)
+            read |= self._search.of_method(key, values["search"], own_parts)
         space = {k: v for k, v in read.items() if isinstance(v, Range | Choices)}
         fixed = {k: v for k, v in read.items() if k not in space}
         troubles.extend(reference_troubles(key, space, fixed))
         troubles.extend(_move_troubles(key, component, space, fixed))
         if len(troubles) > before:
             return None
-        return ScheduleSpec(name=name, kind=kind, fixed=fixed, space=space, optimizer=optimizer)
-
-    def _optimizer(self, key: str, raw: Any) -> ComponentSpec | None:
-        if isinstance(self._task, FunctionTask):
-            remedy = "Pass what is to be compared by search = { … }: it is in trial.params."
-            message = "is not used: the training function builds its optimizer"
-            self._troubles.append(Trouble(f"{key}.optimizer", message, remedy, raw))
-            return None
-        try:
-            optimizer = _COMPONENT.validate_python(raw, strict=True)
-        except ValidationError:
-            remedy = 'Write optimizer = "sgd" or optimizer = { name = "sgd", … }.'
-            self._troubles.append(
-                Trouble(f"{key}.optimizer", "must be a name or a table with a name", remedy, raw)
-            )
-            return None
-        check_part(f"{key}.optimizer", "optimizer", optimizer, self._troubles)
-        return optimizer
+        optimizer, loss = (own_parts.get(part) for part in OWN_PARTS)
+        return ScheduleSpec(name=name, kind=kind, fixed=fixed, space=space, optimizer=optimizer, loss=loss)
 
     def _check_replaced(self, key: str, component: Component, given: ComponentSpec | None) -> None:
         """Refuse an optimizer that a schedule with its own would leave out unnoticed."""
@@ -186,7 +165,7 @@ class ScheduleReader:
             self._troubles.append(Trouble(place, "is not a parameter of a schedule", remedy, raw))
             return None
         if component is not None and parameter is None:
-            known = [*(p.name for p in component.parameters), *MOVED_OPTIONS, "optimizer", "search"]
+            known = [*(p.name for p in component.parameters), *MOVED_OPTIONS, *OWN_PARTS, "search"]
             hint = did_you_mean(name, known)
             self._troubles.append(Trouble(place, f"is not a parameter of {component.name!r}", hint, raw))
             return None

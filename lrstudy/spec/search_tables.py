@@ -10,8 +10,15 @@ from typing import Any, Final
 from lrstudy.errors import did_you_mean
 from lrstudy.spec.function_task import FunctionTask
 from lrstudy.spec.hyperparameters import FUNCTION_OPTIONS, FUNCTION_PARAMS
-from lrstudy.spec.models import ComponentSpec, TaskSpec
-from lrstudy.spec.searched_values import SEARCHED_PARTS, TASK_KEYS, parameter_of, part_of
+from lrstudy.spec.models import TaskSpec
+from lrstudy.spec.searched_values import (
+    NO_PARTS,
+    SEARCHED_PARTS,
+    TASK_KEYS,
+    OwnParts,
+    parameter_of,
+    part_of,
+)
 from lrstudy.spec.space import Choices, Range, Space, Trouble, read_value
 
 _SAME_ROWS: Final = "it decides which rows a trial sees and is judged on, and those are the same for all"
@@ -31,8 +38,8 @@ _REASONS: Final[Mapping[str, str]] = MappingProxyType(
         "optimizer.groups": "the groups of parameters are the same for all trials of a method",
         "model": "another model is another task",
         "model.name": "another model is another task",
-        "loss": "another loss is another task",
-        "loss.name": "another loss is another task",
+        "loss": "losses are compared as methods, each with a table [methods.NAME]",
+        "loss.name": "losses are compared as methods, each with a table [methods.NAME]",
     }
 )
 _OTHER: Final = "it is the same for all trials of a study"
@@ -42,6 +49,8 @@ _REMEDIES: Final[Mapping[str, str]] = MappingProxyType(
         "optimizer.lr": "Search the rate under [schedules.NAME].",
         "optimizer": 'Write [methods.NAME], schedule = "…" and optimizer = { name = "…", … }.',
         "optimizer.name": 'Write [methods.NAME], schedule = "…" and optimizer = { name = "…", … }.',
+        "loss": 'Write [methods.NAME], schedule = "…" and loss = { name = "…", … }.',
+        "loss.name": 'Write [methods.NAME], schedule = "…" and loss = { name = "…", … }.',
     }
 )
 _LEAVE_OUT: Final = "Leave it out, or compare two studies."
@@ -61,7 +70,7 @@ class SearchReader:
     def shared(self, raw: Any) -> dict[str, Space]:
         """Return the spaces of ``[search]``."""
         found: dict[str, Space] = {}
-        for key, name, value in self._entries("search", raw, None):
+        for key, name, value in self._entries("search", raw, NO_PARTS):
             if isinstance(value, Range | Choices):
                 found[name] = value
             else:
@@ -69,14 +78,14 @@ class SearchReader:
                 self._refuse(key, "is one value: there is nothing to search", remedy, value)
         return found
 
-    def of_method(self, key: str, raw: Any, optimizer: ComponentSpec | None) -> dict[str, Any]:
+    def of_method(self, key: str, raw: Any, own_parts: OwnParts) -> dict[str, Any]:
         """Return the spaces of a method's ``search`` table, and the values that it fixes.
 
-        ``optimizer`` is the method's, None for the task's.
+        ``own_parts`` are the method's, in place of the task's.
         """
-        return {name: value for _, name, value in self._entries(f"{key}.search", raw, optimizer)}
+        return {name: value for _, name, value in self._entries(f"{key}.search", raw, own_parts)}
 
-    def _entries(self, key: str, raw: Any, optimizer: ComponentSpec | None) -> Iterator[_Entry]:
+    def _entries(self, key: str, raw: Any, own_parts: OwnParts) -> Iterator[_Entry]:
         """Yield the entries that can be used."""
         if not isinstance(raw, dict):
             example = '"optimizer.weight_decay" = { low = 1e-6, high = 1e-2, log = true }'
@@ -85,17 +94,17 @@ class SearchReader:
         names: set[str] = set()
         for given, value in _flat(raw):
             place = f"{key}.{given}"
-            name = self._name(place, given, value, optimizer)
+            name = self._name(place, given, value, own_parts)
             if name in names:
                 self._refuse(place, "is given twice", "Give it once.", value)
             elif name is not None:
                 names.add(name)
-                read = self._read(place, name, value, optimizer)
+                read = self._read(place, name, value, own_parts)
                 if read is not None:
                     yield place, name, read
 
-    def _read(self, key: str, name: str, raw: Any, optimizer: ComponentSpec | None) -> Any:
-        parameter = None if self._task is None else parameter_of(name, self._task, optimizer)
+    def _read(self, key: str, name: str, raw: Any, own_parts: OwnParts) -> Any:
+        parameter = None if self._task is None else parameter_of(name, self._task, own_parts)
         # ``tunable`` is about the parameter's own table, in which a space has no place.
         value = read_value(key, raw, None if parameter is None else replace(parameter, tunable=True))
         if isinstance(value, list):  # a list of Trouble: values and spaces are never lists
@@ -107,7 +116,7 @@ class SearchReader:
             return None
         return value
 
-    def _name(self, key: str, given: str, raw: Any, optimizer: ComponentSpec | None) -> str | None:
+    def _name(self, key: str, given: str, raw: Any, own_parts: OwnParts) -> str | None:
         """Return the name by which a value is known everywhere; None for one that cannot be searched."""
         if self._task is None:
             return given
@@ -116,7 +125,7 @@ class SearchReader:
         # The optimizer is at task.optimizer, and known as optimizer.
         place, _, option = given.removeprefix("task.").partition(".")
         if place in SEARCHED_PARTS and option and f"{place}.{option.partition('.')[0]}" not in _REASONS:
-            return self._name_of_option(key, place, option, raw, optimizer)
+            return self._name_of_option(key, place, option, raw, own_parts)
         field = given.removeprefix("task.") if place not in SEARCHED_PARTS else place
         if given.startswith("task.") and field in TASK_KEYS:
             if getattr(self._task, field) is not None:
@@ -125,7 +134,7 @@ class SearchReader:
             message = "cannot be searched: it is not in effect in the study's task"
             self._refuse(key, message, f"Give {field} a value under [task] too.", raw)
             return None
-        close = [known for known in self._known(optimizer) if known.partition(".")[2] == given]
+        close = [known for known in self._known(own_parts) if known.partition(".")[2] == given]
         if close:
             self._refuse(key, "has no place in front", f"Write {' or '.join(map(repr, close))}.", raw)
         else:
@@ -134,18 +143,16 @@ class SearchReader:
                 if place in SEARCHED_PARTS and option
                 else field.split(".")[0]
             )
-            self._refuse_field(key, full, given, raw, self._known(optimizer))
+            self._refuse_field(key, full, given, raw, self._known(own_parts))
         return None
 
-    def _name_of_option(
-        self, key: str, place: str, option: str, raw: Any, optimizer: ComponentSpec | None
-    ) -> str | None:
+    def _name_of_option(self, key: str, place: str, option: str, raw: Any, own_parts: OwnParts) -> str | None:
         assert self._task is not None
         if place == "loss" and self._metric == "val_loss":
             message = "cannot be searched: it changes what val_loss measures, which the study is judged by"
             self._refuse(key, message, "Judge by another metric, such as val_accuracy or val_r2.", raw)
             return None
-        part = part_of(place, self._task, optimizer)
+        part = part_of(place, self._task, own_parts)
         assert part is not None
         component = SEARCHED_PARTS[place].get(part.name)
         if component is None or component.parameter(option) is not None:
@@ -179,12 +186,12 @@ class SearchReader:
         else:
             self._refuse(key, "is not a value that can be searched", did_you_mean(given, known), raw)
 
-    def _known(self, optimizer: ComponentSpec | None) -> list[str]:
+    def _known(self, own_parts: OwnParts) -> list[str]:
         """Return the names of all values that can be searched, as far as the catalog knows them."""
         assert self._task is not None
         known = [f"task.{name}" for name in TASK_KEYS]
         for place, components in SEARCHED_PARTS.items():
-            part = part_of(place, self._task, optimizer)
+            part = part_of(place, self._task, own_parts)
             component = None if part is None else components.get(part.name)
             options = component.parameters if component is not None else ()
             known += [f"{place}.{option.name}" for option in options if option.name != "lr"]

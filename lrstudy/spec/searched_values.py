@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from lrstudy.catalog import Component, Parameter
 from lrstudy.catalog.task_parts import LOSSES, MODELS, OPTIMIZERS
 from lrstudy.rules.values import as_lists
-from lrstudy.spec.function_task import FunctionTask
 from lrstudy.spec.hyperparameters import FUNCTION_OPTIONS, task_params
-from lrstudy.spec.models import ComponentSpec, Study, TaskSpec
 
-AnyTask: TypeAlias = TaskSpec | FunctionTask
+if TYPE_CHECKING:  # a GPU machine that only trains may lack pydantic
+    from lrstudy.spec.function_task import FunctionTask
+    from lrstudy.spec.models import ComponentSpec, Study, TaskSpec
+
+    AnyTask: TypeAlias = TaskSpec | FunctionTask
+
+OwnParts: TypeAlias = "Mapping[str, ComponentSpec]"
+NO_PARTS: Final[OwnParts] = MappingProxyType({})
 
 # The parts of a task whose options can be searched.
 SEARCHED_PARTS: Final[Mapping[str, Mapping[str, Component]]] = MappingProxyType(
@@ -41,7 +46,7 @@ TASK_KEYS: Final[Mapping[str, Parameter]] = MappingProxyType(
 
 
 def study_of_trial(study: Study, schedule: str, params: Mapping[str, Any]) -> Study:
-    """Return the study that a trial trains: the task has its method's optimizer and length, and its values.
+    """Return the study that a trial trains: the task has its method's parts and length, and its values.
 
     The only place where a hyperparameter becomes a part of a task.
     """
@@ -49,15 +54,15 @@ def study_of_trial(study: Study, schedule: str, params: Mapping[str, Any]) -> St
     method = next((spec for spec in study.schedules if spec.name == schedule), None)
     if method is not None and method.length is not None:
         task = task.model_copy(update={study.clock: method.length})
-    if method is not None and method.optimizer is not None:
-        task = task.model_copy(update={"optimizer": method.optimizer})
+    if method is not None and method.own_parts:
+        task = task.model_copy(update=method.own_parts)
     for name, value in task_params(params).items():
         task = _with_value(task, name, as_lists(value))
     return study if task is study.task else study.model_copy(update={"task": task})
 
 
 def study_of_method(study: Study, schedule: str) -> Study:
-    """Return the study as a method trains it before its search: with its optimizer and its fixed values."""
+    """Return the study as a method trains it before its search: with its parts and its fixed values."""
     method = next((spec for spec in study.schedules if spec.name == schedule), None)
     return study if method is None else study_of_trial(study, schedule, method.fixed)
 
@@ -75,22 +80,22 @@ def _with_value(task: AnyTask, name: str, value: Any) -> AnyTask:
     return task.model_copy(update={option: value}) if place == "task" else task
 
 
-def parameter_of(name: str, task: AnyTask, optimizer: ComponentSpec | None = None) -> Parameter | None:
+def parameter_of(name: str, task: AnyTask, own_parts: OwnParts = NO_PARTS) -> Parameter | None:
     """Return the declaration of a searched value; None if only the user's own code knows it.
 
-    ``optimizer`` is the method's, None for the task's.
+    ``own_parts`` are the method's, in place of the task's.
     """
     place, _, option = name.partition(".")
     if place == "task":
         return TASK_KEYS.get(option)
-    part = part_of(place, task, optimizer)
+    part = part_of(place, task, own_parts)
     component = SEARCHED_PARTS[place].get(part.name) if part is not None else None
     return None if component is None else component.parameter(option)
 
 
-def part_of(place: str, task: AnyTask, optimizer: ComponentSpec | None) -> ComponentSpec | None:
-    """Return the part of the task that ``place`` names, the method's ``optimizer`` before the task's."""
-    if place == "optimizer" and optimizer is not None:
-        return optimizer
+def part_of(place: str, task: AnyTask, own_parts: OwnParts) -> ComponentSpec | None:
+    """Return the part of the task that ``place`` names, the method's own before the task's."""
+    if place in own_parts:
+        return own_parts[place]
     part: ComponentSpec | None = getattr(task, place, None) if place in SEARCHED_PARTS else None
     return part

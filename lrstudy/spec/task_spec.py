@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, SerializeAsAny
 
 from lrstudy.catalog.metric_kinds import metric_kind
 from lrstudy.catalog.task_parts import CLASSIFICATION_LOSSES, STREAMED
+from lrstudy.rules.diagnostics import DIAGNOSTICS
 from lrstudy.rules.metrics import CLIPPED_SHARE
 from lrstudy.spec.study_sections import Section, as_tuple
 
@@ -47,6 +48,10 @@ def _metric_names(raw: Any) -> Any:
     return as_tuple(raw)
 
 
+ValidationField = Annotated[float, Field(gt=0, lt=1)] | Literal["test"]
+"""Share of the training rows for validation; ``"test"``: none, the test rows are validated on."""
+
+
 class Loader(Section):
     """A DataLoader that reads the rows batch by batch, instead of a tensor of all of them."""
 
@@ -68,10 +73,11 @@ class TaskSpec(Section):
     loss: ComponentField = ComponentSpec(name="cross-entropy")
     optimizer: ComponentField = ComponentSpec(name="sgd", options={"lr": 0.1})
     batch_size: int = Field(ge=1)
+    drop_last: bool = False
     epochs: int = Field(ge=1)
     lengths: Lengths = ()
     evaluate_every: int | None = Field(default=None, ge=1)
-    validation: float = Field(default=0.2, gt=0, lt=1)
+    validation: ValidationField = 0.2
     test: float = Field(default=0.2, gt=0, lt=1)
     rows: int | None = Field(default=None, ge=2)
     loader: Loader | None = None
@@ -87,6 +93,7 @@ class TaskSpec(Section):
     deterministic: bool = False
     divergence: float = Field(default=1e9, gt=0)
     metrics: Annotated[tuple[str, ...], BeforeValidator(_metric_names)] = ()
+    diagnose: Annotated[tuple[Literal["gradients", "stability"], ...], BeforeValidator(as_tuple)] = ()
 
     @property
     def streamed(self) -> bool:
@@ -106,4 +113,7 @@ class TaskSpec(Section):
             if self.loss.name not in CLASSIFICATION_LOSSES:
                 table["ema_val_r2"] = {"goal": "max", "high": 1.0}
         kinds = filter(None, map(metric_kind, self.metrics))
-        return table | {kind.column: kind.declared for kind in kinds}
+        table |= {kind.column: kind.declared for kind in kinds}
+        for name in self.diagnose:
+            table |= {column: dict(about) for column, about in DIAGNOSTICS[name].items()}
+        return table

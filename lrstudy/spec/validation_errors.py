@@ -33,6 +33,24 @@ _BOUNDS = {
 }
 
 
+# Keys with values of two kinds, of which pydantic reports each: one problem says both.
+_EITHER = {
+    ("task", "validation"): (
+        'must be a share of the training rows, above 0 and below 1, or "test"',
+        'Give a share such as 0.2, or "test": the test rows are then validated on.',
+    )
+}
+
+
+# Keys of the built-in task that mean nothing where the user's own function trains.
+_BUILT_IN = {
+    "task.diagnose": (
+        "is for the built-in task, whose model and loss lrstudy has",
+        "Leave it out, or report such values as metrics: trial.report(…).",
+    )
+}
+
+
 def section_problems(section: str, model: type[BaseModel], error: ValidationError) -> Iterator[Trouble]:
     """Every error that pydantic found in one section of a study file."""
     seen: set[tuple[str, str]] = set()
@@ -50,6 +68,8 @@ def _trouble(section: str, model: type[BaseModel], detail: dict[str, Any]) -> Tr
     key = section + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
     kind, value, context = detail["type"], detail["input"], detail.get("ctx", {})
     field = str(location[0]) if location else ""
+    if (section, field) in _EITHER:
+        return Trouble(f"{section}.{field}", *_EITHER[section, field], value)
     match kind:
         case "missing" if len(location) > 1:
             remedy = f'Write {field} = {{ name = "…", … }}.'
@@ -62,6 +82,8 @@ def _trouble(section: str, model: type[BaseModel], detail: dict[str, Any]) -> Tr
             example = '"name"' if field in ("dataset", "model") else "…"
             remedy = f"Add {field} = {example} under [{section}]."
             return Trouble(key, "is missing", remedy, None)
+        case "extra_forbidden" if key in _BUILT_IN:
+            return Trouble(key, *_BUILT_IN[key], value)
         case "extra_forbidden":
             known = list(model.model_fields)
             return Trouble(key, f"is not a key of [{section}]", did_you_mean(str(location[-1]), known), value)

@@ -7,6 +7,7 @@ from lrstudy.store.location import Location, open_location, study_folder
 from lrstudy.store.lock import holder_of as writer_of
 from lrstudy.store.log_import import ImportedStudy, import_histories
 from lrstudy.store.log_options import ImportOptions
+from lrstudy.store.pooled_store import PooledStore, pool_stores
 from lrstudy.store.reader import Store, open_store
 from lrstudy.store.repair import Repair, repair
 from lrstudy.store.sql_query import query_store
@@ -25,6 +26,7 @@ __all__ = [
     "ImportOptions",
     "ImportedStudy",
     "Location",
+    "PooledStore",
     "Repair",
     "ScheduleInfo",
     "Store",
@@ -36,6 +38,7 @@ __all__ = [
     "import_histories",
     "open_location",
     "open_store",
+    "pool_stores",
     "query_store",
     "repair",
     "study_folder",

@@ -6,8 +6,9 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from lrstudy.rules.extension import NUMBERS
+from lrstudy.rules.extension import NUMBERS, extend_commands
 from lrstudy.rules.identity import deciding_part
+from lrstudy.store.location import Location
 from lrstudy.store.study_info import StudyInfo
 
 # Further changes are counted, not listed.
@@ -74,6 +75,32 @@ def listed_changes(changes: list[str]) -> str:
     return "; ".join([*changes[:MOST], *([f"and {more} more keys"] if more > 0 else [])])
 
 
+def difference_text(
+    folder: Location, before: StudyInfo, study: StudyInfo, study_file: str
+) -> tuple[str, str]:
+    """Return how the study of a store and the one to be written there differ, and the remedy."""
+    if before.imported or study.imported:
+        message = (
+            f"belongs to the study {before.name!r}, which was made of other histories than {study.name!r}"
+        )
+        return message, "Choose another --out or --name, or delete the folder"
+    changes = changes_between(before, study)
+    keys = f"{len(changes)} {'key differs' if len(changes) == 1 else 'keys differ'} (there → now)"
+    what = f"{keys}: {listed_changes(changes)}"
+    if not changes:
+        by = before.versions.get("lrstudy", "another version")
+        what = f"no key differs, but lrstudy {by} wrote it and counted other keys"
+    message = f"belongs to the study {before.name!r} as it was; {what}"
+    if parts := extension_between(before, study, study_file):
+        command = extend_commands(str(folder), parts)
+        return message, f"To add what is missing to this run, whose trials stay as they are: {command}"
+    remedy = (
+        "Trials of two versions are never mixed. To run the changed study too, choose another --out or "
+        f"another name; to continue the run as it began, undo the change or: lrstudy resume {folder}"
+    )
+    return message, remedy
+
+
 def _as_in_a_file(study: StudyInfo) -> dict[str, Any]:
     """The deciding part of a study, each schedule's fixed values and spaces in one table again."""
     tested = any(schedule.range_tests for schedule in study.schedules)
@@ -84,7 +111,7 @@ def _as_in_a_file(study: StudyInfo) -> dict[str, Any]:
             "kind": schedule.kind,
             **schedule.fixed,
             **schedule.space,
-            **({} if schedule.optimizer is None else {"optimizer": schedule.optimizer}),
+            **schedule.own_parts,
         }
         for schedule in study.schedules
     }

@@ -47,6 +47,8 @@ def _problems(place: Location, table: str, study: StudyInfo, found: Any) -> Iter
         return
     old = is_version_1(table, found, schema.SCHEMA_VERSION_KEY)
     for field in VERSION_1[table] if old else study.schema(table):
+        if field.name not in found.names and field.name in schema.LATER_COLUMNS:
+            continue
         if field.name not in found.names:
             yield Problem(str(place), field.name, "this column is missing", DAMAGED_REMEDY)
         elif not _same_kind(found.field(field.name).type, field.type):

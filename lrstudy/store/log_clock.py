@@ -32,7 +32,8 @@ def clock_of_runs(study: str, runs: Sequence[RecordedRun], wanted: str | None) -
     whole = "epochs" in known and all(abs(end - round(end)) < _ROUNDING for end, _, _ in ends["epochs"] or ())
     if wanted is not None and wanted not in known:
         remedy = f"Choose a clock that all have: {', '.join(known) or 'there is none'}"
-        message = "is not known at every evaluation of every run"
+        run = next(run for run in runs if run.times(wanted) is None)
+        message = f"does not rise from one evaluation to the next in {run.where}, or is not known at each"
         raise InputError(Problem(study, "--clock", message, remedy, wanted))
     if not known:
         remedy = "Give every file the same clock: a column of epochs, steps, samples, tokens or seconds"

@@ -122,7 +122,8 @@ def _made(folder: Location, plan: StudyPlan, unused: Sequence[str], notes: Seque
         RunCounts(name, tuple(key["seed"] for key, _ in plan.runs if key["schedule"] == name), tuple(lengths))
         for name, lengths in counts.items()
     )
-    return ImportedStudy(folder, plan.study, runs, unused, notes, plan.why_metric)
+    said = [*notes, short] if (short := plan.cut_short()) else notes
+    return ImportedStudy(folder, plan.study, runs, unused, said, plan.why_metric)
 
 
 def _refuse_repeated(files: Sequence[str | PathLike[str]]) -> None:

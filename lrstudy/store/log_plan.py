@@ -25,6 +25,8 @@ from lrstudy.store.study_info import StudyInfo
 _REFERENCES: Final = ("baseline", "fixed", "constant")
 _KIND: Final = "recorded"
 _OWN_KEYS: Final = frozenset((*CLOCKS, "metrics"))
+_SHOWN: Final = 3
+_ROUNDING: Final = 1e-6
 # Evaluations that are written at once: whole chunks of a store, and few enough to hold beside the logs.
 _BATCH: Final = 262_144
 
@@ -42,6 +44,25 @@ class StudyPlan:
     def evaluations(self) -> int:
         """The number of evaluations of all runs."""
         return sum(len(run) for _, run in self.runs)
+
+    def cut_short(self) -> str:
+        """Say how many runs end before the length at which all are compared; nothing if none does."""
+        length = self.study.length * (1 - _ROUNDING)
+        short = []
+        for key, run in self.runs:
+            times = None if run.diverged else run.times(self.clock.length_clock)
+            if times is not None and times[-1] < length:
+                short.append(key["trial_id"])
+        if not short:
+            return ""
+        shown = ", ".join(short[:_SHOWN]) + (
+            f" and {len(short) - _SHOWN} more" if len(short) > _SHOWN else ""
+        )
+        which = f"{len(short)} of {len(self.runs)} runs end" if len(short) > 1 else "1 run ends"
+        return (
+            f"{which} before {self.study.length:,} {self.study.clock} ({shown}): without a hit they count as "
+            "misses, and a verdict that needs these is inconclusive"
+        )
 
     def trials(self, skipped: Iterable[str] = ()) -> Any:
         """Return the table of trials without those of these ids."""

@@ -23,6 +23,7 @@ from lrstudy.store.tally import COLUMNS, EvaluationTally, count_evaluations
 _OF_ONE_RUN: Final = (
     *("train_seconds", "estimate_seconds", "eval_seconds"),
     *("started_at", "ended_at", "node", "device", "attempt", "error"),
+    *("cpus", "slot_seconds", "energy_kwh", "energy_source"),
 )
 _KEYS: Final = {"trials": ("trial_id",), "evaluations": COLUMNS}
 ASIDE: Final = ".damaged"

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from lrstudy.records import TrialRecord
 from lrstudy.rules.objective import Objective
+from lrstudy.rules.prices import Prices
 from lrstudy.rules.run_progress import ScheduleProgress, progress_of
+from lrstudy.rules.spending import Spending, seconds_held, spending_of
 from lrstudy.store.lock import WriterWatch
+from lrstudy.store.open_attempts import read_open_attempts
 from lrstudy.store.reader import Store
 from lrstudy.store.superseded import superseded_trials
+from lrstudy.store.underway import NOTHING, Underway, read_underway
 
 # The pace is that of the latest trials: a run may have been idle for hours before them.
 _LATEST: Final = 20
@@ -17,7 +24,11 @@ _LATEST: Final = 20
 
 @dataclass(frozen=True, slots=True)
 class RunStatus:
-    """A run at one moment; ``writer`` is the process that trains it, None if there is none."""
+    """A run at one moment; ``writer`` is the process that trains it, None if there is none.
+
+    ``underway`` are the trials that it trains now. ``spending`` is its cost so far, None without prices, and
+    ``energy_kwh`` the energy of its trials.
+    """
 
     study: str
     metric: str
@@ -26,6 +37,9 @@ class RunStatus:
     writer: str | None
     seconds_per_trial: float | None
     clock: str = "epochs"
+    spending: Spending | None = None
+    energy_kwh: float | None = None
+    underway: Underway = NOTHING
 
     @property
     def done(self) -> int:
@@ -42,7 +56,7 @@ class RunStatus:
         """Seconds at the pace of the latest trials; None without a writer or with too few ended trials."""
         if not self.running or self.seconds_per_trial is None:
             return None
-        return self.seconds_per_trial * (self.planned - self.done)
+        return self.seconds_per_trial * max(0.0, self.planned - self.done - self.underway.worth)
 
     @property
     def complete(self) -> bool:
@@ -62,8 +76,11 @@ class RunStatus:
             "objective": self.objective.label,
             "done": self.done,
             "planned": self.planned,
+            **({"underway": asdict(self.underway)} if self.underway.trials else {}),
             "writer": self.writer,
             "seconds_left": self.seconds_left,
+            **({} if self.spending is None else {"cost": self.spending.to_json()}),
+            **({} if self.energy_kwh is None else {"energy_kwh": self.energy_kwh}),
             "schedules": [self._row(row) for row in self.schedules],
         }
 
@@ -100,4 +117,22 @@ def status_of(store: Store, writer: str | None) -> RunStatus:
         writer=writer,
         seconds_per_trial=pace,
         clock=study.clock,
+        spending=spending_so_far(store),
+        energy_kwh=math.fsum(energies) if (energies := _energies(records)) else None,
+        underway=NOTHING if writer is None else read_underway(store.location),
     )
+
+
+def spending_so_far(store: Store) -> Spending | None:
+    """Return the cost of a run so far, of all attempts at its trials; None if it names no prices."""
+    prices = Prices.of(store.study.spec)
+    if prices is None:
+        return None
+    records = store.trial_records()
+    attempts = read_open_attempts(store.location, {record.trial_id for record in records})
+    held = [(record, seconds_held(record, shared=store.study.lanes > 0)) for record in records]
+    return spending_of(prices, [*held, *((one, one.seconds) for one in attempts)])
+
+
+def _energies(records: Iterable[TrialRecord]) -> list[float]:
+    return [record.energy_kwh for record in records if record.energy_kwh is not None]

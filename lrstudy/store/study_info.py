@@ -26,8 +26,8 @@ STUDY_FILE: Final = "study.json"
 class ScheduleInfo:
     """A schedule of a study: its kind, its fixed parameters, and for each searched one its space.
 
-    A name with a dot is a value of the task: ``optimizer.weight_decay``. ``optimizer`` is that of a method,
-    with its options; None: the task's.
+    A name with a dot is a value of the task: ``optimizer.weight_decay``. ``optimizer`` and ``loss`` are those
+    of a method, with their options; None: the task's.
 
     A space is as in a study file: ``{"low": …, "high": …, "log": …}``, a list of choices, or
     ``"range-test"``: then the schedule's trial of that phase holds the range. ``length`` is that of its
@@ -41,6 +41,13 @@ class ScheduleInfo:
     optimizer: Mapping[str, Any] | None = None
     length: int | None = None
     of: str = ""
+    loss: Mapping[str, Any] | None = None
+
+    @property
+    def own_parts(self) -> dict[str, Mapping[str, Any]]:
+        """The parts that its trials train with in place of the task's, by key."""
+        parts = {"optimizer": self.optimizer, "loss": self.loss}
+        return {key: part for key, part in parts.items() if part is not None}
 
     @property
     def range_tests(self) -> int:
@@ -62,7 +69,8 @@ class StudyInfo:
     at a study that is run until it is decided, or that was extended (``rules.looks``). ``history`` has an
     entry for each extension (``store.extended_info``). ``judged`` names the ``metric`` that the study is
     judged by, if that is no longer the one that it was tuned for. ``stopped`` has an entry for each schedule
-    that was stopped by hand (``store.stopped_schedules``).
+    that was stopped by hand (``store.stopped_schedules``). ``layers`` are the names of the model's layers, as
+    ``largest_gradient_layer`` counts them, where the study measures it.
     """
 
     name: str
@@ -81,6 +89,7 @@ class StudyInfo:
     history: list[dict[str, Any]] = field(default_factory=list)
     judged: dict[str, Any] = field(default_factory=dict)
     stopped: dict[str, dict[str, Any]] = field(default_factory=dict)
+    layers: list[str] = field(default_factory=list)
 
     @property
     def spec_hashes(self) -> tuple[str, ...]:
@@ -259,7 +268,7 @@ def newer_version(where: str, version: int) -> Problem:
 
 def _schedule(name: str, entry: Mapping[str, Any]) -> ScheduleInfo:
     if isinstance(entry.get("fixed"), dict) and isinstance(entry.get("space"), dict):
-        rest = (entry.get("optimizer"), entry.get("length"), entry.get("of", ""))
+        rest = (entry.get("optimizer"), entry.get("length"), entry.get("of", ""), entry.get("loss"))
         return ScheduleInfo(name, entry["kind"], entry["fixed"], entry["space"], *rest)
     values = {key: value for key, value in entry.items() if key != "kind"}
     space = {key: value for key, value in values.items() if _is_space(value)}

@@ -50,7 +50,23 @@ def decode(content: bytes, table: str, wanted: Any) -> Any:
     if is_version_1(table, file.schema_arrow, schema.SCHEMA_VERSION_KEY):
         rows = converted(table, file.read(source_columns(table, wanted)), wanted)
     else:
-        rows = file.read(wanted.names).cast(wanted)
+        rows = _with_later(file.read(_present(file.schema_arrow, wanted)), wanted).cast(wanted)
     if not is_sealed(content):
         schema.check_values(rows)
     return rows
+
+
+def _present(found: Any, wanted: Any) -> list[str]:
+    """Return the columns to read: all that are wanted, less later ones that the file lacks."""
+    return [name for name in wanted.names if name in found.names or name not in schema.LATER_COLUMNS]
+
+
+def _with_later(rows: Any, wanted: Any) -> Any:
+    """Return rows with null in the later columns that the file lacks."""
+    if rows.column_names == wanted.names:
+        return rows
+    columns = [
+        rows[field.name] if field.name in rows.column_names else pa.nulls(rows.num_rows, field.type)
+        for field in wanted
+    ]
+    return pa.table(columns, names=wanted.names)

@@ -31,6 +31,9 @@ FOLDERS: Final[Mapping[str, tuple[str, ...]]] = {
 # Other names that a table may be called by: that of schema version 1.
 ALIASES: Final[Mapping[str, str]] = {"epochs": "evaluations"}
 
+# Columns that files of this schema version may lack: an earlier lrstudy wrote those, and all values are null.
+LATER_COLUMNS: Final = frozenset({"cpus", "slot_seconds", "energy_kwh", "energy_source"})
+
 # What each file says of the study that it belongs to, so that files of two studies cannot pass as one.
 STUDY_KEY: Final = b"lrstudy.study"
 SPEC_HASH_KEY: Final = b"lrstudy.spec_hash"

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from lrstudy.errors import InputError, Problem, did_you_mean
 from lrstudy.records import EvaluationRecord, Status, TrialRecord
+from lrstudy.rules.diagnostics import COLUMNS, cause
 from lrstudy.store.reader import Store
 from lrstudy.store.table_schema import evaluation_records
 
@@ -24,7 +25,8 @@ class Divergence:
     """The end of a training that diverged: its reason, and what was measured at the last evaluation.
 
     ``losses`` are the training losses of the last evaluations. ``norms`` are the declared metrics that are
-    named after the gradient, and the quantities that set the rate of the Lipschitz rule.
+    named after the gradient, and the quantities that set the rate of the Lipschitz rule. ``cause`` is a
+    sentence on what was measured before the last steps (``task.diagnose``); empty if nothing was.
     """
 
     reason: str
@@ -34,15 +36,20 @@ class Divergence:
     lr_max: float | None
     losses: tuple[float | None, ...]
     norms: dict[str, float]
+    cause: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class TrialHistory:
-    """A trial that has ended. ``log`` are the last lines of the run's log that name it."""
+    """A trial that has ended. ``log`` are the last lines of the run's log that name it.
+
+    ``layers`` are the names of the model's layers, where the study measures their gradients.
+    """
 
     record: TrialRecord
     rows: tuple[EvaluationRecord, ...]
     log: tuple[str, ...]
+    layers: tuple[str, ...] = ()
 
     @property
     def divergence(self) -> Divergence | None:
@@ -54,7 +61,8 @@ class TrialHistory:
         if last is None:
             return Divergence(reason, self.record.steps_run, self.record.epochs_run, None, None, (), {})
         losses = tuple(row.train_loss for row in self.rows[-_LAST:])
-        return Divergence(reason, last.step, last.epoch, last.lr, last.lr_max, losses, _norms(last))
+        why, norms = cause(last.metrics, self.layers), _norms(last)
+        return Divergence(reason, last.step, last.epoch, last.lr, last.lr_max, losses, norms, why)
 
     def to_json(self) -> dict[str, Any]:
         """Return everything as plain data; a value that is not finite is a word, as it was measured."""
@@ -81,7 +89,8 @@ def read_trial(store: Store, trial_id: str) -> TrialHistory:
         own = part.filter(pc.equal(part["trial_id"], trial_id))
         rows += [row for _, row in evaluation_records(own)]
     rows.sort(key=lambda row: row.evaluation)
-    return TrialHistory(records[trial_id], tuple(rows), _log_lines(store, trial_id))
+    log = _log_lines(store, trial_id)
+    return TrialHistory(records[trial_id], tuple(rows), log, tuple(store.study.layers))
 
 
 def _log_lines(store: Store, trial_id: str) -> tuple[str, ...]:
@@ -94,7 +103,8 @@ def _log_lines(store: Store, trial_id: str) -> tuple[str, ...]:
 
 
 def _norms(row: EvaluationRecord) -> dict[str, float]:
-    values = {name: value for name, value in row.metrics.items() if "grad" in name.lower()}
+    named = (name for name in row.metrics if "grad" in name.lower() and name not in COLUMNS)
+    values = {name: row.metrics[name] for name in named}
     values |= {name: row.value(name) for name in ("weight_norm", "lipschitz_constant", "kz")}
     return {name: value for name, value in values.items() if value is not None}
 

@@ -13,14 +13,15 @@ import pyarrow.compute as pc
 
 from lrstudy.errors import Problem, StoreError
 from lrstudy.records import EvaluationRecord, TrialRecord
-from lrstudy.rules.extension import Extended, extend_commands
+from lrstudy.rules.extension import Extended
 from lrstudy.rules.looks import Look
-from lrstudy.store.changes import changes_between, extension_between, listed_changes
+from lrstudy.store.changes import difference_text
 from lrstudy.store.chunks import CHUNK_ROWS, ChunkWriter, keep_rows
 from lrstudy.store.extended_info import extended_info
 from lrstudy.store.leftovers import clear_leftovers
 from lrstudy.store.location import Location, open_location
 from lrstudy.store.lock import WriterLock, lock_folder
+from lrstudy.store.open_attempts import OpenAttempts, read_open_attempts, write_open_attempts
 from lrstudy.store.reader import Store, open_store
 from lrstudy.store.study_info import STUDY_FILE, StudyInfo
 from lrstudy.store.table_schema import (
@@ -241,6 +242,7 @@ class StoreWriter:
 
     def _forget(self, store: Store, trial_ids: frozenset[str]) -> None:
         """Drop the rows of trials; their evaluations then belong to no trial and go with the orphans."""
+        self._keep_cost(store, trial_ids)
         gone = pa.array(sorted(trial_ids), pa.string())
         for name in store.files("trials"):
             kept = pc.invert(
@@ -248,6 +250,12 @@ class StoreWriter:
             )
             if not pc.all(kept).as_py():
                 keep_rows(self.location / name, kept)
+
+    def _keep_cost(self, store: Store, trial_ids: frozenset[str]) -> None:
+        """Keep what the trials have used whose rows are about to be dropped; the next rows include it."""
+        gone = [OpenAttempts.of(one) for one in store.trial_records() if one.trial_id in trial_ids]
+        others = (one for one in read_open_attempts(self.location) if one.trial_id not in trial_ids)
+        write_open_attempts(self.location, [*others, *gone])
 
 
 def _covered(rows: Any, ended: Any, limits: Mapping[str, int]) -> Any:
@@ -276,28 +284,4 @@ def _refuse_other_study(
     wanted = study.spec_hash if extended is None else extended.spec_hash
     if (before.name, before.spec_hash) == (study.name, wanted):
         return before
-    raise StoreError(Problem(str(folder), "", *_difference(folder, before, study, study_file)))
-
-
-def _difference(folder: Location, before: StudyInfo, study: StudyInfo, study_file: str) -> tuple[str, str]:
-    """A message on how the study of a store and the one to be written there differ, and the remedy."""
-    if before.imported or study.imported:
-        message = (
-            f"belongs to the study {before.name!r}, which was made of other histories than {study.name!r}"
-        )
-        return message, "Choose another --out or --name, or delete the folder"
-    changes = changes_between(before, study)
-    keys = f"{len(changes)} {'key differs' if len(changes) == 1 else 'keys differ'} (there → now)"
-    what = f"{keys}: {listed_changes(changes)}"
-    if not changes:
-        by = before.versions.get("lrstudy", "another version")
-        what = f"no key differs, but lrstudy {by} wrote it and counted other keys"
-    message = f"belongs to the study {before.name!r} as it was; {what}"
-    if parts := extension_between(before, study, study_file):
-        command = extend_commands(str(folder), parts)
-        return message, f"To add what is missing to this run, whose trials stay as they are: {command}"
-    remedy = (
-        "Trials of two versions are never mixed. To run the changed study too, choose another --out or "
-        f"another name; to continue the run as it began, undo the change or: lrstudy resume {folder}"
-    )
-    return message, remedy
+    raise StoreError(Problem(str(folder), "", *difference_text(folder, before, study, study_file)))

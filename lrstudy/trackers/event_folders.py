@@ -68,6 +68,7 @@ def _read_run(folder: Path, files: Sequence[Path]) -> EventRun:
     read = [(_read_event_file(file), file) for file in files]
     for content, file in sorted(read, key=lambda one: (one[0].started or 0.0, one[1])):
         _purge(run, content, file)
+        _without_pause(run, content)
         for tag, points in content.points.items():
             parts = [run.points[tag], points] if tag in run.points else [points]
             run.points[tag] = Points.joined(parts)
@@ -102,9 +103,11 @@ def _purge(run: EventRun, content: EventFile, file: Path) -> None:
     """Drop points that a later part of the training measured again, in another file or after a restart.
 
     TensorBoard does so where the training says that it starts; a file that begins before the last step of the
-    one before is the same case.
+    one before is the same case. Tags that the file does not have are dropped from the same step on, if their
+    steps count what those of the others do.
     """
-    dropped = 0
+    dropped, again = 0, _begun_again(run, content)
+    last = max((int(run.points[tag].steps.max()) for tag in again), default=-1)
     for place, step in content.starts:
         for tag, points in content.points.items():
             keep = (points.places > place) | (points.steps < step)
@@ -112,9 +115,10 @@ def _purge(run: EventRun, content: EventFile, file: Path) -> None:
             content.points[tag] = points.pick(keep)
     for tag, points in run.points.items():
         firsts = [step for _, step in content.starts[:1]]
-        again = content.points[tag].steps if tag in content.points else points.steps[:0]
-        if len(again) and len(points.steps) and again.min() < points.steps.max():
-            firsts.append(int(again.min()))
+        if tag in again:
+            firsts.append(again[tag])
+        elif tag not in content.points and len(points.steps) and points.steps.max() <= last:
+            firsts.append(min(again.values()))
         if firsts:
             keep = points.steps < min(firsts)
             dropped += int((~keep).sum())
@@ -123,6 +127,30 @@ def _purge(run: EventRun, content: EventFile, file: Path) -> None:
         run.notes.append(
             f"{printable(file)}: training continued from an earlier step: {dropped} points replaced"
         )
+
+
+def _begun_again(run: EventRun, content: EventFile) -> dict[str, int]:
+    """Return the first step of each tag that a later file measures from before its last step."""
+    return {
+        tag: int(points.steps.min())
+        for tag, points in content.points.items()
+        if tag in run.points
+        and len(points.steps)
+        and len(run.points[tag].steps)
+        and points.steps.min() < run.points[tag].steps.max()
+    }
+
+
+def _without_pause(run: EventRun, content: EventFile) -> None:
+    """Move the times of a later file to the end of those before: the training did not run in between."""
+    before = [float(points.times.max()) for points in run.points.values() if len(points.times)]
+    now = [float(points.times.min()) for points in content.points.values() if len(points.times)]
+    if not before or not now or content.started is None or content.started > min(now):
+        return
+    if (pause := content.started - max(before)) > 0:
+        content.points = {
+            tag: points._replace(times=points.times - pause) for tag, points in content.points.items()
+        }
 
 
 def _last_of_each_step(points: Points) -> Points:

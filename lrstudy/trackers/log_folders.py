@@ -17,17 +17,24 @@ from lrstudy.trackers.run_tables import chosen
 _TABLES: Final = (".csv", ".tsv", ".parquet", ".pq", ".jsonl", ".ndjson")
 _PERHAPS: Final = (".json", ".log", ".txt")
 _HIDDEN: Final = (".", "__")
+_OF_RAY: Final = ("progress.csv", "result.json")
 _TRAINER: Final = "trainer_state.json"
 _CHECKPOINT: Final = "checkpoint-"
 _SHOWN: Final = 3
 
 
 def log_files(folder: Path) -> list[Path]:
-    """Return the files below a folder that may be logs; of a Trainer's checkpoints the last one's state."""
+    """Return the files below a folder that may be logs; of those that repeat each other one.
+
+    Of a Trainer's checkpoints the last one's state; of a trial of Ray ``progress.csv``, which ``result.json``
+    repeats.
+    """
     files = []
     for inside, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith(_HIDDEN))
         files += [Path(inside) / name for name in names if _ending(name) in (*_TABLES, *_PERHAPS)]
+        if set(_OF_RAY) <= set(names):
+            files.remove(Path(inside) / _OF_RAY[1])
     return sorted(_last_states([file for file in files if file.is_file()]))
 
 

@@ -60,13 +60,16 @@ class Stopped:
 class TrialMessage:
     """The evaluations of one trial since its last message, and the event that followed them, if any.
 
-    ``notes`` are for the run's log.
+    ``notes`` are for the run's log. ``energy_kwh`` is the energy since the last message that had one, None if
+    none is measured, and ``energy_source`` how it is known.
     """
 
     trial_id: str
     rows: tuple[EvaluationRecord, ...] = ()
     event: Rung | Ended | Stopped | None = None
     notes: tuple[str, ...] = ()
+    energy_kwh: float | None = None
+    energy_source: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +78,12 @@ class WorkerReport:
 
     A report without messages says that the worker has loaded the study and that its first epoch begins.
     ``sees_stop`` is True if the worker can see a request to stop, which is a file in the driver's store.
+    ``device`` is the name of the device that it trains on; empty until it is known.
     """
 
     messages: tuple[TrialMessage, ...] = ()
     sees_stop: bool = True
+    device: str = ""
 
     def to_result(self) -> dict[str, Any]:
         """Return the result that Tune carries to the driver."""

@@ -12,13 +12,14 @@ from ray.exceptions import NodeDiedError, OutOfMemoryError, RayTaskError, Worker
 from lrstudy.engine.function.start_function import train_code
 from lrstudy.errors import ClusterError, ContractError, InputError, Problem, StoreError
 from lrstudy.records import Status
+from lrstudy.rules.fingerprints import models_agree
 from lrstudy.rules.source_digest import source_digest
 from lrstudy.rules.user_modules import load
 from lrstudy.safe_text import describe
 from lrstudy.spec import Study
 from lrstudy.store import Location, StudyInfo, open_store
 from lrstudy.tasks import TaskData
-from lrstudy.tasks.fingerprint import data_fingerprint, model_fingerprint, models_agree
+from lrstudy.tasks.fingerprint import data_fingerprint, model_fingerprint
 from lrstudy.tuning.worker.checkpoints import FOLDER
 
 # The times that a model is built in a worker before the study is refused, where the worker is killed.

@@ -21,11 +21,13 @@ from lrstudy.spec import Study
 from lrstudy.store import Location, Store, StoreWriter, StudyInfo, open_location, open_store, study_folder
 from lrstudy.tuning.background_import import import_in_background
 from lrstudy.tuning.cluster.session import check_cluster, check_local, ray_session
+from lrstudy.tuning.spent_limit import spent_problem
 from lrstudy.tuning.stop_request import withdraw_stop
 from lrstudy.tuning.study_check import check_study, collect, users_code
 
 if TYPE_CHECKING:
     from lrstudy.tasks import TaskData
+    from lrstudy.tuning.cost_estimate import CostEstimate
     from lrstudy.tuning.driver.runner import StudyRun
 
 # Modules that a study needs and Ray does not; none of them imports Ray.
@@ -37,12 +39,14 @@ class Prepared:
     """A study that can start: its data, its store, and the trials that the store already holds.
 
     ``lanes_note`` and ``data_note`` are messages for the user who starts it; empty if there are none.
+    ``warnings`` are those of the checks.
     """
 
     run: StudyRun
     location: Location
     lanes_note: str
     data_note: str
+    warnings: tuple[Problem, ...]
     _data: TaskData | None
     _address: str | None
     _session: str | None
@@ -100,10 +104,13 @@ def prepare(
         session = stack.enter_context(ray_session(None, study.resources)) if ahead else None
 
         from lrstudy.engine.lanes import choose_lanes
+        from lrstudy.engine.training_diagnosis import layer_names
         from lrstudy.tuning.cluster.provenance import study_info
+        from lrstudy.tuning.cost_estimate import gpu_problems, limit_problem
         from lrstudy.tuning.driver.runner import StudyRun
         from lrstudy.tuning.driver.trackers import check_tracking
         from lrstudy.tuning.same_task import check_continues, fingerprints
+        from lrstudy.tuning.worker.energy import check_energy
 
         folders = make_importable(search_path)
         checked = check_study(study, imported, data_root)
@@ -113,6 +120,10 @@ def prepare(
         digests = None if problems or lacks_data else fingerprints(study, data)
         info = study_info(study, digests)
         problems += check_tracking(study, place)
+        collect(problems, lambda: check_energy(study))
+        problems += gpu_problems(study) if address is None else ()
+        if begins and not problems and not lacks_data:
+            problems += filter(None, [limit_problem(_cost(study, data))])
         if problems or lacks_data:
             collect(problems, lambda: StoreWriter.check(place, info, extended, study_file))
             raise InputError(problems)
@@ -122,6 +133,8 @@ def prepare(
             check_continues(study, place, info, forget)
             if extended is not None:
                 _check_lanes(study, place, data)
+        if study.function is None and data is not None and "gradients" in study.built_in.diagnose:
+            info = replace(info, layers=layer_names(study.built_in, data))
         if begins:  # else the store's choice holds: lanes and plain trials are never mixed
             choice = choose_lanes(study, data)
             info = replace(info, lanes=choice.lanes, lanes_reason=choice.reason)
@@ -133,8 +146,21 @@ def prepare(
         store = open_store(place)
         run = StudyRun(study, writer, store.trial_records(), _evaluations(study, store))
         run.clean_up(place)  # a kill may have come after the last row and before this
+        if not run.done and (spent := spent_problem(str(place), run.spending)) is not None:
+            raise InputError(spent)
         note = _lanes_note(study, writer.study, begins=begins)
-        yield Prepared(run, place, note, _data_note(study, data), data, address, session, folders)
+        told = (note, _data_note(study, data), checked.warnings)
+        yield Prepared(run, place, *told, data, address, session, folders)
+
+
+def _cost(study: Study, data: TaskData | None) -> CostEstimate | None:
+    """Return the estimated cost of a study that has a limit; None for any other, which is not timed."""
+    from lrstudy.tuning.cost_estimate import estimate_cost
+    from lrstudy.tuning.time_estimate import estimate_function, estimate_seconds
+
+    if study.cost.limit is None:
+        return None
+    return estimate_cost(study, estimate_function(study) if data is None else estimate_seconds(study, data))
 
 
 def _check_lanes(study: Study, place: Location, data: TaskData | None) -> None:

@@ -8,18 +8,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from lrstudy.catalog.task_parts import TORCHVISION
 from lrstudy.errors import InputError, MissingDataError, Problem
 from lrstudy.rules.child_import import ChildImport
 from lrstudy.rules.user_modules import UserCode
 from lrstudy.spec import ComponentSpec, Study
+from lrstudy.spec.space import Choices, Range
 
 if TYPE_CHECKING:
     from lrstudy.tasks import TaskData
 
 _T = TypeVar("_T")
+
+_BATCH_SIZE: Final = "task.batch_size"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,8 @@ def users_code(study: Study) -> Iterator[UserCode]:
             yield UserCode(schedule.kind, where, "kind")
         if schedule.optimizer is not None:
             yield from _optimizers(schedule.optimizer, where)
+        if schedule.loss is not None and _is_users(schedule.loss.name):
+            yield UserCode(schedule.loss.name, where, "loss")
 
 
 def _optimizers(spec: ComponentSpec, where: str) -> Iterator[UserCode]:
@@ -89,8 +94,10 @@ def check_study(study: Study, imported: ChildImport, data_root: Path | None = No
     ``imported`` is the first import of ``users_code``; if that ended its process, nothing else is checked.
     """
     from lrstudy.engine.function.function_check import check_function
+    from lrstudy.engine.training_diagnosis import check_diagnosis
     from lrstudy.schedules.schedule_check import check_schedules
     from lrstudy.tasks import check_task, load_data
+    from lrstudy.tasks.task_check import batch_warnings
 
     if fatal := imported.problems():
         return Checked(None, tuple(fatal), ())
@@ -109,9 +116,28 @@ def check_study(study: Study, imported: ChildImport, data_root: Path | None = No
         missing = error.problems if isinstance(error, MissingDataError) else ()
     if data is not None:
         collect(problems, lambda: check_task(study.built_in, data, study.target.metric))
+        if study.built_in.diagnose and not problems:
+            collect(problems, lambda: check_diagnosis(study.built_in, data))
     schedules = check_schedules(study, data, sound=not problems)
-    warnings = (*schedules.warnings, *_split_warnings(study, data))
-    return Checked(data, (*problems, *schedules.problems), warnings, missing)
+    warnings = [*schedules.warnings, *_split_warnings(study, data)]
+    if data is not None and not problems:
+        warnings += batch_warnings(study.built_in, data, _batch_sizes(study, data.rows("train")))
+    return Checked(data, (*problems, *schedules.problems), tuple(warnings), missing)
+
+
+def _batch_sizes(study: Study, rows: int) -> set[int]:
+    """Return the batch sizes that trials may have; those of a range are counted up to ``rows``."""
+    sizes: set[int] = set()
+    for schedule in study.schedules:
+        space = schedule.space.get(_BATCH_SIZE)
+        if isinstance(space, Range) and not space.names:
+            low, high = space.ends({})
+            sizes |= {int(low), *range(int(low), min(int(high), rows) + 1)}
+        elif isinstance(space, Choices):
+            sizes |= set(space.values)
+        else:
+            sizes.add(schedule.fixed.get(_BATCH_SIZE, study.built_in.batch_size))
+    return sizes
 
 
 def why_one_split(study: Study, data: TaskData | None) -> str:

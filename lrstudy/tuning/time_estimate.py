@@ -24,6 +24,9 @@ _START_SECONDS = 5.0
 _TRIAL_SECONDS = 0.15
 _MEASURE_SECONDS = 1.0
 
+# The training steps that take as long as a measurement of task.diagnose.
+_DIAGNOSIS_STEPS = {"gradients": 2, "stability": 50}
+
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
@@ -31,7 +34,7 @@ class Estimate:
 
     ``trial_seconds`` is the time for which one trial occupies its CPUs and GPUs, ``data`` describes the data
     set. ``lanes`` is the number of lanes of the study and its reason; ``advice`` recommends another number if
-    a measurement on this machine does.
+    a measurement on this machine does. ``recorded``: the trials of an earlier run were timed, not steps here.
     """
 
     seconds: float | None
@@ -41,13 +44,14 @@ class Estimate:
     data: str = ""
     lanes: LaneChoice | None = None
     advice: str = ""
+    recorded: bool = False
 
 
 def estimate_seconds(study: Study, data: TaskData, run: Store | None = None) -> Estimate:
     """Estimate from the trials of an earlier run of the same task, or from a second of training here."""
     steps = Pipeline(data, study.built_in, torch.device("cpu")).steps_per_epoch
     each, basis = (None, "") if run is None else _recorded(study, run)
-    choice, advice = choose_lanes(study, data), ""
+    choice, advice, recorded = choose_lanes(study, data), "", each is not None
     if each is None:
         alone, lanes = _time_steps(study, data), choice.lanes
         step_seconds = seconds_per_step(study, data, lanes) if lanes else alone
@@ -61,7 +65,7 @@ def estimate_seconds(study: Study, data: TaskData, run: Store | None = None) -> 
     at_once = trials_at_once(study)
     seconds = _START_SECONDS + study.trials_of_whole_length * each / at_once
     done = f"{basis}, {at_once} at once"
-    return Estimate(seconds, done, steps, each, data.description, choice, advice)
+    return Estimate(seconds, done, steps, each, data.description, choice, advice, recorded)
 
 
 def estimate_function(study: Study, run: Store | None = None) -> Estimate:
@@ -73,7 +77,7 @@ def estimate_function(study: Study, run: Store | None = None) -> Estimate:
     at_once = trials_at_once(study)
     seconds = _START_SECONDS + study.trials_of_whole_length * each / at_once
     basis = f"{basis}, {at_once} at once"
-    return Estimate(seconds, basis, trial_seconds=each, lanes=choose_lanes(study, None))
+    return Estimate(seconds, basis, trial_seconds=each, lanes=choose_lanes(study, None), recorded=True)
 
 
 def whole_study_seconds(study: Study, trial_seconds: float) -> float:
@@ -108,11 +112,12 @@ def _done(trial: TrialRecord, clock: str) -> float | None:
 
 
 def _evaluation_share(task: TaskSpec, data: TaskData, steps_per_epoch: int) -> float:
-    """Return the seconds of evaluations per second of training steps."""
+    """Return the seconds of evaluations, and of what is diagnosed, per second of training steps."""
     evaluations = steps_per_epoch / (task.evaluate_every or steps_per_epoch)  # in an epoch
     models = 1 if task.ema is None else 2
     # A forward pass is about a third of a step.
-    return models * evaluations * data.rows("validation") / data.rows("train") / 3
+    forward = models * data.rows("validation") / data.rows("train") / 3
+    return evaluations * (forward + sum(_DIAGNOSIS_STEPS[kind] for kind in task.diagnose) / steps_per_epoch)
 
 
 def _time_steps(study: Study, data: TaskData) -> float:

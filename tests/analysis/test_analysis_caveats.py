@@ -41,16 +41,17 @@ MOMENTUM = {"name": "sgd", "lr": 0.1, "momentum": 0.9}
 
 
 def test_a_first_rate_that_was_picked_by_hand_is_told() -> None:
-    assert "lipschitz: with momentum its first rate (0.1) starts" in warnings(MOMENTUM, {})
-    assert "its first rate (0.3) starts" in warnings(MOMENTUM, {}, {"initial_lr": 0.3})
-    assert "its first rate" in warnings({"name": "sgd", "lr": 0.1}, {}, {"rule": "adamo"})
+    fixed = {"initial_lr": 0.3}
+    assert "lipschitz: with momentum its first rate (0.3) starts" in warnings(MOMENTUM, {}, fixed)
+    assert "its first rate" in warnings({"name": "sgd", "lr": 0.1}, {}, {"rule": "adamo", **fixed})
 
 
 @pytest.mark.parametrize(
     ("optimizer", "space", "fixed"),
     [
         (MOMENTUM, {"initial_lr": {"low": 0.01, "high": 1.0, "log": True}}, {}),
-        (MOMENTUM, {}, {"rule": "sgd"}),
+        (MOMENTUM, {}, {}),
+        (MOMENTUM, {}, {"rule": "sgd", "initial_lr": 0.3}),
         ({"name": "sgd", "lr": 0.1, "momentum": 0.0}, {}, {}),
         ({"name": "rmsprop", "lr": 0.1, "momentum": 0.9}, {}, {}),
         ("sgd", {}, {}),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from lrstudy.analysis import analyse
-from lrstudy.analysis.end_values import EndDifference, decide_end, end_difference
+from lrstudy.analysis.end_differences import EndDifference, decide_end, end_difference
 from lrstudy.analysis.intervals import Interval
 from lrstudy.analysis.results import EndValue, RunEnd
 from lrstudy.rules.metrics import METRICS

@@ -161,7 +161,45 @@ def test_the_loss_is_not_searched_where_it_is_what_the_study_is_judged_by() -> N
         parse_study(tomllib.loads(text.replace("METRIC", "val_loss")), "test")
 
 
+CLIPPED = """
+[methods.as-coded]
+schedule = "lipschitz"
+loss = { name = "clipped-cross-entropy", epsilon = 1e-6 }
+search = { "loss.epsilon" = [1e-7, 1e-3] }
+"""
+
+
+def test_a_method_has_its_own_loss_and_searches_its_options() -> None:
+    before = study(f'{DECAY}\n"loss.label_smoothing" = [0.0, 0.1]', CLIPPED)
+    method = before.schedule("as-coded")
+    assert method.loss is not None
+    assert method.loss.to_json() == {"name": "clipped-cross-entropy", "epsilon": 1e-6}
+    # What [search] says of the loss is of the task's.
+    assert list(method.space) == ["optimizer.weight_decay", "loss.epsilon"]
+    assert list(before.schedule("lipschitz").space) == ["optimizer.weight_decay", "loss.label_smoothing"]
+    trained = study_of_trial(before, "as-coded", {"loss.epsilon": 1e-3}).built_in.loss
+    assert trained.to_json() == {"name": "clipped-cross-entropy", "epsilon": 1e-3}
+    stored = json.loads(json.dumps(before.to_json()))
+    after = restore_study(stored, "store")
+    assert (after, after.spec_hash) == (before, before.spec_hash)
+    info = StudyInfo("s", stored, before.spec_hash, 0)
+    assert info.schedules[-1].loss == {"name": "clipped-cross-entropy", "epsilon": 1e-6}
+
+
+def test_a_study_judged_by_its_loss_has_one_loss() -> None:
+    key, message, remedy = refusal(DECAY, CLIPPED, "val_loss")
+    assert key == "methods.as-coded.loss"
+    assert "judges the study" in message
+    assert "val_accuracy" in remedy
+
+
 METHODS_REFUSED = {
+    "a loss of numbers": (
+        CLIPPED[: CLIPPED.index("loss")] + 'loss = "mse"', "methods.as-coded.loss", "is of classes",
+    ),
+    "unknown loss": (
+        CLIPPED.replace("clipped-cross", "cliped-cross"), "methods.as-coded.loss", "is not a loss",
+    ),
     "kind": (MUON + 'kind = "cosine"', "methods.muon-cosine.kind", "is not a key of a method"),
     "unknown schedule": (
         MUON.replace('"cosine"', '"cosin"'), "methods.muon-cosine.schedule", "is not a schedule",
@@ -223,6 +261,10 @@ FUNCTIONS_REFUSED = {
     "optimizer": (
         "decay = [0.1, 0.2]", '[methods.m]\nschedule = "fixed"\noptimizer = "adam"', "methods.m.optimizer",
         "the training function builds its optimizer",
+    ),
+    "loss": (
+        "decay = [0.1, 0.2]", '[methods.m]\nschedule = "fixed"\nloss = "mae"', "methods.m.loss",
+        "the training function computes its loss",
     ),
 }  # fmt: skip
 
@@ -297,6 +339,7 @@ def test_a_store_gives_the_study_back_with_its_hash() -> None:
         (DECAY.replace("1e-6", "1e-7"), MUON),
         (DECAY, MUON.replace("0.02", "0.03")),
         (DECAY, MUON.replace("32", "8")),
+        (DECAY, MUON + 'loss = "clipped-cross-entropy"'),
     ],
 )
 def test_what_is_searched_and_the_methods_decide_the_hash(search: str, more: str) -> None:
@@ -306,7 +349,7 @@ def test_what_is_searched_and_the_methods_decide_the_hash(search: str, more: str
 def test_a_study_without_them_has_the_hash_it_had() -> None:
     data = study("").resolved()
     assert "search" not in data
-    assert all(not {"search", "optimizer"} & entry.keys() for entry in data["schedules"].values())
+    assert all(not {"search", "optimizer", "loss"} & entry.keys() for entry in data["schedules"].values())
 
 
 NAMES = st.sampled_from(

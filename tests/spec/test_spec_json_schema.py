@@ -32,6 +32,7 @@ lr = 0.1
 search = { "task.batch_size" = 64 }
 [methods.cosine]
 optimizer = "adamw"
+loss = { name = "clipped-cross-entropy", epsilon = 1e-6 }
 [methods.lion]
 schedule = "cosine"
 lr = { low = 1e-5, high = 1e-2, log = true }
@@ -42,6 +43,7 @@ BROKEN_METHODS = {
     "schedule of a schedule": ("[schedules.fixed]", '[schedules.fixed]\nschedule = "fixed"'),
     "method that is no schedule": ("[methods.cosine]", "[methods.cosin]"),
     "unknown schedule": ('schedule = "cosine"', 'schedule = "cosin"'),
+    "unknown loss": ('loss = { name = "clipped-cross-entropy"', 'loss = { name = "clipped"'),
     "unknown optimizer": ('optimizer = "adamw"', 'optimizer = "adamv"'),
     "parameter of another schedule": ('optimizer = "adamw"', 'optimizer = "adamw"\ngamma = 0.1'),
     "group without a pattern": ('match = "*.bias", ', ""),

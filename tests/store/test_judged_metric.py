@@ -36,6 +36,13 @@ def store(place: Path, info: StudyInfo, **missing: Any) -> Store:
     return open_store(place)
 
 
+def test_schedules_with_their_own_loss_are_not_judged_by_it(tmp_path: Path) -> None:
+    own = {"kind": "lipschitz", "fixed": {}, "space": {}, "loss": {"name": "clipped-cross-entropy"}}
+    info = study(spec={"schedules": SPEC["schedules"] | {"lipschitz": own}})
+    with pytest.raises(StoreError, match="another quantity for 'lipschitz'"):
+        check_judged(store(tmp_path / "run", info), "val_loss")
+
+
 def test_a_run_is_judged_as_one_of_that_metric(tmp_path: Path) -> None:
     runs = store(tmp_path / "run", study())
     check_judged(runs, "val_loss")

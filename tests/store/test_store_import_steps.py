@@ -93,8 +93,11 @@ def test_the_clock_that_was_asked_for_judges(tmp_path: Path) -> None:
         assert (made.study.clock, made.study.length) == ("steps", 20)
         assert values(made, "step", "tokens", "train_seconds") == [(10, 100, 5.0), (20, 300, 10.0)]
     said = refused(tmp_path / "out", ImportOptions(clock="samples"), a__csv=log)
-    assert "a: --clock = 'samples': is not known at every evaluation of every run" in said
+    assert "a: --clock = 'samples': does not rise from one evaluation to the next in a.csv" in said
     assert "Choose a clock that all have: steps, tokens, seconds" in said
+    falls = "step,tokens,val_loss\n10,300,.9\n20,100,.8\n"
+    said = refused(tmp_path / "out", ImportOptions(clock="tokens"), a__csv=falls)
+    assert "a: --clock = 'tokens': does not rise from one evaluation to the next in a.csv" in said
     assert "Did you mean 'tokens'?" in refused(tmp_path / "out", ImportOptions(clock="tokns"), a__csv=log)
 
 
@@ -233,3 +236,11 @@ def test_evaluations_are_those_of_a_plain_loop(tmp_path_factory: pytest.TempPath
         return  # would count as steps from 0
     made = from_tables(tmp_path_factory.mktemp("run"), run("r", **table))
     assert values(made, "step", "train_loss", "val_loss") == expected
+
+
+def test_a_run_that_ends_early_is_said_before_anything_is_written(tmp_path: Path) -> None:
+    rows = [f"a,{seed},{step},0.{9 - step}" for seed in (0, 1) for step in range(1, 7 - 3 * seed)]
+    log = "\n".join(["schedule,seed,epoch,val_loss", *rows]) + "\n"
+    made = imported(tmp_path, ImportOptions(seed_from="seed"), a__csv=log)
+    (said,) = made.notes
+    assert said.startswith("1 run ends before 6 epochs (a-confirm-001): without a hit they count as misses")

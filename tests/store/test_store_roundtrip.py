@@ -108,6 +108,7 @@ def test_the_columns_are_those_of_the_contract(tmp_path: Path) -> None:
         ("best_step", number), ("best_epoch", real), ("objective", real), ("test_loss", real),
         ("test_accuracy", real), ("test_r2", real), ("started_at", moment), ("ended_at", moment),
         ("node", text), ("device", text), ("gpus", real), ("workers", number), ("attempt", number),
+            ("cpus", number), ("slot_seconds", real), ("energy_kwh", real), ("energy_source", text),
     ]  # fmt: skip
     assert [(f.name, str(f.type)) for f in store.evaluations().schema] == [
         ("trial_id", text), ("phase", text), ("schedule", text), ("seed", number), ("evaluation", number),

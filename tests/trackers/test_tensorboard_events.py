@@ -15,10 +15,12 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
+from tensorboard.summary.writer.record_writer import RecordWriter
 from tensorboard.util import tensor_util
 from torch.utils.tensorboard import SummaryWriter
 
 from lrstudy.errors import InputError
+from lrstudy.store import import_histories, open_store
 from lrstudy.trackers import read_any
 from lrstudy.trackers.event_folders import event_files
 
@@ -144,9 +146,31 @@ def test_a_resumed_training_replaces_what_it_measured_again(tmp_path: Path) -> N
     events(tmp_path, {"loss": dict.fromkeys(range(100), 1.0), "rare": {50: 1.0, 90: 1.0}})
     events(tmp_path, {"loss": dict.fromkeys(range(60, 80), 2.0)})
     (table,) = read_any(str(tmp_path))
-    assert column(table, "step") == [*range(80), 90]
-    assert column(table, "loss") == [1.0] * 60 + [2.0] * 20 + [None]
-    assert "training continued from an earlier step: 40 points replaced" in table.notes[0]
+    assert column(table, "step") == [*range(80)]
+    assert column(table, "loss") == [1.0] * 60 + [2.0] * 20
+    assert [step for step, rare in enumerate(column(table, "rare")) if rare is not None] == [50]
+    assert "training continued from an earlier step: 41 points replaced" in table.notes[0]
+
+
+def test_a_tag_whose_steps_count_epochs_stays_when_a_training_is_resumed(tmp_path: Path) -> None:
+    events(tmp_path, {"loss": dict.fromkeys(range(100, 200), 1.0), "epoch_loss": {1: 3.0, 2: 2.0}})
+    events(tmp_path, {"loss": dict.fromkeys(range(150, 160), 2.0)})
+    (table,) = read_any(str(tmp_path))
+    assert [value for value in column(table, "epoch_loss") if value is not None] == [3.0, 2.0]
+
+
+def test_the_pause_before_a_training_is_resumed_does_not_count(tmp_path: Path) -> None:
+    for number, (first, begun) in enumerate([(0, 1000.0), (10, 9000.0)]):
+        with (tmp_path / f"events.out.tfevents.{number}").open("wb") as file:
+            writer = RecordWriter(file)
+            writer.write(Event(wall_time=begun, file_version="brain.Event:2").SerializeToString())
+            for step in range(first, first + 10):
+                summary = Summary(value=[Summary.Value(tag="val/loss", simple_value=1.0)])
+                event = Event(wall_time=begun + 2.0 * (step - first + 1), step=step, summary=summary)
+                writer.write(event.SerializeToString())
+    made = import_histories([tmp_path], tmp_path / "out", read=read_any)
+    seconds = open_store(made[0].location).evaluations(["train_seconds"])["train_seconds"].to_pylist()
+    assert seconds[1:] == pytest.approx([2.0] * (len(seconds) - 1))
 
 
 def test_a_file_that_begins_at_the_last_step_replaces_that_point_alone(tmp_path: Path) -> None:

@@ -40,6 +40,20 @@ def test_the_logs_below_a_folder_are_read_in_order_of_their_paths(tmp_path: Path
     assert names == ["a/1.csv", "a/2.csv", "b/1.csv", "c.jsonl"]
 
 
+def test_a_trial_of_ray_is_read_once(tmp_path: Path) -> None:
+    write(tmp_path / "trial_1" / "progress.csv")
+    write(
+        tmp_path / "trial_1" / "result.json",
+        '{"epoch": 1, "val_loss": 0.5}\n{"epoch": 2, "val_loss": 0.25}\n',
+    )
+    write(
+        tmp_path / "trial_2" / "result.json",
+        '{"epoch": 1, "val_loss": 0.5}\n{"epoch": 2, "val_loss": 0.25}\n',
+    )
+    names = [table.where.removeprefix(f"{tmp_path}/") for table in read_any(str(tmp_path))]
+    assert names == ["trial_1/progress.csv", "trial_2/result.json"]
+
+
 def test_other_files_of_a_folder_are_left_out_with_a_note(tmp_path: Path) -> None:
     write(tmp_path / "run" / "metrics.csv")
     write(tmp_path / "run" / "config.json", '{"model_type": "gpt2"}')

@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 import pandas as pd
 import pytest
@@ -174,10 +175,14 @@ def run_without_ray(study: Study, folder: Path, search_path: Sequence[Path] = ()
             controller.complete(record, learned([row.train_loss for row in trial.rows]))
 
 
+# What of a trial depends on the clock and the machine.
+MEASURED: Final = ("started_at", "ended_at", "node", "device", "slot_seconds", "energy_kwh", "energy_source")
+
+
 def measured(place: Path | Location, schedules: Sequence[str] = ()) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return all that two runs of one study must agree in: both tables' rows, without clocks and places."""
     store = open_store(place)
-    trials = store.pandas("trials").drop(columns=["started_at", "ended_at", "node", "device", "attempt"])
+    trials = store.pandas("trials").drop(columns=[*MEASURED, "attempt"])
     epochs = store.pandas("evaluations")
     epochs = epochs.drop(columns=[name for name in epochs if name.endswith("_seconds")])
     if schedules:

@@ -15,6 +15,7 @@ from lrstudy.tuning.driver.best_so_far import BestSoFar
 from lrstudy.tuning.driver.controller import Controller
 from lrstudy.tuning.driver.recorder import Recorder
 from lrstudy.tuning.driver.running_trials import RunningTrials
+from lrstudy.tuning.driver.slot_times import SlotTimes
 from lrstudy.tuning.job import Job, group_config
 from lrstudy.tuning.messages import TrialMessage, WorkerReport
 
@@ -31,6 +32,7 @@ def test_a_group_of_lanes_moves_the_progress_with_every_message() -> None:
     recorder._tracking = SimpleNamespace(add=lambda config, rows: None)
     recorder._limit = SimpleNamespace(note_report=lambda trial, epochs: None)
     recorder._bests = BestSoFar(spec.metric)
+    recorder._slots = SlotTimes(spec.resources)
     recorder._on_change = lambda: changes.append(recorder.underway())
     group = cast(Trial, SimpleNamespace(trial_id="g", config=group_config(jobs, in_lanes=True)))
     assert recorder.underway() == {}

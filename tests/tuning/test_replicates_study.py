@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from fault_studies import MEASURED
 
 from lrstudy.engine.trial import Training, TrialConfig
 from lrstudy.records import EvaluationRecord, Phase, Status, TrialRecord
@@ -198,7 +199,7 @@ def test_an_extended_study_has_the_rows_of_one_planned_so(store: Store, tmp_path
 
 def stored(store: Store) -> tuple[dict[str, Any], dict[tuple[str, int], Any]]:
     """The trials and evaluations of a store by id, without times and places."""
-    never = dict.fromkeys(("started_at", "ended_at", "node", "device"))
+    never = dict.fromkeys(MEASURED)
     trials = {record.trial_id: asdict(record) | never for record in store.trial_records()}
     rows = {(key.trial_id, row.evaluation): untimed(row) for key, row in store.evaluation_records()}
     return trials, rows

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from lrstudy.engine.trial import TrialConfig, run_trial
+from lrstudy.engine.trial import Training, TrialConfig
 from lrstudy.errors import ClusterError, ContractError, InputError, StoreError
 from lrstudy.records import Phase, Status, TrialRecord
 from lrstudy.spec import Study, parse_study
@@ -88,7 +88,7 @@ def now(study: Study) -> StudyInfo:
 def write_run(study: Study, place: Path, status: Status = Status.COMPLETED, **changes: object) -> None:
     """A store with one trial, as a worker trains it."""
     config = TrialConfig("fixed-tune-000", Phase.TUNE, "fixed", "fixed", {"lr": 0.1}, 3)
-    rows = list(run_trial(study, load_data(study.task, study.seed), config, torch.device("cpu")))
+    rows = list(Training(study, load_data(study.task, study.seed), config, torch.device("cpu")).run())
     key = TrialKey(config.trial_id, config.phase, config.schedule, config.seed)
     record = TrialRecord(
         **asdict(key),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import subprocess
 import sys
@@ -17,10 +18,13 @@ from typer.testing import CliRunner
 
 import lrstudy.cli.commands  # noqa: F401 - registers the commands
 from lrstudy.cli import app
-from lrstudy.errors import StoreError
+from lrstudy.errors import InputError, StoreError
 from lrstudy.records import Phase, Status
+from lrstudy.spec.cost_section import Cost
+from lrstudy.spec.free_settings import with_settings
 from lrstudy.store import open_location, open_store
 from lrstudy.store.leftovers import clear_leftovers
+from lrstudy.store.run_status import read_status
 from lrstudy.tuning import prepare, to_retry
 from lrstudy.tuning.repeat import compare, repeat
 from lrstudy.tuning.stop_request import StopRequest, request_stop, withdraw_stop
@@ -77,30 +81,56 @@ def test_requests_made_at_once_and_while_a_driver_clears_its_folder_all_succeed(
 
 
 @pytest.mark.cluster
-def test_a_stop_requested_before_ray_runs_counts_and_an_older_one_does_not(tmp_path: Path) -> None:
+def test_a_stop_requested_before_ray_runs_or_by_the_cost_limit_counts_and_an_older_one_does_not(
+    tmp_path: Path,
+) -> None:
     file = write_lane_study(tmp_path / "study", epochs=2, trials=1, seeds=1)
     spec, place = read_study(file), open_location(tmp_path / "runs" / "slow")
-    for continues in (False, True):
-        with prepare(spec, str(tmp_path / "runs"), search_path=[file.parent]) as ready:
+    # An EUR for each second of a core.
+    priced = spec.model_copy(update={"cost": Cost(currency="EUR", per_hour={"cpu": 3600.0}, limit=0.001)})
+    for study in (spec, priced):
+        with prepare(study, str(tmp_path / "runs"), search_path=[file.parent]) as ready:
             assert ready.location == place
             assert not StopRequest(place).requested, "it was requested long before"
-            request_stop(place)
+            if study is spec:
+                request_stop(place)
             ready.start(lambda: None)
             assert not ready.run.done
-            assert open_store(place).trial_records() == [], continues
+            if study is spec:
+                assert open_store(place).trial_records() == []
         assert not StopRequest(place).requested
         request_stop(place)  # long before the next
+    assert ready.run.stopped_at_limit is not None
+    first = read_status(open_store(place)).spending
+    assert first is not None
+    assert first.spent > 0.001, "what stopped trials have used is not forgotten"
+    with (
+        pytest.raises(
+            InputError, match=r"cost.limit = 0.001: is spent: the run has cost .* --set cost.limit="
+        ),
+        prepare(priced, str(tmp_path / "runs"), search_path=[file.parent]),
+    ):
+        pass
+    raised = with_settings(open_store(place).study.spec | {"name": "slow"}, "study.json", ["cost.limit=1e6"])
+    with prepare(raised, place, search_path=[file.parent]) as ready:
+        ready.start(lambda: None)
+        assert ready.run.done
+    records, last = open_store(place).trial_records(), read_status(open_store(place)).spending
+    assert last is not None
+    assert last.spent == pytest.approx(math.fsum(one.slot_seconds or math.nan for one in records))
+    assert last.spent > first.spent
+    assert not (tmp_path / "runs" / "slow" / "attempts.json").exists(), "each trial's row has all of its own"
 
 
 class Command:
     """An lrstudy command in a process group of its own, as a terminal would start it."""
 
-    def __init__(self, folder: Path, *words: str) -> None:
+    def __init__(self, folder: Path, *words: str, slow: bool = True) -> None:
         path = os.pathsep.join([str(folder / "study"), os.environ.get("PYTHONPATH", "")])
         self.process = subprocess.Popen(
             [sys.executable, "-m", "lrstudy", *words],
             cwd=folder,
-            env={**os.environ, "PYTHONPATH": path},
+            env={**os.environ, "PYTHONPATH": path, "SLOW_NET": "1" if slow else "0"},
             start_new_session=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -152,7 +182,7 @@ def test_broken_mended_stopped_and_resumed_a_study_is_as_if_nothing_had_happened
     told = CliRunner().invoke(app, ["stop", str(out)])
     assert (told.exit_code, "no study is running here" in told.output) == (2, True)
 
-    code, said = Command(tmp_path, "resume", "runs/slow").end()
+    code, said = Command(tmp_path, "resume", "runs/slow", slow=False).end()
     assert code == 0, said
     left = sorted(path.name for path in out.iterdir() if not path.name.startswith("."))
     assert left == ["evaluations", "report", "run.log", "study.json", "trials"]
@@ -191,7 +221,7 @@ def test_a_stopped_schedule_ends_while_the_others_go_on_and_taken_back_it_is_as_
     assert code == 0, said
     assert [record.schedule for record in open_store(out).trial_records()] == ended
     assert CliRunner().invoke(app, ["stop", str(out), "--schedule", "step", "--undo"]).exit_code == 0
-    code, said = Command(tmp_path, "resume", "runs/slow").end()
+    code, said = Command(tmp_path, "resume", "runs/slow", slow=False).end()
     assert code == 0, said
     run_without_ray(read_study(file), tmp_path / "whole", [file.parent])
     assert_same(out, tmp_path / "whole")

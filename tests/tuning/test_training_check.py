@@ -143,7 +143,8 @@ def test_the_command_shows_the_checks_in_80_columns_and_exits_with_2_for_a_probl
 ) -> None:
     file = tmp_path / "checked.toml"
     (tmp_path / "checked_training.py").write_text("def train(trial):\n    trial.report(val_loss=1.0)\n")
-    file.write_text(FILE.format(train="checked_training:train"))
+    same = '[schedules.same]\nkind = "torch.optim.lr_scheduler:ConstantLR"\nfactor = 1.0\ninterval = "step"\n'
+    file.write_text(FILE.format(train="checked_training:train") + same)
 
     results: list[CheckResult] = []
 
@@ -160,6 +161,8 @@ def test_the_command_shows_the_checks_in_80_columns_and_exits_with_2_for_a_probl
     assert (shown.exit_code, data.exit_code) == (2, 2), shown.output + data.output
     assert "trial.schedule was never called" in " ".join(shown.stdout.split())
     assert all(len(line) <= 80 for line in shown.stdout.splitlines())
+    assert shown.stderr.count("warning: ") == 1
+    assert "schedules.same.kind" in shown.stderr
     found = json.loads(data.stdout)
     assert found["problems"] == 1
     assert "checked_training.py, line 2" in found["checks"][0]["message"]

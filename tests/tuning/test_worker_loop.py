@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pickle
+import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,11 +13,13 @@ from typing import Any, cast
 
 import pytest
 import torch
+import torch.distributed as dist
 from own_training import group as function_group
-from own_training import loader_of, loss_of, parts_of, train_steps, update
+from own_training import loader_of, loss_of, parts_of, settings, train_steps, update
 from test_lane_study import study, values
 
 from lrstudy.engine.function import FunctionGroup, Trial
+from lrstudy.engine.function.rank_training import Answer, train_rank
 from lrstudy.engine.lanes.stacked_model import StackedModel
 from lrstudy.engine.trial import Training, TrialConfig
 from lrstudy.records import Phase, Status
@@ -28,8 +31,10 @@ from lrstudy.tuning.fault import Fault
 from lrstudy.tuning.job import Job, group_config
 from lrstudy.tuning.messages import Ended, Rung, Stopped, TrialMessage, WorkerReport
 from lrstudy.tuning.stop_request import StopRequest
-from lrstudy.tuning.worker import loop
+from lrstudy.tuning.worker import loop, rank_process, workers_group
+from lrstudy.tuning.worker.mailbox import RanksEnded
 from lrstudy.tuning.worker.process import Payload
+from lrstudy.tuning.worker.workers_group import WorkersGroup
 
 Messages = dict[str, list[TrialMessage]]
 Worker = Callable[..., Messages]
@@ -476,6 +481,93 @@ def test_a_function_is_at_a_rung_once(function_worker: Worker) -> None:
     spec = study(budget={"pruner": "asha", "reduction": 2, "search": "random"})
     (messages,) = function_worker(spec, jobs(0.1)).values()
     assert [message.event.epoch for message in messages if isinstance(message.event, Rung)] == [1, 2]
+
+
+class Letters:
+    """A mailbox within one process."""
+
+    def __init__(self) -> None:
+        self.messages: queue.Queue[Any] = queue.Queue()
+        self.answers: queue.Queue[Answer] = queue.Queue()
+        self.closed = False
+
+    def put(self, message: Any, *attached: Any) -> None:
+        self.messages.put((message, attached))
+
+    def exchange(self, message: Any, *attached: Any) -> Answer:
+        self.put(message, *attached)
+        return self.answers.get(timeout=60)
+
+    def next(self) -> Any:
+        return self.messages.get(timeout=60)
+
+    def answer(self, answer: Answer) -> None:
+        self.answers.put(answer)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture
+def ranks(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Worker, list[Letters]]]:
+    """Trains rank 0 of a trial of worker processes in a thread, as ``function_worker`` does; the mailboxes.
+
+    ``test_rank_training`` shows that several ranks move together.
+    """
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    opened: list[Letters] = []
+
+    def create() -> Letters:
+        opened.append(Letters())
+        return opened[-1]
+
+    def fit(start: Any, *_: Any) -> None:
+        state = None if start.packed is None else workers_group.unpack(start.packed[0])
+        desk = rank_process._MailboxDesk(start.mailbox)
+        train_rank(
+            train_steps, settings("fixed", steps=6, evaluate_every=2), desk, state, rank=0, world_size=1
+        )
+
+    monkeypatch.setattr(workers_group.Mailbox, "create", create)
+    monkeypatch.setattr(workers_group, "fit_ranks", fit)
+    monkeypatch.setattr("ray.put", lambda value: value)
+    monkeypatch.setattr("ray.get", lambda value: value)
+
+    def start(
+        spec: Study, data: TaskData, configs: list[TrialConfig], *_: Any, in_lanes: bool
+    ) -> WorkersGroup:
+        return WorkersGroup(Payload(cast("Any", ()), "", cast("Any", None), ()), spec, configs[0], {}, str)
+
+    monkeypatch.setattr(loop, "start_group", start)
+    yield worker, opened
+    dist.destroy_process_group()
+
+
+def test_a_trial_of_worker_processes_is_stopped_after_a_report_and_continued(
+    ranks: tuple[Worker, list[Letters]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker, opened = ranks
+    (whole,) = worker(study(), jobs(0.1)).values()
+    assert end_of(whole).outcome.evaluations == len(losses(whole)) == 3
+    ask_to_stop(monkeypatch, False, True)
+    (stopped,) = worker(study(), jobs(0.1)).values()
+    assert stopped[-1].event == Stopped()
+    assert losses(stopped) == losses(whole)[:1]
+    assert opened[1].closed, "its processes have been waited for"
+    ask_to_stop(monkeypatch, False)
+    (again,) = worker(study(), jobs(0.1)).values()
+    assert losses(again) == losses(whole)
+    assert end_of(again).attempt.number == 2
+
+
+def test_the_processes_of_a_pruned_trial_end_with_it(ranks: tuple[Worker, list[Letters]]) -> None:
+    worker, opened = ranks
+    spec = study(budget={"pruner": "asha", "reduction": 2, "search": "random"})
+    (messages,) = worker(spec, jobs(0.1), until=Rung).values()
+    assert [type(message.event) for message in messages] == [Rung]
+    (mailbox,) = opened
+    assert mailbox.closed
+    assert isinstance(mailbox.next()[0], RanksEnded)
 
 
 def test_a_trial_that_cannot_be_built_fails(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:

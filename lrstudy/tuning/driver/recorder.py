@@ -22,8 +22,10 @@ from lrstudy.rules.outcome import Outcome, learned, pruned_after
 from lrstudy.safe_text import describe
 from lrstudy.spec import Study
 from lrstudy.store import StoreWriter
+from lrstudy.store.open_attempts import OpenAttempts
 from lrstudy.tuning.driver.best_so_far import BestSoFar
 from lrstudy.tuning.driver.controller import Controller
+from lrstudy.tuning.driver.cost_watch import CostWatch
 from lrstudy.tuning.driver.epoch_limit import EpochLimit
 from lrstudy.tuning.driver.retries import Retries, loss_text
 from lrstudy.tuning.driver.running_trials import RunningTrial, RunningTrials
@@ -49,6 +51,7 @@ class Recorder(Callback):
         on_change: Callable[[], None],
         on_step: Callable[[], object] = lambda: None,
         bests: BestSoFar | None = None,
+        costs: CostWatch | None = None,
     ) -> None:
         self._study = study
         self._controller, self._retries = controller, retries
@@ -56,6 +59,8 @@ class Recorder(Callback):
         self._on_step, self._bests = on_step, bests or BestSoFar(study.metric)
         self._writer = TrialWriter(writer, self._warn_once)
         self._running = RunningTrials()
+        self._costs = costs or CostWatch(study, writer.location)
+        self._slots = self._costs.slots
         self._actors: dict[str, Any] = {}
         self._stuck: dict[str, str] = {}
         self._pruned: set[str] = set()
@@ -69,6 +74,7 @@ class Recorder(Callback):
     def on_trial_start(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Note that a worker starts a group."""
         self._running.of(trial)
+        self._slots.start(trial.trial_id)
         self._actors[trial.trial_id] = actor = actor_of(trial)
         self._limit.start(trial.trial_id, hash(actor))
 
@@ -85,6 +91,9 @@ class Recorder(Callback):
     ) -> None:
         """Keep the epochs of a report and write the trials that have ended; removes the report from Tune."""
         running, report = self._running.of(trial), WorkerReport.taken_from(result)
+        for each in running.values():
+            each.device = report.device or each.device
+        self._slots.divide(trial.trial_id, list(running.values()))
         self._limit.note_report(trial.trial_id, epochs=any(message.rows for message in report.messages))
         for message in report.messages:
             if message.trial_id in running:  # else a group was restarted, and this trial had ended
@@ -102,6 +111,8 @@ class Recorder(Callback):
     def on_trial_recover(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
         """Count an attempt: the machine was removed with notice, and Tune runs the group again."""
         self._limit.end(trial.trial_id)
+        self._slots.divide(trial.trial_id, self._running.group(trial.trial_id))
+        self._slots.end(trial.trial_id)
         for running in self._running.of(trial).values():
             running.attempt += 1
 
@@ -114,6 +125,7 @@ class Recorder(Callback):
         for group, why in self._limit.stuck().items():
             self._end(group, why)
         self._on_step()
+        self._costs.check(self.open_attempts)
         self._writer.flush_if_due()
 
     def lose(self, trial: Trial, error: BaseException | None) -> None:
@@ -155,6 +167,10 @@ class Recorder(Callback):
         every = (running.rows[-1] for running in self._running if running.rows)
         return sum(time_of(row, self._study.clock) for row in every)
 
+    def open_attempts(self) -> list[OpenAttempts]:
+        """Return what attempts at trials without a row have used until now."""
+        return self._slots.open({group: self._running.group(group) for group in self._running.groups})
+
     @property
     def waiting(self) -> int:
         """The number of ended trials that are not written yet."""
@@ -173,6 +189,7 @@ class Recorder(Callback):
         for note in message.notes:
             self._warn_once(note)
         running.add(message.rows)
+        self._slots.add_energy(running, message.energy_kwh, message.energy_source)
         if running.job.config.phase is not Phase.RANGE_TEST:
             for row in message.rows:
                 self._bests.add(running.job.config.schedule, row.value(self._study.metric.column))
@@ -211,6 +228,7 @@ class Recorder(Callback):
         why = self._stuck.get(group)
         fault = fault_of(error) if why is None else Fault.STUCK
         trials = self._running.group(group)
+        self._slots.divide(group, trials)
         for running in trials:
             outcome = Outcome(Status.FAILED, len(running.rows), error=why or loss_text(error))
             self._writer.add_checkpointed(running.job.config.trial_id)  # it may have left one
@@ -239,8 +257,9 @@ class Recorder(Callback):
     def _finish(self, group: str, running: RunningTrial, outcome: Outcome, attempt: Attempt | None) -> None:
         self._running.end(group, running)
         self._retries.end(running.job)
-        record = running.record(self._study, outcome, attempt)
+        record = running.record(self._study, outcome, attempt, self._slots.take(running))
         self._writer.add(record, running.rows)
+        self._costs.add(record)
         self._tracking.end(running.job.config, failed=record.status is Status.FAILED)
         self.on_step_end(0, [])
         self._controller.complete(record, learned([row.train_loss for row in running.rows]))
@@ -257,6 +276,8 @@ class Recorder(Callback):
 
     def _forget(self, group: str) -> None:
         self._limit.end(group)
+        self._slots.divide(group, self._running.group(group) if group in self._running.groups else ())
+        self._slots.end(group)
         self._running.end_group(group)
         self._actors.pop(group, None)
         self._stuck.pop(group, None)

@@ -9,16 +9,17 @@ from typing import Any, Final
 
 import ray
 from ray import tune
-from ray.exceptions import ObjectStoreFullError, OutOfDiskError, RayActorError, RayError
-from ray.tune.experiment import Trial
+from ray.exceptions import ObjectStoreFullError, OutOfDiskError, RayError
 
 from lrstudy.errors import ClusterError, LrStudyError, Problem, StoreError
 from lrstudy.records import EvaluationRecord, Phase, TrialRecord
 from lrstudy.rules.outcome import learned
 from lrstudy.rules.run_progress import Progress
+from lrstudy.rules.spending import Spending
 from lrstudy.safe_text import describe
 from lrstudy.spec import Study
 from lrstudy.store import Location, StoreWriter
+from lrstudy.store.open_attempts import OpenAttempts, read_open_attempts
 from lrstudy.store.stopped_schedules import with_stopped
 from lrstudy.tasks import TaskData
 from lrstudy.tuning.cluster.check_gpu_memory import check_gpu_memory
@@ -27,20 +28,19 @@ from lrstudy.tuning.cluster.session import ray_session
 from lrstudy.tuning.driver.asha import Pruner
 from lrstudy.tuning.driver.best_so_far import BestSoFar
 from lrstudy.tuning.driver.controller import Controller
+from lrstudy.tuning.driver.cost_watch import CostWatch
 from lrstudy.tuning.driver.epoch_limit import EpochLimit
-from lrstudy.tuning.driver.oldest_first import OldestFirst
 from lrstudy.tuning.driver.recorder import Recorder
 from lrstudy.tuning.driver.retries import Retries
 from lrstudy.tuning.driver.rounds import Rounds
-from lrstudy.tuning.driver.searcher import StudySearcher
-from lrstudy.tuning.driver.stopper import StudyStopper
 from lrstudy.tuning.driver.trackers import Tracking
-from lrstudy.tuning.resource_request import BESIDE_WORKERS, exclusive_request, needs, worker_count
+from lrstudy.tuning.driver.tuner import study_tuner
+from lrstudy.tuning.driver.underway_file import UnderwayFile
+from lrstudy.tuning.resource_request import needs
 from lrstudy.tuning.run_log import log_file, logged
 from lrstudy.tuning.same_task import check_worker
 from lrstudy.tuning.stop_request import StopRequest, withdraw_schedule_stops, withdraw_stop
 from lrstudy.tuning.worker.checkpoints import remove_all_checkpoints, remove_ended
-from lrstudy.tuning.worker.loop import trainable
 from lrstudy.tuning.worker.process import Payload
 from lrstudy.tuning.worker.pruned_lanes import PrunedLanes
 
@@ -76,6 +76,8 @@ class StudyRun:
         every = (row.train_seconds + row.eval_seconds for epochs in rows.values() for row in epochs)
         self._limit = EpochLimit(study.faults.epoch_seconds, max(every, default=None))
         self._recorder: Recorder | None = None
+        before = read_open_attempts(writer.location, {record.trial_id for record in finished})
+        self._costs = CostWatch(study, writer.location, finished, before, shared=writer.study.lanes > 0)
         self._bests = BestSoFar(study.metric)
         for record in finished:
             if record.phase is not Phase.RANGE_TEST:
@@ -101,6 +103,19 @@ class StudyRun:
         """The records of the trials whose code raised, with its traceback in ``error``."""
         return self._controller.failures()
 
+    @property
+    def spending(self) -> Spending | None:
+        """The cost of all trials and attempts so far; None if the study names no prices."""
+        return self._costs.spending(self._open_attempts())
+
+    @property
+    def stopped_at_limit(self) -> Spending | None:
+        """The cost with which the run was stopped because it has passed the study's limit, else None."""
+        return self._costs.passed
+
+    def _open_attempts(self) -> list[OpenAttempts]:
+        return self._costs.slots.open({}) if self._recorder is None else self._recorder.open_attempts()
+
     def progress(self) -> Progress:
         """Return the current progress of the study."""
         study, recorder = self._study, self._recorder
@@ -114,6 +129,7 @@ class StudyRun:
             clock=study.clock,
             trained=trained,
             bests=self._bests.series,
+            spending=self.spending,
         )
 
     def run(
@@ -156,6 +172,12 @@ class StudyRun:
             )
             retries, stop = Retries(self._study.faults), StopRequest(writer.location)
             tracking = Tracking(self._study, writer.location)
+            underway = UnderwayFile(writer.location)
+
+            def on_step() -> None:
+                self._stop_schedules(stop)
+                underway.keep(recorder.underway())
+
             recorder = Recorder(
                 self._study,
                 self._controller,
@@ -164,8 +186,9 @@ class StudyRun:
                 tracking,
                 self._limit,
                 on_change,
-                lambda: self._stop_schedules(stop),
+                on_step,
                 self._bests,
+                self._costs,
             )
             self._recorder = recorder
             # Tune needs a folder. Nothing is ever restored from it: the store has all results.
@@ -173,12 +196,25 @@ class StudyRun:
             try:
                 remove_ended(writer.location, self._controller.ended)
                 self._fit(
-                    lambda: self._tuner(payload, recorder, retries, stop, scratch),
+                    lambda: study_tuner(
+                        self._study,
+                        self._controller,
+                        self._pruner,
+                        recorder,
+                        retries,
+                        stop,
+                        payload,
+                        scratch,
+                        lanes=writer.study.lanes,
+                        more=lambda: self._next_round(recorder),
+                    ),
                     recorder,
                     writer.location,
                 )
             finally:
                 recorder.flush()
+                self._costs.keep(self._open_attempts())
+                underway.remove()
                 tracking.close()
                 scratch.delete_folder()
                 withdraw_stop(writer.location)
@@ -243,61 +279,6 @@ class StudyRun:
             remove_all_checkpoints(store)
             (store / _SCRATCH).delete_folder()
 
-    def _tuner(
-        self,
-        payload: Payload,
-        recorder: Recorder,
-        retries: Retries,
-        stop: StopRequest,
-        scratch: Location,
-    ) -> tune.Tuner:
-        resources = self._study.resources
-        each = needs(resources)
-
-        nodes: Callable[[], list[dict[str, Any]]] = ray.nodes  # Ray does not annotate it
-
-        def per_trial(config: dict[str, Any]) -> tune.PlacementGroupFactory:
-            if resources.workers > 1:
-                return tune.PlacementGroupFactory([dict(BESIDE_WORKERS)])
-            return tune.PlacementGroupFactory([exclusive_request(each, nodes()) if config["alone"] else each])
-
-        searcher = StudySearcher(
-            self._controller,
-            retries,
-            stop,
-            resources.max_concurrent,
-            lanes=self._writer.study.lanes,
-            workers=lambda: worker_count(each, nodes()) // resources.workers,
-            own_groups=resources.workers > 1,
-            more=lambda: self._next_round(recorder),
-        )
-
-        def lost(trial: Trial) -> None:
-            searcher.on_trial_complete(trial.trial_id, error=True)
-            recorder.lose(trial, RayActorError(error_msg="the previous trial did not release the worker"))
-
-        return tune.Tuner(
-            tune.with_resources(tune.with_parameters(trainable, payload=payload), per_trial),
-            tune_config=tune.TuneConfig(
-                search_alg=searcher,
-                scheduler=OldestFirst(lost),
-                num_samples=-1,
-                reuse_actors=True,
-                trial_name_creator=_trial_name,
-                trial_dirname_creator=_trial_name,
-            ),
-            run_config=tune.RunConfig(
-                name="tune",
-                storage_path=scratch.path,
-                storage_filesystem=None if scratch.local is not None else scratch.filesystem,
-                callbacks=[recorder],
-                # The recorder retries failed trials: Tune has one budget for all faults.
-                failure_config=tune.FailureConfig(max_failures=0),
-                stop=StudyStopper(recorder, self._pruner, stop, payload.pruned_lanes),
-                verbose=0,
-            ),
-        )
-
 
 def _shared(study: Study, data: TaskData | None) -> ray.ObjectRef[Any]:
     """Put the study and its data into Ray's object store; raises ``ClusterError`` if they do not fit."""
@@ -308,7 +289,3 @@ def _shared(study: Study, data: TaskData | None) -> ray.ObjectRef[Any]:
         message = f"the data set does not fit into Ray's object store ({cause})"
         remedy = "Use fewer rows (task.rows), or --address with a Ray that has more --object-store-memory."
         raise ClusterError(Problem("study", "task.dataset", message, remedy)) from error
-
-
-def _trial_name(trial: Trial) -> str:
-    return trial.trial_id

@@ -11,18 +11,20 @@ from ray.tune.experiment import Trial
 from lrstudy.records import EvaluationRecord, Phase, TrialRecord
 from lrstudy.rules.outcome import Outcome
 from lrstudy.spec import Study
+from lrstudy.store.open_attempts import OpenAttempts
 from lrstudy.tuning.job import Job, jobs_of
 from lrstudy.tuning.messages import Attempt
 
 
 @dataclass(slots=True)
 class RunningTrial:
-    """An attempt at a trial and the evaluations that its worker has sent."""
+    """An attempt at a trial and the evaluations that its worker has sent, and the device that it named."""
 
     job: Job
     rows: list[EvaluationRecord] = field(default_factory=list)
     attempt: int = 1
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    device: str = ""
 
     def add(self, rows: Sequence[EvaluationRecord]) -> None:
         """Add evaluations. A trial that resumed from a checkpoint sends all of its evaluations again."""
@@ -30,8 +32,13 @@ class RunningTrial:
             self.rows = [row for row in self.rows if row.evaluation < rows[0].evaluation]
         self.rows += rows
 
-    def record(self, study: Study, outcome: Outcome, where: Attempt | None) -> TrialRecord:
-        """Return the trial's row in the store; ``where`` is None if its worker did not report the end."""
+    def record(
+        self, study: Study, outcome: Outcome, where: Attempt | None, used: OpenAttempts | None = None
+    ) -> TrialRecord:
+        """Return the trial's row in the store; ``where`` is None if its worker did not report the end.
+
+        ``used`` is what all attempts at it have used.
+        """
         config, end, best = (
             self.job.config,
             self._row(outcome.evaluations),
@@ -61,10 +68,14 @@ class RunningTrial:
             started_at=self.started_at if where is None else where.started_at,
             ended_at=datetime.now(UTC) if where is None else where.ended_at,
             node="" if where is None else where.node,
-            device="" if where is None else where.device,
+            device=self.device if where is None else where.device,
             gpus=study.resources.gpus,
             workers=study.resources.workers,
             attempt=self.attempt,
+            cpus=study.resources.cpus,
+            slot_seconds=None if used is None else used.seconds,
+            energy_kwh=None if used is None else used.energy_kwh,
+            energy_source=None if used is None else used.energy_source,
         )
 
     def _row(self, evaluation: int | None) -> EvaluationRecord | None:

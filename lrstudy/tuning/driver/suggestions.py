@@ -94,7 +94,7 @@ class Search:
 
     def _declared(self, name: str) -> Parameter | None:
         if is_of_task(name):
-            return parameter_of(name, self._task, self._schedule.optimizer)
+            return parameter_of(name, self._task, self._schedule.own_parts)
         return find_parameter(SCHEDULES.get(self._schedule.kind), name)
 
     def _next_generation(self, first: int, history: Sequence[Evaluated]) -> list[dict[str, Any]]:

@@ -26,18 +26,20 @@ class TrialAttempt:
     """An attempt in progress. ``history`` has all of the trial's epochs, for checkpoints.
 
     ``ended`` is True once the attempt has ended or the driver has pruned the trial; ``silent`` once the
-    driver needs no further message.
+    driver needs no further message. ``energy_kwh`` is the energy that no message has told yet.
     """
 
     job: Job
     number: int
-    device: str = "cpu"
+    device: str = ""
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     checkpoints: TrialCheckpoints | None = None
     saved: Saved | None = None
     history: list[EvaluationRecord] = field(default_factory=list)
     ended: bool = False
     silent: bool = False
+    energy_kwh: float | None = None
+    energy_source: str | None = None
     _notes: list[str] = field(default_factory=list)
     _sent: int = 0
     _event: Rung | Ended | Stopped | None = None
@@ -123,6 +125,10 @@ class TrialAttempt:
         """End the attempt with a fault."""
         self.end(Outcome(Status.FAILED, len(self.history), error=error), fault)
 
+    def add_energy(self, kwh: float, source: str) -> None:
+        """Add an energy, to be sent with the next message."""
+        self.energy_kwh, self.energy_source = kwh + (self.energy_kwh or 0.0), source
+
     def message(self, *, last: bool) -> TrialMessage:
         """Return the new epochs and the event; ``last`` stops an attempt that has not ended."""
         event = Stopped() if last and not self.ended else self._event
@@ -130,7 +136,8 @@ class TrialAttempt:
         self._sent, self._event, self.silent = len(self.history), None, self.ended
         notes = tuple(self._notes)
         self._notes.clear()  # the checkpoints have the same list
-        return TrialMessage(self.trial_id, rows, event, notes)
+        energy, self.energy_kwh = self.energy_kwh, None
+        return TrialMessage(self.trial_id, rows, event, notes, energy, self.energy_source)
 
     def _about(self) -> Attempt:
         node = safe_text(f"{platform.node()}/{ray.get_runtime_context().get_node_id()[:8]}")

@@ -13,7 +13,7 @@ from lrstudy.engine.group import MISFITS, LeftoverError, TrialGroup
 from lrstudy.engine.start_group import start_group
 from lrstudy.records import Phase
 from lrstudy.rules.rungs import rung_reached, rungs
-from lrstudy.safe_text import describe
+from lrstudy.safe_text import describe, safe_text
 from lrstudy.spec import Study
 from lrstudy.tuning.fault import Fault, fault_of
 from lrstudy.tuning.job import Job, in_lanes, jobs_of
@@ -21,6 +21,7 @@ from lrstudy.tuning.messages import TrialMessage, WorkerReport
 from lrstudy.tuning.resource_request import needs
 from lrstudy.tuning.stop_request import StopRequest
 from lrstudy.tuning.worker.attempt import TrialAttempt
+from lrstudy.tuning.worker.energy import EnergyMeter
 from lrstudy.tuning.worker.process import (
     Payload,
     device_name,
@@ -35,7 +36,7 @@ from lrstudy.tuning.worker.process import (
 # A report takes milliseconds, in which the worker waits: short epochs are sent together. After a slow report,
 # of a busy driver, the next one waits so many times as long, at most these seconds.
 REPORT_SECONDS = 0.5
-_REPORT_REST = 50
+_REPORT_REST = 25
 _REPORT_AT_MOST = 2.0
 
 
@@ -66,6 +67,7 @@ class GroupLoop:
         self._first = not has_loaded(payload)
         self._sent_at, self._took = time.monotonic(), 0.0
         self._ended_by_tune = False
+        self._energy: EnergyMeter | None = None
         self.leftover = False
 
     def run(self) -> None:
@@ -137,6 +139,7 @@ class GroupLoop:
                     self.send()
             self._end_finished(group, attempts)
         finally:
+            self._read_energy([attempt for attempt in attempts if not attempt.ended], last=True)
             for i, attempt in enumerate(attempts):
                 if not attempt.ended:
                     attempt.note(*group.notes(i))
@@ -147,6 +150,8 @@ class GroupLoop:
         (replicate,) = {attempt.job.config.replicate for attempt in attempts}
         study, data = load(self._payload, replicate)
         device = device_of(study)
+        if study.cost.energy and study.resources.workers == 1:
+            self._energy = EnergyMeter.start(study.resources)
         for attempt in attempts:
             attempt.device = device_name(device)
             attempt.open(study, self._payload.store)
@@ -186,11 +191,25 @@ class GroupLoop:
 
     def _end_finished(self, group: TrialGroup, attempts: list[TrialAttempt]) -> None:
         active = set(group.active)
+        if any(i not in active and not attempt.ended for i, attempt in enumerate(attempts)):
+            self._read_energy([attempt for attempt in attempts if not attempt.ended])
         for i, attempt in enumerate(attempts):
             if i not in active and not attempt.ended:
                 outcome = group.outcome(i)
                 attempt.note(*group.notes(i))
                 attempt.end(outcome)
+
+    def _read_energy(self, trained: Sequence[TrialAttempt], *, last: bool = False) -> None:
+        """Divide the energy since the last reading evenly between the trials that have trained since."""
+        meter = self._energy
+        if meter is None:
+            return
+        kwh = meter.read(last=last)
+        if kwh is not None:
+            for attempt in trained:
+                attempt.add_energy(kwh / len(trained), meter.source)
+        if last:
+            self._energy = None
 
     def _end_stopped(self, group: TrialGroup, attempts: list[TrialAttempt]) -> None:
         """Save and drop the trials whose schedule was stopped; what cannot be saved is lost."""
@@ -249,6 +268,11 @@ class GroupLoop:
         return stopped
 
     @property
+    def _device(self) -> str:
+        """The device of the group; empty before it is known."""
+        return safe_text(next((attempt.device for attempt in self._attempts if attempt.device), ""))
+
+    @property
     def _report_pause(self) -> float:
         """The seconds from one report to the next that is not due to an event."""
         return min(_REPORT_AT_MOST, max(REPORT_SECONDS, _REPORT_REST * self._took))
@@ -256,7 +280,7 @@ class GroupLoop:
     def _report(self, messages: Sequence[TrialMessage]) -> None:
         began = time.monotonic()
         try:
-            tune.report(WorkerReport(tuple(messages), self._stop.visible).to_result())
+            tune.report(WorkerReport(tuple(messages), self._stop.visible, self._device).to_result())
         except BaseException:
             self._ended_by_tune = True  # not an error of the group
             raise
