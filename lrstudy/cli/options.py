@@ -38,6 +38,12 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY.PATH=VALUE", help="Change one value of the study file; repeatable."),
 ]
+SettingOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY.PATH=VALUE", help="Change one setting that decides no trial; repeatable."
+    ),
+]
 ReportsOption = Annotated[
     Path | None,
     typer.Option(

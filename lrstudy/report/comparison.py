@@ -11,9 +11,10 @@ from typing import Any, Final
 from lrstudy.analysis.intervals import Interval
 from lrstudy.analysis.profiles import R_MAX, performance_profiles
 from lrstudy.analysis.summary import EndValue, Reach, Summary
-from lrstudy.report.text import level, metric_words
+from lrstudy.report.text import level, listed, metric_words
 from lrstudy.rules.arrival import stay_of
 from lrstudy.rules.metrics import METRICS, Metric
+from lrstudy.rules.prices import energy, money
 
 NONE: Final = Interval(None, None, None)
 
@@ -164,12 +165,22 @@ def _place(reach: Reach | None, first: float | None, end: EndValue | None) -> Pl
     return Place(True, reach.ert, reach.hits, reach.runs, speedup, reach.verdict, fastest, *ends)
 
 
+def _cost(summary: Summary, name: str) -> str:
+    """Return what a study has cost in money and energy; empty where neither is known."""
+    said = [] if summary.money is None else [f"cost {money(summary.money.spent, summary.money.currency)}"]
+    if summary.energy is not None:
+        how = " (estimated)" if summary.energy.estimated else ""
+        said.append(f"used {energy(summary.energy.kwh)}{how}")
+    return f"{name} has {listed(said)}, tuning included." if said else ""
+
+
 def _notes(summaries: Sequence[Summary], studies: Sequence[ComparedStudy]) -> list[str]:
     notes = []
     for summary, study in zip(summaries, studies, strict=True):
         if not summary.complete:
             far = f" ({summary.ended} of {summary.planned} trials so far)" if summary.planned else ""
             notes.append(f"{study.name} is not complete{far}: its numbers can change.")
+        notes += filter(None, [_cost(summary, study.name)])
         if not any(place.present for place in study.places):
             notes.append(f"{study.name} has no confirm run with a target yet: it is left out.")
         elif not any(place.time is not None for place in study.places):

@@ -26,6 +26,7 @@ from lrstudy.safe_text import describe
 from lrstudy.store import Store
 from lrstudy.store.lock import WriterWatch
 from lrstudy.store.run_status import RunStatus, status_of
+from lrstudy.store.underway import read_underway
 
 # After a page that took a second none is built for five: a sixth of a core at most.
 _REST: Final = 5
@@ -57,7 +58,7 @@ class LivePage:
         self._watch = watch or WriterWatch(store.location)
         self._error: str | None = None
         self._built = self._build(1, store)
-        self._writer = self._built.status.writer
+        self._writer, self._underway = self._built.status.writer, self._built.status.underway
         self._at = _now()
 
     def keep_current(self, stop: Callable[[], bool]) -> None:
@@ -67,6 +68,7 @@ class LivePage:
             time.sleep(self._every)
             try:
                 self._writer = self._watch.holder()
+                self._underway = read_underway(self._store.location)
                 changed = self._store.fingerprint()
                 if changed != self._built.changed and time.monotonic() >= rest_until:
                     began = time.monotonic()
@@ -105,7 +107,7 @@ class LivePage:
         return _Built(version, changed, summary, page, status)
 
     def _bar(self, built: _Built) -> LiveBar:
-        status = replace(built.status, writer=self._writer)
+        status = replace(built.status, writer=self._writer, underway=self._underway)
         kind, words = _words(status, imported=self._store.study.imported, resume=self._resume)
         if self._error is not None:
             kind, words = "unreadable", f"The store cannot be read at the moment: {self._error}"
@@ -118,7 +120,8 @@ def _words(status: RunStatus, *, imported: bool, resume: str) -> tuple[str, str]
     if status.running:
         left = status.seconds_left
         time_left = "" if left is None else f", about {waiting_time(left)} left"
-        return "running", f"Running: {trials} done{time_left}. The verdict is the one so far."
+        underway = f", {status.underway}" if status.underway.trials else ""
+        return "running", f"Running: {trials} done{underway}{time_left}. The verdict is the one so far."
     if not status.complete:
         return "stopped", (
             f"No process trains this run any more: it was stopped, or its driver was killed, with {trials} "

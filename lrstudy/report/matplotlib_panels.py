@@ -11,7 +11,6 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from lrstudy.report.figures.model import (
-    TIMES,
     Axis,
     Coordinates,
     Dots,
@@ -21,6 +20,7 @@ from lrstudy.report.figures.model import (
     Points,
     Rule,
     Zone,
+    time_title,
 )
 from lrstudy.report.style import INK, Look, band_strength
 from lrstudy.report.text import trim
@@ -172,7 +172,7 @@ def _draw_estimate(ax: Axes, mark: Estimate, panel: Panel, look: Look, scale: Sc
 
 def _scale(ax: Axes, which: str, axis: Axis, time: str | None) -> None:
     spine = ax.xaxis if which == "x" else ax.yaxis
-    title = TIMES[time] if axis.time and time else axis.title
+    title = time_title(time) if axis.time and time else axis.title
     spine.set_label_text(title)
     if axis.categories:
         spine.set_ticks(range(len(axis.categories)), labels=[shortened(name) for name in axis.categories])

@@ -29,6 +29,7 @@ from lrstudy.store import Location, Store, open_store
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
+    from plotly.graph_objects import Figure as Interactive
 
 _CELL: Final = "padding:.3em .9em .3em 0;text-align:{};vertical-align:top"
 
@@ -133,6 +134,22 @@ class Picture:
     def matplotlib(self, width: float | None = None) -> Canvas:
         """Return it as a figure of matplotlib; ``width`` in millimetres is that of a paper's column."""
         return draw(self.data, self._names, self._looks, None if width is None else Paper(width))
+
+    def plotly(self, time: str | None = None) -> Interactive:
+        """Return it as a figure of plotly; ``time`` counts time in another way (``steps``, ``seconds``, …).
+
+        Raises ``InputError`` for a figure that has nothing to draw, and for a way that it does not have.
+        """
+        if not self.data.panels:
+            raise InputError(Problem(self.data.key, "", "has nothing to draw", self.data.takeaway))
+        times = self.data.times
+        if time is not None and time not in times:
+            remedy = did_you_mean(time, times) if times else "Leave time out"
+            raise InputError(Problem(self.data.key, "time", "is no way to count time in it", remedy, time))
+        from lrstudy.report.plotly_figure import plotly_figure
+
+        shown = time or next(iter(times), "")
+        return plotly_figure(self.data, self._names, self._looks, shown)
 
     def save(self, path: str | PathLike[str], width: float = COLUMN_WIDTH) -> Path:
         """Write it as PNG, SVG or PDF, by the path's suffix; SVG and PDF are ``width`` millimetres wide."""

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from lrstudy.report.figures.model import (
-    TIMES,
     Axis,
     Cell,
     Coordinates,
@@ -23,6 +22,7 @@ from lrstudy.report.figures.model import (
     Table,
     Values,
     Zone,
+    time_title,
 )
 from lrstudy.report.style import Look
 
@@ -43,7 +43,7 @@ def payload(figures: Sequence[Figure], names: Sequence[str], looks: Sequence[Loo
             {"name": name, "light": look.light, "dark": look.dark, "dash": look.dash, "marker": look.marker}
             for name, look in zip(names, looks, strict=True)
         ],
-        "times": {time: TIMES[time] for time in times},
+        "times": {time: time_title(time) for time in times},
         "time": times[0] if times else "",
         "figures": [_figure(figure, pool) for figure in figures],
         "pool": pool.arrays,
@@ -60,10 +60,16 @@ def csv_text(table: Table) -> str:
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\r\n")
     plain = plain_table(table)
-    writer.writerow(plain.columns)
+    writer.writerow(map(_inert, plain.columns))
     for row in plain.rows:
-        writer.writerow(["" if value is None else _written(value) for value in row])
+        writer.writerow(["" if value is None else _written(_inert(value)) for value in row])
     return file.getvalue()
+
+
+def _inert(cell: Cell) -> Cell:
+    """Return a cell that a spreadsheet takes for text, even where a name begins like a formula."""
+    begins = isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r"))
+    return f"'{cell}" if begins and cell != "-infinity" else cell
 
 
 def rows_shown(table: Table) -> int:
@@ -127,15 +133,15 @@ def _axis(axis: Axis) -> dict[str, Any]:
 def _mark(mark: Mark, panel: Panel, pool: _Pool) -> dict[str, Any]:
     match mark:
         case Line():
-            drawn = {"kind": "line", "step": mark.step, "dim": mark.dim}
-            return drawn | {
+            own = {"kind": "line", "step": mark.step, "dim": mark.dim}
+            return own | {
                 "schedule": mark.schedule,
                 "label": mark.label,
                 "points": _points(mark.points, pool),
             }
         case Dots():
-            drawn = {"kind": "dots", "labels": mark.labels, "crossed": mark.crossed}
-            return drawn | {
+            own = {"kind": "dots", "labels": mark.labels, "crossed": mark.crossed}
+            return own | {
                 "schedule": mark.schedule,
                 "label": mark.label,
                 "points": _points(mark.points, pool),
@@ -146,10 +152,10 @@ def _mark(mark: Mark, panel: Panel, pool: _Pool) -> dict[str, Any]:
                 "schedule": mark.schedule,
                 "row": mark.row,
                 "place": panel.y.categories.index(mark.row),
-                "value": _drawn(mark.value),
-                "low": _drawn(mark.low),
-                "high": _drawn(mark.high),
-                "wide": None if mark.wide is None else [_drawn(end) for end in mark.wide],
+                "value": drawn(mark.value),
+                "low": drawn(mark.low),
+                "high": drawn(mark.high),
+                "wide": None if mark.wide is None else [drawn(end) for end in mark.wide],
                 "text": mark.text,
             }
         case Rule():
@@ -173,11 +179,11 @@ def _points(coordinates: Coordinates, pool: _Pool) -> dict[str, list[int]]:
 
 
 def _numbers(values: Values) -> list[float | None]:
-    return [_drawn(value) for value in values]
+    return [drawn(value) for value in values]
 
 
-def _drawn(value: float | None) -> float | None:
-    """A coordinate at its drawn digits; what is not finite is not drawn."""
+def drawn(value: float | None) -> float | None:
+    """Return a coordinate at its drawn digits; None for what is not finite, which is not drawn."""
     if value is None or not math.isfinite(value):
         return None
     return _rounded(value, _DRAWN_DIGITS)

@@ -11,6 +11,7 @@ from lrstudy.rules.clocks import UNIT_OF
 from lrstudy.rules.counting import counted, three_digits
 from lrstudy.rules.durations import measured_time
 from lrstudy.rules.metrics import Metric
+from lrstudy.rules.prices import amount, money
 
 NO_VALUE: Final = "–"
 _METRIC_WORDS: Final = {"accuracy": "accuracy", "error": "error", "loss": "loss", "r2": "R²"}
@@ -37,7 +38,12 @@ def metric_title(metric: Metric) -> str:
 
 
 def time_words(clock: str) -> str:
-    """Return the name of a clock's times, as in "mean epochs" or "mean training time"."""
+    """Return the name of a clock's times, as in "mean epochs", "mean training time" or "mean cost in EUR"."""
+    return time_unit(clock) if clock in UNIT_OF else f"cost in {clock}"
+
+
+def time_unit(clock: str) -> str:
+    """Return the name of a clock to follow "in": "in epochs", "in training time", "in EUR"."""
     return "training time" if clock == "seconds" else clock
 
 
@@ -119,6 +125,8 @@ def shown_time(clock: str, value: float | None) -> str:
         return NO_VALUE
     if clock == "seconds":
         return measured_time(value)
+    if clock not in UNIT_OF:
+        return amount(value)
     return f"{value:,.1f}" if clock == "epochs" else count(value)
 
 
@@ -142,6 +150,8 @@ def span(clock: str, value: float) -> str:
     """
     if clock == "seconds":
         return f"{measured_time(value)} of training"
+    if clock not in UNIT_OF:
+        return money(value, clock)
     if float(value).is_integer() and value < 1e6:
         return counted(int(value), UNIT_OF[clock])
     return f"{number(value) if clock == 'epochs' else count(value)} {clock}"
@@ -216,42 +226,6 @@ def share_interval(metric: Metric, low: float | None, high: float | None) -> str
     return f"{interval(100 * low, 100 * high)}%"
 
 
-def change_unit(metric: Metric) -> str:
-    """Return the unit of a difference of two values of the metric: points for shares, else none.
-
-    >>> from lrstudy.rules.metrics import METRICS
-    >>> change_unit(METRICS["val_accuracy"]), change_unit(METRICS["val_loss"])
-    (' points', '')
-    """
-    return " points" if metric.is_share else ""
-
-
-def change(metric: Metric, value: float | None, low: float | None = None, high: float | None = None) -> str:
-    """Return a difference of two values of the metric with its sign, in ``change_unit``.
-
-    >>> from lrstudy.rules.metrics import METRICS
-    >>> change(METRICS["val_accuracy"], 0.0187, 0.012, 0.026), change(METRICS["val_loss"], -0.1234)
-    ('+1.9', '−0.123')
-    """
-    if value is None:
-        return NO_VALUE
-    scale = 100 if metric.is_share else 1
-    scaled = [None if x is None else scale * x for x in (value, low, high)]
-    text = number(*scaled).replace("-", "−")
-    return f"+{text}" if value > 0 else text
-
-
-def change_interval(metric: Metric, low: float | None, high: float | None) -> str:
-    """Return the interval of a difference of two values of the metric, in ``change_unit``.
-
-    >>> from lrstudy.rules.metrics import METRICS
-    >>> change_interval(METRICS["val_accuracy"], -0.012, 0.026)
-    '−1.2 to 2.6'
-    """
-    scale = 100 if metric.is_share else 1
-    return NO_VALUE if low is None or high is None else interval(scale * low, scale * high)
-
-
 def ratio(value: float | None, low: float | None = None, high: float | None = None) -> str:
     """A ratio with a multiplication sign.
 
@@ -288,9 +262,11 @@ def params(values: Mapping[str, object] | None) -> str:
     >>> params({"optimizer.momentum": 0.9, "lr": 0.123456, "mode": "triangular"}), params({})
     ('lr = 0.1235, mode = triangular, optimizer.momentum = 0.9', 'none')
     """
-    if not values:
+    # A part of the path by which an import told schedules apart is no parameter.
+    own = [item for item in (values or {}).items() if not item[0].startswith("path:") and "{" not in item[0]]
+    if not own:
         return "none"
-    ordered = sorted(values.items(), key=lambda item: "." in item[0])
+    ordered = sorted(own, key=lambda item: "." in item[0])
     return ", ".join(f"{name} = {_plain(value)}" for name, value in ordered)
 
 

@@ -87,11 +87,13 @@ def test_a_second_run_trains_nothing_and_says_the_same(folder: Path) -> None:
 @pytest.mark.cluster
 def test_several_studies_run_one_after_another_and_are_compared(folder: Path) -> None:
     smaller = STUDY.replace('"tiny"', '"small"').replace("epochs = 4", "epochs = 2").replace("= 3", "= 1")
-    (folder / "small.toml").write_text(smaller)
-    command = [sys.executable, "-m", "lrstudy", "run", "tiny.toml", "small.toml", "--quiet"]
+    (folder / "small.toml").write_text(smaller.replace("= 64", "= 63"))
+    command = [sys.executable, "-m", "lrstudy", "run", "tiny.toml", "small.toml"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     assert "study 2 of 2: small" in done.stderr
+    assert done.stderr.count("warning: ") == 1
+    assert "warning: small.toml:6: task.batch_size = 63: leaves 15 rows for the last batch" in done.stderr
     compared = json.loads((folder / "runs" / "comparison" / "comparison.json").read_text())
     assert [study["name"] for study in compared["studies"]] == ["tiny", "small"]
 
@@ -272,6 +274,7 @@ def test_plan_counts_all_replicates_and_says_what_they_share(tmp_path: Path) -> 
     assert f"4 tunings of each schedule; {shared}: the data have" in said("plan", *own)[0]
     warning = said("validate", *own)[1]
     assert warning.count(f"warning: {path}:4: task.dataset = 'splits:make': {shared}") == 1
+    assert said("plan", *own)[1] == warning
     assert shared not in said("validate", *own, "--set", "budget.replicates=1")[1]
 
 

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from growing_run import append, numbers, study
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
 import lrstudy.cli.commands  # noqa: F401 - registers the commands
 from lrstudy.cli import app
 from lrstudy.cli.terminal_plot import Series, plot, sparkline
+from lrstudy.cli.views.show import print_trial
+from lrstudy.records import Phase
+from lrstudy.rules.diagnostics import DIAGNOSTICS
 from lrstudy.store import StoreWriter, open_location, open_store
+from lrstudy.store.trial_history import read_trial
 
 Show = Callable[..., Result]
 
@@ -62,6 +69,25 @@ def test_a_diverged_trial_tells_where_and_how(show: Show) -> None:
     assert "(at most 0.1); last training losses 1." in shown
     assert ", nan" in shown
     assert shown.endswith("log one WARNING wild-tune-001: odd"), "not the other trial's line"
+
+
+def test_a_diverged_trial_tells_what_was_measured_before_it(tmp_path: Path) -> None:
+    info = study()
+    info.spec["task"]["metrics"] = {**DIAGNOSTICS["gradients"], **DIAGNOSTICS["stability"]}
+    info.layers.append("conv1")
+    with StoreWriter.create_or_open(tmp_path / "run", info) as writer:
+        append(writer, "wild", Phase.TUNE, 1)
+    history = read_trial(open_store(tmp_path / "run"), "wild-tune-001")
+    measured = {"rate_over_limit": 11.0, "gradient_ratio": 0.25, "largest_gradient_layer": 1.0}
+    *rows, last = history.rows
+    console = Console(file=io.StringIO(), width=80)
+    print_trial(console, replace(history, rows=(*rows, replace(last, metrics=measured))), info)
+    said = " ".join(console.file.getvalue().split())
+    why = "the rate was 11 times the stability limit; the last layer's gradient was 0.25 of the largest"
+    assert f"before these steps: {why}, that of 'conv1'" in said
+    assert "gradient_ratio" not in said
+    print_trial(console, history, info)
+    assert console.file.getvalue().count("before these steps") == 1
 
 
 def test_json_has_every_evaluation_and_is_json(show: Show) -> None:

@@ -225,6 +225,10 @@ BROKEN: dict[str, tuple[dict[str, str], str, str, str, str]] = {
         parts(), "[schedules.one-cycle]\npct_start = 0.9\nthree_phase = true",
         "schedules.one-cycle.pct_start", "must be at most 0.5", "lower it",
     ),
+    "built-in: annealed twice": (
+        parts(), '[schedules.lipschitz]\nanneal = "cosine"\ntime_decay = 0.1',
+        "schedules.lipschitz.time_decay", "is a second annealing beside anneal='cosine'", "Leave one out",
+    ),
 }  # fmt: skip
 
 
@@ -333,6 +337,39 @@ def test_a_searched_value_that_cannot_be_trained_is_refused_once(name: str) -> N
     for said in words:
         assert said in told
     assert told.count("tried with") == 1
+
+
+@pytest.mark.parametrize(
+    ("sizes", "told"),
+    [
+        ("[48, 32, 24]", ""),
+        ("[48, 40, 32]", "task.batch_size: leaves 16 rows for the last batch of every epoch with 40 rows a"),
+        ("{ low = 20, high = 40 }", "with 22 rows a batch, and 7 more of the sizes searched leave few too"),
+        (
+            "{ low = 90, high = 1000000000000 }",
+            "leaves 6 rows for the last batch of every epoch with 90 rows",
+        ),
+        ("{ low = 97, high = 1000000000000 }", ""),
+    ],
+)
+def test_small_last_batches_of_the_sizes_searched_are_told(sizes: str, told: str) -> None:
+    model = '{ name = "mlp", widths = [8], batch_norm = "all" }'
+    write({"model": model}, f'[schedules.cosine]\nlr = 0.1\n[search]\n"task.batch_size" = {sizes}')
+    code, _, said = validate("study.toml")
+    assert code == 0
+    assert told in said
+    assert said.count("warning") == (1 if told else 0)
+
+
+@pytest.mark.parametrize(("size", "rest"), [(48, 0), (40, 16)])
+def test_a_methods_own_batch_size_is_looked_at_too(size: int, rest: int) -> None:
+    model = '{ name = "mlp", widths = [8], batch_norm = "all" }'
+    own = f'[methods.own]\nschedule = "cosine"\nlr = 0.1\nsearch = {{ "task.batch_size" = {size} }}'
+    write({"model": model}, own)
+    code, _, said = validate("study.toml")
+    assert code == 0
+    assert said.count("warning") == (1 if rest else 0)
+    assert f"leaves {rest} rows" in said or not rest
 
 
 def test_a_methods_optimizer_is_refused_at_its_place() -> None:

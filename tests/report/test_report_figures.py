@@ -7,18 +7,23 @@ from dataclasses import replace
 import pytest
 import report_samples as samples
 
+from lrstudy.analysis.explosions import Diagnosed
 from lrstudy.analysis.intervals import Interval
 from lrstudy.analysis.summary import Curve, Ecdf, Steps, TunedTrial, TuningCurve
-from lrstudy.report.figures.common import curve_line
+from lrstudy.report.figures.common import curve_line, log_range
 from lrstudy.report.figures.curves import learning_curves
 from lrstudy.report.figures.ecdf import attainment
 from lrstudy.report.figures.levels import speedup_by_target
-from lrstudy.report.figures.model import Dots, Estimate, Line
+from lrstudy.report.figures.model import Dots, Estimate, Line, Rule
+from lrstudy.report.figures.rate_over_limit import rate_over_limit
 from lrstudy.report.figures.rates import learning_rates
 from lrstudy.report.figures.sensitivity import rate_sensitivity, searched_rate
 from lrstudy.report.figures.speedup import speedup
 from lrstudy.report.figures.time_to_target import time_to_target
 from lrstudy.report.figures.tuning import tuning_curves
+from lrstudy.report.sections.cost_tables import winners_table
+from lrstudy.report.sections.page import study_page
+from lrstudy.rules.metrics import declared_metrics
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +35,44 @@ def lines(panel):
     return [mark for mark in panel.marks if isinstance(mark, Line)]
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "ends"),
+    [
+        ((0.4, 0.8), (0.6, 1.2), (0.4, 1.2)),
+        ((-1.0, 1e-6), (2.0, 90.0), (0.5, 2.0)),  # a band over decades does not stretch the axis
+        ((None, 0.2), (None, float("nan")), (0.2, 1.0)),
+        ((), (), (0.5, 1.0)),
+    ],
+)
+def test_a_logarithmic_axis_shows_the_means_and_bands_that_are_near_them(low, high, ends):
+    curve = Curve({"epochs": (1, 2)}, (0.5, 1.0), low, high, (3, 3))
+    assert log_range([(0, None, curve)]) == pytest.approx((ends[0] / 1.2, ends[1] * 1.2))
+    assert log_range([(0, None, replace(curve, value=(0.5, 0.0)))]) is None
+
+
+def test_panels_of_losses_and_rates_end_near_their_lines(study):
+    wide = {
+        name: replace(curve, low=tuple(1e-9 for _ in curve.value))
+        for name, curve in study.schedules[0].curves.items()
+    }
+    changed = replace(study, schedules=(replace(study.schedules[0], curves=wide), *study.schedules[1:]))
+    for panel in (learning_curves(changed).panels[1], learning_rates(changed).panels[0]):
+        means = [value for line in lines(panel) for value in line.points["epochs"].y if value is not None]
+        assert panel.y.log
+        assert min(means) / 4 < panel.y.range[0] < min(means)
+
+
+@pytest.mark.parametrize(("first", "ends"), [(300.0, (2 / 1.2, 360.0)), (3.0, None)])
+def test_another_metric_has_a_logarithmic_axis_where_it_spans_decades(study, first, ends):
+    metric = declared_metrics({"perplexity": "min"})["perplexity"]
+    curve = Curve({"epochs": (1.0, 2.0)}, (first, 2.0), (), (), (3, 3))
+    schedule = replace(study.schedules[0], curves=study.schedules[0].curves | {"perplexity": curve})
+    changed = replace(study, declared=(metric,), schedules=(schedule, *study.schedules[1:]))
+    axis = learning_curves(changed).panels[-1].y
+    assert axis.log == (ends is not None)
+    assert axis.range == pytest.approx(ends)
+
+
 def test_learning_curves_are_the_means_with_their_bands_in_every_unit(study):
     figure = learning_curves(study)
     assert figure.times == ("epochs", "steps", "seconds")
@@ -39,6 +82,45 @@ def test_learning_curves_are_the_means_with_their_bands_in_every_unit(study):
     assert fixed.points["epochs"].low == curve.low
     assert fixed.points["steps"].x == curve.times["steps"]
     assert len(figure.table.rows) == 5 * samples.EPOCHS
+
+
+def test_the_distance_to_the_stability_limit_is_drawn_where_it_was_measured(study):
+    assert rate_over_limit(study) is None
+    assert "limit" not in [section.key for section in study_page(study).sections]
+    epochs = (1.0, 2.0, 3.0)
+    medians = Curve({"epochs": epochs}, (0.5, 11.0, 0.0), (0.4, 9.0, 0.0), (0.6, 40.0, 0.0), (3, 3, 3))
+    first, *others = study.schedules
+    first = replace(
+        first,
+        curves=first.curves | {"rate_over_limit": medians, "gradient_ratio": medians},
+        diagnosed=Diagnosed(1 / 3, 0.25, "'conv2'"),
+    )
+    measured = replace(study, schedules=(first, *others))
+    assert "limit" in [section.key for section in study_page(measured).sections]
+    figure = rate_over_limit(measured)
+    assert figure.takeaway == (
+        "lipschitz was above the stability limit in 33% of its measurements, in the median of its runs by a "
+        "factor of up to 11. The last layer's gradient was the largest in 25% of the measurements of "
+        "lipschitz (most often it was that of 'conv2')."
+    )
+    limit, premise = figure.panels
+    assert limit.marks[0] == Rule("y", 1.0, "limit")
+    assert lines(limit)[0].points["epochs"].y == (0.5, 11.0, None)  # the axis is logarithmic
+    assert limit.y.log
+    assert premise.marks[0] == Rule("y", 1.0, "premise")
+    assert [row[2] for row in figure.table.rows] == [0.5, 11.0, 0.0]
+
+
+def test_a_method_with_its_own_loss_is_named_as_one_with_its_own_optimizer(study):
+    first, second, *others = study.schedules
+    own = replace(first, loss="clipped-cross-entropy"), replace(second, optimizer="adam", loss="mae")
+    changed = replace(study, schedules=(*own, *others))
+    assert winners_table(changed).notes[-1] == (
+        "lipschitz is lipschitz with clipped-cross-entropy and lipschitz-tuned is lipschitz with adam and "
+        "mae; the others train with the task's optimizer and loss."
+    )
+    assert "lipschitz on clipped-cross-entropy" in learning_curves(changed).reading
+    assert "cannot be compared" not in learning_curves(study).reading
 
 
 def test_long_curves_are_thinned_to_what_a_plot_can_show_but_not_in_the_table(study):

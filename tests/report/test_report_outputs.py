@@ -17,12 +17,14 @@ from report_samples import HOSTILE
 from lrstudy.analysis.summary import Summary
 from lrstudy.errors import InputError
 from lrstudy.report import write_report
+from lrstudy.report.figures.model import Estimate, Table
 from lrstudy.report.latex import escaped, latex
 from lrstudy.report.notebook import Picture, Plots, Study
 from lrstudy.report.page_model import Cell, Column, Group, NumberTable, Page, Section
+from lrstudy.report.plotly_data import csv_text
 from lrstudy.report.sections.page import study_page
 from lrstudy.report.short import short_figure, short_report
-from lrstudy.report.text import share_interval
+from lrstudy.report.text import params, share_interval
 from lrstudy.report.writing import Printed
 from lrstudy.rules.metrics import METRICS
 
@@ -163,6 +165,31 @@ def test_every_figure_of_the_report_is_a_picture_in_a_notebook(tmp_path):
     assert empty.data.panels or empty._repr_png_() is None
 
 
+def test_every_figure_of_the_report_is_a_figure_of_plotly_in_a_notebook():
+    hostile = "<b>step</b>"
+    study = samples.renamed(samples.study(), {"step": hostile})
+    plots = Plots(study)
+    for name in (name for name in vars(Plots) if not name.startswith("_")):
+        data = getattr(plots, name)().data
+        made = getattr(plots, name)().plotly()
+        assert len(list(made.select_xaxes())) == len(data.panels), name
+        drawn = {mark.schedule for panel in data.panels for mark in panel.marks if hasattr(mark, "schedule")}
+        keys = [trace.name for trace in made.data if trace.showlegend]
+        assert len(keys) == len(set(keys)), name
+        assert len(keys) <= len(drawn), name
+        assert hostile not in made.to_json(), name
+    speedup = plots.speedup()
+    assert {trace.y[0] for trace in speedup.plotly().data} == set(study.names) - {"fixed"}
+    assert speedup.plotly().layout.shapes  # the margin and the line at 1
+    values = [mark.value for mark in speedup.data.panels[0].marks if isinstance(mark, Estimate)]
+    shown = [trace.x[0] for trace in speedup.plotly().data if trace.showlegend]
+    assert shown == pytest.approx(values[: len(shown)], rel=1e-4)
+    curves = plots.learning_curves()
+    assert next(curves.plotly("steps").select_xaxes()).title.text == "optimizer steps"
+    with pytest.raises(InputError, match="no way to count time in it"):
+        curves.plotly("stepps")
+
+
 def test_bands_of_shares_end_at_one():
     study = samples.study()
     curve = study.schedules[0].curves["val_accuracy"]
@@ -173,3 +200,13 @@ def test_bands_of_shares_end_at_one():
         end for points in figure.panels[0].marks[0].points.values() for end in points.high if end is not None
     ]
     assert max(ends) == 1.0
+
+
+def test_a_table_holds_no_formula_of_a_spreadsheet():
+    text = csv_text(Table(("name", "value"), (("=cmd|' /C calc'!A0", -1.5), ("@a", float("-inf")))))
+    assert text == "name,value\r\n'=cmd|' /C calc'!A0,-1.5\r\n'@a,-infinity\r\n"
+
+
+def test_the_part_of_a_path_that_told_schedules_apart_is_no_parameter():
+    assert params({"path:2": "cosine", "{schedule}-{seed}.csv": "a", "lr": 0.1}) == "lr = 0.1"
+    assert params({"path:2": "cosine"}) == "none"

@@ -13,7 +13,7 @@ from lrstudy.analysis.intervals import Interval
 from lrstudy.analysis.summary import NextStep, Summary
 from lrstudy.cli.views.report import show_verdict
 from lrstudy.report.sections.explanation import explanation
-from lrstudy.report.sections.headline import headline, remarks
+from lrstudy.report.sections.headline import conditions, headline, remarks
 from lrstudy.report.sections.page import study_page
 from lrstudy.rules.metrics import METRICS
 
@@ -296,6 +296,29 @@ def test_schedules_decided_after_different_numbers_of_tunings_name_the_range():
     study = with_tuned(replicated(samples.study()), "fixed", "step", "cyclic", "lipschitz-tuned")
     study = changed(study, "step", 1, verdict="faster", replicates=32)
     assert "faster than fixed (intervals over 8 to 32 tunings)" in headline(study)
+
+
+def test_the_conditions_name_the_fewest_and_the_most_tunings():
+    study = replicated(samples.study())
+    winners = {"fixed": 8, "step": 4, "cyclic": 8, "lipschitz-tuned": 4}
+    schedules = [
+        replace(s, tune_trials=10 * winners[s.name], winners=({"lr": 0.1},) * winners[s.name])
+        if s.name in winners
+        else s
+        for s in study.schedules
+    ]
+    told = " ".join(conditions(replace(study, schedules=tuple(schedules))))
+    assert "4 to 8 tunings of each schedule that has something to tune" in told
+    once = {"lr": 0.1}  # a schedule that searches nothing has as many winners as trials
+    same = [
+        replace(s, winners=(once,) * 8)
+        if s.name in winners
+        else replace(s, tune_trials=4, winners=(once,) * 4)
+        for s in schedules
+    ]
+    told = " ".join(conditions(replace(study, schedules=tuple(same))))
+    assert "8 tunings of each schedule that has something to tune" in told
+    assert "to 8" not in told
 
 
 def test_the_primary_target_carries_the_headline_also_if_it_is_not_the_hardest():

@@ -34,7 +34,7 @@ def check(
     """
     from lrstudy.cli.output import console
     from lrstudy.cli.views.check import check_data, show_check
-    from lrstudy.cli.views.validate import check_file
+    from lrstudy.cli.views.validate import check_file, show_warnings
     from lrstudy.rules.surroundings import output_to_stderr
     from lrstudy.spec import load_study
     from lrstudy.tuning.check_child import check_in_child
@@ -43,6 +43,7 @@ def check(
         checked = check_file(study, set_ or [])
     if checked.problems:
         raise InputError(checked.problems)
+    show_warnings(checked.warnings)
     folders = (study.resolve().parent, Path.cwd())
     result = check_in_child(study, set_ or [], folders, steps=steps, limit=limit)
     spec = load_study(study, set_ or [])

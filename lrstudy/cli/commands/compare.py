@@ -1,4 +1,4 @@
-"""``lrstudy compare``: several studies side by side, as a report and as a table."""
+"""``lrstudy compare``: several studies side by side, or runs of one study pooled, as a report and a table."""
 
 from __future__ import annotations
 
@@ -34,13 +34,29 @@ def compare(
             "in a row.",
         ),
     ] = None,
+    pool: Annotated[
+        bool,
+        typer.Option(
+            "--pool",
+            help="Judge the schedules of all runs as one study with the first run's reference. The runs must "
+            "have the same task, data, seeds, budget and target.",
+        ),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Compare several studies: the fastest schedule of each, performance profiles, speedups."""
     from lrstudy.cli.output import console
-    from lrstudy.cli.views.compare import compare_runs, show_wins
-    from lrstudy.report import write_comparison
+    from lrstudy.cli.views.compare import compare_runs, pooled_summary, show_pool, show_wins
+    from lrstudy.report import write_comparison, write_report
 
+    if pool:
+        summary = pooled_summary(runs, arrival=arrival)
+        page = write_report(summary, reports / "comparison").html
+        if as_json:
+            typer.echo(summary.to_json(), nl=False)
+        else:
+            show_pool(console(), summary, page)
+        return
     compared = compare_runs(runs, arrival=arrival)
     paths = write_comparison(compared, reports / "comparison")
     if as_json:

@@ -9,7 +9,7 @@ import typer
 
 from lrstudy.cli.app import app
 from lrstudy.cli.options import RunArgument
-from lrstudy.rules.clocks import CLOCKS
+from lrstudy.rules.clocks import CLOCKS, COST
 
 if TYPE_CHECKING:
     from lrstudy.report.writing import Printed
@@ -32,7 +32,7 @@ def report(
         str | None,
         typer.Option(
             metavar="CLOCK",
-            help=f"Clock of targets and verdicts, in place of the study's: {', '.join(CLOCKS)}.",
+            help=f"Clock of targets and verdicts, in place of the study's: {', '.join((*CLOCKS, COST))}.",
         ),
     ] = None,
     arrival: Annotated[

@@ -7,7 +7,14 @@ from pathlib import Path
 import typer
 
 from lrstudy.cli.app import app
-from lrstudy.cli.options import AddressOption, ModulesOption, QuietOption, ReportsOption, RunArgument
+from lrstudy.cli.options import (
+    AddressOption,
+    ModulesOption,
+    QuietOption,
+    ReportsOption,
+    RunArgument,
+    SettingOption,
+)
 from lrstudy.rules.counting import counted
 
 
@@ -17,12 +24,17 @@ def resume(
     reports: ReportsOption = None,
     address: AddressOption = None,
     modules: ModulesOption = None,
+    set_: SettingOption = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Continue a run that ended early, here or on another machine: its folder is all that is needed."""
+    """Continue a run that ended early, here or on another machine: its folder is all that is needed.
+
+    With --set, settings that decide no trial can change: a higher cost.limit, prices, resources, faults,
+    logging. A run that is complete gets its report with them.
+    """
     from lrstudy.cli.views.run import RunOptions, run_study, stored_study
 
-    store, study = stored_study(run)
+    store, study = stored_study(run, set_ or [])
     run_study(study, store.location, RunOptions(reports, address, quiet), (*(modules or []), Path.cwd()))
 
 
@@ -32,6 +44,7 @@ def retry(
     reports: ReportsOption = None,
     address: AddressOption = None,
     modules: ModulesOption = None,
+    set_: SettingOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Run a run's failed trials again, after their cause was corrected.
@@ -42,7 +55,7 @@ def retry(
     from lrstudy.cli.views.run import RunOptions, run_study, stored_study
     from lrstudy.tuning import to_retry
 
-    store, study = stored_study(run)
+    store, study = stored_study(run, set_ or [])
     forget = to_retry(store.trial_records())
     if not forget:
         typer.echo("no trial of this run has failed")

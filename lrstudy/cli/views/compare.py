@@ -1,8 +1,10 @@
-"""The comparison of several runs: their stores analysed, and a table of the fastest schedules."""
+"""The comparison of several runs: studies side by side with the fastest of each, or pooled as one study."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from lrstudy.cli.terminal_table import names, numbers, table
@@ -11,6 +13,7 @@ from lrstudy.errors import InputError, Problem
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from lrstudy.analysis import Summary
     from lrstudy.report import Comparison
     from lrstudy.store import Store
 
@@ -29,6 +32,35 @@ def compare_runs(runs: Sequence[str], *, arrival: str | None = None) -> Comparis
     from lrstudy.report import compare
 
     return compare([analyse(store, arrival=arrival) for store in _stores(runs)])
+
+
+def pooled_summary(runs: Sequence[str], *, arrival: str | None = None) -> Summary:
+    """Analyse runs of one study, of several people, as one; the first warnings say what was pooled.
+
+    Raises ``InputError`` with the problems of every run that cannot be used, is given twice or differs in
+    what makes trials comparable.
+    """
+    from lrstudy.analysis import analyse
+    from lrstudy.store import pool_stores
+
+    stores = _stores(runs)
+    if len(stores) < 2:
+        remedy = "Name the runs to pool: lrstudy compare RUN OTHER --pool"
+        raise InputError(Problem("command line", "--pool", "needs at least two runs", remedy))
+    pool = pool_stores(stores)
+    summary = analyse(pool, arrival=arrival)
+    # No single command adds replicates to several stores.
+    return replace(summary, warnings=(*pool.notes, *summary.warnings), next_step=None)
+
+
+def show_pool(console: Console, summary: Summary, page: Path) -> None:
+    """Print the verdicts of pooled runs and the place of their report."""
+    from lrstudy.cli.views.report import show_verdict
+
+    show_verdict(console, summary)
+    if not summary.complete:
+        console.print(f"{summary.ended} of {summary.planned} trials so far: every number can change")
+    console.print(f"comparison: {page}", markup=False, soft_wrap=True)
 
 
 def _stores(runs: Sequence[str]) -> list[Store]:

@@ -12,14 +12,21 @@ from lrstudy.cli.views.power import Measured, power_lines, power_of
 from lrstudy.records import Phase
 from lrstudy.rules.counting import counted
 from lrstudy.rules.durations import waiting_time
+from lrstudy.rules.prices import money
 from lrstudy.spec import Range, Space, Study
+from lrstudy.spec.own_parts import OWN_PARTS
+from lrstudy.tuning.cost_estimate import CostEstimate
 from lrstudy.tuning.time_estimate import Estimate
 
 _PARTS = ("dataset", "model", "loss", "optimizer")
 
 
 def plan_of(
-    study: Study, estimate: Estimate, one_split: str = "", like: Measured | None = None
+    study: Study,
+    estimate: Estimate,
+    one_split: str = "",
+    like: Measured | None = None,
+    cost: CostEstimate | None = None,
 ) -> dict[str, Any]:
     """Return everything that ``lrstudy plan`` shows, as plain data.
 
@@ -42,6 +49,7 @@ def plan_of(
                 "space": {name: describe(space) for name, space in schedule.space.items()},
                 "fixed": dict(schedule.fixed),
                 "optimizer": None if schedule.optimizer is None else schedule.optimizer.name,
+                "loss": None if schedule.loss is None else schedule.loss.name,
             }
         )
     return {
@@ -69,6 +77,7 @@ def plan_of(
         "estimate": estimate.basis,
         "cpu_hours": _hours(study, estimate, study.resources.cpus * study.resources.workers),
         "gpu_hours": _hours(study, estimate, study.resources.gpus * study.resources.workers),
+        "cost": None if cost is None else cost.to_json(),
         "lanes": _lanes(estimate),
         "most": _at_most(study, estimate),
         "power": power_of(study, like),
@@ -133,8 +142,8 @@ def show_plan(console: Console, plan: dict[str, Any]) -> None:
     ]
     console.print(table(columns, [_schedule_row(each, plan) for each in plan["schedules"]]))
     for schedule in plan["schedules"]:
-        if schedule["optimizer"] is not None:
-            console.print(f"\n{escape(schedule['name'])}: {schedule['kind']} with {schedule['optimizer']}")
+        if own := [schedule[part] for part in OWN_PARTS if schedule[part] is not None]:
+            console.print(f"\n{escape(schedule['name'])}: {schedule['kind']} with {' and '.join(own)}")
     if tested := [escape(schedule["name"]) for schedule in plan["schedules"] if schedule["range_tests"]]:
         console.print(f"\nrange test first, in place of a tuning configuration: {', '.join(tested)}")
     console.print()
@@ -143,6 +152,7 @@ def show_plan(console: Console, plan: dict[str, Any]) -> None:
         *data,
         ("budget", _budget(plan)),
         ("time", _time(plan)),
+        *([("cost", _cost(plan))] if plan["cost"] else []),
         ("lanes", _lanes_line(plan)),
         *power_lines(plan),
     )
@@ -225,6 +235,23 @@ def _time(plan: dict[str, Any]) -> str:
     most = plan["most"]
     longest = f", at most {waiting_time(most['seconds'])} until decided" if most else ""
     return f"about {waiting_time(plan['seconds'])}{longest} ({plan['estimate']}); {hours}"
+
+
+def _cost(plan: dict[str, Any]) -> str:
+    """Return the estimated cost of all trials, beside the limit."""
+    cost = plan["cost"]
+    currency, amount, limit = cost["currency"], cost["amount"], cost["limit"]
+    each = f"{money(cost['trial_per_hour'], currency)} an hour for each trial"
+    said = "unknown" if amount is None else f"about {money(amount, currency)}"
+    if amount is not None and cost["upper_bound"]:
+        said = f"at most {money(amount, currency)}"
+    elif amount is not None and plan["at_most"]:
+        said = f"{said} if no trial ends early"
+    if amount is not None and plan["most"]:
+        most = amount * plan["most"]["trials"] / plan["trials"]
+        said += f", at most {money(most, currency)} until decided"
+    watched = "" if limit is None else f"; limit {money(limit, currency)}, watched while it runs"
+    return f"{said} ({each}){watched}"
 
 
 def _lanes_line(plan: dict[str, Any]) -> str:

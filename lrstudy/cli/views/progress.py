@@ -62,7 +62,10 @@ class Clock:
 def summary_line(progress: Progress, clock: Clock) -> str:
     """Return a line with trials done and under way, time taken, and time left for tuning and for all."""
     done = f"{progress.finished:,} of {counted(progress.planned, 'trial')}"
-    return f"{done}{_underway(progress)} in {waiting_time(clock.elapsed)}{_time_left(progress, clock)}"
+    return (
+        f"{done}{_underway(progress)} in {waiting_time(clock.elapsed)}{_time_left(progress, clock)}"
+        f"{_cost(progress)}"
+    )
 
 
 def _time_left(progress: Progress, clock: Clock) -> str:
@@ -72,6 +75,10 @@ def _time_left(progress: Progress, clock: Clock) -> str:
     tuned = clock.eta(progress, progress.missing(Phase.RANGE_TEST) + progress.missing(Phase.TUNE))
     tuned_in = f"tuned in about {waiting_time(tuned)}, " if tuned else ""
     return f"; {tuned_in}done in about {waiting_time(left)}"
+
+
+def _cost(progress: Progress) -> str:
+    return "" if progress.spending is None else f"; cost {progress.spending}"
 
 
 def _underway(progress: Progress) -> str:
@@ -145,7 +152,7 @@ def work_line(progress: Progress, width: int, *, bar: bool = True) -> str:
 
 def time_line(progress: Progress, clock: Clock) -> str:
     """Return the time taken, and the time left for tuning and for all."""
-    return f"{waiting_time(clock.elapsed)} so far{_time_left(progress, clock)}"
+    return f"{waiting_time(clock.elapsed)} so far{_time_left(progress, clock)}{_cost(progress)}"
 
 
 @contextmanager

@@ -148,7 +148,8 @@ def _verdict_row(clock: str, name: str, reach: Reach) -> tuple[str, ...]:
 
 def _show_ends(console: Console, summary: Summary) -> None:
     """Print the values at the end as a table, unless there is no other schedule whose end is known."""
-    from lrstudy.report.text import change, change_interval, change_unit, share, span
+    from lrstudy.report.change_text import change, change_interval, change_unit
+    from lrstudy.report.text import share, span
 
     end, metric = summary.end, summary.metric
     if end is None or not any(value.pairs for value in end.values):

@@ -10,6 +10,7 @@ from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 import typer
@@ -19,12 +20,15 @@ from lrstudy.cli.output import console, messages, print_error
 from lrstudy.cli.streams import without_readers
 from lrstudy.cli.views.progress import show_progress
 from lrstudy.cli.views.report import finish_report, relative, report_folder
+from lrstudy.cli.views.validate import show_warnings
 from lrstudy.errors import EXIT_TRIALS_FAILED, Problem, StoreError, StudyInterruptedError, StudyStoppedError
 from lrstudy.rules.counting import counted
-from lrstudy.spec import restore_study
+from lrstudy.spec.free_settings import with_settings
+from lrstudy.spec.study_file_lines import locate
 from lrstudy.store import Location, open_location, open_store, study_folder
 from lrstudy.tuning import log_file, prepare
 from lrstudy.tuning.cluster.ray_watch import ray_watched
+from lrstudy.tuning.spent_limit import limit_setting, price_setting
 
 if TYPE_CHECKING:
     from lrstudy.rules.extension import Extended
@@ -73,6 +77,8 @@ def run_study(
         pressed = False
         for note in () if options.quiet else filter(None, (ready.data_note, ready.lanes_note)):
             messages().print(note, markup=False)
+        if study_file and not options.quiet:
+            show_warnings(locate(warning, Path(study_file)) for warning in ready.warnings)
         if not ready.run.done:
             objective = study.objective
             with (
@@ -87,8 +93,11 @@ def run_study(
             pressed = bool(interrupts)
     if not ready.run.done:
         kind = StudyInterruptedError if pressed else StudyStoppedError
-        again = resume_command(ready.location, options)
-        raise kind(f"stopped with {counted(ready.run.remaining, 'trial')} to go; to continue: {again}")
+        again, why = resume_command(ready.location, options), "stopped"
+        if ready.run.stopped_at_limit is not None and (spent := ready.run.spending) is not None:
+            setting = price_setting(spent) if spent.unpriced else limit_setting(spent)
+            again, why = f"{again} --set {quote(setting)}", f"stopped at cost.limit: {spent},"
+        raise kind(f"{why} with {counted(ready.run.remaining, 'trial')} to go; to continue: {again}")
     finish_report(screen, ready.location, folder)
     if failures := ready.run.failures:
         first = failures[0]
@@ -115,13 +124,14 @@ def _end_without_ray(name: str, ready: Prepared, options: RunOptions, interrupts
     os._exit(error.exit_code)
 
 
-def stored_study(run: str) -> tuple[Store, Study]:
-    """Return a run's store and the study that it was written for."""
+def stored_study(run: str, settings: Sequence[str] = ()) -> tuple[Store, Study]:
+    """Return a run's store and the study that it was written for, with ``--set`` applied to it."""
     store = open_store(run)
     if store.study.spec.get("imported"):
         remedy = "Only runs of `lrstudy run` can be continued. To add runs, import again with more logs."
         raise StoreError(Problem(run, "", "holds imported histories, not trials", remedy))
-    return store, restore_study(store.study.spec | {"name": store.study.name}, f"{run}/study.json")
+    stored = store.study.spec | {"name": store.study.name}
+    return store, with_settings(stored, f"{run}/study.json", settings)
 
 
 def resume_command(run: Location, options: RunOptions, verb: str = "resume") -> str:

@@ -134,6 +134,8 @@ def _divergence(end: Divergence) -> Iterator[Text]:
         parts.append(f"last training losses {last}")
     parts += [f"{name} {value:.4g}" for name, value in end.norms.items()]
     yield Text("  " + "; ".join(parts))
+    if end.cause:
+        yield Text(f"  before these steps: {end.cause}")
 
 
 def _heading(panel: Panel, *, dots: bool) -> Text:

@@ -13,6 +13,7 @@ from lrstudy.cli.terminal_table import names, numbers, table
 from lrstudy.records import Phase
 from lrstudy.rules.counting import counted
 from lrstudy.rules.durations import waiting_time
+from lrstudy.rules.prices import energy
 from lrstudy.store import open_store
 from lrstudy.store.lock import WriterWatch
 from lrstudy.store.run_status import RunStatus, read_status
@@ -24,6 +25,7 @@ WATCH_SECONDS: Final = 2.0
 def status_page(status: RunStatus) -> Group:
     """Return a line on the whole run and a table of its schedules, within 80 columns."""
     head = f"{status.study}: {status.done} of {counted(status.planned, 'trial')} done"
+    head += f", {underway}" if (underway := str(status.underway)) else ""
     if (left := status.seconds_left) is not None:
         head += f", about {waiting_time(left)} left"
     if status.writer is not None:
@@ -44,7 +46,15 @@ def status_page(status: RunStatus) -> Group:
         )
         for row in status.schedules
     ]
-    return Group(Text(head), table(columns, rows))
+    return Group(Text(head), *_cost(status), table(columns, rows))
+
+
+def _cost(status: RunStatus) -> list[Text]:
+    """Return the line on money and energy; none where neither is known."""
+    said = [] if status.spending is None else [f"cost so far: {status.spending}"]
+    if status.energy_kwh is not None:
+        said.append(f"energy of ended trials: {energy(status.energy_kwh)}")
+    return [Text("; ".join(said))] if said else []
 
 
 def watch_run(console: Console, run: str) -> None:

@@ -52,12 +52,17 @@ def check_parts(study: Study, path: Path) -> Checked:
 def show_checks(checks: Mapping[str, Checked]) -> None:
     """Print a line for each study file without problems, and the warnings of every file."""
     for name, checked in checks.items():
-        for warning in checked.warnings:
-            typer.echo(f"warning: {warning}", err=True)
+        show_warnings(checked.warnings)
         if not checked.problems:
             typer.echo(f"{name}: ok")
         elif checked.lacks_only_data:
             typer.echo(f"{name}: its data are not on this machine; no other problem was found", err=True)
+
+
+def show_warnings(warnings: Iterable[Problem]) -> None:
+    """Print what keeps no study from running and what its author may not have meant."""
+    for warning in warnings:
+        typer.echo(f"warning: {warning}", err=True)
 
 
 def check_data(checks: Mapping[str, Checked]) -> list[dict[str, Any]]:

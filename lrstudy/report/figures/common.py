@@ -16,6 +16,8 @@ CurveOf = tuple[int, ScheduleSummary, Curve]  # a schedule's index, the schedule
 # More points than pixels cost space and show nothing; the tables folder keeps them all.
 _MOST_POINTS = 400
 _MOST_IN_PANEL = 4000
+# A logarithmic axis shows the ends of bands within this factor of the means.
+_REACH = 3.0
 
 
 def measured(values: Iterable[float | None]) -> list[float]:
@@ -129,6 +131,13 @@ def tunings(study: Summary) -> int:
     return max((reach.replicates for schedule in study.schedules for reach in schedule.reach), default=1)
 
 
+def tunings_in_words(study: Summary) -> str:
+    """Return the number of tunings of the schedules that were searched: "8", or "4 to 8"."""
+    most = tunings(study)
+    least = min((len(s.winners) for s in study.schedules if searches(s) and s.winners), default=most)
+    return f"{least} to {most}" if least < most else str(most)
+
+
 def reference_runs(study: Summary) -> int:
     """Return the number of confirm runs of the reference that count."""
     return max(
@@ -163,3 +172,19 @@ def by_name(names: Sequence[str], most: int = 4) -> str:
 def all_positive(items: Sequence[CurveOf]) -> bool:
     """Return True if every value is above zero, so that a logarithmic axis can show them all."""
     return all(value > 0 for _, _, curve in items for value in measured(curve.value))
+
+
+def log_range(items: Sequence[CurveOf]) -> tuple[float, float] | None:
+    """Return the ends of a logarithmic axis: of the means, and of bands that are near them.
+
+    A band that ends just above zero would stretch the axis over decades without a line in them. Returns
+    None if ``all_positive`` is False: the axis is linear then.
+    """
+    if not all_positive(items):
+        return None
+    means = measured(value for _, _, curve in items for value in curve.value)
+    ends = measured(end for _, _, curve in items for end in (*curve.low, *curve.high))
+    least, most = min(means), max(means)
+    low = min([least, *(end for end in ends if end > least / _REACH)])
+    high = max([most, *(end for end in ends if end < most * _REACH)])
+    return low / 1.2, high * 1.2

@@ -10,6 +10,7 @@ from lrstudy.report.figures.common import (
     all_positive,
     curve_lines,
     curve_rows,
+    log_range,
     measured,
     no_curves,
     runs_each,
@@ -54,7 +55,7 @@ def learning_curves(study: Summary) -> Figure:
     loss = with_curve(study, "train_loss")
     if loss and study.metric.name != "train_loss":
         lines = curve_lines(loss)
-        y = Axis("training loss", switch=True, log=all_positive(loss))
+        y = Axis("training loss", switch=True, log=all_positive(loss), range=log_range(loss))
         panels.append(Panel("Training loss", x, y, lines))
     panels += _other_metrics(study, x)
     times = times_of(curve for _, _, curve in metric)
@@ -70,7 +71,9 @@ def _other_metrics(study: Summary, x: Axis) -> list[Panel]:
     for metric in study.declared:
         if metric.name != "train_loss" and (items := with_curve(study, metric.name)):
             share = metric.is_share
-            y = Axis(metric_words(metric), percent=share, switch=not share, log=_spans_decades(items))
+            log = _spans_decades(items)
+            ends = log_range(items) if log else None
+            y = Axis(metric_words(metric), percent=share, switch=not share, log=log, range=ends)
             panels.append(Panel(metric_title(metric), x, y, curve_lines(items)))
     return panels[:_OTHERS]
 
@@ -122,6 +125,12 @@ def _at_end(study: Summary, curve: Curve) -> str:
 
 
 def _reading(study: Summary) -> str:
+    own = [f"{schedule.name} on {schedule.loss}" for schedule in study.schedules if schedule.loss is not None]
+    also = f" Losses are those trained on, and {listed(own)} cannot be compared in them." if own else ""
+    return _bands(study) + also
+
+
+def _bands(study: Summary) -> str:
     if runs_each(study) <= 1:
         return "Each line is a single run, so there are no bands. Dotted lines are the targets."
     return (

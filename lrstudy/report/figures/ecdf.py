@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lrstudy.analysis.summary import Ecdf, Summary
 from lrstudy.report.figures.common import no_curves, without_runs
-from lrstudy.report.figures.model import TIMES, Axis, Figure, Line, Panel, Points, table
+from lrstudy.report.figures.model import Axis, Figure, Line, Panel, Points, table, time_title
 from lrstudy.report.text import metric_words, percent, time_column, time_words
 from lrstudy.rules.counting import counted
 
@@ -23,7 +23,7 @@ def attainment(study: Summary) -> Figure:
     if not found:
         why = no_curves(study) or without_runs(study) or "No level of the metric could be derived."
         return Figure(KEY, TITLE, why, "")
-    x = Axis(TIMES[study.clock], switch=True)
+    x = Axis(time_title(study.clock), switch=True)
     y = Axis("share of (run, level) pairs", percent=True, range=(-0.02, 1.04))
     marks = tuple(_line(index, name, ecdf) for index, name, ecdf in found)
     rows = [

@@ -24,6 +24,11 @@ TIMES: Final[Mapping[str, str]] = {
 STATIC: Final = ""  # the key of coordinates that no switch changes
 
 
+def time_title(time: str) -> str:
+    """Return the axis title of a way to count time; one that is not among ``TIMES`` is a currency."""
+    return TIMES.get(time, f"cost in {time}")
+
+
 @dataclass(frozen=True, slots=True)
 class Points:
     """Coordinates of one mark, all of the same length; ``low`` and ``high`` are empty or bound ``y``."""
@@ -163,7 +168,9 @@ class Figure:
             if isinstance(mark, Line | Dots)
             for time in mark.points
         }
-        return tuple(time for time in dict.fromkeys((self.clock, *TIMES)) if time in found)
+        return tuple(
+            time for time in dict.fromkeys((self.clock, *TIMES, *sorted(found))) if time in found and time
+        )
 
 
 def static(x: Sequence[float | None], y: Sequence[float | None]) -> dict[str, Points]:

@@ -9,6 +9,7 @@ from lrstudy.report.figures.common import (
     CurveOf,
     all_positive,
     curve_lines,
+    log_range,
     measured,
     no_curves,
     runs_each,
@@ -40,7 +41,8 @@ def learning_rates(study: Summary) -> Figure:
         if items:
             columns[column] = items
             lines = curve_lines(items)
-            y = Axis(axis, log=all_positive(items), switch=all_positive(items))
+            log = all_positive(items)
+            y = Axis(axis, log=log, switch=log, range=log_range(items))
             panels.append(Panel(title, Axis(study.clock, time=True, switch=not panels), y, lines))
     return Figure(
         KEY,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lrstudy.analysis.summary import ScheduleSummary, Summary, TunedTrial
-from lrstudy.report.figures.common import measured, no_tuning_trials, tunings
+from lrstudy.report.figures.common import measured, no_tuning_trials, tunings, tunings_in_words
 from lrstudy.report.figures.model import STATIC, Axis, Dots, Figure, Panel, Points, table
 from lrstudy.report.text import metric_words, trim
 from lrstudy.rules.counting import counted
@@ -185,4 +185,4 @@ def _reading(study: Summary) -> str:
 
 
 def _of_tunings(study: Summary) -> str:
-    return f" of one of {tunings(study)} tunings" if tunings(study) > 1 else ""
+    return f" of one of {tunings_in_words(study)} tunings" if tunings(study) > 1 else ""

@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from lrstudy.analysis.summary import ScheduleSummary, Summary, TuningCurve
-from lrstudy.report.figures.common import measured, no_tuning_trials, searches, tunings
+from lrstudy.report.figures.common import measured, no_tuning_trials, searches, tunings, tunings_in_words
 from lrstudy.report.figures.model import STATIC, Axis, Figure, Line, Panel, Points, Values, table
 from lrstudy.report.text import level, listed, metric_words, percent, shown_time, time_words
+from lrstudy.rules.clocks import UNIT_OF
 from lrstudy.rules.counting import counted
 
 KEY = "tuning"
@@ -125,7 +126,9 @@ def _against_untuned(study: Summary) -> str:
     paid = [f"{s.name} (with {counted(s.break_even, 'trial')})" for s in tuned if s.break_even is not None]
     who = listed(paid) if paid else "no tuned schedule"
     reach = "reach" if len(paid) > 1 else "reaches"
-    less = "less training time" if study.clock == "seconds" else f"fewer {study.clock}"
+    less = f"fewer {study.clock}"
+    if study.clock == "seconds" or study.clock not in UNIT_OF:
+        less = f"less {time_words(study.clock)}"
     takes = shown_time(study.clock, times[best]) + ("" if study.clock == "seconds" else f" {study.clock}")
     least = f"{best}, which needs no tuning and takes {takes}"
     return f"Tuning included, {who} {reach} {goal} in {less} than {least}."
@@ -158,8 +161,8 @@ def _objective(study: Summary) -> str:
 
 
 def _of_tunings(study: Summary) -> str:
-    return f" of all {tunings(study)} tunings" if tunings(study) > 1 else ""
+    return f" of all {tunings_in_words(study)} tunings" if tunings(study) > 1 else ""
 
 
 def _mean_of_tunings(study: Summary) -> str:
-    return f" (the cost of one tuning, the mean of {tunings(study)})" if tunings(study) > 1 else ""
+    return f" (the cost of one tuning, the mean of {tunings_in_words(study)})" if tunings(study) > 1 else ""

@@ -6,20 +6,12 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Final
 
+from lrstudy.report.change_text import change, change_unit
 from lrstudy.report.comparison import ComparedStudy, Comparison, Place
 from lrstudy.report.figures.profiles import performance_profiles, speedups_by_study
 from lrstudy.report.page_model import Cell, Column, Group, NumberTable, Page, Section
 from lrstudy.report.sections.page import closing_line
-from lrstudy.report.text import (
-    NO_VALUE,
-    change,
-    change_unit,
-    listed,
-    metric_words,
-    shown_time,
-    time_words,
-    trim,
-)
+from lrstudy.report.text import NO_VALUE, listed, metric_words, shown_time, time_words, trim
 from lrstudy.rules.counting import counted
 
 # A headline names so many schedules and counts the others.

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 
 from lrstudy.analysis.intervals import Interval
 from lrstudy.analysis.summary import ScheduleSummary, Spent, Summary
-from lrstudy.report.figures.common import tunings
+from lrstudy.report.figures.common import tunings, tunings_in_words
 from lrstudy.report.page_model import Cell, Column, Group, NumberTable
+from lrstudy.report.sections.money_notes import money_notes
 from lrstudy.report.text import NO_VALUE, duration, listed, metric_words, params, share, share_interval, trim
 from lrstudy.rules.metrics import METRICS
+from lrstudy.rules.prices import amount, energy
 
 
 def winners_table(study: Summary) -> NumberTable:
@@ -34,13 +36,18 @@ def winners_table(study: Summary) -> NumberTable:
         "pruned and failed count tuning and confirm trials; a failed trial raised an error and is no result."
     )
     methods = [
-        f"{schedule.name} is {schedule.kind} with {schedule.optimizer}"
+        f"{schedule.name} is {schedule.kind} with {listed(schedule.own_parts)}"
         for schedule in study.schedules
-        if schedule.optimizer is not None
+        if schedule.own_parts
     ]
-    if (many := tunings(study)) > 1:
+    parts = [
+        key for key in ("optimizer", "loss") if any(getattr(schedule, key) for schedule in study.schedules)
+    ]
+    if tunings(study) > 1:
+        many = tunings_in_words(study)
         note += f" Parameters are the median and the range over {many} tunings; summary.json has all of them."
-    notes = (note, f"{listed(methods)}; the others train with the task's optimizer.") if methods else (note,)
+    others = f"{listed(methods)}; the others train with the task's {listed(parts)}."
+    notes = (note, others) if methods else (note,)
     return NumberTable("Winners", columns, (Group("", rows),), notes)
 
 
@@ -50,14 +57,20 @@ def _has_test(study: Summary) -> bool:
 
 
 def _winner_row(study: Summary, index: int, schedule: ScheduleSummary) -> tuple[Cell, ...]:
+    # Nothing is known of the tuning of recorded runs: their columns are left out.
+    recorded = schedule.kind == "recorded"
+    parameters = _parameters(schedule)
+    tuned, pruned = (
+        NO_VALUE if recorded else f"{count:,}" for count in (schedule.tune_trials, schedule.pruned)
+    )
     return (
         Cell(schedule.name, schedule=index),
         _quality(study, schedule.best_val),
         *((_quality(study, schedule.test),) if _has_test(study) else ()),
-        Cell(_parameters(schedule)),
+        Cell(NO_VALUE if recorded and parameters == "none" else parameters),
         *(
-            Cell(f"{count:,}", number=True)
-            for count in (schedule.tune_trials, schedule.diverged, schedule.pruned, schedule.failed)
+            Cell(count, number=True)
+            for count in (tuned, f"{schedule.diverged:,}", pruned, f"{schedule.failed:,}")
         ),
     )
 
@@ -112,6 +125,8 @@ def ledger_table(study: Summary) -> NumberTable:
         Column("of which estimating L"),
         Column("evaluation"),
         Column("device time"),
+        *((Column(f"cost, {study.money.currency}"),) if study.money else ()),
+        *((Column("energy"),) if study.energy else ()),
     )
     phases = (
         ("Range tests, before the search", [s.price.range_test for s in study.schedules]),
@@ -122,7 +137,7 @@ def ledger_table(study: Summary) -> NumberTable:
         Group(
             title,
             tuple(
-                (Cell(study.schedules[index].name, schedule=index), *_spent_cells(spent, counts))
+                (Cell(study.schedules[index].name, schedule=index), *_spent_cells(study, spent, counts))
                 for index, spent in enumerate(spents)
                 if spent.trials or title == "Tuning"
             ),
@@ -147,10 +162,10 @@ def ledger_table(study: Summary) -> NumberTable:
     if tested := [s.name for s in study.schedules if s.price.range_test.trials]:
         rule = "a range test set the range of rates to search and took the place of one tuning configuration"
         notes.append(f"{listed(tested)}: {rule}.")
-    return NumberTable("Ledger", columns, groups, tuple(notes))
+    return NumberTable("Ledger", columns, groups, (*notes, *money_notes(study)))
 
 
-def _spent_cells(spent: Spent, counts: Sequence[str]) -> tuple[Cell, ...]:
+def _spent_cells(study: Summary, spent: Spent, counts: Sequence[str]) -> tuple[Cell, ...]:
     texts = (
         f"{spent.trials:,}",
         *(_count(getattr(spent, name)) for name in counts),
@@ -158,6 +173,8 @@ def _spent_cells(spent: Spent, counts: Sequence[str]) -> tuple[Cell, ...]:
         duration(spent.estimate_seconds or None),
         duration(spent.eval_seconds),
         duration(spent.device_seconds),
+        *((NO_VALUE if spent.money is None else amount(spent.money),) if study.money else ()),
+        *((NO_VALUE if spent.energy_kwh is None else energy(spent.energy_kwh),) if study.energy else ()),
     )
     return tuple(Cell(text, number=True) for text in texts)
 

@@ -5,20 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lrstudy.analysis.summary import Ends, EndValue, Summary
+from lrstudy.report.change_text import change, change_interval, change_unit
 from lrstudy.report.figures.common import by_name, runs_each
 from lrstudy.report.figures.model import table
 from lrstudy.report.page_model import Cell, Column, DataFile, Group, NumberTable
-from lrstudy.report.text import (
-    NO_VALUE,
-    change,
-    change_interval,
-    change_unit,
-    listed,
-    metric_words,
-    share,
-    share_interval,
-    span,
-)
+from lrstudy.report.text import NO_VALUE, listed, metric_words, share, share_interval, span
 from lrstudy.rules.counting import counted
 
 _SIGNS = {

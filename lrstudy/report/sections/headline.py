@@ -6,7 +6,15 @@ from collections.abc import Sequence
 
 from lrstudy.analysis.intervals import Interval
 from lrstudy.analysis.summary import Reach, Summary
-from lrstudy.report.figures.common import by_name, no_comparison, reference_runs, runs_each, searches, tunings
+from lrstudy.report.figures.common import (
+    by_name,
+    no_comparison,
+    reference_runs,
+    runs_each,
+    searches,
+    tunings,
+    tunings_in_words,
+)
 from lrstudy.report.sections.end_tables import end_sentence
 from lrstudy.report.sections.length_tables import length_sentence
 from lrstudy.report.sections.next_step_words import next_step_sentence
@@ -20,7 +28,7 @@ from lrstudy.report.text import (
     point,
     shown_time,
     span,
-    time_words,
+    time_unit,
 )
 from lrstudy.rules.arrival import stay_of
 from lrstudy.rules.counting import counted
@@ -82,13 +90,13 @@ def conditions(study: Summary) -> tuple[str, ...]:
     if not named:
         said.append(f"up to {span(study.trial_clock, study.trial_length)}")
     if study.clock != study.trial_clock:
-        said.append(f"speed counted in {time_words(study.clock)}")
+        said.append(f"speed counted in {time_unit(study.clock)}")
     if study.targets and not named and (rule := arrival_words(study.arrival)):
         said.append(rule)
     if any(map(searches, study.schedules)):
         many = tunings(study)
         if many > 1:
-            said.append(f"{many} tunings of each schedule that has something to tune")
+            said.append(f"{tunings_in_words(study)} tunings of each schedule that has something to tune")
         per = "a tuning" if many > 1 else "per schedule that has something to tune"
         said.append(f"{counted(study.tune_budget, 'tuning trial')} {per}")
     winner = "for each winner" if tunings(study) > 1 else "each"

@@ -8,6 +8,7 @@ from lrstudy.analysis.summary import Summary
 from lrstudy.report.figures.curves import learning_curves
 from lrstudy.report.figures.ecdf import attainment
 from lrstudy.report.figures.levels import speedup_by_target
+from lrstudy.report.figures.rate_over_limit import rate_over_limit
 from lrstudy.report.figures.rates import learning_rates
 from lrstudy.report.figures.sensitivity import rate_sensitivity
 from lrstudy.report.figures.speedup import speedup
@@ -19,6 +20,7 @@ from lrstudy.report.sections.end_tables import end_table, end_values_of_runs
 from lrstudy.report.sections.explanation import explanation
 from lrstudy.report.sections.headline import conditions, headline, remarks
 from lrstudy.report.sections.length_tables import length_table
+from lrstudy.report.sections.money_notes import whole_cost
 from lrstudy.report.sections.verdict_tables import measures_table, verdict_table
 from lrstudy.rules.counting import counted
 from lrstudy.version import __version__
@@ -59,6 +61,9 @@ def study_page(study: Summary, made_at: datetime | None = None) -> Page:
             tables=(ledger_table(study),),
         ),
     ]
+    if (distance := rate_over_limit(study)) is not None:
+        place = next(at for at, section in enumerate(sections) if section.key == "tuning")
+        sections.insert(place, Section("limit", "Stability of the training", figures=(distance,)))
     if study.stability:
         sections.insert(
             2,
@@ -102,7 +107,8 @@ def study_page(study: Summary, made_at: datetime | None = None) -> Page:
 def _ledger_intro(study: Summary) -> tuple[str, ...]:
     whole = "The cost of each schedule: all of its trials, winners and losers."
     shorter = counted(study.shorter_trials, "trial")
-    return (whole, f"It leaves out {shorter} of shorter trainings.") if study.shorter_trials else (whole,)
+    left_out = (f"It leaves out {shorter} of shorter trainings.",) if study.shorter_trials else ()
+    return (whole, *left_out, *filter(None, [whole_cost(study)]))
 
 
 def closing_line(made_at: datetime | None, source: str = "the study's store") -> str:

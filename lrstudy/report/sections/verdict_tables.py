@@ -20,6 +20,7 @@ from lrstudy.report.text import (
     ratio,
     shown_time,
     span,
+    time_unit,
     time_words,
 )
 from lrstudy.rules.arrival import stay_of
@@ -53,7 +54,7 @@ def verdict_table(study: Summary) -> NumberTable:
     columns = [
         Column("schedule", number=False),
         Column("verdict", number=False),
-        Column(f"times as fast as {study.reference}, in {unit}"),
+        Column(f"times as fast as {study.reference}, in {time_unit(study.clock)}"),
         *(() if in_seconds else (Column("in training time"),)),
         Column("runs that reached it"),
         Column(f"mean {unit}, restricted"),
@@ -163,6 +164,8 @@ def _verdict_notes(study: Summary) -> tuple[str, ...]:
         if study.imported
         else "Time is training time: it includes estimating the Lipschitz constant and excludes evaluation"
     )
+    if study.money is not None and study.clock == study.money.currency:
+        time = "Time is money here: training and evaluation so far at the study's prices, without the start"
     terms = (
         f"Mean {time_words(study.clock)}, restricted: the mean time to the target, counting "
         f"{span(study.clock, study.length)} for a run that never reached it. ERT (expected running time): "

@@ -80,7 +80,8 @@ function fillTable(figure, box) {
 // RFC 4180, with the numbers as they stand in the tables/ folder beside this page.
 function csv(figure) {
   const cell = (value) => {
-    const text = value === null ? "" : String(value);
+    const formula = typeof value === "string" && /^[=+\-@\t\r]/.test(value) && value !== "-infinity";
+    const text = value === null ? "" : (formula ? "'" : "") + String(value); // no formula in a spreadsheet
     return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   };
   return [figure.table.columns, ...figure.table.rows].map((row) => row.map(cell).join(",") + "\r\n").join("");
