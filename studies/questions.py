@@ -11,91 +11,32 @@ Hardware: any; a second on one core
 from __future__ import annotations
 
 import argparse
-import json
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from kept_reports import (
+    FAST,
+    LIPSCHITZ,
+    OPEN,
+    SLOW,
+    Study,
+    answer,
+    on,
+    primary,
+    read_study,
+    said,
+    speed,
+    with_schedule,
+    word_of,
+)
+
 from lrstudy.analysis.rule_disagreements import RULES_DISAGREE
-from lrstudy.report.text import change, change_interval, change_unit, interval, level, listed, ratio
-from lrstudy.rules.metrics import METRICS, Metric
+from lrstudy.report.change_text import change, change_interval, change_unit
+from lrstudy.report.text import listed
 
 STUDIES = ("digits", "fashion-mnist-small", "all-schedules")
-FAST, SLOW, OPEN = ("faster",), ("slower", "never"), "inconclusive"
-# Their rates follow the Lipschitz rule, which has a question for itself.
-LIPSCHITZ = "lipschitz"
-
-
-@dataclass(frozen=True)
-class Study:
-    """A kept report: its name, and its ``summary.json``."""
-
-    name: str
-    summary: dict[str, Any]
-
-    @property
-    def metric(self) -> Metric:
-        return METRICS[self.summary["metric"]]
-
-    @property
-    def link(self) -> str:
-        return f"[{self.name}]({self.name}/report.md)"
-
-    @property
-    def others(self) -> list[dict[str, Any]]:
-        """The schedules that are compared with the reference."""
-        return [one for one in self.summary["schedules"] if one["name"] != self.summary["reference"]]
-
-    def get(self, name: str) -> dict[str, Any] | None:
-        return next((one for one in self.others if one["name"] == name), None)
-
-    def level(self, target: dict[str, Any]) -> str:
-        return level(self.metric, target["target"])
-
-
-def primary(schedule: dict[str, Any]) -> dict[str, Any]:
-    """Return a schedule's comparison at the target that carries the study's verdict."""
-    found: dict[str, Any] = next(each for each in schedule["targets"] if each["primary"])
-    return found
-
-
-def speed(target: dict[str, Any]) -> tuple[str, str]:
-    """Return the speedup that the verdict is on, and its interval, in words."""
-    own = target["speedup_over_tunings"]
-    found = target["speedup"] if own["low"] is None else own
-    limits = (found["low"], found["high"])
-    return ratio(found["ratio"], *limits), interval(*limits)
-
-
-def said(study: Study, schedule: dict[str, Any]) -> str:
-    """Return a schedule's speed to the primary target as a clause without the study."""
-    target = primary(schedule)
-    if target["verdict"] == "never":
-        return f"never reaches {study.level(target)}"
-    times, limits = speed(target)
-    base, to = study.summary["reference"], study.level(target)
-    return f"is {times} as fast as {base} to {to} ({limits}, {word_of(target)})"
-
-
-def on(study: Study, schedule: dict[str, Any]) -> str:
-    return f"on {study.link} it {said(study, schedule)}"
-
-
-def answer(verdicts: Iterable[str], yes: Sequence[str], no: Sequence[str]) -> str:
-    """Return the word that an answer begins with."""
-    found = set(verdicts)
-    held, against = found & set(yes), found & set(no)
-    if held and against:
-        return "It depends on the task"
-    if not held and not against:
-        return "Open"
-    return ("Yes" if held else "No") + (", where it is decided" if OPEN in found else "")
-
-
-def with_schedule(studies: Sequence[Study], name: str) -> list[tuple[Study, dict[str, Any]]]:
-    return [(study, found) for study in studies if (found := study.get(name)) is not None]
 
 
 def needs_no_tuning(studies: Sequence[Study]) -> str:
@@ -200,10 +141,6 @@ def elsewhere(study: Study, schedule: dict[str, Any], end: dict[str, Any]) -> st
     return f", {' and '.join(parts)}" if parts else ""
 
 
-def word_of(comparison: dict[str, Any]) -> str:
-    return "open" if comparison["verdict"] == OPEN else str(comparison["verdict"])
-
-
 def sign(verdict: str) -> int:
     return {"faster": 1, "better": 1, "slower": -1, "never": -1, "worse": -1}.get(verdict, 0)
 
@@ -242,12 +179,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--reports", type=Path, default=Path("reports"), help="folder of the kept reports")
     parser.add_argument("--out", type=Path, default=Path("reports/questions.md"), help="the page to write")
     given = parser.parse_args(arguments)
-    files = [(name, given.reports / name / "summary.json") for name in STUDIES]
-    if missing := [str(file) for _, file in files if not file.exists()]:
+    read = {name: read_study(given.reports, name) for name in STUDIES}
+    if missing := [
+        str(given.reports / name / "summary.json") for name, study in read.items() if study is None
+    ]:
         print(f"error: {listed(missing)} not found; name the folder with --reports", file=sys.stderr)
         return 2
-    read = [Study(name, json.loads(file.read_text(encoding="utf-8"))) for name, file in files]
-    studies = [study for study in read if study.summary.get("replicates", 1) > 1]
+    studies = [study for study in read.values() if study and study.summary.get("replicates", 1) > 1]
     given.out.write_text(page(studies), encoding="utf-8")
     print(f"page: {given.out}")
     return 0

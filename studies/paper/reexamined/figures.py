@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from lrstudy.report.figures.model import Axis, Estimate, Figure, Line, Mark, Panel, Rule, static
 from lrstudy.report.matplotlib_renderer import draw_png
 from lrstudy.report.style import looks
-from reexamined.facts import EPOCHS, TUNED
+from reexamined.facts import DATASETS, MODELS, OPTIMIZERS, TUNED
 from reexamined.numbers import Array, Numbers, RunNumbers, Task, running_mean
 
 _EPOCHS: Final = "epoch"
@@ -45,7 +46,7 @@ def _curves(numbers: Numbers) -> Figure:
 def _levels(numbers: Numbers) -> Figure:
     panels = []
     for task in numbers.tasks:
-        x = Axis(_EPOCHS, log=True, range=(1.0, float(EPOCHS)))
+        x = Axis(_EPOCHS, log=True, range=(1.0, float(max(len(run.accuracy) for run in task.runs))))
         y = Axis("best validation accuracy so far", percent=True)
         marks = [_line(numbers, run, np.maximum.accumulate(run.accuracy), step=True) for run in task.runs]
         panels.append(Panel(task.title, x, y, tuple(marks)))
@@ -53,41 +54,50 @@ def _levels(numbers: Numbers) -> Figure:
 
 
 def _best_and_final(numbers: Numbers) -> Figure:
-    rows = [(f"{task.title}: {run.schedule}", run) for task in numbers.tasks for run in task.runs]
-    short = _distinct([name for name, _ in rows])
-    marks = tuple(
-        Estimate(
-            numbers.schedules.index(run.schedule),
-            name,
-            100 * (run.best - run.late),
-            0.0,
-            100 * (run.best - run.late),
-            f"{100 * run.best:.2f} → {100 * run.late:.2f}",
+    panels = []
+    for dataset in dict.fromkeys(run.run[0] for run in numbers.runs):
+        runs = [run for run in numbers.runs if run.run[0] == dataset]
+        marks = tuple(
+            Estimate(
+                numbers.schedules.index(run.schedule),
+                _short(run),
+                100 * (run.best - run.late),
+                0.0,
+                100 * (run.best - run.late),
+                f"{100 * run.best:.2f} → {100 * run.late:.2f}",
+            )
+            for run in runs
         )
-        for name, (_, run) in zip(short, rows, strict=True)
-    )
-    panel = Panel(
-        "What choosing the best epoch adds",
-        Axis("best epoch minus the mean of the last ten, percentage points", range=(0.0, _most(numbers))),
-        Axis("", categories=tuple(short)),
-        marks,
-    )
-    return Figure("best-and-final", "", "", "", (panel,))
+        panels.append(
+            Panel(
+                f"What choosing the best epoch adds, {DATASETS.get(dataset, dataset)}",
+                Axis(
+                    "best epoch minus the mean of the last ten, percentage points", range=(0.0, _most(runs))
+                ),
+                Axis("", categories=tuple(map(_short, runs))),
+                marks,
+            )
+        )
+    return Figure("best-and-final", "", "", "", tuple(panels))
 
 
-def _most(numbers: Numbers) -> float:
-    return 1.08 * max(0.1, *(100 * (run.best - run.late) for run in numbers.runs))
+def _most(runs: Sequence[RunNumbers]) -> float:
+    return 1.08 * max(0.1, *(100 * (run.best - run.late) for run in runs))
 
 
-def _distinct(names: list[str]) -> list[str]:
-    """Names short enough for an axis: the data set is told by the network."""
-    return [name.replace(", CIFAR-100", "").replace(", CIFAR-10", "") for name in names]
+def _short(run: RunNumbers) -> str:
+    """Return a run's name, short enough for an axis of one data set."""
+    _, model, optimizer, schedule = run.run
+    network = MODELS.get(model, model).removesuffix("-40-12")
+    return f"{network}, {OPTIMIZERS.get(optimizer, optimizer)}: {schedule.removeprefix('adaptive-')}"
 
 
 def _rates(numbers: Numbers) -> Figure:
     panels = []
     for task in numbers.tasks:
         marks = [_line(numbers, run, run.lr, dim=True) for run in task.runs if np.isfinite(run.lr).any()]
+        if not marks:
+            continue  # only baselines and fixed rates, or runs without a log
         marks += [_line(numbers, run, run.effective) for run in task.runs if np.isfinite(run.effective).any()]
         y = Axis("learning rate", log=True, range=_range(task))
         panels.append(Panel(task.title, Axis(_EPOCHS), y, tuple(marks)))
@@ -95,7 +105,7 @@ def _rates(numbers: Numbers) -> Figure:
 
 
 def _range(task: Task) -> tuple[float, float]:
-    """Round powers of ten around all rates from the third epoch on: the first measurement can be anything."""
-    found = [value for run in task.runs for value in (*run.lr[2:], *run.effective[2:]) if value > 0]
-    low, high = np.floor(np.log10(min(found))), np.ceil(np.log10(max(found)))
+    """Return round powers of ten around all rates from the third epoch on: the first can be anything."""
+    used = [value for run in task.runs for value in (*run.lr[2:], *run.effective[2:]) if value > 0]
+    low, high = np.floor(np.log10(min(used))), np.ceil(np.log10(max(used)))
     return float(10**low), float(10**high)

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from lrstudy.analysis import analyse
 from lrstudy.store import ImportOptions, Store, import_histories, open_store
-from reexamined.facts import MODELS, OPTIMIZERS, PUBLISHED, Run, Settings, settings, title
+from reexamined.facts import DATASETS, MODELS, OPTIMIZERS, Settings, settings, title
+from reexamined.printed import PRINTED, Run
 
 FIRST: Final = ("baseline", "fixed")
 TASK: Final = ("dataset", "model", "optimizer")
@@ -29,7 +30,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class RunNumbers:
-    """One recorded run. ``late`` is the mean over its last ``WINDOW`` epochs; ``published`` is in percent.
+    """One recorded run. ``late`` is the mean over its last ``WINDOW`` epochs; ``printed`` is in percent.
 
     ``lr`` is the logged rate per epoch, before the decay over time (NaN where none was logged); ``effective``
     the rate at the end of each epoch after it, known where the rate was logged or is set in a script.
@@ -41,7 +42,7 @@ class RunNumbers:
     best_epoch: int
     final: float
     late: float
-    published: float | None
+    printed: float | None
     lr: Array
     effective: Array
     settings: Settings
@@ -53,13 +54,18 @@ class RunNumbers:
 
     @property
     def agrees(self) -> bool | None:
-        """Whether the published value is this run's best, to its two decimals; None without one."""
-        return None if self.published is None else round(100 * self.best, 2) == self.published
+        """True if the printed value is this run's best, to its two decimals; None without one."""
+        return None if self.printed is None else round(100 * self.best, 2) == self.printed
+
+    @property
+    def is_last(self) -> bool:
+        """True if the printed value is that of the last epoch and not the best."""
+        return self.agrees is False and round(100 * self.final, 2) == self.printed
 
 
 @dataclass(frozen=True)
 class Way:
-    """When a run reaches a level: its first epoch there, and the first with ``WINDOW`` epochs' mean there."""
+    """The first epoch of a run at a level, and the first with ``WINDOW`` epochs' mean there."""
 
     first: int | None
     held: int | None
@@ -76,8 +82,13 @@ class Task:
     ways: tuple[tuple[Way, ...], ...]
 
     def run(self, schedule: str) -> RunNumbers | None:
-        """The run of a schedule."""
+        """Return the run of a schedule."""
         return next((run for run in self.runs if run.schedule == schedule), None)
+
+    @property
+    def adaptive(self) -> tuple[RunNumbers, ...]:
+        """The runs whose rate is computed in every epoch."""
+        return tuple(run for run in self.runs if run.schedule not in FIRST)
 
 
 @dataclass(frozen=True)
@@ -110,9 +121,9 @@ def read_numbers(histories: Path, stores: Path) -> Numbers:
 
 
 def _order(task: Task) -> tuple[int, ...]:
-    """The small network and plain SGD first; what the paper does not have comes last."""
-    _, model, optimizer, _ = task.runs[0].run
-    return _place(model, MODELS), _place(optimizer, OPTIMIZERS)
+    """Return the place of a task: as the paper names data, networks and optimizers; others come last."""
+    dataset, model, optimizer, _ = task.runs[0].run
+    return _place(dataset, DATASETS), _place(model, MODELS), _place(optimizer, OPTIMIZERS)
 
 
 def _place(name: str, known: Iterable[str]) -> int:
@@ -144,6 +155,7 @@ def _task(store: Store) -> Task:
 def _run(key: Run, accuracy: Array, lr: Array) -> RunNumbers:
     known = settings(key)
     best = int(np.argmax(accuracy))
+    printed = PRINTED.get(key)
     return RunNumbers(
         run=key,
         accuracy=accuracy,
@@ -151,7 +163,7 @@ def _run(key: Run, accuracy: Array, lr: Array) -> RunNumbers:
         best_epoch=best + 1,
         final=float(accuracy[-1]),
         late=float(accuracy[-WINDOW:].mean()),
-        published=PUBLISHED.get(key),
+        printed=None if printed is None else printed.percent,
         lr=lr,
         effective=effective_lr(lr if known.lr is None else np.full(len(lr), known.lr), known),
         settings=known,
@@ -159,13 +171,13 @@ def _run(key: Run, accuracy: Array, lr: Array) -> RunNumbers:
 
 
 def effective_lr(lr: Array, known: Settings) -> Array:
-    """The rate at the end of each epoch: Keras's optimizers apply lr / (1 + decay · iterations)."""
+    """Return the rate at the end of each epoch: Keras's optimizers apply lr / (1 + decay · iterations)."""
     iterations = known.steps * np.arange(1, len(lr) + 1)
     return lr / (1.0 + known.decay * iterations)
 
 
 def _levels(dataset: str, runs: Sequence[RunNumbers]) -> tuple[float, ...]:
-    """Round levels that some run reaches, and the best of the baseline and of the fixed rate."""
+    """Return round levels that some run reaches, and the best of the baseline and of the fixed rate."""
     top = max(run.best for run in runs)
     first = max(run.accuracy[0] for run in runs)
     levels = {level for level in _LEVELS.get(dataset, (0.5, 0.7, 0.9)) if first < level <= top}
@@ -178,7 +190,7 @@ def _epoch(found: float | None) -> int | None:
 
 
 def running_mean(accuracy: Array) -> Array:
-    """For each epoch the mean with the epochs before it, ``WINDOW`` in all; NaN before there are so many."""
+    """Return for each epoch the mean with those before it, ``WINDOW`` in all; NaN where there are fewer."""
     means = np.full(len(accuracy), np.nan)
     if len(accuracy) >= WINDOW:
         means[WINDOW - 1 :] = np.convolve(accuracy, np.full(WINDOW, 1 / WINDOW), mode="valid")
@@ -188,79 +200,3 @@ def running_mean(accuracy: Array) -> Array:
 def _held(accuracy: Array, level: float) -> int | None:
     reached = np.flatnonzero(running_mean(accuracy) >= level)
     return int(reached[0]) + 1 if reached.size else None
-
-
-@dataclass(frozen=True)
-class Passing:
-    """When the adaptive run passes the fixed one's best: by single epochs, and by running means of both.
-
-    ``for_good`` is the epoch from which on it is never below that best again.
-    """
-
-    best: float
-    first: int | None
-    smoothed: int | None
-    for_good: int | None
-
-
-def passing(task: Task) -> Passing | None:
-    """The comparison of adaptive with fixed, where a task has both."""
-    fixed, adaptive = task.run("fixed"), task.run("adaptive")
-    if fixed is None or adaptive is None:
-        return None
-    above = np.flatnonzero(adaptive.accuracy > fixed.best)
-    smooth = np.flatnonzero(running_mean(adaptive.accuracy) > np.nanmax(running_mean(fixed.accuracy)))
-    below = np.flatnonzero(adaptive.accuracy < fixed.best)
-    for_good = int(below[-1]) + 2 if below.size else 1
-    return Passing(
-        best=fixed.best,
-        first=int(above[0]) + 1 if above.size else None,
-        smoothed=int(smooth[0]) + 1 if smooth.size else None,
-        for_good=for_good if for_good <= len(adaptive.accuracy) else None,
-    )
-
-
-@dataclass(frozen=True)
-class Rates:
-    """A computed rate against its baseline's: what it is at the end, and how much more it is on the way.
-
-    ``logged_fall`` and ``fall`` are the factors by which the logged and the effective rate fall from epoch
-    ``WINDOW`` to the last; ``times`` is the median over those epochs of the effective rate over the
-    baseline's; ``gain`` is the best accuracy over the baseline's, in points.
-    """
-
-    run: RunNumbers
-    logged: tuple[float, float]
-    factor: float
-    effective: float
-    logged_fall: float
-    fall: float
-    times: float
-    gain: float
-
-    @property
-    def share(self) -> float:
-        """The part of the fall, on a logarithmic scale, that the decay over time makes."""
-        return 1.0 - math.log(self.logged_fall) / math.log(self.fall)
-
-
-def rates(task: Task) -> list[Rates]:
-    """One for each run of the task with a logged rate, where it has a baseline."""
-    baseline = task.run("baseline")
-    if baseline is None:
-        return []
-    start = WINDOW - 1
-    return [
-        Rates(
-            run=run,
-            logged=(float(run.lr[start]), float(run.lr[-1])),
-            factor=1.0 + run.settings.decay * run.settings.steps * len(run.lr),
-            effective=float(run.effective[-1]),
-            logged_fall=float(run.lr[start] / run.lr[-1]),
-            fall=float(run.effective[start] / run.effective[-1]),
-            times=float(np.median(run.effective[start:] / baseline.effective[start:])),
-            gain=100 * (run.best - baseline.best),
-        )
-        for run in task.runs
-        if np.isfinite(run.lr).all()
-    ]
