@@ -6,10 +6,8 @@ import contextlib
 import logging
 import os
 import re
-import signal
 import socket
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -23,9 +21,9 @@ from lrstudy.errors import ClusterError, Problem, did_you_mean
 from lrstudy.spec import Resources
 from lrstudy.tuning.cluster.machine import check_machine, provide_token, temporary_folder
 from lrstudy.tuning.cluster.reaper import VARIABLE, reaper
+from lrstudy.tuning.cluster.signals import signals_deferred, signals_kept
 from lrstudy.tuning.resource_request import KIND, needs, worker_count
 
-_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _REACH_SECONDS: Final = 10.0
 # A start that fails after this time has run into a timeout; the shortest of Ray's is 20 s.
 _SLOW_SECONDS: Final = 15.0
@@ -56,7 +54,7 @@ def ray_session(address: str | None, resources: Resources) -> Iterator[str]:
         began = time.monotonic()
         try:
             _reach(address)
-            with _signals_kept():
+            with signals_kept():
                 folder = _connect(address, mark, resources.gpus)
             available = _cluster_resources()
         except Exception as error:  # Ray raises a bare Exception, too
@@ -69,9 +67,14 @@ def ray_session(address: str | None, resources: Resources) -> Iterator[str]:
 
 
 def _disconnect() -> None:
-    """Disconnect from Ray; an exception here must hide neither the study's end nor an earlier error."""
+    """Disconnect from Ray; an exception here must hide neither the study's end nor an earlier error.
+
+    Interrupted halfway, Ray's client would wait at this process's exit for a server that has ended by then,
+    for a minute, and then end the process from its C++ code with exit code 1.
+    """
     try:
-        ray.shutdown()
+        with signals_deferred():
+            ray.shutdown()
     except Exception:  # Ray raises a bare Exception, too
         logging.getLogger(__name__).warning("Ray did not shut down", exc_info=True)
 
@@ -163,36 +166,6 @@ def _marked(mark: str) -> Iterator[None]:
         yield
     finally:
         os.environ.pop(VARIABLE, None)
-
-
-@contextlib.contextmanager
-def _signals_kept() -> Iterator[None]:
-    """Restore this process's signal handlers; raise ``KeyboardInterrupt`` if a signal comes in the block.
-
-    Ray's start installs a SIGTERM handler that exits immediately. The exception that it raises may be lost,
-    so that the numbers of signals are recorded too.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    kept = {number: signal.getsignal(number) for number in _SIGNALS}
-    noted, notes = socket.socketpair()
-    with noted, notes:
-        noted.setblocking(False)
-        notes.setblocking(False)
-        wakeup = signal.set_wakeup_fd(notes.fileno(), warn_on_full_buffer=False)
-        try:
-            yield
-        except SystemExit as error:
-            raise KeyboardInterrupt from error
-        finally:
-            for number, handler in kept.items():
-                if handler is not None:  # else it was not set from Python
-                    signal.signal(number, handler)
-            signal.set_wakeup_fd(wakeup)
-        with contextlib.suppress(BlockingIOError):  # none came
-            if set(noted.recv(4096)) & set(_SIGNALS):
-                raise KeyboardInterrupt
 
 
 def _cluster_resources() -> dict[str, float]:
