@@ -54,14 +54,21 @@ class App(typer.Typer):
     """Adds ``--endpoint`` to every command that takes a store, and expands ``~`` in every path."""
 
     def command(self, *given: Any, **options: Any) -> Callable[[_Command], _Command]:
-        """Register a command like ``typer.Typer.command``."""
-        register: Callable[[Any], Any] = super().command(*given, **options)
+        """Register a command like ``typer.Typer.command``, its help filled to the terminal's width."""
 
         def decorate(function: _Command) -> _Command:
+            options.setdefault("help", _paragraphs(function))
+            register: Callable[[Any], Any] = super(App, self).command(*given, **options)
             register(_with_endpoint(_with_home(function)))
             return function
 
         return decorate
+
+
+def _paragraphs(function: Callable[..., Any]) -> str:
+    """Return a docstring with each paragraph on a line of its own: Typer keeps the breaks of the source."""
+    paragraphs = (inspect.getdoc(function) or "").split("\n\n")
+    return "\n\n".join(paragraph.replace("\n", " ") for paragraph in paragraphs)
 
 
 def _with_home(function: Callable[..., Any]) -> Callable[..., Any]:
