@@ -241,6 +241,27 @@ def test_plan_of_a_study_that_runs_until_it_is_decided_names_both_ends(tmp_path:
     assert "with all 16" in said
 
 
+@pytest.mark.parametrize(
+    ("design", "said"),
+    [
+        ((), "no speedup, however large, is found in 4 of 5 studies; at the primary target"),
+        (
+            ("budget.until=decided", "budget.most=4"),
+            "is found in 4 of 5 studies after 2 tunings of each, one of 4.14× is with all 4;",
+        ),
+    ],
+)
+def test_plan_of_too_few_tunings_says_that_they_find_nothing(
+    design: tuple[str, ...], said: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "tiny.toml"
+    path.write_text(STUDY)
+    settings = ("budget.replicates=2", "budget.confirm_seeds=2", "budget.objective=target", *design)
+    changes = [word for setting in settings for word in ("--set", setting)]
+    page = CliRunner().invoke(app, ["plan", str(path), *changes], env={"COLUMNS": "400"}).stdout
+    assert said in page
+
+
 def test_plan_counts_all_replicates_and_says_what_they_share(tmp_path: Path) -> None:
     path = tmp_path / "tiny.toml"
     path.write_text(STUDY)

@@ -144,17 +144,23 @@ def _shows(plan: Mapping[str, Any]) -> str:
     held = "at the primary target, corrected for comparing several (Holm)"
     if plan["most"]:
         most = plan["most"]["replicates"]
-        first = f"{_ratio(power['first_look'])} after {_tunings(plan, plan['replicates'])}"
-        last = f"{_ratio(power['speedup'])} with all {most}"
-        return f"with {against}, 4 of 5 studies find a speedup of {first}, of {last}; {held}"
+        looks = f"after {_tunings(plan, plan['replicates'])}", f"with all {most}"
+        if power["speedup"] is None:
+            return f"with {against}, {_found(None)}, even {looks[1]}; {held}"
+        if power["first_look"] is None:
+            first = f"{_found(None)} {looks[0]}, one of {power['speedup']:.3g}× is"
+        else:
+            first = f"{_found(power['first_look'])} {looks[0]}, of {power['speedup']:.3g}×"
+        return f"with {against}, {first} {looks[1]}; {held}"
     if plan["replicates"] > 1:
         base = f"{against}, {_tunings(plan, plan['replicates'])} and {counted(seeds, 'seed')} each"
-        return f"with {base}, 4 of 5 studies find a speedup of {_ratio(power['speedup'])}; {held}"
+        return f"with {base}, {_found(power['speedup'])}; {held}"
     if not power["tuned"]:
         base = f"{against} on {counted(seeds, 'seed')}"
-        found = f"4 of 5 studies find a speedup of {_ratio(power['speedup'])}"
-        return f"with {base}, {found}; {held}, for this one split of the data"
-    only = f"one tuning of each can show only {_ratio(power['speedup'])}, with {against}"
+        return f"with {base}, {_found(power['speedup'])}; {held}, for this one split of the data"
+    shown = power["speedup"]
+    size = "no speedup, however large" if shown is None else f"only {shown:.3g}×"
+    only = f"one tuning of each can show {size}, with {against}"
     why = "another tuning may find winners that are as good by the objective and faster or slower"
     return f"{only}: {why}, and no number of seeds tells; {held}"
 
@@ -163,17 +169,19 @@ def _tunings(plan: Mapping[str, Any], number: int) -> str:
     return f"{number} {'tunings of each' if plan['power']['tuned'] else 'replicates'}"
 
 
-def _ratio(speedup: float | None) -> str:
-    return "no size" if speedup is None else f"{speedup:.3g}×"
+def _found(speedup: float | None) -> str:
+    if speedup is None:
+        return "no speedup, however large, is found in 4 of 5 studies"
+    return f"4 of 5 studies find a speedup of {speedup:.3g}×"
 
 
 def _better(plan: Mapping[str, Any]) -> str:
     power, said = plan["power"], []
     if split := power["better"]:
-        said.append(f"at the same cost {_settings(split)} find {_ratio(split['speedup'])}")
+        said.append(f"at the same cost {_settings(split)} find {split['speedup']:.3g}×")
     if split := power["twice"]:
         trials = f"{split['trials_per_schedule']} trials a schedule, {split['cost_ratio']:.2g} times the cost"
-        said.append(f"to find {_ratio(split['speedup'])}: {_settings(split)} ({trials})")
+        said.append(f"to find {split['speedup']:.3g}×: {_settings(split)} ({trials})")
     return "; ".join(said)
 
 
