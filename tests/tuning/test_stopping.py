@@ -60,6 +60,20 @@ def test_an_earlier_runs_request_is_withdrawn_and_one_made_since_is_kept(tmp_pat
     assert not StopRequest(place).requested, "a release before this one left it"
 
 
+def test_a_request_that_comes_when_a_study_is_done_leaves_nothing(tmp_path: Path) -> None:
+    file = write_lane_study(tmp_path / "study", epochs=1, trials=1, seeds=1)
+    study, place = read_study(file), open_location(tmp_path / "runs" / "slow")
+    run_without_ray(study, tmp_path / "runs" / "slow", [file.parent])
+    with prepare(study, str(tmp_path / "runs"), search_path=[file.parent]) as ready:
+        request_stop(place)
+        ready.run.clean_up(place)
+    assert sorted(name for name in place.names() if not name.startswith(".")) == [
+        "evaluations",
+        "study.json",
+        "trials",
+    ]
+
+
 def test_requests_made_at_once_and_while_a_driver_clears_its_folder_all_succeed(tmp_path: Path) -> None:
     place, stopped = open_location(tmp_path), threading.Event()
 

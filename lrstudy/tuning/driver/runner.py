@@ -276,6 +276,7 @@ class StudyRun:
     def clean_up(self, store: Location) -> None:
         """Remove the files that only a resume needs from the store's folder, once the study is done."""
         if self.done:
+            withdraw_stop(store)  # one that came while Ray shut down
             remove_all_checkpoints(store)
             (store / _SCRATCH).delete_folder()
 
