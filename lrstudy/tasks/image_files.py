@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 from zipfile import BadZipFile
@@ -18,8 +18,9 @@ from lrstudy.tasks.splits import Split, classification
 
 _IMAGE_COLUMNS: Final = ("image", "img")
 _LABEL_COLUMNS: Final = ("label", "fine_label", "labels")
-_TRAIN: Final = ("train", "training")
-_TEST: Final = ("test", "testing")
+_SPLITS: Final = {"train": ("train", "training"), "test": ("test", "testing")}
+# The folders in which the Hugging Face Hub has the configurations of such sets.
+_CONFIGURATIONS: Final = ("data", "plain_text", "cifar100", "mnist", "fashion_mnist", "default")
 _PICTURES: Final = frozenset({".png", ".bmp", ".jpg", ".jpeg", ".gif", ".webp", ".tif", ".tiff"})
 _ARRAYS: Final = {
     "train": (("x_train", "y_train"), ("train_images", "train_labels")),
@@ -35,28 +36,34 @@ def read_images(source: Path, known: ImageRows) -> dict[str, Split] | None:
     Images become uint8 (rows, channels, height, width). Raises ``DataError`` naming file and row for what
     cannot be read.
     """
-    places = [source, source / "data", source / "plain_text", source / "cifar100"]
+    places = [source, *(source / name for name in _CONFIGURATIONS)]
     for place in (place for place in places if place.is_dir()):
-        if any(place.glob("*.parquet")):
-            return _parquet_splits(place, known)
+        files = {name: _parquet_files(place, words) for name, words in _SPLITS.items()}
+        if any(files.values()) or any(place.glob("*.parquet")):
+            return _parquet_splits(place, files, known)
         if (folders := _split_folders(place)) is not None:
             return {name: _class_folders(folder, known) for name, folder in folders.items()}
     packed = sorted(source.glob("*.npz"))
     return _npz(packed, known) if packed else None
 
 
-def _parquet_splits(place: Path, known: ImageRows) -> dict[str, Split]:
+def _parquet_files(place: Path, words: tuple[str, ...]) -> list[Path]:
+    """Return the files of a split: ``train-*.parquet``, or those in a folder of its name."""
+    named = [file for file in place.glob("*.parquet") if file.name.startswith(words)]
+    return sorted(named or (file for word in words for file in (place / word).glob("*.parquet")))
+
+
+def _parquet_splits(place: Path, files: Mapping[str, list[Path]], known: ImageRows) -> dict[str, Split]:
     splits: dict[str, Split] = {}
     problems: list[Problem] = []
-    for name, words in (("train", _TRAIN), ("test", _TEST)):
-        files = sorted(file for file in place.glob("*.parquet") if file.name.startswith(words))
-        if not files:
+    for name, its_files in files.items():
+        if not its_files:
             remedy = f"Name the files {name}-00000-of-00001.parquet and so on."
             raise DataError(
                 Problem(str(place), "", f"does not hold a Parquet file of the {name} split", remedy)
             )
         try:
-            splits[name] = _parquet(files, known)
+            splits[name] = _parquet(its_files, known)
         except DataError as error:
             problems += error.problems
     if problems:
@@ -142,10 +149,7 @@ def _pixels(image: Array) -> Array:
 
 def _split_folders(place: Path) -> dict[str, Path] | None:
     found = {
-        name: folder
-        for name, words in (("train", _TRAIN), ("test", _TEST))
-        for word in words
-        if (folder := place / word).is_dir()
+        name: folder for name, words in _SPLITS.items() for word in words if (folder := place / word).is_dir()
     }
     return found if len(found) == 2 else None
 

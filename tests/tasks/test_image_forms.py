@@ -57,6 +57,15 @@ def write_parquet(folder: Path, splits: dict[str, Split], image: str = "img") ->
             pq.write_table(table, folder / f"{name}-{number:05}-of-{len(parts):05}.parquet")
 
 
+def write_converted_parquet(folder: Path, splits: dict[str, Split]) -> None:
+    """As the Hub converts a set: a folder for its configuration, and one for each split."""
+    write_parquet(folder, splits)
+    for name in splits:
+        (folder / "plain_text" / name).mkdir(parents=True)
+        for number, file in enumerate(sorted(folder.glob(f"{name}-*.parquet"))):
+            file.rename(folder / "plain_text" / name / f"{number:04}.parquet")
+
+
 def write_folders(folder: Path, splits: dict[str, Split]) -> None:
     (folder / "train" / ".ipynb_checkpoints").mkdir(parents=True)
     names = ARCHIVES["cifar10"].known.names
@@ -77,7 +86,12 @@ def write_npz(folder: Path, splits: dict[str, Split]) -> None:
     np.savez(folder / "cifar10.npz", **arrays)
 
 
-FORMS: dict[str, Writer] = {"parquet": write_parquet, "folders": write_folders, "npz": write_npz}
+FORMS: dict[str, Writer] = {
+    "parquet": write_parquet,
+    "converted parquet": write_converted_parquet,
+    "folders": write_folders,
+    "npz": write_npz,
+}
 
 
 @pytest.mark.parametrize("form", FORMS)
