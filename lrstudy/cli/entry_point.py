@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 from lrstudy.cli.app import app
 from lrstudy.cli.environment import settle_environment
-from lrstudy.cli.interrupts import interruptible
+from lrstudy.cli.interrupts import end_on_signals, interruptible
 from lrstudy.cli.output import print_error
 from lrstudy.cli.streams import guard_streams, lost_output
 from lrstudy.errors import EXIT_BAD_INPUT, EXIT_INTERRUPTED, InputError, Problem
@@ -33,4 +33,6 @@ def main() -> NoReturn:
         problem = Problem("standard output", "", f"cannot be written: {lost.strerror}", remedy)
         print_error(InputError(problem))
         code = code or EXIT_BAD_INPUT
+    # From here on Python and libraries clean up, which may take seconds.
+    end_on_signals(code if isinstance(code, int) else int(code is not None))
     sys.exit(code)

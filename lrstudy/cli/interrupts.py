@@ -45,6 +45,13 @@ def interruptible() -> Iterator[None]:
         sys.unraisablehook = hook
 
 
+def end_on_signals(code: int) -> None:
+    """From now on, let a signal end this process at once with the exit code of a command that is done."""
+    for number in _SIGNALS:
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, lambda *_: os._exit(code))
+
+
 @contextmanager
 def draining(run: Location) -> Iterator[list[int]]:
     """While the block runs, let a signal request a stop of the study, and a second one stop it at once.

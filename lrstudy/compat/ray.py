@@ -25,7 +25,7 @@ TuneController = Any
 ENVIRONMENT: Final[Mapping[str, str]] = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
-    # SIGTERM would print a stack of C++ and end the driver at once.
+    # SIGTERM would print a stack of C++ and end a worker at once; of the driver see own_signal_handlers.
     "RAY_DISABLE_FAILURE_SIGNAL_HANDLER": "1",
     # Tune sets environment variables for its workers: none of those started ahead would be used.
     "RAY_prestart_worker_first_driver": "0",
@@ -161,8 +161,30 @@ def start_local_ray(**options: Any) -> Any:
     out three processes that nothing here needs. Each of the three holds as far as Ray has its private names.
     """
     # "local": a leftover file of a dead cluster must not be joined by accident.
-    with loopback_only(), few_helpers(), own_session():
+    with loopback_only(), few_helpers(), own_session(), own_signal_handlers():
         return ray.init(address="local", include_dashboard=False, **_loopback_option(), **options)
+
+
+def join_ray(address: str, **options: Any) -> Any:
+    """Connect to a cluster, as ``ray.init`` with ``options`` does, and leave this process its signals."""
+    with own_signal_handlers():
+        return ray.init(address=address, **options)
+
+
+@contextmanager
+def own_signal_handlers() -> Iterator[None]:
+    """Let a client of Ray that starts in the block leave this process's signals alone.
+
+    Its handlers in C++ print a stack, and where it ends it resets SIGTERM to the default: from then on the
+    signal would kill this process. ``ray/_private/ray_constants.py``, a constant that was read from the
+    environment when Ray was imported. Where the name is missing, that is what happens.
+    """
+    constants, name = _private("ray_constants"), "RAY_DISABLE_FAILURE_SIGNAL_HANDLER"
+    if not hasattr(constants, name):
+        yield
+        return
+    with _replaced(constants, name, True):
+        yield
 
 
 def _loopback_option() -> dict[str, Any]:

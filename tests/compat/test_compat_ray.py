@@ -34,6 +34,7 @@ from lrstudy.compat.ray import (
     loopback_only,
     lost_worker,
     own_session,
+    own_signal_handlers,
     start_local_ray,
 )
 
@@ -147,6 +148,13 @@ def test_ray_keeps_the_loopback_address_in_the_block_only(
     assert os.environ.get(name) == before
     assert ray_constants.ENABLE_RAY_CLUSTER is True
     assert "ENABLE_RAY_CLUSTER" in inspect.getsource(services), "another module decides on the address"
+
+
+def test_ray_installs_no_signal_handlers_in_the_block_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_constants, "RAY_DISABLE_FAILURE_SIGNAL_HANDLER", False)
+    with own_signal_handlers():
+        assert ray_constants.RAY_DISABLE_FAILURE_SIGNAL_HANDLER is True
+    assert ray_constants.RAY_DISABLE_FAILURE_SIGNAL_HANDLER is False
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Ray has no such hook elsewhere")

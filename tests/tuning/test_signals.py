@@ -13,7 +13,8 @@ import pytest
 
 from lrstudy.tuning.cluster.signals import signals_deferred
 
-# Shuts Ray down, with a signal as soon as that begins. Tune forgets the trainable at the process's exit.
+# Shuts Ray down, with a signal as soon as that begins and one as soon as Ray has ended. Tune forgets the
+# trainable at the process's exit.
 SHUTDOWN = """
 import os, signal, sys
 import ray
@@ -26,6 +27,7 @@ shutdown = ray.shutdown
 def interrupted():
     os.kill(os.getpid(), signal.SIGTERM)
     shutdown()
+    os.kill(os.getpid(), signal.SIGTERM)
 
 def on_signal(*_):
     raise KeyboardInterrupt

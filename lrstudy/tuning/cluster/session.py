@@ -16,7 +16,7 @@ from typing import Any, Final
 import ray
 
 import lrstudy
-from lrstudy.compat.ray import ENVIRONMENT, PENDING_TRIALS, pathless_job, start_local_ray
+from lrstudy.compat.ray import ENVIRONMENT, PENDING_TRIALS, join_ray, pathless_job, start_local_ray
 from lrstudy.errors import ClusterError, Problem, did_you_mean
 from lrstudy.spec import Resources
 from lrstudy.tuning.cluster.machine import check_machine, provide_token, temporary_folder
@@ -134,7 +134,7 @@ def _connect(address: str | None, mark: str, gpus: float) -> str:
         quiet["job_config"] = pathless_job()
     session: Any
     if address is not None:
-        session = ray.init(address=address, **quiet)
+        session = join_ray(address, **quiet)
     else:
         provide_token()
         quiet |= _uncounted_gpu(gpus)
