@@ -46,6 +46,9 @@ with reaper() as mark:
 """
 
 
+ONE_AT_A_TIME = "[resources]\nmax_concurrent = 1\n"
+
+
 def running(word: str, where: str = "cmdline") -> set[int]:
     """The processes that have a word on their command line, or in their environment."""
     found = set()
@@ -131,8 +134,7 @@ class Study:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """The folder of a study that takes long enough, one trial at a time."""
-    one_at_a_time = "[resources]\nmax_concurrent = 1\n"
-    write_study(tmp_path / "study", seconds=0.05, epochs=200, trials=2, seeds=1, more=one_at_a_time)
+    write_study(tmp_path / "study", seconds=0.05, epochs=200, trials=2, seeds=1, more=ONE_AT_A_TIME)
     return tmp_path
 
 
@@ -157,8 +159,10 @@ def test_a_signal_to_all_the_driver_started_lets_epochs_end(folder: Path, word: 
 
 
 @pytest.mark.cluster
-def test_a_second_signal_stops_at_once_without_a_trace(folder: Path, word: str) -> None:
-    study = Study(folder, word)
+def test_a_second_signal_stops_at_once_without_a_trace(tmp_path: Path, word: str) -> None:
+    # An epoch of three steps: the second signal comes before the evaluation for which the first one waits.
+    write_study(tmp_path / "study", seconds=1.0, epochs=200, trials=2, seeds=1, more=ONE_AT_A_TIME)
+    study = Study(tmp_path, word)
     study.wait_for_checkpoint()
     os.killpg(study.process.pid, signal.SIGHUP)
     time.sleep(0.5)
