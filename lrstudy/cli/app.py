@@ -66,7 +66,7 @@ class App(typer.Typer):
 
 
 def _paragraphs(function: Callable[..., Any]) -> str:
-    """Return a docstring with each paragraph on a line of its own: Typer keeps the breaks of the source."""
+    """Return a docstring with each paragraph on one line: Typer keeps the line breaks of the source."""
     paragraphs = (inspect.getdoc(function) or "").split("\n\n")
     return "\n\n".join(paragraph.replace("\n", " ") for paragraph in paragraphs)
 
