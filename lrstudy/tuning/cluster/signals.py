@@ -63,7 +63,8 @@ def signals_deferred() -> Iterator[None]:
     try:
         with _handlers_restored() as kept:
             for number, handler in kept.items():
-                if handler != signal.SIG_IGN:  # nohup sets it
+                # Ignored: nohup. None: not set from Python, so that it could not be restored.
+                if handler is not None and handler != signal.SIG_IGN:
                     signal.signal(number, on_signal)
             yield
     finally:
