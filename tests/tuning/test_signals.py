@@ -109,6 +109,16 @@ def test_an_ignored_signal_stays_ignored(handled: list[int]) -> None:
     assert handled == []
 
 
+def test_a_handler_from_before_python_stays(handled: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python shows it as None, and could not restore it."""
+    monkeypatch.setattr(signal, "getsignal", lambda _: None)
+    with pytest.raises(KeyboardInterrupt), signals_deferred():
+        signal.raise_signal(signal.SIGHUP)
+    assert handled == [signal.SIGHUP]
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGHUP)
+
+
 def test_the_third_signal_ends_a_process_that_does_not_shut_down() -> None:
     done = subprocess.run([sys.executable, "-c", REPEATED], timeout=60, check=False)
     assert done.returncode == 130
