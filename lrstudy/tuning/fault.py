@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+import traceback
 from enum import StrEnum
+from multiprocessing import connection
 
 import torch
 from ray.exceptions import OutOfMemoryError, RayActorError, RayError, RayTaskError
+from torch.utils.data import dataloader
 
 from lrstudy.safe_text import text_of
 
@@ -15,6 +19,8 @@ _ALLOCATOR = ("can't allocate memory", "not enough memory")
 _MEMORY_MONITOR = "running low on memory"
 # Parts of the messages of torch's process groups in a rank whose peer has ended.
 _PEER_ENDED = ("connection closed by peer", "connection reset by peer", "remote process exited")
+# The messages of a DataLoader when a signal has ended one of its processes, or an unknown cause.
+_LOADER_ENDED = re.compile(r"dataloader worker \(pid.*?\) (is killed by signal|exited unexpectedly$)")
 
 
 class Fault(StrEnum):
@@ -57,4 +63,18 @@ def fault_of(error: BaseException | None) -> Fault:
         return Fault.LOST
     if isinstance(error, RuntimeError) and any(words in text for words in _ALLOCATOR):
         return Fault.MEMORY
-    return Fault.ERROR
+    return Fault.LOST if _reader_ended(error, text) or _reader_gone(error) else Fault.ERROR
+
+
+def _reader_ended(error: BaseException, text: str) -> bool:
+    """Return True if torch says that a DataLoader's process was killed, and not that it chose to end."""
+    known = isinstance(error, RuntimeError) and _LOADER_ENDED.search(text) is not None
+    return known and "with exit code" not in text_of(error.__cause__).lower()
+
+
+def _reader_gone(error: BaseException) -> bool:
+    """Return True if a DataLoader's process ended while it handed over a batch, before torch could know."""
+    if not isinstance(error, OSError | EOFError):
+        return False
+    files = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
+    return bool(files) and files[-1] == connection.__file__ and dataloader.__file__ in files

@@ -87,6 +87,7 @@ DO = {
     "hold-the-lock": hold_the_lock,
     "stop": lambda: os.kill(os.getpid(), signal.SIGSTOP),
     "killed": lambda: os.kill(os.getpid(), signal.SIGKILL),
+    "killed-again": lambda: os.kill(os.getpid(), signal.SIGKILL),
 }
 
 

@@ -8,7 +8,9 @@ from typing import Any
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
 
+from lrstudy.compat.placement import keep_requests
 from lrstudy.compat.ray import TuneController, expect_worker_losses
+from lrstudy.tuning.driver.whole_machine import WholeMachine
 
 
 class OldestFirst(FIFOScheduler):
@@ -16,14 +18,15 @@ class OldestFirst(FIFOScheduler):
 
     Tune's own scheduler loops over all trials since the start, several times for each new one: the cost of a
     trial grows with their number. ``on_lost`` gets the trials that Tune gives up without a call of its
-    callbacks, which happens if a worker does not get ready for its next trial.
+    callbacks, which happens if a worker does not get ready for its next trial. ``machine`` sees at each step
+    which trials wait.
     """
 
-    def __init__(self, on_lost: Callable[[Trial], None]) -> None:
+    def __init__(self, on_lost: Callable[[Trial], None], machine: WholeMachine) -> None:
         start: Callable[[], None] = super().__init__  # Ray does not annotate it
         start()
         self._live: dict[str, Trial] = {}
-        self._on_lost = on_lost
+        self._on_lost, self._machine = on_lost, machine
         self._expecting = False
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -36,6 +39,7 @@ class OldestFirst(FIFOScheduler):
         if not self._expecting:
             self._expecting = True
             expect_worker_losses(tune_controller)
+            keep_requests(tune_controller)
 
     def on_trial_complete(
         self, tune_controller: TuneController, trial: Trial, result: dict[str, Any]
@@ -56,6 +60,7 @@ class OldestFirst(FIFOScheduler):
         for trial in [trial for trial in self._live.values() if trial.status == Trial.ERROR]:
             del self._live[trial.trial_id]
             self._on_lost(trial)
+        self._machine.watch(self._live.values())
         for status in (Trial.PENDING, Trial.PAUSED):
             for trial in self._live.values():
                 if trial.status == status:

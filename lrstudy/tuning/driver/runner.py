@@ -36,6 +36,7 @@ from lrstudy.tuning.driver.rounds import Rounds
 from lrstudy.tuning.driver.trackers import Tracking
 from lrstudy.tuning.driver.tuner import study_tuner
 from lrstudy.tuning.driver.underway_file import UnderwayFile
+from lrstudy.tuning.driver.whole_machine import WholeMachine
 from lrstudy.tuning.resource_request import needs
 from lrstudy.tuning.run_log import log_file, logged
 from lrstudy.tuning.same_task import check_worker
@@ -171,6 +172,7 @@ class StudyRun:
                 pruned_lanes=PrunedLanes.create() if pruned else None,
             )
             retries, stop = Retries(self._study.faults), StopRequest(writer.location)
+            machine = WholeMachine()
             tracking = Tracking(self._study, writer.location)
             underway = UnderwayFile(writer.location)
 
@@ -204,6 +206,7 @@ class StudyRun:
                         retries,
                         stop,
                         payload,
+                        machine,
                         scratch,
                         lanes=writer.study.lanes,
                         more=lambda: self._next_round(recorder),

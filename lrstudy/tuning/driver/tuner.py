@@ -19,6 +19,7 @@ from lrstudy.tuning.driver.recorder import Recorder
 from lrstudy.tuning.driver.retries import Retries
 from lrstudy.tuning.driver.searcher import StudySearcher
 from lrstudy.tuning.driver.stopper import StudyStopper
+from lrstudy.tuning.driver.whole_machine import WholeMachine
 from lrstudy.tuning.resource_request import BESIDE_WORKERS, exclusive_request, needs, worker_count
 from lrstudy.tuning.stop_request import StopRequest
 from lrstudy.tuning.worker.loop import trainable
@@ -33,6 +34,7 @@ def study_tuner(
     retries: Retries,
     stop: StopRequest,
     payload: Payload,
+    machine: WholeMachine,
     scratch: Location,
     *,
     lanes: int,
@@ -40,17 +42,19 @@ def study_tuner(
 ) -> tune.Tuner:
     """Return a tuner that runs the trials which the controller hands out.
 
-    ``scratch`` is the folder of Tune's files. ``more`` returns True if it has planned further trials.
+    ``scratch`` is the folder of Tune's files. ``machine`` decides what trials that must run alone ask for.
+    ``more`` returns True if it has planned further trials.
     """
     resources = study.resources
-    each = needs(resources)
+    each, machine_given = needs(resources), machine.given
 
     nodes: Callable[[], list[dict[str, Any]]] = ray.nodes  # Ray does not annotate it
 
     def per_trial(config: dict[str, Any]) -> tune.PlacementGroupFactory:
         if resources.workers > 1:
             return tune.PlacementGroupFactory([dict(BESIDE_WORKERS)])
-        return tune.PlacementGroupFactory([exclusive_request(each, nodes()) if config["alone"] else each])
+        whole = config["alone"] and machine_given
+        return tune.PlacementGroupFactory([exclusive_request(each, nodes()) if whole else each])
 
     searcher = StudySearcher(
         controller,
@@ -71,7 +75,7 @@ def study_tuner(
         tune.with_resources(tune.with_parameters(trainable, payload=payload), per_trial),
         tune_config=tune.TuneConfig(
             search_alg=searcher,
-            scheduler=OldestFirst(lost),
+            scheduler=OldestFirst(lost, machine),
             num_samples=-1,
             reuse_actors=True,
             trial_name_creator=_trial_name,

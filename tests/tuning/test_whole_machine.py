@@ -1,0 +1,109 @@
+"""A trial that must run alone waits for a whole machine, but not without end."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from ray.tune.experiment import Trial
+from ray.util import placement_group_table
+from ray_nodes import ray_nodes
+from worker_faults import write_study
+
+from lrstudy.records import Status
+from lrstudy.spec import load_study
+from lrstudy.store import open_store
+from lrstudy.tuning import prepare
+from lrstudy.tuning.driver import whole_machine
+from lrstudy.tuning.driver.epoch_limit import RunningClock
+from lrstudy.tuning.driver.whole_machine import NoWholeMachineError, WholeMachine
+
+
+def trial(status: str, *, alone: bool) -> Any:
+    return SimpleNamespace(status=status, config={"alone": alone})
+
+
+WAITING, PLAIN = trial(Trial.PENDING, alone=True), trial(Trial.PENDING, alone=False)
+RUNNING = trial(Trial.RUNNING, alone=False)
+
+
+def watched(machine: WholeMachine, *trials: Any, seconds: int) -> None:
+    for _ in range(seconds):
+        machine.watch(cast("list[Trial]", trials))
+
+
+def machine() -> WholeMachine:
+    """One whose clock is a second later each time."""
+    seconds = iter(range(10_000))
+    return WholeMachine(_clock=RunningClock(lambda: float(next(seconds))))
+
+
+def test_it_is_given_up_once_nothing_runs_and_all_wait_for_long() -> None:
+    waits = machine()
+    watched(waits, WAITING, PLAIN, seconds=300)
+    assert waits.given
+    with pytest.raises(NoWholeMachineError):
+        watched(waits, WAITING, PLAIN, seconds=10)
+    assert not waits.given
+    watched(waits, WAITING, seconds=1000)  # from then on it is no one's cause
+
+
+@pytest.mark.parametrize(
+    "trials", [(WAITING, RUNNING), (PLAIN,), ()], ids=["others run", "no machine at all", "no trial"]
+)
+def test_it_is_kept_while_something_else_explains_the_wait(trials: tuple[Any, ...]) -> None:
+    waits = machine()
+    watched(waits, *trials, seconds=1000)
+    watched(waits, WAITING, seconds=299)
+    watched(waits, *trials, seconds=1)
+    watched(waits, WAITING, seconds=299)
+    assert waits.given
+
+
+# Holds a CPU as one that Ray has lost is held: by nothing that runs.
+HOLD = """
+import sys
+import ray
+from ray.util.placement_group import placement_group
+ray.init(address=sys.argv[1], log_to_driver=False)
+assert ray.get(placement_group([{"CPU": 1}], lifetime="detached").ready(), timeout=60)
+"""
+
+
+@pytest.mark.cluster
+def test_a_trial_that_is_never_given_a_whole_machine_runs_beside_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(whole_machine, "_SECONDS", 2.0)
+    more = "max_concurrent = 1\n[faults]\nlost_node_retries = 2"
+    file = write_study(tmp_path / "study", ["killed", "killed-again"], trials=2, more=more)
+    study = load_study(file)
+    with ray_nodes(cpus=2, dashboard=False) as nodes:
+        subprocess.run([sys.executable, "-c", HOLD, nodes.address], check=True, capture_output=True)
+        with prepare(study, str(tmp_path), address=nodes.address, search_path=[file.parent]) as ready:
+            ready.start(lambda: None)
+            assert ready.run.done
+    assert caplog.text.count("no machine became free as a whole") == 1
+    records = open_store(tmp_path / "broken").trial_records()
+    assert {record.status for record in records} == {Status.COMPLETED}
+    assert sorted(record.attempt for record in records) == [1, 1, 3]
+
+
+@pytest.mark.cluster
+def test_a_worker_that_gets_the_next_trial_costs_no_placement_group(tmp_path: Path) -> None:
+    """Ray loses the CPUs of a group that is taken back while it is being reserved."""
+    file = write_study(tmp_path / "study", [], trials=12, more="max_concurrent = 1")
+    groups = 0
+
+    def count() -> None:
+        nonlocal groups
+        groups = max(groups, len(placement_group_table()))  # those that were removed too
+
+    with prepare(load_study(file), str(tmp_path), address=None, search_path=[file.parent]) as ready:
+        ready.start(count)
+        assert ready.run.done
+    assert 0 < groups <= 4
