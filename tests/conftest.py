@@ -60,6 +60,19 @@ SLOW_FILES = frozenset(
     }
 )
 
+# Files whose tests read with processes of a DataLoader, which are forked: before the tests' own process has
+# threads of Ray, DuckDB and S3 clients, whose memory such a child inherits in whatever state it is in.
+FORKING_FILES = frozenset(
+    {
+        "test_broken_contract",
+        "test_example_trainings",
+        "test_function_resume",
+        "test_item_columns",
+        "test_iterable_streams",
+        "test_streams",
+    }
+)
+
 
 @pytest.hookimpl(tryfirst=True)  # before -m selects
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -68,4 +81,4 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.slow)
     # Files that start Ray first: a long one that began last would run alone at the end.
     heavy = {item.path for item in items if item.get_closest_marker("cluster")}
-    items.sort(key=lambda item: item.path not in heavy)
+    items.sort(key=lambda item: (item.path.stem not in FORKING_FILES, item.path not in heavy))

@@ -10,7 +10,11 @@ import pytest
 
 # A command whose process takes long to end, as with libraries that clean up.
 COMMAND = """
-import atexit, sys, time
+import atexit, signal, sys, time
+
+for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # whoever runs the tests may ignore some
+    signal.signal(getattr(signal, name), signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def clean_up():
     print("cleaning up", flush=True)
@@ -35,6 +39,9 @@ def test_a_signal_while_the_process_ends_keeps_the_exit_code(
     while command.stdout.readline() != "cleaning up\n":
         assert command.poll() is None
     command.send_signal(number)
-    _, said = command.communicate(timeout=60)
+    try:
+        _, said = command.communicate(timeout=60)
+    finally:
+        command.kill()
     assert command.returncode == code
     assert "Traceback" not in said
