@@ -1,4 +1,4 @@
-"""Names of Ray beyond its public interface: how its processes start, and what Tune does about a lost worker.
+"""Names of Ray beyond its public interface: how its processes start, and whom a trainer has lost.
 
 Checked with Ray 2.55 to 2.60. Each function names the upstream file that it mirrors and what happens where
 the name is missing; ``tests/compat`` fails when the installed Ray no longer has it. Nothing private is
@@ -11,16 +11,13 @@ import functools
 import importlib
 import inspect
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
 import ray
-from ray.exceptions import RayActorError, RayError, RayTaskError
+from ray.exceptions import RayError, RayTaskError
 from ray.job_config import JobConfig
-
-TuneController = Any
-"""Tune passes one to a scheduler; ``ray/tune/execution/tune_controller.py`` is internal and has no types."""
 
 ENVIRONMENT: Final[Mapping[str, str]] = {
     "RAY_AIR_NEW_OUTPUT": "0",
@@ -74,48 +71,10 @@ Named after their modules. Where one moves, its messages are printed.
 """
 
 _LOOPBACK: Final = "127.0.0.1"
-# What Tune's manager of actors calls when an actor could not start, and when one of its tasks failed.
-_HANDLERS: Final = ("_actor_start_failed", "_actor_task_failed")
 # What starts the server of the dashboard.
 _START_SERVER: Final = "start_api_server"
 # What a process of Ray calls on Linux between fork and exec, to end with the driver.
 _BEFORE_EXEC: Final = "set_kill_on_parent_death_linux"
-
-
-def actor_of(trial: Any) -> Any:
-    """Return the handle of the actor on which a Tune trial runs; None if it has none.
-
-    ``ray/tune/experiment/trial.py``. Where the name is missing, None: the caller does without.
-    """
-    return getattr(getattr(trial, "temporary_state", None), "ray_actor", None)
-
-
-def expect_worker_losses(controller: Any) -> bool:
-    """Let a Tune run treat everything that Ray raises about a worker as the loss of that worker.
-
-    Tune knows two exceptions: ``RayActorError`` and ``RayTaskError``. Any other ends the whole run, for
-    example ``OutOfMemoryError``, with which Ray's memory monitor kills a worker. ``controller`` is what Tune
-    passes to a scheduler. ``ray/tune/execution/tune_controller.py`` and
-    ``ray/air/execution/_internal/actor_manager.py``. Return True if Tune has the expected form; otherwise
-    such an exception ends its run as before.
-    """
-    manager = getattr(getattr(controller, "_tune_controller", controller), "_actor_manager", None)
-    handlers = [getattr(manager, name, None) for name in _HANDLERS]
-    if not all(callable(handler) for handler in handlers):
-        return False
-    for name, handler in zip(_HANDLERS, handlers, strict=True):
-        setattr(manager, name, _losing(handler))
-    return True
-
-
-def _losing(handler: Any) -> Callable[..., None]:
-    def handle(tracked: Any = None, exception: Any = None, **named: Any) -> None:
-        if not isinstance(exception, RayActorError | RayTaskError):
-            exception = RayActorError(error_msg=f"{type(exception).__name__}: {exception}")
-        first = () if tracked is None else (tracked,)
-        handler(*first, exception=exception, **named)
-
-    return handle
 
 
 def lost_worker(error: BaseException) -> RayError | None:
@@ -183,7 +142,7 @@ def own_signal_handlers() -> Iterator[None]:
     if not hasattr(constants, name):
         yield
         return
-    with _replaced(constants, name, True):
+    with replaced(constants, name, True):
         yield
 
 
@@ -209,7 +168,7 @@ def loopback_only() -> Iterator[None]:
     held = os.environ.get(name)
     os.environ[name] = "0"
     try:
-        with _replaced(constants, "ENABLE_RAY_CLUSTER", False):
+        with replaced(constants, "ENABLE_RAY_CLUSTER", False):
             yield
     finally:
         if held is None:
@@ -241,7 +200,7 @@ def _without_monitors() -> Iterator[None]:
     known = inspect.signature(usual).parameters
     off = {"include_log_monitor": False, "no_monitor": True}
     less = functools.partial(usual, **{key: off[key] for key in off if key in known})
-    with _replaced(parameter, "RayParams", less):
+    with replaced(parameter, "RayParams", less):
         yield
 
 
@@ -255,7 +214,7 @@ def _without_server() -> Iterator[None]:
     def none(*_given: Any, **_named: Any) -> tuple[None, None]:
         return None, None  # no address, no process
 
-    with _replaced(services, _START_SERVER, none):
+    with replaced(services, _START_SERVER, none):
         yield
 
 
@@ -277,7 +236,7 @@ def own_session() -> Iterator[None]:
         usual()
         os.setsid()
 
-    with _replaced(utils, _BEFORE_EXEC, begin):
+    with replaced(utils, _BEFORE_EXEC, begin):
         yield
 
 
@@ -290,7 +249,8 @@ def _private(module: str) -> Any:
 
 
 @contextmanager
-def _replaced(module: Any, name: str, value: Any) -> Iterator[None]:
+def replaced(module: Any, name: str, value: Any) -> Iterator[None]:
+    """Give a name of a module another value in the block."""
     usual = getattr(module, name)
     setattr(module, name, value)
     try:

@@ -60,7 +60,7 @@ def aa_study(seed: int, kind: str, trials: int, seeds: int, target: float, objec
                 "dataset": f"{__name__}:make_data",
                 "model": "linear-regression",
                 "loss": "mse",
-                "batch_size": 16,
+                "batch_size": 32,
                 "epochs": 10,
                 "precision": "float64",
             },

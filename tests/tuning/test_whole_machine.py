@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 from ray.tune.experiment import Trial
-from ray.util import placement_group_table
-from ray_nodes import ray_nodes
+from ray.util import placement_group, placement_group_table
+from ray.util.placement_group import PlacementGroup
 from worker_faults import write_study
 
 from lrstudy.records import Status
@@ -64,46 +62,28 @@ def test_it_is_kept_while_something_else_explains_the_wait(trials: tuple[Any, ..
     assert waits.given
 
 
-# Holds a CPU as one that Ray has lost is held: by nothing that runs.
-HOLD = """
-import sys
-import ray
-from ray.util.placement_group import placement_group
-ray.init(address=sys.argv[1], log_to_driver=False)
-assert ray.get(placement_group([{"CPU": 1}], lifetime="detached").ready(), timeout=60)
-"""
-
-
 @pytest.mark.cluster
 def test_a_trial_that_is_never_given_a_whole_machine_runs_beside_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(whole_machine, "_SECONDS", 2.0)
     more = "max_concurrent = 1\n[faults]\nlost_node_retries = 2"
-    file = write_study(tmp_path / "study", ["killed", "killed-again"], trials=2, more=more)
-    study = load_study(file)
-    with ray_nodes(cpus=2, dashboard=False) as nodes:
-        subprocess.run([sys.executable, "-c", HOLD, nodes.address], check=True, capture_output=True)
-        with prepare(study, str(tmp_path), address=nodes.address, search_path=[file.parent]) as ready:
-            ready.start(lambda: None)
-            assert ready.run.done
-    assert caplog.text.count("no machine became free as a whole") == 1
-    records = open_store(tmp_path / "broken").trial_records()
-    assert {record.status for record in records} == {Status.COMPLETED}
-    assert sorted(record.attempt for record in records) == [1, 1, 3]
-
-
-@pytest.mark.cluster
-def test_a_worker_that_gets_the_next_trial_costs_no_placement_group(tmp_path: Path) -> None:
-    """Ray loses the CPUs of a group that is taken back while it is being reserved."""
-    file = write_study(tmp_path / "study", [], trials=12, more="max_concurrent = 1")
+    file = write_study(tmp_path / "study", ["killed", "killed-again"], trials=24, more=more)
+    held: list[PlacementGroup] = []
     groups = 0
 
-    def count() -> None:
+    def on_change() -> None:
         nonlocal groups
+        if not held:  # as a CPU that Ray has lost is held: by nothing that runs
+            held.append(placement_group([{"CPU": 1}]))
         groups = max(groups, len(placement_group_table()))  # those that were removed too
 
     with prepare(load_study(file), str(tmp_path), address=None, search_path=[file.parent]) as ready:
-        ready.start(count)
+        ready.start(on_change)
         assert ready.run.done
-    assert 0 < groups <= 4
+    assert caplog.text.count("no machine became free as a whole") == 1
+    records = open_store(tmp_path / "broken").trial_records()
+    assert {record.status for record in records} == {Status.COMPLETED}
+    assert sorted(record.attempt for record in records) == [1] * 24 + [3]
+    # Ray loses the CPUs of a group that is taken back while it is being reserved: of 25 trials few may ask.
+    assert 4 <= groups <= 12

@@ -8,8 +8,7 @@ from typing import Any
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import FIFOScheduler
 
-from lrstudy.compat.placement import keep_requests
-from lrstudy.compat.ray import TuneController, expect_worker_losses
+from lrstudy.compat.tune import TuneController, expect_worker_losses, keep_requests
 from lrstudy.tuning.driver.whole_machine import WholeMachine
 
 

@@ -14,7 +14,7 @@ from ray.exceptions import RayActorError, RayError
 from ray.tune import Callback
 from ray.tune.experiment import Trial
 
-from lrstudy.compat.ray import actor_of
+from lrstudy.compat.tune import actor_of
 from lrstudy.errors import StoreError
 from lrstudy.records import Phase, Status
 from lrstudy.rules.clocks import share_done, time_of

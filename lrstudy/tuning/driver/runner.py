@@ -11,6 +11,7 @@ import ray
 from ray import tune
 from ray.exceptions import ObjectStoreFullError, OutOfDiskError, RayError
 
+from lrstudy.compat.tune import no_usage_count
 from lrstudy.errors import ClusterError, LrStudyError, Problem, StoreError
 from lrstudy.records import EvaluationRecord, Phase, TrialRecord
 from lrstudy.rules.outcome import learned
@@ -238,7 +239,8 @@ class StudyRun:
         while True:
             (store / _SCRATCH).delete_folder()  # a second run of the same name would mix with the first
             try:
-                tuner().fit()
+                with no_usage_count():
+                    tuner().fit()
             except LrStudyError:
                 raise
             except Exception as error:
