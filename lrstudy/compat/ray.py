@@ -1,4 +1,4 @@
-"""Names of Ray beyond its public interface: how its processes start, and whom a trainer has lost.
+"""Names of Ray beyond its public interface: how its processes start.
 
 Checked with Ray 2.55 to 2.60. Each function names the upstream file that it mirrors and what happens where
 the name is missing; ``tests/compat`` fails when the installed Ray no longer has it. Nothing private is
@@ -16,7 +16,6 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 import ray
-from ray.exceptions import RayError, RayTaskError
 from ray.job_config import JobConfig
 
 ENVIRONMENT: Final[Mapping[str, str]] = {
@@ -46,20 +45,6 @@ a name in small letters is the raylet's.
 PENDING_TRIALS: Final = "TUNE_MAX_PENDING_TRIALS_PG"
 """The environment variable for the number of trials that Tune holds ready; ``ray/tune/constants.py``."""
 
-TRAIN_ENVIRONMENT: Final[Mapping[str, str]] = {
-    "RAY_CHDIR_TO_TRIAL_DIR": "0",
-    # A lost node is noticed by its loss: another process for each trial would watch for its announcement.
-    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
-    "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",
-    # The time that a trial is longer than its training, on average half of it: 2 s by default.
-    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
-    "RAY_TRAIN_METRICS_ENABLED": "0",
-}
-"""Environment variables for a ``TorchTrainer``, most of them undocumented; Ray ignores one it does not know.
-
-``ray/train/v2/_internal/constants.py``.
-"""
-
 TALKATIVE_LOGGERS: Final = (
     "ray.dashboard.modules.dashboard_sdk",
     "ray.dashboard.modules.job.sdk",
@@ -75,21 +60,6 @@ _LOOPBACK: Final = "127.0.0.1"
 _START_SERVER: Final = "start_api_server"
 # What a process of Ray calls on Linux between fork and exec, to end with the driver.
 _BEFORE_EXEC: Final = "set_kill_on_parent_death_linux"
-
-
-def lost_worker(error: BaseException) -> RayError | None:
-    """Return Ray's error on a process that ``TorchTrainer.fit`` lost; None if none was lost.
-
-    ``error`` is what ``fit`` raised. ``worker_failures`` of a ``ray.train.WorkerGroupError`` is public; the
-    wrapper of a failed health check is not (``ray/train/v2/_internal/exceptions.py``). Where Ray renames its
-    attribute, None: the caller then has the errors that the other ranks report.
-    """
-    failures = getattr(error, "worker_failures", None) or {0: error}
-    for failure in failures.values():
-        cause = getattr(failure, "health_check_failure", failure)
-        if isinstance(cause, RayError) and not isinstance(cause, RayTaskError):
-            return cause
-    return None
 
 
 class _PathlessJob(JobConfig):
@@ -242,8 +212,13 @@ def own_session() -> Iterator[None]:
 
 def _private(module: str) -> Any:
     """Return a module of ``ray._private``; None where it has moved."""
+    return module_or_none(f"ray._private.{module}")
+
+
+def module_or_none(name: str) -> Any:
+    """Import a module; return None where it has moved."""
     try:
-        return importlib.import_module(f"ray._private.{module}")
+        return importlib.import_module(name)
     except ImportError:
         return None
 

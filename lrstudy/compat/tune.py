@@ -6,7 +6,6 @@ the name is missing; ``tests/compat`` fails when the installed Ray no longer has
 
 from __future__ import annotations
 
-import importlib
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -15,7 +14,7 @@ from typing import Any, Final
 
 from ray.exceptions import RayActorError, RayTaskError
 
-from lrstudy.compat.ray import replaced
+from lrstudy.compat.ray import module_or_none, replaced
 
 TuneController = Any
 """Tune passes one to a scheduler; ``ray/tune/execution/tune_controller.py`` is internal and has no types."""
@@ -130,10 +129,7 @@ def no_usage_count() -> Iterator[None]:
     To compare classes it imports MLflow and W&B where they are installed, which takes seconds; the count is
     for a report that is off. ``ray/air/_internal/usage.py``. Where the name is missing, it counts.
     """
-    try:
-        usage = importlib.import_module("ray.air._internal.usage")
-    except ImportError:
-        usage = None
+    usage = module_or_none("ray.air._internal.usage")
     if not hasattr(usage, _COUNT):
         yield
         return

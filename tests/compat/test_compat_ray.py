@@ -15,37 +15,21 @@ from typing import Any
 import pytest
 import ray
 from ray._private import node, parameter, ray_constants, services, utils
-from ray.exceptions import RayActorError, RayTaskError
-from ray.train import WorkerGroupError
-from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError
 
 from lrstudy.compat import ray as compat
 from lrstudy.compat.ray import (
     ENVIRONMENT,
     PENDING_TRIALS,
     TALKATIVE_LOGGERS,
-    TRAIN_ENVIRONMENT,
     few_helpers,
     loopback_only,
-    lost_worker,
     own_session,
     own_signal_handlers,
     start_local_ray,
 )
+from lrstudy.compat.train import TRAIN_ENVIRONMENT
 
 RAY = Path(ray.__file__).parent
-
-
-# -- Train ----------------------------------------------------------------------------------------------
-
-
-def test_the_process_that_a_trainer_lost_is_known() -> None:
-    died = RayActorError(error_msg="killed")
-    failed = WorkerHealthCheckFailedError("A worker health check failed.", failure=died)
-    assert lost_worker(WorkerGroupError("", {0: RuntimeError("peer"), 1: failed})) is died
-    assert lost_worker(died) is died
-    assert lost_worker(WorkerGroupError("", {0: ValueError("the user's")})) is None
-    assert lost_worker(RayTaskError("run", "a traceback", ValueError("x"))) is None
 
 
 # -- names that are only texts ----------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from typing import Any, Final
 import ray
 from ray.exceptions import RayActorError
 
-from lrstudy.compat.ray import TRAIN_ENVIRONMENT, lost_worker
+from lrstudy.compat.train import TRAIN_ENVIRONMENT, lost_worker, no_idle_cleaner
 from lrstudy.engine.function.function_group import row_values
 from lrstudy.engine.function.rank_training import Answer
 from lrstudy.engine.function.start_function import outcome_of
@@ -211,7 +211,7 @@ def fit_ranks(start: RankStart, workers: int, request: dict[str, float], folder:
     from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchTrainer
 
-    TorchTrainer(
+    trainer = TorchTrainer(
         run_rank,
         train_loop_config={"start": start},
         scaling_config=ScalingConfig(
@@ -224,4 +224,6 @@ def fit_ranks(start: RankStart, workers: int, request: dict[str, float], folder:
             storage_path=folder,
             failure_config=FailureConfig(max_failures=0),
         ),
-    ).fit()
+    )
+    with no_idle_cleaner():
+        trainer.fit()
