@@ -111,7 +111,7 @@ FIELD_DOCS: Final[Mapping[str, str]] = {
     "resources.step": "A GPU's step: eager, call by call, or captured once per worker and replayed.",
     "faults.checkpoint_epochs": "Epochs between two checkpoints; 0: no checkpoints.",
     "faults.checkpoint_seconds": "Least seconds between two checkpoints of a trial.",
-    "faults.lost_node_retries": "Restarts of a trial that lost its worker, its machine or a data loader's process.",
+    "faults.lost_node_retries": "Restarts of a trial that lost its worker, machine or a loader's process.",
     "faults.memory_retries": "Restarts of a trial that ran out of memory; it then runs alone.",
     "faults.error_retries": "Restarts of a trial whose code raised an error.",
     "faults.epoch_seconds": "Longest seconds without an evaluation; 0: 20 times the slowest, or 600.",
