@@ -30,6 +30,8 @@ TRAIN_ENVIRONMENT: Final[Mapping[str, str]] = {
 
 # Removes a trainer's placement group if its controller is gone, as a callback of the trainer.
 _CLEANER: Final = "PlacementGroupCleanerCallback"
+# When it starts its process, and when it tells that process of the group.
+_WHEN: Final = ("after_controller_start", "after_worker_group_start")
 
 
 def lost_worker(error: BaseException) -> RayError | None:
@@ -61,15 +63,12 @@ def no_idle_cleaner() -> Iterator[None]:
         yield
         return
 
-    class Idle(usual):  # type: ignore[misc, valid-type]
-        def after_controller_start(self, *_given: Any, **_named: Any) -> None:
-            pass
-
-        def after_worker_group_start(self, *_given: Any, **_named: Any) -> None:
-            pass
-
-    with replaced(trainer, _CLEANER, Idle):
+    with replaced(trainer, _CLEANER, type("Idle", (usual,), dict.fromkeys(_WHEN, _do_nothing))):
         yield
+
+
+def _do_nothing(*_given: Any) -> None:
+    pass
 
 
 def _has_dashboard() -> bool:

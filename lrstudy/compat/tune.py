@@ -21,6 +21,8 @@ TuneController = Any
 
 # What Tune's manager of actors calls when an actor could not start, and when one of its tasks failed.
 _HANDLERS: Final = ("_actor_start_failed", "_actor_task_failed")
+# What that manager asks for the actors' resources.
+_ROOM: Final = "_resource_manager"
 # What counts the loggers of a run.
 _COUNT: Final = "tag_callbacks"
 # After them a group is reserved, or waits for room that Ray does not have.
@@ -68,7 +70,7 @@ class KeptRequests:
 
     Tune asks for a placement group for each trial that waits, and takes one back whenever a worker that has
     become free gets the next trial. A group that is taken back in the milliseconds in which Ray reserves its
-    CPUs stays reserved for none (Ray 2.60, ray-project/ray#64693): the run has fewer workers from then on,
+    CPUs stays reserved for good (Ray 2.60, ray-project/ray#64693): the run has fewer workers from then on,
     and a request for a whole machine never comes true. Here the next equal request gets the group; it usually
     follows at once. All else is ``manager``'s. ``ray/air/execution/resources/resource_manager.py``.
     """
@@ -114,11 +116,11 @@ def keep_requests(controller: Any) -> bool:
     requests are taken back as before.
     """
     actors = getattr(getattr(controller, "_tune_controller", controller), "_actor_manager", None)
-    manager = getattr(actors, "_resource_manager", None)
+    manager = getattr(actors, _ROOM, None)
     expected = [name for name in vars(KeptRequests) if not name.startswith("_")]
     if not all(callable(getattr(manager, name, None)) for name in expected):
         return False
-    setattr(actors, "_resource_manager", KeptRequests(manager))  # noqa: B010 - of a private name
+    setattr(actors, _ROOM, KeptRequests(manager))
     return True
 
 

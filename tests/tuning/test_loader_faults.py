@@ -45,7 +45,7 @@ class Ending(Dataset):
 def read(place, name, end):
     try:
         list(DataLoader(Ending(end), batch_size=2, num_workers=1))
-    except Exception as error:
+    except (RuntimeError, KeyError, OSError, EOFError) as error:
         print(f"{place}, {name}: {fault_of(error)}", flush=True)
 
 

@@ -75,6 +75,8 @@ def test_a_study_over_which_tune_ended_has_the_same_rows(
         heard(self, *given, **named)
 
     monkeypatch.setattr(Recorder, "on_trial_result", broken)
+    counted: list[object] = []
+    monkeypatch.setattr("ray.air._internal.usage.tag_callbacks", counted.append)
     with (
         caplog.at_level(logging.INFO),
         prepare(read_study(file), str(tmp_path / "ended"), search_path=[file.parent]) as ready,
@@ -82,5 +84,6 @@ def test_a_study_over_which_tune_ended_has_the_same_rows(
         ready.start(lambda: None)
         assert ready.run.done
     assert results > 5
+    assert not counted, "Tune would import every logger's library that is installed"
     assert "Tune ended" in caplog.text
     assert_same(tmp_path / "whole", tmp_path / "ended" / "slow")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -103,6 +104,11 @@ def test_a_trial_that_loses_a_worker_continues_to_the_same_values(
     store = open_store(tmp_path / "ranks")
     records = sorted(store.trial_records(), key=lambda record: record.phase, reverse=True)
     assert [(record.phase, record.attempt) for record in records] == [(Phase.TUNE, 2), (Phase.CONFIRM, 1)]
+    (logs,) = re.findall("workers write to (.*)", (tmp_path / "ranks" / "run.log").read_text())
+    written = [file.read_text() for file in Path(logs).rglob("*-controller-*.log")]
+    assert len(written) >= 3
+    # Where Ray has no dashboard, each trial would wait 12 s for it.
+    assert not any("PlacementGroupCleaner" in text for text in written)
     monkeypatch.syspath_prepend(tmp_path)
     import ranks_training  # type: ignore[import-not-found]
 

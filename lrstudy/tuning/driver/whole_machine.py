@@ -28,7 +28,7 @@ class NoWholeMachineError(Exception):
 
 @dataclass(slots=True)
 class WholeMachine:
-    """The right of trials that must run alone to a whole machine; unless ``given``, they have company."""
+    """Trials that must run alone get a whole machine while ``given``; afterwards they run beside others."""
 
     given: bool = True
     _clock: RunningClock = field(default_factory=RunningClock)
