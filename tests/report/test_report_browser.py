@@ -172,6 +172,8 @@ def test_single_runs_are_drawn_without_bands(visit, pages):
 def test_study_is_drawn_switched_and_printed(visit, pages):
     page = visit(pages["study"], scheme="dark")
     assert_drawn(page, at_least=14)
+    bar = page.evaluate("getComputedStyle(document.querySelector('.modebar-group')).backgroundColor")
+    assert bar == "rgba(0, 0, 0, 0)", "its buttons are on the page's own ground"
     turn_the_theme(page)
     switch_the_time(page)
     hide_a_schedule(page)

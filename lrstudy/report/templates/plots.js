@@ -251,6 +251,7 @@ function layout(panel, state) {
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", showlegend: false, hovermode: "closest",
     font: { family: FONT, size: 13, color: state.theme.ink },
     hoverlabel: { bgcolor: state.theme.card, bordercolor: state.theme.line, font: { color: state.theme.ink, family: FONT }, align: "left" },
+    modebar: { bgcolor: "rgba(0,0,0,0)", color: state.theme.soft, activecolor: state.theme.ink },
     dragmode: state.narrow ? false : "zoom",
     xaxis: axisLayout(panel, "x", state), yaxis: Object.assign(axisLayout(panel, "y", state), aligned ? { automargin: false } : {}),
     shapes: across.map((mark) => acrossPanel(mark, state)),
